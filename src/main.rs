@@ -1,0 +1,2 @@
+//! The binary: wires the rooms of the library together.
+fn main() {}

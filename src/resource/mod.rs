@@ -1,0 +1,5 @@
+//! The resource people apply: its types and words. It must not know Kubernetes clients nor the cloud.
+
+mod reason;
+
+pub use reason::{Reason, Row};

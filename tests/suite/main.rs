@@ -1,0 +1,2 @@
+//! One binary for all tests; a file per subject.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A real control plane, a simulated cloud, the operator as a process.
