@@ -1,3 +1,56 @@
-//! redistribution-operator: delivers a GaussDB(DWS) redistribution at most once per object uid and spec generation.
+//! redistribution-operator: delivers a GaussDB(DWS) redistribution, once per wish.
+//!
+//! # The law
+//!
+//! For one object uid and one spec generation the operator sends at most one request whose bytes can have reached the
+//! cloud. If it saw the generation and could write its claim, it sends exactly one or says `OutcomeUnknown`. It never
+//! sends again because it does not know.
+//!
+//! What follows from it:
+//!
+//! - Edits faster than a reconciliation become one generation's call: the last.
+//! - A crash between claim and answer ends as `OutcomeUnknown`, even where nothing was sent.
+//! - The way on is always a new spec generation (`spec.trigger`), never a hand-edited annotation or status.
+//! - Safety rests on one thing only: the API server's compare-and-swap on the object itself. Leader election, caches,
+//!   clocks, the gate and the pace are for tidiness; with all of them broken the law still holds.
+//!
+//! # The rooms
+//!
+//! | room | question |
+//! | --- | --- |
+//! | [`resource`] | what do people apply and read? |
+//! | [`annotations`], [`journal`], [`decide`] | PURE: what is asked, what is proven, what is next? |
+//! | [`conditions`], [`status`] | PURE: what does status say after that? |
+//! | [`memory`] | what does this process remember? |
+//! | [`prepare`] | is everything right before a claim? |
+//! | [`gate`] | who may call now? |
+//! | [`ledger`] | the only writer of status |
+//! | [`delivery`] | claim, send, record |
+//! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
+//! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
+//! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`] | the process around it |
 
+pub mod admin;
+pub mod annotations;
+pub mod args;
+pub mod conditions;
+pub mod context;
+pub mod controller;
+pub mod decide;
+pub mod delivery;
+pub mod dws;
+pub mod events;
+pub mod gate;
+pub mod journal;
+pub mod ledger;
+pub mod memory;
+pub mod metrics;
+pub mod prepare;
 pub mod resource;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
+pub mod status;
+pub mod store;
+pub mod telemetry;
+pub mod watchdog;

@@ -1,2 +1,198 @@
-//! The binary: wires the rooms of the library together.
-fn main() {}
+//! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It knows every room and does no work
+//! of its own.
+
+use std::{
+    collections::HashMap,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use clap::Parser;
+use kube::{
+    Client, Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+    runtime::watcher,
+};
+use redistribution_operator::{
+    admin::{self, Admin},
+    args::{Action, Command, Run},
+    context::{Context, Timing},
+    controller,
+    decide::Rules,
+    dws::{self, credentials::Ladder, endpoint::Regions},
+    events::Events,
+    gate::{Core, Gate},
+    ledger::Ledger,
+    memory::Memory,
+    metrics::Metrics,
+    resource, store, telemetry,
+    watchdog::Watchdog,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapResponseLayer;
+
+/// Something the person who started the process has to change: exit code 2.
+type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Shorter than what proxies and load balancers on the way commonly allow a silent connection (240 s and more).
+const WATCH_SECONDS: u32 = 180;
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let result = match command.action {
+        Action::Crd => resource::crd_yaml().map(|yaml| print!("{yaml}")).map_err(StartError::from),
+        Action::Run(run) => start(*run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("redistribution-operator: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start(run: Run) -> Result<(), StartError> {
+    // Two TLS libraries could each bring a provider; this says which, before either looks.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return Err("a TLS provider is installed already".into());
+    }
+    telemetry::start(run.log_format, &run.log_level)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(run))
+}
+
+async fn operate(run: Run) -> Result<(), StartError> {
+    let closing = CancellationToken::new();
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let watchdog = Watchdog::default();
+    let (client, watching) = clients(&run, &watchdog).await?;
+    let metrics = Metrics::default();
+    let memory = Arc::new(Mutex::new(Memory::default()));
+    let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
+    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics)?);
+
+    let listener = admin::listen(run.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+    config.label_selector.clone_from(&run.selector);
+    let (objects, cache, synced) = store::pending(&watching, &run.namespaces, &config, memory, metrics.clone());
+    tokio::spawn(admin::serve(
+        listener,
+        Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
+    ));
+    tokio::spawn(watchdog.run(client));
+    tokio::spawn(announce(synced));
+    tokio::spawn(stop_on(signals, closing));
+
+    // More workers than calls, so that holds and waits never queue up behind slow calls.
+    let workers = run.concurrency.saturating_mul(2).saturating_add(8);
+    controller::run(Arc::clone(&context), objects, cache, woken, workers).await;
+    // The stream is over and with it every reconciliation; what has claimed still sends and records.
+    context.tasks.close();
+    if !context.tasks.is_empty() {
+        tracing::info!(attempts = context.tasks.len(), "waiting for attempts to be recorded");
+    }
+    context.tasks.wait().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn context(
+    run: &Run,
+    client: &Client,
+    closing: &CancellationToken,
+    gate: Arc<Gate>,
+    memory: &Arc<Mutex<Memory>>,
+    metrics: &Metrics,
+) -> Result<Context, StartError> {
+    if run.default_credentials_dir.is_none() && !run.default_credentials_namespaces.is_empty() {
+        return Err(
+            "--default-credentials-namespace needs --default-credentials-dir, the directory with those credentials"
+                .into(),
+        );
+    }
+    let holder = run.holder.clone().unwrap_or_else(host_name);
+    let cloud = dws::Client::new(&dws::ClientSettings {
+        ca_bundle: run.ca_bundle.clone(),
+        proxy: run.proxy.clone(),
+        connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
+        request_timeout: run.request_timeout,
+    })?;
+    Ok(Context {
+        ledger: Ledger::new(client.clone()),
+        gate,
+        cloud,
+        credentials: Ladder::new(
+            client.clone(),
+            run.default_credentials_dir.clone(),
+            &run.default_credentials_namespaces,
+            run.request_timeout,
+        ),
+        rules: Rules {
+            require_not_after: run.require_not_after,
+            hold_reverts: run.hold_reverts,
+            grace: run.grace(),
+            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?,
+        },
+        timing: Timing { send_budget: run.send_budget, grace: run.grace() },
+        memory: Arc::clone(memory),
+        events: Events::start(client.clone(), &holder),
+        metrics: metrics.clone(),
+        holder,
+        tasks: TaskTracker::new(),
+        closing: closing.clone(),
+        failures: Mutex::new(HashMap::new()),
+    })
+}
+
+/// Two clients: one that watches and whose bytes are counted, and one for everything else, which never repeats a
+/// request by itself: a repeated PUT of a claim would meet its own first application as a conflict.
+async fn clients(run: &Run, watchdog: &Watchdog) -> Result<(Client, Client), StartError> {
+    let mut config = kube_config(run).await.map_err(|error| {
+        format!(
+            "no way to reach a Kubernetes API server: {error}. Run it in a pod, or name a kubeconfig with --kubeconfig"
+        )
+    })?;
+    let counted = watchdog.clone();
+    let layer = MapResponseLayer::new(move |response| counted.count(response));
+    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&layer).build();
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok((Client::try_from(config)?, watching))
+}
+
+async fn kube_config(run: &Run) -> Result<Config, StartError> {
+    let options = KubeConfigOptions { context: run.context.clone(), ..KubeConfigOptions::default() };
+    match &run.kubeconfig {
+        Some(file) => Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?),
+        None if run.context.is_some() => Ok(Config::from_kubeconfig(&options).await?),
+        None => Ok(Config::infer().await?),
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
+}
+
+async fn announce(mut synced: tokio::sync::watch::Receiver<bool>) {
+    if synced.wait_for(|synced| *synced).await.is_ok() {
+        tracing::info!("watching");
+    }
+}
+
+/// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.
+async fn stop_on((mut terminate, mut interrupt): (Signal, Signal), closing: CancellationToken) {
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    tracing::info!(
+        "stopping: no new claim is made, calls in flight are finished and recorded; a second signal ends at once"
+    );
+    closing.cancel();
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    tracing::warn!("ended by a second signal");
+    std::process::exit(1);
+}

@@ -52,6 +52,8 @@ reasons! {
     CredentialsRejected => Held,
     /// The last attempt could not reach the endpoint; nothing was sent.
     EndpointUnreachable => Held,
+    /// The API server confirmed the last claim too late to still act on it; nothing was sent.
+    ClaimTooSlow => Held,
     /// Another call for the same DWS cluster is in flight.
     AnotherCallInFlight => Held,
     /// The cloud or the pace asks this key to wait.

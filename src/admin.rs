@@ -1,0 +1,79 @@
+//! The three pages for probes and monitoring. They only read.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{metrics::Metrics, watchdog::Watchdog};
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("--listen {address} is not possible: {source}. Choose another address or port (port 0 takes a free one)")]
+pub struct ListenError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct Admin {
+    /// For `/metrics`.
+    pub metrics: Metrics,
+    /// For `/livez`.
+    pub watchdog: Watchdog,
+    /// For `/readyz`: all first lists are complete.
+    pub synced: watch::Receiver<bool>,
+    /// For `/readyz`: not while shutting down.
+    pub closing: CancellationToken,
+}
+
+/// Takes the address. Where the kernel has no IPv6, the unspecified address means IPv4.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(source) => ListenError { address, source },
+    };
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        return TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(|_| error);
+    }
+    Err(error)
+}
+
+/// Serves until the process ends: also while it shuts down, since a call in flight may take its time.
+pub async fn serve(listener: TcpListener, admin: Admin) {
+    let router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(admin));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the admin pages are gone");
+    }
+}
+
+async fn livez(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    if admin.watchdog.is_alive() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "the watch has been silent for 5 minutes although the API server answers\n")
+    }
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    if admin.closing.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+    } else if *admin.synced.borrow() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the first list of objects is not complete\n")
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], admin.metrics.text())
+}

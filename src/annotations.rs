@@ -1,0 +1,178 @@
+//! PURE: reads the annotations under our prefix. Switches fail closed: what cannot be read, and any key under the
+//! prefix that is not known, is an error that holds the call.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
+
+/// Prefix of every annotation this controller reads.
+pub const PREFIX: &str = "dws.huaweicloud.com/";
+/// `"true"`: make no claim while set.
+pub const SUSPEND: &str = "dws.huaweicloud.com/suspend";
+/// RFC 3339: make no claim after this instant.
+pub const NOT_AFTER: &str = "dws.huaweicloud.com/not-after";
+/// Name of the Secret, in the object's namespace, to use.
+pub const CREDENTIALS_SECRET: &str = "dws.huaweicloud.com/credentials-secret";
+
+/// What the annotations of an object ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Make no claim.
+    pub suspended: bool,
+    /// Make no claim after this instant.
+    pub not_after: Option<Timestamp>,
+    /// Secret in the object's namespace.
+    pub credentials_secret: Option<String>,
+}
+
+/// An annotation that holds the call until it is mended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAnnotation {
+    /// The key is under our prefix but means nothing.
+    #[error(
+        "annotation {key} is not known; known are {SUSPEND}, {NOT_AFTER} and {CREDENTIALS_SECRET}. Correct or remove it; nothing is called until then"
+    )]
+    UnknownKey {
+        /// The key as written.
+        key: String,
+    },
+    /// The value cannot be read.
+    #[error(
+        "annotation {key} is {value:?}, but must be {expected}. Correct or remove it; nothing is called until then"
+    )]
+    UnreadableValue {
+        /// The key.
+        key: &'static str,
+        /// The value, cut to 64 characters.
+        value: String,
+        /// What would be readable.
+        expected: &'static str,
+    },
+}
+
+/// Reads all annotations of an object; keys outside our prefix are nobody's business here.
+pub fn read(annotations: Option<&BTreeMap<String, String>>) -> Result<Switches, InvalidAnnotation> {
+    let mut switches = Switches::default();
+    for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| key.starts_with(PREFIX)) {
+        match key.as_str() {
+            SUSPEND => {
+                switches.suspended = match value.as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(unreadable(SUSPEND, value, "\"true\" or \"false\"")),
+                }
+            }
+            NOT_AFTER => {
+                let instant = rfc3339(value).ok_or_else(|| {
+                    unreadable(NOT_AFTER, value, "an instant in RFC 3339 such as 2026-12-01T18:00:00Z")
+                })?;
+                switches.not_after = Some(instant);
+            }
+            CREDENTIALS_SECRET if is_object_name(value) => switches.credentials_secret = Some(value.clone()),
+            CREDENTIALS_SECRET => {
+                return Err(unreadable(CREDENTIALS_SECRET, value, "the name of a Secret in the same namespace"));
+            }
+            _ => return Err(InvalidAnnotation::UnknownKey { key: cut(key) }),
+        }
+    }
+    Ok(switches)
+}
+
+fn unreadable(key: &'static str, value: &str, expected: &'static str) -> InvalidAnnotation {
+    InvalidAnnotation::UnreadableValue { key, value: cut(value), expected }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// RFC 3339 only. The parser would also take looser forms (a blank for the T, an offset without minutes), which other
+/// tools read differently or not at all; a guard must not depend on the reader.
+fn rfc3339(value: &str) -> Option<Timestamp> {
+    let (date_time, offset) = match value.strip_suffix('Z') {
+        Some(rest) => (rest, None),
+        None => value.split_at_checked(value.len().checked_sub(6)?).map(|(rest, offset)| (rest, Some(offset)))?,
+    };
+    let digits = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text
+                .chars()
+                .zip(shape.chars())
+                .all(|(have, want)| if want == '0' { have.is_ascii_digit() } else { have == want })
+    };
+    let (seconds, fraction) = date_time.split_once('.').unwrap_or((date_time, "0"));
+    let well_formed = digits(seconds, "0000-00-00T00:00:00")
+        && !fraction.is_empty()
+        && fraction.chars().all(|digit| digit.is_ascii_digit())
+        && offset.is_none_or(|offset| digits(offset, "+00:00") || digits(offset, "-00:00"));
+    well_formed.then(|| value.parse().ok()).flatten()
+}
+
+/// DNS subdomain, as the API server asks of a Secret's name: anything else could not exist, and could leave the path.
+fn is_object_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read_one(key: &str, value: &str) -> Result<Switches, InvalidAnnotation> {
+        read(Some(&BTreeMap::from([(key.to_owned(), value.to_owned())])))
+    }
+
+    #[test]
+    fn annotations_of_others_are_ignored() {
+        assert_eq!(read_one("example.com/suspend", "maybe"), Ok(Switches::default()));
+        assert_eq!(read(None), Ok(Switches::default()));
+    }
+
+    #[test]
+    fn any_unknown_key_under_the_prefix_holds_the_call_and_names_the_known_ones() {
+        for key in ["suspended", "Suspend", "not_after", "notafter", "not-After", "x", ""] {
+            let error = read_one(&format!("{PREFIX}{key}"), "true").unwrap_err().to_string();
+            for known in [SUSPEND, NOT_AFTER, CREDENTIALS_SECRET] {
+                assert!(error.contains(known), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_switch_that_cannot_be_read_holds_the_call() {
+        for (key, value) in [
+            (SUSPEND, "maybe"),
+            (SUSPEND, "True"),
+            (SUSPEND, ""),
+            (NOT_AFTER, "tomorrow"),
+            (NOT_AFTER, "2026-12-01"),
+            (NOT_AFTER, "2026-12-01T18:00:00"),
+            (NOT_AFTER, "2026-12-01 18:00:00Z"),
+            (NOT_AFTER, "2026-12-01T18:00:00+01"),
+            (NOT_AFTER, "2026-13-01T18:00:00Z"),
+            (NOT_AFTER, "2026-12-01T18:00:00.Z"),
+            (NOT_AFTER, "é6:00"),
+            (CREDENTIALS_SECRET, ""),
+            (CREDENTIALS_SECRET, "../other"),
+            (CREDENTIALS_SECRET, "Upper"),
+            (CREDENTIALS_SECRET, "a/b"),
+        ] {
+            assert!(matches!(read_one(key, value), Err(InvalidAnnotation::UnreadableValue { .. })), "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn readable_switches_are_read() {
+        assert!(read_one(SUSPEND, "true").unwrap().suspended);
+        assert!(!read_one(SUSPEND, "false").unwrap().suspended);
+        for value in ["2026-12-01T18:00:00Z", "2026-12-01T19:00:00+01:00", "2026-12-01T18:00:00.000Z"] {
+            let not_after = read_one(NOT_AFTER, value).unwrap().not_after.unwrap();
+            assert_eq!(not_after.to_string(), "2026-12-01T18:00:00Z");
+        }
+        assert_eq!(read_one(CREDENTIALS_SECRET, "dws.prod-1").unwrap().credentials_secret.unwrap(), "dws.prod-1");
+    }
+}

@@ -1,0 +1,211 @@
+//! Flags and their environment twins. Every flag says its unit, its range and its default; what is wrong is said in
+//! one sentence before anything starts. It opens no connection.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+use crate::journal::{MAX_GRACE_MARGIN, MAX_REQUEST_TIMEOUT, MAX_SEND_BUDGET};
+
+/// Kubernetes operator that delivers a GaussDB(DWS) cluster redistribution: one request for each spec generation of a
+/// ClusterRedistribution, never repeated because its outcome is not known.
+#[derive(Debug, Parser)]
+#[command(version, name = "redistribution-operator", max_term_width = 120)]
+pub struct Command {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Watch ClusterRedistributions and deliver them, until SIGTERM.
+    Run(Box<Run>),
+    /// Print the CustomResourceDefinition as YAML.
+    Crd,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For reading.
+    Text,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Run {
+    /// Kubeconfig file; without it the pod's own ServiceAccount, else KUBECONFIG or ~/.kube/config.
+    #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_KUBECONFIG", help_heading = "Kubernetes")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig; its current one by default.
+    #[arg(long, value_name = "NAME", env = "DWS_OPERATOR_CONTEXT", help_heading = "Kubernetes")]
+    pub context: Option<String>,
+
+    /// Namespace to watch; may be repeated. All namespaces by default. Two installations in one cluster need disjoint
+    /// namespaces or selectors.
+    #[arg(
+        long = "namespace",
+        value_name = "NAMESPACE",
+        env = "DWS_OPERATOR_NAMESPACES",
+        value_delimiter = ',',
+        help_heading = "Kubernetes"
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Label selector of the objects to watch, for example team=warehouse. All objects by default.
+    #[arg(long, value_name = "SELECTOR", env = "DWS_OPERATOR_SELECTOR", help_heading = "Kubernetes")]
+    pub selector: Option<String>,
+
+    /// Name written into attempt.holder, for people; the host's name by default (in a pod, the pod's).
+    #[arg(long, value_name = "NAME", env = "DWS_OPERATOR_HOLDER", help_heading = "Kubernetes")]
+    pub holder: Option<String>,
+
+    /// Region of objects that name none, for example cn-north-4. Without it such objects are held.
+    #[arg(long, value_name = "REGION", env = "DWS_OPERATOR_REGION", help_heading = "Cloud")]
+    pub region: Option<String>,
+
+    /// Further region that objects may name; may be repeated. Only the default region, these, and those with an
+    /// --endpoint are allowed.
+    #[arg(
+        long = "allow-region",
+        value_name = "REGION",
+        env = "DWS_OPERATOR_ALLOWED_REGIONS",
+        value_delimiter = ',',
+        help_heading = "Cloud"
+    )]
+    pub allowed_regions: Vec<String>,
+
+    /// Endpoint of a region instead of the built-in one; may be repeated. https, or http to a loopback address only.
+    /// For example my-region=https://dws.example.com.
+    #[arg(long = "endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
+    pub endpoints: Vec<(String, Url)>,
+
+    /// PEM file with further certificate authorities to trust for the cloud, besides the system's. There is no switch
+    /// that turns verification off.
+    #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_CA_BUNDLE", help_heading = "Cloud")]
+    pub ca_bundle: Option<PathBuf>,
+
+    /// Proxy for the cloud, for example http://proxy.example.com:3128. The usual proxy variables are not read.
+    #[arg(long, value_name = "URL", env = "DWS_OPERATOR_PROXY", help_heading = "Cloud")]
+    pub proxy: Option<Url>,
+
+    /// Directory with the controller's own credentials, in files accessKey, secretKey and optionally securityToken and
+    /// expiresAt (a mounted Secret). Read at every use.
+    #[arg(long, value_name = "DIRECTORY", env = "DWS_OPERATOR_DEFAULT_CREDENTIALS_DIR", help_heading = "Credentials")]
+    pub default_credentials_dir: Option<PathBuf>,
+
+    /// Namespace whose objects use the controller's own credentials; may be repeated, * for all. None by default:
+    /// whoever may create the resource there spends them.
+    #[arg(
+        long = "default-credentials-namespace",
+        value_name = "NAMESPACE",
+        env = "DWS_OPERATOR_DEFAULT_CREDENTIALS_NAMESPACES",
+        value_delimiter = ',',
+        help_heading = "Credentials"
+    )]
+    pub default_credentials_namespaces: Vec<String>,
+
+    /// Hold objects without the annotation dws.huaweicloud.com/not-after.
+    #[arg(long, env = "DWS_OPERATOR_REQUIRE_NOT_AFTER", help_heading = "Guards")]
+    pub require_not_after: bool,
+
+    /// Hold a spec that the same object has already asked for, as a Helm or Git roll-back brings back.
+    #[arg(long, env = "DWS_OPERATOR_HOLD_REVERTS", help_heading = "Guards")]
+    pub hold_reverts: bool,
+
+    /// Calls per second and key; 0 for no pace.
+    #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Pace and time")]
+    pub rate_limit: f64,
+
+    /// Calls in flight at once, 1 to 100. Never more than one for a DWS cluster.
+    #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Pace and time")]
+    pub concurrency: u16,
+
+    /// Time from starting the claim within which the request must be sent, 1s to 30s. Later it is not sent.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_SEND_BUDGET", default_value = "5s", value_parser = between::<1, {MAX_SEND_BUDGET.as_secs()}>, help_heading = "Pace and time")]
+    pub send_budget: Duration,
+
+    /// Longest wait for the cloud's answer, connecting included, 2s to 5m.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_REQUEST_TIMEOUT", default_value = "60s", value_parser = between::<2, {MAX_REQUEST_TIMEOUT.as_secs()}>, help_heading = "Pace and time")]
+    pub request_timeout: Duration,
+
+    /// Longest wait for a connection to the cloud, TLS included, 1s to 30s; at most half the request timeout is used.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_CONNECT_TIMEOUT", default_value = "5s", value_parser = between::<1, 30>, help_heading = "Pace and time")]
+    pub connect_timeout: Duration,
+
+    /// Added to send budget and request timeout before a claim that nobody finished is given up as unknown, 2s to 60s.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_GRACE_MARGIN", default_value = "10s", value_parser = between::<2, {MAX_GRACE_MARGIN.as_secs()}>, help_heading = "Pace and time")]
+    pub grace_margin: Duration,
+
+    /// Address of /livez, /readyz and /metrics; port 0 takes a free one, which is logged. By default port 8080 on all
+    /// addresses, IPv6 and IPv4.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "DWS_OPERATOR_LISTEN",
+        default_value = "[::]:8080",
+        help_heading = "Observation"
+    )]
+    pub listen: SocketAddr,
+
+    /// Form of the log lines.
+    #[arg(
+        long,
+        value_name = "FORM",
+        env = "DWS_OPERATOR_LOG_FORMAT",
+        default_value = "json",
+        help_heading = "Observation"
+    )]
+    pub log_format: LogFormat,
+
+    /// Level or filter, for example debug or info,kube=debug.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "DWS_OPERATOR_LOG_LEVEL",
+        default_value = "info",
+        help_heading = "Observation"
+    )]
+    pub log_level: String,
+}
+
+impl Run {
+    /// How long an observer waits before it gives a claim up: nothing of it can be under way any more by then.
+    pub fn grace(&self) -> Duration {
+        self.send_budget + self.request_timeout + self.grace_margin
+    }
+}
+
+fn endpoint(text: &str) -> Result<(String, Url), String> {
+    let (region, url) =
+        text.split_once('=').ok_or("expected REGION=URL, for example my-region=https://dws.example.com")?;
+    if region.is_empty() {
+        return Err("the region before the = is empty".to_owned());
+    }
+    let url = Url::parse(url).map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+    Ok((region.to_owned(), url))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate| (0.0..=1000.0).contains(rate))
+        .ok_or_else(|| "expected a number from 0 (no pace) to 1000".to_owned())
+}
+
+fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("not a duration such as 5s or 1m: {error}"))?;
+    if (Duration::from_secs(LEAST)..=Duration::from_secs(MOST)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("must be from {LEAST}s to {MOST}s"))
+    }
+}

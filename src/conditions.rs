@@ -1,0 +1,77 @@
+//! PURE: the four conditions of a status, set as one row of the table of conditions. The clock is an argument.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+use crate::resource::{Reason, Row};
+
+/// The values of a row; `None` means the condition is absent. Absent rather than False, since tools read the mere
+/// presence of the last two as something abnormal.
+struct Values {
+    delivered: &'static str,
+    ready: &'static str,
+    reconciling: Option<&'static str>,
+    stalled: Option<&'static str>,
+}
+
+const fn values(row: Row) -> Values {
+    let (delivered, ready, reconciling, stalled) = match row {
+        Row::Held => ("False", "False", Some("True"), None),
+        Row::Stuck | Row::Refused => ("False", "False", None, Some("True")),
+        Row::InFlight => ("Unknown", "Unknown", Some("True"), None),
+        Row::Delivered => ("True", "True", None, None),
+        Row::Unknown => ("Unknown", "False", None, Some("True")),
+    };
+    Values { delivered, ready, reconciling, stalled }
+}
+
+/// Sets all four conditions for `generation`. Returns whether anything changed; what did not change is not touched,
+/// and `lastTransitionTime` moves only with `status`.
+#[must_use = "nothing is written when nothing changed"]
+pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
+    let row = values(reason.row());
+    let wanted = [
+        ("Delivered", Some(row.delivered)),
+        ("Ready", Some(row.ready)),
+        ("Reconciling", row.reconciling),
+        ("Stalled", row.stalled),
+    ];
+    let before = conditions.clone();
+    for (type_, status) in wanted {
+        // Two entries of one type would let a tool read either; the first is the one we maintain.
+        let mut seen = false;
+        conditions
+            .retain(|condition| condition.type_ != type_ || (status.is_some() && !std::mem::replace(&mut seen, true)));
+        let Some(status) = status else { continue };
+        let next = |since: Time| Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.to_owned(),
+            observed_generation: Some(generation),
+            last_transition_time: since,
+        };
+        match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+            Some(condition) => {
+                let since =
+                    if condition.status == status { condition.last_transition_time.clone() } else { to_second(now) };
+                *condition = next(since);
+            }
+            None => conditions.push(next(to_second(now))),
+        }
+    }
+    *conditions != before
+}
+
+/// The API server keeps whole seconds; a finer time would differ from its own echo at every comparison.
+pub fn to_second(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// The reason of `Ready`, if it speaks of `generation`.
+pub fn reason_at(conditions: &[Condition], generation: i64) -> Option<&str> {
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    (ready.observed_generation == Some(generation)).then_some(ready.reason.as_str())
+}

@@ -1,0 +1,94 @@
+//! What every reconciliation shares. Nothing happens here; the rooms that use it do.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    decide::{Now, Rules, Step, decide},
+    dws,
+    events::Events,
+    gate::Gate,
+    ledger::Ledger,
+    memory::Memory,
+    metrics::Metrics,
+    resource::ClusterRedistribution,
+};
+
+/// The times that bound one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// From starting the claim to the first byte.
+    pub send_budget: Duration,
+    /// Send budget + request timeout + margin.
+    pub grace: Duration,
+}
+
+/// See the module.
+pub struct Context {
+    /// The only writer of status.
+    pub ledger: Ledger,
+    /// Who may call now.
+    pub gate: Arc<Gate>,
+    /// The only sender.
+    pub cloud: dws::Client,
+    /// The credentials ladder.
+    pub credentials: dws::credentials::Ladder,
+    /// What the administrator set.
+    pub rules: Rules,
+    /// The times that bound one call.
+    pub timing: Timing,
+    /// What this process remembers.
+    pub memory: Arc<Mutex<Memory>>,
+    /// Where events go.
+    pub events: Events,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Name of this process, for people.
+    pub holder: String,
+    /// Claim, send and record of each attempt run in here: the end of a reconciliation does not end them.
+    pub tasks: TaskTracker,
+    /// Cancelled once no new claim may be made.
+    pub closing: CancellationToken,
+    /// Failures in a row by object, for the pause before the next try.
+    pub failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    /// Decides with what is remembered and the clocks as they are.
+    pub fn decide(&self, object: &ClusterRedistribution) -> Step {
+        let now = Now::read();
+        let mut memory = self.memory();
+        // An object may get here that the watch has not shown yet (the reply of a write): its grace starts now.
+        memory.note(object, now.instant);
+        decide(object, &memory, &self.rules, now)
+    }
+
+    /// The memory. Every change of it is whole, so a panic elsewhere has not left it half-way.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pause after one more failure in a row of this object: 1 s, doubling, 60 s at most, half of it by chance.
+    pub fn pause_after_failure(&self, uid: &str) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(uid.to_owned()).or_default();
+        let full = Duration::from_secs(1 << (*count).min(6)).min(Duration::from_secs(60));
+        *count = count.saturating_add(1);
+        jittered(full)
+    }
+
+    /// A reconciliation of this object went well.
+    pub fn forgive(&self, uid: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Between half and all of `full`, so that what failed together does not come back together.
+pub fn jittered(full: Duration) -> Duration {
+    full.mul_f64(rand::random_range(0.5..=1.0))
+}

@@ -1,0 +1,206 @@
+//! One attempt, from the claim to its record: claim, send, record, in this order and in one task that nothing but the
+//! end of the process interrupts. It decides nothing about the object beyond this attempt.
+
+use std::{sync::Arc, time::Instant};
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    conditions::to_second,
+    context::Context,
+    decide::Plan,
+    dws::{
+        SendPermit, Wish,
+        outcome::{KeyEffect, Outcome},
+    },
+    journal::spec_hash,
+    ledger::{Claim, Recorded, WriteError},
+    prepare::Ready,
+    resource::{Attempt, AttemptState, ClusterRedistribution, Reason},
+    status::Record,
+};
+
+/// How an attempt ended, as far as the reconciliation that started it must go on.
+#[derive(Debug)]
+pub enum Delivered {
+    /// The outcome is recorded, or known to be unrecordable.
+    Done,
+    /// Nothing was sent, and it will be tried again after a pause.
+    NotSent,
+    /// No claim was made.
+    NotClaimed(WriteError),
+    /// The installed CRD does not keep the journal; this is the object it left.
+    Pruned(Box<ClusterRedistribution>),
+}
+
+/// The attempt a claim would write.
+pub fn new_attempt(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    credentials: String,
+    now: Timestamp,
+) -> Attempt {
+    Attempt {
+        id: format!("{:032x}", rand::random::<u128>()),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        state: AttemptState::Claimed.as_str().to_owned(),
+        holder: Some(context.holder.clone()),
+        region: Some(plan.endpoint.region.clone()),
+        endpoint: Some(plan.endpoint.host.clone()),
+        credentials: Some(credentials),
+        spec_hash: Some(spec_hash(&object.spec)),
+        grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
+        claimed_time: Some(to_second(now)),
+        ..Attempt::default()
+    }
+}
+
+/// Carries one attempt through. Runs in a task of its own that is started before the claim leaves: whoever waits for
+/// it may go away, the attempt may not.
+pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
+    let now = Timestamp::now();
+    let Ready { key, rung, pass } = ready;
+    let attempt = new_attempt(&context, &object, &plan, rung.describe(), now);
+    let live = Live::new(&context, &attempt);
+    let permit = SendPermit::mint(attempt.id.clone(), Instant::now(), context.timing.send_budget);
+    let deadline = tokio::time::Instant::now() + context.timing.send_budget;
+    let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
+    let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
+        Claim::Taken(claimed) => claimed,
+        // Nothing of this id can ever have been sent: its permit dies here, unused.
+        Claim::Lost(error) => return Delivered::NotClaimed(error),
+        Claim::Undecided(error) => {
+            context.memory().give_up(&attempt.uid, &attempt.id);
+            return Delivered::NotClaimed(error);
+        }
+        Claim::Overtaken(latest) => {
+            let record =
+                not_sent(Reason::NotSent, "the claim was given up by another controller before it could be used.");
+            record_outcome(&context, *latest, &attempt, &record).await;
+            return Delivered::Done;
+        }
+        Claim::Pruned(latest) => return Delivered::Pruned(latest),
+    };
+    context.metrics.in_flight(context.gate.in_flight());
+    let started = Instant::now();
+    // What is sent is built from the very object whose resourceVersion the claim carried.
+    let wish = Wish::from(&object.spec);
+    let outcome = context.cloud.send(permit, &wish, &key, &plan.endpoint, Timestamp::now()).await;
+    context.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
+    if matches!(outcome, Outcome::Answered(_)) {
+        context.gate.reachable(&plan.endpoint.host);
+    }
+    // Freed as soon as the outcome is known; writing it down may take longer.
+    pass.leave(key_effect(&outcome));
+    context.metrics.in_flight(context.gate.in_flight());
+    let (record, retry) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
+    if retry {
+        if record.reason == Reason::EndpointUnreachable {
+            context.gate.unreachable(&plan.endpoint.host);
+        }
+        context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+    }
+    record_outcome(&context, *claimed, &attempt, &record).await;
+    drop(live);
+    if retry { Delivered::NotSent } else { Delivered::Done }
+}
+
+/// Writes the outcome down, then tells people. Telling never changes the result.
+async fn record_outcome(context: &Context, object: ClusterRedistribution, attempt: &Attempt, record: &Record) {
+    let told = object.clone();
+    let recorded = context.ledger.record(object, &attempt.id, record).await;
+    tell(context, &told, attempt, record, recorded);
+}
+
+/// One log line and one event for each outcome.
+pub fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, record: &Record, recorded: Recorded) {
+    let (namespace, name) = crate::prepare::object_name(object);
+    tracing::info!(
+        namespace,
+        name,
+        uid = attempt.uid,
+        generation = attempt.generation,
+        attempt = attempt.id,
+        state = record.state.as_str(),
+        reason = %record.reason,
+        status_code = record.status_code,
+        error_code = record.error_code,
+        request_id = record.request_id,
+        endpoint = attempt.endpoint,
+        recorded = ?recorded,
+        "outcome"
+    );
+    if recorded != Recorded::Known {
+        let code = record.status_code.map_or_else(|| record.state.as_str().to_owned(), |code| format!("Http{code}"));
+        let note = format!("{} (generation {}, attempt {})", record.message, attempt.generation, attempt.id);
+        context.events.tell(object, record.reason, &code, &note);
+    }
+}
+
+/// What status will say of an outcome.
+fn record_of(outcome: &Outcome) -> Record {
+    match outcome {
+        Outcome::Answered(answer) => Record {
+            state: AttemptState::Answered,
+            reason: answer.reason,
+            message: answer.message.clone(),
+            status_code: Some(i32::from(answer.status_code)),
+            error_code: answer.error_code.clone(),
+            request_id: answer.request_id.clone(),
+        },
+        Outcome::NotSent(not) => not_sent(not.reason, &not.message),
+        Outcome::Unknown(unknown) => unknown_outcome(&unknown.message),
+    }
+}
+
+fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
+    match outcome {
+        Outcome::Answered(answer) => Some(answer.key_effect),
+        Outcome::NotSent(_) | Outcome::Unknown(_) => None,
+    }
+}
+
+/// Proven: nothing left this process.
+pub fn not_sent(reason: Reason, message: &str) -> Record {
+    Record {
+        state: AttemptState::NotSent,
+        reason,
+        message: message.to_owned(),
+        status_code: None,
+        error_code: None,
+        request_id: None,
+    }
+}
+
+/// Nobody knows.
+pub fn unknown_outcome(message: &str) -> Record {
+    Record {
+        state: AttemptState::Unknown,
+        reason: Reason::OutcomeUnknown,
+        message: message.to_owned(),
+        status_code: None,
+        error_code: None,
+        request_id: None,
+    }
+}
+
+/// Marks the attempt as being carried by this process for as long as it is, whatever ends it.
+struct Live<'a> {
+    context: &'a Context,
+    id: String,
+}
+
+impl<'a> Live<'a> {
+    fn new(context: &'a Context, attempt: &Attempt) -> Self {
+        context.memory().task_started(&attempt.uid, &attempt.id);
+        Self { context, id: attempt.id.clone() }
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.context.memory().task_ended(&self.id);
+    }
+}

@@ -1,0 +1,286 @@
+//! The strict client. Everything an HTTP client does out of kindness is off, since each of it can send the one call a
+//! second time: redirects (307 repeats a POST), retries, reused connections, HTTP/2 streams.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderValue, Uri, header};
+use hyper_util::client::legacy::connect::{HttpConnector, proxy::Tunnel};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::jiff::Timestamp;
+use reqwest::{Proxy, redirect::Policy};
+use rustls::pki_types::ServerName;
+use secrecy::ExposeSecret;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+use tower::Service;
+use url::Url;
+
+use super::{
+    SendPermit, Wish,
+    credentials::Key,
+    endpoint::Endpoint,
+    outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify, scrub},
+    signing, tls,
+};
+use crate::{resource::Reason, status::cut};
+
+/// Bytes of an answer's body that are read.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// A setting of the client is wrong. For the administrator, at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The file of `--ca-bundle`.
+    #[error("--ca-bundle {file}: {why}. It must be a PEM file with certificates of authorities", file = file.display())]
+    CaBundle {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// No usable authorities.
+    #[error(
+        "no certificate authority can be used ({count} from --ca-bundle): {why}. Install the system's CA certificates, or name a file with --ca-bundle"
+    )]
+    Roots {
+        /// Certificates in the bundle.
+        count: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// The URL of `--proxy`.
+    #[error("--proxy {0}: must be http://host:port; TLS to the cloud goes through it unopened")]
+    Proxy(String),
+    /// Anything else.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// An endpoint did not answer the probe. For the log; status says less.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ProbeError(String);
+
+/// Settings of the client.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Further authorities.
+    pub ca_bundle: Option<PathBuf>,
+    /// Explicit proxy; those of the environment are not used.
+    pub proxy: Option<Url>,
+    /// Connection and TLS. Well below the whole, since only a failure to connect proves that nothing was sent.
+    pub connect_timeout: Duration,
+    /// The whole call.
+    pub request_timeout: Duration,
+}
+
+/// See the module.
+pub struct Client {
+    http: reqwest::Client,
+    tls: TlsConnector,
+    proxy: Option<Uri>,
+    connect_timeout: Duration,
+}
+
+impl Client {
+    /// Makes the client; nothing is connected yet.
+    pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
+        let tls = tls::config(settings.ca_bundle.as_deref())?;
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .http1_only()
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            // Else the kernel could deliver the request minutes after we have given it up.
+            .tcp_user_timeout(settings.request_timeout)
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.request_timeout)
+            .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls.clone());
+        let mut proxy = None;
+        if let Some(url) = &settings.proxy {
+            let wrong = || ClientError::Proxy(url.host_str().unwrap_or("?").to_owned());
+            if url.scheme() != "http" || url.host_str().is_none() {
+                return Err(wrong());
+            }
+            builder = builder.proxy(Proxy::all(url.clone()).map_err(|_| wrong())?);
+            proxy = Some(url.as_str().parse().map_err(|_| wrong())?);
+        }
+        let http = builder.build().map_err(|error| ClientError::Setup(chain(&error)))?;
+        Ok(Self { http, tls: TlsConnector::from(Arc::new(tls)), proxy, connect_timeout: settings.connect_timeout })
+    }
+
+    /// Sends the one request of an attempt. The permit is used up, whatever happens.
+    pub async fn send(
+        &self,
+        permit: SendPermit,
+        wish: &Wish,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Outcome {
+        let request = match self.request(wish, key, endpoint, now) {
+            Ok(request) => request,
+            Err(why) => {
+                return not_sent(
+                    Reason::EndpointUnreachable,
+                    format!("The request for {} could not be made: {why}. Nothing was sent", endpoint.host),
+                );
+            }
+        };
+        // The last look before the first byte: beyond its budget a claim may be given up by others, and the next
+        // generation's call must not meet this one.
+        if permit.has_expired(Instant::now()) {
+            return not_sent(
+                Reason::ClaimTooSlow,
+                "The API server confirmed the claim too late, so nothing was sent. It is tried again by itself"
+                    .to_owned(),
+            );
+        }
+        tracing::debug!(attempt = permit.attempt_id, endpoint = endpoint.host, "sending");
+        match self.http.execute(request).await {
+            Ok(response) => Outcome::Answered(read(response, key, now).await),
+            // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
+            Err(error) if error.is_connect() => not_sent(
+                Reason::EndpointUnreachable,
+                format!(
+                    "No connection to {}: {}. Nothing was sent. It is tried again by itself",
+                    endpoint.host,
+                    cut(&chain(&error), 120)
+                ),
+            ),
+            Err(error) => {
+                let what =
+                    if error.is_timeout() { "no answer came in time" } else { "the connection broke before an answer" };
+                tracing::debug!(error = chain(&error), "no readable answer");
+                Outcome::Unknown(Unknown {
+                    message: format!(
+                        "{}: {what}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
+                        endpoint.host
+                    ),
+                })
+            }
+        }
+    }
+
+    /// Connects and does the TLS handshake, and sends nothing. Where a connection fails, this fails.
+    pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
+        match timeout(self.connect_timeout, self.connect(endpoint)).await {
+            Ok(result) => result,
+            Err(_) => Err(ProbeError("no connection in time".to_owned())),
+        }
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
+        let failed = |error: &dyn std::error::Error| ProbeError(chain(error));
+        let host = endpoint.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = endpoint.url.port_or_known_default().unwrap_or(443);
+        let secure = endpoint.url.scheme() == "https";
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(&error))?;
+        match &self.proxy {
+            None => {
+                let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(&error))?;
+                if secure {
+                    self.tls.connect(name, stream).await.map_err(|error| failed(&error))?;
+                }
+            }
+            Some(proxy) => {
+                let target: Uri = format!("https://{}:{port}", endpoint.url.host_str().unwrap_or_default())
+                    .parse()
+                    .map_err(|error| failed(&error))?;
+                let mut tunnel = Tunnel::new(proxy.clone(), HttpConnector::new());
+                let stream = tunnel.call(target).await.map_err(|error| failed(&error))?;
+                if secure {
+                    self.tls.connect(name, TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Built and signed for this attempt alone: a signature is good for 15 minutes.
+    fn request(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Result<reqwest::Request, String> {
+        let path = wish.path().ok_or("projectID or clusterID holds a character that no id has")?;
+        let body = wish.body();
+        let date = signing::sdk_date(now);
+        let signed = [("host", endpoint.host.as_str()), ("x-project-id", &wish.project_id), ("x-sdk-date", &date)];
+        let to_sign =
+            signing::Request { method: "POST", path: &path, query: &[], headers: &signed, body: body.as_bytes() };
+        let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
+
+        let secret = |text: &str| {
+            HeaderValue::from_str(text).map(|mut value| {
+                value.set_sensitive(true);
+                value
+            })
+        };
+        let plain = |text: &str| {
+            HeaderValue::from_str(text).map_err(|_| "a header value holds a character that it may not".to_owned())
+        };
+        let wrong_key = |_| "the key holds a character that no header may hold".to_owned();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, plain(&endpoint.host)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        headers.insert("x-language", HeaderValue::from_static("en_us"));
+        headers.insert("x-project-id", plain(&wish.project_id)?);
+        headers.insert("x-sdk-date", plain(&date)?);
+        headers.insert(header::AUTHORIZATION, secret(&authorization).map_err(wrong_key)?);
+        if let Some(token) = &key.token {
+            // Unsigned, as the cloud's own tools send it: the gateway echoes the signed headers in its refusals.
+            headers.insert("x-security-token", secret(token.expose_secret()).map_err(wrong_key)?);
+        }
+        let url = endpoint.url.join(&path).map_err(|error| error.to_string())?;
+        self.http.post(url).headers(headers).body(body).build().map_err(|error| chain(&error))
+    }
+}
+
+/// The head is the answer; the body is read afterwards, bounded, and may be missing.
+async fn read(mut response: reqwest::Response, key: &Key, now: Timestamp) -> Answer {
+    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        date: text("date"),
+        retry_after: text("retry-after"),
+        request_id: text("x-request-id"),
+        body: Body::Broken,
+    };
+    let mut bytes = Vec::new();
+    reply.body = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_LIMIT => bytes.extend_from_slice(&chunk),
+            Ok(Some(_)) => break Body::TooLarge,
+            Ok(None) => break Body::Complete(bytes),
+            Err(_) => break Body::Broken,
+        }
+    };
+    let token = key.token.as_ref().map_or("", |token| token.expose_secret());
+    classify(&reply, &[&key.access, key.secret.expose_secret(), token], now)
+}
+
+fn not_sent(reason: Reason, message: String) -> Outcome {
+    Outcome::NotSent(NotSent { reason, message })
+}
+
+/// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of
+/// names, sockets and certificates.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    // The outermost says only that something failed; the innermost says what.
+    let start = usize::from(words.len() > 1);
+    scrub(&words.get(start..).unwrap_or_default().join(": "), &[], 200)
+}

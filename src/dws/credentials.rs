@@ -1,0 +1,272 @@
+//! The credentials ladder: one rung is chosen before any Secret is read, and whatever is wrong with it is said; nothing
+//! falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hmac::{Hmac, KeyInit, Mac};
+use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
+use kube::{Api, Client};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio::time::timeout;
+
+use super::endpoint::Endpoint;
+use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
+
+/// The Secret of an object's namespace that is used when nothing else is named.
+pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
+/// A temporary key must outlive the request by this much.
+const MARGIN: Duration = Duration::from_secs(60);
+const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// The controller's own.
+    Controller,
+    /// A Secret in the object's namespace.
+    Secret {
+        /// The object's namespace.
+        namespace: String,
+        /// The Secret.
+        name: String,
+    },
+}
+
+impl Rung {
+    /// As `status.attempt.credentials` shows it: `Controller`, or `Namespace/<secret>`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Controller => "Controller".to_owned(),
+            Self::Secret { name, .. } => format!("Namespace/{name}"),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Controller => "The controller's own credentials".to_owned(),
+            Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
+        }
+    }
+}
+
+/// Why a key cannot be used. Messages name the Secret and what to do, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The Secret or directory does not exist.
+    #[error(
+        "{0} does not exist. Create it with the keys accessKey and secretKey, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    NotFound(String),
+    /// A key of it is missing or unreadable.
+    #[error(
+        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt"
+    )]
+    Invalid {
+        /// The Secret, in words.
+        of: String,
+        /// The key inside it.
+        key: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// RBAC.
+    #[error(
+        "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    Forbidden(String),
+    /// Too little time left.
+    #[error("{of} expires at {at}, which is too soon for a call that may take {needed} seconds. Renew it")]
+    Expired {
+        /// The Secret, in words.
+        of: String,
+        /// Its `expiresAt`.
+        at: Timestamp,
+        /// Seconds that would be needed.
+        needed: u64,
+    },
+    /// The API server did not answer: no fact about the object.
+    #[error("{of} cannot be read now: {why}")]
+    Unavailable {
+        /// The Secret, in words.
+        of: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl CredentialsError {
+    /// The reason of the hold; `None` where trying again is all there is to do.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NotFound(_) => Some(Reason::CredentialsNotFound),
+            Self::Invalid { .. } => Some(Reason::CredentialsInvalid),
+            Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
+            Self::Expired { .. } => Some(Reason::CredentialsExpired),
+            Self::Unavailable { .. } => None,
+        }
+    }
+}
+
+/// A key, as read for one call.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Access key id.
+    pub access: String,
+    /// Secret access key.
+    pub secret: SecretString,
+    /// Security token of a temporary key.
+    pub token: Option<SecretString>,
+}
+
+/// A key without showing it: a digest of its values and the endpoint under a random key of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyIdentity([u8; 32]);
+
+impl std::fmt::Debug for KeyIdentity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&hex::encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<[u8; 32]> for KeyIdentity {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+/// See the module.
+pub struct Ladder {
+    client: Client,
+    own: Option<PathBuf>,
+    own_for: Vec<String>,
+    request_timeout: Duration,
+    digest_key: [u8; 32],
+}
+
+impl Ladder {
+    /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
+    pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
+        Self { client, own, own_for: own_for.to_vec(), request_timeout, digest_key: rand::random() }
+    }
+
+    /// Chooses the one rung for an object, by its annotation and namespace alone.
+    pub fn choose(&self, annotation: Option<&str>, namespace: &str) -> Rung {
+        let secret = |name: &str| Rung::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
+        match annotation {
+            Some(name) => secret(name),
+            None if self.own_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => Rung::Controller,
+            None => secret(DEFAULT_SECRET),
+        }
+    }
+
+    /// Reads the key of that rung, now.
+    pub async fn read(&self, rung: &Rung, now: Timestamp) -> Result<Key, CredentialsError> {
+        let of = rung.in_words();
+        let data = match rung {
+            Rung::Controller => self.read_own(&of).await?,
+            Rung::Secret { namespace, name } => self.read_secret(namespace, name, &of).await?,
+        };
+        parse(&data, &of, now, self.request_timeout + MARGIN)
+    }
+
+    /// The key's name in the gate. Values, not a resourceVersion: the same wrong values in another Secret are the same
+    /// wrong key, and another label on the Secret does not make it right.
+    pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
+        // Any length of key is valid for HMAC.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.digest_key) else { return KeyIdentity([0; 32]) };
+        let token = key.token.as_ref().map_or("", |token| token.expose_secret());
+        for part in [&key.access, key.secret.expose_secret(), token, endpoint.url.as_str()] {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        KeyIdentity(mac.finalize().into_bytes().into())
+    }
+
+    async fn read_secret(&self, namespace: &str, name: &str, of: &str) -> Result<Data, CredentialsError> {
+        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
+            Ok(Ok(secret)) => secret,
+            Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
+            Ok(Err(kube::Error::Api(status))) => {
+                return Err(match status.code {
+                    404 => CredentialsError::NotFound(of.to_owned()),
+                    401 | 403 => CredentialsError::Forbidden(of.to_owned()),
+                    code => unavailable(format!("the API server answered {code}")),
+                });
+            }
+            // Never the error's own text: it could hold a piece of what was read.
+            Ok(Err(kube::Error::SerdeError(_))) => return Err(unavailable("the answer could not be read".to_owned())),
+            Ok(Err(error)) => return Err(unavailable(error.to_string())),
+        };
+        Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
+    }
+
+    async fn read_own(&self, of: &str) -> Result<Data, CredentialsError> {
+        let directory = self.own.as_deref().ok_or_else(|| CredentialsError::NotFound(of.to_owned()))?;
+        let mut data = Data::new();
+        for key in KEYS {
+            match tokio::fs::read(directory.join(key)).await {
+                Ok(value) => drop(data.insert(key.to_owned(), value)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(CredentialsError::Unavailable {
+                        of: of.to_owned(),
+                        why: unreadable(directory, &error),
+                    });
+                }
+            }
+        }
+        if data.is_empty() { Err(CredentialsError::NotFound(of.to_owned())) } else { Ok(data) }
+    }
+}
+
+type Data = BTreeMap<String, Vec<u8>>;
+
+const KEYS: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
+
+fn unreadable(directory: &Path, error: &std::io::Error) -> String {
+    format!("a file in {} cannot be read: {}", directory.display(), error.kind())
+}
+
+/// PURE: a key from the bytes of a Secret.
+fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<Key, CredentialsError> {
+    let invalid = |key, what| CredentialsError::Invalid { of: of.to_owned(), key, what };
+    let text = |key: &'static str| -> Result<Option<String>, CredentialsError> {
+        let Some(bytes) = data.get(key) else { return Ok(None) };
+        let text = std::str::from_utf8(bytes).map_err(|_| invalid(key, "is not text"))?;
+        // What `echo` and editors append.
+        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() {
+            return Err(invalid(key, "is empty"));
+        }
+        // All of it becomes part of a header.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid(key, "holds a blank, a line break or another character that no key has"));
+        }
+        Ok(Some(text.to_owned()))
+    };
+    let access = text("accessKey")?.ok_or_else(|| invalid("accessKey", "is missing"))?;
+    let secret = text("secretKey")?.ok_or_else(|| invalid("secretKey", "is missing"))?;
+    if access.contains(',') {
+        return Err(invalid("accessKey", "holds a comma, which no access key has"));
+    }
+    if let Some(expiry) = text("expiresAt")? {
+        let at: Timestamp =
+            expiry.parse().map_err(|_| invalid("expiresAt", "is not an instant such as 2026-12-01T18:00:00Z"))?;
+        let left = at.as_second().saturating_sub(now.as_second());
+        if left < i64::try_from(needed.as_secs()).unwrap_or(i64::MAX) {
+            return Err(CredentialsError::Expired { of: of.to_owned(), at, needed: needed.as_secs() });
+        }
+    }
+    Ok(Key { access, secret: secret.into(), token: text("securityToken")?.map(Into::into) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

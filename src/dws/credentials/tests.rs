@@ -1,0 +1,102 @@
+use super::*;
+
+fn data(pairs: &[(&str, &str)]) -> Data {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+fn now() -> Timestamp {
+    "2026-12-01T18:00:00Z".parse().unwrap()
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<Key, CredentialsError> {
+    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120))
+}
+
+const GOOD: [(&str, &str); 2] = [("accessKey", "AK"), ("secretKey", "SK")];
+
+#[test]
+fn a_trailing_newline_is_cut_and_nothing_else() {
+    let key = read(&[("accessKey", "AK\n"), ("secretKey", "SK\r\n"), ("securityToken", "T")]).unwrap();
+    assert_eq!((key.access.as_str(), key.secret.expose_secret()), ("AK", "SK"));
+    assert_eq!(key.token.unwrap().expose_secret(), "T");
+    for bad in ["SK\n\n", " SK", "S K", "SK\0", "", "\n", "ключ"] {
+        let error = read(&[("accessKey", "AK"), ("secretKey", bad)]).unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{bad:?}");
+        assert!(error.to_string().contains("Secret team/dws: secretKey"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_and_no_value_is_shown() {
+    for (missing, present) in [("accessKey", ("secretKey", "canary")), ("secretKey", ("accessKey", "canary"))] {
+        let error = read(&[present]).unwrap_err().to_string();
+        assert!(error.contains(&format!("{missing} is missing")) && !error.contains("canary"), "{error}");
+    }
+    assert!(matches!(read(&[("accessKey", "A,B"), ("secretKey", "SK")]), Err(CredentialsError::Invalid { .. })));
+}
+
+#[test]
+fn a_temporary_key_must_outlive_the_call() {
+    let expiring = |at: &str| read(&[GOOD[0], GOOD[1], ("expiresAt", at)]);
+    assert!(expiring("2026-12-01T18:02:00Z").is_ok());
+    assert!(expiring("2026-12-01T18:02:00.574000Z").is_ok(), "with a fraction too");
+    assert_eq!(expiring("2026-12-01T18:01:59Z").unwrap_err().reason(), Some(Reason::CredentialsExpired));
+    assert_eq!(expiring("2020-01-01T00:00:00Z").unwrap_err().reason(), Some(Reason::CredentialsExpired));
+    assert_eq!(expiring("soon").unwrap_err().reason(), Some(Reason::CredentialsInvalid));
+}
+
+#[test]
+fn nothing_about_a_key_can_be_printed() {
+    let key = read(&[("accessKey", "AK"), ("secretKey", "canary-secret"), ("securityToken", "canary-token")]).unwrap();
+    let shown = format!("{key:?} {:?}", KeyIdentity::from([7; 32]));
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+fn ladder(own_for: &[&str]) -> Ladder {
+    let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+        Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
+    });
+    let own_for: Vec<_> = own_for.iter().map(|&namespace| namespace.to_owned()).collect();
+    Ladder::new(Client::new(service, "default"), None, &own_for, Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
+    let secret = |name: &str| Rung::Secret { namespace: "team".to_owned(), name: name.to_owned() };
+    assert_eq!(ladder(&["*"]).choose(Some("named"), "team"), secret("named"));
+    assert_eq!(ladder(&["team"]).choose(None, "team"), Rung::Controller);
+    assert_eq!(ladder(&["*"]).choose(None, "team"), Rung::Controller);
+    assert_eq!(ladder(&["other"]).choose(None, "team"), secret(DEFAULT_SECRET));
+    assert_eq!(ladder(&[]).choose(None, "team"), secret(DEFAULT_SECRET));
+    assert_eq!(
+        (Rung::Controller.describe(), secret("x").describe()),
+        ("Controller".to_owned(), "Namespace/x".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_is() {
+    let ladder = ladder(&[]);
+    let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
+    let key = |access: &str, secret: &str| read(&[("accessKey", access), ("secretKey", secret)]).unwrap();
+    let here = endpoint("https://a.example");
+    let identity = ladder.identity(&key("AK", "SK"), &here);
+    assert_eq!(identity, ladder.identity(&key("AK", "SK\n"), &here));
+    assert_ne!(identity, ladder.identity(&key("AKS", "K"), &here));
+    assert_ne!(identity, ladder.identity(&key("AK", "SX"), &here));
+    assert_ne!(identity, ladder.identity(&key("AK", "SK"), &endpoint("https://b.example")));
+}
+
+#[tokio::test]
+async fn the_controllers_own_credentials_are_read_anew_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ladder = ladder(&["*"]);
+    ladder.own = Some(directory.path().to_owned());
+    let missing = ladder.read(&Rung::Controller, now()).await.unwrap_err();
+    assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
+    std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
+    std::fs::write(directory.path().join("secretKey"), "one").unwrap();
+    assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "one");
+    std::fs::write(directory.path().join("secretKey"), "two").unwrap();
+    assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "two");
+}

@@ -1,0 +1,243 @@
+//! PURE: what an answer, or its absence, proves. A full response head is an answer; a failed connection is "not sent";
+//! everything else is "unknown". Then the cloud's error code decides before the HTTP status, except for 5xx.
+//!
+//! It must not quote the gateway: its texts echo the signed headers and the access key.
+
+mod body;
+mod words;
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
+
+pub use self::words::scrub;
+use crate::resource::Reason;
+
+/// The gateway refuses a signature that is further off than this.
+const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// What a 429 without any hint asks for.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+/// Longest wait that is believed.
+const LONGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The head of an answer arrived.
+    Answered(Answer),
+    /// Proven: no byte of the request left.
+    NotSent(NotSent),
+    /// The cloud may have got it.
+    Unknown(Unknown),
+}
+
+impl Outcome {
+    /// Bounded word for metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::NotSent(_) => "not_sent",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// HTTP status code, if there was an answer.
+    pub const fn status_code(&self) -> Option<u16> {
+        match self {
+            Self::Answered(answer) => Some(answer.status_code),
+            Self::NotSent(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// An answer, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// HTTP status code, 100 to 999.
+    pub status_code: u16,
+    /// The cloud's error code; letters, digits, dots, hyphens and underscores, at most 64.
+    pub error_code: Option<String>,
+    /// The cloud's id of the request; the same characters, at most 128.
+    pub request_id: Option<String>,
+    /// Reason of the conditions.
+    pub reason: Reason,
+    /// What happened and what to do; at most 256 characters, nothing secret.
+    pub message: String,
+    /// What it says about the key.
+    pub key_effect: KeyEffect,
+}
+
+/// Why nothing was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotSent {
+    /// `EndpointUnreachable` or `ClaimTooSlow`.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+}
+
+/// Why nobody knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unknown {
+    /// For people.
+    pub message: String,
+}
+
+/// What an answer says about the key it was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEffect {
+    /// The gateway accepted the signature.
+    Good,
+    /// The gateway's 401: five of these lock the key.
+    RejectedByGateway,
+    /// The gateway's 401 for the date alone.
+    ClockSkew,
+    /// 429: nobody calls with this key for so long.
+    Throttled(Duration),
+}
+
+/// The body of an answer, as far as it could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// To its end.
+    Complete(Vec<u8>),
+    /// It broke off, or took longer than the request may.
+    Broken,
+    /// Larger than is read.
+    TooLarge,
+}
+
+/// An answer as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status code.
+    pub status: u16,
+    /// Header `Date`.
+    pub date: Option<String>,
+    /// Header `Retry-After`.
+    pub retry_after: Option<String>,
+    /// Header `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// The body.
+    pub body: Body,
+}
+
+/// Reads an answer. `secrets` never appear in what is returned; `now` is this host's clock.
+pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    let fault = match &reply.body {
+        Body::Complete(bytes) => body::fault(bytes),
+        Body::Broken | Body::TooLarge => body::Fault::default(),
+    };
+    let facts = words::Facts {
+        status: reply.status,
+        code: fault.code.as_deref(),
+        text: fault.text.as_deref().unwrap_or_default(),
+        skew: skew(reply.date.as_deref(), now),
+        body: &reply.body,
+    };
+    let reason = reason(&facts);
+    Answer {
+        status_code: reply.status,
+        reason,
+        message: words::message(reason, &facts, secrets),
+        key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
+        error_code: fault.code.as_deref().and_then(|code| identifier(code, 64)),
+        request_id: reply.request_id.as_deref().or(fault.request_id.as_deref()).and_then(|id| identifier(id, 128)),
+    }
+}
+
+fn reason(facts: &words::Facts<'_>) -> Reason {
+    match facts.status {
+        // Whatever the body says: a failing server's idea of its own state is not to be trusted.
+        500..=599 => Reason::ServerError,
+        200..=299 if *facts.body == Body::Broken || *facts.body == Body::TooLarge => Reason::OutcomeUnknown,
+        200..=299 if facts.code.is_none_or(|code| code == "DWS.0000") => Reason::Delivered,
+        _ => by_code(facts).unwrap_or_else(|| by_status(facts)),
+    }
+}
+
+/// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.
+fn by_code(facts: &words::Facts<'_>) -> Option<Reason> {
+    // The catch-all carries the real code in its text.
+    let code = match facts.code? {
+        "DWS.9999" => words::inner_code(facts.text).unwrap_or("DWS.9999"),
+        code => code,
+    };
+    match code {
+        "DWS.0015" | "DWS.0047" | "DWS.3027" => Some(Reason::ClusterNotFound),
+        "DWS.7023" => Some(Reason::ClusterNotReady),
+        _ => None,
+    }
+}
+
+fn by_status(facts: &words::Facts<'_>) -> Reason {
+    match facts.status {
+        400 => Reason::BadRequest,
+        401 if facts.clock_is_off() => Reason::ClockSkew,
+        401 => Reason::AuthenticationFailed,
+        403 => Reason::PermissionDenied,
+        404 => Reason::NotFound,
+        429 => Reason::TooManyRequests,
+        _ => Reason::Rejected,
+    }
+}
+
+fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
+    match facts.status {
+        429 => KeyEffect::Throttled(window(retry_after, facts.text, now)),
+        401 if facts.is_from_service() => KeyEffect::Good,
+        401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
+        401 => KeyEffect::RejectedByGateway,
+        _ => KeyEffect::Good,
+    }
+}
+
+/// How long a 429 asks to wait: the header, else the window in the gateway's text, else a minute.
+fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
+    let asked = retry_after.and_then(|value| {
+        let seconds = value.trim().parse::<u64>().ok().map(Duration::from_secs);
+        seconds.or_else(|| http_date(value).map(|at| whole_seconds_between(now, at)))
+    });
+    let told = || {
+        let (number, unit) = text.split_once("time:")?.1.split_once(' ')?;
+        let unit = match unit.trim_start().chars().take_while(char::is_ascii_alphabetic).collect::<String>().as_str() {
+            "second" | "seconds" => 1,
+            "minute" | "minutes" => 60,
+            "hour" | "hours" => 3600,
+            "day" | "days" => 86_400,
+            _ => return None,
+        };
+        number.trim().parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
+    };
+    asked.or_else(told).unwrap_or(DEFAULT_WINDOW).min(LONGEST_WINDOW)
+}
+
+/// How far this host's clock is from the gateway's, if that is more than the gateway tolerates.
+fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let server = http_date(date?)?;
+    let off = Duration::from_secs(now.as_second().abs_diff(server.as_second()));
+    (off > CLOCK_WINDOW).then_some(off)
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    // HTTP's own form ends in GMT, which RFC 2822 still knows.
+    rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())
+}
+
+fn whole_seconds_between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(to.as_second().saturating_sub(from.as_second())).unwrap_or(0))
+}
+
+/// Only what an id is made of, so that no text can pose as one.
+fn identifier(text: &str, limit: usize) -> Option<String> {
+    let kept: String = text
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_'))
+        .take(limit)
+        .collect();
+    (!kept.is_empty()).then_some(kept)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

@@ -1,0 +1,319 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-12-01T18:00:00Z".parse().unwrap()
+}
+
+fn reply(status: u16, body: &str) -> Reply {
+    Reply {
+        status,
+        date: Some("Tue, 01 Dec 2026 18:00:01 GMT".to_owned()),
+        retry_after: None,
+        request_id: Some("req-1".to_owned()),
+        body: Body::Complete(body.as_bytes().to_vec()),
+    }
+}
+
+fn read(status: u16, body: &str) -> Answer {
+    classify(&reply(status, body), &["AK-canary", "SK-canary"], now())
+}
+
+fn fault(code: &str, text: &str) -> String {
+    serde_json::json!({"error_code": code, "error_msg": text}).to_string()
+}
+
+#[test]
+fn a_2xx_without_an_error_code_is_delivered_whatever_its_body() {
+    for status in [200, 201, 202, 204, 299] {
+        for body in ["", "{}", "{ }", "[]", "null", "<html>", "{\"x\":1}", &fault("DWS.0000", "ok"), "\u{feff}"] {
+            let answer = read(status, body);
+            assert_eq!(
+                (answer.reason, answer.status_code, answer.key_effect),
+                (Reason::Delivered, status, KeyEffect::Good),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_2xx_with_another_code_is_a_refusal_that_keeps_its_status() {
+    let answer = read(200, &fault("DWS.7023", "Cluster status is not allowed to operation."));
+    assert_eq!((answer.reason, answer.status_code), (Reason::ClusterNotReady, 200));
+    assert_eq!(answer.error_code.as_deref(), Some("DWS.7023"));
+    assert_eq!(read(202, &fault("DWS.5037", "x")).reason, Reason::Rejected);
+}
+
+#[test]
+fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
+    for body in [Body::Broken, Body::TooLarge] {
+        let mut reply = reply(200, "");
+        reply.body = body;
+        let answer = classify(&reply, &[], now());
+        assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, 200));
+    }
+    let mut refused = reply(403, "");
+    refused.body = Body::Broken;
+    assert_eq!(classify(&refused, &[], now()).reason, Reason::PermissionDenied, "a refusal needs no body");
+}
+
+#[test]
+fn every_body_shape_gives_its_code() {
+    let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, text);
+    let shape_a = fault("DWS.7023", "x");
+    let shapes = [
+        ("A", 403, shape_a.clone(), Some("DWS.7023"), Reason::ClusterNotReady),
+        (
+            "B",
+            500,
+            r#"{"errCode":"DWS.0005","externalMessage":"Server failure."}"#.into(),
+            Some("DWS.0005"),
+            Reason::ServerError,
+        ),
+        (
+            "C",
+            403,
+            r#"{"error_code":"DWS.7023","error_msg":"x","errCode":"DWS.7023","externalMessage":"x"}"#.into(),
+            Some("DWS.7023"),
+            Reason::ClusterNotReady,
+        ),
+        (
+            "D",
+            429,
+            r#"{"error_code":"APIGW.0308","error_msg":"x","request_id":"r"}"#.into(),
+            Some("APIGW.0308"),
+            Reason::TooManyRequests,
+        ),
+        (
+            "E",
+            401,
+            r#"{"error":{"code":401,"message":"x","title":"Unauthorized"}}"#.into(),
+            None,
+            Reason::AuthenticationFailed,
+        ),
+        (
+            "F",
+            403,
+            r#"{"code":"PAP5.0001","message":"x","encoded_authorization_message":"y","details":[]}"#.into(),
+            Some("PAP5.0001"),
+            Reason::PermissionDenied,
+        ),
+        ("G text", 502, "upstream is away".into(), None, Reason::ServerError),
+        ("G base64", 403, base64(&shape_a), Some("DWS.7023"), Reason::ClusterNotReady),
+        ("H", 200, fault("DWS.7023", "x"), Some("DWS.7023"), Reason::ClusterNotReady),
+        ("I", 417, fault("DWS.1234", "x"), Some("DWS.1234"), Reason::Rejected),
+    ];
+    for (name, status, body, code, reason) in shapes {
+        let answer = read(status, &body);
+        assert_eq!((answer.error_code.as_deref(), answer.reason), (code, reason), "shape {name}");
+    }
+}
+
+#[test]
+fn every_known_code_of_the_service_has_its_row() {
+    use Reason::{BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, PermissionDenied, ServerError};
+    for (status, code, text, expected) in [
+        (200, "DWS.0000", "", Delivered),
+        (400, "DWS.0001", "illegal cluster id", BadRequest),
+        (500, "DWS.0005", "Server failure.", ServerError),
+        (403, "DWS.0015", "", ClusterNotFound),
+        (400, "DWS.0015", "", ClusterNotFound),
+        (401, "DWS.0047", "", ClusterNotFound),
+        (404, "DWS.0047", "", ClusterNotFound),
+        (404, "DWS.3027", "", ClusterNotFound),
+        (403, "DWS.7023", "", ClusterNotReady),
+        (403, "DWS.9999", "failed: DWS.7023 not allowed", ClusterNotReady),
+        (200, "DWS.9999", "DWS.0047", ClusterNotFound),
+        (500, "DWS.9999", "DWS.7023", ServerError),
+        (403, "DWS.9999", "DWS.99 DWS.x", PermissionDenied),
+        (400, "DWS.7107", "", BadRequest),
+        (400, "DWS.5037", "", BadRequest),
+        (400, "DWS.5038", "", BadRequest),
+        (400, "DWS.5039", "", BadRequest),
+        (400, "DWS.5045", "", BadRequest),
+        (400, "DWS.5060", "", BadRequest),
+        (400, "DWS.5063", "", BadRequest),
+        (400, "DWS.5064", "", BadRequest),
+        (400, "DWS.5065", "", BadRequest),
+        (400, "DWS.5095", "", BadRequest),
+        (400, "DWS.5206", "", BadRequest),
+        (403, "DWS.5036", "", PermissionDenied),
+        (404, "DWS.4040", "", NotFound),
+    ] {
+        let answer = read(status, &fault(code, text));
+        assert_eq!((answer.reason, answer.key_effect), (expected, KeyEffect::Good), "{status} {code}");
+    }
+}
+
+#[test]
+fn every_known_code_of_the_gateway_has_its_row() {
+    use Reason::{
+        AuthenticationFailed, BadRequest, ClockSkew, NotFound, PermissionDenied, Rejected, ServerError, TooManyRequests,
+    };
+    let rejected = KeyEffect::RejectedByGateway;
+    for prefix in ["APIGW", "APIG"] {
+        for (status, number, text, reason, effect) in [
+            (404, "0101", "The API does not exist", NotFound, KeyEffect::Good),
+            (400, "0201", "", BadRequest, KeyEffect::Good),
+            (413, "0201", "", Rejected, KeyEffect::Good),
+            (414, "0201", "", Rejected, KeyEffect::Good),
+            (494, "0201", "", Rejected, KeyEffect::Good),
+            (500, "0201", "", ServerError, KeyEffect::Good),
+            (502, "0201", "", ServerError, KeyEffect::Good),
+            (504, "0201", "", ServerError, KeyEffect::Good),
+            (401, "0301", "verify aksk signature fail", AuthenticationFailed, rejected),
+            (
+                401,
+                "0301",
+                "calc aksk signature fail:signature expired, signature time:x, server time:y",
+                ClockSkew,
+                KeyEffect::ClockSkew,
+            ),
+            (401, "0301", "decrypt token fail", AuthenticationFailed, rejected),
+            (401, "0301", "ak AK-canary not exist", AuthenticationFailed, rejected),
+            (401, "0301", "Get secretKey failed", AuthenticationFailed, rejected),
+            (401, "0301", "AK access failed to reach the limit,forbidden", AuthenticationFailed, rejected),
+            (403, "0302", "", PermissionDenied, KeyEffect::Good),
+            (401, "0305", "", AuthenticationFailed, rejected),
+            (403, "0306", "", PermissionDenied, KeyEffect::Good),
+            (401, "0307", "The token must be updated", AuthenticationFailed, rejected),
+            (403, "0310", "", PermissionDenied, KeyEffect::Good),
+            (500, "0601", "", ServerError, KeyEffect::Good),
+            (500, "0606", "", ServerError, KeyEffect::Good),
+            (500, "0608", "", ServerError, KeyEffect::Good),
+            (502, "0610", "", ServerError, KeyEffect::Good),
+            (503, "0613", "", ServerError, KeyEffect::Good),
+            (403, "0802", "", PermissionDenied, KeyEffect::Good),
+            (
+                429,
+                "0308",
+                "policy user over ratelimit,limit:200,time:5 minute",
+                TooManyRequests,
+                KeyEffect::Throttled(Duration::from_secs(300)),
+            ),
+        ] {
+            let answer = read(status, &fault(&format!("{prefix}.{number}"), text));
+            assert_eq!((answer.reason, answer.key_effect), (reason, effect), "{status} {prefix}.{number} {text}");
+            assert!(!answer.message.contains("canary"), "{}", answer.message);
+        }
+    }
+}
+
+#[test]
+fn without_a_body_the_status_decides() {
+    use Reason::{
+        AuthenticationFailed, BadRequest, NotFound, PermissionDenied, Rejected, ServerError, TooManyRequests,
+    };
+    for (status, reason) in [
+        (400, BadRequest),
+        (401, AuthenticationFailed),
+        (403, PermissionDenied),
+        (404, NotFound),
+        (429, TooManyRequests),
+        (301, Rejected),
+        (307, Rejected),
+        (405, Rejected),
+        (409, Rejected),
+        (418, Rejected),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
+    ] {
+        assert_eq!(read(status, "").reason, reason, "{status}");
+    }
+}
+
+#[test]
+fn a_429_waits_as_the_header_says_else_as_the_text_says_else_a_minute() {
+    let wait = |retry_after: Option<&str>, text: &str| {
+        let mut reply = reply(429, &fault("APIGW.0308", text));
+        reply.retry_after = retry_after.map(str::to_owned);
+        match classify(&reply, &[], now()).key_effect {
+            KeyEffect::Throttled(wait) => wait.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let text = "policy ip over ratelimit,limit:5,time:1 second";
+    assert_eq!(wait(Some("7"), text), 7);
+    assert_eq!(wait(Some("Tue, 01 Dec 2026 18:00:30 GMT"), text), 30);
+    assert_eq!(wait(Some("Tue, 01 Dec 2026 17:00:00 GMT"), text), 0);
+    assert_eq!(wait(None, text), 1);
+    assert_eq!(wait(Some("soon"), text), 1);
+    assert_eq!(wait(None, "limit:200,time:5 minute"), 300);
+    assert_eq!(wait(None, "time:2 hour"), 900, "capped");
+    assert_eq!(wait(None, "time:99999999999999999999 day"), 60);
+    assert_eq!(wait(None, "time:18446744073709551615 day"), 60);
+    assert_eq!(wait(None, "slow down"), 60);
+    assert_eq!(wait(Some("999999"), ""), 900, "capped");
+}
+
+#[test]
+fn a_gateways_401_under_a_clock_that_is_off_is_a_clock_skew() {
+    let mut skewed = reply(401, "");
+    skewed.date = Some("Tue, 01 Dec 2026 18:15:01 GMT".to_owned());
+    let answer = classify(&skewed, &[], now());
+    assert_eq!((answer.reason, answer.key_effect), (Reason::ClockSkew, KeyEffect::ClockSkew));
+    assert!(answer.message.contains("15 minutes off"), "{}", answer.message);
+    skewed.date = Some("Tue, 01 Dec 2026 18:14:00 GMT".to_owned());
+    assert_eq!(classify(&skewed, &[], now()).reason, Reason::AuthenticationFailed);
+    skewed.body = Body::Complete(fault("DWS.0047", "").into_bytes());
+    skewed.date = None;
+    assert_eq!(classify(&skewed, &[], now()).reason, Reason::ClusterNotFound);
+}
+
+#[test]
+fn the_gateways_text_is_never_quoted_and_the_services_is_scrubbed() {
+    let echo = "Incorrect IAM authentication information: verify aksk signature fail, canonicalRequest:POST|/v2/x/|host:dws|x-security-token:tok|Access=AK-canary, Signature=0123";
+    let answer = read(401, &fault("APIGW.0301", echo));
+    for piece in ["canonicalRequest", "tok", "Access=", "0123", "canary"] {
+        assert!(!answer.message.contains(piece), "{}", answer.message);
+    }
+    let text = "Cluster \u{1b}[31mbusy\n with SK-canary at e59d6b86-9072-46eb-a996-13f8b44994c1 and AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
+    let message = read(403, &fault("DWS.7023", text)).message;
+    assert!(
+        message.contains("with *** at e59d6b86-9072-46eb-a996-13f8b44994c1") && !message.contains("QrStUv"),
+        "{message}"
+    );
+    assert!(!message.chars().any(char::is_control));
+}
+
+#[test]
+fn ids_are_made_of_id_characters_only() {
+    let mut odd = reply(400, &fault("DWS.5038\u{7}<b>", "x"));
+    odd.request_id = Some(format!("a b/{}", "c".repeat(300)));
+    let answer = classify(&odd, &[], now());
+    assert_eq!(answer.error_code.as_deref(), Some("DWS.5038b"));
+    assert_eq!(answer.request_id.unwrap().len(), 128);
+    let mut none = reply(400, r#"{"error_code":"DWS.5038","request_id":"in-the-body"}"#);
+    none.request_id = None;
+    assert_eq!(classify(&none, &[], now()).request_id.as_deref(), Some("in-the-body"));
+}
+
+proptest! {
+    #[test]
+    fn no_answer_whatever_it_is_breaks_the_reading_or_gets_a_secret_out(
+        status in 200_u16..600,
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        code in "[A-Za-z.0-9]{0,12}",
+        text in ".{0,300}",
+        header in proptest::option::of(".{0,40}"),
+        shape in 0_u8..4,
+    ) {
+        let secret = "Sup3r/Secret+Canary";
+        let text = format!("{text}{secret}{text}");
+        let body = match shape {
+            0 => bytes,
+            1 => serde_json::json!({"error_code": code, "error_msg": text}).to_string().into_bytes(),
+            2 => serde_json::json!({"error": {"code": code, "message": text}}).to_string().into_bytes(),
+            _ => serde_json::json!({"errCode": format!("DWS.{code}"), "externalMessage": text}).to_string().into_bytes(),
+        };
+        let reply = Reply { status, date: header.clone(), retry_after: header.clone(), request_id: header, body: Body::Complete(body) };
+        let answer = classify(&reply, &[secret], now());
+        prop_assert!(answer.message.chars().count() <= 256);
+        prop_assert!(!answer.message.contains(secret));
+        prop_assert_eq!(answer.status_code, status);
+        prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.row() == crate::resource::Row::Delivered);
+    }
+}

@@ -1,0 +1,65 @@
+//! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a lane of its own: bounded, with a
+//! timeout, dropped under load, never in the way of status and never a reason to fail.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::resource::{ClusterRedistribution, Reason, Row};
+
+/// Events waiting to be written. More than this at once help nobody.
+const LANE: usize = 256;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The API server refuses longer notes.
+const NOTE_LIMIT: usize = 1000;
+
+struct Posting {
+    regarding: ObjectReference,
+    event: Event,
+}
+
+/// Where events are handed in. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    lane: mpsc::Sender<Posting>,
+}
+
+impl Events {
+    /// Starts the lane.
+    pub fn start(client: Client, holder: &str) -> Self {
+        let (lane, mut postings) = mpsc::channel::<Posting>(LANE);
+        let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
+        let recorder = Recorder::new(client, reporter);
+        tokio::spawn(async move {
+            while let Some(Posting { regarding, event }) = postings.recv().await {
+                match timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "an event was not written"),
+                    Err(_) => tracing::debug!("an event was not written in time"),
+                }
+            }
+        });
+        Self { lane }
+    }
+
+    /// Tells people what became of an object. `distinction` goes into the action: the recorder folds events of the
+    /// same reason and action into one series and would show the first note for all of them.
+    pub fn tell(&self, object: &ClusterRedistribution, reason: Reason, distinction: &str, note: &str) {
+        let calm = matches!(reason.row(), Row::Held | Row::InFlight | Row::Delivered);
+        let event = Event {
+            type_: if calm { EventType::Normal } else { EventType::Warning },
+            reason: reason.as_str().to_owned(),
+            note: Some(note.chars().take(NOTE_LIMIT).collect()),
+            action: distinction.chars().take(128).collect(),
+            secondary: None,
+        };
+        if self.lane.try_send(Posting { regarding: object.object_ref(&()), event }).is_err() {
+            tracing::debug!("an event was dropped: too many at once");
+        }
+    }
+}

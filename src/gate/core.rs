@@ -1,0 +1,246 @@
+//! PURE core of the gate: who may call now. One call per cluster, a bound on all calls, a pace and a lock-out per key,
+//! and no claims towards an endpoint that cannot be reached. The clock is an argument.
+//!
+//! None of this is needed for the law, which the compare-and-swap on the object keeps. It keeps the cloud from locking
+//! the key (five bad signatures), from answering 429, and from meeting two calls for one cluster.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
+
+/// How long a key that had worked, or one refused for the clock, rests before one object may try it again. The
+/// gateway itself locks a key for 5 minutes.
+const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
+/// First pause before an unreachable endpoint is probed again.
+const FIRST_PROBE: Duration = Duration::from_secs(2);
+/// Longest such pause.
+const LAST_PROBE: Duration = Duration::from_secs(60);
+/// Keys nobody used for this long are forgotten, unless the gateway refused them.
+const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
+
+/// An object, for waking it up.
+pub type ObjectName = (String, String);
+
+/// Who wants to call.
+#[derive(Clone, Debug)]
+pub struct Entrant {
+    /// Namespace and name.
+    pub object: ObjectName,
+    /// The DWS cluster, in lower case.
+    pub cluster: String,
+    /// The key, by digest.
+    pub key: KeyIdentity,
+}
+
+/// Why a call may not be made now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another call for the same cluster is in flight. Woken when it ends.
+    AnotherCall {
+        /// Namespace and name of the object that calls.
+        by: ObjectName,
+    },
+    /// The cloud told this key to wait (429).
+    Throttled {
+        /// Time left.
+        wait: Duration,
+    },
+    /// All is well, but others are first: pace, bound on calls, or a key on its first call.
+    Turn {
+        /// Time left, where it is known.
+        wait: Option<Duration>,
+    },
+    /// The gateway refused this key.
+    Rejected {
+        /// Time until one object may try it again; `None`: not before the Secret changes.
+        wait: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Default)]
+struct KeyState {
+    proven: bool,
+    rejected: Option<RejectedKey>,
+    in_flight: usize,
+    next_call: Option<Instant>,
+    throttled_until: Option<Instant>,
+    used: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RejectedKey {
+    since: Instant,
+    /// It had worked before, or only the clock was off: one object may find out whether that has changed.
+    may_be_probed: bool,
+}
+
+#[derive(Debug)]
+struct Unreachable {
+    failures: u32,
+    next_probe: Instant,
+}
+
+/// Whether an endpoint may be claimed for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing is known against it.
+    Open,
+    /// It failed before: probe it now, and say how that went.
+    Probe,
+    /// It failed before, and it is too early or another one is probing.
+    Wait(Duration),
+}
+
+/// The core. See the module.
+#[derive(Debug)]
+pub struct Core {
+    concurrency: usize,
+    interval: Duration,
+    in_flight: HashMap<String, ObjectName>,
+    keys: HashMap<KeyIdentity, KeyState>,
+    endpoints: HashMap<String, Unreachable>,
+    waiting: VecDeque<ObjectName>,
+}
+
+impl Core {
+    /// A gate for at most `concurrency` calls at once and `rate` calls per second and key (0 = no pace).
+    pub fn new(concurrency: usize, rate: f64) -> Self {
+        let interval =
+            if rate > 0.0 { Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default() } else { Duration::ZERO };
+        Self {
+            concurrency: concurrency.max(1),
+            interval,
+            in_flight: HashMap::new(),
+            keys: HashMap::new(),
+            endpoints: HashMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Lets the entrant in, or says why not. Who is let in must `leave`.
+    pub fn enter(&mut self, entrant: &Entrant, now: Instant) -> Result<(), Refusal> {
+        if let Some(by) = self.in_flight.get(&entrant.cluster) {
+            let by = by.clone();
+            self.wait(&entrant.object);
+            return Err(Refusal::AnotherCall { by });
+        }
+        let key = self.keys.entry(entrant.key).or_default();
+        key.used = Some(now);
+        if let Some(rejected) = key.rejected {
+            let rest = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(rejected.since));
+            if !rejected.may_be_probed {
+                return Err(Refusal::Rejected { wait: None });
+            }
+            if !rest.is_zero() || key.in_flight > 0 {
+                return Err(Refusal::Rejected { wait: Some(rest.max(Duration::from_secs(1))) });
+            }
+        }
+        if let Some(wait) =
+            key.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+        {
+            return Err(Refusal::Throttled { wait });
+        }
+        let pace = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
+        // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
+        let on_trial = !key.proven && key.in_flight > 0;
+        if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
+            self.wait(&entrant.object);
+            return Err(Refusal::Turn { wait: pace });
+        }
+        key.in_flight += 1;
+        key.next_call = (!self.interval.is_zero()).then(|| now + self.interval);
+        self.in_flight.insert(entrant.cluster.clone(), entrant.object.clone());
+        self.waiting.retain(|waiting| *waiting != entrant.object);
+        Ok(())
+    }
+
+    /// The entrant's call is over, or was never made. Returns who waited for that.
+    pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
+        self.in_flight.remove(&entrant.cluster);
+        if let Some(key) = self.keys.get_mut(&entrant.key) {
+            key.in_flight = key.in_flight.saturating_sub(1);
+            match effect {
+                None => {}
+                Some(KeyEffect::Good) => {
+                    key.proven = true;
+                    key.rejected = None;
+                }
+                Some(KeyEffect::Throttled(wait)) => {
+                    key.proven = true;
+                    key.throttled_until = Some(now + wait);
+                }
+                Some(KeyEffect::RejectedByGateway) => {
+                    let may_be_probed = key.proven || key.rejected.is_some_and(|rejected| rejected.may_be_probed);
+                    key.rejected = Some(RejectedKey { since: now, may_be_probed });
+                }
+                Some(KeyEffect::ClockSkew) => key.rejected = Some(RejectedKey { since: now, may_be_probed: true }),
+            }
+        }
+        self.keys.retain(|_, key| {
+            key.in_flight > 0
+                || key.rejected.is_some()
+                || key.used.is_some_and(|used| now.saturating_duration_since(used) < FORGET_KEY_AFTER)
+        });
+        // All of them: who cannot enter after all waits again, in order.
+        self.waiting.drain(..).collect()
+    }
+
+    /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
+    pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
+        match self.endpoints.get_mut(endpoint) {
+            None if !suspect => Reach::Open,
+            None => {
+                self.endpoints.insert(endpoint.to_owned(), Unreachable { failures: 0, next_probe: now + FIRST_PROBE });
+                Reach::Probe
+            }
+            Some(unreachable) => {
+                let rest = unreachable.next_probe.saturating_duration_since(now);
+                if !rest.is_zero() {
+                    return Reach::Wait(rest);
+                }
+                // Taken by this one; the others look again when it is through.
+                unreachable.next_probe =
+                    now + FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
+                Reach::Probe
+            }
+        }
+    }
+
+    /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.
+    pub fn unreachable(&mut self, endpoint: &str, now: Instant) -> Duration {
+        let known = self.endpoints.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next_probe: now });
+        let pause = FIRST_PROBE.saturating_mul(1 << known.failures.min(5)).min(LAST_PROBE);
+        known.failures = known.failures.saturating_add(1);
+        known.next_probe = now + pause;
+        pause
+    }
+
+    /// A probe or a call got through. Returns who waits.
+    pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
+        if self.endpoints.remove(endpoint).is_none() { Vec::new() } else { self.waiting.drain(..).collect() }
+    }
+
+    /// Wakes this object at the next occasion.
+    pub fn wait(&mut self, object: &ObjectName) {
+        if !self.waiting.contains(object) {
+            self.waiting.push_back(object.clone());
+        }
+    }
+
+    /// Calls in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Objects that wait for something here; each only once.
+    pub fn waiting(&self) -> HashSet<&ObjectName> {
+        self.waiting.iter().collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,183 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn entrant(number: usize, key: u8) -> Entrant {
+    Entrant {
+        object: ("team".to_owned(), format!("object-{number}")),
+        cluster: format!("cluster-{number}"),
+        key: KeyIdentity::from([key; 32]),
+    }
+}
+
+fn proven(core: &mut Core, key: u8, now: Instant) {
+    let first = entrant(usize::MAX, key);
+    core.enter(&first, now).unwrap();
+    core.leave(&first, Some(KeyEffect::Good), now);
+}
+
+#[test]
+fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    let first = entrant(1, 1);
+    let second = Entrant { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
+    core.enter(&first, now).unwrap();
+    assert_eq!(core.enter(&second, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
+    assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), [second.object.clone()]);
+    core.enter(&second, now).unwrap();
+}
+
+#[test]
+fn never_more_calls_than_allowed() {
+    let now = Instant::now();
+    let mut core = Core::new(3, 0.0);
+    proven(&mut core, 1, now);
+    for number in 0..3 {
+        core.enter(&entrant(number, 1), now).unwrap();
+    }
+    assert_eq!(core.enter(&entrant(3, 1), now), Err(Refusal::Turn { wait: None }));
+    assert_eq!(core.in_flight(), 3);
+    assert_eq!(core.leave(&entrant(0, 1), None, now), [entrant(3, 1).object]);
+    core.enter(&entrant(3, 1), now).unwrap();
+}
+
+#[test]
+fn a_key_without_an_answer_yet_carries_one_call() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.enter(&entrant(1, 1), now).unwrap();
+    assert_eq!(core.enter(&entrant(2, 1), now), Err(Refusal::Turn { wait: None }));
+    core.enter(&entrant(3, 2), now).unwrap();
+    // Neither of these is an answer.
+    core.leave(&entrant(1, 1), None, now);
+    core.enter(&entrant(2, 1), now).unwrap();
+    assert!(core.enter(&entrant(1, 1), now).is_err());
+    core.leave(&entrant(2, 1), Some(KeyEffect::Good), now);
+    core.enter(&entrant(1, 1), now).unwrap();
+    core.enter(&entrant(2, 1), now).unwrap();
+}
+
+#[test]
+fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.enter(&entrant(0, 1), now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    for hours in [0, 1, 1000] {
+        let later = now + 3600 * hours * SECOND;
+        assert_eq!(core.enter(&entrant(1, 1), later), Err(Refusal::Rejected { wait: None }));
+        core.enter(&entrant(2, 2), later).unwrap();
+        core.leave(&entrant(2, 2), Some(KeyEffect::Good), later);
+    }
+}
+
+#[test]
+fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    assert_eq!(core.enter(&entrant(1, 1), now + 299 * SECOND), Err(Refusal::Rejected { wait: Some(SECOND) }));
+    let later = now + 300 * SECOND;
+    core.enter(&entrant(1, 1), later).unwrap();
+    assert!(matches!(core.enter(&entrant(2, 1), later), Err(Refusal::Rejected { .. })));
+    core.leave(&entrant(1, 1), Some(KeyEffect::RejectedByGateway), later);
+    assert!(matches!(core.enter(&entrant(2, 1), later + 299 * SECOND), Err(Refusal::Rejected { .. })));
+    core.enter(&entrant(2, 1), later + 300 * SECOND).unwrap();
+    core.leave(&entrant(2, 1), Some(KeyEffect::Good), later);
+    core.enter(&entrant(3, 1), later).unwrap();
+}
+
+#[test]
+fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.enter(&entrant(0, 1), now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
+    assert!(matches!(core.enter(&entrant(1, 1), now), Err(Refusal::Rejected { wait: Some(_) })));
+    core.enter(&entrant(1, 1), now + 300 * SECOND).unwrap();
+}
+
+#[test]
+fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.enter(&entrant(0, 1), now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
+    assert_eq!(core.enter(&entrant(1, 1), now + 10 * SECOND), Err(Refusal::Throttled { wait: 20 * SECOND }));
+    core.enter(&entrant(2, 2), now + 10 * SECOND).unwrap();
+    core.enter(&entrant(1, 1), now + 30 * SECOND).unwrap();
+}
+
+#[test]
+fn the_pace_holds_for_each_key_on_its_own() {
+    let now = Instant::now();
+    let mut core = Core::new(100, 5.0);
+    proven(&mut core, 1, now);
+    let mut admitted = 0;
+    for step in 0..1000 {
+        let at = now + Duration::from_millis(200) + step * Duration::from_millis(10);
+        if core.enter(&entrant(admitted, 1), at).is_ok() {
+            core.leave(&entrant(admitted, 1), Some(KeyEffect::Good), at);
+            admitted += 1;
+        }
+    }
+    assert_eq!(admitted, 50, "5 a second for 10 seconds");
+    core.enter(&entrant(9999, 2), now + Duration::from_millis(201)).unwrap();
+}
+
+#[test]
+fn an_unreachable_endpoint_is_probed_by_one_at_a_time_and_later_each_time() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    assert_eq!(core.reach("a", false, now), Reach::Open);
+    core.unreachable("a", now);
+    assert_eq!(core.reach("a", false, now), Reach::Wait(2 * SECOND));
+    assert_eq!(core.reach("b", false, now), Reach::Open, "only the endpoint that failed");
+    assert_eq!(core.reach("a", false, now + 2 * SECOND), Reach::Probe);
+    assert!(matches!(core.reach("a", false, now + 2 * SECOND), Reach::Wait(_)), "another one is probing");
+    let pauses: Vec<_> = (0..7).map(|_| core.unreachable("a", now).as_secs()).collect();
+    assert_eq!(pauses, [4, 8, 16, 32, 60, 60, 60]);
+    core.wait(&("team".to_owned(), "x".to_owned()));
+    assert_eq!(core.reachable("a").len(), 1);
+    assert_eq!(core.reach("a", false, now), Reach::Open);
+}
+
+#[test]
+fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    assert_eq!(core.reach("a", true, now), Reach::Probe);
+    assert!(matches!(core.reach("a", true, now), Reach::Wait(_)));
+}
+
+#[test]
+fn a_waiting_object_is_woken_once() {
+    let now = Instant::now();
+    let mut core = Core::new(1, 0.0);
+    core.enter(&entrant(0, 1), now).unwrap();
+    for _ in 0..5 {
+        assert!(core.enter(&entrant(1, 1), now).is_err());
+    }
+    assert_eq!(core.leave(&entrant(0, 1), None, now).len(), 1);
+    core.enter(&entrant(1, 1), now).unwrap();
+    assert!(core.leave(&entrant(1, 1), None, now).is_empty());
+}
+
+#[test]
+fn keys_nobody_uses_are_forgotten_but_refused_ones_are_not() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    for key in 0..100 {
+        proven(&mut core, key, now);
+    }
+    core.enter(&entrant(0, 200), now).unwrap();
+    core.leave(&entrant(0, 200), Some(KeyEffect::RejectedByGateway), now);
+    let later = now + 2 * FORGET_KEY_AFTER;
+    proven(&mut core, 201, later);
+    assert_eq!(core.keys.len(), 2);
+    assert!(core.enter(&entrant(0, 200), later).is_err());
+}

@@ -1,0 +1,119 @@
+//! The gate as the controller uses it: the pure core behind a lock, short silent waits, and wake-ups of who waited
+//! longer. It must not read or write objects.
+
+mod core;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, mpsc};
+
+pub use self::core::{Core, Entrant, ObjectName, Reach, Refusal};
+use crate::dws::outcome::KeyEffect;
+
+/// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
+/// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Gate {
+    core: Mutex<Core>,
+    turn: Notify,
+    wake: mpsc::UnboundedSender<ObjectName>,
+}
+
+impl Gate {
+    /// A gate, and the stream of objects to look at again. The stream is bounded by the objects that wait: each is in
+    /// it at most once per release.
+    pub fn new(core: Core) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectName>) {
+        let (wake, woken) = mpsc::unbounded_channel();
+        (Arc::new(Self { core: Mutex::new(core), turn: Notify::new(), wake }), woken)
+    }
+
+    /// Lets the entrant in, at once or after a short wait for its turn.
+    pub async fn enter(self: &Arc<Self>, entrant: Entrant) -> Result<Pass, Refusal> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            // Registered before the look, so that a release between look and wait is not missed.
+            let turn = self.turn.notified();
+            let refusal = match self.lock().enter(&entrant, Instant::now()) {
+                Ok(()) => return Ok(Pass { gate: Arc::clone(self), entrant, effect: None }),
+                Err(refusal) => refusal,
+            };
+            let Refusal::Turn { wait } = refusal else { return Err(refusal) };
+            let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
+            if tokio::time::Instant::now() >= deadline {
+                return Err(refusal);
+            }
+            tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }
+        }
+    }
+
+    /// See [`Core::reach`].
+    pub fn reach(&self, endpoint: &str, suspect: bool) -> Reach {
+        self.lock().reach(endpoint, suspect, Instant::now())
+    }
+
+    /// See [`Core::unreachable`].
+    pub fn unreachable(&self, endpoint: &str) -> Duration {
+        self.lock().unreachable(endpoint, Instant::now())
+    }
+
+    /// See [`Core::reachable`].
+    pub fn reachable(&self, endpoint: &str) {
+        let woken = self.lock().reachable(endpoint);
+        self.wake(woken);
+    }
+
+    /// Looks at this object again at the next release.
+    pub fn wait(&self, object: &ObjectName) {
+        self.lock().wait(object);
+    }
+
+    /// Calls in flight now.
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight()
+    }
+
+    fn leave(&self, entrant: &Entrant, effect: Option<KeyEffect>) {
+        let woken = self.lock().leave(entrant, effect, Instant::now());
+        self.wake(woken);
+    }
+
+    fn wake(&self, woken: Vec<ObjectName>) {
+        self.turn.notify_waiters();
+        for object in woken {
+            // Nobody listens any more once the controller stops, and then nobody needs waking.
+            let _ = self.wake.send(object);
+        }
+    }
+
+    /// The core holds no invariant that a panic elsewhere could have broken half-way.
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to be in flight. Given back when dropped, whatever happened to its holder.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Arc<Gate>,
+    entrant: Entrant,
+    effect: Option<KeyEffect>,
+}
+
+impl Pass {
+    /// Gives the pass back, with what the answer says about the key.
+    pub fn leave(mut self, effect: Option<KeyEffect>) {
+        self.effect = effect;
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gate.leave(&self.entrant, self.effect.take());
+    }
+}

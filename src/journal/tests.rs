@@ -1,0 +1,178 @@
+use super::*;
+use crate::{
+    resource::{ClusterRedistributionStatus, PastAttempt},
+    sample::{at, attempt, attempted, fresh, spec},
+    status::held,
+};
+
+fn is_invalid(object: &ClusterRedistribution) -> bool {
+    matches!(read(object), Journal::Invalid(_))
+}
+
+#[test]
+fn an_object_nobody_touched_is_free() {
+    assert_eq!(read(&fresh(1)), Journal::Free);
+    let mut bare = fresh(1);
+    bare.status = None;
+    assert_eq!(read(&bare), Journal::Free);
+}
+
+#[test]
+fn this_generations_attempt_decides_by_its_state() {
+    use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let read_of = |state| format!("{:?}", read(&attempted(3, attempt("a", 3, state))).kind());
+    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Closed", "Closed", "Retry"]);
+    let mut given_up = attempt("a", 3, NotSent);
+    given_up.closed = Some(true);
+    assert_eq!(read(&attempted(3, given_up)), Journal::Closed, "closed is closed");
+}
+
+#[test]
+fn an_older_generations_attempt_blocks_only_while_it_may_be_under_way() {
+    use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let read_of = |state| format!("{:?}", read(&attempted(4, attempt("a", 3, state))).kind());
+    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Quiet", "Free", "Free"]);
+}
+
+#[test]
+fn a_journal_that_contradicts_the_object_is_invalid() {
+    let mut foreign = attempt("a", 1, AttemptState::Answered);
+    foreign.uid = "another".to_owned();
+    let mut newer_word = attempt("a", 1, AttemptState::Answered);
+    newer_word.state = "Observed".to_owned();
+    let mut nameless = attempt("", 1, AttemptState::Claimed);
+    nameless.id = String::new();
+    for bad in [foreign, newer_word, nameless, attempt("a", 2, AttemptState::Claimed)] {
+        assert!(is_invalid(&attempted(1, bad.clone())), "{bad:?}");
+    }
+    assert!(is_invalid(&fresh(0)));
+}
+
+#[test]
+fn traces_of_a_call_without_its_attempt_are_invalid() {
+    let with = |change: &dyn Fn(&mut ClusterRedistributionStatus)| {
+        let mut object = fresh(2);
+        change(object.status.as_mut().unwrap());
+        object
+    };
+    assert!(is_invalid(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
+    assert!(is_invalid(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
+    for reason in Reason::ALL {
+        let object = with(&|status| *status = held(None, 2, *reason, "why", at(0)).unwrap());
+        let after_a_claim = matches!(reason.row(), Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown);
+        let expected = after_a_claim || *reason == Reason::JournalInvalid;
+        assert_eq!(is_invalid(&object), expected, "{reason}");
+    }
+    let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
+    assert_eq!(read(&older), Journal::Free, "what was said of an older generation is no trace of this one");
+}
+
+#[test]
+fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() {
+    let mut object = fresh(2);
+    object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(3);
+    assert!(matches!(read(&object), Journal::Quiet { .. }));
+    object.status = held(object.status.as_ref(), 3, Reason::Suspended, "why", at(1));
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
+fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported() {
+    let mut foreign = attempt("a", 1, AttemptState::Answered);
+    foreign.uid = "another".to_owned();
+    let mut object = attempted(1, foreign);
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(2);
+    assert!(is_invalid(&object), "not reported yet");
+    object.status = held(object.status.as_ref(), 2, Reason::JournalInvalid, "why", at(0));
+    object.metadata.generation = Some(3);
+    assert!(matches!(read(&object), Journal::Quiet { key: "a", .. }));
+}
+
+#[test]
+fn a_generation_up_to_one_that_was_claimed_before_a_restore_is_never_sent() {
+    let mut object = attempted(3, attempt("a", 5, AttemptState::Answered));
+    for generation in 3..=4 {
+        object.metadata.generation = Some(generation);
+        assert!(is_invalid(&object));
+        object.status = held(object.status.as_ref(), generation, Reason::JournalInvalid, "why", at(0));
+    }
+    object.metadata.generation = Some(6);
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
+fn only_a_closed_and_observed_generation_is_finished() {
+    let done = attempted(1, attempt("a", 1, AttemptState::Answered));
+    assert!(is_finished(&done));
+    let mut edited = done.clone();
+    edited.metadata.generation = Some(2);
+    assert!(!is_finished(&edited));
+    assert!(!is_finished(&attempted(1, attempt("a", 1, AttemptState::Claimed))));
+    assert!(!is_finished(&attempted(1, attempt("a", 1, AttemptState::NotSent))));
+}
+
+#[test]
+fn an_attempt_that_does_not_name_its_grace_gets_the_longest() {
+    let mut silent = attempt("a", 1, AttemptState::Claimed);
+    for seconds in [None, Some(-1), Some(i64::MAX)] {
+        silent.grace_seconds = seconds;
+        assert_eq!(grace_of(&silent), MAX_GRACE);
+    }
+}
+
+#[test]
+fn the_hash_tells_wishes_apart_and_nothing_else() {
+    let base = spec();
+    let mut upper = base.clone();
+    upper.cluster_id = upper.cluster_id.to_uppercase();
+    assert_eq!(spec_hash(&base), spec_hash(&upper), "the same cluster in the other case");
+    let mut others = vec![base.clone(); 5];
+    others[0].parallel_jobs = 4;
+    others[1].trigger = Some(String::new());
+    others[2].trigger = Some("x".to_owned());
+    others[3].region = Some("x".to_owned());
+    others[4].redis_mode = crate::resource::RedisMode::Offline;
+    let mut hashes: Vec<_> = others.iter().chain([&base]).map(spec_hash).collect();
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 6);
+}
+
+#[test]
+fn only_attempts_of_lower_generations_that_could_have_arrived_count_as_asked_before() {
+    let asked = |generation: i64, state| {
+        let mut attempt = attempt("a", generation, state);
+        attempt.spec_hash = Some(spec_hash(&spec()));
+        asked_before(&attempted(2, attempt))
+    };
+    assert!(asked(1, AttemptState::Answered));
+    assert!(asked(1, AttemptState::Unknown));
+    assert!(!asked(1, AttemptState::NotSent));
+    assert!(!asked(2, AttemptState::Answered));
+}
+
+impl Journal<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Free => Kind::Free,
+            Self::Closed => Kind::Closed,
+            Self::Retry => Kind::Retry,
+            Self::Open(_) => Kind::Open,
+            Self::Quiet { .. } => Kind::Quiet,
+            Self::Invalid(_) => Kind::Invalid,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    Free,
+    Closed,
+    Retry,
+    Open,
+    Quiet,
+    Invalid,
+}

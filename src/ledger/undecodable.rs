@@ -1,0 +1,65 @@
+//! Status of an object that does not fit this version's types: conditions only, on the object as it lies in the API
+//! server, everything else untouched. Never a claim, never an outcome.
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, ObjectMeta, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{API_TIMEOUT, Ledger, WriteError, answer};
+use crate::{
+    conditions::set_at,
+    resource::{ClusterRedistribution, Reason},
+    status::cut,
+};
+
+impl Ledger {
+    /// Says on the object itself why it cannot be read. Returns whether it had to be written. An object whose journal
+    /// shows an attempt of this generation is left alone: whatever it says about that is truer than this.
+    pub async fn report_undecodable(
+        &self,
+        metadata: &ObjectMeta,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<bool, WriteError> {
+        let (namespace, name) =
+            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+        let resource = ApiResource::erase::<ClusterRedistribution>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
+        let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
+        let generation = object.metadata.generation.unwrap_or_default();
+        if object.metadata.uid != metadata.uid
+            || object.metadata.deletion_timestamp.is_some()
+            || attempted(&object.data, generation)
+        {
+            return Ok(false);
+        }
+        let message = format!(
+            "This object does not fit the schema of this controller's version: {}. Nothing is called. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
+            cut(error, 256)
+        );
+        let status = object.data.pointer("/status").cloned().unwrap_or_else(|| json!({}));
+        let mut conditions: Vec<Condition> = status
+            .get("conditions")
+            .cloned()
+            .and_then(|conditions| serde_json::from_value(conditions).ok())
+            .unwrap_or_default();
+        let changed = set_at(&mut conditions, generation, Reason::ObjectInvalid, &message, now);
+        if !changed && status.get("observedGeneration") == Some(&json!(generation)) {
+            return Ok(false);
+        }
+        let (Value::Object(mut status), Value::Object(data)) = (status, &mut object.data) else { return Ok(false) };
+        status.insert("observedGeneration".to_owned(), json!(generation));
+        status.insert("conditions".to_owned(), json!(conditions));
+        data.insert("status".to_owned(), Value::Object(status));
+        object.metadata.managed_fields = None;
+        answer(timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await).map(|_| true)
+    }
+}
+
+fn attempted(data: &Value, generation: i64) -> bool {
+    data.pointer("/status/attempt/generation") == Some(&json!(generation))
+}

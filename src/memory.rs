@@ -1,0 +1,130 @@
+//! What this process remembers of objects beyond their status. Nothing here is needed for safety after a restart: an
+//! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::{journal, resource::ClusterRedistribution};
+
+/// First try again after a proven `NotSent`.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// Longest pause between two tries.
+const LAST_RETRY: Duration = Duration::from_secs(300);
+
+/// Everything remembered, by object uid or attempt id.
+#[derive(Debug, Default)]
+pub struct Memory {
+    seen: HashMap<String, Sight>,
+    live: HashMap<String, String>,
+    given_up: HashMap<String, String>,
+    retries: HashMap<String, Retry>,
+}
+
+#[derive(Debug)]
+struct Sight {
+    key: String,
+    first: Instant,
+}
+
+#[derive(Debug)]
+struct Retry {
+    generation: i64,
+    count: u32,
+    not_before: Instant,
+}
+
+impl Memory {
+    /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
+    /// this process alone; clocks of two hosts are never compared.
+    pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
+        let (Some(uid), key) = (object.metadata.uid.as_deref(), pending_key(object)) else { return };
+        match key {
+            Some(key) if self.seen.get(uid).is_some_and(|sight| sight.key == key) => {}
+            Some(key) => {
+                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), first: now });
+            }
+            None => {
+                self.seen.remove(uid);
+            }
+        }
+    }
+
+    /// How long this process has known of `key` on that object.
+    pub fn known_for(&self, uid: &str, key: &str, now: Instant) -> Duration {
+        let sight = self.seen.get(uid).filter(|sight| sight.key == key);
+        sight.map_or(Duration::ZERO, |sight| now.saturating_duration_since(sight.first))
+    }
+
+    /// A task that claims, sends and records this attempt lives in this process.
+    pub fn task_started(&mut self, uid: &str, attempt_id: &str) {
+        self.live.insert(attempt_id.to_owned(), uid.to_owned());
+    }
+
+    /// That task is over.
+    pub fn task_ended(&mut self, attempt_id: &str) {
+        self.live.remove(attempt_id);
+    }
+
+    /// True while the task of this attempt lives in this process.
+    pub fn is_live(&self, attempt_id: &str) -> bool {
+        self.live.contains_key(attempt_id)
+    }
+
+    /// This process gave the claim up and holds the proof that nothing was sent under its id: the unused permit.
+    /// Only such an id may ever be recorded as `NotSent` by anyone but its own task.
+    pub fn give_up(&mut self, uid: &str, attempt_id: &str) {
+        self.given_up.insert(attempt_id.to_owned(), uid.to_owned());
+    }
+
+    /// True for an id this process gave up.
+    pub fn gave_up(&self, attempt_id: &str) -> bool {
+        self.given_up.contains_key(attempt_id)
+    }
+
+    /// A claim of this generation was proven not sent: the next one waits, longer each time. `jitter` is 0 to 1.
+    pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) -> Duration {
+        let count =
+            self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);
+        let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(LAST_RETRY);
+        let pause = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+        self.retries.insert(uid.to_owned(), Retry { generation, count, not_before: now + pause });
+        pause
+    }
+
+    /// Time left until this generation may be claimed again.
+    pub fn retry_in(&self, uid: &str, generation: i64, now: Instant) -> Option<Duration> {
+        let retry = self.retries.get(uid).filter(|retry| retry.generation == generation)?;
+        Some(retry.not_before.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// The object is gone for good; a uid never comes back.
+    pub fn forget(&mut self, uid: &str) {
+        self.seen.remove(uid);
+        self.retries.remove(uid);
+        self.given_up.retain(|_, owner| owner != uid);
+    }
+
+    /// The object is finished; only a quiet period may still matter.
+    pub fn finished(&mut self, uid: &str) {
+        self.retries.remove(uid);
+    }
+}
+
+/// What has to be seen for a while before anything else may happen to the object: an attempt of which nobody knows
+/// what became. `Unknown` of the current generation counts too: the next generation will have to wait for it.
+fn pending_key(object: &ClusterRedistribution) -> Option<&str> {
+    match journal::read(object) {
+        journal::Journal::Open(attempt) => Some(&attempt.id),
+        journal::Journal::Quiet { key, .. } => Some(key),
+        _ => {
+            let attempt = object.status.as_ref()?.attempt.as_ref()?;
+            (attempt.state != "Answered" && attempt.state != "NotSent").then_some(attempt.id.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

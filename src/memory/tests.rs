@@ -1,0 +1,58 @@
+use super::*;
+use crate::{
+    resource::AttemptState,
+    sample::{UID, attempt, attempted, fresh},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_first_sight_of_an_attempt_counts_however_often_it_is_seen() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let object = attempted(1, attempt("a", 1, AttemptState::Claimed));
+    assert_eq!(memory.known_for(UID, "a", start), Duration::ZERO);
+    for second in 0..10 {
+        memory.note(&object, start + second * SECOND);
+    }
+    assert_eq!(memory.known_for(UID, "a", start + 10 * SECOND), 10 * SECOND);
+    memory.note(&attempted(1, attempt("b", 1, AttemptState::Claimed)), start + 11 * SECOND);
+    assert_eq!(memory.known_for(UID, "b", start + 12 * SECOND), SECOND, "another attempt starts anew");
+}
+
+#[test]
+fn an_unknown_outcome_is_remembered_beyond_its_own_generation() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start);
+    memory.note(&attempted(2, attempt("a", 1, AttemptState::Unknown)), start + 5 * SECOND);
+    assert_eq!(memory.known_for(UID, "a", start + 6 * SECOND), 6 * SECOND);
+}
+
+#[test]
+fn what_is_answered_or_gone_is_forgotten() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Answered)), start);
+    assert!(memory.seen.is_empty());
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
+    memory.give_up(UID, "a");
+    memory.not_sent(UID, 1, 0.5, start);
+    memory.forget(UID);
+    assert!(memory.seen.is_empty() && memory.given_up.is_empty() && memory.retries.is_empty());
+    memory.note(&fresh(1), start);
+    assert!(memory.seen.is_empty());
+}
+
+#[test]
+fn tries_come_later_each_time_up_to_five_minutes_and_anew_for_a_new_generation() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let pauses: Vec<_> = (0..10).map(|_| memory.not_sent(UID, 1, 1.0, start).as_secs()).collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    assert_eq!(memory.retry_in(UID, 1, start), Some(300 * SECOND));
+    assert_eq!(memory.retry_in(UID, 1, start + 300 * SECOND), None);
+    assert_eq!(memory.retry_in(UID, 2, start), None);
+    assert_eq!(memory.not_sent(UID, 2, 0.0, start), SECOND);
+}

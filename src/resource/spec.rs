@@ -1,0 +1,171 @@
+//! The spec of a `ClusterRedistribution`: exactly the request, nothing else. Whatever must not fire a request when it
+//! is edited does not belong here.
+
+use std::fmt;
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::ClusterRedistributionStatus;
+
+/// Redistribution mode in the cloud's own words (`redis_mode` of the API; nothing to do with Redis).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RedisMode {
+    /// Tables stay writable while they are moved.
+    Online,
+    /// The table being moved cannot be written.
+    Offline,
+}
+
+impl RedisMode {
+    /// The word as the API takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+impl fmt::Display for RedisMode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The request. Every change of it is a new spec generation and asks the cloud again.
+#[allow(clippy::duplicated_attributes, reason = "one printcolumn looks like another to the lint")]
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dws.huaweicloud.com",
+    version = "v1alpha1",
+    kind = "ClusterRedistribution",
+    plural = "clusterredistributions",
+    namespaced,
+    status = "ClusterRedistributionStatus",
+    derive = "PartialEq",
+    shortname = "dwsredist",
+    category = "dws",
+    selectable = ".spec.clusterID",
+    doc = "Namespaced; Cluster means the DWS cluster. Asks the GaussDB(DWS) cloud to redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing.",
+    printcolumn(
+        name = "Cluster",
+        type_ = "string",
+        json_path = ".spec.clusterID",
+        description = "DWS cluster the request is for"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "True: delivered, for ever"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why; README lists what to do for each"
+    ),
+    printcolumn(
+        name = "HTTP",
+        type_ = "integer",
+        json_path = ".status.statusCode",
+        description = "HTTP status code of the answer for the observed generation"
+    ),
+    printcolumn(
+        name = "Called",
+        type_ = "date",
+        json_path = ".status.attempt.claimedTime",
+        description = "Time since the last attempt was claimed"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Delivered",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Delivered\")].status",
+        description = "Could the cloud have accepted? False: certainly not",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.redisMode",
+        description = "Redistribution mode",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Jobs",
+        type_ = "integer",
+        json_path = ".spec.parallelJobs",
+        description = "Concurrency of the redistribution",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".status.attempt.region",
+        description = "Region of the last attempt",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.attempt.endpoint",
+        description = "Host the last attempt was for",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Request-ID",
+        type_ = "string",
+        json_path = ".status.attempt.requestID",
+        description = "The cloud's id of the request, for its support",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What happened and what to do",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterRedistributionSpec {
+    /// Project of the cluster: 32 letters and digits, as the cloud's console shows it under API credentials. Example:
+    /// 89cd04f168b84af6be287f71730fdb4b. Changing it asks again: a new request is sent.
+    #[serde(rename = "projectID")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-zA-Z]{32}$')").message("projectID must be the project's id: exactly 32 letters and digits, for example 89cd04f168b84af6be287f71730fdb4b"))]
+    pub project_id: String,
+
+    /// DWS cluster to redistribute: its UUID of 36 characters, in either case. Example:
+    /// e59d6b86-9072-46eb-a996-13f8b44994c1. Changing it asks again: a new request is sent.
+    #[serde(rename = "clusterID")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')").message("clusterID must be the cluster's UUID of 36 characters, for example e59d6b86-9072-46eb-a996-13f8b44994c1"))]
+    pub cluster_id: String,
+
+    /// Redistribution mode (the cloud's redis_mode; nothing to do with Redis): online keeps tables writable while they
+    /// are moved, offline does not. Use the mode of the scale-out. Example: online. Changing it asks again: a new
+    /// request is sent.
+    pub redis_mode: RedisMode,
+
+    /// Concurrency of the redistribution, in jobs, 1 to 32 (the range of the API page this resource follows; newer
+    /// clouds document 4 to 200 and may refuse 1 to 3). Example: 3. Changing it asks again: a new request is sent.
+    #[schemars(range(min = 1, max = 32))]
+    pub parallel_jobs: i32,
+
+    /// Region of the cluster, one that the administrator allows; the controller's own default if absent. Never a host
+    /// name. Example: cn-north-4. Changing it asks again: a new request is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]+(-[a-z0-9]+)*$')").message("region must be a region's name such as cn-north-4: lower-case letters, digits and single hyphens, never a host name"))]
+    pub region: Option<String>,
+
+    /// Free text of at most 253 characters with no meaning of its own. Example: scale-out-2026-11. Changing it asks
+    /// again with the same parameters: a new request is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub trigger: Option<String>,
+}

@@ -1,0 +1,191 @@
+//! PURE: the transitions of a status, from hold to claim to outcome. Each takes the status that is there and returns
+//! the one to write, so that whatever it does not speak of is kept. The clock is an argument; nothing is written here.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    conditions::{set_at, to_second},
+    resource::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, Reason},
+};
+
+/// How many replaced attempts are kept.
+const HISTORY: usize = 10;
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Answered, NotSent or Unknown.
+    pub state: AttemptState,
+    /// Reason of the conditions.
+    pub reason: Reason,
+    /// What happened and what to do, scrubbed; at most 256 characters.
+    pub message: String,
+    /// HTTP status code of the answer.
+    pub status_code: Option<i32>,
+    /// The cloud's error code.
+    pub error_code: Option<String>,
+    /// The cloud's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// What a record would do to the status that is there now.
+#[derive(Debug, PartialEq)]
+pub enum Recording {
+    /// Write this.
+    Write(Box<ClusterRedistributionStatus>),
+    /// The status knows as much already, or more.
+    Known,
+    /// Another attempt took its place and it is not in history: for log and event only.
+    Replaced,
+}
+
+/// The status of an object that is held. `None` if that is what it says already.
+pub fn held(
+    status: Option<&ClusterRedistributionStatus>,
+    generation: i64,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> Option<ClusterRedistributionStatus> {
+    let mut next = status.cloned().unwrap_or_default();
+    let moved = observe(&mut next, generation);
+    let changed = set_at(&mut next.conditions, generation, reason, message, now);
+    (moved || changed).then_some(next)
+}
+
+/// The status that takes the right to call: `attempt` becomes the journal, the one before it history.
+pub fn claimed(
+    status: Option<&ClusterRedistributionStatus>,
+    attempt: Attempt,
+    message: &str,
+    now: Timestamp,
+) -> ClusterRedistributionStatus {
+    let mut next = status.cloned().unwrap_or_default();
+    observe(&mut next, attempt.generation);
+    // Also within a generation: the answer of a call that is only now being made cannot be there yet.
+    next.status_code = None;
+    let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
+    let uid = attempt.uid.clone();
+    // A journal copied from another object is no history of this one.
+    if let Some(past) = next.attempt.replace(attempt).filter(|replaced| replaced.uid == uid).and_then(past) {
+        next.history.insert(0, past);
+        next.history.truncate(HISTORY);
+    }
+    next
+}
+
+/// What to write for an attempt's outcome, given the status as it is now.
+pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+    let mut next = status.clone();
+    let Some(attempt) = next.attempt.as_mut().filter(|attempt| attempt.id == attempt_id) else {
+        return recorded_in_history(next, attempt_id, record, now);
+    };
+    let Some(state) = attempt.known_state() else { return Recording::Replaced };
+    if record.state.knowledge() <= state.knowledge() {
+        return Recording::Known;
+    }
+    // Once Unknown was said, this generation is closed, whatever is learnt later.
+    let was_given_up = state == AttemptState::Unknown || attempt.closed == Some(true);
+    attempt.closed = (was_given_up || record.state == AttemptState::Unknown).then_some(true);
+    record.state.as_str().clone_into(&mut attempt.state);
+    attempt.finished_time = Some(to_second(now));
+    attempt.status_code = record.status_code;
+    attempt.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
+    attempt.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
+    attempt.message = Some(cut(&record.message, 256));
+    let generation = attempt.generation;
+    // A late record must not speak for a newer generation that was observed meanwhile.
+    if next.observed_generation.is_none_or(|observed| observed <= generation) {
+        observe(&mut next, generation);
+        next.status_code = record.status_code;
+        let (reason, message) = conditions_of(record, was_given_up);
+        let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
+    }
+    Recording::Write(Box::new(next))
+}
+
+/// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).
+pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionStatus {
+    let mut next = status.clone();
+    if let Some(attempt) = &mut next.attempt {
+        *attempt = Attempt {
+            id: attempt.id.clone(),
+            uid: attempt.uid.clone(),
+            generation: attempt.generation,
+            state: attempt.state.clone(),
+            closed: attempt.closed,
+            status_code: attempt.status_code,
+            ..Attempt::default()
+        };
+    }
+    next.history.clear();
+    next.other.clear();
+    next
+}
+
+/// A proven NotSent is tried again, and says so; after Unknown it is final, and says that.
+fn conditions_of(record: &Record, was_given_up: bool) -> (Reason, String) {
+    if record.state == AttemptState::NotSent && was_given_up {
+        let message = format!(
+            "Nothing was sent: {} This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
+            record.message
+        );
+        return (Reason::NotSent, message);
+    }
+    (record.reason, record.message.clone())
+}
+
+fn recorded_in_history(
+    mut next: ClusterRedistributionStatus,
+    attempt_id: &str,
+    record: &Record,
+    now: Timestamp,
+) -> Recording {
+    let Some(past) = next.history.iter_mut().find(|past| past.id == attempt_id) else { return Recording::Replaced };
+    let known = AttemptState::parse(&past.state).map_or(u8::MAX, AttemptState::knowledge);
+    if record.state.knowledge() <= known {
+        return Recording::Known;
+    }
+    record.state.as_str().clone_into(&mut past.state);
+    past.status_code = record.status_code;
+    past.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
+    past.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
+    past.finished_time = Some(to_second(now));
+    // NotSent never enters history: it could not have reached the cloud.
+    next.history.retain(|past| past.state != AttemptState::NotSent.as_str());
+    Recording::Write(Box::new(next))
+}
+
+/// Turns the status to `generation`. The first write for a newer generation drops the answer of the older one.
+fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
+    if status.observed_generation == Some(generation) {
+        return false;
+    }
+    status.observed_generation = Some(generation);
+    status.status_code = None;
+    true
+}
+
+/// What stays of a replaced attempt: only one that could have reached the cloud.
+fn past(attempt: Attempt) -> Option<PastAttempt> {
+    matches!(attempt.known_state(), Some(AttemptState::Answered | AttemptState::Unknown)).then(|| PastAttempt {
+        id: attempt.id,
+        generation: attempt.generation,
+        spec_hash: attempt.spec_hash,
+        state: attempt.state,
+        status_code: attempt.status_code,
+        error_code: attempt.error_code,
+        request_id: attempt.request_id,
+        finished_time: attempt.finished_time,
+        other: std::collections::BTreeMap::default(),
+    })
+}
+
+/// The first `limit` characters: the CRD would refuse a longer text, and with it the whole record.
+pub fn cut(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
+//! costs no memory. It must not decide anything but "finished", and it writes nothing.
+
+use std::{
+    collections::HashSet,
+    future::ready,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use futures::{Stream, StreamExt, stream::select_all};
+use kube::{
+    Api, ResourceExt,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::sync::watch;
+
+use crate::{journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution};
+
+/// An object as it comes from the watch: one that does not decode is an error of its own, not of the whole watch.
+pub type Guarded = DeserializeGuard<ClusterRedistribution>;
+
+/// Pending objects of one or more watches. See the module.
+struct Pending {
+    writer: Writer<Guarded>,
+    reader: Store<Guarded>,
+    memory: Arc<Mutex<Memory>>,
+    scopes: Vec<Scope>,
+    synced: watch::Sender<bool>,
+}
+
+/// One watch: a namespace, or all of them.
+struct Scope {
+    namespace: Option<String>,
+    /// Pending objects of the list that is being read.
+    listing: HashSet<ObjectRef<Guarded>>,
+    synced: bool,
+}
+
+/// Watches the given namespaces (none = all) and returns the objects to reconcile, the cache they are looked up in,
+/// and whether all first lists are complete.
+pub fn pending(
+    client: &kube::Client,
+    namespaces: &[String],
+    config: &watcher::Config,
+    memory: Arc<Mutex<Memory>>,
+    metrics: Metrics,
+) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>, watch::Receiver<bool>) {
+    let mut writer = Writer::<Guarded>::default();
+    // The cache counts as complete from the start: each object is decided by its own journal, as it arrives, and waits
+    // for no other.
+    writer.apply_watcher_event(&Event::Init);
+    writer.apply_watcher_event(&Event::InitDone);
+    let reader = writer.as_reader();
+    let (synced, is_synced) = watch::channel(false);
+    let all = || vec![None];
+    let namespaces = if namespaces.is_empty() { all() } else { namespaces.iter().cloned().map(Some).collect() };
+    let watches: Vec<_> = namespaces
+        .iter()
+        .enumerate()
+        .map(|(scope, namespace)| {
+            let api = namespace
+                .as_ref()
+                .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+            watcher(api, config.clone()).default_backoff().map(move |event| event.map(|event| (scope, event))).boxed()
+        })
+        .collect();
+    let scopes =
+        namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
+    let mut pending = Pending { writer, reader: reader.clone(), memory, scopes, synced };
+    let stream = select_all(watches).filter_map(move |event| {
+        ready(match event {
+            Ok((scope, event)) => pending.apply(scope, event).map(Ok),
+            // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
+            Err(error) => {
+                metrics.watch_error();
+                tracing::warn!(%error, "a watch failed and is opened again");
+                None
+            }
+        })
+    });
+    (stream, reader, is_synced)
+}
+
+impl Pending {
+    /// Takes in one event of one watch; returns the object if it is to be reconciled.
+    fn apply(&mut self, scope: usize, event: Event<Guarded>) -> Option<Guarded> {
+        match event {
+            Event::Init => {
+                self.scopes.get_mut(scope)?.listing.clear();
+                None
+            }
+            Event::InitApply(object) => {
+                let name = ObjectRef::from_obj(&object);
+                let object = self.take(object)?;
+                self.scopes.get_mut(scope)?.listing.insert(name);
+                Some(object)
+            }
+            Event::InitDone => {
+                self.drop_unlisted(scope);
+                None
+            }
+            Event::Apply(object) => self.take(object),
+            Event::Delete(object) => {
+                self.forget(object);
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, mut object: Guarded) -> Option<Guarded> {
+        // Half of an object's bytes, and nobody here reads them. A status PUT without them leaves them as they are.
+        object.managed_fields_mut().clear();
+        if let Ok(decoded) = &object.0 {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.note(decoded, Instant::now());
+            if journal::is_finished(decoded) {
+                memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
+                drop(memory);
+                self.writer.apply_watcher_event(&Event::Delete(object));
+                return None;
+            }
+        }
+        self.writer.apply_watcher_event(&Event::Apply(object.clone()));
+        Some(object)
+    }
+
+    fn forget(&mut self, object: Guarded) {
+        if let Some(uid) = object.uid() {
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(&uid);
+        }
+        self.writer.apply_watcher_event(&Event::Delete(object));
+    }
+
+    /// A list is complete: what it did not hold was deleted while no watch was open.
+    fn drop_unlisted(&mut self, scope: usize) {
+        let Some(scope) = self.scopes.get_mut(scope) else { return };
+        let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
+        scope.synced = true;
+        let gone = |object: &Guarded| {
+            (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
+        };
+        for object in self.reader.state() {
+            if gone(&object) {
+                self.forget(Guarded::clone(&object));
+            }
+        }
+        if self.scopes.iter().all(|scope| scope.synced) {
+            self.synced.send_replace(true);
+        }
+    }
+}

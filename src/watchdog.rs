@@ -1,0 +1,124 @@
+//! Tells a watch that is silent because nothing happens from one that is dead. kube-runtime does not surface bookmarks,
+//! so the bytes themselves are what is watched: the API server ends and renews a quiet watch every few minutes.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Response;
+use http_body::Body;
+use http_body_util::BodyExt;
+use kube::Client;
+use tokio::time::{Instant, interval, timeout};
+
+/// Silence after which the process is not alive any more, provided the API server answers all that time.
+pub const STALE_AFTER: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// PURE core: how long the watch has been silent while the API server answered.
+#[derive(Debug, Default)]
+pub struct Silence {
+    bytes_seen: u64,
+    silent_for: Duration,
+}
+
+impl Silence {
+    /// One look: the number of frames so far, whether a plain GET was answered, and the time since the last look.
+    pub fn look(&mut self, bytes_seen: u64, server_answers: bool, since_last: Duration) {
+        // An API server that is away is no fault of this process, and no reason to restart it while it may be holding
+        // an outcome that is not written yet.
+        if bytes_seen != self.bytes_seen || !server_answers {
+            self.silent_for = Duration::ZERO;
+        } else {
+            self.silent_for += since_last;
+        }
+        self.bytes_seen = bytes_seen;
+    }
+
+    /// Alive: the silence has not lasted too long.
+    pub fn is_alive(&self) -> bool {
+        self.silent_for < STALE_AFTER
+    }
+}
+
+/// Counts what arrives on the watch connections.
+#[derive(Clone, Debug, Default)]
+pub struct Watchdog {
+    arrivals: Arc<AtomicU64>,
+    silence: Arc<Mutex<Silence>>,
+}
+
+impl Watchdog {
+    /// Counts the head and every frame of an answer. For the client that watches, and only for that.
+    pub fn count<B: Body>(
+        &self,
+        response: Response<B>,
+    ) -> Response<impl Body<Data = B::Data, Error = B::Error> + use<B>> {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+        let arrivals = Arc::clone(&self.arrivals);
+        response.map(|body| {
+            body.map_frame(move |frame| {
+                arrivals.fetch_add(1, Ordering::Relaxed);
+                frame
+            })
+        })
+    }
+
+    /// Looks now and then, for ever. `client` must not be the counted one.
+    pub async fn run(self, client: Client) {
+        let mut ticks = interval(LOOK_EVERY);
+        let mut last = Instant::now();
+        loop {
+            ticks.tick().await;
+            let answers = matches!(timeout(LOOK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
+            let now = Instant::now();
+            let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+            silence.look(self.arrivals.load(Ordering::Relaxed), answers, now - last);
+            last = now;
+        }
+    }
+
+    /// See [`Silence::is_alive`].
+    pub fn is_alive(&self) -> bool {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_quiet_watch_whose_server_answers_is_dead_after_five_minutes_and_not_before() {
+        let mut silence = Silence::default();
+        for minute in 1..=5 {
+            silence.look(0, true, MINUTE);
+            assert_eq!(silence.is_alive(), minute < 5);
+        }
+    }
+
+    #[test]
+    fn an_api_server_that_is_away_never_makes_the_process_dead() {
+        let mut silence = Silence::default();
+        for _ in 0..100 {
+            silence.look(7, false, MINUTE);
+            assert!(silence.is_alive());
+        }
+    }
+
+    #[test]
+    fn any_byte_on_the_watch_starts_the_count_anew() {
+        let mut silence = Silence::default();
+        for count in 0..100 {
+            silence.look(count / 4, true, MINUTE);
+            assert!(silence.is_alive());
+        }
+    }
+}
