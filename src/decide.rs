@@ -183,3 +183,7 @@ fn journal_invalid(what: &str) -> Step {
     );
     Step::Hold { reason: Reason::JournalInvalid, message }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

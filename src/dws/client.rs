@@ -284,3 +284,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     let start = usize::from(words.len() > 1);
     scrub(&words.get(start..).unwrap_or_default().join(": "), &[], 200)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
