@@ -93,7 +93,7 @@ pub struct Run {
     pub ca_bundle: Option<PathBuf>,
 
     /// Proxy for the cloud, for example http://proxy.example.com:3128. The usual proxy variables are not read.
-    #[arg(long, value_name = "URL", env = "DWS_OPERATOR_PROXY", help_heading = "Cloud")]
+    #[arg(long, value_name = "URL", env = "DWS_OPERATOR_PROXY", hide_env_values = true, help_heading = "Cloud")]
     pub proxy: Option<Url>,
 
     /// Directory with the controller's own credentials, in files accessKey, secretKey and optionally securityToken and

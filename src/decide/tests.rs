@@ -54,7 +54,10 @@ fn a_fresh_object_is_claimed_and_a_closed_one_left_alone() {
 fn an_object_that_is_being_deleted_is_left_alone_in_every_state() {
     let mut bench = Bench::new();
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
-    for mut object in [fresh(1)].into_iter().chain([Claimed, Unknown, NotSent, Answered].map(|state| attempted(1, attempt("a", 1, state)))) {
+    for mut object in [fresh(1)]
+        .into_iter()
+        .chain([Claimed, Unknown, NotSent, Answered].map(|state| attempted(1, attempt("a", 1, state))))
+    {
         object.metadata.deletion_timestamp = Some(crate::conditions::to_second(at(0)));
         assert_eq!(bench.look(&object, 1000), Step::Nothing);
     }
@@ -95,7 +98,10 @@ fn a_claim_whose_task_lives_here_is_never_settled() {
 fn a_claim_this_process_gave_up_is_recalled_at_once() {
     let mut bench = Bench::new();
     bench.memory.give_up(UID, "a");
-    assert_eq!(bench.look(&attempted(1, attempt("a", 1, AttemptState::Claimed)), 0), Step::Recall { attempt_id: "a".to_owned() });
+    assert_eq!(
+        bench.look(&attempted(1, attempt("a", 1, AttemptState::Claimed)), 0),
+        Step::Recall { attempt_id: "a".to_owned() }
+    );
     assert_eq!(bench.look(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0), Step::Nothing, "closed is closed");
 }
 
@@ -115,7 +121,10 @@ fn the_next_generation_waits_for_the_grace_of_an_unknown_one_and_for_nothing_els
 fn not_sent_is_tried_again_after_its_pause_and_looks_for_the_endpoint_first() {
     let mut bench = Bench::new();
     let not_sent = attempted(1, attempt("a", 1, AttemptState::NotSent));
-    assert!(matches!(bench.look(&not_sent, 0), Step::Claim(Plan { probe_first: true, .. })), "nothing remembered: a restart");
+    assert!(
+        matches!(bench.look(&not_sent, 0), Step::Claim(Plan { probe_first: true, .. })),
+        "nothing remembered: a restart"
+    );
     bench.memory.not_sent(UID, 1, 1.0, bench.start);
     assert_eq!(bench.look(&not_sent, 1), Step::Wait(SECOND));
     assert!(matches!(bench.look(&not_sent, 2), Step::Claim(_)));
@@ -196,9 +205,11 @@ fn holds_are_weighed_in_a_fixed_order() {
     assert_eq!(held(bench.look(&object, 0)), Reason::AskedBefore);
     object.spec.trigger = Some("again".to_owned());
     assert_eq!(held(bench.look(&object, 0)), Reason::NotAfterMissing);
-    object.metadata.annotations = Some([(NOT_AFTER.to_owned(), at(-1).to_string()), (SUSPEND.to_owned(), "true".to_owned())].into());
+    object.metadata.annotations =
+        Some([(NOT_AFTER.to_owned(), at(-1).to_string()), (SUSPEND.to_owned(), "true".to_owned())].into());
     assert_eq!(held(bench.look(&object, 0)), Reason::Expired);
-    object.metadata.annotations = Some([(NOT_AFTER.to_owned(), at(9).to_string()), (SUSPEND.to_owned(), "true".to_owned())].into());
+    object.metadata.annotations =
+        Some([(NOT_AFTER.to_owned(), at(9).to_string()), (SUSPEND.to_owned(), "true".to_owned())].into());
     assert_eq!(held(bench.look(&object, 0)), Reason::RegionNotAllowed);
     object.spec.region = None;
     assert!(matches!(bench.look(&object, 0), Step::Rehearse(_)));
@@ -210,7 +221,9 @@ fn an_invalid_journal_is_held_and_says_why() {
     let mut foreign = attempt("a", 1, AttemptState::Claimed);
     foreign.uid = "another".to_owned();
     match bench.look(&attempted(1, foreign), 0) {
-        Step::Hold { reason: Reason::JournalInvalid, message } => assert!(message.contains("another object"), "{message}"),
+        Step::Hold { reason: Reason::JournalInvalid, message } => {
+            assert!(message.contains("another object"), "{message}")
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -3,20 +3,13 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, Uri, header};
-use hyper_util::client::legacy::connect::{HttpConnector, proxy::Tunnel};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderValue, header};
 use k8s_openapi::jiff::Timestamp;
-use reqwest::{Proxy, redirect::Policy};
-use rustls::pki_types::ServerName;
+use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::TlsConnector;
-use tower::Service;
 use url::Url;
 
 use super::{
@@ -24,6 +17,8 @@ use super::{
     credentials::Key,
     endpoint::Endpoint,
     outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify, scrub},
+    probe::{ProbeError, Prober},
+    proxy::Proxy,
     signing, tls,
 };
 use crate::{resource::Reason, status::cut};
@@ -60,11 +55,6 @@ pub enum ClientError {
     Setup(String),
 }
 
-/// An endpoint did not answer the probe. For the log; status says less.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ProbeError(String);
-
 /// Settings of the client.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
@@ -81,9 +71,7 @@ pub struct ClientSettings {
 /// See the module.
 pub struct Client {
     http: reqwest::Client,
-    tls: TlsConnector,
-    proxy: Option<Uri>,
-    connect_timeout: Duration,
+    prober: Prober,
 }
 
 impl Client {
@@ -104,17 +92,12 @@ impl Client {
             .timeout(settings.request_timeout)
             .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
             .tls_backend_preconfigured(tls.clone());
-        let mut proxy = None;
-        if let Some(url) = &settings.proxy {
-            let wrong = || ClientError::Proxy(url.host_str().unwrap_or("?").to_owned());
-            if url.scheme() != "http" || url.host_str().is_none() {
-                return Err(wrong());
-            }
-            builder = builder.proxy(Proxy::all(url.clone()).map_err(|_| wrong())?);
-            proxy = Some(url.as_str().parse().map_err(|_| wrong())?);
+        let proxy = settings.proxy.as_ref().map(Proxy::read).transpose()?;
+        if let Some(proxy) = &proxy {
+            builder = builder.proxy(proxy.for_calls()?);
         }
-        let http = builder.build().map_err(|error| ClientError::Setup(chain(&error)))?;
-        Ok(Self { http, tls: TlsConnector::from(Arc::new(tls)), proxy, connect_timeout: settings.connect_timeout })
+        let http = builder.build().map_err(|error| ClientError::Setup(innermost(&error)))?;
+        Ok(Self { http, prober: Prober::new(tls, proxy, settings.connect_timeout) })
     }
 
     /// Sends the one request of an attempt. The permit is used up, whatever happens.
@@ -153,13 +136,13 @@ impl Client {
                 format!(
                     "No connection to {}: {}. Nothing was sent. It is tried again by itself",
                     endpoint.host,
-                    cut(&chain(&error), 120)
+                    cut(&innermost(&error), 120)
                 ),
             ),
             Err(error) => {
                 let what =
                     if error.is_timeout() { "no answer came in time" } else { "the connection broke before an answer" };
-                tracing::debug!(error = chain(&error), "no readable answer");
+                tracing::debug!(error = innermost(&error), "no readable answer");
                 Outcome::Unknown(Unknown {
                     message: format!(
                         "{}: {what}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
@@ -170,39 +153,9 @@ impl Client {
         }
     }
 
-    /// Connects and does the TLS handshake, and sends nothing. Where a connection fails, this fails.
+    /// See [`Prober::probe`].
     pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        match timeout(self.connect_timeout, self.connect(endpoint)).await {
-            Ok(result) => result,
-            Err(_) => Err(ProbeError("no connection in time".to_owned())),
-        }
-    }
-
-    async fn connect(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        let failed = |error: &dyn std::error::Error| ProbeError(chain(error));
-        let host = endpoint.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = endpoint.url.port_or_known_default().unwrap_or(443);
-        let secure = endpoint.url.scheme() == "https";
-        let name = ServerName::try_from(host.clone()).map_err(|error| failed(&error))?;
-        match &self.proxy {
-            None => {
-                let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(&error))?;
-                if secure {
-                    self.tls.connect(name, stream).await.map_err(|error| failed(&error))?;
-                }
-            }
-            Some(proxy) => {
-                let target: Uri = format!("https://{}:{port}", endpoint.url.host_str().unwrap_or_default())
-                    .parse()
-                    .map_err(|error| failed(&error))?;
-                let mut tunnel = Tunnel::new(proxy.clone(), HttpConnector::new());
-                let stream = tunnel.call(target).await.map_err(|error| failed(&error))?;
-                if secure {
-                    self.tls.connect(name, TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-                }
-            }
-        }
-        Ok(())
+        self.prober.probe(endpoint).await
     }
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.
@@ -237,7 +190,7 @@ impl Client {
             headers.insert("x-security-token", secret(token.expose_secret()).map_err(wrong_key)?);
         }
         let url = endpoint.url.join(&path).map_err(|error| error.to_string())?;
-        self.http.post(url).headers(headers).body(body).build().map_err(|error| chain(&error))
+        self.http.post(url).headers(headers).body(body).build().map_err(|error| innermost(&error))
     }
 }
 
@@ -270,7 +223,7 @@ fn not_sent(reason: Reason, message: String) -> Outcome {
 
 /// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of
 /// names, sockets and certificates.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut words = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

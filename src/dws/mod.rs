@@ -4,12 +4,15 @@ mod client;
 pub mod credentials;
 pub mod endpoint;
 pub mod outcome;
+mod probe;
+mod proxy;
 pub mod signing;
 mod tls;
 
 use std::time::{Duration, Instant};
 
-pub use client::{Client, ClientError, ClientSettings, ProbeError};
+pub use client::{Client, ClientError, ClientSettings};
+pub use probe::ProbeError;
 
 use crate::resource::{ClusterRedistributionSpec, RedisMode};
 

@@ -1,0 +1,47 @@
+//! The explicit proxy of `--proxy`: read once, used by the call and by the probe alike. Its login appears nowhere else.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::ClientError;
+
+/// A proxy that tunnels TLS.
+#[derive(Clone)]
+pub struct Proxy {
+    /// `http://host:port`, without any login.
+    pub address: Uri,
+    /// The value of `Proxy-Authorization`, marked sensitive.
+    pub login: Option<HeaderValue>,
+}
+
+impl Proxy {
+    /// Reads `http://[user:password@]host:port`.
+    pub fn read(url: &Url) -> Result<Self, ClientError> {
+        let wrong = || ClientError::Proxy(url.host_str().unwrap_or("?").to_owned());
+        let host = url.host_str().filter(|_| url.scheme() == "http").ok_or_else(wrong)?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        let address = format!("http://{host}:{port}").parse().map_err(|_| wrong())?;
+        let login = if url.username().is_empty() {
+            None
+        } else {
+            let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+            let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|_| wrong())?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        Ok(Self { address, login })
+    }
+
+    /// The same for the client that calls.
+    pub fn for_calls(&self) -> Result<reqwest::Proxy, ClientError> {
+        let proxy =
+            reqwest::Proxy::all(self.address.to_string()).map_err(|error| ClientError::Setup(error.to_string()))?;
+        Ok(match &self.login {
+            Some(login) => proxy.custom_http_auth(login.clone()),
+            None => proxy,
+        })
+    }
+}
