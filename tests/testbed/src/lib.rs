@@ -1,1 +1,36 @@
-//! A real control plane, a simulated cloud, the operator as a process.
+//! A real control plane, a simulated cloud, the operator as a process: what tests, the quickstart and benches stand on.
+//!
+//! | room | question |
+//! | --- | --- |
+//! | [`tools`] | where are etcd, kube-apiserver, kube-controller-manager and kubectl, or how are they built? |
+//! | [`control_plane`] | a Kubernetes of its own, ready in seconds |
+//! | [`objects`] | CRD and namespaces that a test begins with |
+//! | [`access`] | the rights of `deploy/rbac.yaml`, given to a ServiceAccount |
+//! | [`credentials`] | token and kubeconfig of a ServiceAccount |
+//! | [`operator`] | the built binary as a process |
+//! | [`supervisor`] | how all of them end with their owner, even if that is killed |
+//! | [`mod@eventually`] | waiting for a condition with a deadline |
+//!
+//! It must not use the operator's own crate: what checks it shares no code with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "support of tests: a panic here fails a test, which is what it is for"
+)]
+
+pub mod access;
+pub mod control_plane;
+pub mod credentials;
+pub mod eventually;
+pub mod objects;
+pub mod operator;
+pub mod supervisor;
+pub mod tools;
+
+pub use control_plane::{ControlPlane, ControlPlaneError, Options};
+pub use eventually::{eventually, try_eventually};
+pub use objects::{apply_crd, fresh_namespace};
+pub use operator::{Operator, OperatorError, OperatorOptions};
+pub use tools::{Progress, Tool, ToolError, Tools};

@@ -1,0 +1,200 @@
+//! The rights of `deploy/rbac.yaml`, given to a ServiceAccount of a test, and its credentials. The roles are those of
+//! that file and of nothing else, so that a right which is missing there fails a test.
+
+use std::{fmt::Debug, time::Duration};
+
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    core::v1::ServiceAccount,
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    eventually::{Overdue, try_eventually},
+    objects::FIELD_MANAGER,
+};
+
+/// What an administrator applies.
+pub const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
+/// The ClusterRole that reads Secrets.
+pub const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
+
+/// How long it may take until a right that was given or taken away has its effect.
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why the rights are not given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// `deploy/rbac.yaml` is not what it should be.
+    #[error("deploy/rbac.yaml: {0}")]
+    Manifest(String),
+    /// The API server refused.
+    #[error("giving rights: {0}")]
+    Api(#[from] kube::Error),
+    /// The rights did not take effect.
+    #[error(transparent)]
+    Overdue(#[from] Overdue),
+}
+
+/// Who gets the rights, and where.
+#[derive(Clone, Debug)]
+pub struct Grant<'a> {
+    /// Namespace of the ServiceAccount, and of the Lease.
+    pub namespace: &'a str,
+    /// Name of the ServiceAccount; it is made if need be.
+    pub name: &'a str,
+    /// Namespaces where the rights hold; none means all.
+    pub watch: &'a [String],
+    /// Whether Secrets may be read. If not, an earlier grant of that is taken back.
+    pub secrets: bool,
+}
+
+impl Grant<'_> {
+    /// Gives the rights and waits until they have their effect. May be repeated, with another answer for `secrets`.
+    pub async fn apply(&self, client: &Client) -> Result<(), AccessError> {
+        let account = json!({"metadata": {"name": self.name}});
+        apply::<ServiceAccount>(&Api::namespaced(client.clone(), self.namespace), self.name, account).await?;
+
+        for role in roles::<ClusterRole>("ClusterRole")? {
+            let role_name = role.name_any();
+            let value = serde_json::to_value(&role).map_err(|error| AccessError::Manifest(error.to_string()))?;
+            apply(&Api::<ClusterRole>::all(client.clone()), &role_name, value).await?;
+            let granted = self.secrets || role_name != CREDENTIALS_ROLE;
+            let rules = role.rules.unwrap_or_default();
+            if self.watch.is_empty() {
+                let api = Api::<ClusterRoleBinding>::all(client.clone());
+                self.bind(&api, "ClusterRole", &role_name, granted).await?;
+                self.effective(client, &rules, "", granted).await?;
+            }
+            for namespace in self.watch {
+                let api = Api::<RoleBinding>::namespaced(client.clone(), namespace);
+                self.bind(&api, "ClusterRole", &role_name, granted).await?;
+                self.effective(client, &rules, namespace, granted).await?;
+            }
+        }
+        for role in roles::<Role>("Role")? {
+            let role_name = role.name_any();
+            let value = json!({"metadata": {"name": role_name}, "rules": role.rules});
+            apply(&Api::<Role>::namespaced(client.clone(), self.namespace), &role_name, value).await?;
+            let api = Api::<RoleBinding>::namespaced(client.clone(), self.namespace);
+            self.bind(&api, "Role", &role_name, true).await?;
+            self.effective(client, &role.rules.unwrap_or_default(), self.namespace, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn bind<K>(&self, api: &Api<K>, kind: &str, role: &str, granted: bool) -> Result<(), AccessError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let name = format!("{}-{role}-{}-{}", kind.to_lowercase(), self.namespace, self.name);
+        if !granted {
+            return match api.delete(&name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                result => Ok(result.map(drop)?),
+            };
+        }
+        let binding = json!({
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}],
+        });
+        apply(api, &name, binding).await
+    }
+
+    /// The authorizer sees a new binding a little later than the API does.
+    async fn effective(
+        &self,
+        client: &Client,
+        rules: &[PolicyRule],
+        namespace: &str,
+        granted: bool,
+    ) -> Result<(), AccessError> {
+        let reviews = Api::<SubjectAccessReview>::all(client.clone());
+        for (rule, verb) in rules.iter().flat_map(|rule| rule.verbs.iter().map(move |verb| (rule, verb))) {
+            let review = self.review(rule, verb, namespace);
+            let what = format!(
+                "{}/{} may{} {verb} {:?}",
+                self.namespace,
+                self.name,
+                if granted { "" } else { " not" },
+                rule.resources
+            );
+            try_eventually(EFFECTIVE_WITHIN, &what, async || {
+                match reviews.create(&PostParams::default(), &review).await {
+                    Ok(answer) if answer.status.as_ref().is_some_and(|status| status.allowed == granted) => Ok(()),
+                    Ok(answer) => Err(format!("{:?}", answer.status)),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn review(&self, rule: &PolicyRule, verb: &str, namespace: &str) -> SubjectAccessReview {
+        let first = |list: &Option<Vec<String>>| list.as_ref().and_then(|list| list.first().cloned());
+        let resource = first(&rule.resources).unwrap_or_default();
+        let (resource, subresource) = match resource.split_once('/') {
+            Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
+            None => (resource, None),
+        };
+        let accounts = "system:serviceaccounts";
+        SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(format!("system:serviceaccount:{}:{}", self.namespace, self.name)),
+                groups: Some(vec![
+                    accounts.into(),
+                    format!("{accounts}:{}", self.namespace),
+                    "system:authenticated".into(),
+                ]),
+                resource_attributes: Some(ResourceAttributes {
+                    group: first(&rule.api_groups),
+                    resource: Some(resource),
+                    subresource,
+                    verb: Some(verb.to_owned()),
+                    namespace: Some(namespace.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        }
+    }
+}
+
+/// The objects of this kind in `deploy/rbac.yaml`.
+fn roles<K: DeserializeOwned>(kind: &str) -> Result<Vec<K>, AccessError> {
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(RBAC).map_err(|error| AccessError::Manifest(error.to_string()))?;
+    let roles: Result<Vec<K>, _> =
+        documents.into_iter().filter(|document| document["kind"] == kind).map(serde_json::from_value).collect();
+    match roles {
+        Ok(roles) if roles.is_empty() => Err(AccessError::Manifest(format!("it holds no {kind}"))),
+        roles => roles.map_err(|error| AccessError::Manifest(error.to_string())),
+    }
+}
+
+/// Server-side apply; a conflict of two tests that apply the same at once is no refusal.
+async fn apply<K>(api: &Api<K>, name: &str, mut object: Value) -> Result<(), AccessError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    object["apiVersion"] = json!(K::api_version(&()));
+    object["kind"] = json!(K::kind(&()));
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let applied = try_eventually(EFFECTIVE_WITHIN, "the object is applied", async || {
+        match api.patch(name, &parameters, &Patch::Apply(&object)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Err(status.message.clone()),
+            result => Ok(result),
+        }
+    });
+    Ok(applied.await?.map(drop)?)
+}

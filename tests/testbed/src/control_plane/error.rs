@@ -1,0 +1,66 @@
+//! Why a control plane is not there. Each is a sentence, with the end of the log where there is one.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use super::certificates::CertificateError;
+use crate::tools::ToolError;
+
+/// Why a control plane, or a part of it, is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlPlaneError {
+    /// A program is missing.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// No certificates.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
+    /// Something of the system failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A process ended by itself.
+    #[error("{name} ended by itself while the control plane started; its last lines:\n{log}")]
+    Ended {
+        /// Its name.
+        name: &'static str,
+        /// The end of its log.
+        log: String,
+    },
+    /// It did not come up in time.
+    #[error("{name} was not ready within {within:?}, the last answer was {answer:?}; its last lines:\n{log}")]
+    NotReady {
+        /// The process waited for.
+        name: &'static str,
+        /// How long.
+        within: Duration,
+        /// What it said last.
+        answer: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// The client could not be made, or a request failed.
+    #[error("talking to the API server: {0}")]
+    Api(#[from] kube::Error),
+    /// The kubeconfig cannot be read.
+    #[error("reading the kubeconfig: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+}
+
+impl ControlPlaneError {
+    pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// The last lines of a log.
+pub(super) fn tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}

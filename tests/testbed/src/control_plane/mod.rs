@@ -1,0 +1,257 @@
+//! A Kubernetes of its own: etcd, kube-apiserver and on demand kube-controller-manager, on loopback, with RBAC, in
+//! seconds. It ends with its owner and leaves nothing behind. It knows nothing of the operator under test, and must
+//! not be given anything worth keeping.
+
+mod certificates;
+mod error;
+mod processes;
+mod ready;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+pub use error::ControlPlaneError;
+
+use crate::{
+    credentials::{self, Credentials},
+    supervisor::{Supervisor, is_running},
+    tools::{Progress, Tool, Tools},
+};
+
+/// What may differ between control planes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long each process has until it is ready.
+    pub ready_within: Duration,
+    /// Further flags of kube-apiserver, each as `--flag=value`.
+    pub api_server_flags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ready_within: Duration::from_secs(120), api_server_flags: Vec::new() }
+    }
+}
+
+/// A running control plane; dropping it ends its processes and removes its directory.
+#[derive(Debug)]
+pub struct ControlPlane {
+    tools: Tools,
+    options: Options,
+    supervisor: Mutex<Supervisor>,
+    controller_manager: Mutex<Option<u32>>,
+    etcd: u32,
+    api_server: u32,
+    directory: PathBuf,
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    url: String,
+    ca_pem: String,
+    started_in: Duration,
+    /// Keeps the port ours from before kube-apiserver binds it until after it has ended.
+    _port: TcpSocket,
+}
+
+impl ControlPlane {
+    /// Starts etcd and kube-apiserver and returns when the API server is ready. Blocks; any thread may call it.
+    pub fn start(tools: &Tools, options: Options) -> Result<Self, ControlPlaneError> {
+        let [etcd, api_server, kubectl] = tools.provide([Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl])?;
+        let begin = Instant::now();
+        let io = ControlPlaneError::io;
+        let mut supervisor =
+            Supervisor::start(&[], Stdio::inherit()).map_err(io("starting /bin/sh as a supervisor"))?;
+        let directory = supervisor.directory().to_owned();
+        let ca_pem = certificates::write(&directory.join("pki"))?;
+        let (reservation, port) = reserve_port().map_err(io("reserving a port on 127.0.0.1"))?;
+        let url = format!("https://127.0.0.1:{port}");
+        let kubeconfig = write_kubeconfig(&directory, &url, "admin").map_err(io("writing the admin kubeconfig"))?;
+
+        let etcd = supervisor
+            .spawn(&etcd, &processes::etcd(&directory), Some(&directory.join("etcd.log")))
+            .map_err(io("starting etcd"))?;
+        let arguments = processes::kube_apiserver(&directory, port, &options.api_server_flags);
+        let api_server = supervisor
+            .spawn(&api_server, &arguments, Some(&directory.join("kube-apiserver.log")))
+            .map_err(io("starting kube-apiserver"))?;
+        let mut control_plane = Self {
+            tools: tools.clone(),
+            options,
+            supervisor: Mutex::new(supervisor),
+            controller_manager: Mutex::new(None),
+            etcd,
+            api_server,
+            directory,
+            kubeconfig,
+            kubectl,
+            url,
+            ca_pem,
+            started_in: Duration::ZERO,
+            _port: reservation,
+        };
+        ready::api_server(&control_plane)?;
+        control_plane.started_in = begin.elapsed();
+        Ok(control_plane)
+    }
+
+    /// The one control plane of this process: started at the first call, ended by the process's end.
+    ///
+    /// # Panics
+    ///
+    /// Where it cannot be started, at each call with the same reason.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| {
+            Self::start(&Tools::new(Progress::OneLine), Options::default()).map_err(|error| error.to_string())
+        });
+        match shared {
+            Ok(control_plane) => control_plane,
+            Err(error) => panic!("no control plane: {error}"),
+        }
+    }
+
+    /// The kubeconfig of an administrator.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Address of the API server.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Certificate of the authority that signed the API server's.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Certificates, data and logs; removed at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// How long the start took, a build of programs not counted.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
+    }
+
+    /// Ids of the processes, etcd first.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut ids = vec![self.etcd, self.api_server];
+        ids.extend(*locked(&self.controller_manager));
+        ids
+    }
+
+    /// A client of an administrator. It belongs to the calling runtime, so each test makes its own.
+    pub async fn client(&self) -> Result<Client, ControlPlaneError> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        config.proxy_url = None;
+        Ok(Client::try_from(config)?)
+    }
+
+    /// Starts kube-controller-manager if it is not running yet, and returns when it works. Blocks.
+    pub fn ensure_controller_manager(&self) -> Result<(), ControlPlaneError> {
+        let mut running = locked(&self.controller_manager);
+        if running.is_some_and(is_running) {
+            return Ok(());
+        }
+        let [program] = self.tools.provide([Tool::KubeControllerManager])?;
+        let kubeconfig = write_kubeconfig(&self.directory, &self.url, "kube-controller-manager")
+            .map_err(ControlPlaneError::io("writing the kubeconfig of kube-controller-manager"))?;
+        let arguments = processes::kube_controller_manager(&self.directory, &kubeconfig);
+        let log = self.directory.join("kube-controller-manager.log");
+        let id = locked(&self.supervisor)
+            .spawn(&program, &arguments, Some(&log))
+            .map_err(ControlPlaneError::io("starting kube-controller-manager"))?;
+        *running = Some(id);
+        ready::controller_manager(self, id)
+    }
+
+    /// kubectl as an administrator, for the caller to add arguments.
+    pub fn kubectl_command(&self) -> Command {
+        let mut command = Command::new(&self.kubectl);
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.directory.join("kubectl"));
+        command
+    }
+
+    /// Runs kubectl and returns what it said. Blocks.
+    pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> io::Result<Output> {
+        self.kubectl_command().args(arguments).stdin(Stdio::null()).output()
+    }
+
+    /// Runs kubectl, hands it `input` (as for `apply -f -`) and returns what it said. Blocks.
+    pub fn kubectl_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> io::Result<Output> {
+        let mut command = self.kubectl_command();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            // A kubectl that has read enough closes its end; what it says of that is in its output.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
+            child.wait_with_output()
+        })
+    }
+
+    /// The API server's metrics.
+    pub async fn api_server_metrics(&self) -> Result<String, ControlPlaneError> {
+        let request = http::Request::get("/metrics").body(Vec::new()).map_err(kube::Error::HttpError)?;
+        Ok(self.client().await?.request_text(request).await?)
+    }
+
+    /// A kubeconfig of an existing ServiceAccount, with a token for a day.
+    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf, ControlPlaneError> {
+        let token = credentials::token(&self.client().await?, namespace, name).await?;
+        let credentials = Credentials { url: &self.url, ca_pem: &self.ca_pem, token: &token, namespace };
+        let path = self.directory.join(format!("{namespace}-{name}-{:08x}.kubeconfig", rand::random::<u32>()));
+        fs::write(&path, credentials.kubeconfig()).map_err(ControlPlaneError::io("writing a kubeconfig"))?;
+        Ok(path)
+    }
+
+    /// Ends the processes and removes the directory, as dropping does.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// kube-apiserver cannot take "any free port", and a port that was free a moment ago may be taken. A bound socket that
+/// does not listen keeps the port from everybody but those who share it on purpose.
+fn reserve_port() -> io::Result<(TcpSocket, u16)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let port = socket.local_addr()?.port();
+    Ok((socket, port))
+}
+
+fn write_kubeconfig(directory: &Path, url: &str, user: &str) -> io::Result<PathBuf> {
+    let file = |extension: &str| directory.join("pki").join(user).with_extension(extension);
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "testbed", "cluster": {"server": url, "certificate-authority": directory.join("pki/ca.crt")}}],
+        "users": [{"name": user, "user": {"client-certificate": file("crt"), "client-key": file("key")}}],
+        "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user}}],
+        "current-context": "testbed",
+    });
+    let path = directory.join(user).with_extension("kubeconfig");
+    fs::write(&path, format!("{kubeconfig:#}\n"))?;
+    Ok(path)
+}

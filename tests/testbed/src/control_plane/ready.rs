@@ -1,0 +1,74 @@
+//! When a process of the control plane is ready, seen from outside. It must not take a process for ready because it
+//! runs, nor wait for one that has ended.
+
+use std::{path::Path, time::Duration};
+
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::{Api, Client};
+
+use super::{ControlPlane, ControlPlaneError, error::tail};
+use crate::{eventually::try_eventually, supervisor::is_running};
+
+/// `/readyz` says ok, and the namespace `default`, which is made after that, is there.
+pub fn api_server(control_plane: &ControlPlane) -> Result<(), ControlPlaneError> {
+    let processes = [("etcd", control_plane.etcd), ("kube-apiserver", control_plane.api_server)];
+    wait(control_plane, "kube-apiserver", &processes, async |client| {
+        let request = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
+        client.request_text(request).await?;
+        Api::<Namespace>::all(client).get("default").await.map(drop)
+    })
+}
+
+/// The ServiceAccount `default`, which only a controller makes, is there.
+pub fn controller_manager(control_plane: &ControlPlane, id: u32) -> Result<(), ControlPlaneError> {
+    wait(control_plane, "kube-controller-manager", &[("kube-controller-manager", id)], async |client| {
+        Api::<ServiceAccount>::namespaced(client, "default").get("default").await.map(drop)
+    })
+}
+
+/// On a thread and runtime of its own, so that it works within another runtime and without one.
+fn wait(
+    control_plane: &ControlPlane,
+    name: &'static str,
+    processes: &[(&'static str, u32)],
+    look: impl AsyncFn(Client) -> Result<(), kube::Error> + Sync,
+) -> Result<(), ControlPlaneError> {
+    let within = control_plane.options.ready_within;
+    let waiting = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(ControlPlaneError::io("starting a runtime"))?.block_on(async {
+            let client = control_plane.client().await?;
+            // The outer result is whether to go on looking, the inner one how it went.
+            let seen = try_eventually(within, "ready", async || {
+                if let Some((name, _)) = processes.iter().find(|(_, id)| !is_running(*id)) {
+                    return Ok(Some(*name));
+                }
+                let request = tokio::time::timeout(Duration::from_secs(5), look(client.clone()));
+                match request.await {
+                    Ok(Ok(())) => Ok(None),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("no answer within 5 s".to_owned()),
+                }
+            });
+            match seen.await {
+                Ok(None) => Ok(()),
+                Ok(Some(name)) => Err(ControlPlaneError::Ended { name, log: tail(&log(control_plane, name)) }),
+                Err(overdue) => Err(ControlPlaneError::NotReady {
+                    name,
+                    within,
+                    answer: overdue.last_seen,
+                    log: tail(&log(control_plane, name)),
+                }),
+            }
+        })
+    };
+    std::thread::scope(|scope| match scope.spawn(waiting).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+fn log(control_plane: &ControlPlane, name: &str) -> std::path::PathBuf {
+    let directory: &Path = &control_plane.directory;
+    directory.join(format!("{name}.log"))
+}

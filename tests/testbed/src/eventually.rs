@@ -1,0 +1,58 @@
+//! Waiting for a condition with a deadline. A fixed sleep must never stand in for a condition: on a slow machine it is
+//! too short, on a quick one wasted.
+
+use std::{fmt::Display, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// What was expected did not happen in time.
+#[derive(Debug, thiserror::Error)]
+#[error("expected within {deadline:?}: {what}; last seen: {last_seen}")]
+pub struct Overdue {
+    /// What was expected.
+    pub what: String,
+    /// How long it had.
+    pub deadline: Duration,
+    /// What was seen at the last look.
+    pub last_seen: String,
+}
+
+/// Looks until `look` gives `Ok`, and gives that.
+///
+/// # Panics
+///
+/// After the deadline, with what was expected and what was seen at the last look.
+pub async fn eventually<T, E, F>(deadline: Duration, what: &str, look: F) -> T
+where
+    F: AsyncFnMut() -> Result<T, E>,
+    E: Display,
+{
+    match try_eventually(deadline, what, look).await {
+        Ok(seen) => seen,
+        Err(overdue) => panic!("{overdue}"),
+    }
+}
+
+/// As [`eventually`], with an error instead of a panic.
+pub async fn try_eventually<T, E, F>(deadline: Duration, what: &str, mut look: F) -> Result<T, Overdue>
+where
+    F: AsyncFnMut() -> Result<T, E>,
+    E: Display,
+{
+    let end = Instant::now() + deadline;
+    let mut pause = Duration::from_millis(5);
+    let mut last_seen = String::from("nothing");
+    loop {
+        match timeout_at(end, look()).await {
+            Ok(Ok(seen)) => return Ok(seen),
+            Ok(Err(seen)) => last_seen = seen.to_string(),
+            Err(_) => last_seen += " (and one more look did not return in time)",
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Overdue { what: what.to_owned(), deadline, last_seen });
+        }
+        sleep(pause.min(left)).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,68 @@
+//! What the operator prints, kept in memory as it comes, and the two lines that tell how far it is. It must not judge
+//! any other line: that is for the assertions of tests.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+/// Shared by the thread that reads and by those who ask.
+#[derive(Clone, Debug, Default)]
+pub struct Output(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    text: String,
+    address: Option<SocketAddr>,
+    watching: bool,
+}
+
+impl Output {
+    /// Reads to the end.
+    pub fn follow(&self, source: impl Read) {
+        let mut source = BufReader::new(source);
+        let mut line = Vec::new();
+        while matches!(source.read_until(b'\n', &mut line), Ok(1..)) {
+            self.take(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+
+    fn take(&self, line: &str) {
+        let mut seen = self.seen();
+        seen.text.push_str(line);
+        let Ok(line) = serde_json::from_str::<Value>(line) else { return };
+        match line["fields"]["message"].as_str() {
+            Some("listening") => {
+                seen.address = line["fields"]["address"].as_str().and_then(|address| address.parse().ok());
+            }
+            Some("watching") => seen.watching = true,
+            _ => {}
+        }
+    }
+
+    pub fn text(&self) -> String {
+        self.seen().text.clone()
+    }
+
+    pub fn tail(&self) -> String {
+        let seen = self.seen();
+        let lines: Vec<_> = seen.text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.seen().address
+    }
+
+    pub fn is_watching(&self) -> bool {
+        self.seen().watching
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

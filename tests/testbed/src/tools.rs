@@ -1,0 +1,196 @@
+//! Finds the programs of the control plane, or builds them from Go modules.
+//!
+//! First match wins: `TEST_ASSET_<NAME>`, the directory in `KUBEBUILDER_ASSETS`, `PATH`, what was built before, a
+//! build. What somebody names in `TEST_ASSET_<NAME>` is used or is an error, never passed over in silence; what merely
+//! lies about is used if its version fits. It must not download anything but Go modules, and nothing outside of
+//! `target/tools`.
+
+mod build;
+mod go;
+mod version;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+pub use version::Version;
+
+/// A program of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tool {
+    /// The store behind the API server.
+    Etcd,
+    /// The API server.
+    KubeApiserver,
+    /// The controllers: only what deletes namespaces and collects garbage needs them.
+    KubeControllerManager,
+    /// The command line.
+    Kubectl,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl];
+
+    /// The file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+        }
+    }
+
+    /// The environment variable that names this program's file.
+    pub fn variable(self) -> String {
+        format!("TEST_ASSET_{}", self.name().to_uppercase().replace('-', "_"))
+    }
+}
+
+/// How a build, which takes minutes, is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// One line on standard error before it begins: for tests.
+    OneLine,
+    /// A progress bar: for a person who waits.
+    Bar,
+}
+
+/// Why a program is not there. Each is a sentence to act on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// What was named explicitly cannot be used.
+    #[error("{variable} names {}, which {problem}", path.display())]
+    Named {
+        /// The variable.
+        variable: String,
+        /// Its value.
+        path: PathBuf,
+        /// What is wrong with that.
+        problem: String,
+    },
+    /// Go is needed and is not there, or too old.
+    #[error(
+        "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
+         {variable} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
+    )]
+    Go {
+        /// What would be built.
+        tools: String,
+        /// The version that go.mod asks for.
+        wanted: Version,
+        /// What was found instead.
+        found: String,
+        /// The variable that makes the first build needless.
+        variable: String,
+    },
+    /// `go build` failed.
+    #[error("go build of {tool} failed; its last lines:\n{tail}")]
+    Build {
+        /// What was built.
+        tool: &'static str,
+        /// The last lines it printed.
+        tail: String,
+    },
+    /// A file of the build could not be read or written.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Knows where to look, and how to tell a build.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    progress: Progress,
+    environment: HashMap<OsString, OsString>,
+    workspace: PathBuf,
+}
+
+impl Tools {
+    /// Looks as this process's environment says.
+    pub fn new(progress: Progress) -> Self {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        Self {
+            progress,
+            environment: std::env::vars_os().collect(),
+            workspace: workspace.canonicalize().unwrap_or(workspace),
+        }
+    }
+
+    /// The files of these programs, in their order; what is nowhere is built.
+    pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], ToolError> {
+        let mut passed_over = Vec::new();
+        let mut missing = Vec::new();
+        let mut files = tools.map(|tool| self.workspace.join("target/tools").join(tool.name()));
+        for (tool, file) in tools.into_iter().zip(&mut files) {
+            match self.find(tool, &mut passed_over)? {
+                Some(found) => *file = found,
+                None => missing.push(tool),
+            }
+        }
+        build::all(self, &missing, &passed_over)?;
+        Ok(files)
+    }
+
+    /// Where a program is that need not be built; `passed_over` gets what was found and does not fit.
+    fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, ToolError> {
+        let variable = tool.variable();
+        if let Some(path) = self.variable(&variable).map(PathBuf::from) {
+            return match version::check(tool, &path, version::Origin::Named) {
+                Ok(()) => Ok(Some(path)),
+                Err(problem) => Err(ToolError::Named { variable, path, problem }),
+            };
+        }
+        let assets = self.variable("KUBEBUILDER_ASSETS").map(|directory| Path::new(directory).join(tool.name()));
+        let lying_about = assets
+            .filter(|path| is_program(path))
+            .map(|path| (path, version::Origin::Assets))
+            .into_iter()
+            .chain(self.on_path(tool.name()).map(|path| (path, version::Origin::Path)));
+        for (path, origin) in lying_about {
+            match version::check(tool, &path, origin) {
+                Ok(()) => return Ok(Some(path)),
+                Err(problem) => passed_over.push(format!("{} {problem}", path.display())),
+            }
+        }
+        Ok(None)
+    }
+
+    fn variable(&self, name: &str) -> Option<&OsString> {
+        self.environment.get(&OsString::from(name)).filter(|value| !value.is_empty())
+    }
+
+    fn on_path(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(self.variable("PATH")?)
+            .map(|directory| directory.join(name))
+            .find(|path| is_program(path))
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Past the capture of the test harness, since it is about minutes of silence to come.
+fn say(line: &str) {
+    if cfg!(test) {
+        eprintln!("{line}");
+    } else {
+        drop(writeln!(io::stderr().lock(), "{line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! How Go is asked: the same environment for every command, so that a build is exact. It must not let Go download
+//! another Go, nor change go.mod.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Tool, ToolError, Tools, version::Version};
+
+/// What is built how, and the digest of all that goes in.
+pub struct Recipe {
+    pub module: PathBuf,
+    pub package: String,
+    pub ldflags: String,
+    pub go: Version,
+    pub digest: String,
+}
+
+impl Recipe {
+    pub fn read(tools: &Tools, tool: Tool) -> Result<Self, ToolError> {
+        let root = tools.workspace.join("tests/testbed/go");
+        let (module, package, versioned) = match tool {
+            Tool::Etcd => (root.join("etcd"), "go.etcd.io/etcd/server/v3".to_owned(), None),
+            _ => (root.join("kubernetes"), format!("k8s.io/kubernetes/cmd/{}", tool.name()), Some("k8s.io/kubernetes")),
+        };
+        let go_mod = read(&module.join("go.mod"))?;
+        let malformed = |what| ToolError::Io {
+            what,
+            path: module.join("go.mod"),
+            source: io::Error::new(io::ErrorKind::InvalidData, "the line is missing or not a version"),
+        };
+        let go = directive(&go_mod, &["go"]).and_then(|word| word.parse().ok());
+        let go = go.ok_or_else(|| malformed("reading the line `go` of"))?;
+        let ldflags = match versioned {
+            None => "-s -w".to_owned(),
+            Some(name) => {
+                let version = directive(&go_mod, &["require", name]).and_then(|word| word.parse().ok());
+                stamped(version.ok_or_else(|| malformed("reading the line `require k8s.io/kubernetes` of"))?)
+            }
+        };
+        let mut digest = Sha256::new();
+        for part in [&go_mod, &read(&module.join("go.sum"))?, &package, &ldflags] {
+            digest.update(part.len().to_le_bytes());
+            digest.update(part);
+        }
+        Ok(Self { module, package, ldflags, go, digest: hex::encode(digest.finalize()) })
+    }
+}
+
+/// Without these the server calls itself v0.0.0-master, and a chart's kubeVersion check fails.
+fn stamped(version: Version) -> String {
+    let Version(major, minor, _) = version;
+    let flags = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(|package| {
+        format!(
+            " -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} \
+             -X {package}.gitTreeState=clean"
+        )
+    });
+    format!("-s -w{}", flags.concat())
+}
+
+/// The command `go`, if Go is there and new enough.
+pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl Fn(&Path) -> Command, ToolError> {
+    let error = |found: String| ToolError::Go {
+        tools: missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", "),
+        wanted,
+        found,
+        variable: missing.iter().map(|tool| tool.variable()).collect::<Vec<_>>().join(", "),
+    };
+    let program = tools.on_path("go").ok_or_else(|| error("found no `go` on PATH".to_owned()))?;
+    let environment = tools.environment.clone();
+    let go = move |directory: &Path| {
+        let mut command = Command::new(&program);
+        command.env_clear().envs(&environment).current_dir(directory);
+        command.envs([("CGO_ENABLED", "0"), ("GOFLAGS", "-mod=readonly"), ("GOWORK", "off"), ("GOTOOLCHAIN", "local")]);
+        command
+    };
+    let output = go(Path::new("/")).args(["env", "GOVERSION"]).output();
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match said.map_err(|error| error.to_string()).map(|said| (said.parse::<Version>(), said)) {
+        Ok((Ok(found), _)) if found >= wanted => Ok(go),
+        Ok((Ok(found), _)) => Err(error(format!("found {found}"))),
+        Ok((Err(()), said)) => Err(error(format!("found a `go` that calls its version {said:?}"))),
+        Err(failure) => Err(error(format!("found a `go` that cannot be run ({failure})"))),
+    }
+}
+
+fn read(path: &Path) -> Result<String, ToolError> {
+    fs::read_to_string(path).map_err(|source| ToolError::Io { what: "reading", path: path.to_owned(), source })
+}
+
+/// The word after these at the beginning of a line of go.mod.
+fn directive<'a>(go_mod: &'a str, words: &[&str]) -> Option<&'a str> {
+    go_mod.lines().find_map(|line| {
+        let mut line = line.split_whitespace();
+        words.iter().all(|word| line.next() == Some(word)).then(|| line.next()).flatten()
+    })
+}

@@ -1,0 +1,172 @@
+//! Where programs are looked for, in which order, what is said of those that do not fit, and that a build happens once.
+
+use std::{fs, path::Path, process::Command, thread};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A workspace with the committed modules and a PATH of its own; in it `go` is a script.
+struct Machine {
+    directory: TempDir,
+    tools: Tools,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let real = Tools::new(Progress::OneLine).workspace;
+        for module in ["etcd", "kubernetes"] {
+            let (from, to) =
+                (real.join("tests/testbed/go").join(module), directory.path().join("tests/testbed/go").join(module));
+            fs::create_dir_all(&to).unwrap();
+            for file in ["go.mod", "go.sum"] {
+                fs::copy(from.join(file), to.join(file)).unwrap();
+            }
+        }
+        let (workspace, path) = (directory.path().to_owned(), directory.path().join("bin"));
+        let environment = [("PATH".into(), path.into())].into();
+        Self { directory, tools: Tools { progress: Progress::OneLine, environment, workspace } }
+    }
+
+    /// Written by another process: one that this process has open for writing may not be run by its other threads.
+    fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        let write = r#"mkdir -p "${1%/*}"; printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 700 "$1""#;
+        let written = Command::new("/bin/sh").args(["-c", write, "sh"]).arg(&path).arg(text).status().unwrap();
+        assert!(written.success());
+        path
+    }
+
+    fn set(&mut self, variable: &str, value: &Path) {
+        self.tools.environment.insert(variable.into(), value.into());
+    }
+
+    /// Go as far as a build asks it: tells a version, and writes its arguments into the file after `-o`.
+    fn go(&self, version: &str) {
+        let calls = self.directory.path().join("calls");
+        let build = format!(
+            r#"case $1 in
+            env) echo {version} ;;
+            build) echo "$*" >> '{}'; while [ "$1" != -o ]; do shift; done; echo "$GOFLAGS $CGO_ENABLED" > "$2" ;;
+            esac"#,
+            calls.display()
+        );
+        self.script("bin/go", &build);
+    }
+
+    fn builds(&self) -> usize {
+        fs::read_to_string(self.directory.path().join("calls")).unwrap_or_default().lines().count()
+    }
+
+    fn error(&self, tool: Tool) -> String {
+        self.tools.provide([tool]).unwrap_err().to_string()
+    }
+}
+
+#[test]
+fn versions_are_read_as_the_programs_tell_them() {
+    for (text, version) in
+        [("v1.37.2", (1, 37, 2)), ("go1.26", (1, 26, 0)), ("3.7.3,", (3, 7, 3)), ("v1.32.4-x+y", (1, 32, 4))]
+    {
+        assert_eq!(text.parse::<Version>(), Ok(Version(version.0, version.1, version.2)), "{text}");
+    }
+    for text in ["Kubernetes", "1", "v", "1.x"] {
+        assert!(text.parse::<Version>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_named_is_used_before_all_else() {
+    let mut machine = Machine::new();
+    machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
+    let named = machine.script("named", "echo Kubernetes v1.32.0");
+    machine.set("TEST_ASSET_KUBE_APISERVER", &named);
+    assert_eq!(machine.tools.provide([Tool::KubeApiserver]).unwrap(), [named]);
+}
+
+#[test]
+fn what_is_named_and_cannot_be_used_is_an_error_and_never_passed_over() {
+    let mut machine = Machine::new();
+    machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
+    let old = machine.script("old", "echo Kubernetes v1.31.9");
+    machine.set("TEST_ASSET_KUBE_APISERVER", &old);
+    let said = machine.error(Tool::KubeApiserver);
+    assert!(said.starts_with("TEST_ASSET_KUBE_APISERVER names "), "{said}");
+    assert!(said.ends_with("old, which is 1.31.9, and 1.32 to 1.37 is needed"), "{said}");
+    machine.set("TEST_ASSET_KUBE_APISERVER", Path::new("/nowhere/kube-apiserver"));
+    assert!(machine.error(Tool::KubeApiserver).contains("/nowhere/kube-apiserver, which cannot be run"));
+}
+
+#[test]
+fn what_lies_about_is_used_only_if_it_fits_and_the_assets_come_before_the_path() {
+    let mut machine = Machine::new();
+    machine.go("go1.26.8");
+    let on_path = machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
+    let in_assets = machine.script("assets/kube-apiserver", "echo Kubernetes v1.33.0");
+    machine.set("KUBEBUILDER_ASSETS", in_assets.parent().unwrap());
+    assert_eq!(machine.tools.provide([Tool::KubeApiserver]).unwrap(), [in_assets]);
+    machine.script("assets/kube-apiserver", "echo Kubernetes v1.38.0");
+    assert_eq!(machine.tools.provide([Tool::KubeApiserver]).unwrap(), [on_path]);
+    machine.script("bin/kube-apiserver", "echo Kubernetes v1.31.0");
+    let built = machine.directory.path().join("target/tools/kube-apiserver");
+    assert_eq!(machine.tools.provide([Tool::KubeApiserver]).unwrap(), [built]);
+}
+
+#[test]
+fn an_etcd_of_the_system_has_to_be_as_new_as_the_one_that_would_be_built() {
+    let machine = Machine::new();
+    machine.go("go1.26.8");
+    machine.script("bin/etcd", "echo etcd Version: 3.4.30");
+    let built = machine.directory.path().join("target/tools/etcd");
+    assert_eq!(machine.tools.provide([Tool::Etcd]).unwrap(), [built]);
+    let on_path = machine.script("bin/etcd", "echo etcd Version: 3.7.0");
+    assert_eq!(machine.tools.provide([Tool::Etcd]).unwrap(), [on_path]);
+}
+
+#[test]
+fn a_build_happens_once_whoever_asks_and_again_when_its_modules_change() {
+    let machine = Machine::new();
+    machine.go("go1.26.8");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| machine.tools.provide([Tool::Kubectl, Tool::Etcd]).unwrap());
+        }
+    });
+    assert_eq!(machine.builds(), 2, "one for each program");
+    let [kubectl] = machine.tools.provide([Tool::Kubectl]).unwrap();
+    assert_eq!(fs::read_to_string(&kubectl).unwrap(), "-mod=readonly 0\n");
+
+    let go_mod = machine.directory.path().join("tests/testbed/go/kubernetes/go.mod");
+    fs::write(&go_mod, fs::read_to_string(&go_mod).unwrap().replace("kubernetes v1.37.2", "kubernetes v1.36.3"))
+        .unwrap();
+    machine.tools.provide([Tool::Kubectl, Tool::Etcd]).unwrap();
+    assert_eq!(machine.builds(), 3, "only what changed");
+    let calls = fs::read_to_string(machine.directory.path().join("calls")).unwrap();
+    assert!(calls.lines().last().unwrap().contains("gitVersion=v1.36.3 -X"), "{calls}");
+    assert!(calls.lines().last().unwrap().contains("gitMinor=36 -X"), "{calls}");
+}
+
+#[test]
+fn a_go_that_is_absent_or_too_old_is_one_sentence_that_says_what_to_do() {
+    let machine = Machine::new();
+    let said = machine.error(Tool::KubeApiserver);
+    let begin = "building kube-apiserver needs Go 1.26.0 or newer and found no `go` on PATH: install it from ";
+    assert!(said.starts_with(begin) && said.contains("set TEST_ASSET_KUBE_APISERVER"), "{said}");
+    machine.go("go1.24.1");
+    let said = machine.error(Tool::Etcd);
+    assert!(said.starts_with("building etcd needs Go 1.26.0 or newer and found 1.24.1: install"), "{said}");
+    assert_eq!(said.lines().count(), 1);
+    assert_eq!(machine.builds(), 0);
+}
+
+#[test]
+fn a_build_that_fails_tells_the_last_lines_and_leaves_no_program() {
+    let machine = Machine::new();
+    machine.script(
+        "bin/go",
+        "[ $1 = env ] && echo go1.26.8 || { echo half > ../../../../target/tools/etcd.new; echo no space left >&2; exit 1; }",
+    );
+    assert!(machine.error(Tool::Etcd).ends_with("no space left"));
+    assert!(!machine.directory.path().join("target/tools/etcd").exists());
+}
