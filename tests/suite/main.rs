@@ -1,2 +1,13 @@
-//! One binary for all tests; a file per subject.
-fn main() {}
+//! All tests on a real control plane, in one binary: it is started once, and each test has a namespace, a cloud and
+//! operators of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests: a panic is how they fail, and their names say what they are for"
+)]
+
+mod delivery;
+mod world;

@@ -26,6 +26,7 @@ pub mod credentials;
 pub mod eventually;
 pub mod objects;
 pub mod operator;
+pub mod simulator;
 pub mod supervisor;
 pub mod tools;
 

@@ -1,0 +1,249 @@
+//! What a test begins with: the shared control plane, a namespace and a cloud of its own, and on demand operators. It
+//! holds no assertion about what the operator does.
+
+use std::{collections::HashSet, ffi::OsString, path::PathBuf, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use redistribution_operator::resource::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode, crd_yaml};
+use serde_json::{Value, json};
+use testbed::{
+    ControlPlane, Operator, OperatorOptions, apply_crd, eventually, fresh_namespace,
+    simulator::{Options, Simulator},
+};
+
+/// Longest wait for anything. Generous: a wait ends as soon as its condition holds.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Project of all tests: the API page's own.
+pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
+/// Name of the Secret an object uses by default.
+pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
+
+/// See the module.
+pub struct World {
+    pub plane: &'static ControlPlane,
+    pub client: Client,
+    pub namespace: String,
+    pub cloud: Simulator,
+}
+
+impl World {
+    /// A namespace with good credentials in the default Secret, and a cloud that accepts them.
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// The same with another cloud.
+    pub async fn with(options: Options) -> Self {
+        let plane = ControlPlane::shared();
+        let client = plane.client().await.unwrap();
+        apply_crd(&client, &crd_yaml().unwrap()).await.unwrap();
+        let namespace = fresh_namespace(&client, "suite").await.unwrap();
+        let cloud = Simulator::start(options).unwrap();
+        let world = Self { plane, client, namespace, cloud };
+        let (access, secret) = (world.cloud.access_key(), world.cloud.secret_key());
+        world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+        world
+    }
+
+    /// Flags that point an operator at this cloud, with short graces and no pace.
+    pub fn flags(&self) -> Vec<OsString> {
+        let endpoint = format!("--endpoint=lab={}", self.cloud.url());
+        let ca = format!("--ca-bundle={}", self.cloud.ca_file().display());
+        let short =
+            ["--region=lab", "--rate-limit=0", "--send-budget=3s", "--request-timeout=10s", "--grace-margin=2s"];
+        short.iter().map(|&flag| flag.to_owned()).chain([endpoint, ca]).map(OsString::from).collect()
+    }
+
+    /// An operator, ready.
+    pub async fn operator(&self) -> Operator {
+        self.operator_with(&[]).await
+    }
+
+    /// An operator with further flags; the last of a kind wins.
+    pub async fn operator_with(&self, flags: &[&str]) -> Operator {
+        self.operator_from(|options| options.arguments.extend(flags.iter().map(OsString::from))).await
+    }
+
+    /// An operator with any option changed.
+    pub async fn operator_from(&self, change: impl FnOnce(&mut OperatorOptions<'_>)) -> Operator {
+        let mut options = OperatorOptions::new(binary(), self.plane, &self.namespace);
+        options.arguments = without_repeats(self.flags());
+        change(&mut options);
+        options.arguments = without_repeats(std::mem::take(&mut options.arguments));
+        let operator = Operator::start(options).await.unwrap();
+        operator.wait_ready().await.unwrap();
+        operator
+    }
+
+    /// A new cluster at the cloud, waiting for its redistribution.
+    pub fn cluster(&self) -> String {
+        let id = random_uuid();
+        self.cloud.add_cluster(PROJECT, &id);
+        id
+    }
+
+    /// The API of the resource in the test's namespace.
+    pub fn api(&self) -> Api<ClusterRedistribution> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates an object for that cluster.
+    pub async fn create(&self, name: &str, cluster: &str) -> ClusterRedistribution {
+        self.create_with(name, cluster, |_| {}).await
+    }
+
+    /// Creates an object with something changed.
+    pub async fn create_with(
+        &self,
+        name: &str,
+        cluster: &str,
+        change: impl FnOnce(&mut ClusterRedistribution),
+    ) -> ClusterRedistribution {
+        let mut object = ClusterRedistribution::new(name, spec(cluster));
+        change(&mut object);
+        self.api().create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// Merges a patch into an object.
+    pub async fn patch(&self, name: &str, patch: Value) -> ClusterRedistribution {
+        self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Merges a patch into an object's status, as somebody with that right could.
+    pub async fn patch_status(&self, name: &str, status: Value) -> ClusterRedistribution {
+        self.api().patch_status(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await.unwrap()
+    }
+
+    /// Sets an annotation, or takes it away.
+    pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) -> ClusterRedistribution {
+        self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await
+    }
+
+    /// Creates or replaces a Secret.
+    pub async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
+        let data: serde_json::Map<_, _> = pairs.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let _ = api.delete(name, &DeleteParams::default()).await;
+        api.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+    }
+
+    /// Waits until the object's current generation was observed with this reason.
+    pub async fn settled(&self, name: &str, reason: &str) -> ClusterRedistribution {
+        self.settled_within(PATIENCE, name, reason).await
+    }
+
+    /// The same with a deadline of its own.
+    pub async fn settled_within(&self, within: Duration, name: &str, reason: &str) -> ClusterRedistribution {
+        let api = self.api();
+        eventually(within, &format!("{name} says {reason}"), async || {
+            let object = api.get(name).await.map_err(|error| error.to_string())?;
+            if reason_of(&object).as_deref() == Some(reason) { Ok(object) } else { Err(shown(&object)) }
+        })
+        .await
+    }
+
+    /// Waits until all objects of the namespace have one of these reasons at their current generation.
+    pub async fn all_settled(&self, reasons: &[&str]) -> Vec<ClusterRedistribution> {
+        let (api, wanted) = (self.api(), reasons.iter().copied().collect::<HashSet<_>>());
+        eventually(PATIENCE * 2, &format!("every object says one of {reasons:?}"), async || {
+            let objects = api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
+            let not_yet: Vec<_> = objects
+                .iter()
+                .filter(|object| !reason_of(object).is_some_and(|reason| wanted.contains(reason.as_str())))
+                .map(shown)
+                .collect();
+            if not_yet.is_empty() {
+                Ok(objects)
+            } else {
+                Err(format!("{} not yet, among them {}", not_yet.len(), not_yet[0]))
+            }
+        })
+        .await
+    }
+
+    /// Calls that arrived at the cloud for that cluster.
+    pub fn calls(&self, cluster: &str) -> usize {
+        self.cloud.calls(cluster)
+    }
+}
+
+/// The operator's binary, built by cargo for this very test run.
+pub fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_redistribution-operator"))
+}
+
+/// The spec of the API page's example for another cluster.
+pub fn spec(cluster: &str) -> ClusterRedistributionSpec {
+    ClusterRedistributionSpec {
+        project_id: PROJECT.to_owned(),
+        cluster_id: cluster.to_owned(),
+        redis_mode: RedisMode::Online,
+        parallel_jobs: 3,
+        region: None,
+        trigger: None,
+    }
+}
+
+/// The reason of `Ready`, if it speaks of the current generation.
+pub fn reason_of(object: &ClusterRedistribution) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let generation = object.metadata.generation;
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    (status.observed_generation == generation && ready.observed_generation == generation).then(|| ready.reason.clone())
+}
+
+/// Value of a condition; `None` if it is absent.
+pub fn condition(object: &ClusterRedistribution, type_: &str) -> Option<String> {
+    let conditions = &object.status.as_ref()?.conditions;
+    conditions.iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.clone())
+}
+
+/// Message of `Ready`.
+pub fn message(object: &ClusterRedistribution) -> String {
+    let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|condition| condition.message)
+        .unwrap_or_default()
+}
+
+/// The object's state in one line, for what was seen last.
+pub fn shown(object: &ClusterRedistribution) -> String {
+    let status = object.status.clone().unwrap_or_default();
+    let reason =
+        status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.clone());
+    format!(
+        "{} generation {:?}: observed {:?}, reason {reason:?}, status code {:?}, attempt {:?}",
+        object.name_any(),
+        object.metadata.generation,
+        status.observed_generation,
+        status.status_code,
+        status.attempt.map(|attempt| (attempt.generation, attempt.state)),
+    )
+}
+
+/// A random UUID.
+pub fn random_uuid() -> String {
+    let hex = format!("{:032x}", rand::random::<u128>());
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// Of flags that may be given once, the last.
+fn without_repeats(flags: Vec<OsString>) -> Vec<OsString> {
+    let name = |flag: &OsString| flag.to_string_lossy().split('=').next().unwrap_or_default().to_owned();
+    let repeatable = ["--endpoint", "--allow-region", "--namespace", "--default-credentials-namespace"];
+    let mut kept: Vec<OsString> = Vec::new();
+    for flag in flags {
+        if !repeatable.contains(&name(&flag).as_str()) {
+            kept.retain(|other| name(other) != name(&flag));
+        }
+        kept.push(flag);
+    }
+    kept
+}
