@@ -9,5 +9,13 @@
     reason = "tests: a panic is how they fail, and their names say what they are for"
 )]
 
+mod crashes;
+mod credentials;
 mod delivery;
+mod generations;
+mod holds;
+mod journal;
+mod kstatus;
+mod refusals;
+mod schema;
 mod world;

@@ -39,8 +39,13 @@ impl World {
     /// The same with another cloud.
     pub async fn with(options: Options) -> Self {
         let plane = ControlPlane::shared();
+        apply_crd(&plane.client().await.unwrap(), &crd_yaml().unwrap()).await.unwrap();
+        Self::on(plane, options).await
+    }
+
+    /// The same on another control plane, whose CRD is the caller's.
+    pub async fn on(plane: &'static ControlPlane, options: Options) -> Self {
         let client = plane.client().await.unwrap();
-        apply_crd(&client, &crd_yaml().unwrap()).await.unwrap();
         let namespace = fresh_namespace(&client, "suite").await.unwrap();
         let cloud = Simulator::start(options).unwrap();
         let world = Self { plane, client, namespace, cloud };

@@ -121,7 +121,7 @@ fn throttled(key: &mut Key, throttle: Throttle, now: Instant) -> Result<(), Answ
     );
     let answer = refuse(429, "0308", &text);
     let oldest = key.calls.front().map_or(window, |at| window.saturating_sub(now.saturating_duration_since(*at)));
-    Err(if throttle.retry_after { answer.header("Retry-After", &oldest.as_secs().max(1).to_string()) } else { answer })
+    Err(if throttle.retry_after { answer.header("Retry-After", &(oldest.as_secs() + 1).to_string()) } else { answer })
 }
 
 /// The address is none of the cloud's.

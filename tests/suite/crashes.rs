@@ -1,0 +1,144 @@
+//! What an end of the process, gentle or not, leaves behind.
+
+use std::time::Duration;
+
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, ObjectMeta, PostParams},
+};
+use serde_json::json;
+use testbed::simulator::Script;
+
+use crate::world::{PATIENCE, World, condition};
+
+#[tokio::test]
+async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::status(200).after(Duration::from_secs(5))]);
+    let operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    assert!(operator.terminate().await.unwrap().success());
+    let object = world.settled("wish", "Delivered").await;
+    assert_eq!(object.status.unwrap().status_code, Some(200));
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn sigterm_makes_no_new_claim() {
+    let world = World::new().await;
+    let (cluster, other) = (world.cluster(), world.cluster());
+    world.cloud.script(&cluster, [Script::held()]);
+    let operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    let (status, ()) = tokio::join!(operator.terminate(), async {
+        testbed::eventually(PATIENCE, "the operator says that it stops", async || {
+            if operator.output().contains("no new claim is made") { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+        world.create("too-late", &other).await;
+        world.cloud.release(&cluster);
+    });
+    assert!(status.unwrap().success());
+    world.settled("wish", "Delivered").await;
+    assert_eq!(world.calls(&other), 0);
+    let _next = world.operator().await;
+    world.settled("too-late", "Delivered").await;
+}
+
+#[tokio::test]
+async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_not_repeated() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let first = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    first.kill().await.unwrap();
+    let _second = world.operator().await;
+    let object = world.settled("wish", "OutcomeUnknown").await;
+    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+    let attempt = object.status.unwrap().attempt.unwrap();
+    assert_eq!((attempt.state.as_str(), attempt.closed), ("Unknown", Some(true)));
+    assert_eq!(world.calls(&cluster), 1);
+    world.cloud.script(&cluster, [Script::status(200)]);
+    world.patch("wish", json!({"spec": {"trigger": "again"}})).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!(world.calls(&cluster), 2);
+}
+
+#[tokio::test]
+async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_nothing_twice() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let first = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    first.pause().unwrap();
+    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    world.settled("wish", "OutcomeUnknown").await;
+    world.cloud.release(&cluster);
+    first.resume().unwrap();
+    testbed::eventually(PATIENCE, "the frozen operator ends its attempt", async || {
+        if first.output().contains("\"message\":\"outcome\"") { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    assert_eq!(world.calls(&cluster), 1);
+    world.settled("wish", "OutcomeUnknown").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_the_unknown_outcome() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let _first = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    // From now on the first operator may not write: its answer has to wait.
+    let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);
+    let is_its_own = |binding: &RoleBinding| {
+        let subjects = binding.subjects.clone().unwrap_or_default();
+        binding.role_ref.name == "redistribution-operator" && subjects.iter().any(|subject| subject.name == "redistribution-operator")
+    };
+    let mut taken: Vec<_> = bindings.list(&ListParams::default()).await.unwrap().items.into_iter().filter(is_its_own).collect();
+    assert!(!taken.is_empty());
+    for binding in &taken {
+        bindings.delete(&binding.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+    world.cloud.release(&cluster);
+    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    let unknown = world.settled("wish", "OutcomeUnknown").await;
+    assert_eq!(unknown.status.unwrap().status_code, None);
+    for binding in &mut taken {
+        binding.metadata = ObjectMeta { name: binding.metadata.name.clone(), ..ObjectMeta::default() };
+        bindings.create(&PostParams::default(), binding).await.unwrap();
+    }
+    let object = world.settled("wish", "Delivered").await;
+    let status = object.status.unwrap();
+    assert_eq!((status.status_code, status.attempt.unwrap().closed), (Some(200), Some(true)));
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    let (status, ()) = tokio::join!(operator.terminate(), async {
+        testbed::eventually(PATIENCE, "the operator says that it stops", async || {
+            if operator.output().contains("no new claim is made") { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+        let pid = operator.pid().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    });
+    assert_eq!(status.unwrap().code(), Some(1));
+}

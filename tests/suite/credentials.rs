@@ -1,0 +1,154 @@
+//! One rung of the ladder is chosen, and whatever is wrong with it holds the call: nothing falls through to another
+//! account, and one wrong key costs one call.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::DeleteParams};
+use testbed::simulator::{Options, Throttle};
+
+use crate::world::{DEFAULT_SECRET, World, message, reason_of};
+
+const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
+
+async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
+    let annotations = [(NAMED.to_owned(), secret.to_owned())].into();
+    world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
+}
+
+#[tokio::test]
+async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
+    let world = World::new().await;
+    let own = tempfile::tempdir().unwrap();
+    std::fs::write(own.path().join("accessKey"), world.cloud.access_key()).unwrap();
+    std::fs::write(own.path().join("secretKey"), world.cloud.secret_key()).unwrap();
+    let own = format!("--default-credentials-dir={}", own.path().display());
+    let _operator = world.operator_with(&[&own, "--default-credentials-namespace=*"]).await;
+    let cluster = world.cluster();
+    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
+    world.secret("no-secret-key", &[("accessKey", &access)]).await;
+    world.secret("empty", &[("accessKey", &access), ("secretKey", "")]).await;
+    world.secret("expired", &[("accessKey", &access), ("secretKey", &secret), ("expiresAt", "2020-01-01T00:00:00Z")]).await;
+    let cases = [
+        ("missing", "CredentialsNotFound", "missing does not exist"),
+        ("no-secret-key", "CredentialsInvalid", "secretKey is missing"),
+        ("empty", "CredentialsInvalid", "secretKey is empty"),
+        ("expired", "CredentialsExpired", "2020-01-01T00:00:00Z"),
+    ];
+    for (secret, reason, told) in cases {
+        create_naming(&world, secret, &cluster, secret).await;
+        let object = world.settled(secret, reason).await;
+        assert!(message(&object).contains(told), "{}", message(&object));
+        assert!(!message(&object).contains(world.cloud.secret_key()));
+    }
+    assert_eq!(world.cloud.total_calls(), 0);
+    // Mended, it goes on by itself within half a minute.
+    world.secret("missing", &[("accessKey", &access), ("secretKey", &secret)]).await;
+    world.settled("missing", "Delivered").await;
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_may_not_be_read_holds_the_call() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator_from(|options| options.secrets = false).await;
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "CredentialsForbidden").await;
+    assert!(message(&object).contains(DEFAULT_SECRET), "{}", message(&object));
+    assert_eq!(world.cloud.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn the_controllers_own_credentials_are_for_listed_namespaces_only() {
+    let world = World::new().await;
+    let own = tempfile::tempdir().unwrap();
+    std::fs::write(own.path().join("accessKey"), format!("{}\n", world.cloud.access_key())).unwrap();
+    std::fs::write(own.path().join("secretKey"), format!("{}\n", world.cloud.secret_key())).unwrap();
+    let secrets = Api::<Secret>::namespaced(world.client.clone(), &world.namespace);
+    secrets.delete(DEFAULT_SECRET, &DeleteParams::default()).await.unwrap();
+    let directory = format!("--default-credentials-dir={}", own.path().display());
+    let (cluster, other) = (world.cluster(), world.cluster());
+    let operator = world.operator_with(&[&directory, "--default-credentials-namespace=elsewhere"]).await;
+    world.create("unlisted", &cluster).await;
+    world.settled("unlisted", "CredentialsNotFound").await;
+    operator.terminate().await.unwrap();
+    let listed = format!("--default-credentials-namespace={}", world.namespace);
+    let _operator = world.operator_with(&[&directory, &listed]).await;
+    world.create("listed", &other).await;
+    let object = world.settled("listed", "Delivered").await;
+    assert_eq!(object.status.unwrap().attempt.unwrap().credentials.as_deref(), Some("Controller"));
+}
+
+#[tokio::test]
+async fn a_temporary_key_is_sent_with_its_token() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.add_key("TEMPORARY", "temporary-secret", Some("temporary-token"));
+    let key = [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
+    world.secret("good", &[key[0], key[1], key[2], ("securityToken", "temporary-token\n")]).await;
+    let _operator = world.operator().await;
+    create_naming(&world, "wish", &cluster, "good").await;
+    world.settled("wish", "Delivered").await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_mended() {
+    let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
+    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
+    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
+    for number in 0..100 {
+        let cluster = world.cluster();
+        world.create(&format!("wish-{number}"), &cluster).await;
+    }
+    let _operator = world.operator().await;
+    let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
+    let failed: Vec<_> = objects.iter().filter(|object| reason_of(object).as_deref() == Some("AuthenticationFailed")).collect();
+    assert_eq!((failed.len(), world.cloud.total_calls()), (1, 1));
+    assert!(message(failed[0]).contains("secret key does not belong"), "{}", message(failed[0]));
+    assert!(!world.cloud.is_locked(&access));
+    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    let objects = world.all_settled(&["AuthenticationFailed", "Delivered"]).await;
+    let delivered = objects.iter().filter(|object| reason_of(object).as_deref() == Some("Delivered")).count();
+    assert_eq!((delivered, world.cloud.total_calls()), (99, 100));
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_told_from_a_wrong_secret() {
+    let world = World::new().await;
+    world.secret(DEFAULT_SECRET, &[("accessKey", "NOBODYSKEY"), ("secretKey", "x")]).await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "AuthenticationFailed").await;
+    assert!(message(&object).contains("does not know the access key"), "{}", message(&object));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_said_and_locks_nobody_out() {
+    for offset in [-3600, 3600] {
+        let world = World::with(Options { clock_offset: offset, ..Options::default() }).await;
+        let (cluster, other) = (world.cluster(), world.cluster());
+        let _operator = world.operator().await;
+        world.create("wish", &cluster).await;
+        let object = world.settled("wish", "ClockSkew").await;
+        assert!(message(&object).contains("60 minutes off"), "{}", message(&object));
+        world.create("other", &other).await;
+        world.settled("other", "CredentialsRejected").await;
+        assert_eq!(world.cloud.total_calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn after_a_429_the_others_wait_as_told() {
+    for retry_after in [true, false] {
+        let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
+        world.cloud.throttle(Some(Throttle { limit: 3, seconds: 15, retry_after }));
+        let _operator = world.operator_with(&["--concurrency=1"]).await;
+        for number in 0..6 {
+            let cluster = world.cluster();
+            world.create(&format!("wish-{number}"), &cluster).await;
+        }
+        let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
+        let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
+        assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one learns of the limit, the others wait for it");
+    }
+}

@@ -1,0 +1,149 @@
+//! A journal that cannot be trusted, a CRD that does not keep one, and objects that cannot be read: no call, a reason,
+//! and nobody else harmed.
+
+use redistribution_operator::resource::crd_json;
+use serde_json::{Value, json};
+use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Script};
+
+use crate::world::{World, condition, message, reason_of};
+
+fn forged(uid: &str, generation: i64, state: &str) -> Value {
+    json!({"id": "f".repeat(32), "uid": uid, "generation": generation, "state": state, "graceSeconds": 15})
+}
+
+#[tokio::test]
+async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let uid = world.create("self", &cluster).await.metadata.uid.unwrap();
+    let cases = [
+        ("self", json!({"attempt": forged(&uid, 7, "Answered")})),
+        ("foreign", json!({"attempt": forged("another-uid", 1, "Answered")})),
+        ("answer-only", json!({"observedGeneration": 1, "statusCode": 200})),
+        ("history-only", json!({"history": [{"id": "h", "generation": 1, "state": "Answered"}]})),
+        ("future-word", json!({"attempt": {"state": "Observed"}})),
+    ];
+    for (name, status) in cases {
+        let own = if name == "self" { uid.clone() } else { world.create(name, &cluster).await.metadata.uid.unwrap() };
+        let mut status = status;
+        if name == "future-word" {
+            status = json!({"attempt": forged(&own, 1, "Observed")});
+        }
+        world.patch_status(name, status).await;
+    }
+    let _operator = world.operator().await;
+    for name in ["self", "foreign", "answer-only", "history-only", "future-word"] {
+        let object = world.settled(name, "JournalInvalid").await;
+        assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
+        assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
+    }
+    assert_eq!(world.cloud.total_calls(), 0);
+    // A new wish goes over a foreign journal, after the grace.
+    world.patch("foreign", json!({"spec": {"trigger": "on"}})).await;
+    world.settled("foreign", "Delivered").await;
+    assert_eq!(world.cloud.total_calls(), 1);
+}
+
+#[tokio::test]
+async fn an_open_claim_of_nobody_is_settled_as_unknown() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
+    world.patch_status("wish", json!({"attempt": forged(&uid, 1, "Claimed")})).await;
+    let _operator = world.operator().await;
+    world.settled("wish", "OutcomeUnknown").await;
+    assert_eq!(world.cloud.total_calls(), 0);
+}
+
+/// A control plane of its own, since a CRD is there for all namespaces.
+fn own_plane() -> &'static ControlPlane {
+    let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
+    // Ended with the process by its supervisor, like the shared one.
+    Box::leak(Box::new(plane))
+}
+
+#[tokio::test]
+async fn an_old_crd_that_prunes_the_journal_is_never_sent_upon_and_a_new_one_frees_the_object() {
+    let plane = own_plane();
+    let mut old = crd_json().unwrap();
+    let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+    old.pointer_mut(attempt).unwrap().as_object_mut().unwrap().remove("attempt");
+    let columns = old.pointer_mut("/spec/versions/0/additionalPrinterColumns").unwrap().as_array_mut().unwrap();
+    columns.retain(|column| !column["jsonPath"].as_str().unwrap().contains("attempt"));
+    let client = plane.client().await.unwrap();
+    apply_crd(&client, &old.to_string()).await.unwrap();
+    let world = World::on(plane, testbed::simulator::Options::default()).await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "CRDOutdated").await;
+    assert!(message(&object).contains("crds/"), "{}", message(&object));
+    assert_eq!(world.cloud.total_calls(), 0);
+    apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
+    // Looked at again every 5 minutes, or as soon as somebody touches the object.
+    world.patch("wish", json!({"metadata": {"labels": {"look": "again"}}})).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
+    let plane = own_plane();
+    let mut loose = crd_json().unwrap();
+    let spec = loose.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
+    spec.as_object_mut().unwrap().remove("required");
+    let mode = spec.pointer_mut("/properties/redisMode").unwrap().as_object_mut().unwrap();
+    mode.remove("enum");
+    mode.insert("maxLength".to_owned(), json!(64));
+    let client = plane.client().await.unwrap();
+    apply_crd(&client, &loose.to_string()).await.unwrap();
+    let world = World::on(plane, testbed::simulator::Options::default()).await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::status(200)]);
+    for number in 0..5 {
+        let mut spec = serde_json::to_value(crate::world::spec(&cluster)).unwrap();
+        spec["redisMode"] = json!("fast");
+        if number % 2 == 0 {
+            spec.as_object_mut().unwrap().remove("projectID");
+        }
+        let object = json!({
+            "apiVersion": "dws.huaweicloud.com/v1alpha1", "kind": "ClusterRedistribution",
+            "metadata": {"name": format!("odd-{number}"), "namespace": world.namespace}, "spec": spec
+        });
+        let output = plane.kubectl_with_input(&["create", "-f", "-"], &object.to_string()).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
+    let _operator = world.operator().await;
+    for number in 0..20 {
+        let cluster = world.cluster();
+        world.create(&format!("good-{number}"), &cluster).await;
+    }
+    for number in 0..20 {
+        world.settled(&format!("good-{number}"), "Delivered").await;
+    }
+    for number in 0..5 {
+        let name = format!("odd-{number}");
+        testbed::eventually(crate::world::PATIENCE, &format!("{name} says ObjectInvalid"), async || {
+            let output = plane.kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"]).map_err(|error| error.to_string())?;
+            let object: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let ready = conditions.iter().find(|condition| condition["type"] == "Ready").cloned().unwrap_or_default();
+            if ready["reason"] == "ObjectInvalid" { Ok(()) } else { Err(ready.to_string()) }
+        })
+        .await;
+    }
+    assert_eq!(world.cloud.total_calls(), 20);
+}
+
+#[tokio::test]
+async fn restored_objects_without_status_are_guarded_by_not_after() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    let not_after = |at: &str| Some([("dws.huaweicloud.com/not-after".to_owned(), at.to_owned())].into());
+    world.create_with("old", &cluster, |object| object.metadata.annotations = not_after("2026-01-01T00:00:00Z")).await;
+    let object = world.settled("old", "Expired").await;
+    assert_eq!(reason_of(&object).as_deref(), Some("Expired"));
+    assert_eq!(world.cloud.total_calls(), 0);
+}
