@@ -20,7 +20,7 @@ use crate::{
     delivery::{self, Delivered, deliver},
     dws::credentials::CredentialsError,
     gate::ObjectName,
-    ledger::{Recorded, WriteError},
+    ledger::{API_TIMEOUT, Recorded, WriteError},
     prepare::{Held, NotReady, object_name, prepare, rehearse},
     resource::{ClusterRedistribution, Reason},
     status,
@@ -90,9 +90,22 @@ pub async fn run(
 
 /// One look at one object.
 async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let object = match &object.0 {
+    let cached = match &object.0 {
         Ok(object) => object,
         Err(invalid) => return report_undecodable(&context, invalid).await,
+    };
+    match context.decide(cached) {
+        Step::Nothing => return Ok(Action::await_change()),
+        Step::Wait(rest) => return Ok(Action::requeue(rest)),
+        _ => {}
+    }
+    // Whatever writes is decided on the object as it lies in the API server, not as the watch shows it: a watch that
+    // was opened before the CRD was replaced goes on pruning what the old one did not know, under resourceVersions that
+    // are current. Written back, such a view would erase the journal, and the swap would not notice.
+    let object = &match context.ledger.get(cached, API_TIMEOUT).await {
+        Ok(object) => object,
+        Err(WriteError::Gone) => return Ok(Action::await_change()),
+        Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
     let result = match context.decide(object) {
         Step::Nothing => Ok(Action::await_change()),
@@ -132,44 +145,35 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Err(NotReady::Held(held)) => return hold(context, object, held).await,
         Err(NotReady::TryAgain(source)) => return Err(Error::Credentials { object: object_name(object), source }),
     };
-    let Some(object) = journal_is_kept(context, object, &plan, &ready.rung.describe()).await? else {
-        return hold(context, object, crd_outdated()).await;
-    };
+    let now = Timestamp::now();
+    if was_outdated(object) {
+        // A claim that the CRD would prune must not be written a second time: it is asked without writing first.
+        let attempt = delivery::new_attempt(context, object, &plan, ready.rung.describe(), now);
+        match context.ledger.keeps_journal(object, &attempt, now).await {
+            Ok(true) => {}
+            Ok(false) => return hold(context, object, crd_outdated()).await,
+            Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+            Err(source) => return Err(Error::Write { object: object_name(object), source }),
+        }
+    }
     // Preparing took time, in which `not-after` may have passed.
-    if context.closing.is_cancelled() || !matches!(context.decide(&object), Step::Claim(_)) {
+    if context.closing.is_cancelled() || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
     }
     let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));
-    match task.await.map_err(|source| Error::Task { object: object_name(&object), source })? {
+    match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
         Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
-        Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(&object), source }),
+        Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
         Delivered::Pruned(latest) => hold(context, &latest, crd_outdated()).await,
     }
 }
 
-/// Where the CRD was found too old before, it is asked without writing whether it is still, and the object is read
-/// anew: a claim that it would prune must not be written a second time.
-async fn journal_is_kept(
-    context: &Context,
-    object: &ClusterRedistribution,
-    plan: &Plan,
-    credentials: &str,
-) -> Result<Option<ClusterRedistribution>, Error> {
-    let said = object.status.as_ref().is_some_and(|status| {
-        status.conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str())
-    });
-    if !said {
-        return Ok(Some(object.clone()));
-    }
-    let failed = |source| Error::Write { object: object_name(object), source };
-    let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now);
-    if !context.ledger.keeps_journal(object, &attempt, now).await.map_err(failed)? {
-        return Ok(None);
-    }
-    context.ledger.get(object, Duration::from_secs(10)).await.map(Some).map_err(failed)
+/// The CRD was found too old before, by this or another generation of the object.
+fn was_outdated(object: &ClusterRedistribution) -> bool {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str())
 }
 
 fn crd_outdated() -> Held {

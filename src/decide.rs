@@ -119,10 +119,15 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
         }
         Journal::Free | Journal::Retry => {}
     }
+    let generation = object.metadata.generation.unwrap_or_default();
+    // A Retry proves itself; an empty journal does not.
+    if journal != Journal::Retry && memory.may_have_sent(uid, generation) {
+        return journal_invalid("this controller has called for this generation, but no attempt of it is there");
+    }
     match plan(object, rules, now, journal == Journal::Retry) {
         Err((reason, message)) => Step::Hold { reason, message },
         Ok(plan) if plan.switches.suspended => Step::Rehearse(plan),
-        Ok(plan) => match memory.retry_in(uid, object.metadata.generation.unwrap_or_default(), now.instant) {
+        Ok(plan) => match memory.retry_in(uid, generation, now.instant) {
             Some(rest) if plan.probe_first => Step::Wait(rest),
             _ => Step::Claim(plan),
         },

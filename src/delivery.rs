@@ -84,6 +84,7 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         Claim::Pruned(latest) => return Delivered::Pruned(latest),
     };
     context.metrics.in_flight(context.gate.in_flight());
+    context.memory().sending(&attempt.uid, attempt.generation, Instant::now());
     let started = Instant::now();
     // What is sent is built from the very object whose resourceVersion the claim carried.
     let wish = Wish::from(&object.spec);

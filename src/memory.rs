@@ -13,6 +13,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// Longest pause between two tries.
 const LAST_RETRY: Duration = Duration::from_secs(300);
 
+/// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
+const REMEMBER_SENT: Duration = Duration::from_secs(3600);
+
 /// Everything remembered, by object uid or attempt id.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -20,6 +23,13 @@ pub struct Memory {
     live: HashMap<String, String>,
     given_up: HashMap<String, String>,
     retries: HashMap<String, Retry>,
+    sent: HashMap<String, Sent>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    generation: i64,
+    at: Instant,
 }
 
 #[derive(Debug)]
@@ -83,12 +93,25 @@ impl Memory {
         self.given_up.contains_key(attempt_id)
     }
 
+    /// This process is about to send for this generation.
+    pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
+        self.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < REMEMBER_SENT);
+        self.sent.insert(uid.to_owned(), Sent { generation, at: now });
+    }
+
+    /// True if this process may have sent for this generation lately. A journal that does not show that is wrong: a
+    /// view of the object that an outdated schema has pruned can carry a current resourceVersion.
+    pub fn may_have_sent(&self, uid: &str, generation: i64) -> bool {
+        self.sent.get(uid).is_some_and(|sent| sent.generation == generation)
+    }
+
     /// A claim of this generation was proven not sent: the next one waits, longer each time. `jitter` is 0 to 1.
     pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) -> Duration {
         let count =
             self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);
         let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(LAST_RETRY);
         let pause = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+        self.sent.remove(uid);
         self.retries.insert(uid.to_owned(), Retry { generation, count, not_before: now + pause });
         pause
     }
@@ -103,6 +126,7 @@ impl Memory {
     pub fn forget(&mut self, uid: &str) {
         self.seen.remove(uid);
         self.retries.remove(uid);
+        self.sent.remove(uid);
         self.given_up.retain(|_, owner| owner != uid);
     }
 

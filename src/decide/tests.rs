@@ -227,3 +227,14 @@ fn an_invalid_journal_is_held_and_says_why() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_journal_that_does_not_show_what_this_process_sent_is_not_believed() {
+    let mut bench = Bench::new();
+    bench.memory.sending(UID, 1, bench.start);
+    assert_eq!(held(bench.look(&fresh(1), 0)), Reason::JournalInvalid);
+    assert!(matches!(bench.look(&fresh(2), 0), Step::Claim(_)), "another generation");
+    bench.memory.sending(UID, 1, bench.start);
+    bench.memory.not_sent(UID, 1, 0.0, bench.start);
+    assert!(matches!(bench.look(&fresh(1), 10), Step::Claim(_)), "proven not sent");
+}

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longest wait for one answer of the API server; the client itself would wait for ever.
-const API_TIMEOUT: Duration = Duration::from_secs(10);
+pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pauses between tries to record an outcome.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 

@@ -70,8 +70,8 @@ reasons! {
     CRDOutdated => Held,
     /// `--hold-reverts` is set and this object asked for this spec before.
     AskedBefore => Stuck,
-    /// The journal in status contradicts the object.
-    JournalInvalid => Stuck,
+    /// The journal in status contradicts the object: whether this generation was sent is not known.
+    JournalInvalid => Unknown,
     /// The object does not fit the schema this controller knows.
     ObjectInvalid => Stuck,
     /// The claim is written; the call is in flight.

@@ -103,9 +103,11 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
     let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);
     let is_its_own = |binding: &RoleBinding| {
         let subjects = binding.subjects.clone().unwrap_or_default();
-        binding.role_ref.name == "redistribution-operator" && subjects.iter().any(|subject| subject.name == "redistribution-operator")
+        binding.role_ref.name == "redistribution-operator"
+            && subjects.iter().any(|subject| subject.name == "redistribution-operator")
     };
-    let mut taken: Vec<_> = bindings.list(&ListParams::default()).await.unwrap().items.into_iter().filter(is_its_own).collect();
+    let mut taken: Vec<_> =
+        bindings.list(&ListParams::default()).await.unwrap().items.into_iter().filter(is_its_own).collect();
     assert!(!taken.is_empty());
     for binding in &taken {
         bindings.delete(&binding.name_any(), &DeleteParams::default()).await.unwrap();

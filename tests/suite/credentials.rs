@@ -26,7 +26,9 @@ async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret("no-secret-key", &[("accessKey", &access)]).await;
     world.secret("empty", &[("accessKey", &access), ("secretKey", "")]).await;
-    world.secret("expired", &[("accessKey", &access), ("secretKey", &secret), ("expiresAt", "2020-01-01T00:00:00Z")]).await;
+    world
+        .secret("expired", &[("accessKey", &access), ("secretKey", &secret), ("expiresAt", "2020-01-01T00:00:00Z")])
+        .await;
     let cases = [
         ("missing", "CredentialsNotFound", "missing does not exist"),
         ("no-secret-key", "CredentialsInvalid", "secretKey is missing"),
@@ -83,7 +85,8 @@ async fn a_temporary_key_is_sent_with_its_token() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.add_key("TEMPORARY", "temporary-secret", Some("temporary-token"));
-    let key = [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
+    let key =
+        [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
     world.secret("good", &[key[0], key[1], key[2], ("securityToken", "temporary-token\n")]).await;
     let _operator = world.operator().await;
     create_naming(&world, "wish", &cluster, "good").await;
@@ -101,7 +104,8 @@ async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_
     }
     let _operator = world.operator().await;
     let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
-    let failed: Vec<_> = objects.iter().filter(|object| reason_of(object).as_deref() == Some("AuthenticationFailed")).collect();
+    let failed: Vec<_> =
+        objects.iter().filter(|object| reason_of(object).as_deref() == Some("AuthenticationFailed")).collect();
     assert_eq!((failed.len(), world.cloud.total_calls()), (1, 1));
     assert!(message(failed[0]).contains("secret key does not belong"), "{}", message(failed[0]));
     assert!(!world.cloud.is_locked(&access));

@@ -86,7 +86,8 @@ async fn three_to_five_to_three_jobs_are_three_calls() {
     }
     assert_eq!(world.calls(&cluster), 3);
     let object = world.api().get("wish").await.unwrap();
-    let history: Vec<_> = object.status.unwrap().history.iter().map(|past| (past.generation, past.state.clone())).collect();
+    let history: Vec<_> =
+        object.status.unwrap().history.iter().map(|past| (past.generation, past.state.clone())).collect();
     assert_eq!(history, [(2, "Answered".to_owned()), (1, "Answered".to_owned())]);
 }
 
@@ -142,7 +143,10 @@ async fn two_operators_without_election_send_one_call_for_each_of_a_hundred_obje
         world.create(&format!("wish-{number}"), &cluster).await;
         clusters.push(cluster);
     }
-    let (_one, _two) = tokio::join!(world.operator(), world.operator_from(|options| "second".clone_into(&mut options.service_account)));
+    let (_one, _two) = tokio::join!(
+        world.operator(),
+        world.operator_from(|options| "second".clone_into(&mut options.service_account))
+    );
     let objects = world.all_settled(&["Delivered"]).await;
     assert_eq!(objects.len(), 100);
     let calls: Vec<_> = clusters.iter().map(|cluster| world.calls(cluster)).collect();

@@ -45,7 +45,11 @@ async fn a_suspended_object_tells_what_would_be_sent_and_is_sent_once_when_relea
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into())).await;
+    world
+        .create_with("wish", &cluster, |object| {
+            object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into())
+        })
+        .await;
     let object = world.settled("wish", "Suspended").await;
     let message = message(&object);
     let told = ["online", "3 parallel_jobs", &cluster, &world.cloud.address().to_string(), DEFAULT_SECRET];
@@ -62,7 +66,10 @@ async fn a_suspended_object_whose_secret_is_missing_says_that_too() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    let annotations = [(SUSPEND.to_owned(), "true".to_owned()), ("dws.huaweicloud.com/credentials-secret".to_owned(), "absent".to_owned())];
+    let annotations = [
+        (SUSPEND.to_owned(), "true".to_owned()),
+        ("dws.huaweicloud.com/credentials-secret".to_owned(), "absent".to_owned()),
+    ];
     world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
     let object = world.settled("wish", "Suspended").await;
     assert!(message(&object).contains("absent does not exist"), "{}", message(&object));
@@ -102,7 +109,9 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
     let cluster = world.cluster();
     for (name, mode) in [("not-tls", Some(Mode::NotTls)), ("stalled", Some(Mode::StalledTls)), ("foreign", None)] {
         // Without a mode it is another cloud, whose authority nobody trusts.
-        let other = mode.map_or_else(|| Simulator::start(testbed::simulator::Options::default()), Simulator::start_mode).unwrap();
+        let other = mode
+            .map_or_else(|| Simulator::start(testbed::simulator::Options::default()), Simulator::start_mode)
+            .unwrap();
         let endpoint = format!("--endpoint=lab={}", other.url());
         let operator = world.operator_from(|options| {
             options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
@@ -128,7 +137,10 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         let after = world.api().get(name).await.unwrap();
         let states = (after.status.clone().unwrap().attempt.unwrap().state, after.metadata.generation);
         assert_eq!(states, ("NotSent".to_owned(), Some(1)));
-        assert!(after.metadata.resource_version == version || crate::world::reason_of(&after).as_deref() == Some("EndpointUnreachable"));
+        assert!(
+            after.metadata.resource_version == version
+                || crate::world::reason_of(&after).as_deref() == Some("EndpointUnreachable")
+        );
         operator.terminate().await.unwrap();
         for name in [name.to_owned(), format!("{name}-second")] {
             world.annotate(&name, SUSPEND, Some("true")).await;

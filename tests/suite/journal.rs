@@ -125,7 +125,9 @@ async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
     for number in 0..5 {
         let name = format!("odd-{number}");
         testbed::eventually(crate::world::PATIENCE, &format!("{name} says ObjectInvalid"), async || {
-            let output = plane.kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"]).map_err(|error| error.to_string())?;
+            let output = plane
+                .kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"])
+                .map_err(|error| error.to_string())?;
             let object: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
             let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let ready = conditions.iter().find(|condition| condition["type"] == "Ready").cloned().unwrap_or_default();

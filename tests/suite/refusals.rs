@@ -66,7 +66,14 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     let _operator = world.operator().await;
     let wait = |timeout: &str| {
         let mut command: Command = world.plane.kubectl_command();
-        command.args(["wait", "--for=condition=Ready", &format!("--timeout={timeout}"), "-n", &world.namespace, "clusterredistribution/wish"]);
+        command.args([
+            "wait",
+            "--for=condition=Ready",
+            &format!("--timeout={timeout}"),
+            "-n",
+            &world.namespace,
+            "clusterredistribution/wish",
+        ]);
         command
     };
     world.create("wish", &cluster).await;
@@ -111,6 +118,7 @@ async fn kubectl_get_shows_the_columns_a_person_needs() {
     assert!(wide.contains("simulator-") && wide.contains("The cloud accepted"), "{wide}");
     let selected = get(&[&format!("--field-selector=spec.clusterID={cluster}")]);
     assert!(selected.contains("wish"));
-    let category = String::from_utf8(world.plane.kubectl(&["get", "dws", "-n", &world.namespace]).unwrap().stdout).unwrap();
+    let category =
+        String::from_utf8(world.plane.kubectl(&["get", "dws", "-n", &world.namespace]).unwrap().stdout).unwrap();
     assert!(category.contains("wish"), "{category}");
 }

@@ -27,7 +27,10 @@ fn every_field_is_described_bounded_and_free_of_what_tools_stumble_over() {
             assert!(schema[banned].is_null(), "{path} holds {banned}");
         }
         match schema["type"].as_str() {
-            Some("string") => assert!(["maxLength", "enum", "format"].iter().any(|bound| !schema[*bound].is_null()), "{path} is unbounded"),
+            Some("string") => assert!(
+                ["maxLength", "enum", "format"].iter().any(|bound| !schema[*bound].is_null()),
+                "{path} is unbounded"
+            ),
             Some("integer") => assert!(matches!(schema["format"].as_str(), Some("int32" | "int64")), "{path}"),
             Some("array") => {
                 assert!(!schema["maxItems"].is_null(), "{path} is unbounded");
@@ -62,7 +65,10 @@ async fn every_sample_is_accepted() {
     let mut count = 0;
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let output = world.plane.kubectl(&["apply", "--validate=strict", "-n", &world.namespace, "-f", path.to_str().unwrap()]).unwrap();
+        let output = world
+            .plane
+            .kubectl(&["apply", "--validate=strict", "-n", &world.namespace, "-f", path.to_str().unwrap()])
+            .unwrap();
         assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
         count += 1;
     }
@@ -95,7 +101,11 @@ async fn a_wrong_spec_is_refused_with_a_message_that_names_field_and_range() {
     for (number, (field, value, told)) in cases.into_iter().enumerate() {
         let mut spec = good.clone();
         let fields = spec.as_object_mut().unwrap();
-        if value.is_null() { drop(fields.remove(field)) } else { drop(fields.insert(field.to_owned(), value)) }
+        if value.is_null() {
+            drop(fields.remove(field))
+        } else {
+            drop(fields.insert(field.to_owned(), value))
+        }
         let object = json!({
             "apiVersion": "dws.huaweicloud.com/v1alpha1", "kind": "ClusterRedistribution",
             "metadata": {"name": format!("wrong-{number}"), "namespace": world.namespace}, "spec": spec
@@ -105,6 +115,17 @@ async fn a_wrong_spec_is_refused_with_a_message_that_names_field_and_range() {
         assert!(!output.status.success() && error.contains(told) && error.contains(field), "{field}: {error}");
     }
     for cluster in ["e59d6b86-9072-46eb-a996-13f8b44994c1", "E59D6B86-9072-46EB-A996-13F8B44994C1"] {
-        world.create(&format!("good-{}", &cluster[..1].to_lowercase().replace('e', cluster.get(..1).map_or("x", |first| if first == "e" { "lower" } else { "upper" }))), cluster).await;
+        world
+            .create(
+                &format!(
+                    "good-{}",
+                    &cluster[..1].to_lowercase().replace(
+                        'e',
+                        cluster.get(..1).map_or("x", |first| if first == "e" { "lower" } else { "upper" })
+                    )
+                ),
+                cluster,
+            )
+            .await;
     }
 }
