@@ -1,0 +1,137 @@
+//! The main job, seen from outside: `cargo run --example quickstart`. A real API server, the real operator as a process
+//! of its own, real kubectl, and a simulated cloud over TLS. Every step is said before it is done, and nothing is left
+//! behind unless `--keep` asks for it.
+
+mod cluster;
+mod operator;
+mod report;
+mod wishes;
+
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::Parser;
+use cluster::Cluster;
+use testbed::simulator::{Options, Simulator};
+
+/// Anything that ends the tour early, told in one sentence.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Watches one redistribution go from kubectl apply to a simulated cloud and back into status, and a dozen others meet
+/// each answer the cloud is known to give.
+#[derive(Debug, Parser)]
+#[command(name = "quickstart")]
+struct Arguments {
+    /// Leave everything running, and print how to play with it; Ctrl-C ends it.
+    #[arg(long)]
+    keep: bool,
+    /// Use this kubeconfig's cluster instead of starting one: in a namespace of its own, and removed afterwards.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Do not ask before using the cluster of --kubeconfig.
+    #[arg(long, requires = "kubeconfig")]
+    yes: bool,
+    /// Write the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(tour(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    eprintln!("\nquickstart: {error}");
+    ExitCode::FAILURE
+}
+
+async fn tour(arguments: &Arguments) -> Result<(), Failure> {
+    say("Building the operator");
+    let binary = operator::build()?;
+    let cluster = match &arguments.kubeconfig {
+        Some(file) => Cluster::of_the_user(file, arguments.yes).await?,
+        None => Cluster::start().await?,
+    };
+    // Ctrl-C leaves the tour at any point, and the cluster is tidied all the same.
+    let result = tokio::select! {
+        result = visit(arguments, &cluster, &binary) => result,
+        _ = tokio::signal::ctrl_c() => Err("ended by Ctrl-C".into()),
+    };
+    say("Tidying up");
+    cluster.tidy()?;
+    result
+}
+
+async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Path) -> Result<(), Failure> {
+    say("Starting a simulated cloud that checks signatures, over TLS with an authority of its own");
+    let cloud = Simulator::start(Options::default())?;
+    println!("    {}", cloud.url());
+    say("Installing the CustomResourceDefinition, a namespace and a Secret with the cloud's key");
+    cluster.prepare(&cloud).await?;
+    say("Starting the operator as a process of its own");
+    let operator = operator::start(cluster, binary, &cloud).await?;
+    println!("    {} run {}", binary.file_name().unwrap_or_default().display(), operator::flags(&cloud).join(" "));
+
+    say("Applying the API page's own example");
+    println!("{}", indented(wishes::EXAMPLE));
+    cloud.add_cluster(wishes::PROJECT, wishes::CLUSTER);
+    let begun = Instant::now();
+    println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(wishes::EXAMPLE)?);
+    let waited =
+        cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "clusterredistribution/example"], "")?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("$ kubectl wait --for=condition=Ready clusterredistribution/example\n{waited}");
+    println!("    delivered {seconds:.2} s after kubectl apply");
+
+    say("Applying others: one for each answer the cloud documents, a cut connection, a suspended one");
+    for wish in wishes::all() {
+        wish.prepare(&cloud, cluster)?;
+        cluster.apply(&wish.yaml())?;
+        println!("    {:<18} {}", wish.name, wish.story);
+    }
+    say("Applying one that the API server refuses");
+    println!("{}", indented(&cluster.refused(wishes::WRONG)?));
+    wishes::settle(cluster).await?;
+
+    say("What a person sees");
+    println!("$ kubectl get clusterredistributions\n{}", cluster.kubectl(&["get", "clusterredistributions"], "")?);
+    println!(
+        "$ kubectl describe clusterredistribution example\n{}",
+        cluster.kubectl(&["describe", "clusterredistribution", "example"], "")?
+    );
+    let report = report::Report::read(cluster, &cloud, seconds)?;
+    say("How many calls the cloud counted for each");
+    println!("{}", report.calls_in_words());
+    report.check()?;
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, report.json()?).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if arguments.keep {
+        say("Everything keeps running until Ctrl-C. In another terminal:");
+        println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
+        println!("    kubectl config set-context --current --namespace={}", cluster.namespace());
+        println!("    kubectl get clusterredistributions -w");
+        println!("    the cloud's ledger: {}/ledger", cloud.admin_url());
+        tokio::signal::ctrl_c().await?;
+    }
+    say("Stopping the operator: SIGTERM, and it finishes what it has begun");
+    operator.terminate().await?;
+    Ok(())
+}
+
+fn say(step: &str) {
+    println!("\n==> {step}");
+    // Steps take a while; what was said must be seen before they are done.
+    let _ = std::io::stdout().flush();
+}
+
+fn indented(text: &str) -> String {
+    text.trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
