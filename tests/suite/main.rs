@@ -11,11 +11,16 @@
 
 mod crashes;
 mod credentials;
+mod deletion;
 mod delivery;
 mod generations;
 mod holds;
 mod journal;
 mod kstatus;
+mod process;
 mod refusals;
 mod schema;
+mod secrets;
+mod thrift;
+mod wire;
 mod world;

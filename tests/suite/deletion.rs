@@ -1,0 +1,65 @@
+//! Deleting a namespace finishes with objects in every state, with the operator running and without it: there is no
+//! finalizer, because there is nothing to undo.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
+use testbed::{eventually, simulator::Script};
+
+use crate::world::World;
+
+async fn with_objects_in_every_state() -> (World, testbed::Operator) {
+    let world = World::new().await;
+    world.plane.ensure_controller_manager().unwrap();
+    let operator = world.operator().await;
+    let scripts = [
+        ("delivered", Some(Script::status(200)), "Delivered"),
+        ("refused", Some(Script::status(403)), "PermissionDenied"),
+        ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
+        ("in-flight", Some(Script::held()), "RequestInFlight"),
+    ];
+    for (name, script, reason) in scripts {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, script);
+        world.create(name, &cluster).await;
+        world.settled(name, reason).await;
+    }
+    let cluster = world.cluster();
+    let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
+    world.create_with("suspended", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
+    world.settled("suspended", "Suspended").await;
+    let objects = world.api().list(&ListParams::default()).await.unwrap().items;
+    assert!(objects.iter().all(|object| object.metadata.finalizers.is_none()));
+    (world, operator)
+}
+
+async fn delete(world: &World) {
+    let namespaces = Api::<Namespace>::all(world.client.clone());
+    let begun = Instant::now();
+    namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    eventually(Duration::from_secs(60), "the namespace is gone", async || {
+        match namespaces.get_opt(&world.namespace).await {
+            Ok(None) => Ok(()),
+            other => Err(format!("{:?}", other.map(|namespace| namespace.and_then(|namespace| namespace.status)))),
+        }
+    })
+    .await;
+    println!("gone after {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+#[tokio::test]
+async fn a_namespace_goes_while_the_operator_runs() {
+    let (world, _operator) = with_objects_in_every_state().await;
+    delete(&world).await;
+}
+
+#[tokio::test]
+async fn a_namespace_goes_while_the_operator_is_off() {
+    let (world, operator) = with_objects_in_every_state().await;
+    operator.kill().await.unwrap();
+    delete(&world).await;
+}

@@ -1,0 +1,84 @@
+//! What it costs: writes, reads, and nothing at all while nothing happens. Each on a control plane of its own, whose
+//! counters belong to nobody else.
+
+use std::time::Duration;
+
+use redistribution_operator::resource::crd_yaml;
+use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
+
+use crate::world::World;
+
+/// Requests of the API server's own count, by verb, for the resource and its status, and for Secrets.
+async fn counted(plane: &ControlPlane, verb: &str, resource: &str, subresource: &str) -> f64 {
+    let metrics = plane.api_server_metrics().await.unwrap();
+    let fits = |line: &str| {
+        line.starts_with("apiserver_request_total{")
+            && line.contains(&format!("verb=\"{verb}\""))
+            && line.contains(&format!("resource=\"{resource}\""))
+            && line.contains(&format!("subresource=\"{subresource}\""))
+    };
+    metrics.lines().filter(|line| fits(line)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+async fn own_world() -> (&'static ControlPlane, World) {
+    let plane: &'static ControlPlane =
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+    apply_crd(&plane.client().await.unwrap(), &crd_yaml().unwrap()).await.unwrap();
+    (plane, World::on(plane, Options { accept_any_cluster: true, ..Options::default() }).await)
+}
+
+#[tokio::test]
+async fn an_accepted_generation_costs_two_writes_and_two_reads() {
+    let (plane, world) = own_world().await;
+    let operator = world.operator().await;
+    let resource = "clusterredistributions";
+    let before = (
+        counted(plane, "PUT", resource, "status").await,
+        counted(plane, "GET", resource, "").await,
+        counted(plane, "GET", "secrets", "").await,
+    );
+    for number in 0..50 {
+        let cluster = world.cluster();
+        world.create(&format!("wish-{number}"), &cluster).await;
+    }
+    // Read by list, so that the test's own looks are not counted as reads.
+    world.all_settled(&["Delivered"]).await;
+    let after = (
+        counted(plane, "PUT", resource, "status").await,
+        counted(plane, "GET", resource, "").await,
+        counted(plane, "GET", "secrets", "").await,
+    );
+    assert_eq!(after.0 - before.0, 100.0, "writes to status");
+    assert_eq!((after.1 - before.1, after.2 - before.2), (50.0, 50.0), "reads of objects and Secrets");
+    println!("idle RSS: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
+}
+
+#[tokio::test]
+async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
+    let (plane, world) = own_world().await;
+    for number in 0..500 {
+        let cluster = world.cluster();
+        world.create(&format!("wish-{number}"), &cluster).await;
+    }
+    let operator = world.operator().await;
+    world.all_settled(&["Delivered"]).await;
+    let restarted = operator.terminate().await.unwrap();
+    assert!(restarted.success());
+    let operator = world.operator().await;
+    let resource = "clusterredistributions";
+    let before = (
+        counted(plane, "PUT", resource, "status").await,
+        counted(plane, "GET", resource, "").await,
+        counted(plane, "GET", "secrets", "").await,
+    );
+    // The minute is what is asserted about, not a wait for something to happen.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let after = (
+        counted(plane, "PUT", resource, "status").await,
+        counted(plane, "GET", resource, "").await,
+        counted(plane, "GET", "secrets", "").await,
+    );
+    assert_eq!(before, after, "writes, reads and reads of Secrets");
+    assert_eq!(world.cloud.total_calls(), 500);
+    println!("RSS beside 500 finished objects: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
+}

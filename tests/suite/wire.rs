@@ -1,0 +1,86 @@
+//! The wire, row by row, through the whole operator and over TLS: what status says of each way a cloud can behave, and
+//! how many requests the cloud's ledger holds. The operator's own unit tests hold the same rows for plain sockets.
+
+use std::time::Duration;
+
+use testbed::simulator::{Act, Answer, Script};
+
+use crate::world::{World, condition};
+
+struct Row {
+    name: &'static str,
+    script: Script,
+    reason: &'static str,
+    status_code: Option<i32>,
+}
+
+fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> Row {
+    Row { name, script: Script::new(act), reason, status_code }
+}
+
+#[tokio::test]
+async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
+    let world = World::new().await;
+    let _operator = world.operator_with(&["--request-timeout=3s"]).await;
+    let (ok, refused, unknown) = (|| Answer::empty(200), || Answer::empty(403), "OutcomeUnknown");
+    let rows = [
+        row("closed-after-reading", Act::Cut, unknown, None),
+        row("reset-after-reading", Act::Reset, unknown, None),
+        row("no-answer", Act::Hang, unknown, None),
+        row("half-a-head", Act::HalfHead, unknown, None),
+        row("half-a-head-reset", Act::HalfHeadReset, unknown, None),
+        row("half-a-body", Act::HalfBody(Answer::with_body(200, "{")), unknown, Some(200)),
+        row("half-the-chunks", Act::HalfChunks(Answer::with_body(200, "{")), unknown, Some(200)),
+        row("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), "PermissionDenied", Some(403)),
+        row("large-body", Act::LargeBody(200), unknown, Some(200)),
+        row("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), "Rejected", Some(301)),
+        row("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), "Rejected", Some(307)),
+        row("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), "Rejected", Some(308)),
+        row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
+        row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
+        row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
+        Row {
+            script: Script::status(200).after(Duration::from_secs(1)),
+            ..row("slow", Act::Cut, "Delivered", Some(200))
+        },
+        Row { script: Script::status(200).after(Duration::from_secs(30)), ..row("too-slow", Act::Cut, unknown, None) },
+    ];
+    let mut expected = Vec::new();
+    for Row { name, script, reason, status_code } in rows {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [script]);
+        world.create(name, &cluster).await;
+        expected.push((name, cluster, reason, status_code));
+    }
+    for (name, cluster, reason, status_code) in expected {
+        let object = world.settled(name, reason).await;
+        assert_eq!(object.status.clone().unwrap().status_code, status_code, "{name}");
+        let delivered = match reason {
+            "Delivered" => "True",
+            "OutcomeUnknown" => "Unknown",
+            _ => "False",
+        };
+        assert_eq!(condition(&object, "Delivered").as_deref(), Some(delivered), "{name}");
+        assert_eq!(world.calls(&cluster), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_the_request_is_read_is_unknown_or_proven_unsent_and_never_more() {
+    let world = World::new().await;
+    let _operator = world.operator_with(&["--request-timeout=3s"]).await;
+    for (name, act) in [("closed-unread", Act::Cut), ("silent", Act::Hang)] {
+        let cluster = world.cluster();
+        world.cloud.script_connections([act]);
+        world.create(name, &cluster).await;
+        world.settled(name, "OutcomeUnknown").await;
+        assert_eq!(world.calls(&cluster), 0, "{name}: not a byte was read, but nobody on this side can know");
+    }
+    // A reset that meets the handshake's end proves that nothing was sent, one a moment later does not: either is right.
+    let cluster = world.cluster();
+    world.cloud.script_connections([Act::Reset]);
+    world.create("reset-unread", &cluster).await;
+    let objects = world.all_settled(&["OutcomeUnknown", "Delivered"]).await;
+    assert_eq!(objects.len(), 3);
+    assert!(world.calls(&cluster) <= 1);
+}
