@@ -19,6 +19,9 @@ use crate::{
     resource::ClusterRedistribution,
 };
 
+/// Objects whose failures are counted.
+const MOST_FAILING: usize = 10_000;
+
 /// The times that bound one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -76,6 +79,10 @@ impl Context {
     /// The pause after one more failure in a row of this object: 1 s, doubling, 60 s at most, half of it by chance.
     pub fn pause_after_failure(&self, uid: &str) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of objects that were deleted while they failed. What is lost is only how often the others had failed.
+        if failures.len() > MOST_FAILING {
+            failures.clear();
+        }
         let count = failures.entry(uid.to_owned()).or_default();
         let full = Duration::from_secs(1 << (*count).min(6)).min(Duration::from_secs(60));
         *count = count.saturating_add(1);

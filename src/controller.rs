@@ -145,17 +145,12 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Err(NotReady::Held(held)) => return hold(context, object, held).await,
         Err(NotReady::TryAgain(source)) => return Err(Error::Credentials { object: object_name(object), source }),
     };
-    let now = Timestamp::now();
-    if was_outdated(object) {
-        // A claim that the CRD would prune must not be written a second time: it is asked without writing first.
-        let attempt = delivery::new_attempt(context, object, &plan, ready.rung.describe(), now);
-        match context.ledger.keeps_journal(object, &attempt, now).await {
-            Ok(true) => {}
-            Ok(false) => return hold(context, object, crd_outdated()).await,
-            Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
-            Err(source) => return Err(Error::Write { object: object_name(object), source }),
-        }
-    }
+    let object = &match journal_is_kept(context, object, &plan, &ready.rung.describe()).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return hold(context, object, crd_outdated()).await,
+        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(source) => return Err(Error::Write { object: object_name(object), source }),
+    };
     // Preparing took time, in which `not-after` may have passed.
     if context.closing.is_cancelled() || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
@@ -170,10 +165,25 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
     }
 }
 
-/// The CRD was found too old before, by this or another generation of the object.
-fn was_outdated(object: &ClusterRedistribution) -> bool {
+/// Where the CRD was found too old before, a claim that it would prune must not be written a second time: it is asked
+/// without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
+/// it is too old still.
+async fn journal_is_kept(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    credentials: &str,
+) -> Result<Option<ClusterRedistribution>, WriteError> {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str())
+    if !conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str()) {
+        return Ok(Some(object.clone()));
+    }
+    let now = Timestamp::now();
+    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now);
+    if !context.ledger.keeps_journal(object, &attempt, now).await? {
+        return Ok(None);
+    }
+    context.ledger.get(object, API_TIMEOUT).await.map(Some)
 }
 
 fn crd_outdated() -> Held {

@@ -1,6 +1,7 @@
 //! The main job, seen from outside: `cargo run --example quickstart`. A real API server, the real operator as a process
 //! of its own, real kubectl, and a simulated cloud over TLS. Every step is said before it is done, and nothing is left
 //! behind unless `--keep` asks for it.
+#![allow(clippy::indexing_slicing, reason = "of JSON values only: what is absent reads as null")]
 
 mod cluster;
 mod operator;
@@ -71,7 +72,7 @@ async fn tour(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Path) -> Result<(), Failure> {
     say("Starting a simulated cloud that checks signatures, over TLS with an authority of its own");
-    let cloud = Simulator::start(Options::default())?;
+    let cloud = Simulator::start(&Options::default())?;
     println!("    {}", cloud.url());
     say("Installing the CustomResourceDefinition, a namespace and a Secret with the cloud's key");
     cluster.prepare(&cloud).await?;

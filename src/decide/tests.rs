@@ -52,8 +52,8 @@ fn a_fresh_object_is_claimed_and_a_closed_one_left_alone() {
 
 #[test]
 fn an_object_that_is_being_deleted_is_left_alone_in_every_state() {
-    let mut bench = Bench::new();
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let mut bench = Bench::new();
     for mut object in [fresh(1)]
         .into_iter()
         .chain([Claimed, Unknown, NotSent, Answered].map(|state| attempted(1, attempt("a", 1, state))))
@@ -222,7 +222,7 @@ fn an_invalid_journal_is_held_and_says_why() {
     foreign.uid = "another".to_owned();
     match bench.look(&attempted(1, foreign), 0) {
         Step::Hold { reason: Reason::JournalInvalid, message } => {
-            assert!(message.contains("another object"), "{message}")
+            assert!(message.contains("another object"), "{message}");
         }
         other => panic!("{other:?}"),
     }

@@ -47,7 +47,7 @@ async fn a_suspended_object_tells_what_would_be_sent_and_is_sent_once_when_relea
     let _operator = world.operator().await;
     world
         .create_with("wish", &cluster, |object| {
-            object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into())
+            object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into());
         })
         .await;
     let object = world.settled("wish", "Suspended").await;
@@ -110,7 +110,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
     for (name, mode) in [("not-tls", Some(Mode::NotTls)), ("stalled", Some(Mode::StalledTls)), ("foreign", None)] {
         // Without a mode it is another cloud, whose authority nobody trusts.
         let other = mode
-            .map_or_else(|| Simulator::start(testbed::simulator::Options::default()), Simulator::start_mode)
+            .map_or_else(|| Simulator::start(&testbed::simulator::Options::default()), Simulator::start_mode)
             .unwrap();
         let endpoint = format!("--endpoint=lab={}", other.url());
         let operator = world.operator_from(|options| {

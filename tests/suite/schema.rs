@@ -102,9 +102,9 @@ async fn a_wrong_spec_is_refused_with_a_message_that_names_field_and_range() {
         let mut spec = good.clone();
         let fields = spec.as_object_mut().unwrap();
         if value.is_null() {
-            drop(fields.remove(field))
+            drop(fields.remove(field));
         } else {
-            drop(fields.insert(field.to_owned(), value))
+            drop(fields.insert(field.to_owned(), value));
         }
         let object = json!({
             "apiVersion": "dws.huaweicloud.com/v1alpha1", "kind": "ClusterRedistribution",

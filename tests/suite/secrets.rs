@@ -22,7 +22,7 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
     let operator = world
         .operator_from(|options| {
             "trace,hyper=trace,hyper_util=trace,rustls=trace,reqwest=trace,kube_client=trace,tower=trace"
-                .clone_into(&mut options.log_level)
+                .clone_into(&mut options.log_level);
         })
         .await;
     let echo = format!("{{\"error_code\":\"DWS.5038\",\"error_msg\":\"you sent {SECRET} and {TOKEN} with {ACCESS}\"}}");

@@ -9,7 +9,7 @@ use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd,
 use crate::world::World;
 
 /// Requests of the API server's own count, by verb, for the resource and its status, and for Secrets.
-async fn counted(plane: &ControlPlane, verb: &str, resource: &str, subresource: &str) -> f64 {
+async fn counted(plane: &ControlPlane, verb: &str, resource: &str, subresource: &str) -> u64 {
     let metrics = plane.api_server_metrics().await.unwrap();
     let fits = |line: &str| {
         line.starts_with("apiserver_request_total{")
@@ -17,7 +17,7 @@ async fn counted(plane: &ControlPlane, verb: &str, resource: &str, subresource: 
             && line.contains(&format!("resource=\"{resource}\""))
             && line.contains(&format!("subresource=\"{subresource}\""))
     };
-    metrics.lines().filter(|line| fits(line)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    metrics.lines().filter(|line| fits(line)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 async fn own_world() -> (&'static ControlPlane, World) {
@@ -48,8 +48,8 @@ async fn an_accepted_generation_costs_two_writes_and_two_reads() {
         counted(plane, "GET", resource, "").await,
         counted(plane, "GET", "secrets", "").await,
     );
-    assert_eq!(after.0 - before.0, 100.0, "writes to status");
-    assert_eq!((after.1 - before.1, after.2 - before.2), (50.0, 50.0), "reads of objects and Secrets");
+    assert_eq!(after.0 - before.0, 100, "writes to status");
+    assert_eq!((after.1 - before.1, after.2 - before.2), (50, 50), "reads of objects and Secrets");
     println!("idle RSS: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
 }
 

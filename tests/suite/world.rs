@@ -47,10 +47,10 @@ impl World {
     pub async fn on(plane: &'static ControlPlane, options: Options) -> Self {
         let client = plane.client().await.unwrap();
         let namespace = fresh_namespace(&client, "suite").await.unwrap();
-        let cloud = Simulator::start(options).unwrap();
+        let cloud = Simulator::start(&options).unwrap();
         let world = Self { plane, client, namespace, cloud };
         let (access, secret) = (world.cloud.access_key(), world.cloud.secret_key());
-        world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+        world.secret(DEFAULT_SECRET, &[("accessKey", access), ("secretKey", secret)]).await;
         world
     }
 

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let generated = arguments.secret_key.is_none();
-    let simulator = Simulator::start(Options {
+    let simulator = Simulator::start(&Options {
         listen: arguments.listen,
         admin: arguments.admin,
         names: arguments.names,

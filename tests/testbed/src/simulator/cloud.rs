@@ -184,7 +184,11 @@ impl Cloud {
         self.state().ledger.idle_connections
     }
 
-    /// Waits until so many calls have arrived for a cluster. Panics if they do not.
+    /// Waits until so many calls have arrived for a cluster.
+    ///
+    /// # Panics
+    ///
+    /// If they do not arrive.
     pub async fn arrived(&self, cluster: &str, calls: usize) {
         let mut arrivals = self.arrivals.subscribe();
         let enough = async { while self.calls(cluster) < calls && arrivals.changed().await.is_ok() {} };

@@ -161,7 +161,7 @@ async fn act(mut stream: TlsStream<TcpStream>, act: Act, number: usize, cloud: &
                 .await;
         }
         Act::LargeBody(status) => {
-            respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), number, cloud).await
+            respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), number, cloud).await;
         }
         Act::Hang => {
             until_gone(&mut stream).await;
@@ -178,7 +178,8 @@ async fn respond(stream: &mut TlsStream<TcpStream>, answer: &Answer, number: usi
 
 fn head_of(answer: &Answer, number: usize, cloud: &Cloud, framing: &str) -> String {
     let date = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&cloud.time()).unwrap_or_default();
-    let further: String = answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let further: String =
+        answer.headers.iter().flat_map(|(name, value)| [name.as_str(), ": ", value.as_str(), "\r\n"]).collect();
     format!(
         "HTTP/1.1 {} {}\r\nDate: {date}\r\nX-Request-Id: simulator-{number:08}\r\nContent-Type: application/json\r\n{further}{framing}\r\n\r\n",
         answer.status,
@@ -194,6 +195,7 @@ async fn close(mut stream: TlsStream<TcpStream>) {
 /// Ends the connection by RST instead of FIN.
 fn reset(stream: TlsStream<TcpStream>) {
     let _ = stream.get_ref().0.set_zero_linger();
+    drop(stream);
 }
 
 fn entry(head: &Head, whole_head: bool) -> Entry {

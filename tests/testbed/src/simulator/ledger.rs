@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 /// One request.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about a request")]
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// Count of arrivals, from 1.

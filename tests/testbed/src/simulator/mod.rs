@@ -126,7 +126,7 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts it on a thread and a runtime of its own, so that any test may use it. Blocks until it listens.
-    pub fn start(options: Options) -> Result<Self, SimulatorError> {
+    pub fn start(options: &Options) -> Result<Self, SimulatorError> {
         let certificate = certificate::make(&options.names).map_err(SimulatorError::Certificate)?;
         let ca_file = tempfile::Builder::new().prefix("simulator-ca-").suffix(".pem").tempfile()?;
         std::fs::write(ca_file.path(), &certificate.ca_pem)?;
@@ -138,16 +138,19 @@ impl Simulator {
             Ok::<_, SimulatorError>((listener, address))
         };
         // A runtime cannot be driven from inside another one's thread.
-        let ((listener, address), (admin_listener, admin)) = std::thread::scope(|scope| {
-            scope.spawn(|| Ok::<_, SimulatorError>((bind(options.listen)?, bind(options.admin)?))).join().unwrap()
-        })?;
-        let cloud = Arc::new(Cloud::new(&options));
+        let bound = std::thread::scope(|scope| {
+            let binding = scope.spawn(|| Ok::<_, SimulatorError>((bind(options.listen)?, bind(options.admin)?)));
+            binding.join().unwrap_or_else(|_| Err(io::Error::other("its thread ended early").into()))
+        });
+        let ((listener, address), (admin_listener, admin)) = bound?;
+        let cloud = Arc::new(Cloud::new(options));
+        let mode = options.mode;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Arc::clone(&cloud);
         let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 tokio::spawn(admin::serve(admin_listener, Arc::clone(&serving)));
-                tokio::spawn(connection::serve(listener, certificate.server, options.mode, serving));
+                tokio::spawn(connection::serve(listener, certificate.server, mode, serving));
                 // An error means that the owner is gone.
                 let _ = stopped.await;
             });
@@ -158,7 +161,7 @@ impl Simulator {
 
     /// One that behaves like this towards connections.
     pub fn start_mode(mode: Mode) -> Result<Self, SimulatorError> {
-        Self::start(Options { mode, ..Options::default() })
+        Self::start(&Options { mode, ..Options::default() })
     }
 
     /// `https://127.0.0.1:<port>`.

@@ -53,7 +53,7 @@ pub fn canonical(arrived: &Arrived<'_>, signed_headers: &[String]) -> String {
             .filter(|(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim())
             .collect();
-        text += &format!("{name}:{}\n", values.join(","));
+        text.extend([name.as_str(), ":", &values.join(","), "\n"]);
     }
     text + &format!("\n{}\n{}", signed_headers.join(";"), digest(arrived.body))
 }
