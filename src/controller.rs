@@ -1,6 +1,9 @@
 //! Reconciliation as a table of contents: what is decided elsewhere is carried out here, step by step. It holds no
 //! rule of its own about when a call may be made.
 
+mod hold;
+mod settle;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, future::ready};
@@ -13,17 +16,19 @@ use kube::runtime::{
 };
 use tokio::sync::mpsc;
 
+use self::{
+    hold::{crd_outdated, hold, report_undecodable, suspended},
+    settle::{recall, settle},
+};
 use crate::{
-    conditions::reason_at,
     context::{Context, jittered},
     decide::{Plan, Step},
     delivery::{self, Delivered, deliver},
     dws::credentials::CredentialsError,
     gate::ObjectName,
-    ledger::{API_TIMEOUT, Recorded, WriteError},
-    prepare::{Held, NotReady, object_name, prepare, rehearse},
+    ledger::{API_TIMEOUT, WriteError},
+    prepare::{Held, NotReady, object_name, prepare},
     resource::{ClusterRedistribution, Reason},
-    status,
     store::Guarded,
 };
 
@@ -184,102 +189,4 @@ async fn journal_is_kept(
         return Ok(None);
     }
     context.ledger.get(object, API_TIMEOUT).await.map(Some)
-}
-
-fn crd_outdated() -> Held {
-    Held {
-        reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
-        again: jittered(HELD_AGAIN),
-    }
-}
-
-/// Says what would be called if the object were not suspended.
-async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
-    let message = rehearse(context, object, plan)
-        .await
-        .map_err(|source| Error::Credentials { object: object_name(object), source })?;
-    hold(context, object, Held { reason: Reason::Suspended, message, again: jittered(HELD_AGAIN) }).await
-}
-
-/// Writes the hold if status does not say it yet, and tells people if the reason is new.
-async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
-    let generation = object.metadata.generation.unwrap_or_default();
-    let Some(next) = status::held(object.status.as_ref(), generation, held.reason, &held.message, Timestamp::now())
-    else {
-        return Ok(Action::requeue(held.again));
-    };
-    let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));
-    let is_new = before != Some(held.reason.as_str());
-    match context.ledger.write(object, next).await {
-        Ok(()) => {}
-        // The watch brings what changed.
-        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
-        Err(source) => return Err(Error::Write { object: object_name(object), source }),
-    }
-    if is_new {
-        let (namespace, name) = object_name(object);
-        tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
-        context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
-        context.metrics.hold(held.reason);
-    }
-    Ok(Action::requeue(held.again))
-}
-
-/// A claim nobody finished: its process is gone, and what it knew is gone with it.
-async fn settle(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
-    let record = delivery::unknown_outcome(
-        "The controller that made the call was gone before it wrote down an answer. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if the redistribution is still wanted, set spec.trigger to a new value",
-    );
-    close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
-}
-
-/// A claim this process gave up was applied after all. Its permit was never used, and only this process can know.
-async fn recall(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
-    let record = delivery::not_sent(
-        Reason::ClaimTooSlow,
-        "The API server did not confirm the claim in time, so nothing was sent. It is tried again by itself",
-    );
-    if close(context, object, attempt_id, &record).await? {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let generation = object.metadata.generation.unwrap_or_default();
-        context.memory().not_sent(uid, generation, rand::random(), std::time::Instant::now());
-    }
-    Ok(Action::requeue(SOON))
-}
-
-async fn close(
-    context: &Context,
-    object: &ClusterRedistribution,
-    attempt_id: &str,
-    record: &status::Record,
-) -> Result<bool, Error> {
-    match context.ledger.close(object, attempt_id, record).await {
-        Ok(recorded) => {
-            if let Some(attempt) = object.status.as_ref().and_then(|status| status.attempt.as_ref()) {
-                delivery::tell(context, object, attempt, record, recorded);
-            }
-            Ok(recorded == Recorded::Written)
-        }
-        Err(WriteError::Conflict | WriteError::Gone) => Ok(false),
-        Err(source) => Err(Error::Write { object: object_name(object), source }),
-    }
-}
-
-/// An object this version cannot read gets a condition of its own; all others go on.
-async fn report_undecodable(
-    context: &Context,
-    invalid: &kube::core::error_boundary::InvalidObject,
-) -> Result<Action, Error> {
-    let object =
-        (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
-    match context.ledger.report_undecodable(&invalid.metadata, &invalid.error, Timestamp::now()).await {
-        Ok(true) => {
-            tracing::warn!(namespace = object.0, name = object.1, error = invalid.error, "this object cannot be read");
-            context.metrics.hold(Reason::ObjectInvalid);
-        }
-        Ok(false) | Err(WriteError::Conflict | WriteError::Gone) => {}
-        Err(source) => return Err(Error::Write { object, source }),
-    }
-    Ok(Action::requeue(jittered(HELD_AGAIN)))
 }

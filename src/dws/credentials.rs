@@ -2,7 +2,6 @@
 //! falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,11 +9,15 @@ use std::{
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{Api, Client};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio::time::timeout;
 
-use super::endpoint::Endpoint;
+pub use super::key::{Key, KeyIdentity};
+use super::{
+    endpoint::Endpoint,
+    key::{Data, KEYS, parse},
+};
 use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
 
 /// The Secret of an object's namespace that is used when nothing else is named.
@@ -112,33 +115,6 @@ impl CredentialsError {
     }
 }
 
-/// A key, as read for one call.
-#[derive(Clone, Debug)]
-pub struct Key {
-    /// Access key id.
-    pub access: String,
-    /// Secret access key.
-    pub secret: SecretString,
-    /// Security token of a temporary key.
-    pub token: Option<SecretString>,
-}
-
-/// A key without showing it: a digest of its values and the endpoint under a random key of this process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyIdentity([u8; 32]);
-
-impl std::fmt::Debug for KeyIdentity {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&hex::encode(self.0.get(..4).unwrap_or_default()))
-    }
-}
-
-impl From<[u8; 32]> for KeyIdentity {
-    fn from(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-}
-
 /// See the module.
 pub struct Ladder {
     client: Client,
@@ -178,13 +154,13 @@ impl Ladder {
     /// wrong key, and another label on the Secret does not make it right.
     pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
         // Any length of key is valid for HMAC.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.digest_key) else { return KeyIdentity([0; 32]) };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.digest_key) else { return KeyIdentity::from([0; 32]) };
         let token = key.token.as_ref().map_or("", |token| token.expose_secret());
         for part in [&key.access, key.secret.expose_secret(), token, endpoint.url.as_str()] {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part.as_bytes());
         }
-        KeyIdentity(mac.finalize().into_bytes().into())
+        KeyIdentity::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
     }
 
     async fn read_secret(&self, namespace: &str, name: &str, of: &str) -> Result<Data, CredentialsError> {
@@ -226,45 +202,8 @@ impl Ladder {
     }
 }
 
-type Data = BTreeMap<String, Vec<u8>>;
-
-const KEYS: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
-
 fn unreadable(directory: &Path, error: &std::io::Error) -> String {
     format!("a file in {} cannot be read: {}", directory.display(), error.kind())
-}
-
-/// PURE: a key from the bytes of a Secret.
-fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<Key, CredentialsError> {
-    let invalid = |key, what| CredentialsError::Invalid { of: of.to_owned(), key, what };
-    let text = |key: &'static str| -> Result<Option<String>, CredentialsError> {
-        let Some(bytes) = data.get(key) else { return Ok(None) };
-        let text = std::str::from_utf8(bytes).map_err(|_| invalid(key, "is not text"))?;
-        // What `echo` and editors append.
-        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if text.is_empty() {
-            return Err(invalid(key, "is empty"));
-        }
-        // All of it becomes part of a header.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(invalid(key, "holds a blank, a line break or another character that no key has"));
-        }
-        Ok(Some(text.to_owned()))
-    };
-    let access = text("accessKey")?.ok_or_else(|| invalid("accessKey", "is missing"))?;
-    let secret = text("secretKey")?.ok_or_else(|| invalid("secretKey", "is missing"))?;
-    if access.contains(',') {
-        return Err(invalid("accessKey", "holds a comma, which no access key has"));
-    }
-    if let Some(expiry) = text("expiresAt")? {
-        let at: Timestamp =
-            expiry.parse().map_err(|_| invalid("expiresAt", "is not an instant such as 2026-12-01T18:00:00Z"))?;
-        let left = at.as_second().saturating_sub(now.as_second());
-        if left < i64::try_from(needed.as_secs()).unwrap_or(i64::MAX) {
-            return Err(CredentialsError::Expired { of: of.to_owned(), at, needed: needed.as_secs() });
-        }
-    }
-    Ok(Key { access, secret: secret.into(), token: text("securityToken")?.map(Into::into) })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod client;
 pub mod credentials;
 pub mod endpoint;
+mod key;
 pub mod outcome;
 mod probe;
 mod proxy;

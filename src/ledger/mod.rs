@@ -2,61 +2,24 @@
 //! resourceVersion: the API server's compare-and-swap, and the one thing the law rests on. It decides nothing and
 //! never calls the cloud.
 
+mod swap;
 mod undecodable;
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
-use tokio::time::{Instant, timeout};
+use kube::Client;
+use tokio::time::Instant;
+
+pub use swap::{API_TIMEOUT, WriteError};
 
 use crate::{
     resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus},
     status::{self, Record, Recording},
 };
 
-/// Longest wait for one answer of the API server; the client itself would wait for ever.
-pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pauses between tries to record an outcome.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
-/// Why a status was not written, as far as it matters for what may happen next.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// Somebody changed or replaced the object (409). Nothing was written.
-    #[error("the object was changed meanwhile")]
-    Conflict,
-    /// The object is gone (404, or another uid under its name).
-    #[error("the object is gone")]
-    Gone,
-    /// The API server does not take this status (422). Nothing was written.
-    #[error("the API server refused the status as invalid: {0}")]
-    Invalid(String),
-    /// The API server refused for another reason that trying again will not change by itself. Nothing was written.
-    #[error(
-        "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
-    )]
-    Refused(String),
-    /// Whether it was written is not known.
-    #[error("the API server did not say whether the status was written: {0}")]
-    Unclear(String),
-}
-
-impl WriteError {
-    /// Bounded word for logs and metrics.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Conflict => "conflict",
-            Self::Gone => "gone",
-            Self::Invalid(_) => "invalid",
-            Self::Refused(_) => "refused",
-            Self::Unclear(_) => "unclear",
-        }
-    }
-}
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -220,43 +183,6 @@ impl Ledger {
         let echo = self.put(object, next, API_TIMEOUT, true).await?;
         Ok(attempt_of(&echo) == Some(attempt))
     }
-
-    /// The object as the API server has it now.
-    pub async fn get(
-        &self,
-        object: &ClusterRedistribution,
-        within: Duration,
-    ) -> Result<ClusterRedistribution, WriteError> {
-        let (api, name) = self.api(object);
-        let latest = answer(timeout(within, api.get(name)).await)?;
-        if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
-    }
-
-    async fn put(
-        &self,
-        object: &ClusterRedistribution,
-        status: ClusterRedistributionStatus,
-        within: Duration,
-        dry_run: bool,
-    ) -> Result<ClusterRedistribution, WriteError> {
-        let metadata = ObjectMeta {
-            name: object.metadata.name.clone(),
-            namespace: object.metadata.namespace.clone(),
-            // Without both of these this would be no compare-and-swap.
-            uid: object.metadata.uid.clone(),
-            resource_version: object.metadata.resource_version.clone(),
-            ..ObjectMeta::default()
-        };
-        let body = ClusterRedistribution { metadata, spec: object.spec.clone(), status: Some(status) };
-        let (api, name) = self.api(object);
-        let parameters = PostParams { dry_run, field_manager: None };
-        answer(timeout(within, api.replace_status(name, &parameters, &body)).await)
-    }
-
-    fn api<'a>(&self, object: &'a ClusterRedistribution) -> (Api<ClusterRedistribution>, &'a str) {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        (Api::namespaced(self.client.clone(), namespace), object.metadata.name.as_deref().unwrap_or_default())
-    }
 }
 
 /// How the recording of an outcome ended.
@@ -284,21 +210,4 @@ fn read_back(written: ClusterRedistribution, attempt: &Attempt) -> Claim {
 
 fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {
     object.status.as_ref()?.attempt.as_ref()
-}
-
-fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, WriteError> {
-    match result {
-        Ok(Ok(value)) => Ok(value),
-        Err(_) => Err(WriteError::Unclear("no answer in time".to_owned())),
-        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
-            404 | 410 => WriteError::Gone,
-            409 => WriteError::Conflict,
-            422 => WriteError::Invalid(status.message),
-            // Throttled or timed out on the way: a proxy may say so about a request that went through.
-            408 | 429 => WriteError::Unclear(status.message),
-            400..=499 => WriteError::Refused(status.message),
-            _ => WriteError::Unclear(status.message),
-        }),
-        Ok(Err(error)) => Err(WriteError::Unclear(error.to_string())),
-    }
 }

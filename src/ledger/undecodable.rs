@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{API_TIMEOUT, Ledger, WriteError, answer};
+use super::{API_TIMEOUT, Ledger, WriteError, swap::answer};
 use crate::{
     conditions::set_at,
     resource::{ClusterRedistribution, Reason},

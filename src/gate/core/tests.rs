@@ -25,7 +25,7 @@ fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
     let second = Entrant { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
     core.enter(&first, now).unwrap();
     assert_eq!(core.enter(&second, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
-    assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), [second.object.clone()]);
+    assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), std::slice::from_ref(&second.object));
     core.enter(&second, now).unwrap();
 }
 

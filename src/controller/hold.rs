@@ -1,0 +1,71 @@
+//! Says on an object why nothing is called: once for each reason, and nothing where status says it already.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
+
+use super::{Error, HELD_AGAIN, SOON};
+use crate::{
+    conditions::reason_at,
+    context::{Context, jittered},
+    decide::Plan,
+    ledger::WriteError,
+    prepare::{Held, object_name, rehearse},
+    resource::{ClusterRedistribution, Reason},
+    status,
+};
+
+/// The installed CRD would not keep the journal.
+pub fn crd_outdated() -> Held {
+    Held {
+        reason: Reason::CRDOutdated,
+        message: "The installed CustomResourceDefinition is older than the controller and does not keep status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
+        again: jittered(HELD_AGAIN),
+    }
+}
+
+/// Says what would be called if the object were not suspended.
+pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
+    let message = rehearse(context, object, plan)
+        .await
+        .map_err(|source| Error::Credentials { object: object_name(object), source })?;
+    hold(context, object, Held { reason: Reason::Suspended, message, again: jittered(HELD_AGAIN) }).await
+}
+
+/// Writes the hold if status does not say it yet, and tells people if the reason is new.
+pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let Some(next) = status::held(object.status.as_ref(), generation, held.reason, &held.message, Timestamp::now())
+    else {
+        return Ok(Action::requeue(held.again));
+    };
+    let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));
+    let is_new = before != Some(held.reason.as_str());
+    match context.ledger.write(object, next).await {
+        Ok(()) => {}
+        // The watch brings what changed.
+        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(source) => return Err(Error::Write { object: object_name(object), source }),
+    }
+    if is_new {
+        let (namespace, name) = object_name(object);
+        tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
+        context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
+        context.metrics.hold(held.reason);
+    }
+    Ok(Action::requeue(held.again))
+}
+
+/// An object this version cannot read gets a condition of its own; all others go on.
+pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
+    let object =
+        (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
+    match context.ledger.report_undecodable(&invalid.metadata, &invalid.error, Timestamp::now()).await {
+        Ok(true) => {
+            tracing::warn!(namespace = object.0, name = object.1, error = invalid.error, "this object cannot be read");
+            context.metrics.hold(Reason::ObjectInvalid);
+        }
+        Ok(false) | Err(WriteError::Conflict | WriteError::Gone) => {}
+        Err(source) => return Err(Error::Write { object, source }),
+    }
+    Ok(Action::requeue(jittered(HELD_AGAIN)))
+}

@@ -1,0 +1,53 @@
+//! Closes an attempt from the outside: one whose process is gone, or one this process gave up before it stood.
+
+use kube::runtime::controller::Action;
+
+use super::{Error, SOON};
+use crate::{
+    context::Context,
+    delivery,
+    ledger::{Recorded, WriteError},
+    prepare::object_name,
+    resource::{ClusterRedistribution, Reason},
+    status,
+};
+
+/// A claim nobody finished: its process is gone, and what it knew is gone with it.
+pub async fn settle(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
+    let record = delivery::unknown_outcome(
+        "The controller that made the call was gone before it wrote down an answer. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if the redistribution is still wanted, set spec.trigger to a new value",
+    );
+    close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
+}
+
+/// A claim this process gave up was applied after all. Its permit was never used, and only this process can know.
+pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
+    let record = delivery::not_sent(
+        Reason::ClaimTooSlow,
+        "The API server did not confirm the claim in time, so nothing was sent. It is tried again by itself",
+    );
+    if close(context, object, attempt_id, &record).await? {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or_default();
+        context.memory().not_sent(uid, generation, rand::random(), std::time::Instant::now());
+    }
+    Ok(Action::requeue(SOON))
+}
+
+async fn close(
+    context: &Context,
+    object: &ClusterRedistribution,
+    attempt_id: &str,
+    record: &status::Record,
+) -> Result<bool, Error> {
+    match context.ledger.close(object, attempt_id, record).await {
+        Ok(recorded) => {
+            if let Some(attempt) = object.status.as_ref().and_then(|status| status.attempt.as_ref()) {
+                delivery::tell(context, object, attempt, record, recorded);
+            }
+            Ok(recorded == Recorded::Written)
+        }
+        Err(WriteError::Conflict | WriteError::Gone) => Ok(false),
+        Err(source) => Err(Error::Write { object: object_name(object), source }),
+    }
+}
