@@ -13,6 +13,7 @@ mod crashes;
 mod credentials;
 mod deletion;
 mod delivery;
+mod documents;
 mod generations;
 mod holds;
 mod journal;
