@@ -111,8 +111,33 @@ mod tests {
     const BODY: &[u8] = br#"{"redis_mode":"online","parallel_jobs":3}"#;
 
     fn sign(request: &Request<'_>) -> (String, String) {
+        sign_with("SecretKey", request)
+    }
+
+    fn sign_with(secret_key: &str, request: &Request<'_>) -> (String, String) {
         let date = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-sdk-date")).unwrap().1;
-        (sha256(canonical_request(request).as_bytes()), signature("SecretKey", date, request))
+        (sha256(canonical_request(request).as_bytes()), signature(secret_key, date, request))
+    }
+
+    #[test]
+    fn the_published_vector_of_the_signing_guide_holds() {
+        // https://support.huaweicloud.com/eu/nl-nl/devg-apisign/api-sign-algorithm-004.html prints this sample key.
+        let request = Request {
+            method: "GET",
+            path: "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs",
+            query: &[("limit", "2"), ("marker", "13551d6b-755d-4757-b956-536f674975c0")],
+            headers: &[
+                ("Host", "service.region.example.com"),
+                ("X-Sdk-Date", "20191115T033655Z"),
+                ("Content-Type", "application/json"),
+            ],
+            body: b"",
+        };
+        let expected = (
+            "b25362e603ee30f4f25e7858e8a7160fd36e803bb2dfe206278659d71a9bcd7a".to_owned(),
+            "7be6668032f70418fcc22abc52071e57aff61b84a1d2381bb430d6870f4f6ebe".to_owned(),
+        );
+        assert_eq!(sign_with("MFyfvK41ba2giqM7Uio6PznpdUKGpownRZlmVmHc", &request), expected);
     }
 
     #[test]
