@@ -15,7 +15,7 @@ use url::Url;
 use super::{
     SendPermit, Wish,
     credentials::Key,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, is_loopback},
     outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify, scrub},
     probe::{ProbeError, Prober},
     proxy::Proxy,
@@ -129,6 +129,11 @@ impl Client {
         }
         tracing::debug!(attempt = permit.attempt_id, endpoint = endpoint.host, "sending");
         match self.http.execute(request).await {
+            // 101 comes through the HTTP library as if it were an answer. Nobody asked to switch protocols: whoever says
+            // so has not told what became of the request.
+            Ok(response) if response.status().is_informational() => {
+                unknown(endpoint, "the peer tried to switch protocols instead of answering")
+            }
             Ok(response) => Outcome::Answered(read(response, key, now).await),
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
@@ -143,12 +148,7 @@ impl Client {
                 let what =
                     if error.is_timeout() { "no answer came in time" } else { "the connection broke before an answer" };
                 tracing::debug!(error = innermost(&error), "no readable answer");
-                Outcome::Unknown(Unknown {
-                    message: format!(
-                        "{}: {what}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
-                        endpoint.host
-                    ),
-                })
+                unknown(endpoint, what)
             }
         }
     }
@@ -160,6 +160,10 @@ impl Client {
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.
     fn request(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Result<reqwest::Request, String> {
+        // Checked again where the key is at hand: what is signed here leaves the host inside TLS or not at all.
+        if endpoint.url.scheme() != "https" && !is_loopback(&endpoint.url) {
+            return Err("plain http is for loopback addresses only".to_owned());
+        }
         let path = wish.path().ok_or("projectID or clusterID holds a character that no id has")?;
         let body = wish.body();
         let date = signing::sdk_date(now);
@@ -219,6 +223,15 @@ async fn read(mut response: reqwest::Response, key: &Key, now: Timestamp) -> Ans
 
 fn not_sent(reason: Reason, message: String) -> Outcome {
     Outcome::NotSent(NotSent { reason, message })
+}
+
+fn unknown(endpoint: &Endpoint, what: &str) -> Outcome {
+    Outcome::Unknown(Unknown {
+        message: format!(
+            "{}: {what}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
+            endpoint.host
+        ),
+    })
 }
 
 /// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of

@@ -163,7 +163,7 @@ fn overridden(region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
 }
 
 /// A literal loopback address, or `localhost`. Other names may resolve to anything, and to something else tomorrow.
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),

@@ -49,16 +49,14 @@ impl Prober {
         let name = ServerName::try_from(bare.to_owned()).map_err(|error| failed(&error))?;
         // Plain http is for loopback alone: there, connecting is all there is.
         let secure = endpoint.url.scheme() == "https";
-        if let Some(proxy) = &self.proxy {
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| secure) {
             let target: Uri = format!("https://{host}:{port}").parse().map_err(|error| failed(&error))?;
             let mut tunnel = Tunnel::new(proxy.address.clone(), HttpConnector::new());
             if let Some(login) = &proxy.login {
                 tunnel = tunnel.with_auth(login.clone());
             }
             let stream = tunnel.call(target).await.map_err(|error| failed(&error))?;
-            if secure {
-                self.tls.connect(name, TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-            }
+            self.tls.connect(name, TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         } else {
             let stream = TcpStream::connect((bare, port)).await.map_err(|error| failed(&error))?;
             if secure {

@@ -35,13 +35,18 @@ impl Proxy {
         Ok(Self { address, login })
     }
 
-    /// The same for the client that calls.
+    /// The same for the client that calls. For https alone: a proxy would get a plain request whole, signature and all,
+    /// and its own answer would pass for the cloud's. Plain http is for loopback, which no proxy leads to.
     pub fn for_calls(&self) -> Result<reqwest::Proxy, ClientError> {
         let proxy =
-            reqwest::Proxy::all(self.address.to_string()).map_err(|error| ClientError::Setup(error.to_string()))?;
+            reqwest::Proxy::https(self.address.to_string()).map_err(|error| ClientError::Setup(error.to_string()))?;
         Ok(match &self.login {
             Some(login) => proxy.custom_http_auth(login.clone()),
             None => proxy,
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -296,6 +296,28 @@ async fn an_interim_answer_is_not_the_answer() {
 }
 
 #[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
+    let peer = Peer::answering("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+    let outcome = peer.send().await;
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    assert_eq!(peer.requests(), 1);
+}
+
+#[tokio::test]
+async fn plain_http_leaves_the_host_neither_by_a_proxy_nor_by_an_endpoint_made_elsewhere() {
+    let proxy = Peer::answering(OK).await;
+    let peer = Peer::answering(OK).await;
+    let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
+    let here = endpoint(&format!("http://{}", peer.address));
+    client.probe(&here).await.unwrap();
+    let outcome = client.send(permit(), &wish(), &key(), &here, Timestamp::now()).await;
+    assert_eq!(answered(&outcome), (200, Reason::Delivered));
+    assert_eq!((proxy.requests(), peer.requests()), (0, 1));
+    let far = Endpoint { url: "http://dws.example.invalid".parse().unwrap(), ..here };
+    assert!(matches!(send(&far).await, Outcome::NotSent(not) if not.message.contains("plain http")));
+}
+
+#[tokio::test]
 async fn a_kept_connection_is_not_used_again() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
