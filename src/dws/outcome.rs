@@ -11,7 +11,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
 
 pub use self::words::scrub;
-use crate::resource::Reason;
+use crate::{resource::Reason, status::cut};
 
 /// The gateway refuses a signature that is further off than this.
 const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -141,15 +141,20 @@ pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
         reason,
         message: words::message(reason, &facts, secrets),
         key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
-        error_code: fault.code.as_deref().and_then(|code| identifier(code, 64)),
-        request_id: reply.request_id.as_deref().or(fault.request_id.as_deref()).and_then(|id| identifier(id, 128)),
+        error_code: fault.code.as_deref().and_then(|code| identifier(code, 64, secrets)),
+        request_id: reply
+            .request_id
+            .as_deref()
+            .or(fault.request_id.as_deref())
+            .and_then(|id| identifier(id, 128, secrets)),
     }
 }
 
 fn reason(facts: &words::Facts<'_>) -> Reason {
     match facts.status {
-        // Whatever the body says: a failing server's idea of its own state is not to be trusted.
-        500..=599 => Reason::ServerError,
+        // Whatever the body says: a failing server's idea of its own state is not to be trusted. Codes from 600 on are
+        // none of HTTP's, which asks to read them as a 5xx (RFC 9110, section 15): they do not prove a refusal.
+        500.. => Reason::ServerError,
         200..=299 if *facts.body == Body::Broken || *facts.body == Body::TooLarge => Reason::OutcomeUnknown,
         200..=299 if facts.code.is_none_or(|code| code == "DWS.0000") => Reason::Delivered,
         _ => by_code(facts).unwrap_or_else(|| by_status(facts)),
@@ -228,14 +233,16 @@ fn whole_seconds_between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(to.as_second().saturating_sub(from.as_second())).unwrap_or(0))
 }
 
-/// Only what an id is made of, so that no text can pose as one.
-fn identifier(text: &str, limit: usize) -> Option<String> {
-    let kept: String = text
-        .chars()
-        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_'))
-        .take(limit)
-        .collect();
-    (!kept.is_empty()).then_some(kept)
+/// Only what an id is made of, so that no text can pose as one; nothing if it echoes one of `secrets`.
+fn identifier(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
+    let keep = |text: &str| -> String {
+        text.chars()
+            .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_'))
+            .collect()
+    };
+    let kept = keep(text);
+    let echoes = secrets.iter().map(|secret| keep(secret)).any(|secret| !secret.is_empty() && kept.contains(&secret));
+    (!kept.is_empty() && !echoes).then(|| cut(&kept, limit))
 }
 
 #[cfg(test)]

@@ -34,11 +34,15 @@ fn text(place: &Value, key: &str) -> Option<String> {
 }
 
 fn object(bytes: &[u8]) -> Option<Value> {
+    // Some servers put a byte order mark before JSON; a refusal behind it must not pass for a success.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let plain = || serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object);
     let wrapped = || {
-        let text = std::str::from_utf8(bytes).ok()?.trim().trim_matches('"').trim_end_matches('=').to_owned();
+        // Encoders fold long lines.
+        let text: String = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace().collect();
+        let text = text.trim_matches('"').trim_end_matches('=');
         let engines = [general_purpose::STANDARD_NO_PAD, general_purpose::URL_SAFE_NO_PAD];
-        let decoded = engines.iter().find_map(|engine| engine.decode(&text).ok())?;
+        let decoded = engines.iter().find_map(|engine| engine.decode(text).ok())?;
         serde_json::from_slice::<Value>(&decoded).ok().filter(Value::is_object)
     };
     plain().or_else(wrapped)

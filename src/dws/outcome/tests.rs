@@ -291,28 +291,92 @@ fn ids_are_made_of_id_characters_only() {
     assert_eq!(classify(&none, &[], now()).request_id.as_deref(), Some("in-the-body"));
 }
 
+#[test]
+fn a_status_that_http_does_not_have_reads_like_a_5xx() {
+    for status in [600, 700, 999] {
+        for body in ["", &fault("DWS.7023", "x")] {
+            assert_eq!(read(status, body).reason, Reason::ServerError, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_or_folded_base64_does_not_hide_the_code_of_a_2xx() {
+    let refusal = fault("DWS.7023", "Cluster status is not allowed to operation. It is written long to be folded.");
+    assert_eq!(read(200, &format!("\u{feff}{refusal}")).reason, Reason::ClusterNotReady);
+    let wrapped = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, refusal);
+    let folded = wrapped.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>();
+    assert!(folded.len() > 1);
+    assert_eq!(read(200, &folded.join("\r\n")).reason, Reason::ClusterNotReady);
+}
+
+#[test]
+fn an_echo_of_the_key_is_no_code_and_no_id() {
+    let mut echo = reply(403, &fault("HST3CANARYKEY", "x"));
+    echo.request_id = Some("for:HST3CANARYKEY-1".to_owned());
+    let answer = classify(&echo, &["HST3CANARYKEY"], now());
+    assert_eq!((answer.error_code.as_deref(), answer.request_id.as_deref()), (None, None));
+    assert!(!answer.message.contains("CANARY"), "{}", answer.message);
+}
+
+#[test]
+fn a_secret_that_begins_with_another_is_scrubbed_whole() {
+    assert_eq!(scrub("got KEYrest and KEY", &["KEY", "KEYrest"], 80), "got *** and ***");
+}
+
+#[test]
+fn the_longest_quote_leaves_the_advice_whole() {
+    let text = "word ".repeat(40);
+    for (status, code) in [
+        (400, "DWS.5038"),
+        (401, "DWS.1"),
+        (403, "DWS.5036"),
+        (404, "DWS.1"),
+        (429, "DWS.1"),
+        (404, "DWS.3027"),
+        (403, "DWS.7023"),
+        (500, "DWS.0005"),
+        (417, "DWS.1"),
+    ] {
+        for code in [code.to_owned(), format!("{code:0<32}")] {
+            let message = read(status, &fault(&code, &text)).message;
+            let ends = ["each change asks again", "to a new value", "to a new value to ask again"];
+            assert!(ends.iter().any(|end| message.ends_with(end)), "{status} {code}: {message}");
+            assert!(message.contains("word word"), "{message}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_answer_whatever_it_is_breaks_the_reading_or_gets_a_secret_out(
-        status in 200_u16..600,
+        status in 100_u16..=999,
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
         code in "[A-Za-z.0-9]{0,12}",
         text in ".{0,300}",
         header in proptest::option::of(".{0,40}"),
-        shape in 0_u8..4,
+        shape in 0_u8..6,
+        end in 0_u8..3,
     ) {
         let secret = "Sup3r/Secret+Canary";
         let text = format!("{text}{secret}{text}");
         let body = match shape {
             0 => bytes,
             1 => serde_json::json!({"error_code": code, "error_msg": text}).to_string().into_bytes(),
-            2 => serde_json::json!({"error": {"code": code, "message": text}}).to_string().into_bytes(),
+            2 => serde_json::json!({"error_code": secret, "error_msg": text, "request_id": secret}).to_string().into_bytes(),
+            3 => serde_json::json!({"error_code": "DWS.9999", "error_msg": text}).to_string().into_bytes(),
+            4 => serde_json::json!({"error": {"code": code, "message": text}}).to_string().into_bytes(),
             _ => serde_json::json!({"errCode": format!("DWS.{code}"), "externalMessage": text}).to_string().into_bytes(),
         };
-        let reply = Reply { status, date: header.clone(), retry_after: header.clone(), request_id: header, body: Body::Complete(body) };
+        let body = match end { 0 => Body::Broken, 1 => Body::TooLarge, _ => Body::Complete(body) };
+        let reply = Reply { status, date: header.clone(), retry_after: header.clone(), request_id: header.map(|header| header + secret), body };
         let answer = classify(&reply, &[secret], now());
         prop_assert!(answer.message.chars().count() <= 256);
         prop_assert!(!answer.message.contains(secret));
+        let ids = [answer.error_code, answer.request_id].into_iter().flatten();
+        for id in ids {
+            prop_assert!(!id.contains("Sup3r") && id.len() <= 128 && id.is_ascii(), "{}", id);
+        }
         prop_assert_eq!(answer.status_code, status);
         prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.row() == crate::resource::Row::Delivered);
     }

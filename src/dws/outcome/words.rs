@@ -48,9 +48,14 @@ pub fn inner_code(text: &str) -> Option<&str> {
 
 /// One to three short sentences: what happened, and what to do.
 pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
-    let answer = answer(facts, secrets);
+    // The advice stands at the end: where room is short, the quote gives way.
+    let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0)).chars().count() + 2);
+    cut(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE))), LIMIT)
+}
+
+fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
     let again = "then set spec.trigger to a new value";
-    let message = match reason {
+    match reason {
         Reason::Delivered => {
             format!(
                 "The cloud accepted the redistribution ({answer}). It runs for hours or days: follow it in the cloud's console"
@@ -97,15 +102,17 @@ pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
             )
         }
         _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
-    };
-    cut(&message, LIMIT)
+    }
 }
 
-/// `HTTP 403 DWS.7023: Cluster status is not allowed`.
-fn answer(facts: &Facts<'_>, secrets: &[&str]) -> String {
-    let code =
-        facts.code.and_then(|code| super::identifier(code, 32)).map(|code| format!(" {code}")).unwrap_or_default();
-    let quote = if facts.is_from_service() { scrub(facts.text, secrets, QUOTE) } else { String::new() };
+/// `HTTP 403 DWS.7023: Cluster status is not allowed`, with so many characters of the service's text.
+fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
+    let code = facts
+        .code
+        .and_then(|code| super::identifier(code, 32, secrets))
+        .map(|code| format!(" {code}"))
+        .unwrap_or_default();
+    let quote = if facts.is_from_service() { scrub(facts.text, secrets, quoted) } else { String::new() };
     let quote = if quote.is_empty() { quote } else { format!(": {quote}") };
     format!("HTTP {}{code}{quote}", facts.status)
 }
@@ -128,11 +135,14 @@ fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
 /// characters.
 pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     let mut text: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    // The longest first: one may be the beginning of another, whose rest would stay.
+    let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         text = text.replace(secret, "***");
     }
     let words: Vec<_> = text.split_whitespace().map(|word| if looks_secret(word) { "***" } else { word }).collect();
-    cut(&words.join(" "), limit)
+    cut(&words.join(" "), limit).trim_end().to_owned()
 }
 
 /// Signed headers and long runs of key characters. An id with hyphens in its usual places is neither.
