@@ -185,21 +185,44 @@ impl Ladder {
 
     async fn read_own(&self, of: &str) -> Result<Data, CredentialsError> {
         let directory = self.own.as_deref().ok_or_else(|| CredentialsError::NotFound(of.to_owned()))?;
-        let mut data = Data::new();
-        for key in KEYS {
-            match tokio::fs::read(directory.join(key)).await {
-                Ok(value) => drop(data.insert(key.to_owned(), value)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(CredentialsError::Unavailable {
-                        of: of.to_owned(),
-                        why: unreadable(directory, &error),
-                    });
-                }
-            }
+        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
+        let read = settled(|| read_files(directory)).await;
+        match read.map_err(|error| unavailable(unreadable(directory, &error)))? {
+            None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
+            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(of.to_owned())),
+            Some(data) => Ok(data),
         }
-        if data.is_empty() { Err(CredentialsError::NotFound(of.to_owned())) } else { Ok(data) }
     }
+}
+
+async fn read_files(directory: &Path) -> std::io::Result<Data> {
+    let mut data = Data::new();
+    for key in KEYS {
+        match tokio::fs::read(directory.join(key)).await {
+            Ok(value) => drop(data.insert(key.to_owned(), value)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(data)
+}
+
+/// What two reads in a row agree on; `None` if no two do. A mounted Secret is renewed under the reader's hands, file by
+/// file as it seems here: half an old pair and half a new one is a wrong signature, which costs an object its one call
+/// and brings the key nearer to its lock.
+async fn settled<Read>(mut read: impl FnMut() -> Read) -> std::io::Result<Option<Data>>
+where
+    Read: Future<Output = std::io::Result<Data>>,
+{
+    let mut last = read().await?;
+    for _ in 0..3 {
+        let next = read().await?;
+        if next == last {
+            return Ok(Some(next));
+        }
+        last = next;
+    }
+    Ok(None)
 }
 
 fn unreadable(directory: &Path, error: &std::io::Error) -> String {

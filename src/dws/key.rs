@@ -14,7 +14,7 @@ pub type Data = BTreeMap<String, Vec<u8>>;
 pub const KEYS: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
 
 /// A key, as read for one call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Key {
     /// Access key id.
     pub access: String,
@@ -22,6 +22,13 @@ pub struct Key {
     pub secret: SecretString,
     /// Security token of a temporary key.
     pub token: Option<SecretString>,
+}
+
+/// Shows nothing: the access key names an account, and is half of what a thief needs.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Key").finish_non_exhaustive()
+    }
 }
 
 /// A key without showing it: a digest of its values and the endpoint under a random key of this process.

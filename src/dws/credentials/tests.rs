@@ -47,7 +47,9 @@ fn a_temporary_key_must_outlive_the_call() {
 
 #[test]
 fn nothing_about_a_key_can_be_printed() {
-    let key = read(&[("accessKey", "AK"), ("secretKey", "canary-secret"), ("securityToken", "canary-token")]).unwrap();
+    let key =
+        read(&[("accessKey", "canary-access"), ("secretKey", "canary-secret"), ("securityToken", "canary-token")])
+            .unwrap();
     let shown = format!("{key:?} {:?}", KeyIdentity::from([7; 32]));
     assert!(!shown.contains("canary"), "{shown}");
 }
@@ -99,4 +101,37 @@ async fn the_controllers_own_credentials_are_read_anew_each_time() {
     assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "one");
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
     assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "two");
+}
+
+#[tokio::test]
+async fn a_pair_read_across_a_rotation_is_not_used() {
+    let pair = |access: &str, secret: &str| data(&[("accessKey", access), ("secretKey", secret)]);
+    let settle = async |mut reads: Vec<Data>| {
+        reads.reverse();
+        let one_more = || std::io::Error::other("one read more than needed");
+        settled(|| std::future::ready(reads.pop().ok_or_else(one_more))).await.unwrap()
+    };
+    let (old, torn, new) = (pair("old", "old"), pair("old", "new"), pair("new", "new"));
+    assert_eq!(settle(vec![old.clone(), old.clone()]).await, Some(old.clone()));
+    assert_eq!(settle(vec![torn.clone(), new.clone(), new.clone()]).await, Some(new.clone()));
+    assert_eq!(settle(vec![old.clone(), torn.clone(), new.clone(), new.clone()]).await, Some(new.clone()));
+    assert_eq!(settle(vec![old.clone(), new.clone(), old, torn]).await, None);
+}
+
+#[tokio::test]
+async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try() {
+    for (code, reason) in
+        [(404, Some(Reason::CredentialsNotFound)), (403, Some(Reason::CredentialsForbidden)), (500, None), (503, None)]
+    {
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| async move {
+            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"});
+            let body = kube::client::Body::from(status.to_string().into_bytes());
+            Ok::<_, std::io::Error>(http::Response::builder().status(code).body(body).unwrap())
+        });
+        let ladder = Ladder::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
+        let rung = ladder.choose(Some("named"), "team");
+        let error = ladder.read(&rung, now()).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{code}: {error}");
+        assert!(error.to_string().contains("Secret team/named"), "{error}");
+    }
 }
