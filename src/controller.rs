@@ -17,7 +17,7 @@ use kube::runtime::{
 use tokio::sync::mpsc;
 
 use self::{
-    hold::{crd_outdated, hold, report_undecodable, suspended},
+    hold::{crd_outdated, hold, is_said, report_undecodable, suspended},
     settle::{recall, settle},
 };
 use crate::{
@@ -102,6 +102,9 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     match context.decide(cached) {
         Step::Nothing => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
+        Step::Hold { reason, message } if is_said(cached, reason, &message) => {
+            return Ok(Action::requeue(jittered(HELD_AGAIN)));
+        }
         _ => {}
     }
     // Whatever writes is decided on the object as it lies in the API server, not as the watch shows it: a watch that

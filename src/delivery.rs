@@ -17,7 +17,7 @@ use crate::{
     ledger::{Claim, Recorded, WriteError},
     prepare::Ready,
     resource::{Attempt, AttemptState, ClusterRedistribution, Reason},
-    status::Record,
+    status::{Record, cut},
 };
 
 /// How an attempt ended, as far as the reconciliation that started it must go on.
@@ -46,7 +46,7 @@ pub fn new_attempt(
         uid: object.metadata.uid.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         state: AttemptState::Claimed.as_str().to_owned(),
-        holder: Some(context.holder.clone()),
+        holder: Some(cut(&context.holder, 253)),
         region: Some(plan.endpoint.region.clone()),
         endpoint: Some(plan.endpoint.host.clone()),
         credentials: Some(credentials),

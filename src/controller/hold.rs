@@ -31,6 +31,12 @@ pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: 
     hold(context, object, Held { reason: Reason::Suspended, message, again: jittered(HELD_AGAIN) }).await
 }
 
+/// Status says this hold already, word for word: there is nothing to read or write.
+pub fn is_said(object: &ClusterRedistribution, reason: Reason, message: &str) -> bool {
+    let generation = object.metadata.generation.unwrap_or_default();
+    status::held(object.status.as_ref(), generation, reason, message, Timestamp::now()).is_none()
+}
+
 /// Writes the hold if status does not say it yet, and tells people if the reason is new.
 pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
     let generation = object.metadata.generation.unwrap_or_default();

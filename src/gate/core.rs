@@ -5,7 +5,7 @@
 //! the key (five bad signatures), from answering 429, and from meeting two calls for one cluster.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -102,7 +102,15 @@ pub struct Core {
     in_flight: HashMap<String, ObjectName>,
     keys: HashMap<KeyIdentity, KeyState>,
     endpoints: HashMap<String, Unreachable>,
-    waiting: VecDeque<ObjectName>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// An object that is looked at again when something is released.
+#[derive(Debug)]
+struct Waiting {
+    object: ObjectName,
+    /// Only this cluster's release helps it.
+    cluster: Option<String>,
 }
 
 impl Core {
@@ -124,7 +132,7 @@ impl Core {
     pub fn enter(&mut self, entrant: &Entrant, now: Instant) -> Result<(), Refusal> {
         if let Some(by) = self.in_flight.get(&entrant.cluster) {
             let by = by.clone();
-            self.wait(&entrant.object);
+            self.wait_for(&entrant.object, Some(&entrant.cluster));
             return Err(Refusal::AnotherCall { by });
         }
         let key = self.keys.entry(entrant.key).or_default();
@@ -147,13 +155,13 @@ impl Core {
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
-            self.wait(&entrant.object);
+            self.wait_for(&entrant.object, None);
             return Err(Refusal::Turn { wait: pace });
         }
         key.in_flight += 1;
         key.next_call = (!self.interval.is_zero()).then(|| now + self.interval);
         self.in_flight.insert(entrant.cluster.clone(), entrant.object.clone());
-        self.waiting.retain(|waiting| *waiting != entrant.object);
+        self.waiting.retain(|waiting| waiting.object != entrant.object);
         Ok(())
     }
 
@@ -184,8 +192,27 @@ impl Core {
                 || key.rejected.is_some()
                 || key.used.is_some_and(|used| now.saturating_duration_since(used) < FORGET_KEY_AFTER)
         });
-        // All of them: who cannot enter after all waits again, in order.
-        self.waiting.drain(..).collect()
+        self.wake(&entrant.cluster)
+    }
+
+    /// The next one for that cluster, and as many others as could enter. Not all of them: each looks at its object and
+    /// its Secret, and most would only come to wait again.
+    fn wake(&mut self, cluster: &str) -> Vec<ObjectName> {
+        let (mut same, mut others) = (0, 0);
+        let mut woken = Vec::new();
+        self.waiting.retain(|waiting| {
+            let (count, most) = match &waiting.cluster {
+                Some(other) if other == cluster => (&mut same, 1),
+                Some(_) => return true,
+                None => (&mut others, self.concurrency),
+            };
+            *count += 1;
+            if *count <= most {
+                woken.push(waiting.object.clone());
+            }
+            *count > most
+        });
+        woken
     }
 
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
@@ -220,24 +247,24 @@ impl Core {
 
     /// A probe or a call got through. Returns who waits.
     pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
-        if self.endpoints.remove(endpoint).is_none() { Vec::new() } else { self.waiting.drain(..).collect() }
+        let was_away = self.endpoints.remove(endpoint).is_some();
+        if was_away { self.waiting.drain(..).map(|waiting| waiting.object).collect() } else { Vec::new() }
     }
 
-    /// Wakes this object at the next occasion.
+    /// Wakes this object when an endpoint can be reached again, or a call ends.
     pub fn wait(&mut self, object: &ObjectName) {
-        if !self.waiting.contains(object) {
-            self.waiting.push_back(object.clone());
+        self.wait_for(object, None);
+    }
+
+    fn wait_for(&mut self, object: &ObjectName, cluster: Option<&str>) {
+        if !self.waiting.iter().any(|waiting| waiting.object == *object) {
+            self.waiting.push_back(Waiting { object: object.clone(), cluster: cluster.map(str::to_owned) });
         }
     }
 
     /// Calls in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
-    }
-
-    /// Objects that wait for something here; each only once.
-    pub fn waiting(&self) -> HashSet<&ObjectName> {
-        self.waiting.iter().collect()
     }
 }
 

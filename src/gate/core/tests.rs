@@ -181,3 +181,21 @@ fn keys_nobody_uses_are_forgotten_but_refused_ones_are_not() {
     assert_eq!(core.keys.len(), 2);
     assert!(core.enter(&entrant(0, 200), later).is_err());
 }
+
+#[test]
+fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter() {
+    let now = Instant::now();
+    let mut core = Core::new(2, 0.0);
+    proven(&mut core, 1, now);
+    let (first, second) = (entrant(1, 1), entrant(2, 1));
+    core.enter(&first, now).unwrap();
+    core.enter(&second, now).unwrap();
+    for number in 10..15 {
+        let twin = Entrant { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
+        assert!(matches!(core.enter(&twin, now), Err(Refusal::AnotherCall { .. })));
+        assert!(matches!(core.enter(&entrant(number, 1), now), Err(Refusal::Turn { .. })));
+    }
+    let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
+    assert_eq!(names(core.leave(&first, None, now)), ["twin-10", "object-12", "object-13"]);
+}
