@@ -172,7 +172,7 @@ impl Ladder {
             Ok(Err(kube::Error::Api(status))) => {
                 return Err(match status.code {
                     404 => CredentialsError::NotFound(of.to_owned()),
-                    401 | 403 => CredentialsError::Forbidden(of.to_owned()),
+                    403 => CredentialsError::Forbidden(of.to_owned()),
                     code => unavailable(format!("the API server answered {code}")),
                 });
             }

@@ -31,7 +31,16 @@ fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
 fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
     assert!(!README.contains("@@"));
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for path in ["crds/", "deploy/rbac.yaml", "deploy/samples/", "src/lib.rs", ".ci/run", "tests/testbed/src/simulator/", "LICENSE", "deny.toml"] {
+    for path in [
+        "crds/",
+        "deploy/rbac.yaml",
+        "deploy/samples/",
+        "src/lib.rs",
+        ".ci/run",
+        "tests/testbed/src/simulator/",
+        "LICENSE",
+        "deny.toml",
+    ] {
         assert!(root.join(path).exists(), "{path}");
     }
 }

@@ -120,9 +120,13 @@ async fn a_pair_read_across_a_rotation_is_not_used() {
 
 #[tokio::test]
 async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try() {
-    for (code, reason) in
-        [(404, Some(Reason::CredentialsNotFound)), (403, Some(Reason::CredentialsForbidden)), (500, None), (503, None)]
-    {
+    for (code, reason) in [
+        (404, Some(Reason::CredentialsNotFound)),
+        (403, Some(Reason::CredentialsForbidden)),
+        (401, None),
+        (500, None),
+        (503, None),
+    ] {
         let service = tower::service_fn(move |_: http::Request<kube::client::Body>| async move {
             let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"});
             let body = kube::client::Body::from(status.to_string().into_bytes());

@@ -73,12 +73,19 @@ fn an_unknown_key_a_missing_signature_and_a_stale_date_are_told_apart() {
     assert!(unknown.body.contains("ak NOBODY not exist"));
     for stale in ["20240101T001501Z", "20231231T234459Z", "", "yesterday"] {
         let expired = bench.ask("AK", "SK", stale, None, 0).unwrap_err();
-        assert!(expired.body.contains("signature expired") && expired.body.contains("server time:20240101T000000Z"), "{stale}");
+        assert!(
+            expired.body.contains("signature expired") && expired.body.contains("server time:20240101T000000Z"),
+            "{stale}"
+        );
     }
     for fresh in ["20240101T001500Z", "20231231T234500Z"] {
         assert_eq!(bench.ask("AK", "SK", fresh, None, 0), Ok(()));
     }
-    let none = bench.gateway.judge(&Arrived { method: "POST", target: TARGET, headers: &[], body: b"" }, Timestamp::now(), Instant::now());
+    let none = bench.gateway.judge(
+        &Arrived { method: "POST", target: TARGET, headers: &[], body: b"" },
+        Timestamp::now(),
+        Instant::now(),
+    );
     assert_eq!(none.unwrap_err().status, 401);
 }
 
