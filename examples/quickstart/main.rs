@@ -63,7 +63,8 @@ async fn tour(arguments: &Arguments) -> Result<(), Failure> {
     // Ctrl-C leaves the tour at any point, and the cluster is tidied all the same.
     let result = tokio::select! {
         result = visit(arguments, &cluster, &binary) => result,
-        _ = tokio::signal::ctrl_c() => Err("ended by Ctrl-C".into()),
+        // With --keep that is how it is meant to end.
+        _ = tokio::signal::ctrl_c() => if arguments.keep { Ok(()) } else { Err("ended by Ctrl-C".into()) },
     };
     say("Tidying up");
     cluster.tidy()?;
