@@ -10,7 +10,7 @@ use kube::{
 use serde_json::json;
 use testbed::simulator::Script;
 
-use crate::world::{PATIENCE, World, condition};
+use crate::world::{World, condition, says};
 
 #[tokio::test]
 async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
@@ -35,10 +35,7 @@ async fn sigterm_makes_no_new_claim() {
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        testbed::eventually(PATIENCE, "the operator says that it stops", async || {
-            if operator.output().contains("no new claim is made") { Ok(()) } else { Err("not yet") }
-        })
-        .await;
+        says(&operator, "no new claim is made").await;
         world.create("too-late", &other).await;
         world.cloud.release(&cluster);
     });
@@ -51,12 +48,7 @@ async fn sigterm_makes_no_new_claim() {
 
 #[tokio::test]
 async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_not_repeated() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    let first = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, first) = World::with_a_call_in_flight().await;
     first.kill().await.unwrap();
     let _second = world.operator().await;
     let object = world.settled("wish", "OutcomeUnknown").await;
@@ -72,33 +64,20 @@ async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_no
 
 #[tokio::test]
 async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_nothing_twice() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    let first = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, first) = World::with_a_call_in_flight().await;
     first.pause().unwrap();
     let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
     world.settled("wish", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     first.resume().unwrap();
-    testbed::eventually(PATIENCE, "the frozen operator ends its attempt", async || {
-        if first.output().contains("\"message\":\"outcome\"") { Ok(()) } else { Err("not yet") }
-    })
-    .await;
+    says(&first, "\"message\":\"outcome\"").await;
     assert_eq!(world.calls(&cluster), 1);
     world.settled("wish", "OutcomeUnknown").await;
 }
 
 #[tokio::test]
 async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_the_unknown_outcome() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    let _first = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, _first) = World::with_a_call_in_flight().await;
     // From now on the first operator may not write: its answer has to wait.
     let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);
     let is_its_own = |binding: &RoleBinding| {
@@ -128,17 +107,9 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    let operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (_world, _cluster, operator) = World::with_a_call_in_flight().await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        testbed::eventually(PATIENCE, "the operator says that it stops", async || {
-            if operator.output().contains("no new claim is made") { Ok(()) } else { Err("not yet") }
-        })
-        .await;
+        says(&operator, "no new claim is made").await;
         let pid = operator.pid().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     });

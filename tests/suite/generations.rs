@@ -3,12 +3,9 @@
 use kube::api::{DeleteParams, Patch, PatchParams};
 use redistribution_operator::resource::ClusterRedistribution;
 use serde_json::json;
-use testbed::{
-    eventually,
-    simulator::{Act, Answer, Options, Script},
-};
+use testbed::simulator::{Act, Answer, Options, Script};
 
-use crate::world::{PATIENCE, World, reason_of};
+use crate::world::{World, reason_of, says};
 
 /// Another object that is delivered now proves that the operator has looked at everything that was there before it.
 async fn looked_around(world: &World, name: &str) {
@@ -180,12 +177,7 @@ async fn conflicts_on_claim_and_record_change_nothing() {
 
 #[tokio::test]
 async fn a_record_that_meets_conflicts_is_written_all_the_same() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, _operator) = World::with_a_call_in_flight().await;
     // The object has moved on since the claim, so the first write of the outcome meets a conflict for certain.
     world.patch("wish", json!({"metadata": {"labels": {"moved": "on"}}})).await;
     world.cloud.release(&cluster);
@@ -240,8 +232,5 @@ async fn an_object_deleted_while_its_call_is_in_flight_harms_nobody() {
     world.cloud.release(&cluster);
     world.settled("wish", "Delivered").await;
     assert_eq!(world.calls(&cluster), 2, "one for each uid");
-    eventually(PATIENCE, "the outcome of the deleted object is in the log", async || {
-        if operator.output().contains("\"recorded\":\"Gone\"") { Ok(()) } else { Err("not yet") }
-    })
-    .await;
+    says(&operator, "\"recorded\":\"Gone\"").await;
 }

@@ -20,6 +20,16 @@ async fn counted(plane: &ControlPlane, verb: &str, resource: &str, subresource: 
     metrics.lines().filter(|line| fits(line)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
+/// Writes to status, reads of objects, reads of Secrets.
+async fn costs(plane: &ControlPlane) -> (u64, u64, u64) {
+    let resource = "clusterredistributions";
+    (
+        counted(plane, "PUT", resource, "status").await,
+        counted(plane, "GET", resource, "").await,
+        counted(plane, "GET", "secrets", "").await,
+    )
+}
+
 async fn own_world() -> (&'static ControlPlane, World) {
     let plane: &'static ControlPlane =
         Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
@@ -31,23 +41,14 @@ async fn own_world() -> (&'static ControlPlane, World) {
 async fn an_accepted_generation_costs_two_writes_and_two_reads() {
     let (plane, world) = own_world().await;
     let operator = world.operator().await;
-    let resource = "clusterredistributions";
-    let before = (
-        counted(plane, "PUT", resource, "status").await,
-        counted(plane, "GET", resource, "").await,
-        counted(plane, "GET", "secrets", "").await,
-    );
+    let before = costs(plane).await;
     for number in 0..50 {
         let cluster = world.cluster();
         world.create(&format!("wish-{number}"), &cluster).await;
     }
     // Read by list, so that the test's own looks are not counted as reads.
     world.all_settled(&["Delivered"]).await;
-    let after = (
-        counted(plane, "PUT", resource, "status").await,
-        counted(plane, "GET", resource, "").await,
-        counted(plane, "GET", "secrets", "").await,
-    );
+    let after = costs(plane).await;
     assert_eq!(after.0 - before.0, 100, "writes to status");
     assert_eq!((after.1 - before.1, after.2 - before.2), (50, 50), "reads of objects and Secrets");
     println!("idle RSS: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
@@ -65,19 +66,10 @@ async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
     let restarted = operator.terminate().await.unwrap();
     assert!(restarted.success());
     let operator = world.operator().await;
-    let resource = "clusterredistributions";
-    let before = (
-        counted(plane, "PUT", resource, "status").await,
-        counted(plane, "GET", resource, "").await,
-        counted(plane, "GET", "secrets", "").await,
-    );
+    let before = costs(plane).await;
     // The minute is what is asserted about, not a wait for something to happen.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let after = (
-        counted(plane, "PUT", resource, "status").await,
-        counted(plane, "GET", resource, "").await,
-        counted(plane, "GET", "secrets", "").await,
-    );
+    let after = costs(plane).await;
     assert_eq!(before, after, "writes, reads and reads of Secrets");
     assert_eq!(world.cloud.total_calls(), 500);
     println!("RSS beside 500 finished objects: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);

@@ -12,7 +12,7 @@ use redistribution_operator::resource::{ClusterRedistribution, ClusterRedistribu
 use serde_json::{Value, json};
 use testbed::{
     ControlPlane, Operator, OperatorOptions, apply_crd, eventually, fresh_namespace,
-    simulator::{Options, Simulator},
+    simulator::{Options, Script, Simulator},
 };
 
 /// Longest wait for anything. Generous: a wait ends as soon as its condition holds.
@@ -52,6 +52,17 @@ impl World {
         let (access, secret) = (world.cloud.access_key(), world.cloud.secret_key());
         world.secret(DEFAULT_SECRET, &[("accessKey", access), ("secretKey", secret)]).await;
         world
+    }
+
+    /// A world whose operator has sent the call of `wish` and waits for the answer until it is released.
+    pub async fn with_a_call_in_flight() -> (Self, String, Operator) {
+        let world = Self::new().await;
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [Script::held()]);
+        let operator = world.operator().await;
+        world.create("wish", &cluster).await;
+        world.cloud.arrived(&cluster, 1).await;
+        (world, cluster, operator)
     }
 
     /// Flags that point an operator at this cloud, with short graces and no pace.
@@ -175,6 +186,14 @@ impl World {
     pub fn calls(&self, cluster: &str) -> usize {
         self.cloud.calls(cluster)
     }
+}
+
+/// Waits until the operator's output holds this.
+pub async fn says(operator: &Operator, words: &str) {
+    eventually(PATIENCE, &format!("the operator says {words:?}"), async || {
+        if operator.output().contains(words) { Ok(()) } else { Err("not yet") }
+    })
+    .await;
 }
 
 /// The operator's binary, built by cargo for this very test run.
