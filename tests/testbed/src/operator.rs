@@ -2,24 +2,26 @@
 //! knows of the operator only what an administrator knows: flags, the two log lines that tell how far it is, and the
 //! addresses of probes and metrics.
 
+mod command;
+mod error;
 mod output;
 
 use std::{
     ffi::OsString,
     fs, io,
     net::SocketAddr,
-    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
 };
 
+pub use command::{OperatorCommand, OperatorOptions};
+pub use error::OperatorError;
 use output::Output;
 
 use crate::{
-    access::{AccessError, Grant},
-    control_plane::{ControlPlane, ControlPlaneError},
+    access::Grant,
     eventually::try_eventually,
     supervisor::{Supervisor, is_running},
 };
@@ -29,102 +31,6 @@ const ENDS_WITHIN: Duration = Duration::from_secs(180);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What the operator inherits of the environment; its own variables (`DWS_OPERATOR_*`) are never among them.
 const INHERITED: [&str; 4] = ["HOME", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-
-/// Which operator, and with what.
-#[derive(Clone, Debug)]
-pub struct OperatorOptions<'a> {
-    /// The program.
-    pub binary: PathBuf,
-    /// Where it works.
-    pub control_plane: &'a ControlPlane,
-    /// The namespace of its ServiceAccount and Lease.
-    pub namespace: String,
-    /// The ServiceAccount, made if need be; two operators that shall differ in rights need two.
-    pub service_account: String,
-    /// Namespaces it watches and has rights in; none means all.
-    pub watch: Vec<String>,
-    /// Whether it may read Secrets there.
-    pub secrets: bool,
-    /// `--log-level`.
-    pub log_level: String,
-    /// Further arguments, after all others.
-    pub arguments: Vec<OsString>,
-    /// Further environment variables.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
-impl<'a> OperatorOptions<'a> {
-    /// An operator that lives in this namespace, watches it alone, may read Secrets and logs at `debug`.
-    pub fn new(binary: impl Into<PathBuf>, control_plane: &'a ControlPlane, namespace: &str) -> Self {
-        Self {
-            binary: binary.into(),
-            control_plane,
-            namespace: namespace.to_owned(),
-            service_account: "redistribution-operator".to_owned(),
-            watch: vec![namespace.to_owned()],
-            secrets: true,
-            log_level: "debug".to_owned(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
-    }
-}
-
-/// The command line of an operator, ready to run, once or again.
-#[derive(Clone, Debug)]
-pub struct OperatorCommand {
-    /// The program.
-    pub binary: PathBuf,
-    /// Whom it is for the API server.
-    pub kubeconfig: PathBuf,
-    /// Namespaces it watches; none means all.
-    pub watch: Vec<String>,
-    /// `--log-level`.
-    pub log_level: String,
-    /// Further arguments, after all others.
-    pub arguments: Vec<OsString>,
-    /// Further environment variables.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
-/// Why an operator does not run, or does not do what it was told. Ends with the last lines of its output.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OperatorError {
-    /// It could not be given its rights.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// It could not be given its kubeconfig.
-    #[error(transparent)]
-    ControlPlane(#[from] ControlPlaneError),
-    /// Something of the system failed.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// It ended by itself.
-    #[error("the operator ended ({status}) before it was ready; its last lines:\n{tail}")]
-    Ended {
-        /// How.
-        status: ExitStatus,
-        /// The last lines of its output.
-        tail: String,
-    },
-    /// It did not do it in time.
-    #[error("{overdue}; the operator's last lines:\n{tail}")]
-    Overdue {
-        /// What was expected.
-        overdue: crate::eventually::Overdue,
-        /// The last lines of its output.
-        tail: String,
-    },
-    /// Its probes and metrics were not answered.
-    #[error("asking the operator: {0}")]
-    Http(#[from] reqwest::Error),
-}
 
 enum State {
     Running(Supervisor, JoinHandle<()>),
@@ -302,16 +208,5 @@ impl Operator {
 
     fn state(&self) -> MutexGuard<'_, Option<State>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl OperatorCommand {
-    fn line(&self) -> Vec<OsString> {
-        let mut line: Vec<OsString> = vec!["run".into(), "--kubeconfig".into(), self.kubeconfig.clone().into()];
-        line.extend(["--listen", "127.0.0.1:0", "--log-format", "json", "--log-level"].map(OsString::from));
-        line.push((&self.log_level).into());
-        line.extend(self.watch.iter().flat_map(|namespace| [OsString::from("--namespace"), namespace.into()]));
-        line.extend(self.arguments.iter().cloned());
-        line
     }
 }

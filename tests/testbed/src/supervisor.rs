@@ -28,13 +28,13 @@ while IFS= read -r order; do
   'start '*) eval "exec ${order#start }" & children="$children $!"; echo $! ;;
   'signal '*) kill -s ${order#signal }; echo $? ;;
   'wait '*)
-    wait "${order#wait }"; status=$? left=
+    { wait "${order#wait }"; } 2>/dev/null; status=$? left=
     for child in $children; do [ "$child" = "${order#wait }" ] || left="$left $child"; done
     children=$left; echo $status ;;
   esac
 done
 [ -z "$children" ] || kill -s KILL $children 2>/dev/null
-wait
+wait 2>/dev/null
 rm -rf "$1"
 "#;
 

@@ -4,15 +4,14 @@
 
 mod certificates;
 mod error;
+mod kubectl;
 mod processes;
 mod ready;
 
 use std::{
-    ffi::OsStr,
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Stdio,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -179,31 +178,6 @@ impl ControlPlane {
             .map_err(ControlPlaneError::io("starting kube-controller-manager"))?;
         *running = Some(id);
         ready::controller_manager(self, id)
-    }
-
-    /// kubectl as an administrator, for the caller to add arguments.
-    pub fn kubectl_command(&self) -> Command {
-        let mut command = Command::new(&self.kubectl);
-        command.env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.directory.join("kubectl"));
-        command
-    }
-
-    /// Runs kubectl and returns what it said. Blocks.
-    pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> io::Result<Output> {
-        self.kubectl_command().args(arguments).stdin(Stdio::null()).output()
-    }
-
-    /// Runs kubectl, hands it `input` (as for `apply -f -`) and returns what it said. Blocks.
-    pub fn kubectl_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> io::Result<Output> {
-        let mut command = self.kubectl_command();
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let stdin = child.stdin.take();
-        std::thread::scope(|scope| {
-            // A kubectl that has read enough closes its end; what it says of that is in its output.
-            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
-            child.wait_with_output()
-        })
     }
 
     /// The API server's metrics.

@@ -1,0 +1,74 @@
+//! Which operator runs, as whom and with which arguments. It starts nothing.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use crate::control_plane::ControlPlane;
+
+/// Which operator, and with what.
+#[derive(Clone, Debug)]
+pub struct OperatorOptions<'a> {
+    /// The program.
+    pub binary: PathBuf,
+    /// Where it works.
+    pub control_plane: &'a ControlPlane,
+    /// The namespace of its ServiceAccount and Lease.
+    pub namespace: String,
+    /// The ServiceAccount, made if need be; two operators that shall differ in rights need two.
+    pub service_account: String,
+    /// Namespaces it watches and has rights in; none means all.
+    pub watch: Vec<String>,
+    /// Whether it may read Secrets there.
+    pub secrets: bool,
+    /// `--log-level`.
+    pub log_level: String,
+    /// Further arguments, after all others.
+    pub arguments: Vec<OsString>,
+    /// Further environment variables.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl<'a> OperatorOptions<'a> {
+    /// An operator that lives in this namespace, watches it alone, may read Secrets and logs at `debug`.
+    pub fn new(binary: impl Into<PathBuf>, control_plane: &'a ControlPlane, namespace: &str) -> Self {
+        Self {
+            binary: binary.into(),
+            control_plane,
+            namespace: namespace.to_owned(),
+            service_account: "redistribution-operator".to_owned(),
+            watch: vec![namespace.to_owned()],
+            secrets: true,
+            log_level: "debug".to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// The command line of an operator, ready to run, once or again.
+#[derive(Clone, Debug)]
+pub struct OperatorCommand {
+    /// The program.
+    pub binary: PathBuf,
+    /// Whom it is for the API server.
+    pub kubeconfig: PathBuf,
+    /// Namespaces it watches; none means all.
+    pub watch: Vec<String>,
+    /// `--log-level`.
+    pub log_level: String,
+    /// Further arguments, after all others.
+    pub arguments: Vec<OsString>,
+    /// Further environment variables.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl OperatorCommand {
+    /// The arguments as they are given.
+    pub(super) fn line(&self) -> Vec<OsString> {
+        let mut line: Vec<OsString> = vec!["run".into(), "--kubeconfig".into(), self.kubeconfig.clone().into()];
+        line.extend(["--listen", "127.0.0.1:0", "--log-format", "json", "--log-level"].map(OsString::from));
+        line.push((&self.log_level).into());
+        line.extend(self.watch.iter().flat_map(|namespace| [OsString::from("--namespace"), namespace.into()]));
+        line.extend(self.arguments.iter().cloned());
+        line
+    }
+}
