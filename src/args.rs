@@ -40,7 +40,7 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Run {
-    /// Kubeconfig file; without it the pod's own ServiceAccount, else KUBECONFIG or ~/.kube/config.
+    /// Kubeconfig file; without it KUBECONFIG or ~/.kube/config, else the pod's own ServiceAccount.
     #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_KUBECONFIG", help_heading = "Kubernetes")]
     pub kubeconfig: Option<PathBuf>,
 

@@ -21,7 +21,8 @@ pub fn make(names: &[String]) -> Result<Certificate, String> {
     let text = |error: rcgen::Error| error.to_string();
     let mut ca = CertificateParams::new(Vec::new()).map_err(text)?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(DnType::CommonName, "dws-simulator");
+    // Not the server's own name: OpenSSL takes a certificate whose issuer is called like its subject for self-signed.
+    ca.distinguished_name.push(DnType::CommonName, "dws-simulator authority");
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_key = KeyPair::generate().map_err(text)?;
     let ca_pem = ca.self_signed(&ca_key).map_err(text)?.pem();
