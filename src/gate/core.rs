@@ -128,8 +128,9 @@ impl Core {
         }
     }
 
-    /// Lets the entrant in, or says why not. Who is let in must `leave`.
-    pub fn enter(&mut self, entrant: &Entrant, now: Instant) -> Result<(), Refusal> {
+    /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
+    /// besides.
+    pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
         if let Some(by) = self.in_flight.get(&entrant.cluster) {
             let by = by.clone();
             self.wait_for(&entrant.object, Some(&entrant.cluster));
@@ -155,7 +156,9 @@ impl Core {
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
-            self.wait_for(&entrant.object, None);
+            if !stays {
+                self.wait_for(&entrant.object, None);
+            }
             return Err(Refusal::Turn { wait: pace });
         }
         key.in_flight += 1;

@@ -39,13 +39,14 @@ impl Gate {
         loop {
             // Registered before the look, so that a release between look and wait is not missed.
             let turn = self.turn.notified();
-            let refusal = match self.lock().enter(&entrant, Instant::now()) {
+            let stays = tokio::time::Instant::now() < deadline;
+            let refusal = match self.lock().enter(&entrant, stays, Instant::now()) {
                 Ok(()) => return Ok(Pass { gate: Arc::clone(self), entrant, effect: None }),
                 Err(refusal) => refusal,
             };
             let Refusal::Turn { wait } = refusal else { return Err(refusal) };
             let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
-            if tokio::time::Instant::now() >= deadline {
+            if !stays {
                 return Err(refusal);
             }
             tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }

@@ -18,6 +18,7 @@ mod generations;
 mod holds;
 mod journal;
 mod kstatus;
+mod model;
 mod process;
 mod refusals;
 mod schema;

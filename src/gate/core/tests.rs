@@ -12,7 +12,7 @@ fn entrant(number: usize, key: u8) -> Entrant {
 
 fn proven(core: &mut Core, key: u8, now: Instant) {
     let first = entrant(usize::MAX, key);
-    core.enter(&first, now).unwrap();
+    core.enter(&first, false, now).unwrap();
     core.leave(&first, Some(KeyEffect::Good), now);
 }
 
@@ -23,10 +23,10 @@ fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
     proven(&mut core, 1, now);
     let first = entrant(1, 1);
     let second = Entrant { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
-    core.enter(&first, now).unwrap();
-    assert_eq!(core.enter(&second, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
+    core.enter(&first, false, now).unwrap();
+    assert_eq!(core.enter(&second, false, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
     assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), std::slice::from_ref(&second.object));
-    core.enter(&second, now).unwrap();
+    core.enter(&second, false, now).unwrap();
 }
 
 #[test]
@@ -35,40 +35,40 @@ fn never_more_calls_than_allowed() {
     let mut core = Core::new(3, 0.0);
     proven(&mut core, 1, now);
     for number in 0..3 {
-        core.enter(&entrant(number, 1), now).unwrap();
+        core.enter(&entrant(number, 1), false, now).unwrap();
     }
-    assert_eq!(core.enter(&entrant(3, 1), now), Err(Refusal::Turn { wait: None }));
+    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(Refusal::Turn { wait: None }));
     assert_eq!(core.in_flight(), 3);
     assert_eq!(core.leave(&entrant(0, 1), None, now), [entrant(3, 1).object]);
-    core.enter(&entrant(3, 1), now).unwrap();
+    core.enter(&entrant(3, 1), false, now).unwrap();
 }
 
 #[test]
 fn a_key_without_an_answer_yet_carries_one_call() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(1, 1), now).unwrap();
-    assert_eq!(core.enter(&entrant(2, 1), now), Err(Refusal::Turn { wait: None }));
-    core.enter(&entrant(3, 2), now).unwrap();
+    core.enter(&entrant(1, 1), false, now).unwrap();
+    assert_eq!(core.enter(&entrant(2, 1), false, now), Err(Refusal::Turn { wait: None }));
+    core.enter(&entrant(3, 2), false, now).unwrap();
     // Neither of these is an answer.
     core.leave(&entrant(1, 1), None, now);
-    core.enter(&entrant(2, 1), now).unwrap();
-    assert!(core.enter(&entrant(1, 1), now).is_err());
+    core.enter(&entrant(2, 1), false, now).unwrap();
+    assert!(core.enter(&entrant(1, 1), false, now).is_err());
     core.leave(&entrant(2, 1), Some(KeyEffect::Good), now);
-    core.enter(&entrant(1, 1), now).unwrap();
-    core.enter(&entrant(2, 1), now).unwrap();
+    core.enter(&entrant(1, 1), false, now).unwrap();
+    core.enter(&entrant(2, 1), false, now).unwrap();
 }
 
 #[test]
 fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), now).unwrap();
+    core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
     for hours in [0, 1, 1000] {
         let later = now + 3600 * hours * SECOND;
-        assert_eq!(core.enter(&entrant(1, 1), later), Err(Refusal::Rejected { wait: None }));
-        core.enter(&entrant(2, 2), later).unwrap();
+        assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Rejected { wait: None }));
+        core.enter(&entrant(2, 2), false, later).unwrap();
         core.leave(&entrant(2, 2), Some(KeyEffect::Good), later);
     }
 }
@@ -78,38 +78,38 @@ fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), now).unwrap();
+    core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
-    assert_eq!(core.enter(&entrant(1, 1), now + 299 * SECOND), Err(Refusal::Rejected { wait: Some(SECOND) }));
+    assert_eq!(core.enter(&entrant(1, 1), false, now + 299 * SECOND), Err(Refusal::Rejected { wait: Some(SECOND) }));
     let later = now + 300 * SECOND;
-    core.enter(&entrant(1, 1), later).unwrap();
-    assert!(matches!(core.enter(&entrant(2, 1), later), Err(Refusal::Rejected { .. })));
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    assert!(matches!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { .. })));
     core.leave(&entrant(1, 1), Some(KeyEffect::RejectedByGateway), later);
-    assert!(matches!(core.enter(&entrant(2, 1), later + 299 * SECOND), Err(Refusal::Rejected { .. })));
-    core.enter(&entrant(2, 1), later + 300 * SECOND).unwrap();
+    assert!(matches!(core.enter(&entrant(2, 1), false, later + 299 * SECOND), Err(Refusal::Rejected { .. })));
+    core.enter(&entrant(2, 1), false, later + 300 * SECOND).unwrap();
     core.leave(&entrant(2, 1), Some(KeyEffect::Good), later);
-    core.enter(&entrant(3, 1), later).unwrap();
+    core.enter(&entrant(3, 1), false, later).unwrap();
 }
 
 #[test]
 fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), now).unwrap();
+    core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
-    assert!(matches!(core.enter(&entrant(1, 1), now), Err(Refusal::Rejected { wait: Some(_) })));
-    core.enter(&entrant(1, 1), now + 300 * SECOND).unwrap();
+    assert!(matches!(core.enter(&entrant(1, 1), false, now), Err(Refusal::Rejected { wait: Some(_) })));
+    core.enter(&entrant(1, 1), false, now + 300 * SECOND).unwrap();
 }
 
 #[test]
 fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), now).unwrap();
+    core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
-    assert_eq!(core.enter(&entrant(1, 1), now + 10 * SECOND), Err(Refusal::Throttled { wait: 20 * SECOND }));
-    core.enter(&entrant(2, 2), now + 10 * SECOND).unwrap();
-    core.enter(&entrant(1, 1), now + 30 * SECOND).unwrap();
+    assert_eq!(core.enter(&entrant(1, 1), false, now + 10 * SECOND), Err(Refusal::Throttled { wait: 20 * SECOND }));
+    core.enter(&entrant(2, 2), false, now + 10 * SECOND).unwrap();
+    core.enter(&entrant(1, 1), false, now + 30 * SECOND).unwrap();
 }
 
 #[test]
@@ -120,13 +120,13 @@ fn the_pace_holds_for_each_key_on_its_own() {
     let mut admitted = 0;
     for step in 0..1000 {
         let at = now + Duration::from_millis(200) + step * Duration::from_millis(10);
-        if core.enter(&entrant(admitted, 1), at).is_ok() {
+        if core.enter(&entrant(admitted, 1), false, at).is_ok() {
             core.leave(&entrant(admitted, 1), Some(KeyEffect::Good), at);
             admitted += 1;
         }
     }
     assert_eq!(admitted, 50, "5 a second for 10 seconds");
-    core.enter(&entrant(9999, 2), now + Duration::from_millis(201)).unwrap();
+    core.enter(&entrant(9999, 2), false, now + Duration::from_millis(201)).unwrap();
 }
 
 #[test]
@@ -158,12 +158,12 @@ fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
 fn a_waiting_object_is_woken_once() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    core.enter(&entrant(0, 1), now).unwrap();
+    core.enter(&entrant(0, 1), false, now).unwrap();
     for _ in 0..5 {
-        assert!(core.enter(&entrant(1, 1), now).is_err());
+        assert!(core.enter(&entrant(1, 1), false, now).is_err());
     }
     assert_eq!(core.leave(&entrant(0, 1), None, now).len(), 1);
-    core.enter(&entrant(1, 1), now).unwrap();
+    core.enter(&entrant(1, 1), false, now).unwrap();
     assert!(core.leave(&entrant(1, 1), None, now).is_empty());
 }
 
@@ -174,12 +174,12 @@ fn keys_nobody_uses_are_forgotten_but_refused_ones_are_not() {
     for key in 0..100 {
         proven(&mut core, key, now);
     }
-    core.enter(&entrant(0, 200), now).unwrap();
+    core.enter(&entrant(0, 200), false, now).unwrap();
     core.leave(&entrant(0, 200), Some(KeyEffect::RejectedByGateway), now);
     let later = now + 2 * FORGET_KEY_AFTER;
     proven(&mut core, 201, later);
     assert_eq!(core.keys.len(), 2);
-    assert!(core.enter(&entrant(0, 200), later).is_err());
+    assert!(core.enter(&entrant(0, 200), false, later).is_err());
 }
 
 #[test]
@@ -188,12 +188,12 @@ fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter(
     let mut core = Core::new(2, 0.0);
     proven(&mut core, 1, now);
     let (first, second) = (entrant(1, 1), entrant(2, 1));
-    core.enter(&first, now).unwrap();
-    core.enter(&second, now).unwrap();
+    core.enter(&first, false, now).unwrap();
+    core.enter(&second, false, now).unwrap();
     for number in 10..15 {
         let twin = Entrant { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
-        assert!(matches!(core.enter(&twin, now), Err(Refusal::AnotherCall { .. })));
-        assert!(matches!(core.enter(&entrant(number, 1), now), Err(Refusal::Turn { .. })));
+        assert!(matches!(core.enter(&twin, false, now), Err(Refusal::AnotherCall { .. })));
+        assert!(matches!(core.enter(&entrant(number, 1), false, now), Err(Refusal::Turn { .. })));
     }
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);

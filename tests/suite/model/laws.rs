@@ -1,0 +1,85 @@
+//! What must hold in every state, and which states are alike.
+
+use super::{
+    product::{NO_ATTEMPT, Number},
+    world::{Call, Replica, State, Task, World},
+};
+
+impl World {
+    /// Nothing more has to happen, or no attempt is left in the budget.
+    pub fn is_closed(&self, state: &State) -> bool {
+        self.product.is_closed(state.object.0) || state.left.attempts == 0
+    }
+
+    /// The same state without what can make no difference any more, so that equal futures are explored once.
+    pub fn tidied(&self, mut state: State) -> State {
+        let holds = |number: Number| {
+            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
+            state.replicas.iter().any(held)
+        };
+        // A permit nobody holds sends nothing.
+        let permits = (0..self.budget.attempts).filter(|&number| state.permits & 1 << number != 0 && holds(number));
+        state.permits = permits.map(|number| 1 << number).sum();
+        let awaited = |number: Number| {
+            state.replicas.iter().any(|replica| matches!(replica.task, Task::Waiting((other, ..)) if other == number))
+        };
+        state.replies.retain(|&(number, _)| awaited(number));
+        // A claim built from an older version can never be applied.
+        state.late_claims.retain(|&(_, base)| base == state.object);
+        let current = self.product.attempt(state.object.0).map(|(number, _)| number);
+        for replica in &mut state.replicas {
+            let matters =
+                |number: Number| Some(number) == current || state.late_claims.iter().any(|&(late, _)| late == number);
+            replica.given_up = (0..self.budget.attempts)
+                .filter(|&number| replica.given_up & 1 << number != 0 && matters(number))
+                .map(|number| 1 << number)
+                .sum();
+            replica.lapsed = replica.lapsed.filter(|&number| number == NO_ATTEMPT || Some(number) == current);
+            let here = (self.product.uid(state.object.0), self.product.generation(state.object.0));
+            replica.sent = replica.sent.filter(|&sent| sent == here);
+            // An older view than the present one leads only to a conflict; one such view stands for all.
+            if replica.task != Task::None {
+                replica.cache = None;
+            }
+        }
+        state.replicas.sort_unstable();
+        state
+    }
+
+    /// The law that this state breaks.
+    pub fn broken(&self, state: &State) -> Option<&'static str> {
+        let twice = |calls: &[Call]| {
+            let wishes: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
+            (1..wishes.len()).any(|end| wishes[..end].contains(&wishes[end]))
+        };
+        if twice(&state.sent) {
+            return Some("two requests for one uid and generation");
+        }
+        let overlap = |&(_, uid, generation): &Call| {
+            state.under_way.iter().any(|&(_, other, of)| other == uid && of != generation)
+        };
+        if state.under_way.iter().any(overlap) {
+            return Some("two generations under way at once");
+        }
+        let (uid, status) = (self.product.uid(state.object.0), self.product.object(state.object.0).status.as_ref()?);
+        if let Some((number, attempt)) = self.product.attempt(state.object.0) {
+            let has = |calls: &[Call]| calls.iter().any(|&(other, ..)| other == number);
+            match (attempt.state.as_str(), attempt.status_code) {
+                ("NotSent", _) if has(&state.sent) => return Some("NotSent is said of what was sent"),
+                ("Answered", Some(200)) if !has(&state.executed) => {
+                    return Some("delivered is said of what was not carried out");
+                }
+                ("Answered", Some(403)) if has(&state.executed) => {
+                    return Some("refused is said of what was carried out");
+                }
+                _ => {}
+            }
+        }
+        let delivered = status.conditions.iter().find(|condition| condition.type_ == "Delivered")?;
+        let of = |&(_, other, generation): &Call| {
+            other == uid && Some(i64::from(generation)) == delivered.observed_generation
+        };
+        let may_be = state.executed.iter().chain(&state.under_way).any(of);
+        (delivered.status == "False" && may_be).then_some("certainly not is said of what may be or was")
+    }
+}
