@@ -1,5 +1,6 @@
 //! Flags and their environment twins. Every flag says its unit, its range and its default; what is wrong is said in
 //! one sentence before anything starts. It opens no connection.
+#![allow(rustdoc::bare_urls, reason = "these texts are the help of the command line")]
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

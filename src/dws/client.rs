@@ -153,7 +153,7 @@ impl Client {
         }
     }
 
-    /// See [`Prober::probe`].
+    /// Connects and does the TLS handshake, and sends no request: where a call could not connect, this fails.
     pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
         self.prober.probe(endpoint).await
     }

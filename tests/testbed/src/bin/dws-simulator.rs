@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use testbed::simulator::{Options, Simulator};
+use tokio::signal::unix::SignalKind;
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, checks signatures and keeps a ledger. It costs nothing
 /// and moves no data.
@@ -73,6 +74,12 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("for the operator: --region lab --endpoint lab={} --ca-bundle {}", simulator.url(), ca.display());
     println!("Ctrl-C ends it.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::signal::ctrl_c())?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    })?;
     Ok(())
 }
