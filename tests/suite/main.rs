@@ -23,6 +23,7 @@ mod process;
 mod refusals;
 mod schema;
 mod secrets;
+mod storm;
 mod thrift;
 mod wire;
 mod world;
