@@ -14,9 +14,10 @@ use url::Url;
 
 use super::{
     SendPermit, Wish,
+    cause::innermost,
     credentials::Key,
     endpoint::{Endpoint, is_loopback},
-    outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify, scrub},
+    outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify},
     probe::{ProbeError, Prober},
     proxy::Proxy,
     signing, tls,
@@ -232,23 +233,6 @@ fn unknown(endpoint: &Endpoint, what: &str) -> Outcome {
             endpoint.host
         ),
     })
-}
-
-/// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of
-/// names, sockets and certificates.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut words = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words.push(text);
-        }
-        next = error.source();
-    }
-    // The outermost says only that something failed; the innermost says what.
-    let start = usize::from(words.len() > 1);
-    scrub(&words.get(start..).unwrap_or_default().join(": "), &[], 200)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The credentials ladder: one rung is chosen before any Secret is read, and whatever is wrong with it is said; nothing
 //! falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
 
+pub mod error;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -13,12 +15,12 @@ use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio::time::timeout;
 
+pub use self::error::CredentialsError;
 pub use super::key::{Key, KeyIdentity};
 use super::{
     endpoint::Endpoint,
     key::{Data, KEYS, parse},
 };
-use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
 
 /// The Secret of an object's namespace that is used when nothing else is named.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
@@ -53,64 +55,6 @@ impl Rung {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
             Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
-        }
-    }
-}
-
-/// Why a key cannot be used. Messages name the Secret and what to do, never a value.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
-    /// The Secret or directory does not exist.
-    #[error(
-        "{0} does not exist. Create it with the keys accessKey and secretKey, or name another with annotation {CREDENTIALS_SECRET}"
-    )]
-    NotFound(String),
-    /// A key of it is missing or unreadable.
-    #[error(
-        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt"
-    )]
-    Invalid {
-        /// The Secret, in words.
-        of: String,
-        /// The key inside it.
-        key: &'static str,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// RBAC.
-    #[error(
-        "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
-    )]
-    Forbidden(String),
-    /// Too little time left.
-    #[error("{of} expires at {at}, which is too soon for a call that may take {needed} seconds. Renew it")]
-    Expired {
-        /// The Secret, in words.
-        of: String,
-        /// Its `expiresAt`.
-        at: Timestamp,
-        /// Seconds that would be needed.
-        needed: u64,
-    },
-    /// The API server did not answer: no fact about the object.
-    #[error("{of} cannot be read now: {why}")]
-    Unavailable {
-        /// The Secret, in words.
-        of: String,
-        /// Why.
-        why: String,
-    },
-}
-
-impl CredentialsError {
-    /// The reason of the hold; `None` where trying again is all there is to do.
-    pub const fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::NotFound(_) => Some(Reason::CredentialsNotFound),
-            Self::Invalid { .. } => Some(Reason::CredentialsInvalid),
-            Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
-            Self::Expired { .. } => Some(Reason::CredentialsExpired),
-            Self::Unavailable { .. } => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::credentials::CredentialsError;
+use super::credentials::error::CredentialsError;
 
 /// A Secret's keys and values.
 pub type Data = BTreeMap<String, Vec<u8>>;

@@ -1,5 +1,6 @@
 //! The cloud. [`Client::send`] is the only place of the whole program from which a request can leave.
 
+mod cause;
 mod client;
 pub mod credentials;
 pub mod endpoint;

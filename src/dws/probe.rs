@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::{client::innermost, endpoint::Endpoint, proxy::Proxy};
+use super::{cause::innermost, endpoint::Endpoint, proxy::Proxy};
 
 /// An endpoint did not answer the probe. For the log; status says less.
 #[derive(Debug, thiserror::Error)]

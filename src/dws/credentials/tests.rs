@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::Reason;
 
 fn data(pairs: &[(&str, &str)]) -> Data {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()

@@ -1,0 +1,63 @@
+//! Why a key cannot be used, and the reason of the hold that follows. Names Secrets and their keys, never a value.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
+
+/// Why a key cannot be used. Messages name the Secret and what to do, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The Secret or directory does not exist.
+    #[error(
+        "{0} does not exist. Create it with the keys accessKey and secretKey, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    NotFound(String),
+    /// A key of it is missing or unreadable.
+    #[error(
+        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt"
+    )]
+    Invalid {
+        /// The Secret, in words.
+        of: String,
+        /// The key inside it.
+        key: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// RBAC.
+    #[error(
+        "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    Forbidden(String),
+    /// Too little time left.
+    #[error("{of} expires at {at}, which is too soon for a call that may take {needed} seconds. Renew it")]
+    Expired {
+        /// The Secret, in words.
+        of: String,
+        /// Its `expiresAt`.
+        at: Timestamp,
+        /// Seconds that would be needed.
+        needed: u64,
+    },
+    /// The API server did not answer: no fact about the object.
+    #[error("{of} cannot be read now: {why}")]
+    Unavailable {
+        /// The Secret, in words.
+        of: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl CredentialsError {
+    /// The reason of the hold; `None` where trying again is all there is to do.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NotFound(_) => Some(Reason::CredentialsNotFound),
+            Self::Invalid { .. } => Some(Reason::CredentialsInvalid),
+            Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
+            Self::Expired { .. } => Some(Reason::CredentialsExpired),
+            Self::Unavailable { .. } => None,
+        }
+    }
+}
