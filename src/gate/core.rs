@@ -9,15 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::reach::{Endpoints, Reach};
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 
 /// How long a key that had worked, or one refused for the clock, rests before one object may try it again. The
 /// gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
-/// First pause before an unreachable endpoint is probed again.
-const FIRST_PROBE: Duration = Duration::from_secs(2);
-/// Longest such pause.
-const LAST_PROBE: Duration = Duration::from_secs(60);
 /// Keys nobody used for this long are forgotten, unless the gateway refused them.
 const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -77,23 +74,6 @@ struct RejectedKey {
     may_be_probed: bool,
 }
 
-#[derive(Debug)]
-struct Unreachable {
-    failures: u32,
-    next_probe: Instant,
-}
-
-/// Whether an endpoint may be claimed for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Nothing is known against it.
-    Open,
-    /// It failed before: probe it now, and say how that went.
-    Probe,
-    /// It failed before, and it is too early or another one is probing.
-    Wait(Duration),
-}
-
 /// The core. See the module.
 #[derive(Debug)]
 pub struct Core {
@@ -101,7 +81,7 @@ pub struct Core {
     interval: Duration,
     in_flight: HashMap<String, ObjectName>,
     keys: HashMap<KeyIdentity, KeyState>,
-    endpoints: HashMap<String, Unreachable>,
+    endpoints: Endpoints,
     waiting: VecDeque<Waiting>,
 }
 
@@ -123,7 +103,7 @@ impl Core {
             interval,
             in_flight: HashMap::new(),
             keys: HashMap::new(),
-            endpoints: HashMap::new(),
+            endpoints: Endpoints::default(),
             waiting: VecDeque::new(),
         }
     }
@@ -220,37 +200,17 @@ impl Core {
 
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
     pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
-        match self.endpoints.get_mut(endpoint) {
-            None if !suspect => Reach::Open,
-            None => {
-                self.endpoints.insert(endpoint.to_owned(), Unreachable { failures: 0, next_probe: now + FIRST_PROBE });
-                Reach::Probe
-            }
-            Some(unreachable) => {
-                let rest = unreachable.next_probe.saturating_duration_since(now);
-                if !rest.is_zero() {
-                    return Reach::Wait(rest);
-                }
-                // Taken by this one; the others look again when it is through.
-                unreachable.next_probe =
-                    now + FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
-                Reach::Probe
-            }
-        }
+        self.endpoints.reach(endpoint, suspect, now)
     }
 
     /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.
     pub fn unreachable(&mut self, endpoint: &str, now: Instant) -> Duration {
-        let known = self.endpoints.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next_probe: now });
-        let pause = FIRST_PROBE.saturating_mul(1 << known.failures.min(5)).min(LAST_PROBE);
-        known.failures = known.failures.saturating_add(1);
-        known.next_probe = now + pause;
-        pause
+        self.endpoints.unreachable(endpoint, now)
     }
 
     /// A probe or a call got through. Returns who waits.
     pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
-        let was_away = self.endpoints.remove(endpoint).is_some();
+        let was_away = self.endpoints.reachable(endpoint);
         if was_away { self.waiting.drain(..).map(|waiting| waiting.object).collect() } else { Vec::new() }
     }
 

@@ -2,6 +2,7 @@
 //! longer. It must not read or write objects.
 
 mod core;
+mod reach;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,7 +11,10 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
-pub use self::core::{Core, Entrant, ObjectName, Reach, Refusal};
+pub use self::{
+    core::{Core, Entrant, ObjectName, Refusal},
+    reach::Reach,
+};
 use crate::dws::outcome::KeyEffect;
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
