@@ -191,5 +191,11 @@ async fn journal_is_kept(
     if !context.ledger.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }
-    context.ledger.get(object, API_TIMEOUT).await.map(Some)
+    let latest = context.ledger.get(object, API_TIMEOUT).await?;
+    // Endpoint, key and cluster were chosen for the object as it was. One that moved on is looked at from the start.
+    if latest.metadata.resource_version == object.metadata.resource_version {
+        Ok(Some(latest))
+    } else {
+        Err(WriteError::Conflict)
+    }
 }

@@ -22,7 +22,7 @@ pub struct RequestLabels {
 pub struct ReconcileLabels {
     /// Always clusterredistribution.
     pub controller: &'static str,
-    /// success, error or requeue_after.
+    /// success or error.
     pub result: &'static str,
 }
 

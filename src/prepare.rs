@@ -115,10 +115,10 @@ async fn read_key(context: &Context, rung: &Rung) -> Result<Key, NotReady> {
 /// After a connection failed, the endpoint is tried without sending anything before the next claim: an outage of the
 /// cloud then costs neither writes nor attempts.
 async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, suspect: bool) -> Result<(), Held> {
-    let unreachable = |why: &str, again| Held {
+    let unreachable = |again| Held {
         reason: Reason::EndpointUnreachable,
         message: format!(
-            "{} cannot be reached{why}. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle",
+            "{} cannot be reached. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle",
             endpoint.host
         ),
         again,
@@ -127,7 +127,7 @@ async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, susp
         Reach::Open => Ok(()),
         Reach::Wait(rest) => {
             context.gate.wait(object);
-            Err(unreachable("", jittered(rest.max(Duration::from_secs(1)) * 2)))
+            Err(unreachable(jittered(rest.max(Duration::from_secs(1)) * 2)))
         }
         Reach::Probe => match context.cloud.probe(endpoint).await {
             Ok(()) => {
@@ -136,7 +136,7 @@ async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, susp
             }
             Err(error) => {
                 tracing::info!(endpoint = %endpoint.host, %error, "the endpoint cannot be reached");
-                Err(unreachable("", context.gate.unreachable(&endpoint.host)))
+                Err(unreachable(context.gate.unreachable(&endpoint.host)))
             }
         },
     }

@@ -66,10 +66,14 @@ pub fn claimed(
     next.status_code = None;
     let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
     let uid = attempt.uid.clone();
-    // A journal copied from another object is no history of this one.
-    if let Some(past) = next.attempt.replace(attempt).filter(|replaced| replaced.uid == uid).and_then(past) {
-        next.history.insert(0, past);
-        next.history.truncate(HISTORY);
+    if let Some(replaced) = next.attempt.replace(attempt) {
+        if replaced.uid != uid {
+            // A journal copied from another object is no history of this one, and its generations would contradict ours.
+            next.history.clear();
+        } else if let Some(past) = past(replaced) {
+            next.history.insert(0, past);
+            next.history.truncate(HISTORY);
+        }
     }
     next
 }

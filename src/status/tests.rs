@@ -176,7 +176,8 @@ fn history_keeps_the_last_ten_attempts_that_could_have_reached_the_cloud() {
 fn a_journal_of_another_object_does_not_become_history() {
     let mut foreign = attempt("f", 9, AttemptState::Answered);
     foreign.uid = "another".to_owned();
-    let status = ClusterRedistributionStatus { attempt: Some(foreign), ..Default::default() };
+    let copied = PastAttempt { id: "g".to_owned(), generation: 8, state: "Answered".to_owned(), ..Default::default() };
+    let status = ClusterRedistributionStatus { attempt: Some(foreign), history: vec![copied], ..Default::default() };
     assert!(claimed(Some(&status), attempt("a", 2, AttemptState::Claimed), "calling", at(0)).history.is_empty());
 }
 
