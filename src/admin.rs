@@ -60,7 +60,10 @@ async fn livez(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     if admin.watchdog.is_alive() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, "the watch has been silent for 5 minutes although the API server answers\n")
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the watch has been silent for longer than --stale-after although the API server answers\n",
+        )
     }
 }
 

@@ -156,6 +156,15 @@ pub struct Run {
     )]
     pub listen: SocketAddr,
 
+    /// Silence of the watch, while the API server answers, after which /livez fails, 10s to 1h. An API server that is
+    /// away never makes it fail.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_STALE_AFTER", default_value = "5m", value_parser = between::<10, 3600>, help_heading = "Observation")]
+    pub stale_after: Duration,
+
+    /// How often all objects are listed anew, 5s to 1d: what a watch has lost comes back then.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_RELIST_EVERY", default_value = "1h", value_parser = between::<5, 86400>, help_heading = "Observation")]
+    pub relist_every: Duration,
+
     /// Form of the log lines.
     #[arg(
         long,
@@ -181,6 +190,12 @@ impl Run {
     /// How long an observer waits before it gives a claim up: nothing of it can be under way any more by then.
     pub fn grace(&self) -> Duration {
         self.send_budget + self.request_timeout + self.grace_margin
+    }
+
+    /// When the API server shall end a watch, so that it is opened anew: well before silence counts as death, and before
+    /// proxies and load balancers on the way commonly end a silent connection (240 s and more). In seconds.
+    pub fn watch_seconds(&self) -> u32 {
+        u32::try_from((self.stale_after * 3 / 5).as_secs()).unwrap_or(u32::MAX).min(180)
     }
 }
 

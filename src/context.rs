@@ -13,6 +13,7 @@ use crate::{
     dws,
     events::Events,
     gate::Gate,
+    jitter::jittered,
     ledger::Ledger,
     memory::Memory,
     metrics::Metrics,
@@ -93,9 +94,4 @@ impl Context {
     pub fn forgive(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
-}
-
-/// Between half and all of `full`, so that what failed together does not come back together.
-pub fn jittered(full: Duration) -> Duration {
-    full.mul_f64(rand::random_range(0.5..=1.0))
 }

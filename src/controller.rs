@@ -21,11 +21,12 @@ use self::{
     settle::{recall, settle},
 };
 use crate::{
-    context::{Context, jittered},
+    context::Context,
     decide::{Plan, Step},
     delivery::{self, Delivered, deliver},
     dws::credentials::CredentialsError,
     gate::ObjectName,
+    jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
     prepare::{Held, NotReady, object_name, prepare},
     resource::{ClusterRedistribution, Reason},

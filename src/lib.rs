@@ -28,7 +28,7 @@
 //! | [`delivery`] | claim, send, record |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
-//! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`] | the process around it |
+//! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
 
 pub mod admin;
 pub mod annotations;
@@ -41,6 +41,7 @@ pub mod delivery;
 pub mod dws;
 pub mod events;
 pub mod gate;
+pub mod jitter;
 pub mod journal;
 pub mod ledger;
 pub mod memory;

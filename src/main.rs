@@ -37,9 +37,6 @@ use tower::util::MapResponseLayer;
 /// Something the person who started the process has to change: exit code 2.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Shorter than what proxies and load balancers on the way commonly allow a silent connection (240 s and more).
-const WATCH_SECONDS: u32 = 180;
-
 fn main() -> ExitCode {
     let command = Command::parse();
     let result = match command.action {
@@ -67,7 +64,7 @@ fn start(run: Run) -> Result<(), StartError> {
 async fn operate(run: Run) -> Result<(), StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let watchdog = Watchdog::default();
+    let watchdog = Watchdog::new(run.stale_after);
     let (client, watching) = clients(&run, &watchdog).await?;
     let metrics = Metrics::default();
     let memory = Arc::new(Mutex::new(Memory::default()));
@@ -76,9 +73,10 @@ async fn operate(run: Run) -> Result<(), StartError> {
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let mut config = watcher::Config::default().timeout(run.watch_seconds());
     config.label_selector.clone_from(&run.selector);
-    let (objects, cache, synced) = store::pending(&watching, &run.namespaces, &config, memory, metrics.clone());
+    let (objects, cache, synced) =
+        store::pending(&watching, &run.namespaces, &config, run.relist_every, memory, metrics.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },

@@ -7,13 +7,14 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     annotations::CREDENTIALS_SECRET,
-    context::{Context, jittered},
+    context::Context,
     decide::Plan,
     dws::{
         credentials::{CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
     gate::{Entrant, ObjectName, Pass, Reach, Refusal},
+    jitter::jittered,
     resource::{ClusterRedistribution, Reason},
 };
 

@@ -5,10 +5,13 @@ use std::{
     collections::HashSet,
     future::ready,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt, stream::select_all};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{repeat_with, select_all},
+};
 use kube::{
     Api, ResourceExt,
     core::DeserializeGuard,
@@ -18,9 +21,12 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 
-use crate::{journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution};
+use crate::{jitter::jittered, journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution};
 
 /// An object as it comes from the watch: one that does not decode is an error of its own, not of the whole watch.
 pub type Guarded = DeserializeGuard<ClusterRedistribution>;
@@ -48,6 +54,7 @@ pub fn pending(
     client: &kube::Client,
     namespaces: &[String],
     config: &watcher::Config,
+    relist_every: Duration,
     memory: Arc<Mutex<Memory>>,
     metrics: Metrics,
 ) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>, watch::Receiver<bool>) {
@@ -67,7 +74,7 @@ pub fn pending(
             let api = namespace
                 .as_ref()
                 .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            watcher(api, config.clone()).default_backoff().map(move |event| event.map(|event| (scope, event))).boxed()
+            watch_anew(api, config.clone(), relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
         })
         .collect();
     let scopes =
@@ -85,6 +92,32 @@ pub fn pending(
         })
     });
     (stream, reader, is_synced)
+}
+
+/// A watch that begins with a list, and so again each time `relist_every` has passed since a list was complete. An API
+/// server does lose events now and then, and kube-runtime by itself lists again only when it is told to (410): an object
+/// whose last event was lost would wait for ever.
+fn watch_anew(
+    api: Api<Guarded>,
+    config: watcher::Config,
+    relist_every: Duration,
+) -> impl Stream<Item = watcher::Result<Event<Guarded>>> + Send {
+    repeat_with(move || {
+        let listed = Arc::new(Notify::new());
+        let tell = Arc::clone(&listed);
+        let due = async move {
+            listed.notified().await;
+            sleep(jittered(relist_every)).await;
+        };
+        let events = watcher(api.clone(), config.clone()).default_backoff();
+        let events = events.inspect_ok(move |event| {
+            if matches!(event, Event::InitDone) {
+                tell.notify_one();
+            }
+        });
+        events.take_until(Box::pin(due))
+    })
+    .flatten()
 }
 
 impl Pending {

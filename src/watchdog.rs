@@ -15,19 +15,25 @@ use http_body_util::BodyExt;
 use kube::Client;
 use tokio::time::{Instant, interval, timeout};
 
-/// Silence after which the process is not alive any more, provided the API server answers all that time.
-pub const STALE_AFTER: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// Looks within the time after which silence counts as death: enough to tell a server that answers from one that is away.
+const LOOKS: u32 = 15;
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// PURE core: how long the watch has been silent while the API server answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Silence {
+    stale_after: Duration,
     bytes_seen: u64,
     silent_for: Duration,
 }
 
 impl Silence {
+    /// `stale_after`: silence after which the process is not alive any more, provided the API server answers all that
+    /// time.
+    pub fn new(stale_after: Duration) -> Self {
+        Self { stale_after, bytes_seen: 0, silent_for: Duration::ZERO }
+    }
+
     /// One look: the number of frames so far, whether a plain GET was answered, and the time since the last look.
     pub fn look(&mut self, bytes_seen: u64, server_answers: bool, since_last: Duration) {
         // An API server that is away is no fault of this process, and no reason to restart it while it may be holding
@@ -42,18 +48,28 @@ impl Silence {
 
     /// Alive: the silence has not lasted too long.
     pub fn is_alive(&self) -> bool {
-        self.silent_for < STALE_AFTER
+        self.silent_for < self.stale_after
     }
 }
 
 /// Counts what arrives on the watch connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Watchdog {
     arrivals: Arc<AtomicU64>,
     silence: Arc<Mutex<Silence>>,
+    look_every: Duration,
 }
 
 impl Watchdog {
+    /// See [`Silence::new`].
+    pub fn new(stale_after: Duration) -> Self {
+        Self {
+            arrivals: Arc::default(),
+            silence: Arc::new(Mutex::new(Silence::new(stale_after))),
+            look_every: stale_after / LOOKS,
+        }
+    }
+
     /// Counts the head and every frame of an answer. For the client that watches, and only for that.
     pub fn count<B: Body>(
         &self,
@@ -71,7 +87,7 @@ impl Watchdog {
 
     /// Looks now and then, for ever. `client` must not be the counted one.
     pub async fn run(self, client: Client) {
-        let mut ticks = interval(LOOK_EVERY);
+        let mut ticks = interval(self.look_every);
         let mut last = Instant::now();
         loop {
             ticks.tick().await;
@@ -97,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_quiet_watch_whose_server_answers_is_dead_after_five_minutes_and_not_before() {
-        let mut silence = Silence::default();
+        let mut silence = Silence::new(5 * MINUTE);
         for minute in 1..=5 {
             silence.look(0, true, MINUTE);
             assert_eq!(silence.is_alive(), minute < 5);
@@ -106,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_api_server_that_is_away_never_makes_the_process_dead() {
-        let mut silence = Silence::default();
+        let mut silence = Silence::new(5 * MINUTE);
         for _ in 0..100 {
             silence.look(7, false, MINUTE);
             assert!(silence.is_alive());
@@ -115,7 +131,7 @@ mod tests {
 
     #[test]
     fn any_byte_on_the_watch_starts_the_count_anew() {
-        let mut silence = Silence::default();
+        let mut silence = Silence::new(5 * MINUTE);
         for count in 0..100 {
             silence.look(count / 4, true, MINUTE);
             assert!(silence.is_alive());

@@ -55,7 +55,7 @@ fn failed(error: &Failure) -> ExitCode {
 
 async fn tour(arguments: &Arguments) -> Result<(), Failure> {
     say("Building the operator");
-    let binary = operator::build()?;
+    let binary = testbed::operator::build(false)?;
     let cluster = match &arguments.kubeconfig {
         Some(file) => Cluster::of_the_user(file, arguments.yes).await?,
         None => Cluster::start().await?,

@@ -1,32 +1,10 @@
 //! The operator of the tour: built by the cargo that runs the tour, started as a process of its own.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
-use serde_json::Value;
 use testbed::{Operator, OperatorOptions, operator::OperatorCommand, simulator::Simulator};
 
 use crate::{Failure, cluster::Cluster};
-
-/// Builds the operator and returns its path, as cargo tells it.
-pub fn build() -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "redistribution-operator", "--bin", "redistribution-operator"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err("the operator could not be built; cargo says why above".into());
-    }
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let artifacts = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let executable = artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).next_back();
-    executable.ok_or_else(|| "cargo did not say where the operator is".into())
-}
 
 /// Flags that point it at the simulated cloud. The grace is short, so that nobody waits a minute for what is unknown.
 pub fn flags(cloud: &Simulator) -> Vec<String> {

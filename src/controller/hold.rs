@@ -6,8 +6,9 @@ use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
 use super::{Error, HELD_AGAIN, SOON};
 use crate::{
     conditions::reason_at,
-    context::{Context, jittered},
+    context::Context,
     decide::Plan,
+    jitter::jittered,
     ledger::WriteError,
     prepare::{Held, object_name, rehearse},
     resource::{ClusterRedistribution, Reason},

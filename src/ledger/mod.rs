@@ -14,12 +14,17 @@ use tokio::time::Instant;
 pub use swap::{API_TIMEOUT, WriteError};
 
 use crate::{
+    jitter::jittered,
     resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus},
     status::{self, Record, Recording},
 };
 
-/// Pauses between tries to record an outcome.
-const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Pauses between tries to record an outcome. The longest is short, so that an outcome is written within seconds of the
+/// API server's return: without it nothing new can be claimed, so no more than `--concurrency` outcomes can be waiting,
+/// and a returning API server does not notice them.
+const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
+/// Longest pause after a conflict, which says that the API server is there.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -130,11 +135,11 @@ impl Ledger {
                 // Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
                 Err(WriteError::Conflict) => {
                     conflicts += 1;
-                    tokio::time::sleep(Duration::from_millis(20 * (conflicts - 1)).min(RECORD_PAUSES.0)).await;
+                    tokio::time::sleep(Duration::from_millis(20 * (conflicts - 1)).min(CONFLICT_PAUSE)).await;
                 }
                 Err(error) => {
                     tracing::warn!(attempt = attempt_id, %error, seconds = pause.as_secs(), "the outcome is not written yet; trying again");
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(jittered(pause)).await;
                     pause = pause.saturating_mul(2).min(RECORD_PAUSES.1);
                 }
             }

@@ -8,6 +8,8 @@
 //! | [`access`] | the rights of `deploy/rbac.yaml`, given to a ServiceAccount |
 //! | [`credentials`] | token and kubeconfig of a ServiceAccount |
 //! | [`operator`] | the built binary as a process |
+//! | [`fault_proxy`] | what goes wrong between an operator, its API server and its cloud |
+//! | [`sweep`] | does the law hold under every fault, under pairs of them, and in a storm? |
 //! | [`supervisor`] | how all of them end with their owner, even if that is killed |
 //! | [`mod@eventually`] | waiting for a condition with a deadline |
 //!
@@ -24,10 +26,12 @@ pub mod access;
 pub mod control_plane;
 pub mod credentials;
 pub mod eventually;
+pub mod fault_proxy;
 pub mod objects;
 pub mod operator;
 pub mod simulator;
 pub mod supervisor;
+pub mod sweep;
 pub mod tools;
 
 pub use control_plane::{ControlPlane, ControlPlaneError, Options};

@@ -2,6 +2,7 @@
 //! knows of the operator only what an administrator knows: flags, the two log lines that tell how far it is, and the
 //! addresses of probes and metrics.
 
+mod build;
 mod command;
 mod error;
 mod output;
@@ -16,13 +17,15 @@ use std::{
     time::Duration,
 };
 
+pub use build::{BuildError, build};
 pub use command::{OperatorCommand, OperatorOptions};
 pub use error::OperatorError;
 use output::Output;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     access::Grant,
-    eventually::try_eventually,
+    eventually::{Overdue, try_eventually},
     supervisor::{Supervisor, is_running},
 };
 
@@ -153,6 +156,15 @@ impl Operator {
         self.exited().await
     }
 
+    /// The same for one that may have ended by itself.
+    pub async fn kill_if_running(&self) -> Result<ExitStatus, OperatorError> {
+        if is_running(self.pid) {
+            // It may end in this very moment.
+            drop(self.signal("KILL"));
+        }
+        self.exited().await
+    }
+
     /// Stops it in the middle of whatever it does (SIGSTOP).
     pub fn pause(&self) -> Result<(), OperatorError> {
         self.signal("STOP")
@@ -174,10 +186,19 @@ impl Operator {
 
     /// Waits for its end.
     pub async fn exited(&self) -> Result<ExitStatus, OperatorError> {
-        let ended = try_eventually(ENDS_WITHIN, "the operator ends", async || {
-            if is_running(self.pid) { Err("it runs") } else { Ok(()) }
-        });
-        ended.await.map_err(|overdue| OperatorError::Overdue { overdue, tail: self.output.tail() })?;
+        // No `try_eventually`: its future could not be sent to another thread.
+        let end = Instant::now() + ENDS_WITHIN;
+        while is_running(self.pid) {
+            if Instant::now() > end {
+                let overdue = Overdue {
+                    what: "the operator ends".to_owned(),
+                    deadline: ENDS_WITHIN,
+                    last_seen: "it runs".to_owned(),
+                };
+                return Err(OperatorError::Overdue { overdue, tail: self.output.tail() });
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
         let mut state = self.state();
         let status = match state.take() {
             Some(State::Running(mut supervisor, reader)) => {

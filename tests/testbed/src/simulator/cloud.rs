@@ -159,6 +159,13 @@ impl Cloud {
         self.state().ledger.entries().to_vec()
     }
 
+    /// What arrived for these clusters.
+    pub fn entries_of(&self, clusters: &[&str]) -> Vec<Entry> {
+        let state = self.state();
+        let of = |entry: &&Entry| clusters.iter().any(|cluster| cluster.eq_ignore_ascii_case(&entry.cluster));
+        state.ledger.entries().iter().filter(of).cloned().collect()
+    }
+
     /// Calls that arrived for a cluster, half ones included.
     pub fn calls(&self, cluster: &str) -> usize {
         self.state().ledger.calls(&cluster.to_lowercase())

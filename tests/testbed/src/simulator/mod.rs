@@ -15,14 +15,14 @@
 
 mod admin;
 mod answer;
-mod certificate;
+pub(crate) mod certificate;
 mod cloud;
 mod connection;
 mod gateway;
 mod ledger;
 mod script;
 mod signature;
-mod wire;
+pub(crate) mod wire;
 
 use std::{
     io,

@@ -1,0 +1,162 @@
+//! Every single fault, pairs of faults, frozen operators and storms of kills, against the built operator on a real API
+//! server: `cargo run --release -p testbed --bin sweep -- single`.
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::{Parser, Subcommand};
+use testbed::{
+    fault_proxy::Plan,
+    sweep::{
+        bench::{Bench, Failure},
+        many,
+        one::{self, Outcome},
+        report::{self, Report},
+        storm,
+    },
+};
+
+/// Holds the operator's law against faults: at most one call for each object and generation, and no word that is not so.
+#[derive(Debug, Parser)]
+#[command(name = "sweep", version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Plans carried out side by side; most of the time each of them waits.
+    #[arg(long, global = true, default_value_t = 32)]
+    parallel: usize,
+    /// Also writes the figures as JSON.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Every fault at every request that a run without faults makes.
+    Single,
+    /// Ordered pairs of faults, half of them with two operators.
+    Pairs {
+        /// How many.
+        #[arg(long, default_value_t = 200)]
+        plans: usize,
+        /// Which; the same seed draws the same pairs.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// An operator that stands still across its claim or its call while another one takes over.
+    Frozen {
+        /// How often.
+        #[arg(long, default_value_t = 200)]
+        times: usize,
+    },
+    /// Operators without election, killed at random while all objects are edited on and on.
+    Storm {
+        /// Spec generations, all objects together.
+        #[arg(long, default_value_t = 10_000)]
+        generations: i64,
+        /// Objects.
+        #[arg(long, default_value_t = 100)]
+        objects: usize,
+        /// Operators.
+        #[arg(long, default_value_t = 3)]
+        operators: usize,
+    },
+    /// One plan, with everything that happened.
+    Replay {
+        /// As the tables and messages name it, for example put#2:kill-after.
+        plan: Plan,
+        /// Also what the operators logged.
+        #[arg(long)]
+        log: bool,
+    },
+}
+
+/// An operator that is stopped at its claims and at its calls.
+const FROZEN: [&str; 8] = [
+    "put#2:stop-before",
+    "put#2:stop-after",
+    "put#4:stop-before",
+    "put#4:stop-after",
+    "call#1:stop-before",
+    "call#1:stop-after",
+    "call#2:stop-before",
+    "call#2:stop-after",
+];
+
+fn main() -> ExitCode {
+    let run = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from);
+    match run.and_then(|runtime| runtime.block_on(sweep(Arguments::parse()))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sweep: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the law held.
+async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
+    let bench = Bench::start(!cfg!(debug_assertions)).await?;
+    let begin = Instant::now();
+    let report = match arguments.what {
+        What::Single => {
+            let (space, _) = many::space(&bench).await?;
+            let plans = space.single();
+            let counts: Vec<_> =
+                space.counts().iter().map(|(kind, count)| format!("{count} {}", kind.word())).collect();
+            println!(
+                "{} requests in a run without faults ({}): {} plans",
+                space.boundaries(),
+                counts.join(", "),
+                plans.len()
+            );
+            told(&many::run(&bench, plans, arguments.parallel).await, begin)
+        }
+        What::Pairs { plans, seed } => {
+            let (space, _) = many::space(&bench).await?;
+            println!("{plans} ordered pairs, seed {seed}");
+            told(&many::run(&bench, space.pairs(plans, seed), arguments.parallel).await, begin)
+        }
+        What::Frozen { times } => {
+            let plans: Result<Vec<Plan>, _> = FROZEN.iter().cycle().take(times).map(|plan| plan.parse()).collect();
+            told(&many::run(&bench, plans?, arguments.parallel).await, begin)
+        }
+        What::Storm { generations, objects, operators } => {
+            let report = storm::run(&bench, storm::Size { generations, objects, operators }).await?;
+            println!("{}", serde_json::to_string_pretty(&report)?);
+            let share = 100.0 * report.unknown as f64 / report.plans.max(1) as f64;
+            println!("{} kills, {} attempts, {share:.1} % of them unknown", report.kills.unwrap_or(0), report.plans);
+            report
+        }
+        What::Replay { plan, log } => {
+            let outcome = one::run(&bench, plan).await;
+            if log {
+                println!("{}", outcome.log.join("\n"));
+            }
+            println!("{}\nends as {:?}", outcome.trace.join("\n"), outcome.reasons);
+            Report::of(&[&outcome], outcome.seconds)
+        }
+    };
+    if let Some(file) = &arguments.json {
+        report.write(file)?;
+    }
+    Ok(report.is_clean())
+}
+
+/// Prints the tables.
+fn told(outcomes: &[Outcome], begin: Instant) -> Report {
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{}\n\n{}", report::table(outcomes, true, seconds), report::table(outcomes, false, seconds));
+    let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), seconds);
+    println!(
+        "\n{} plans, {} calls, {} duplicates, {} overlaps, {} false statements, {} of {} generations unknown, {seconds:.0} s",
+        report.plans,
+        report.calls,
+        report.duplicates,
+        report.overlaps,
+        report.false_statements,
+        report.unknown,
+        report.settled
+    );
+    report
+}

@@ -1,0 +1,146 @@
+//! A proxy between an operator and everything it talks to, on the API server's side and on the cloud's, over TLS. It
+//! numbers what passes, keeps a record of it, and makes one thing go wrong where its plan says so.
+//!
+//! | room | question |
+//! | --- | --- |
+//! | [`plan`] | what goes wrong, and at which request? |
+//! | [`armed`] | is it this request? |
+//! | [`kubernetes`], [`stream`] | how does it go wrong towards the API server? |
+//! | [`front`], [`cloud`] | how towards the cloud? |
+//! | [`record`] | what passed, and was it true? |
+//! | [`order`], [`outage`] | what only the owner can do |
+//!
+//! It must not know more of the operator than the requests it makes.
+
+mod armed;
+mod cloud;
+mod front;
+mod kubernetes;
+pub mod order;
+mod outage;
+pub mod plan;
+pub mod record;
+mod stream;
+mod upstream;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use order::{Order, OrderKind};
+pub use outage::Outage;
+pub use plan::Plan;
+pub use record::{Law, Record};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::sync::CancellationToken;
+pub use upstream::{Kubernetes, Network};
+
+use self::{armed::Armed, front::Front};
+
+/// What all connections of one proxy share.
+pub(crate) struct Shared {
+    name: String,
+    record: Arc<Record>,
+    armed: Armed,
+    acceptor: TlsAcceptor,
+    stranger: TlsAcceptor,
+    kubernetes: Kubernetes,
+    cloud: SocketAddr,
+    cloud_tls: TlsConnector,
+    orders: mpsc::UnboundedSender<Order>,
+    old_list: Mutex<Option<String>>,
+    outage: Outage,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    /// Has something done to the operator, and waits until it is done.
+    async fn order(&self, kind: OrderKind) {
+        self.record.trace(format_args!("{} {kind:?}", self.name));
+        let (done, is_done) = oneshot::channel();
+        if self.orders.send(Order { kind, done }).is_ok() {
+            let _ = is_done.await;
+        }
+    }
+
+    fn old_list(&self) -> Option<String> {
+        self.old_list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A running proxy for one operator; it ends when dropped.
+pub struct FaultProxy {
+    shared: Arc<Shared>,
+    kubernetes: SocketAddr,
+    cloud: SocketAddr,
+}
+
+impl FaultProxy {
+    /// Starts it on the calling runtime. What it needs done to its operator comes out of the receiver.
+    pub async fn start(
+        name: &str,
+        network: &Network,
+        plan: &Plan,
+        record: Arc<Record>,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<Order>)> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let (kubernetes, front) = (listener.local_addr()?, Front::reserve()?);
+        let cloud = front.address();
+        let (orders, received) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            record,
+            armed: Armed::new(plan),
+            acceptor: network.acceptor.clone(),
+            stranger: network.stranger.clone(),
+            kubernetes: network.kubernetes.clone(),
+            cloud: network.cloud,
+            cloud_tls: network.cloud_tls.clone(),
+            orders,
+            old_list: Mutex::default(),
+            outage: Outage::default(),
+            stop: CancellationToken::new(),
+        });
+        let stop = shared.stop.clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(kubernetes::serve(listener, Arc::clone(&shared))));
+        let serving = Arc::clone(&shared);
+        tokio::spawn(stop.run_until_cancelled_owned(async move {
+            if let Err(error) = front.serve(Arc::clone(&serving)).await {
+                serving.record.violated(Law::Broken, format!("the proxy towards the cloud: {error}"));
+            }
+        }));
+        Ok((Self { shared, kubernetes, cloud }, received))
+    }
+
+    /// Address of the API server, for its operator.
+    pub fn kubernetes_url(&self) -> String {
+        format!("https://{}", self.kubernetes)
+    }
+
+    /// Address of the cloud, for its operator.
+    pub fn cloud_url(&self) -> String {
+        format!("https://{}", self.cloud)
+    }
+
+    /// What an old list will show from now on.
+    pub fn remember_list(&self, list: String) {
+        *self.shared.old_list.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
+    }
+
+    /// The switch that takes the API server away.
+    pub fn outage(&self) -> Outage {
+        self.shared.outage.clone()
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}

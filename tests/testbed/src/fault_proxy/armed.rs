@@ -1,0 +1,106 @@
+//! A plan that is being carried out: counts the requests of each kind and says which of them a fault strikes. It does
+//! nothing to them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::plan::{Fault, Kind, Plan, Step};
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since the start, for the trace.
+    total: HashMap<Kind, u32>,
+    /// Since the last strike, for the plan.
+    since: HashMap<Kind, u32>,
+    done: usize,
+    old_list_is_next: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Armed {
+    steps: Vec<Step>,
+    state: Mutex<State>,
+    changes: watch::Sender<usize>,
+}
+
+impl Armed {
+    /// Ready for its first step.
+    pub fn new(plan: &Plan) -> Self {
+        Self { steps: plan.steps.clone(), state: Mutex::default(), changes: watch::channel(0).0 }
+    }
+
+    /// A request of this kind has come: its number, and what shall be done to it.
+    pub fn come(&self, kind: Kind) -> (u32, Option<Fault>) {
+        let mut state = self.state();
+        let total = state.total.entry(kind).or_default();
+        *total += 1;
+        let number = *total;
+        let since = state.since.entry(kind).or_default();
+        *since += 1;
+        let since = *since;
+        let step = self.steps.get(state.done).filter(|step| step.kind == kind && step.ordinal == since).copied();
+        if step.is_some_and(|step| step.fault.serves_old()) {
+            state.old_list_is_next = true;
+        }
+        if step.is_some() {
+            state.done += 1;
+            state.since.clear();
+        }
+        drop(state);
+        self.changes.send_modify(|changes| *changes += 1);
+        (number, step.map(|step| step.fault))
+    }
+
+    /// What the next request of this kind will meet.
+    pub fn next(&self, kind: Kind) -> Option<Fault> {
+        let state = self.state();
+        let since = state.since.get(&kind).copied().unwrap_or_default();
+        let step = self.steps.get(state.done)?;
+        (step.kind == kind && step.ordinal == since + 1).then_some(step.fault)
+    }
+
+    /// True once for each fault after which an old list is served.
+    pub fn takes_old_list(&self) -> bool {
+        std::mem::take(&mut self.state().old_list_is_next)
+    }
+
+    /// Changes whenever a request has come.
+    pub fn changes(&self) -> watch::Receiver<usize> {
+        self.changes.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_strikes_once_and_the_next_counts_from_there() {
+        let armed = Armed::new(&"get#2:hang+get#1:500".parse().unwrap());
+        assert_eq!(armed.come(Kind::Get), (1, None));
+        assert_eq!(armed.come(Kind::Put), (1, None));
+        assert_eq!(armed.next(Kind::Get), Some(Fault::Hang));
+        assert_eq!(armed.come(Kind::Get), (2, Some(Fault::Hang)));
+        assert_eq!(armed.next(Kind::Put), None);
+        assert_eq!(armed.come(Kind::Get), (3, Some(Fault::Internal)));
+        assert_eq!(armed.come(Kind::Get), (4, None));
+    }
+
+    #[test]
+    fn an_old_list_is_served_once_for_each_fault_that_asks_for_it() {
+        let armed = Armed::new(&"put#1:kill-after-old".parse().unwrap());
+        assert!(!armed.takes_old_list());
+        armed.come(Kind::Put);
+        assert!(armed.takes_old_list());
+        assert!(!armed.takes_old_list());
+    }
+}

@@ -1,0 +1,25 @@
+//! What a proxy needs done to the operator behind it: it can hold a request, but only the owner of the process can end
+//! or stop it.
+
+use tokio::sync::oneshot;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// SIGKILL; the order is done once the process is gone.
+    Kill,
+    /// SIGSTOP, and SIGCONT when another operator has had more than the grace; the order is done after that.
+    Stop,
+    /// SIGSTOP; the order is done at once, and SIGCONT follows by itself when another operator has had more than the
+    /// grace.
+    StopAndReturn,
+}
+
+/// An order, and whom to tell that it is done.
+#[derive(Debug)]
+pub struct Order {
+    /// What.
+    pub kind: OrderKind,
+    /// Told when it is done.
+    pub done: oneshot::Sender<()>,
+}

@@ -1,0 +1,21 @@
+//! Does the law hold under every fault at every request, under pairs of them, with an operator that is frozen across its
+//! claim, and in a storm of kills? Real API server, real operators as processes, real TLS.
+//!
+//! | room | question |
+//! | --- | --- |
+//! | [`bench`] | what do all plans share? |
+//! | [`plans`] | which are there? |
+//! | [`one`], [`scenario`], [`keeper`] | how is one carried out: by whom is it used, who keeps the operator running? |
+//! | [`verdict`] | did the laws hold? |
+//! | [`many`], [`report`] | how are many carried out and told? |
+//! | [`storm`] | the same for kills at random |
+
+pub mod bench;
+pub mod keeper;
+pub mod many;
+pub mod one;
+pub mod plans;
+pub mod report;
+pub mod scenario;
+pub mod storm;
+pub mod verdict;

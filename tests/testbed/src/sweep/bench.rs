@@ -1,0 +1,120 @@
+//! What all plans of a run share: one control plane, one simulated cloud, the built operator and its rights. It runs no
+//! plan.
+
+use std::{path::PathBuf, process::Command};
+
+use kube::{
+    Api, Client,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+
+use crate::{
+    ControlPlane, Options as ControlPlaneOptions, Progress, Tools,
+    access::Grant,
+    apply_crd,
+    credentials::{Credentials, token},
+    fault_proxy::{FaultProxy, Network},
+    fresh_namespace,
+    operator::{self, OperatorCommand},
+    simulator::{Options, Simulator},
+};
+
+/// Whatever keeps a run from beginning or going on.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Name of the operators' ServiceAccount.
+const ACCOUNT: &str = "operator";
+
+/// See the module.
+pub struct Bench {
+    /// The control plane.
+    pub plane: ControlPlane,
+    /// Its administrator.
+    pub client: Client,
+    /// The cloud that all operators call in the end.
+    pub cloud: Simulator,
+    /// What the proxies have in common.
+    pub network: Network,
+    binary: PathBuf,
+    token: String,
+    home: String,
+}
+
+impl Bench {
+    /// Builds the operator, starts the control plane and gives the operators the rights of `deploy/rbac.yaml`.
+    pub async fn start(release: bool) -> Result<Self, Failure> {
+        let binary = operator::build(release)?;
+        let crd = Command::new(&binary).arg("crd").output()?;
+        if !crd.status.success() {
+            return Err(String::from_utf8_lossy(&crd.stderr).into());
+        }
+        let plane = tokio::task::spawn_blocking(|| {
+            ControlPlane::start(&Tools::new(Progress::OneLine), ControlPlaneOptions::default())
+        })
+        .await??;
+        Self::on(plane, binary, &String::from_utf8(crd.stdout)?).await
+    }
+
+    async fn on(plane: ControlPlane, binary: PathBuf, crd: &str) -> Result<Self, Failure> {
+        let client = plane.client().await?;
+        apply_crd(&client, crd).await?;
+        let home = fresh_namespace(&client, "sweep").await?;
+        Grant { namespace: &home, name: ACCOUNT, watch: &[], secrets: true }.apply(&client).await?;
+        let token = token(&client, &home, ACCOUNT).await?;
+        let cloud = Simulator::start(&Options::default())?;
+        let network = Network::new(&plane, &cloud)?;
+        Ok(Self { plane, client, cloud, network, binary, token, home })
+    }
+
+    /// The resource in a namespace.
+    pub fn objects(&self, namespace: &str) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("dws.huaweicloud.com", "v1alpha1", "ClusterRedistribution");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "clusterredistributions");
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+
+    /// Command line of an operator of this namespace, behind this proxy, with these further flags.
+    pub fn command(
+        &self,
+        namespace: &str,
+        proxy: &FaultProxy,
+        flags: impl IntoIterator<Item = String>,
+    ) -> Result<OperatorCommand, Failure> {
+        let url = proxy.kubernetes_url();
+        let kubeconfig = self.kubeconfig(&url, self.network.ca_pem())?;
+        Ok(self.command_with(namespace, kubeconfig, &proxy.cloud_url(), self.network.ca_file(), flags))
+    }
+
+    /// The same without a proxy in between.
+    pub fn direct(&self, namespace: &str, flags: impl IntoIterator<Item = String>) -> Result<OperatorCommand, Failure> {
+        let kubeconfig = self.kubeconfig(self.plane.url(), self.plane.ca_pem())?;
+        Ok(self.command_with(namespace, kubeconfig, &self.cloud.url(), self.cloud.ca_file(), flags))
+    }
+
+    fn kubeconfig(&self, url: &str, ca_pem: &str) -> Result<PathBuf, Failure> {
+        let credentials = Credentials { url, ca_pem, token: &self.token, namespace: &self.home };
+        let path = self.plane.directory().join(format!("{:016x}.kubeconfig", rand::random::<u64>()));
+        std::fs::write(&path, credentials.kubeconfig())?;
+        Ok(path)
+    }
+
+    fn command_with(
+        &self,
+        namespace: &str,
+        kubeconfig: PathBuf,
+        cloud: &str,
+        ca: &std::path::Path,
+        flags: impl IntoIterator<Item = String>,
+    ) -> OperatorCommand {
+        let own = ["--region=lab".to_owned(), format!("--endpoint=lab={cloud}"), "--rate-limit=0".to_owned()];
+        let ca = format!("--ca-bundle={}", ca.display());
+        OperatorCommand {
+            binary: self.binary.clone(),
+            kubeconfig,
+            watch: vec![namespace.to_owned()],
+            log_level: "debug".to_owned(),
+            arguments: own.into_iter().chain([ca]).chain(flags).map(Into::into).collect(),
+            environment: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Carries out one plan from an empty namespace to its verdict.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bench::{Bench, Failure},
+    keeper::{Kept, keep},
+    scenario::{Settled, User},
+    verdict,
+};
+use crate::{
+    fault_proxy::{FaultProxy, Law, Plan, Record, record::Violation},
+    simulator::Entry,
+};
+
+/// An operator that is not hindered watches long before that.
+const WATCHES_WITHIN: Duration = Duration::from_secs(3);
+
+/// How a plan went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan.
+    pub plan: Plan,
+    /// Broken laws.
+    pub violations: Vec<Violation>,
+    /// Reasons in which the generations ended, in order.
+    pub reasons: Vec<String>,
+    /// Attempts.
+    pub attempts: usize,
+    /// How many of its faults struck.
+    pub strikes: usize,
+    /// How long it took.
+    pub seconds: f64,
+    /// What happened, line by line.
+    pub trace: Vec<String>,
+    /// What the operators logged.
+    pub log: Vec<String>,
+}
+
+impl Outcome {
+    /// Generations that ended as unknown.
+    pub fn unknown(&self) -> usize {
+        self.reasons.iter().filter(|reason| *reason == "OutcomeUnknown").count()
+    }
+
+    /// Violations of this law.
+    pub fn count(&self, law: Law) -> usize {
+        self.violations.iter().filter(|violation| violation.law == law).count()
+    }
+}
+
+/// Runs it.
+pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
+    let (begin, record) = (Instant::now(), Arc::new(Record::default()));
+    let settled = match carry_out(bench, &plan, &record).await {
+        Ok(settled) => settled,
+        Err(error) => {
+            record.violated(Law::Broken, error.to_string());
+            Vec::new()
+        }
+    };
+    Outcome {
+        plan,
+        violations: record.violations(),
+        reasons: settled.iter().map(|settled| settled.reason().to_owned()).collect(),
+        attempts: record.calls().len(),
+        strikes: record.strikes(),
+        seconds: begin.elapsed().as_secs_f64(),
+        trace: record.lines(),
+        log: record.logged(),
+    }
+}
+
+async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<Vec<Settled>, Failure> {
+    let user = User::new(bench, record).await?;
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let (mut keepers, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
+    for number in 1..=plan.operators {
+        // Only the first operator meets the faults; the others are there to be met by it.
+        let own = if number == 1 { plan.clone() } else { Plan::nothing() };
+        let name = number.to_string();
+        let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
+        let command = bench.command(&user.namespace, &proxy, flags(plan))?;
+        let state = Arc::new(Kept::default());
+        let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
+        // Of a single fault the first operator is the leader: the other one takes over once it stands still.
+        let (follows, record, stopped) = (number > 1 && plan.steps.len() == 1, Arc::clone(record), stop.clone());
+        keepers.spawn(async move {
+            while follows && record.strikes() == 0 && !stopped.is_cancelled() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            keeping.await
+        });
+        kept.push(state);
+        proxies.push(proxy);
+    }
+    // So that a run without faults always makes its requests in the same order.
+    let end = Instant::now() + WATCHES_WITHIN;
+    while Instant::now() < end && !kept.iter().take(1).all(|state| state.watching.load(Ordering::Relaxed)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let first = proxies.first().ok_or("a plan without an operator")?;
+    let mut settled = user.main_path(first).await?;
+    let fresh = user.fresh(plan.steps.len() + 2).await?;
+    for generation in &settled {
+        verdict::judge(record, plan, generation);
+    }
+    for generation in &fresh {
+        verdict::judge(record, plan, generation);
+        verdict::judge_fresh(record, generation);
+    }
+    if fresh.last().is_none_or(|last| last.disturbed) {
+        record.violated(Law::Broken, "faults did not end");
+    }
+    stop.cancel();
+    while let Some(ended) = keepers.join_next().await {
+        ended??;
+    }
+    let clusters: Vec<_> = settled.iter().chain(&fresh).map(|generation| generation.cluster.as_str()).collect();
+    let ledger: Vec<Entry> = bench.cloud.entries_of(&clusters);
+    let probe_ended = kept.iter().map(|state| state.probe_ended.load(Ordering::Relaxed)).sum();
+    verdict::judge_whole(record, plan, &ledger, probe_ended);
+    settled.extend(fresh);
+    Ok(settled)
+}
+
+/// Short times, so that a plan ends soon.
+fn flags(plan: &Plan) -> Vec<String> {
+    let mut flags: Vec<_> =
+        ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=10s"]
+            .map(str::to_owned)
+            .to_vec();
+    // Nothing but a new list can bring back an event that the API server has lost.
+    if plan.has(|step| step.fault.swallows().is_some()) {
+        flags.push("--relist-every=5s".to_owned());
+    }
+    flags
+}

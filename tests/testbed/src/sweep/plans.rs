@@ -1,0 +1,111 @@
+//! Which plans there are: every request that a run without faults makes, with everything that can be done to it, and
+//! pairs drawn from that. It runs none.
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use crate::fault_proxy::{
+    Plan,
+    plan::{Fault, Kind, Step},
+};
+
+/// How many requests of each kind a run without faults made.
+#[derive(Clone, Debug, Default)]
+pub struct Space(Vec<(Kind, u32)>);
+
+impl Space {
+    /// From the trace of such a run, where each request of the first operator stands as `1 put#2`.
+    pub fn of(trace: &[String]) -> Self {
+        let last = |kind: Kind| {
+            let mark = format!(" 1 {}#", kind.word());
+            let numbers = trace.iter().filter_map(|line| {
+                let (_, rest) = line.split_once(&mark)?;
+                rest.split(' ').next()?.parse::<u32>().ok()
+            });
+            numbers.max().unwrap_or_default()
+        };
+        let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, last(kind))).collect();
+        // A connection leaves no line of its own; there is one for each call.
+        let calls = counts.iter().find(|(kind, _)| *kind == Kind::Call).map_or(0, |&(_, count)| count);
+        for (kind, count) in &mut counts {
+            if *kind == Kind::Connect {
+                *count = calls;
+            }
+        }
+        counts.retain(|&(_, count)| count > 0);
+        Self(counts)
+    }
+
+    /// How many requests there are.
+    pub fn boundaries(&self) -> u32 {
+        self.0.iter().map(|&(_, count)| count).sum()
+    }
+
+    /// How many of each kind.
+    pub fn counts(&self) -> &[(Kind, u32)] {
+        &self.0
+    }
+
+    /// Every fault at every request.
+    pub fn single(&self) -> Vec<Plan> {
+        let mut plans = Vec::new();
+        for &(kind, count) in &self.0 {
+            for ordinal in 1..=count {
+                for fault in kind.faults() {
+                    plans.push(Plan::single(Step { kind, ordinal, fault }));
+                }
+            }
+        }
+        plans
+    }
+
+    /// Ordered pairs, half of them with two operators, the same ones for the same seed.
+    pub fn pairs(&self, plans: usize, seed: u64) -> Vec<Plan> {
+        let mut random = StdRng::seed_from_u64(seed);
+        (0..plans)
+            .map(|_| {
+                let first = self.draw(&mut random, u32::MAX);
+                // Counted from the first one's strike, after which fewer requests are left.
+                let second = self.draw(&mut random, 2);
+                Plan::of(vec![first, second], random.random_range(1..=2))
+            })
+            .collect()
+    }
+
+    fn draw(&self, random: &mut StdRng, most: u32) -> Step {
+        let total: u32 = self.0.iter().map(|&(_, count)| count.min(most)).sum();
+        let mut place = random.random_range(0..total.max(1));
+        for &(kind, count) in &self.0 {
+            let count = count.min(most);
+            if place < count {
+                let fault = kind.faults().choose(random).copied().unwrap_or(Fault::Reset);
+                return Step { kind, ordinal: place + 1, fault };
+            }
+            place -= count;
+        }
+        Step { kind: Kind::Put, ordinal: 1, fault: Fault::Reset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> Space {
+        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 wish", "   12 ms  1 put#2 wish -> 200"];
+        Space::of(&lines.map(str::to_owned))
+    }
+
+    #[test]
+    fn every_request_meets_every_fault_of_its_kind() {
+        let space = space();
+        assert_eq!(space.boundaries(), 3);
+        assert_eq!(space.single().len(), Kind::List.faults().len() + 2 * Kind::Put.faults().len());
+    }
+
+    #[test]
+    fn pairs_are_the_same_for_the_same_seed_and_others_for_another() {
+        let drawn = |seed| space().pairs(50, seed).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the user does in every plan, and what is seen of it: an object is made suspended, let go, edited, and after all
+//! faults a fresh one is made. The number of jobs is the generation, so that the cloud's side can be told apart.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::bench::{Bench, Failure};
+use crate::{
+    fault_proxy::{FaultProxy, Law, Record, record::ready_reason},
+    fresh_namespace,
+};
+
+/// Project of all plans.
+const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
+const SECRET: &str = "dws-redistribution-credentials";
+/// Longest wait for one step: several patience times of an operator, one after the other, and a grace.
+const SETTLES_WITHIN: Duration = Duration::from_secs(100);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Name of the object that meets the faults.
+pub const WISH: &str = "wish";
+
+/// What became of one generation.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Name of the object.
+    pub name: String,
+    /// Its generation.
+    pub generation: i64,
+    /// DWS cluster.
+    pub cluster: String,
+    /// The status, as it was when it was settled; absent if it never was.
+    pub status: Option<Value>,
+    /// Whether a fault struck while it was waited for.
+    pub disturbed: bool,
+}
+
+impl Settled {
+    /// Reason of `Ready`.
+    pub fn reason(&self) -> &str {
+        self.status.as_ref().and_then(ready_reason).unwrap_or("never settled")
+    }
+}
+
+/// A namespace, its key and its record.
+pub struct User<'a> {
+    bench: &'a Bench,
+    record: &'a Record,
+    /// The namespace.
+    pub namespace: String,
+    api: Api<DynamicObject>,
+}
+
+impl<'a> User<'a> {
+    /// A fresh namespace with a key that the cloud knows and that must not be seen anywhere.
+    pub async fn new(bench: &'a Bench, record: &'a Record) -> Result<Self, Failure> {
+        let namespace = fresh_namespace(&bench.client, "plan").await?;
+        let api = bench.objects(&namespace);
+        let user = Self { bench, record, namespace, api };
+        user.give_key().await?;
+        Ok(user)
+    }
+
+    /// Makes a new key known to the cloud and puts it into the Secret.
+    async fn give_key(&self) -> Result<(), Failure> {
+        let access = format!("CANARY{:032X}", rand::random::<u128>());
+        let secret = format!("canary{:032x}", rand::random::<u128>());
+        self.record.canary(&access);
+        self.record.canary(&secret);
+        self.bench.cloud.add_key(&access, &secret, None);
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": {"accessKey": access, "secretKey": secret}});
+        let api = Api::<Secret>::namespaced(self.bench.client.clone(), &self.namespace);
+        api.patch(SECRET, &PatchParams::apply("user").force(), &Patch::Apply(object)).await?;
+        Ok(())
+    }
+
+    async fn create(&self, name: &str, annotations: &[(&str, &str)]) -> Result<(String, DynamicObject), Failure> {
+        let cluster = random_uuid();
+        self.bench.cloud.add_cluster(PROJECT, &cluster);
+        self.record.expect(name, &cluster);
+        let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+        let object = json!({
+            "apiVersion": "dws.huaweicloud.com/v1alpha1",
+            "kind": "ClusterRedistribution",
+            "metadata": {"name": name, "annotations": annotations},
+            "spec": {"projectID": PROJECT, "clusterID": cluster, "redisMode": "online", "parallelJobs": 1},
+        });
+        let made = self.api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        self.record.trace(format_args!("user created {name}"));
+        Ok((cluster, made))
+    }
+
+    /// The main path: held, let go, edited.
+    pub async fn main_path(&self, proxy: &FaultProxy) -> Result<Vec<Settled>, Failure> {
+        let (cluster, made) = self.create(WISH, &[("dws.huaweicloud.com/suspend", "true")]).await?;
+        proxy.remember_list(list_of(&made)?);
+        let held = |status: &Value| ready_reason(status) == Some("Suspended");
+        if self.until(WISH, 1, held).await?.is_none() {
+            self.record.violated(Law::Unsettled, "the suspended object never said so");
+        }
+        self.patch(WISH, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
+        let first = self.settled(WISH, &cluster, 1).await?;
+        self.patch(WISH, json!({"spec": {"parallelJobs": 2}})).await?;
+        let second = self.settled(WISH, &cluster, 2).await?;
+        Ok(vec![first, second])
+    }
+
+    /// Fresh objects until one met no fault: the operator is neither dead nor deaf. Every fault strikes once, so this
+    /// ends.
+    pub async fn fresh(&self, most: usize) -> Result<Vec<Settled>, Failure> {
+        let mut all = Vec::new();
+        for number in 1..=most {
+            let name = format!("fresh-{number}");
+            let (cluster, _) = self.create(&name, &[]).await?;
+            let settled = self.settled(&name, &cluster, 1).await?;
+            let disturbed = settled.disturbed;
+            all.push(settled);
+            if !disturbed {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn patch(&self, name: &str, patch: Value) -> Result<(), Failure> {
+        self.record.trace(format_args!("user patches {name}: {patch}"));
+        self.api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// Waits until a generation is closed, and mends the key if that is what it waits for.
+    pub async fn settled(&self, name: &str, cluster: &str, generation: i64) -> Result<Settled, Failure> {
+        let before = self.record.strikes();
+        let rejected = |status: &Value| ready_reason(status) == Some("CredentialsRejected");
+        let mut status = self.until(name, generation, |status| is_closed(status) || rejected(status)).await?;
+        if status.as_ref().is_some_and(rejected) {
+            self.record.trace("user gives another key");
+            self.give_key().await?;
+            status = self.until(name, generation, is_closed).await?;
+        }
+        if status.is_none() {
+            self.record.violated(Law::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
+        }
+        let disturbed = self.record.strikes() != before;
+        let settled = Settled { name: name.to_owned(), generation, cluster: cluster.to_owned(), status, disturbed };
+        self.record.trace(format_args!("user sees {name}, generation {generation}: {}", settled.reason()));
+        Ok(settled)
+    }
+
+    /// The status, once it speaks of this generation and is as expected.
+    async fn until(&self, name: &str, generation: i64, is: impl Fn(&Value) -> bool) -> Result<Option<Value>, Failure> {
+        let end = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let status = self.api.get(name).await?.data["status"].take();
+            let speaks_of_it = ready_generation(&status) == Some(generation)
+                && status["observedGeneration"].as_i64() == Some(generation);
+            if speaks_of_it && is(&status) {
+                return Ok(Some(status));
+            }
+            if Instant::now() > end {
+                self.record.trace(format_args!("user gives up: {status}"));
+                return Ok(None);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The object as it is now.
+    pub async fn status(&self, name: &str) -> Result<Value, Failure> {
+        Ok(self.api.get(name).await?.data["status"].take())
+    }
+}
+
+/// Delivered, or stalled: nothing more happens to this generation.
+pub fn is_closed(status: &Value) -> bool {
+    let is = |kind: &str| {
+        let mut conditions = status["conditions"].as_array().into_iter().flatten();
+        conditions.any(|condition| condition["type"] == kind && condition["status"] == "True")
+    };
+    is("Ready") || is("Stalled")
+}
+
+fn ready_generation(status: &Value) -> Option<i64> {
+    let conditions = status["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == "Ready")?["observedGeneration"].as_i64()
+}
+
+/// The list as it was when this object had just been made.
+fn list_of(object: &DynamicObject) -> Result<String, Failure> {
+    let list = json!({
+        "apiVersion": "dws.huaweicloud.com/v1alpha1",
+        "kind": "ClusterRedistributionList",
+        "metadata": {"resourceVersion": object.metadata.resource_version},
+        "items": [serde_json::to_value(object)?],
+    });
+    Ok(list.to_string())
+}
+
+/// A random UUID.
+pub fn random_uuid() -> String {
+    let hex = format!("{:032x}", rand::random::<u128>());
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

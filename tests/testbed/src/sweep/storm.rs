@@ -1,0 +1,290 @@
+//! Operators without election, each killed again and again, while every object is edited on and on. Each kill strikes 1
+//! to 50 ms after somebody's edit, when a claim, a call or a record is likely to be under way. The project id tells which
+//! generation a call was for, so that the cloud's ledger can be held against the law.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::TryStreamExt;
+use kube::{
+    Api,
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
+};
+use rand::seq::IndexedRandom;
+use serde_json::json;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bench::{Bench, Failure},
+    report::Report,
+    scenario::{is_closed, random_uuid},
+};
+use crate::{
+    Operator, fresh_namespace,
+    operator::OperatorCommand,
+    simulator::{Entry, Script},
+};
+
+const SECRET: &str = "dws-redistribution-credentials";
+/// Edits whose outcome is awaited at once. More would only make each attempt slower on a small machine.
+const UNDER_WAY: usize = 4;
+/// Longest wait for anything: a few graces and a restart.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// One edit in so many does not wait until the object's last wish is closed.
+const IMPATIENT: u32 = 50;
+
+/// How large a storm is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Spec generations, all objects together.
+    pub generations: i64,
+    /// Objects.
+    pub objects: usize,
+    /// Operators.
+    pub operators: usize,
+}
+
+/// What the watch has shown: for each object its newest version, for each of its generations the state it ended in.
+#[derive(Default)]
+struct Seen {
+    newest: BTreeMap<String, DynamicObject>,
+    states: HashMap<(String, i64), (String, Option<u64>)>,
+}
+
+struct Storm<'a> {
+    bench: &'a Bench,
+    api: Api<DynamicObject>,
+    namespace: String,
+    clusters: BTreeMap<String, String>,
+    seen: Arc<Mutex<Seen>>,
+    edited: Notify,
+}
+
+/// Runs it.
+pub async fn run(bench: &Bench, size: Size) -> Result<Report, Failure> {
+    let begin = Instant::now();
+    let storm = Storm::new(bench, size).await?;
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(follow(storm.api.clone(), Arc::clone(&storm.seen))));
+    let mut operators = Vec::new();
+    for _ in 0..size.operators {
+        let command = storm.command()?;
+        operators.push(start(&command).await?);
+    }
+    let per_object = size.generations / i64::try_from(size.objects.max(1))?;
+    let over = CancellationToken::new();
+    let (kills, edited) = tokio::join!(storm.kill(&mut operators, &over), async {
+        let edited = storm.edit(per_object).await;
+        over.cancel();
+        edited
+    });
+    edited?;
+    storm.all_closed().await?;
+    let mut report = storm.report(kills?);
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn start(command: &OperatorCommand) -> Result<Operator, Failure> {
+    let operator = Operator::run(command.clone())?;
+    let end = Instant::now() + PATIENCE;
+    while !operator.is_watching() {
+        if Instant::now() > end {
+            return Err(format!("the operator does not watch: {}", operator.output()).into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(operator)
+}
+
+/// Takes in every version of every object.
+async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
+    let versions = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    let taken = versions.try_for_each(|object| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let attempt = &object.data["status"]["attempt"];
+        if let (Some(generation), Some(state)) = (attempt["generation"].as_i64(), attempt["state"].as_str()) {
+            let state = (state.to_owned(), attempt["statusCode"].as_u64());
+            seen.states.insert((name.clone(), generation), state);
+        }
+        seen.newest.insert(name, object);
+        futures::future::ready(Ok(()))
+    });
+    drop(taken.await);
+}
+
+impl<'a> Storm<'a> {
+    async fn new(bench: &'a Bench, size: Size) -> Result<Self, Failure> {
+        let namespace = fresh_namespace(&bench.client, "storm").await?;
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": {"accessKey": bench.cloud.access_key(), "secretKey": bench.cloud.secret_key()}});
+        let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(bench.client.clone(), &namespace);
+        secrets.patch(SECRET, &PatchParams::apply("storm"), &Patch::Apply(secret)).await?;
+        let api = bench.objects(&namespace);
+        let mut clusters = BTreeMap::new();
+        for number in 0..size.objects {
+            let (name, cluster) = (format!("wish-{number}"), random_uuid());
+            let calls = usize::try_from(size.generations)?;
+            bench.cloud.script(&cluster, (0..=calls / size.objects * 2).map(|_| Script::status(200)));
+            let object = json!({
+                "apiVersion": "dws.huaweicloud.com/v1alpha1",
+                "kind": "ClusterRedistribution",
+                "metadata": {"name": name},
+                "spec": {"projectID": project(1), "clusterID": cluster, "redisMode": "online", "parallelJobs": 1},
+            });
+            api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+            clusters.insert(name, cluster);
+        }
+        Ok(Self { bench, api, namespace, clusters, seen: Arc::default(), edited: Notify::new() })
+    }
+
+    fn command(&self) -> Result<OperatorCommand, Failure> {
+        let flags = ["--send-budget=1s", "--request-timeout=2s", "--grace-margin=2s"];
+        let mut command = self.bench.direct(&self.namespace, flags.map(str::to_owned))?;
+        "warn,redistribution_operator=info".clone_into(&mut command.log_level);
+        Ok(command)
+    }
+
+    /// Edits every object from generation to generation, in random order.
+    async fn edit(&self, last: i64) -> Result<(), Failure> {
+        let mut open: Vec<_> = self.clusters.keys().map(|name| (name.clone(), 1)).collect();
+        let mut progress = Instant::now();
+        while !open.is_empty() {
+            let (ready, pending): (Vec<_>, Vec<_>) =
+                open.iter().cloned().partition(|(name, generation)| self.is_closed(name, *generation));
+            let impatient = rand::random_ratio(1, IMPATIENT);
+            let from = if impatient { &pending } else { &ready };
+            let under_way = pending.iter().filter(|(name, _)| self.is_moving(name)).count();
+            let chosen = from.choose(&mut rand::rng()).cloned().filter(|_| impatient || under_way < UNDER_WAY);
+            let Some((name, generation)) = chosen else {
+                if progress.elapsed() > PATIENCE {
+                    return Err(format!("nothing was closed for {PATIENCE:?}: {pending:?}").into());
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                continue;
+            };
+            progress = Instant::now();
+            open.retain(|(other, _)| *other != name);
+            if generation < last {
+                let patch = json!({"spec": {"projectID": project(generation + 1)}});
+                self.api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+                self.edited.notify_one();
+                open.push((name, generation + 1));
+            } else if !self.is_closed(&name, generation) {
+                open.push((name, generation));
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills one after the other, at random, and starts it again at once.
+    async fn kill(&self, operators: &mut [Operator], over: &CancellationToken) -> Result<usize, Failure> {
+        let mut kills = 0;
+        loop {
+            tokio::select! { () = over.cancelled() => return Ok(kills), () = self.edited.notified() => {} }
+            // The randomness is the point: no moment of an attempt is safe from it.
+            tokio::time::sleep(Duration::from_micros(rand::random_range(1_000..50_000))).await;
+            let which = rand::random_range(0..operators.len());
+            let Some(operator) = operators.get_mut(which) else { return Ok(kills) };
+            operator.kill().await?;
+            kills += 1;
+            *operator = start(&operator.command().clone()).await?;
+        }
+    }
+
+    fn is_closed(&self, name: &str, generation: i64) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.newest.get(name).is_some_and(|object| {
+            let status = &object.data["status"];
+            object.metadata.generation == Some(generation)
+                && status["observedGeneration"].as_i64() == Some(generation)
+                && is_closed(status)
+        })
+    }
+
+    /// It waits for an outcome, not for a grace to pass.
+    fn is_moving(&self, name: &str) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.newest.get(name).is_some_and(|object| {
+            let attempt = &object.data["status"]["attempt"];
+            attempt.is_null()
+                || attempt["state"] == "Answered"
+                || attempt["generation"] == json!(object.metadata.generation)
+        })
+    }
+
+    async fn all_closed(&self) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let objects = self.api.list(&ListParams::default()).await?.items;
+            let open = objects.iter().filter(|object| {
+                let status = &object.data["status"];
+                status["observedGeneration"].as_i64() != object.metadata.generation || !is_closed(status)
+            });
+            match open.count() {
+                0 => return Ok(()),
+                count if Instant::now() > end => return Err(format!("{count} objects are not closed").into()),
+                _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    fn report(&self, kills: usize) -> Report {
+        let clusters: Vec<_> = self.clusters.values().map(String::as_str).collect();
+        let ledger = self.bench.cloud.entries_of(&clusters);
+        let mut calls = HashMap::<(String, String), usize>::new();
+        for Entry { cluster, project, .. } in &ledger {
+            *calls.entry((cluster.clone(), project.clone())).or_default() += 1;
+        }
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut unknown, mut false_statements, mut open) = (0, 0, HashSet::new());
+        for ((name, generation), (state, code)) in &seen.states {
+            let cluster = self.clusters.get(name).cloned().unwrap_or_default();
+            let called = calls.contains_key(&(cluster, project(*generation)));
+            match state.as_str() {
+                "Unknown" => unknown += 1,
+                "Answered" => false_statements += usize::from(!called || *code != Some(200)),
+                "NotSent" => false_statements += usize::from(called),
+                other => drop(open.insert((name, generation, other))),
+            }
+        }
+        for stuck in &open {
+            eprintln!("not closed: {stuck:?}");
+        }
+        Report {
+            plans: seen.states.len(),
+            duplicates: ledger.len() - calls.len(),
+            false_statements,
+            unknown,
+            calls: ledger.len(),
+            settled: seen.states.len() - open.len(),
+            unsettled: open.len(),
+            overlaps: usize::from(self.bench.cloud.max_in_flight().1 > 1),
+            kills: Some(kills),
+            ..Report::default()
+        }
+    }
+}
+
+/// Generation, as a project id.
+fn project(generation: i64) -> String {
+    format!("{generation:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_generation_is_a_project_id_of_its_own() {
+        let all: HashSet<_> = (1..=10_000).map(project).collect();
+        assert_eq!(all.len(), 10_000);
+        assert!(all.iter().all(|id| id.len() == 32));
+    }
+}
