@@ -35,6 +35,9 @@ struct Sent {
 #[derive(Debug)]
 struct Sight {
     key: String,
+    /// Nobody had said yet what became of it. Once somebody does, the quiet period begins: giving a claim up proves only
+    /// that its process has said nothing, not that its request has ended.
+    open: bool,
     first: Instant,
 }
 
@@ -49,11 +52,11 @@ impl Memory {
     /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
     /// this process alone; clocks of two hosts are never compared.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
-        let (Some(uid), key) = (object.metadata.uid.as_deref(), pending_key(object)) else { return };
-        match key {
-            Some(key) if self.seen.get(uid).is_some_and(|sight| sight.key == key) => {}
-            Some(key) => {
-                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), first: now });
+        let (Some(uid), pending) = (object.metadata.uid.as_deref(), pending(object)) else { return };
+        match pending {
+            Some((key, open)) if self.seen.get(uid).is_some_and(|sight| sight.key == key && sight.open == open) => {}
+            Some((key, open)) => {
+                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now });
             }
             None => {
                 self.seen.remove(uid);
@@ -136,15 +139,16 @@ impl Memory {
     }
 }
 
-/// What has to be seen for a while before anything else may happen to the object: an attempt of which nobody knows
-/// what became. `Unknown` of the current generation counts too: the next generation will have to wait for it.
-fn pending_key(object: &ClusterRedistribution) -> Option<&str> {
+/// What has to be seen for a while before anything else may happen to the object, and whether it is still open: an
+/// attempt of which nobody knows what became. `Unknown` of the current generation counts too: the next generation will
+/// have to wait for it.
+fn pending(object: &ClusterRedistribution) -> Option<(&str, bool)> {
     match journal::read(object) {
-        journal::Journal::Open(attempt) => Some(&attempt.id),
-        journal::Journal::Quiet { key, .. } => Some(key),
+        journal::Journal::Open(attempt) => Some((&attempt.id, true)),
+        journal::Journal::Quiet { key, .. } => Some((key, false)),
         _ => {
             let attempt = object.status.as_ref()?.attempt.as_ref()?;
-            (attempt.state != "Answered" && attempt.state != "NotSent").then_some(attempt.id.as_str())
+            (attempt.state != "Answered" && attempt.state != "NotSent").then_some((attempt.id.as_str(), false))
         }
     }
 }

@@ -30,6 +30,16 @@ fn an_unknown_outcome_is_remembered_beyond_its_own_generation() {
 }
 
 #[test]
+fn a_claim_that_is_given_up_starts_the_quiet_period_and_does_not_end_it() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
+    memory.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start + 9 * SECOND);
+    memory.note(&attempted(2, attempt("a", 1, AttemptState::Unknown)), start + 10 * SECOND);
+    assert_eq!(memory.known_for(UID, "a", start + 10 * SECOND), SECOND);
+}
+
+#[test]
 fn what_is_answered_or_gone_is_forgotten() {
     let start = Instant::now();
     let mut memory = Memory::default();

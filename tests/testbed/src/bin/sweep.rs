@@ -124,7 +124,7 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
         What::Storm { generations, objects, operators } => {
             let report = storm::run(&bench, storm::Size { generations, objects, operators }).await?;
             println!("{}", serde_json::to_string_pretty(&report)?);
-            let share = 100.0 * report.unknown as f64 / report.plans.max(1) as f64;
+            let share = report::percent(report.unknown, report.plans);
             println!("{} kills, {} attempts, {share:.1} % of them unknown", report.kills.unwrap_or(0), report.plans);
             report
         }

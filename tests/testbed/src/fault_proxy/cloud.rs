@@ -186,7 +186,7 @@ async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: usize
 
 /// An answer of the proxy's own.
 async fn say(stream: &mut Stream, call: usize, code: u16, headers: &[(&str, &str)], body: &str, shared: &Shared) {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     let text = format!(
         "HTTP/1.1 {code} {}\r\nX-Request-Id: fault-proxy\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         wire::phrase(code),

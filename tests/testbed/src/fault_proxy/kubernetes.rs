@@ -207,7 +207,7 @@ impl Exchange {
         kind: Kind,
         label: &str,
     ) -> Result<Response<Body>, BoxError> {
-        let path = request.uri().path().to_owned();
+        let (path, sent) = (request.uri().path().to_owned(), request.body().clone());
         let mut upstream = self.upstream.lock().await;
         let sender = match upstream.as_mut() {
             Some(sender) if !sender.is_closed() => sender,
@@ -219,7 +219,8 @@ impl Exchange {
         let code = reply.status().as_u16();
         self.shared.record.trace(format_args!("{label} -> {code}"));
         if kind == Kind::Put && code == 200 {
-            self.shared.record.applied(&path);
+            let body = sent.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            self.shared.record.applied(&path, &body);
         }
         let (head, body) = reply.into_parts();
         if kind == Kind::Watch {

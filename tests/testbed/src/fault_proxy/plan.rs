@@ -65,7 +65,6 @@ impl Kind {
     /// What can be done to it.
     pub fn faults(self) -> Vec<Fault> {
         let special: &[Fault] = match self {
-            Self::List => &[],
             Self::Watch => &WATCH,
             Self::Connect => return CONNECT.to_vec(),
             Self::Call => return CALL.to_vec(),

@@ -1,4 +1,4 @@
-//! What went through the proxies of one plan, and whether what an operator wrote was true at the moment it wrote it. All
+//! What went through the proxies of one plan, and whether what an operator wrote was true at the moment it was taken. All
 //! proxies of a plan share one record. It must not change what passes.
 
 use std::{
@@ -151,9 +151,26 @@ impl Record {
         self.state().applied_writes.get(name).copied().unwrap_or_default()
     }
 
-    /// One more.
-    pub(super) fn applied(&self, path: &str) {
-        *self.state().applied_writes.entry(object_name(path)).or_default() += 1;
+    /// One more, which now is what everybody reads: is it true? (What the API server refuses may be outdated; that is
+    /// what it refuses it for.) A claim that was taken after a call for its generation had arrived is the beginning of a
+    /// second one.
+    pub(super) fn applied(&self, path: &str, body: &[u8]) {
+        let object: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (attempt, name) = (&object["status"]["attempt"], object_name(path));
+        let generation = attempt["generation"].as_i64().unwrap_or_default();
+        if let Some(state) = attempt["state"].as_str() {
+            self.judge(&name, attempt, state, generation);
+        }
+        self.judge_conditions(&name, &object["status"]);
+        let called = !self.calls_of(&name, generation).is_empty();
+        let mut state = self.state();
+        *state.applied_writes.entry(name.clone()).or_default() += 1;
+        let is_new =
+            attempt["state"] == "Claimed" && state.claims.insert(attempt["id"].as_str().unwrap_or_default().to_owned());
+        drop(state);
+        if is_new && called {
+            self.violated(Law::FalseStatement, format!("{name}, generation {generation}: claimed again after a call"));
+        }
     }
 
     /// Counts the statuses that say `NotSent`.
@@ -207,17 +224,13 @@ impl Record {
         }
     }
 
-    /// An operator is about to write this status: is it true? Returns it in a few words.
+    /// An operator is about to write this status. Returns it in a few words.
     pub(super) fn status(&self, path: &str, body: &[u8]) -> String {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let (status, name) = (&object["status"], object_name(path));
         let attempt = &status["attempt"];
         let reason = ready_reason(status);
         let (state, generation) = (attempt["state"].as_str(), attempt["generation"].as_i64());
-        if let (Some(state), Some(generation)) = (state, generation) {
-            self.judge(&name, attempt, state, generation);
-        }
-        self.judge_conditions(&name, status);
         if state == Some("NotSent") {
             self.not_sent.send_modify(|count| *count += 1);
         }
@@ -234,13 +247,6 @@ impl Record {
         let calls = self.calls_of(name, generation);
         let say = |what: String| self.violated(Law::FalseStatement, format!("{name}, generation {generation}: {what}"));
         match state {
-            "Claimed" => {
-                let id = attempt["id"].as_str().unwrap_or_default().to_owned();
-                let is_new = self.state().claims.insert(id);
-                if is_new && !calls.is_empty() {
-                    say("claimed again after a call".to_owned());
-                }
-            }
             "NotSent" if !calls.is_empty() => say("says NotSent after a call arrived".to_owned()),
             "Answered" => {
                 let code = attempt["statusCode"].as_u64();

@@ -30,8 +30,10 @@ use crate::{
 
 /// How long a stopped operator stands still: longer than the grace of another one.
 const STOPPED: Duration = Duration::from_secs(8);
-/// A kubelet's probe, quicker.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A kubelet's probe, quicker: at one look in so many.
+const PROBE_AT: u32 = 5;
 /// Failures in a row after which a kubelet ends the container.
 const PROBE_FAILURES: usize = 3;
 
@@ -86,9 +88,9 @@ async fn attend(
     kept: &Kept,
     stop: &CancellationToken,
 ) -> Option<tokio::sync::oneshot::Sender<()>> {
-    let mut probes = interval(PROBE_EVERY);
+    let mut probes = interval(LOOK_EVERY);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut failures, mut resume_at, mut waiting) = (0, None::<Instant>, None);
+    let (mut looks, mut failures, mut resume_at, mut waiting) = (0_u32, 0, None::<Instant>, None);
     loop {
         let resume = async {
             match resume_at {
@@ -124,7 +126,8 @@ async fn attend(
                 }
                 if operator.is_watching() { kept.watching.store(true, Ordering::Relaxed); }
                 // One that stands still cannot answer, and its kubelet stands still with it.
-                if resume_at.is_some() || operator.address().is_none() { continue }
+                looks = looks.wrapping_add(1);
+                if resume_at.is_some() || operator.address().is_none() || looks % PROBE_AT != 0 { continue }
                 let alive = probe(operator).await;
                 failures = if alive { 0 } else { failures + 1 };
                 if failures >= PROBE_FAILURES {

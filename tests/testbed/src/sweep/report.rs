@@ -87,7 +87,7 @@ impl Report {
     }
 
     fn row(&self, name: &str, slowest: f64) -> String {
-        let share = if self.settled == 0 { 0.0 } else { 100.0 * self.unknown as f64 / self.settled as f64 };
+        let share = percent(self.unknown, self.settled);
         format!(
             "| {name:<16} | {:>6} | {:>6} | {:>10} | {:>16} | {:>5} | {:>9} | {:>4} | {share:>9.1} | {slowest:>9.1} |",
             self.plans,
@@ -99,6 +99,12 @@ impl Report {
             self.deaf
         )
     }
+}
+
+/// How many of a hundred; 0 of none.
+#[allow(clippy::cast_precision_loss, reason = "counts of a run are far below 2^52")]
+pub fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 /// Rows by what the first fault of a plan was, and one for all.
