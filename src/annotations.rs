@@ -120,6 +120,8 @@ fn is_object_name(name: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read_one(key: &str, value: &str) -> Result<Switches, InvalidAnnotation> {
@@ -174,5 +176,39 @@ mod tests {
             assert_eq!(not_after.to_string(), "2026-12-01T18:00:00Z");
         }
         assert_eq!(read_one(CREDENTIALS_SECRET, "dws.prod-1").unwrap().credentials_secret.unwrap(), "dws.prod-1");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_annotations_are_they_are_read_or_hold_the_call(
+            others in proptest::collection::btree_map("[a-z]{1,8}(\\.[a-z]{2,5}/)?[a-z-]{0,12}", ".{0,40}", 0..4),
+            key in prop_oneof!["suspend|not-after|credentials-secret", "[ -~]{0,20}", ".{0,8}"],
+            value in prop_oneof!["true|false", "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", "[a-z0-9.-]{0,12}", ".{0,80}"],
+        ) {
+            prop_assert_eq!(read(Some(&others)), Ok(Switches::default()), "keys of others never matter");
+            let mut annotations = others;
+            annotations.insert(format!("{PREFIX}{key}"), value.clone());
+            let result = read(Some(&annotations));
+            match key.as_str() {
+                "suspend" => match value.as_str() {
+                    "true" | "false" => prop_assert_eq!(result.unwrap().suspended, value == "true"),
+                    _ => prop_assert!(result.is_err()),
+                },
+                // What is read is the very instant that was written, in a form that all tools read alike.
+                "not-after" => if let Ok(switches) = result {
+                    prop_assert_eq!(switches.not_after, value.parse().ok());
+                    prop_assert!(switches.not_after.is_some() && value.contains('T'));
+                },
+                // A name cannot leave its path.
+                "credentials-secret" => if let Ok(switches) = result {
+                    prop_assert_eq!(switches.credentials_secret.as_deref(), Some(value.as_str()));
+                    prop_assert!(!value.is_empty() && !value.contains(['/', '%', '?', '#', '\\']));
+                },
+                _ => {
+                    let error = result.unwrap_err().to_string();
+                    prop_assert!(error.contains(SUSPEND) && error.chars().count() < 1000, "{}", error);
+                }
+            }
+        }
     }
 }

@@ -169,5 +169,10 @@ async fn after_a_429_the_others_wait_as_told() {
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
         assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one learns of the limit, the others wait for it");
+        // The limit was told at the fourth call, and the next one came when the window was over and not before.
+        let arrived: Vec<_> = world.cloud.entries().iter().map(|entry| entry.arrived_millis).collect();
+        // Told by a header, what is left of the window since the first call; told by the text, the whole window anew.
+        let begins_at = if retry_after { arrived[0] } else { arrived[3] };
+        assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
     }
 }

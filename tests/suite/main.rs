@@ -11,19 +11,25 @@
 
 mod crashes;
 mod credentials;
+mod crowd;
 mod deletion;
 mod delivery;
+mod detour;
 mod documents;
 mod generations;
 mod holds;
 mod journal;
 mod kstatus;
+mod many;
 mod model;
+mod outage;
 mod process;
 mod refusals;
 mod schema;
 mod secrets;
+mod signatures;
 mod storm;
 mod thrift;
+mod upgrade;
 mod wire;
 mod world;

@@ -54,7 +54,8 @@ impl Operator {
         let OperatorOptions { control_plane, namespace, service_account, secrets, watch, .. } = &options;
         let grant = Grant { namespace, name: service_account, watch, secrets: *secrets };
         grant.apply(&control_plane.client().await?).await?;
-        let kubeconfig = control_plane.service_account_kubeconfig(namespace, service_account).await?;
+        let through = options.through.as_ref().map(|(url, ca_pem)| (url.as_str(), ca_pem.as_str()));
+        let kubeconfig = control_plane.service_account_kubeconfig(namespace, service_account, through).await?;
         Self::run(OperatorCommand {
             kubeconfig,
             binary: options.binary,

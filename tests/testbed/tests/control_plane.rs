@@ -32,7 +32,7 @@ spec:
 ";
 
 async fn account(control_plane: &ControlPlane, namespace: &str, name: &str) -> Client {
-    let path = control_plane.service_account_kubeconfig(namespace, name).await.unwrap();
+    let path = control_plane.service_account_kubeconfig(namespace, name, None).await.unwrap();
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()

@@ -59,6 +59,9 @@ enum What {
         /// Operators.
         #[arg(long, default_value_t = 3)]
         operators: usize,
+        /// One edit in so many is followed by a kill, 1 to 50 ms later.
+        #[arg(long, default_value_t = 10)]
+        kill_every: u32,
     },
     /// One plan, with everything that happened.
     Replay {
@@ -121,8 +124,8 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
             let plans: Result<Vec<Plan>, _> = FROZEN.iter().cycle().take(times).map(|plan| plan.parse()).collect();
             told(&many::run(&bench, plans?, arguments.parallel).await, begin)
         }
-        What::Storm { generations, objects, operators } => {
-            let report = storm::run(&bench, storm::Size { generations, objects, operators }).await?;
+        What::Storm { generations, objects, operators, kill_every } => {
+            let report = storm::run(&bench, storm::Size { generations, objects, operators, kill_every }).await?;
             println!("{}", serde_json::to_string_pretty(&report)?);
             let share = report::percent(report.unknown, report.plans);
             println!("{} kills, {} attempts, {share:.1} % of them unknown", report.kills.unwrap_or(0), report.plans);

@@ -186,10 +186,17 @@ impl ControlPlane {
         Ok(self.client().await?.request_text(request).await?)
     }
 
-    /// A kubeconfig of an existing ServiceAccount, with a token for a day.
-    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf, ControlPlaneError> {
+    /// A kubeconfig of an existing ServiceAccount, with a token for a day; on demand through another address with
+    /// another authority.
+    pub async fn service_account_kubeconfig(
+        &self,
+        namespace: &str,
+        name: &str,
+        through: Option<(&str, &str)>,
+    ) -> Result<PathBuf, ControlPlaneError> {
         let token = credentials::token(&self.client().await?, namespace, name).await?;
-        let credentials = Credentials { url: &self.url, ca_pem: &self.ca_pem, token: &token, namespace };
+        let (url, ca_pem) = through.unwrap_or((&self.url, &self.ca_pem));
+        let credentials = Credentials { url, ca_pem, token: &token, namespace };
         let path = self.directory.join(format!("{namespace}-{name}-{:08x}.kubeconfig", rand::random::<u32>()));
         fs::write(&path, credentials.kubeconfig()).map_err(ControlPlaneError::io("writing a kubeconfig"))?;
         Ok(path)

@@ -162,7 +162,7 @@ impl Record {
             self.judge(&name, attempt, state, generation);
         }
         self.judge_conditions(&name, &object["status"]);
-        let called = !self.calls_of(&name, generation).is_empty();
+        let called = self.calls_of(&name, generation).is_some_and(|calls| !calls.is_empty());
         let mut state = self.state();
         *state.applied_writes.entry(name.clone()).or_default() += 1;
         let is_new =
@@ -244,7 +244,7 @@ impl Record {
     }
 
     fn judge(&self, name: &str, attempt: &Value, state: &str, generation: i64) {
-        let calls = self.calls_of(name, generation);
+        let Some(calls) = self.calls_of(name, generation) else { return };
         let say = |what: String| self.violated(Law::FalseStatement, format!("{name}, generation {generation}: {what}"));
         match state {
             "NotSent" if !calls.is_empty() => say("says NotSent after a call arrived".to_owned()),
@@ -265,7 +265,8 @@ impl Record {
                 continue;
             }
             let generation = condition["observedGeneration"].as_i64().unwrap_or_default();
-            let said: Vec<_> = self.calls_of(name, generation).into_iter().map(|call| call.said).collect();
+            let Some(calls) = self.calls_of(name, generation) else { return };
+            let said: Vec<_> = calls.into_iter().map(|call| call.said).collect();
             let is_true = match condition["status"].as_str() {
                 Some("True") => said.iter().any(|said| said.is_some_and(|code| (200..300).contains(&code))),
                 Some("False") => said.iter().all(|said| said.is_some_and(|code| (300..500).contains(&code))),
@@ -281,11 +282,12 @@ impl Record {
         }
     }
 
-    fn calls_of(&self, name: &str, generation: i64) -> Vec<Call> {
+    /// Calls for this object's generation; none for an object of which the record was told nothing.
+    fn calls_of(&self, name: &str, generation: i64) -> Option<Vec<Call>> {
         let state = self.state();
-        let Some(cluster) = state.clusters.get(name) else { return Vec::new() };
+        let cluster = state.clusters.get(name)?;
         let of = |call: &&Call| call.cluster == *cluster && call.generation.is_none_or(|of| of == generation);
-        state.calls.iter().filter(of).cloned().collect()
+        Some(state.calls.iter().filter(of).cloned().collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

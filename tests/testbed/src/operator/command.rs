@@ -11,6 +11,8 @@ pub struct OperatorOptions<'a> {
     pub binary: PathBuf,
     /// Where it works.
     pub control_plane: &'a ControlPlane,
+    /// Where it reaches the API server instead of directly: address, and authority as PEM.
+    pub through: Option<(String, String)>,
     /// The namespace of its ServiceAccount and Lease.
     pub namespace: String,
     /// The ServiceAccount, made if need be; two operators that shall differ in rights need two.
@@ -33,6 +35,7 @@ impl<'a> OperatorOptions<'a> {
         Self {
             binary: binary.into(),
             control_plane,
+            through: None,
             namespace: namespace.to_owned(),
             service_account: "redistribution-operator".to_owned(),
             watch: vec![namespace.to_owned()],

@@ -21,7 +21,7 @@ mod connection;
 mod gateway;
 mod ledger;
 mod script;
-mod signature;
+pub mod signature;
 pub(crate) mod wire;
 
 use std::{

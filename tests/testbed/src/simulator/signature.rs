@@ -7,19 +7,24 @@ use sha2::{Digest, Sha256};
 /// What arrived, as far as it is signed.
 #[derive(Debug)]
 pub struct Arrived<'a> {
+    /// `GET`, `POST`.
     pub method: &'a str,
     /// Path and query as they stood in the request line, percent-encoded.
     pub target: &'a str,
     /// All headers, in the order of arrival.
     pub headers: &'a [(String, String)],
+    /// The bytes.
     pub body: &'a [u8],
 }
 
 /// The parts of an `Authorization` header.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claimed {
+    /// Access key id.
     pub access: String,
+    /// Names of the signed headers, as listed.
     pub signed_headers: Vec<String>,
+    /// In hex.
     pub signature: String,
 }
 
@@ -59,6 +64,10 @@ pub fn canonical(arrived: &Arrived<'_>, signed_headers: &[String]) -> String {
 }
 
 /// The signature that a holder of this secret key would have made.
+///
+/// # Panics
+///
+/// Never: a key of any length is valid.
 pub fn expected(secret: &str, date: &str, canonical: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length is valid");
     mac.update(b"SDK-HMAC-SHA256\n");

@@ -41,9 +41,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds the operator, starts the control plane and gives the operators the rights of `deploy/rbac.yaml`.
+    /// Builds the operator and starts the rest.
     pub async fn start(release: bool) -> Result<Self, Failure> {
-        let binary = operator::build(release)?;
+        Self::with(operator::build(release)?).await
+    }
+
+    /// Starts a control plane of its own for this operator, and gives it the rights of `deploy/rbac.yaml`.
+    pub async fn with(binary: PathBuf) -> Result<Self, Failure> {
         let crd = Command::new(&binary).arg("crd").output()?;
         if !crd.status.success() {
             return Err(String::from_utf8_lossy(&crd.stderr).into());
@@ -52,12 +56,8 @@ impl Bench {
             ControlPlane::start(&Tools::new(Progress::OneLine), ControlPlaneOptions::default())
         })
         .await??;
-        Self::on(plane, binary, &String::from_utf8(crd.stdout)?).await
-    }
-
-    async fn on(plane: ControlPlane, binary: PathBuf, crd: &str) -> Result<Self, Failure> {
         let client = plane.client().await?;
-        apply_crd(&client, crd).await?;
+        apply_crd(&client, &String::from_utf8(crd.stdout)?).await?;
         let home = fresh_namespace(&client, "sweep").await?;
         Grant { namespace: &home, name: ACCOUNT, watch: &[], secrets: true }.apply(&client).await?;
         let token = token(&client, &home, ACCOUNT).await?;

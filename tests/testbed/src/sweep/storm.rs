@@ -1,5 +1,5 @@
 //! Operators without election, each killed again and again, while every object is edited on and on. Each kill strikes 1
-//! to 50 ms after somebody's edit, when a claim, a call or a record is likely to be under way. The project id tells which
+//! to 50 ms after an edit, when a claim, a call or a record is likely to be under way. The project id tells which
 //! generation a call was for, so that the cloud's ledger can be held against the law.
 
 use std::{
@@ -32,7 +32,9 @@ use crate::{
 
 const SECRET: &str = "dws-redistribution-credentials";
 /// Edits whose outcome is awaited at once. More would only make each attempt slower on a small machine.
-const UNDER_WAY: usize = 4;
+const UNDER_WAY: usize = 2;
+/// What takes longer waits for a grace to pass, not for an outcome.
+const SOON: Duration = Duration::from_millis(500);
 /// Longest wait for anything: a few graces and a restart.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// One edit in so many does not wait until the object's last wish is closed.
@@ -47,6 +49,9 @@ pub struct Size {
     pub objects: usize,
     /// Operators.
     pub operators: usize,
+    /// One edit in so many is followed by a kill. Each kill costs about an eighth of an unknown outcome here, so this is
+    /// what the share of unknown outcomes depends on.
+    pub kill_every: u32,
 }
 
 /// What the watch has shown: for each object its newest version, for each of its generations the state it ended in.
@@ -62,7 +67,7 @@ struct Storm<'a> {
     namespace: String,
     clusters: BTreeMap<String, String>,
     seen: Arc<Mutex<Seen>>,
-    edited: Notify,
+    strike: Notify,
 }
 
 /// Runs it.
@@ -80,7 +85,7 @@ pub async fn run(bench: &Bench, size: Size) -> Result<Report, Failure> {
     let per_object = size.generations / i64::try_from(size.objects.max(1))?;
     let over = CancellationToken::new();
     let (kills, edited) = tokio::join!(storm.kill(&mut operators, &over), async {
-        let edited = storm.edit(per_object).await;
+        let edited = storm.edit(per_object, size.kill_every).await;
         over.cancel();
         edited
     });
@@ -141,7 +146,7 @@ impl<'a> Storm<'a> {
             api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
             clusters.insert(name, cluster);
         }
-        Ok(Self { bench, api, namespace, clusters, seen: Arc::default(), edited: Notify::new() })
+        Ok(Self { bench, api, namespace, clusters, seen: Arc::default(), strike: Notify::new() })
     }
 
     fn command(&self) -> Result<OperatorCommand, Failure> {
@@ -152,21 +157,22 @@ impl<'a> Storm<'a> {
     }
 
     /// Edits every object from generation to generation, in random order.
-    async fn edit(&self, last: i64) -> Result<(), Failure> {
+    async fn edit(&self, last: i64, kill_every: u32) -> Result<(), Failure> {
         let mut open: Vec<_> = self.clusters.keys().map(|name| (name.clone(), 1)).collect();
-        let mut progress = Instant::now();
+        let (mut progress, mut edits) = (Instant::now(), HashMap::<String, Instant>::new());
         while !open.is_empty() {
             let (ready, pending): (Vec<_>, Vec<_>) =
                 open.iter().cloned().partition(|(name, generation)| self.is_closed(name, *generation));
             let impatient = rand::random_ratio(1, IMPATIENT);
             let from = if impatient { &pending } else { &ready };
-            let under_way = pending.iter().filter(|(name, _)| self.is_moving(name)).count();
+            let recent = |name: &String| edits.get(name).is_some_and(|edit| edit.elapsed() < SOON);
+            let under_way = pending.iter().filter(|(name, _)| recent(name)).count();
             let chosen = from.choose(&mut rand::rng()).cloned().filter(|_| impatient || under_way < UNDER_WAY);
             let Some((name, generation)) = chosen else {
                 if progress.elapsed() > PATIENCE {
                     return Err(format!("nothing was closed for {PATIENCE:?}: {pending:?}").into());
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
             progress = Instant::now();
@@ -174,7 +180,10 @@ impl<'a> Storm<'a> {
             if generation < last {
                 let patch = json!({"spec": {"projectID": project(generation + 1)}});
                 self.api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-                self.edited.notify_one();
+                edits.insert(name.clone(), Instant::now());
+                if rand::random_ratio(1, kill_every.max(1)) {
+                    self.strike.notify_one();
+                }
                 open.push((name, generation + 1));
             } else if !self.is_closed(&name, generation) {
                 open.push((name, generation));
@@ -187,7 +196,7 @@ impl<'a> Storm<'a> {
     async fn kill(&self, operators: &mut [Operator], over: &CancellationToken) -> Result<usize, Failure> {
         let mut kills = 0;
         loop {
-            tokio::select! { () = over.cancelled() => return Ok(kills), () = self.edited.notified() => {} }
+            tokio::select! { () = over.cancelled() => return Ok(kills), () = self.strike.notified() => {} }
             // The randomness is the point: no moment of an attempt is safe from it.
             tokio::time::sleep(Duration::from_micros(rand::random_range(1_000..50_000))).await;
             let which = rand::random_range(0..operators.len());
@@ -205,17 +214,6 @@ impl<'a> Storm<'a> {
             object.metadata.generation == Some(generation)
                 && status["observedGeneration"].as_i64() == Some(generation)
                 && is_closed(status)
-        })
-    }
-
-    /// It waits for an outcome, not for a grace to pass.
-    fn is_moving(&self, name: &str) -> bool {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.newest.get(name).is_some_and(|object| {
-            let attempt = &object.data["status"]["attempt"];
-            attempt.is_null()
-                || attempt["state"] == "Answered"
-                || attempt["generation"] == json!(object.metadata.generation)
         })
     }
 

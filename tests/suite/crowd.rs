@@ -1,0 +1,31 @@
+//! Many objects at once. It waits for nothing and holds no assertion.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::api::PostParams;
+use redistribution_operator::resource::ClusterRedistribution;
+use testbed::simulator::Script;
+
+use crate::world::{World, spec};
+
+/// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
+/// clusters.
+pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
+    let mut clusters = Vec::new();
+    for number in 0..objects {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, script(number));
+        clusters.push(cluster);
+    }
+    let api = world.api();
+    stream::iter(clusters.iter().enumerate())
+        .map(|(number, cluster)| {
+            let object = ClusterRedistribution::new(&format!("wish-{number}"), spec(cluster));
+            let api = api.clone();
+            async move { api.create(&PostParams::default(), &object).await }
+        })
+        .buffer_unordered(16)
+        .try_for_each(|_| async { Ok(()) })
+        .await
+        .unwrap();
+    clusters
+}

@@ -1,0 +1,47 @@
+//! A world whose operator reaches everything through a fault proxy. It holds no assertion about what the operator does.
+
+use std::sync::Arc;
+
+use testbed::{
+    Operator,
+    fault_proxy::{FaultProxy, Network, Record, order::Order},
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::world::World;
+
+/// See the module.
+pub struct Detour {
+    network: Network,
+    /// The proxy.
+    pub proxy: FaultProxy,
+    /// What passes.
+    pub record: Arc<Record>,
+    _orders: UnboundedReceiver<Order>,
+}
+
+impl Detour {
+    /// A proxy with this plan; one that needs nothing done to the operator.
+    pub async fn new(world: &World, plan: &str) -> Self {
+        let (network, record) = (Network::new(world.plane, &world.cloud).unwrap(), Arc::new(Record::default()));
+        let plan = plan.parse().unwrap();
+        let (proxy, orders) = FaultProxy::start("1", &network, &plan, Arc::clone(&record)).await.unwrap();
+        Self { network, proxy, record, _orders: orders }
+    }
+
+    /// An operator behind it, ready.
+    pub async fn operator(&self, world: &World, flags: &[&str]) -> Operator {
+        let cloud = [
+            format!("--endpoint=lab={}", self.proxy.cloud_url()),
+            format!("--ca-bundle={}", self.network.ca_file().display()),
+        ];
+        world
+            .operator_from(|options| {
+                options.through = Some((self.proxy.kubernetes_url(), self.network.ca_pem().to_owned()));
+                options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
+                options.arguments.extend(cloud.map(Into::into));
+                options.arguments.extend(flags.iter().map(Into::into));
+            })
+            .await
+    }
+}

@@ -1,0 +1,121 @@
+//! An API server that is away, flaps, or falls silent: outcomes wait for it and are written when it is back, nothing is
+//! called twice, and only a watch that is dead while the API server answers is a reason to restart.
+
+use std::{fs, time::Duration};
+
+use testbed::{Operator, eventually, simulator::Script};
+use tokio::time::{Instant, interval};
+
+use crate::{
+    crowd::crowd,
+    detour::Detour,
+    world::{PATIENCE, World, says},
+};
+
+/// Liveness threshold and grace of these tests; the outage is longer than both together.
+const FLAGS: [&str; 4] = ["--stale-after=10s", "--send-budget=1s", "--request-timeout=4s", "--grace-margin=2s"];
+const OUTAGE: Duration = Duration::from_secs(45);
+
+/// What a kubelet sees, once a second.
+async fn is_alive(operator: &Operator) -> bool {
+    matches!(operator.get("/livez").await, Ok((200, _)))
+}
+
+#[tokio::test]
+async fn an_answer_that_meets_an_outage_waits_alive_and_is_written_within_five_seconds_of_its_end() {
+    let world = World::new().await;
+    let detour = Detour::new(&world, "nothing").await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let operator = detour.operator(&world, &FLAGS).await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    detour.proxy.outage().set(true);
+    world.cloud.release(&cluster);
+    says(&operator, "the outcome is not written yet").await;
+    // The length of the outage is what is asserted about.
+    let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
+    while begin.elapsed() < OUTAGE {
+        seconds.tick().await;
+        assert!(is_alive(&operator).await, "not alive after {:?}", begin.elapsed());
+    }
+    assert!(world.api().get("wish").await.unwrap().status.unwrap().status_code.is_none());
+    detour.proxy.outage().set(false);
+    let object = world.settled_within(Duration::from_secs(5), "wish", "Delivered").await;
+    assert_eq!(object.status.unwrap().status_code, Some(200));
+    assert_eq!(world.calls(&cluster), 1);
+    assert_eq!(detour.record.violations(), []);
+    // Neither dead nor deaf.
+    let next = world.cluster();
+    world.create("next", &next).await;
+    world.settled("next", "Delivered").await;
+    assert!(is_alive(&operator).await);
+    assert!(operator.terminate().await.unwrap().success(), "it is the same process that ends now");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_dead_while_the_api_server_answers_fails_the_liveness_probe_and_nothing_is_lost() {
+    let world = World::new().await;
+    let detour = Detour::new(&world, "watch#1:black-hole").await;
+    let operator = detour.operator(&world, &FLAGS).await;
+    let (first, unseen) = (world.cluster(), world.cluster());
+    world.create("first", &first).await;
+    world.settled("first", "Delivered").await;
+    world.create("unseen", &unseen).await;
+    eventually(PATIENCE, "the liveness probe fails", async || {
+        if is_alive(&operator).await { Err("it is alive") } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(world.calls(&unseen), 0);
+    operator.kill().await.unwrap();
+    let _next = Operator::run(operator.command().clone()).unwrap();
+    world.settled("unseen", "Delivered").await;
+    assert_eq!((world.calls(&first), world.calls(&unseen)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_quiet_watch_is_alive_however_long_nothing_happens() {
+    let world = World::new().await;
+    let detour = Detour::new(&world, "nothing").await;
+    let operator = detour.operator(&world, &FLAGS).await;
+    let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
+    while begin.elapsed() < Duration::from_secs(30) {
+        seconds.tick().await;
+        assert!(is_alive(&operator).await, "not alive after {:?}", begin.elapsed());
+    }
+}
+
+/// Open files of a process.
+fn open_files(operator: &Operator) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", operator.pid())).map(Iterator::count).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_thousand_objects_at_start_and_a_flapping_api_server_stay_within_bounds_and_are_called_once_each() {
+    const OBJECTS: usize = 1000;
+    let world = World::new().await;
+    let detour = Detour::new(&world, "nothing").await;
+    let clusters = crowd(&world, OBJECTS, |_| None).await;
+    let operator = detour.operator(&world, &["--concurrency=8"]).await;
+    let (mut files, mut memory, mut flaps) = (0, 0, 0);
+    let mut moments = interval(Duration::from_millis(700));
+    while world.cloud.total_calls() < OBJECTS {
+        moments.tick().await;
+        flaps += 1;
+        detour.proxy.outage().set(flaps % 3 == 0);
+        files = files.max(open_files(&operator));
+        memory = memory.max(operator.rss_bytes().unwrap_or_default());
+        assert!(flaps < 1000, "{} calls so far", world.cloud.total_calls());
+    }
+    detour.proxy.outage().set(false);
+    let objects = world.all_settled(&["Delivered"]).await;
+    assert_eq!(objects.len(), OBJECTS);
+    assert_eq!(world.cloud.total_calls(), OBJECTS);
+    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
+    assert_eq!(detour.record.violations(), []);
+    println!("{flaps} moments, at most {files} open files, {} MiB", memory / 1024 / 1024);
+    assert!(world.cloud.max_in_flight().0 <= 8, "{:?}", world.cloud.max_in_flight());
+    // One connection to the API server for each worker (24) at most, one for each call, and what a process has anyway.
+    assert!(files < 100, "{files} open files");
+    assert!(memory < 100 * 1024 * 1024, "{memory} bytes");
+}

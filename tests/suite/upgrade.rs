@@ -1,0 +1,143 @@
+//! CRD and controller upgraded, rolled back and upgraded again, with objects in every state: nothing is called again,
+//! and nothing is said that is not so.
+
+use std::collections::BTreeMap;
+
+use kube::api::ListParams;
+use redistribution_operator::resource::{ClusterRedistribution, crd_json};
+use serde_json::{Value, json};
+use testbed::{
+    ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd,
+    simulator::{Options, Script},
+};
+
+use crate::world::{World, condition, reason_of};
+
+/// The schema of `status` in a CRD.
+const STATUS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+
+/// A CRD as an earlier version could have had it: without these fields of `status`, or of its attempt.
+fn earlier(without: &[&str], without_of_attempt: &[&str]) -> Value {
+    let mut crd = crd_json().unwrap();
+    let status = crd.pointer_mut(STATUS).unwrap().as_object_mut().unwrap();
+    for field in without {
+        assert!(status.remove(*field).is_some(), "status has no {field}");
+    }
+    if let Some(attempt) = status.get_mut("attempt") {
+        let fields = attempt.pointer_mut("/properties").unwrap().as_object_mut().unwrap();
+        for field in without_of_attempt {
+            assert!(fields.remove(*field).is_some(), "an attempt has no {field}");
+        }
+    }
+    crd
+}
+
+/// Objects in every state, and the reason in which each rests.
+async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'static str> {
+    let scripts = [
+        ("delivered", Some(Script::status(200)), "Delivered"),
+        ("refused", Some(Script::status(403)), "PermissionDenied"),
+        ("server-error", Some(Script::status(500)), "ServerError"),
+        ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
+    ];
+    let mut reasons = BTreeMap::new();
+    for (name, script, reason) in scripts {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, script);
+        world.create(name, &cluster).await;
+        world.settled(name, reason).await;
+        reasons.insert(name, reason);
+    }
+    let held = [
+        ("suspended", "dws.huaweicloud.com/suspend", "true", "Suspended"),
+        ("expired", "dws.huaweicloud.com/not-after", "2026-01-01T00:00:00Z", "Expired"),
+        ("misspelt", "dws.huaweicloud.com/suspended", "true", "InvalidAnnotation"),
+        ("no-secret", "dws.huaweicloud.com/credentials-secret", "missing", "CredentialsNotFound"),
+    ];
+    for (name, key, value, reason) in held {
+        let annotations = [(key.to_owned(), value.to_owned())].into();
+        world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+        world.settled(name, reason).await;
+        reasons.insert(name, reason);
+    }
+    let invalid = json!({"attempt": {"id": "f", "uid": "another", "generation": 1, "state": "Answered"}});
+    let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
+    world.create_with("invalid", &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+    world.patch_status("invalid", invalid).await;
+    world.settled("invalid", "JournalInvalid").await;
+    reasons.insert("invalid", "JournalInvalid");
+    reasons
+}
+
+/// Nothing is said that the cloud's ledger does not hold: a call counts by its cluster, each object has its own.
+async fn nothing_is_false(world: &World) {
+    for object in world.api().list(&ListParams::default()).await.unwrap().items {
+        let said = |status: &str| condition(&object, "Delivered").as_deref() == Some(status);
+        let calls = world.calls(&object.spec.cluster_id);
+        assert!(!said("True") || calls == 1, "delivered without a call: {object:?}");
+        let refused = reason_of(&object).as_deref() == Some("PermissionDenied");
+        assert!(!said("False") || calls == 0 || refused, "a call is denied: {object:?}");
+    }
+}
+
+/// The operator has looked at everything that was there before: a fresh object was served after it.
+async fn look_around(world: &World, name: &str) -> ClusterRedistribution {
+    let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
+    world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+    world.settled(name, "Suspended").await
+}
+
+async fn roll_back_and_forth(older: Value) {
+    let plane: &'static ControlPlane =
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+    let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
+    apply_crd(&client, &current).await.unwrap();
+    let world = World::on(plane, Options::default()).await;
+    let operator = world.operator().await;
+    let reasons = objects_in_every_state(&world).await;
+    // One more, whose claim is left without anybody who knows of it.
+    let orphaned = world.cluster();
+    world.cloud.script(&orphaned, [Script::held()]);
+    world.create("orphaned", &orphaned).await;
+    world.cloud.arrived(&orphaned, 1).await;
+    operator.kill().await.unwrap();
+    let calls = world.cloud.total_calls();
+
+    apply_crd(&client, &older.to_string()).await.unwrap();
+    let under_the_older = world.operator().await;
+    look_around(&world, "looked-1").await;
+    nothing_is_false(&world).await;
+    // Whatever the older version does to them, it writes them all as it sees them.
+    for name in reasons.keys() {
+        world.annotate(name, "example.com/touched", Some("yes")).await;
+        world.patch_status(name, json!({})).await;
+    }
+    look_around(&world, "looked-2").await;
+    under_the_older.kill().await.unwrap();
+
+    apply_crd(&client, &current).await.unwrap();
+    let again: Operator = world.operator().await;
+    look_around(&world, "looked-3").await;
+    assert!(again.terminate().await.unwrap().success());
+    let _and_again = world.operator().await;
+    look_around(&world, "looked-4").await;
+    nothing_is_false(&world).await;
+    assert_eq!(world.cloud.total_calls(), calls, "called again");
+    let orphaned = world.api().get("orphaned").await.unwrap();
+    assert_ne!(condition(&orphaned, "Delivered").as_deref(), Some("True"));
+    for (name, reason) in reasons {
+        let object = world.api().get(name).await.unwrap();
+        let now = reason_of(&object).unwrap_or_default();
+        assert!(now == reason || now == "JournalInvalid", "{name} was {reason} and is {now}");
+    }
+}
+
+#[tokio::test]
+async fn a_crd_that_knows_less_of_an_attempt_for_a_while_leads_to_no_second_call() {
+    roll_back_and_forth(earlier(&["history"], &["closed", "specHash", "graceSeconds"])).await;
+}
+
+#[tokio::test]
+async fn a_crd_that_knows_no_journal_for_a_while_leads_to_no_second_call() {
+    roll_back_and_forth(earlier(&["history", "attempt"], &[])).await;
+}
