@@ -5,7 +5,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use testbed::simulator::{Options, Throttle};
 
-use crate::world::{DEFAULT_SECRET, World, message, reason_of};
+use crate::{
+    crowd::crowd,
+    world::{DEFAULT_SECRET, World, message, reason_of},
+};
 
 const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
 
@@ -174,5 +177,25 @@ async fn after_a_429_the_others_wait_as_told() {
         // Told by a header, what is left of the window since the first call; told by the text, the whole window anew.
         let begins_at = if retry_after { arrived[0] } else { arrived[3] };
         assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_calls_that_meet_a_limit_together_are_each_made_once_and_the_rest_wait_for_the_window() {
+    for retry_after in [true, false] {
+        let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
+        world.cloud.throttle(Some(Throttle { limit: 5, seconds: 3, retry_after }));
+        let clusters = crowd(&world, 20, |_| None).await;
+        let _operator = world.operator().await;
+        let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
+        assert_eq!(objects.len(), 20);
+        assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1), "each object is called exactly once");
+        let entries = world.cloud.entries();
+        let refused: Vec<_> =
+            entries.iter().filter(|entry| entry.outcome.as_deref() == Some("429 of the gateway")).collect();
+        let shown = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
+        assert_eq!(refused.len(), shown);
+        // Eight are in flight at once, and five of a window get through: three learn of the limit, everybody else waits.
+        assert!((1..=9).contains(&refused.len()), "{} were refused", refused.len());
     }
 }

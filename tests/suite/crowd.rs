@@ -1,7 +1,16 @@
 //! Many objects at once. It waits for nothing and holds no assertion.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::api::PostParams;
+use kube::{
+    ResourceExt,
+    api::PostParams,
+    runtime::{WatchStreamExt, watcher},
+};
 use redistribution_operator::resource::ClusterRedistribution;
 use testbed::simulator::Script;
 
@@ -28,4 +37,18 @@ pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Opti
         .await
         .unwrap();
     clusters
+}
+
+/// Counts the versions of every object of the namespace from now on, its creation included.
+pub fn versions(world: &World) -> Arc<Mutex<HashMap<String, usize>>> {
+    let counts = Arc::<Mutex<HashMap<String, usize>>>::default();
+    let counted = Arc::clone(&counts);
+    let seen = watcher(world.api(), watcher::Config::default()).default_backoff().applied_objects();
+    tokio::spawn(seen.for_each(move |object| {
+        if let Ok(object) = object {
+            *counted.lock().unwrap().entry(object.name_any()).or_default() += 1;
+        }
+        futures::future::ready(())
+    }));
+    counts
 }

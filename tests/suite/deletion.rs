@@ -8,6 +8,7 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
+use serde_json::json;
 use testbed::{eventually, simulator::Script};
 
 use crate::world::World;
@@ -19,6 +20,7 @@ async fn with_objects_in_every_state() -> (World, testbed::Operator) {
     let scripts = [
         ("delivered", Some(Script::status(200)), "Delivered"),
         ("refused", Some(Script::status(403)), "PermissionDenied"),
+        ("server-error", Some(Script::status(500)), "ServerError"),
         ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
         ("in-flight", Some(Script::held()), "RequestInFlight"),
     ];
@@ -28,10 +30,23 @@ async fn with_objects_in_every_state() -> (World, testbed::Operator) {
         world.create(name, &cluster).await;
         world.settled(name, reason).await;
     }
-    let cluster = world.cluster();
-    let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
-    world.create_with("suspended", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
-    world.settled("suspended", "Suspended").await;
+    for (name, key, value, reason) in [
+        ("suspended", "suspend", "true", "Suspended"),
+        ("expired", "not-after", "2026-01-01T00:00:00Z", "Expired"),
+        ("misspelt", "suspended", "true", "InvalidAnnotation"),
+        ("no-secret", "credentials-secret", "missing", "CredentialsNotFound"),
+    ] {
+        let annotations = [(format!("dws.huaweicloud.com/{key}"), value.to_owned())].into();
+        world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+        world.settled(name, reason).await;
+    }
+    world
+        .patch_status(
+            "expired",
+            json!({"attempt": {"id": "f", "uid": "another", "generation": 1, "state": "Answered"}}),
+        )
+        .await;
+    world.settled("expired", "JournalInvalid").await;
     let objects = world.api().list(&ListParams::default()).await.unwrap().items;
     assert!(objects.iter().all(|object| object.metadata.finalizers.is_none()));
     (world, operator)

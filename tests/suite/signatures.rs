@@ -44,6 +44,7 @@ proptest! {
             ("secret", verified(&format!("{secret}x"), &method, &target, &arrived, &body)),
             ("method", verified(&secret, "DELETE", &target, &arrived, &body)),
             ("path", verified(&secret, &method, &format!("/x{target}"), &arrived, &body)),
+            ("query", verified(&secret, &method, &format!("{target}{}zz=1", if target.contains('?') { '&' } else { '?' }), &arrived, &body)),
             ("header", verified(&secret, &method, &target, &changed, &body)),
             ("body", verified(&secret, &method, &target, &arrived, &longer)),
         ] {
