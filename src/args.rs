@@ -68,6 +68,30 @@ pub struct Run {
     #[arg(long, value_name = "NAME", env = "DWS_OPERATOR_HOLDER", help_heading = "Kubernetes")]
     pub holder: Option<String>,
 
+    /// Let several controllers agree by a Lease which of them works. For tidiness and quick failover; the law does not rest
+    /// on it.
+    #[arg(long, env = "DWS_OPERATOR_LEADER_ELECTION", help_heading = "Kubernetes")]
+    pub leader_election: bool,
+
+    /// Name of the Lease.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DWS_OPERATOR_LEASE_NAME",
+        default_value = "redistribution-operator",
+        help_heading = "Kubernetes"
+    )]
+    pub lease_name: String,
+
+    /// Namespace of the Lease; the pod's own, or that of the kubeconfig's context, by default.
+    #[arg(long, value_name = "NAMESPACE", env = "DWS_OPERATOR_LEASE_NAMESPACE", help_heading = "Kubernetes")]
+    pub lease_namespace: Option<String>,
+
+    /// How long a lease that is not renewed stays its holder's, 5s to 5m. Another controller takes over after that, and
+    /// within two fifteenths of it when the lease was given back.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_LEASE_DURATION", default_value = "15s", value_parser = between::<5, 300>, help_heading = "Kubernetes")]
+    pub lease_duration: Duration,
+
     /// Region of objects that name none, for example cn-north-4. Without it such objects are held.
     #[arg(long, value_name = "REGION", env = "DWS_OPERATOR_REGION", help_heading = "Cloud")]
     pub region: Option<String>,

@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     decide::{Now, Rules, Step, decide},
     dws,
+    election::Leadership,
     events::Events,
     gate::Gate,
     jitter::jittered,
@@ -58,6 +59,8 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// Cancelled once no new claim may be made.
     pub closing: CancellationToken,
+    /// False while another controller works.
+    pub leadership: Leadership,
     /// Failures in a row by object, for the pause before the next try.
     pub failures: Mutex<HashMap<String, u32>>,
 }
@@ -70,6 +73,11 @@ impl Context {
         // An object may get here that the watch has not shown yet (the reply of a write): its grace starts now.
         memory.note(object, now.instant);
         decide(object, &memory, &self.rules, now)
+    }
+
+    /// Whether anything new may be begun: this process leads and is not being stopped. What has claimed goes on either way.
+    pub fn may_begin(&self) -> bool {
+        !self.closing.is_cancelled() && *self.leadership.borrow()
     }
 
     /// The memory. Every change of it is whole, so a panic elsewhere has not left it half-way.

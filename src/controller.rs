@@ -15,6 +15,7 @@ use kube::runtime::{
     watcher,
 };
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::WatchStream;
 
 use self::{
     hold::{crd_outdated, hold, is_said, report_undecodable, suspended},
@@ -76,10 +77,13 @@ pub async fn run(
     workers: u16,
 ) {
     let closing = context.closing.clone();
+    // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
+    let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
         .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
+        .reconcile_all_on(elected)
         .with_config(Config::default().concurrency(workers))
         .graceful_shutdown_on(async move { closing.cancelled().await })
         .run(reconcile, error_policy, context)
@@ -96,6 +100,9 @@ pub async fn run(
 
 /// One look at one object.
 async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    if !context.may_begin() {
+        return Ok(Action::await_change());
+    }
     let cached = match &object.0 {
         Ok(object) => object,
         Err(invalid) => return report_undecodable(&context, invalid).await,
@@ -161,7 +168,7 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     };
     // Preparing took time, in which `not-after` may have passed.
-    if context.closing.is_cancelled() || !matches!(context.decide(object), Step::Claim(_)) {
+    if !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
     }
     let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));

@@ -28,6 +28,7 @@
 //! | [`delivery`] | claim, send, record |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
+//! | [`election`] | which of several controllers works? |
 //! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
 
 pub mod admin;
@@ -39,6 +40,7 @@ pub mod controller;
 pub mod decide;
 pub mod delivery;
 pub mod dws;
+pub mod election;
 pub mod events;
 pub mod gate;
 pub mod jitter;

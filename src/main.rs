@@ -22,6 +22,7 @@ use redistribution_operator::{
     controller,
     decide::Rules,
     dws::{self, credentials::Ladder, endpoint::Regions},
+    election::{self, Leadership},
     events::Events,
     gate::{Core, Gate},
     ledger::Ledger,
@@ -69,7 +70,9 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let metrics = Metrics::default();
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
-    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics)?);
+    let done = CancellationToken::new();
+    let (leadership, election) = elect(&run, &client, &metrics, &done);
+    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics, leadership)?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -94,8 +97,36 @@ async fn operate(run: Run) -> Result<(), StartError> {
         tracing::info!(attempts = context.tasks.len(), "waiting for attempts to be recorded");
     }
     context.tasks.wait().await;
+    // Only now may another one lead: what was claimed here is recorded.
+    done.cancel();
+    if let Some(election) = election
+        && let Err(error) = election.await
+    {
+        tracing::warn!(%error, "the election ended early");
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Without `--leader-election` this process always leads.
+fn elect(
+    run: &Run,
+    client: &Client,
+    metrics: &Metrics,
+    done: &CancellationToken,
+) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
+    if !run.leader_election {
+        return (election::alone(), None);
+    }
+    let holder = run.holder.clone().unwrap_or_else(host_name);
+    let settings = election::Settings {
+        identity: format!("{holder}_{:016x}", rand::random::<u64>()),
+        name: run.lease_name.clone(),
+        namespace: run.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
+        duration: run.lease_duration,
+    };
+    let (leadership, task) = election::compete(client, settings, metrics.clone(), done.clone());
+    (leadership, Some(task))
 }
 
 fn context(
@@ -105,6 +136,7 @@ fn context(
     gate: Arc<Gate>,
     memory: &Arc<Mutex<Memory>>,
     metrics: &Metrics,
+    leadership: Leadership,
 ) -> Result<Context, StartError> {
     if run.default_credentials_dir.is_none() && !run.default_credentials_namespaces.is_empty() {
         return Err(
@@ -142,6 +174,7 @@ fn context(
         holder,
         tasks: TaskTracker::new(),
         closing: closing.clone(),
+        leadership,
         failures: Mutex::new(HashMap::new()),
     })
 }

@@ -33,6 +33,13 @@ pub struct ReasonLabels {
     pub reason: &'static str,
 }
 
+/// Labels of the leadership gauge, as controller-runtime names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LeaderLabels {
+    /// Name of the Lease.
+    pub name: String,
+}
+
 /// All metrics of the process.
 #[derive(Clone)]
 pub struct Metrics {
@@ -43,6 +50,7 @@ pub struct Metrics {
     holds: Family<ReasonLabels, Counter>,
     in_flight: Gauge,
     watch_errors: Counter,
+    leading: Family<LeaderLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -69,13 +77,24 @@ impl Default for Metrics {
             "Errors of the watch on the API server",
             watch_errors.clone(),
         );
+        let leading = Family::default();
+        registry.register("leader_election_master_status", "1 while this process leads", leading.clone());
         registry.register("controller_runtime_reconcile", "Reconciliations by result", reconciles.clone());
         registry.register(
             "dws_redistribution_build",
             "Version of this binary",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        Self { registry: Arc::new(registry), requests, request_seconds, reconciles, holds, in_flight, watch_errors }
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            request_seconds,
+            reconciles,
+            holds,
+            in_flight,
+            watch_errors,
+            leading,
+        }
     }
 }
 
@@ -105,6 +124,11 @@ impl Metrics {
     /// The watch met an error.
     pub fn watch_error(&self) {
         self.watch_errors.inc();
+    }
+
+    /// Whether this process leads, by the Lease of this name.
+    pub fn leading(&self, lease: &str, leads: bool) {
+        self.leading.get_or_create(&LeaderLabels { name: lease.to_owned() }).set(i64::from(leads));
     }
 
     /// The text that `/metrics` answers with.

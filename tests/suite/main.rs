@@ -16,6 +16,7 @@ mod deletion;
 mod delivery;
 mod detour;
 mod documents;
+mod election;
 mod generations;
 mod holds;
 mod journal;

@@ -89,8 +89,9 @@ impl Front {
     async fn full(&self) -> io::Result<(TcpListener, Vec<TcpStream>)> {
         let listener = self.listen(0)?;
         let mut waiting = Vec::new();
+        // One that is reset belonged to the listener that has just been closed.
         while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(self.address)).await {
-            waiting.push(stream?);
+            waiting.extend(stream.ok());
         }
         Ok((listener, waiting))
     }

@@ -154,7 +154,7 @@ impl Record {
     /// One more, which now is what everybody reads: is it true? (What the API server refuses may be outdated; that is
     /// what it refuses it for.) A claim that was taken after a call for its generation had arrived is the beginning of a
     /// second one.
-    pub(super) fn applied(&self, path: &str, body: &[u8]) {
+    pub(crate) fn applied(&self, path: &str, body: &[u8]) {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let (attempt, name) = (&object["status"]["attempt"], object_name(path));
         let generation = attempt["generation"].as_i64().unwrap_or_default();
@@ -304,4 +304,74 @@ pub fn ready_reason(status: &Value) -> Option<&str> {
 /// The object's name in the path of its status.
 fn object_name(path: &str) -> String {
     path.trim_end_matches("/status").rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const PATH: &str = "/apis/g/v1/namespaces/n/things/wish/status";
+
+    fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Law> {
+        let conditions = json!([{"type": "Delivered", "status": delivered, "observedGeneration": 1}]);
+        let object = json!({"status": {"attempt": attempt, "conditions": conditions}});
+        record.applied(PATH, object.to_string().as_bytes());
+        record.violations().into_iter().map(|violation| violation.law).collect()
+    }
+
+    fn called(said: Option<u16>) -> Record {
+        let record = Record::default();
+        record.expect("wish", "CLUSTER");
+        let call = record.arrive("cluster");
+        record.read(call, Some(1));
+        if let Some(code) = said {
+            record.says(call, code);
+        }
+        record.over(call);
+        record
+    }
+
+    fn attempt(state: &str) -> Value {
+        json!({"id": "a", "generation": 1, "state": state, "statusCode": 200})
+    }
+
+    #[test]
+    fn what_is_so_may_be_said() {
+        assert_eq!(written(&called(Some(200)), &attempt("Answered"), "True"), []);
+        assert_eq!(written(&called(None), &attempt("Unknown"), "Unknown"), []);
+        let refused = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 403});
+        assert_eq!(written(&called(Some(403)), &refused, "False"), []);
+    }
+
+    #[test]
+    fn what_is_not_so_is_found_out() {
+        assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Law::FalseStatement]);
+        assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Law::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Law::FalseStatement]);
+        assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Law::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Law::FalseStatement]);
+    }
+
+    #[test]
+    fn a_second_call_and_one_that_overlaps_are_counted() {
+        let record = called(Some(200));
+        let second = record.arrive("cluster");
+        record.read(second, Some(1));
+        let third = record.arrive("cluster");
+        record.read(third, Some(2));
+        let laws: Vec<_> = record.violations().into_iter().map(|violation| violation.law).collect();
+        assert_eq!(laws, [Law::Duplicate, Law::Overlap]);
+    }
+
+    #[test]
+    fn a_canary_is_found_wherever_it_is() {
+        let record = Record::default();
+        record.canary("secret-1");
+        record.look_for_leaks("somewhere", b"nothing");
+        assert_eq!(record.violations(), []);
+        record.look_for_leaks("somewhere", b"a secret-1 in the middle");
+        assert_eq!(record.violations()[0].law, Law::Leak);
+    }
 }

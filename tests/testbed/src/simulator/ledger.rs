@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// One request.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about a request")]
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Entry {
     /// Count of arrivals, from 1.
     pub number: usize,

@@ -102,3 +102,65 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
         record.violated(Law::Deaf, format!("the liveness probe ended the operator {probe_ended} times"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(said: Option<u16>) -> Call {
+        Call { cluster: "c".to_owned(), generation: Some(1), said, over: true }
+    }
+
+    fn plan(text: &str) -> Plan {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn without_a_fault_nothing_may_be_unknown_or_left_out() {
+        let none = plan("nothing");
+        assert!(agrees(&none, "Delivered", &[call(Some(200))]).is_ok());
+        assert!(agrees(&none, "ClusterNotReady", &[call(Some(403))]).is_ok());
+        for (reason, calls) in [
+            ("OutcomeUnknown", vec![call(Some(200))]),
+            ("OutcomeUnknown", vec![]),
+            ("NotSent", vec![]),
+            ("Delivered", vec![call(Some(403))]),
+            ("Delivered", vec![call(None)]),
+            ("PermissionDenied", vec![call(Some(500))]),
+        ] {
+            assert!(agrees(&none, reason, &calls).is_err(), "{reason} {calls:?}");
+        }
+    }
+
+    #[test]
+    fn a_killed_operator_may_not_know_and_still_may_not_invent() {
+        let killed = plan("put#2:kill-after");
+        assert!(agrees(&killed, "OutcomeUnknown", &[]).is_ok());
+        assert!(agrees(&killed, "OutcomeUnknown", &[call(Some(200))]).is_ok());
+        assert!(agrees(&killed, "Delivered", &[]).is_err());
+        assert!(
+            agrees(&plan("put#2:504"), "OutcomeUnknown", &[]).is_err(),
+            "a fault of the API server alone loses nothing"
+        );
+    }
+
+    #[test]
+    fn repeats_in_the_ledger_further_writes_and_idle_restarts_are_found() {
+        let entry = Entry { cluster: "c".to_owned(), body: "b".to_owned(), ..Entry::default() };
+        let record = Record::default();
+        judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0);
+        assert_eq!(record.violations()[0].law, Law::Duplicate);
+        let record = Record::default();
+        for _ in 0..=WRITES {
+            record.applied("/things/wish/status", b"{}");
+        }
+        judge_whole(&record, &plan("nothing"), &[], 0);
+        assert_eq!(record.violations()[0].law, Law::TooManyWrites);
+        let record = Record::default();
+        judge_whole(&record, &plan("put#2:504"), &[], 1);
+        assert_eq!(record.violations()[0].law, Law::Deaf);
+        let record = Record::default();
+        judge_whole(&record, &plan("watch#1:black-hole"), &[], 1);
+        assert_eq!(record.violations(), []);
+    }
+}

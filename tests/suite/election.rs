@@ -1,0 +1,113 @@
+//! Several controllers of which one works: who leads, and what happens when it goes. That nothing is called twice does
+//! not depend on any of this; the storm runs without it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use testbed::{Operator, eventually, simulator::Script};
+
+use crate::world::{PATIENCE, World, says};
+
+const FLAGS: [&str; 2] = ["--leader-election", "--lease-duration=6s"];
+
+async fn leads(operator: &Operator) -> bool {
+    operator
+        .metrics()
+        .await
+        .is_ok_and(|text| text.contains("leader_election_master_status{name=\"redistribution-operator\"} 1"))
+}
+
+/// Two controllers, the leader first.
+async fn two(world: &World) -> (Operator, Operator) {
+    let first = world.operator_with(&FLAGS).await;
+    eventually(PATIENCE, "the first one leads", async || if leads(&first).await { Ok(()) } else { Err("not yet") })
+        .await;
+    let second = world
+        .operator_from(|options| {
+            "second".clone_into(&mut options.service_account);
+            options.arguments.extend(FLAGS.map(Into::into));
+        })
+        .await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn a_follower_is_ready_and_does_nothing() {
+    let world = World::new().await;
+    let (leader, follower) = two(&world).await;
+    assert_eq!(follower.get("/readyz").await.unwrap().0, 200);
+    assert!(!leads(&follower).await);
+    let cluster = world.cluster();
+    world.create("wish", &cluster).await;
+    world.settled("wish", "Delivered").await;
+    assert!(leader.output().contains("\"outcome\"") && !follower.output().contains("\"outcome\""));
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_killed_leader_is_followed_once_its_lease_has_run_out_and_what_was_pending_is_called() {
+    let world = World::new().await;
+    let (leader, follower) = two(&world).await;
+    leader.kill().await.unwrap();
+    let cluster = world.cluster();
+    world.create("wish", &cluster).await;
+    world.settled("wish", "Delivered").await;
+    assert!(leads(&follower).await);
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::status(200).after(Duration::from_secs(4))]);
+    let (leader, follower) = two(&world).await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    let next = world.cluster();
+    let (ended, ()) = tokio::join!(leader.terminate(), async {
+        says(&leader, "no new claim is made").await;
+        world.create("next", &next).await;
+    });
+    assert!(ended.unwrap().success());
+    let log = leader.output();
+    let (recorded, given_back) = (log.find("\"outcome\"").unwrap(), log.find("gave the lease back").unwrap());
+    assert!(recorded < given_back, "{log}");
+    let object = world.settled("next", "Delivered").await;
+    assert_eq!(object.status.unwrap().attempt.unwrap().state, "Answered");
+    world.settled("wish", "Delivered").await;
+    assert!(follower.output().contains("\"outcome\""));
+    assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_leader_that_loses_its_lease_makes_no_new_claim_and_still_records_what_it_called() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::held()]);
+    let leader = world.operator_with(&FLAGS).await;
+    world.create("wish", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    // Somebody else takes it by force, for longer than this test lasts.
+    let leases = Api::<Lease>::namespaced(world.client.clone(), &world.namespace);
+    let taken = serde_json::json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}});
+    leases
+        .patch("redistribution-operator", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(taken))
+        .await
+        .unwrap();
+    says(&leader, "not leading any more").await;
+    let next = world.cluster();
+    world.create("next", &next).await;
+    world.cloud.release(&cluster);
+    world.settled("wish", "Delivered").await;
+    let given = serde_json::json!({"spec": {"holderIdentity": null}});
+    assert_eq!(world.calls(&next), 0, "it called without leading");
+    leases
+        .patch("redistribution-operator", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(given))
+        .await
+        .unwrap();
+    // It leads again, and everything that came meanwhile is looked at.
+    world.settled("next", "Delivered").await;
+    assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
+}
