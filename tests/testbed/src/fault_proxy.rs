@@ -3,18 +3,20 @@
 //!
 //! | room | question |
 //! | --- | --- |
-//! | [`plan`] | what goes wrong, and at which request? |
+//! | [`plan`], [`fault`] | what goes wrong, and at which request? |
 //! | [`armed`] | is it this request? |
 //! | [`kubernetes`], [`stream`] | how does it go wrong towards the API server? |
 //! | [`front`], [`cloud`] | how towards the cloud? |
-//! | [`record`] | what passed, and was it true? |
+//! | [`record`], [`judge`] | what passed, and was it true? |
 //! | [`order`], [`outage`] | what only the owner can do |
 //!
 //! It must not know more of the operator than the requests it makes.
 
 mod armed;
 mod cloud;
+mod fault;
 mod front;
+pub mod judge;
 mod kubernetes;
 pub mod order;
 mod outage;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::bench::{Bench, Failure};
 use crate::{
-    fault_proxy::{FaultProxy, Law, Record, record::ready_reason},
+    fault_proxy::{FaultProxy, Law, Record, judge::ready_reason},
     fresh_namespace,
 };
 
