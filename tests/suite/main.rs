@@ -9,6 +9,7 @@
     reason = "tests: a panic is how they fail, and their names say what they are for"
 )]
 
+mod chart;
 mod crashes;
 mod credentials;
 mod crowd;

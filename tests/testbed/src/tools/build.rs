@@ -19,6 +19,7 @@ fn estimate(tool: Tool) -> (u64, u64) {
         Tool::KubeApiserver => (420, 540),
         Tool::KubeControllerManager => (120, 180),
         Tool::Kubectl => (30, 60),
+        Tool::Helm => (80, 160),
     }
 }
 

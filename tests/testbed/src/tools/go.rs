@@ -24,6 +24,7 @@ impl Recipe {
     pub fn read(tools: &Tools, tool: Tool) -> Result<Self, ToolError> {
         let root = tools.workspace.join("tests/testbed/go");
         let (module, package, versioned) = match tool {
+            Tool::Helm => (root.join("helm"), "helm.sh/helm/v4/cmd/helm".to_owned(), None),
             Tool::Etcd => (root.join("etcd"), "go.etcd.io/etcd/server/v3".to_owned(), None),
             _ => (root.join("kubernetes"), format!("k8s.io/kubernetes/cmd/{}", tool.name()), Some("k8s.io/kubernetes")),
         };

@@ -42,7 +42,11 @@ pub enum Origin {
 
 /// Whether the program runs and its version fits; else what is wrong, as the end of a sentence about it.
 pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
-    let arguments: &[&str] = if tool == Tool::Kubectl { &["version", "--client"] } else { &["--version"] };
+    let arguments: &[&str] = match tool {
+        Tool::Kubectl => &["version", "--client"],
+        Tool::Helm => &["version", "--template={{.Version}}"],
+        _ => &["--version"],
+    };
     let output = Command::new(path)
         .args(arguments)
         .env("LC_ALL", "C")
@@ -56,6 +60,8 @@ pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
     let (fits, wanted) = match (tool, origin) {
         (Tool::Etcd, Origin::Path) => (version >= Version(3, 7, 0), "3.7 or newer"),
         (Tool::Etcd, _) => (version >= Version(3, 5, 13), "3.5.13 or newer"),
+        (Tool::Helm, Origin::Path | Origin::Assets) => (version >= Version(4, 0, 0), "4.0 or newer"),
+        (Tool::Helm, Origin::Named) => (version >= Version(3, 18, 0), "3.18 or newer"),
         // A kubectl that lies about speaks to the server that is built here: at most one minor apart, as kubectl asks.
         (Tool::Kubectl, Origin::Path) => ((36..=38).contains(&version.1) && version.0 == 1, "1.36 to 1.38"),
         _ => ((32..=37).contains(&version.1) && version.0 == 1, "1.32 to 1.37"),

@@ -1,0 +1,75 @@
+//! Files that are generated, held against what they are generated from. `UPDATE_GENERATED=1 cargo test --test suite
+//! generated` writes them.
+
+use std::{env, fs, path::Path};
+
+use redistribution_operator::resource::crd_yaml;
+
+use super::{directory, render};
+
+/// Compares a file with what it should be, or writes it.
+fn is(path: &Path, wanted: &str) {
+    if env::var_os("UPDATE_GENERATED").is_some() {
+        fs::write(path, wanted).unwrap();
+    }
+    let found = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{} is not what it is generated from; run UPDATE_GENERATED=1 cargo test --test suite generated",
+        path.display()
+    );
+}
+
+/// The CRD, installed and kept as the values say. Its own text holds nothing that a template would take for its own.
+#[test]
+fn the_crd_of_the_chart_is_the_generated_one() {
+    let crd = crd_yaml().unwrap();
+    assert!(!crd.contains("{{"));
+    let (head, tail) = crd.split_once("metadata:\n").unwrap();
+    let template = format!(
+        "{{{{- if .Values.crds.install }}}}\n{head}metadata:\n  {{{{- if or .Values.crds.keep .Values.crds.annotations }}}}\n  annotations:\n    {{{{- if .Values.crds.keep }}}}\n    helm.sh/resource-policy: keep\n    {{{{- end }}}}\n    {{{{- with .Values.crds.annotations }}}}\n    {{{{- toYaml . | nindent 4 }}}}\n    {{{{- end }}}}\n  {{{{- end }}}}\n  labels:\n    {{{{- include \"operator.labels\" . | nindent 4 }}}}\n{tail}{{{{- end }}}}\n"
+    );
+    is(&directory().join("templates/crd.yaml"), &template);
+}
+
+/// One row for each line of `values.yaml` that has a comment.
+#[test]
+fn the_readme_of_the_chart_lists_every_value() {
+    let values = fs::read_to_string(directory().join("values.yaml")).unwrap();
+    let mut path: Vec<&str> = Vec::new();
+    let mut rows = String::new();
+    for line in values.lines().filter(|line| line.contains(':') && !line.starts_with('#')) {
+        let depth = (line.len() - line.trim_start().len()) / 2;
+        let (key, rest) = line.trim_start().split_once(':').unwrap();
+        path.truncate(depth);
+        path.push(key);
+        if let Some((default, meaning)) = rest.split_once("# ") {
+            let default = default.trim();
+            let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+            rows += &format!("| `{}` | {default} | {} |\n", path.join("."), meaning.trim());
+        }
+    }
+    let readme = format!(
+        "# Chart redistribution-operator\n\nGenerated from `values.yaml`; a test compares. How to install is in the project's README.\n\n| value | default | |\n| --- | --- | --- |\n{rows}"
+    );
+    is(&directory().join("README.md"), &readme);
+}
+
+/// For those who do not use Helm: the chart with its defaults. The image is theirs to set.
+#[test]
+fn the_plain_manifest_is_the_chart_with_its_defaults() {
+    let namespace = "redistribution-operator";
+    let directory = directory();
+    let mut arguments = vec!["template", namespace, directory.to_str().unwrap(), "--namespace", namespace];
+    arguments.extend(["--set", "image.repository=redistribution-operator"]);
+    let output = super::helm(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rendered = String::from_utf8(output.stdout)
+        .unwrap()
+        .replace("app.kubernetes.io/managed-by: Helm\n", "app.kubernetes.io/managed-by: kubectl\n");
+    let manifest = format!(
+        "# Rendered from deploy/chart with its defaults; a test compares. Set the image to one that you have pushed, then:\n#   kubectl apply --server-side -f deploy/install.yaml\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
+    );
+    is(&directory.join("../install.yaml"), &manifest);
+    assert!(render(&[]).contains("kind: Deployment"));
+}

@@ -1,0 +1,108 @@
+//! Values: what is wrong is refused with a readable message, and everything that can be set does something.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{directory, helm, objects, render};
+
+fn schema() -> Value {
+    serde_json::from_str(&fs::read_to_string(directory().join("values.schema.json")).unwrap()).unwrap()
+}
+
+/// Every value that has examples, by its path.
+fn leaves(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    if schema.get("examples").is_some() {
+        found.push((path.to_owned(), schema.clone()));
+        return;
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        leaves(inner, &path, found);
+    }
+}
+
+fn set(path: &str, value: &Value) -> String {
+    format!("{path}={value}")
+}
+
+#[test]
+fn helm_finds_nothing_to_complain_about() {
+    let directory = directory();
+    let output = helm(&["lint", "--strict", directory.to_str().unwrap(), "--set", "image.repository=example/operator"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+}
+
+#[test]
+fn every_value_is_in_the_schema_and_every_value_of_the_schema_has_an_effect() {
+    let values: Value = serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap();
+    let (schema, mut found) = (schema(), Vec::new());
+    assert_eq!(
+        values.as_object().unwrap().len() + 1,
+        schema["properties"].as_object().unwrap().len(),
+        "global besides"
+    );
+    leaves(&schema, "", &mut found);
+    assert!(found.len() > 80, "{}", found.len());
+    for (path, leaf) in found {
+        assert!(leaf["description"].as_str().is_some_and(|text| !text.is_empty()), "{path} is not described");
+        let with: Vec<_> =
+            leaf["x-with"].as_object().into_iter().flatten().map(|(key, value)| set(key, value)).collect();
+        let mut before: Vec<&str> = with.iter().flat_map(|with| ["--set-json", with]).collect();
+        let without = render(&before);
+        let example = set(&path, &leaf["examples"][0]);
+        before.extend(["--set-json", &example]);
+        assert!(without != render(&before), "{example} has no effect");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_in_words() {
+    let directory = directory();
+    let refusals = [
+        (json!({}), "image.repository is required"),
+        (json!({"replica": 1}), "replica"),
+        (json!({"image": {"repository": "a", "digest": "sha256:abc"}}), "/image/digest"),
+        (json!({"pace": {"concurrency": 0}}), "/pace/concurrency"),
+        (json!({"pace": {"requestTimeout": "soon"}}), "/pace/requestTimeout"),
+        (json!({"log": {"format": "xml"}}), "/log/format"),
+        (json!({"watchNamespaces": "team"}), "/watchNamespaces"),
+        (json!({"cloud": {"endpoints": {"lab": "dws.example.com"}}}), "/cloud/endpoints/lab"),
+    ];
+    for (values, word) in refusals {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), values.to_string()).unwrap();
+        let output = helm(&["template", "dws", directory.to_str().unwrap(), "--values", file.path().to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned().replace('.', "/")
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(word), "{values}: {said}");
+    }
+    // A parent chart hands its own values down.
+    render(&["--set", "global.anything=1"]);
+}
+
+#[test]
+fn what_must_not_be_put_together_is_not_rendered_together() {
+    let kinds = |flags: &[&str]| -> Vec<String> {
+        let kind = |object: &Value| object["kind"].as_str().unwrap().to_owned();
+        objects(&render(flags)).iter().map(kind).collect()
+    };
+    let namespaced = kinds(&["--set", "watchNamespaces={a,b}", "--set", "crds.install=false"]);
+    let scoped = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "ValidatingAdmissionPolicy"];
+    assert!(namespaced.iter().all(|kind| !scoped.contains(&kind.as_str())), "{namespaced:?}");
+    assert_eq!(
+        namespaced.iter().filter(|kind| *kind == "Role").count(),
+        3,
+        "one for each namespace, one for the Lease"
+    );
+    // An empty resourceNames would grant every Secret.
+    let none = render(&["--set-json", "credentials.secretNames=[]"]);
+    assert!(!none.contains("secrets"), "{none}");
+    assert!(!kinds(&["--set", "leaderElection.enabled=false"]).contains(&"Role".to_owned()));
+    let kept = |flags: &[&str]| {
+        let crd = objects(&render(flags)).into_iter().find(|object| object["kind"] == "CustomResourceDefinition");
+        crd.is_some_and(|crd| crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep")
+    };
+    assert!(kept(&[]) && !kept(&["--set", "crds.keep=false"]));
+}
