@@ -216,10 +216,11 @@ impl Run {
         self.send_budget + self.request_timeout + self.grace_margin
     }
 
-    /// When the API server shall end a watch, so that it is opened anew: well before silence counts as death, and before
-    /// proxies and load balancers on the way commonly end a silent connection (240 s and more). In seconds.
+    /// When the API server shall end a watch, so that it is opened anew, in seconds. One that has fallen silent is given up
+    /// by kube-runtime 5 s after that: within a minute, and before proxies and load balancers on the way commonly end a
+    /// silent connection (240 s and more), and before silence counts as death.
     pub fn watch_seconds(&self) -> u32 {
-        u32::try_from((self.stale_after * 3 / 5).as_secs()).unwrap_or(u32::MAX).min(180)
+        u32::try_from((self.stale_after / 2).as_secs()).unwrap_or(u32::MAX).min(50)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::ExponentialBuilder;
 use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{repeat_with, select_all},
@@ -26,10 +27,16 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{jitter::jittered, journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution};
+use crate::{
+    jitter::jittered, journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution, watchdog::Watchdog,
+};
 
 /// An object as it comes from the watch: one that does not decode is an error of its own, not of the whole watch.
 pub type Guarded = DeserializeGuard<ClusterRedistribution>;
+
+/// First and longest pause before a watch that failed is opened again. Short, since nothing else wakes an object whose
+/// user waits; one request each ten seconds is no burden for an API server that comes back.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
@@ -57,6 +64,7 @@ pub fn pending(
     relist_every: Duration,
     memory: Arc<Mutex<Memory>>,
     metrics: Metrics,
+    watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>, watch::Receiver<bool>) {
     let mut writer = Writer::<Guarded>::default();
     // The cache counts as complete from the start: each object is decided by its own journal, as it arrives, and waits
@@ -86,6 +94,7 @@ pub fn pending(
             // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
             Err(error) => {
                 metrics.watch_error();
+                watchdog.notice();
                 tracing::warn!(%error, "a watch failed and is opened again");
                 None
             }
@@ -109,7 +118,7 @@ fn watch_anew(
             listed.notified().await;
             sleep(jittered(relist_every)).await;
         };
-        let events = watcher(api.clone(), config.clone()).default_backoff();
+        let events = watcher(api.clone(), config.clone()).backoff(pauses());
         let events = events.inspect_ok(move |event| {
             if matches!(event, Event::InitDone) {
                 tell.notify_one();
@@ -118,6 +127,12 @@ fn watch_anew(
         events.take_until(Box::pin(due))
     })
     .flatten()
+}
+
+fn pauses() -> watcher::ExponentialBackoff {
+    let (first, longest) = RETRY;
+    let doubling = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest).with_factor(2.0);
+    doubling.without_max_times().with_jitter().into()
 }
 
 impl Pending {

@@ -85,6 +85,11 @@ impl Watchdog {
         })
     }
 
+    /// Something was heard of the watch: also an error, since a watch that fails is opened again and is not dead.
+    pub fn notice(&self) {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Looks now and then, for ever. `client` must not be the counted one.
     pub async fn run(self, client: Client) {
         let mut ticks = interval(self.look_every);

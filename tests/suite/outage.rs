@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Liveness threshold and grace of these tests; the outage is longer than both together.
-const FLAGS: [&str; 4] = ["--stale-after=10s", "--send-budget=1s", "--request-timeout=4s", "--grace-margin=2s"];
+const FLAGS: [&str; 4] = ["--stale-after=20s", "--send-budget=1s", "--request-timeout=4s", "--grace-margin=2s"];
 const OUTAGE: Duration = Duration::from_secs(45);
 
 /// What a kubelet sees, once a second.
@@ -54,12 +54,32 @@ async fn an_answer_that_meets_an_outage_waits_alive_and_is_written_within_five_s
 }
 
 #[tokio::test]
-async fn a_watch_that_is_dead_while_the_api_server_answers_fails_the_liveness_probe_and_nothing_is_lost() {
+async fn a_watch_that_falls_silent_is_opened_anew_without_a_restart_and_nothing_is_lost() {
     let world = World::new().await;
     let detour = Detour::new(&world, "watch#1:black-hole").await;
+    let (first, unseen) = (world.cluster(), world.cluster());
+    // There from the start, so that the first event comes on the first watch, which is renewed every ten seconds.
+    world.create("first", &first).await;
     let operator = detour.operator(&world, &FLAGS).await;
+    world.settled("first", "Delivered").await;
+    world.create("unseen", &unseen).await;
+    eventually(PATIENCE, "what the watch did not show is delivered", async || {
+        assert!(is_alive(&operator).await);
+        if world.calls(&unseen) == 1 { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    world.settled("unseen", "Delivered").await;
+    assert!(operator.terminate().await.unwrap().success(), "it is the same process that ends now");
+    assert_eq!((world.calls(&first), world.calls(&unseen)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_watch_that_stays_dead_while_the_api_server_answers_fails_the_liveness_probe_and_nothing_is_lost() {
+    let world = World::new().await;
+    let detour = Detour::new(&world, "watch#1:black-hole+watch#1:hang").await;
     let (first, unseen) = (world.cluster(), world.cluster());
     world.create("first", &first).await;
+    let operator = detour.operator(&world, &FLAGS).await;
     world.settled("first", "Delivered").await;
     world.create("unseen", &unseen).await;
     eventually(PATIENCE, "the liveness probe fails", async || {
@@ -79,7 +99,7 @@ async fn a_quiet_watch_is_alive_however_long_nothing_happens() {
     let detour = Detour::new(&world, "nothing").await;
     let operator = detour.operator(&world, &FLAGS).await;
     let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
-    while begin.elapsed() < Duration::from_secs(30) {
+    while begin.elapsed() < Duration::from_secs(40) {
         seconds.tick().await;
         assert!(is_alive(&operator).await, "not alive after {:?}", begin.elapsed());
     }

@@ -46,7 +46,7 @@ fn the_readme_of_the_chart_lists_every_value() {
         if let Some((default, meaning)) = rest.split_once("# ") {
             let default = default.trim();
             let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
-            rows += &format!("| `{}` | {default} | {} |\n", path.join("."), meaning.trim());
+            rows.extend(["| `", &path.join("."), "` | ", &default, " | ", meaning.trim(), " |\n"]);
         }
     }
     let readme = format!(

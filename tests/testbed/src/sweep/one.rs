@@ -134,7 +134,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
 /// Short times, so that a plan ends soon.
 fn flags(plan: &Plan) -> Vec<String> {
     let mut flags: Vec<_> =
-        ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=10s"]
+        ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=20s"]
             .map(str::to_owned)
             .to_vec();
     // Nothing but a new list can bring back an event that the API server has lost.
