@@ -3,12 +3,12 @@
 //!
 //! | room | question |
 //! | --- | --- |
-//! | [`plan`], [`fault`] | what goes wrong, and at which request? |
-//! | [`armed`] | is it this request? |
-//! | [`kubernetes`], [`stream`] | how does it go wrong towards the API server? |
-//! | [`front`], [`cloud`] | how towards the cloud? |
-//! | [`record`], [`judge`] | what passed, and was it true? |
-//! | [`order`], [`outage`] | what only the owner can do |
+//! | `plan`, `fault` | what goes wrong, and at which request? |
+//! | `armed` | is it this request? |
+//! | `kubernetes`, `stream` | how does it go wrong towards the API server? |
+//! | `front`, `cloud` | how towards the cloud? |
+//! | `record`, `judge` | what passed, and was it true? |
+//! | `order`, `outage` | what only the owner can do |
 //!
 //! It must not know more of the operator than the requests it makes.
 
