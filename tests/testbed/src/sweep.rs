@@ -3,7 +3,7 @@
 //!
 //! | room | question |
 //! | --- | --- |
-//! | [`bench`] | what do all plans share? |
+//! | [`mod@bench`] | what do all plans share? |
 //! | [`plans`] | which are there? |
 //! | [`one`], [`scenario`], [`keeper`] | how is one carried out: by whom is it used, who keeps the operator running? |
 //! | [`verdict`] | did the laws hold? |
