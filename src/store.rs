@@ -103,9 +103,9 @@ pub fn pending(
     (stream, reader, is_synced)
 }
 
-/// A watch that begins with a list, and so again each time `relist_every` has passed since a list was complete. An API
-/// server does lose events now and then, and kube-runtime by itself lists again only when it is told to (410): an object
-/// whose last event was lost would wait for ever.
+/// A watch that begins with a list, and so again each time `relist_every` has passed since a list was complete. kube-
+/// runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way would wait
+/// for ever.
 fn watch_anew(
     api: Api<Guarded>,
     config: watcher::Config,

@@ -1,8 +1,8 @@
 //! Which of several controllers works: a Lease in the controller's own namespace, for tidiness. The law does not rest on
 //! it. It must not be consulted by anything that records an outcome.
 //!
-//! Own code, since the kept crates compare the clocks of hosts, or let a follower sleep through a lease that was given
-//! back; the rules are those of client-go: what counts is how long **this** process has seen a lease unchanged.
+//! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
+//! **this** process has seen a lease unchanged.
 
 mod observer;
 

@@ -49,7 +49,7 @@ pub struct Size {
     pub objects: usize,
     /// Operators.
     pub operators: usize,
-    /// One edit in so many is followed by a kill. Each kill costs about an eighth of an unknown outcome here, so this is
+    /// One edit in so many is followed by a kill. Each kill costs about a seventh of an unknown outcome here, so this is
     /// what the share of unknown outcomes depends on.
     pub kill_every: u32,
 }
