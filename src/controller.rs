@@ -77,6 +77,7 @@ pub async fn run(
     workers: u16,
 ) {
     let closing = context.closing.clone();
+    context.metrics.workers(workers);
     // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
@@ -86,7 +87,7 @@ pub async fn run(
         .reconcile_all_on(elected)
         .with_config(Config::default().concurrency(workers))
         .graceful_shutdown_on(async move { closing.cancelled().await })
-        .run(reconcile, error_policy, context)
+        .run(measured, error_policy, context)
         .for_each(|result| {
             match result {
                 // Finished objects leave the cache while a look at them may still be due.
@@ -96,6 +97,19 @@ pub async fn run(
             ready(())
         })
         .await;
+}
+
+/// A reconciliation, counted and timed.
+async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let reconciling = context.metrics.reconciling(&object);
+    let result = reconcile(object, Arc::clone(&context)).await;
+    let word = match &result {
+        Ok(action) if *action == Action::await_change() => "success",
+        Ok(_) => "requeue_after",
+        Err(_) => "error",
+    };
+    context.metrics.reconciled(&reconciling, word);
+    result
 }
 
 /// One look at one object.
@@ -136,7 +150,6 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     };
     if result.is_ok() {
         context.forgive(object.metadata.uid.as_deref().unwrap_or_default());
-        context.metrics.reconcile("success");
     }
     result
 }
@@ -149,7 +162,6 @@ fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> A
         Err(invalid) => invalid.metadata.uid.as_deref(),
     };
     let pause = context.pause_after_failure(uid.unwrap_or_default());
-    context.metrics.reconcile("error");
     tracing::warn!(%error, seconds = pause.as_secs_f64(), "reconciliation failed; trying again");
     Action::requeue(pause)
 }

@@ -27,7 +27,7 @@ use redistribution_operator::{
     gate::{Core, Gate},
     ledger::Ledger,
     memory::Memory,
-    metrics::Metrics,
+    metrics::{CountRequests, Metrics},
     resource, store, telemetry,
     watchdog::Watchdog,
 };
@@ -66,8 +66,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watchdog = Watchdog::new(run.stale_after);
-    let (client, watching) = clients(&run, &watchdog).await?;
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(&watchdog);
+    let (client, watching) = clients(&run, &watchdog, &metrics).await?;
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
@@ -123,6 +123,7 @@ fn elect(
     done: &CancellationToken,
 ) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
     if !run.leader_election {
+        metrics.alone();
         return (election::alone(), None);
     }
     let holder = run.holder.clone().unwrap_or_else(host_name);
@@ -188,18 +189,20 @@ fn context(
 
 /// Two clients: one that watches and whose bytes are counted, and one for everything else, which never repeats a
 /// request by itself: a repeated PUT of a claim would meet its own first application as a conflict.
-async fn clients(run: &Run, watchdog: &Watchdog) -> Result<(Client, Client), StartError> {
+async fn clients(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), StartError> {
     let mut config = kube_config(run).await.map_err(|error| {
         format!(
             "no way to reach a Kubernetes API server: {error}. Run it in a pod, or name a kubeconfig with --kubeconfig"
         )
     })?;
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let requests = CountRequests { metrics: metrics.clone(), host };
     let counted = watchdog.clone();
-    let layer = MapResponseLayer::new(move |response| counted.count(response));
-    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&layer).build();
+    let bytes = MapResponseLayer::new(move |response| counted.count(response));
+    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    Ok((Client::try_from(config)?, watching))
+    Ok((ClientBuilder::try_from(config)?.with_layer(&requests).build(), watching))
 }
 
 async fn kube_config(run: &Run) -> Result<Config, StartError> {

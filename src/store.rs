@@ -43,6 +43,7 @@ struct Pending {
     writer: Writer<Guarded>,
     reader: Store<Guarded>,
     memory: Arc<Mutex<Memory>>,
+    metrics: Metrics,
     scopes: Vec<Scope>,
     synced: watch::Sender<bool>,
 }
@@ -87,7 +88,8 @@ pub fn pending(
         .collect();
     let scopes =
         namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
-    let mut pending = Pending { writer, reader: reader.clone(), memory, scopes, synced };
+    let counted = metrics.clone();
+    let mut pending = Pending { writer, reader: reader.clone(), memory, metrics: counted, scopes, synced };
     let stream = select_all(watches).filter_map(move |event| {
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),
@@ -141,11 +143,12 @@ impl Pending {
         match event {
             Event::Init => {
                 self.scopes.get_mut(scope)?.listing.clear();
+                self.metrics.objects().listing(scope);
                 None
             }
             Event::InitApply(object) => {
                 let name = ObjectRef::from_obj(&object);
-                let object = self.take(object)?;
+                let object = self.take(scope, object)?;
                 self.scopes.get_mut(scope)?.listing.insert(name);
                 Some(object)
             }
@@ -153,7 +156,7 @@ impl Pending {
                 self.drop_unlisted(scope);
                 None
             }
-            Event::Apply(object) => self.take(object),
+            Event::Apply(object) => self.take(scope, object),
             Event::Delete(object) => {
                 self.forget(object);
                 None
@@ -161,7 +164,7 @@ impl Pending {
         }
     }
 
-    fn take(&mut self, mut object: Guarded) -> Option<Guarded> {
+    fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
         // Half of an object's bytes, and nobody here reads them. A status PUT without them leaves them as they are.
         object.managed_fields_mut().clear();
         if let Ok(decoded) = &object.0 {
@@ -170,10 +173,12 @@ impl Pending {
             if journal::is_finished(decoded) {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
                 drop(memory);
+                self.metrics.objects().seen(scope, &object, false);
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
+        self.metrics.objects().seen(scope, &object, true);
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }
@@ -182,11 +187,13 @@ impl Pending {
         if let Some(uid) = object.uid() {
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(&uid);
         }
+        self.metrics.objects().gone(&object);
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
     /// A list is complete: what it did not hold was deleted while no watch was open.
     fn drop_unlisted(&mut self, scope: usize) {
+        self.metrics.objects().listed(scope);
         let Some(scope) = self.scopes.get_mut(scope) else { return };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
         scope.synced = true;

@@ -2,6 +2,7 @@
 //! so the bytes themselves are what is watched: the API server ends and renews a quiet watch every few minutes.
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +14,11 @@ use http::Response;
 use http_body::Body;
 use http_body_util::BodyExt;
 use kube::Client;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::gauge::ConstGauge,
+};
 use tokio::time::{Instant, interval, timeout};
 
 /// Looks within the time after which silence counts as death: enough to tell a server that answers from one that is away.
@@ -44,6 +50,11 @@ impl Silence {
             self.silent_for += since_last;
         }
         self.bytes_seen = bytes_seen;
+    }
+
+    /// How long the silence has lasted.
+    pub fn lasted(&self) -> Duration {
+        self.silent_for
     }
 
     /// Alive: the silence has not lasted too long.
@@ -107,6 +118,18 @@ impl Watchdog {
     /// See [`Silence::is_alive`].
     pub fn is_alive(&self) -> bool {
         self.silence.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
+    }
+}
+
+impl Collector for Watchdog {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let lasted = self.silence.lock().unwrap_or_else(PoisonError::into_inner).lasted();
+        let (name, help) = (
+            "dws_redistribution_watch_silent_seconds",
+            "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
+        );
+        let gauge = ConstGauge::new(lasted.as_secs_f64());
+        gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
     }
 }
 

@@ -23,6 +23,7 @@ mod holds;
 mod journal;
 mod kstatus;
 mod many;
+mod metrics;
 mod model;
 mod outage;
 mod process;

@@ -1,0 +1,278 @@
+//! What can be counted, under the names that controller-runtime and Prometheus clients use, where there are such.
+//! `deploy/METRICS.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
+//! few that need a person. It decides nothing.
+
+pub mod objects;
+mod process;
+mod requests;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+pub use self::requests::CountRequests;
+use self::{objects::Objects, process::ProcessMetrics};
+use crate::{store::Guarded, watchdog::Watchdog};
+
+/// The controller's name in the metrics that every controller has.
+const CONTROLLER: &str = "clusterredistribution";
+/// How long a reconciliation takes, the call of the cloud within it.
+const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Labels of the request counter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// answered, not_sent or unknown.
+    pub outcome: &'static str,
+    /// HTTP status code, empty without an answer.
+    pub code: String,
+}
+
+/// Labels of everything about the controller, as controller-runtime names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ControllerLabels {
+    /// Always clusterredistribution.
+    pub controller: &'static str,
+}
+
+/// Labels of the reconcile counter, as controller-runtime names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReconcileLabels {
+    /// Always clusterredistribution.
+    pub controller: &'static str,
+    /// success, requeue_after or error.
+    pub result: &'static str,
+}
+
+/// Labels of the requests to the API server, as client-go names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ApiLabels {
+    /// HTTP status code, or `<error>` without an answer.
+    pub code: String,
+    /// HTTP method.
+    pub method: String,
+    /// Host and port of the API server.
+    pub host: String,
+}
+
+/// Labels of the hold counter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    /// Reason of the conditions.
+    pub reason: &'static str,
+}
+
+/// Labels of the leadership gauge, as controller-runtime names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LeaderLabels {
+    /// Name of the Lease.
+    pub name: String,
+}
+
+/// All metrics of the process.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histogram,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_errors: Family<ControllerLabels, Counter>,
+    reconcile_seconds: Family<ControllerLabels, Histogram>,
+    active_workers: Family<ControllerLabels, Gauge>,
+    most_workers: Family<ControllerLabels, Gauge>,
+    api_requests: Family<ApiLabels, Counter>,
+    holds: Family<ReasonLabels, Counter>,
+    in_flight: Gauge,
+    watch_errors: Counter,
+    leading: Family<LeaderLabels, Gauge>,
+    objects: Arc<Objects>,
+}
+
+impl Metrics {
+    /// All at their beginning, so that a rate over them has something to begin from.
+    pub fn new(watchdog: &Watchdog) -> Self {
+        let metrics = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            request_seconds: Histogram::new(REQUEST_BUCKETS),
+            reconciles: Family::default(),
+            reconcile_errors: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
+            active_workers: Family::default(),
+            most_workers: Family::default(),
+            api_requests: Family::default(),
+            holds: Family::default(),
+            in_flight: Gauge::default(),
+            watch_errors: Counter::default(),
+            leading: Family::default(),
+            objects: Arc::default(),
+        };
+        let controller = ControllerLabels { controller: CONTROLLER };
+        metrics.reconcile_errors.get_or_create(&controller).inc_by(0);
+        drop(metrics.reconcile_seconds.get_or_create(&controller));
+        metrics.active_workers.get_or_create(&controller).set(0);
+        for result in ["success", "requeue_after", "error"] {
+            metrics.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc_by(0);
+        }
+        Self { registry: Arc::new(metrics.registry(watchdog)), ..metrics }
+    }
+
+    fn registry(&self, watchdog: &Watchdog) -> Registry {
+        let mut registry = Registry::default();
+        registry.register(
+            "dws_redistribution_requests",
+            "Attempts to call the cloud, by what became of them",
+            self.requests.clone(),
+        );
+        registry.register(
+            "dws_redistribution_request_duration_seconds",
+            "Time from sending a request to its outcome",
+            self.request_seconds.clone(),
+        );
+        registry.register("dws_redistribution_requests_in_flight", "Calls in flight", self.in_flight.clone());
+        registry.register(
+            "dws_redistribution_holds",
+            "Times an object began to be held, by reason",
+            self.holds.clone(),
+        );
+        registry.register(
+            "dws_redistribution_watch_errors",
+            "Errors of the watch on the API server",
+            self.watch_errors.clone(),
+        );
+        registry.register_collector(Box::new(watchdog.clone()));
+        registry.register_collector(Box::new(Arc::clone(&self.objects)));
+        registry.register(
+            "dws_redistribution_build",
+            "Version of this binary",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register("controller_runtime_reconcile", "Reconciliations by result", self.reconciles.clone());
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Reconciliations that failed and are tried again",
+            self.reconcile_errors.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_time_seconds",
+            "Time of a reconciliation, the call of the cloud included",
+            self.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "controller_runtime_active_workers",
+            "Reconciliations under way",
+            self.active_workers.clone(),
+        );
+        registry.register(
+            "controller_runtime_max_concurrent_reconciles",
+            "Most reconciliations at once",
+            self.most_workers.clone(),
+        );
+        registry.register(
+            "rest_client_requests",
+            "Requests to the API server by status code and method",
+            self.api_requests.clone(),
+        );
+        registry.register("leader_election_master_status", "1 while this process leads", self.leading.clone());
+        registry.register_collector(Box::new(ProcessMetrics));
+        registry
+    }
+
+    /// An attempt is over.
+    pub fn request(&self, outcome: &'static str, status_code: Option<u16>, took: Duration) {
+        let code = status_code.map(|code| code.to_string()).unwrap_or_default();
+        self.requests.get_or_create(&RequestLabels { outcome, code }).inc();
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Most reconciliations at once.
+    pub fn workers(&self, most: u16) {
+        self.most_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(i64::from(most));
+    }
+
+    /// A reconciliation begins; it lasts until what this returns is given to [`Self::reconciled`] or dropped.
+    pub fn reconciling(&self, object: &Guarded) -> Reconciling {
+        self.objects.begun(object);
+        let active = self.active_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).clone();
+        active.inc();
+        Reconciling { active, begin: Instant::now() }
+    }
+
+    /// A reconciliation is over: success, requeue_after or error.
+    pub fn reconciled(&self, reconciling: &Reconciling, result: &'static str) {
+        let controller = ControllerLabels { controller: CONTROLLER };
+        self.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc();
+        self.reconcile_seconds.get_or_create(&controller).observe(reconciling.begin.elapsed().as_secs_f64());
+        if result == "error" {
+            self.reconcile_errors.get_or_create(&controller).inc();
+        }
+    }
+
+    /// A request to the API server was answered, or failed.
+    pub fn api_request(&self, code: &str, method: &str, host: &str) {
+        let labels = ApiLabels { code: code.to_owned(), method: method.to_owned(), host: host.to_owned() };
+        self.api_requests.get_or_create(&labels).inc();
+    }
+
+    /// An object began to be held.
+    pub fn hold(&self, reason: crate::resource::Reason) {
+        self.holds.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
+    }
+
+    /// Calls in flight now.
+    pub fn in_flight(&self, calls: usize) {
+        self.in_flight.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    }
+
+    /// The watch met an error.
+    pub fn watch_error(&self) {
+        self.watch_errors.inc();
+    }
+
+    /// Whether this process leads, by the Lease of this name.
+    pub fn leading(&self, lease: &str, leads: bool) {
+        self.leading.get_or_create(&LeaderLabels { name: lease.to_owned() }).set(i64::from(leads));
+        self.objects.show(leads);
+    }
+
+    /// There is no election: this process always leads.
+    pub fn alone(&self) {
+        self.objects.show(true);
+    }
+
+    /// For the watch, which tells it of every object.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The text that `/metrics` answers with.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail; a half text is better than none all the same.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// A reconciliation under way.
+pub struct Reconciling {
+    active: Gauge,
+    begin: Instant,
+}
+
+impl Drop for Reconciling {
+    fn drop(&mut self) {
+        self.active.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests;

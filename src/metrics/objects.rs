@@ -1,0 +1,205 @@
+//! How many objects there are, by reason, and which of them need a person. Fed by the watch, which sees every object,
+//! finished ones too; of a finished one sixteen bytes are kept, and names only of those few that need somebody. It decides
+//! nothing and nobody decides by it.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::RandomState},
+    fmt,
+    hash::BuildHasher,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use kube::{Resource, ResourceExt};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+
+use crate::{
+    resource::{ClusterRedistribution, Reason, Row},
+    store::Guarded,
+};
+
+/// Series with the name of an object. Each of them needs a person, and nobody reads more.
+const MOST_NAMED: usize = 100;
+/// What an object says before its generation was looked at.
+const PENDING: &str = "Pending";
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    reason: Option<Reason>,
+    scope: u8,
+    /// Of two lists after one another they differ.
+    list: bool,
+    /// The watch has shown it, and no reconciliation has begun since.
+    queued: bool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    hasher: RandomState,
+    /// By a hash of the uid: two that collide make a count wrong by one.
+    objects: HashMap<u64, Seen>,
+    named: BTreeMap<u64, (String, String, Reason)>,
+    lists: HashMap<u8, bool>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Objects {
+    known: Mutex<Known>,
+    /// Followers see the same objects; shown by all of them they would be counted as often as there are replicas.
+    shown: AtomicBool,
+}
+
+impl Objects {
+    /// Whether this process leads, and so shows what it sees.
+    pub fn show(&self, leads: bool) {
+        self.shown.store(leads, Ordering::Relaxed);
+    }
+
+    /// The watch shows an object. `queued`: a reconciliation will look at it.
+    pub fn seen(&self, scope: usize, object: &Guarded, queued: bool) {
+        let mut known = self.known();
+        let (key, scope) = (known.key(object), index(scope));
+        let reason = object.0.as_ref().map_or(Some(Reason::ObjectInvalid), reason_of);
+        let list = known.lists.get(&scope).copied().unwrap_or_default();
+        known.objects.insert(key, Seen { reason, scope, list, queued });
+        match reason.filter(|reason| needs_person(*reason)) {
+            None => drop(known.named.remove(&key)),
+            Some(reason) if known.named.len() < MOST_NAMED || known.named.contains_key(&key) => {
+                known.named.insert(key, (object.namespace().unwrap_or_default(), object.name_any(), reason));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A reconciliation begins to look at it.
+    pub fn begun(&self, object: &Guarded) {
+        let mut known = self.known();
+        let key = known.key(object);
+        if let Some(seen) = known.objects.get_mut(&key) {
+            seen.queued = false;
+        }
+    }
+
+    /// It was deleted.
+    pub fn gone(&self, object: &Guarded) {
+        let mut known = self.known();
+        let key = known.key(object);
+        known.objects.remove(&key);
+        known.named.remove(&key);
+    }
+
+    /// A list of this watch begins.
+    pub fn listing(&self, scope: usize) {
+        let mut known = self.known();
+        let list = known.lists.entry(index(scope)).or_default();
+        *list = !*list;
+    }
+
+    /// It is complete: what it did not hold was deleted while no watch was open.
+    pub fn listed(&self, scope: usize) {
+        let mut known = self.known();
+        let (scope, Known { objects, named, lists, .. }) = (index(scope), &mut *known);
+        let list = lists.get(&scope).copied().unwrap_or_default();
+        objects.retain(|_, seen| seen.scope != scope || seen.list == list);
+        named.retain(|key, _| objects.contains_key(key));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn key(&self, object: &Guarded) -> u64 {
+        self.hasher.hash_one(object.meta().uid.as_deref().unwrap_or_default())
+    }
+}
+
+impl Collector for Objects {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let known = self.known();
+        let queued = known.objects.values().filter(|seen| seen.queued).count();
+        let mut depth = encoder.encode_descriptor(
+            "workqueue_depth",
+            "Objects that the watch has shown and no reconciliation has begun to look at",
+            None,
+            MetricType::Gauge,
+        )?;
+        gauge(queued).encode(depth.encode_family(&[("name", super::CONTROLLER)])?)?;
+        if !self.shown.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+
+        let mut counts = BTreeMap::<Option<Reason>, usize>::new();
+        for seen in known.objects.values() {
+            *counts.entry(seen.reason).or_default() += 1;
+        }
+        let mut objects = encoder.encode_descriptor(
+            "dws_redistribution_objects",
+            "Objects by the reason of their condition Ready, Pending before there is one; shown by the leader only",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (reason, count) in &counts {
+            let reason = reason.map_or(PENDING, Reason::as_str);
+            gauge(*count).encode(objects.encode_family(&[("reason", reason)])?)?;
+        }
+        let mut held = encoder.encode_descriptor(
+            "dws_redistribution_held_objects",
+            "Objects that wait unclaimed, by reason; shown by the leader only",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (reason, count) in counts.iter().filter_map(|(reason, count)| Some(((*reason)?, *count))) {
+            if matches!(reason.row(), Row::Held | Row::Stuck) {
+                gauge(count).encode(held.encode_family(&[("reason", reason.as_str())])?)?;
+            }
+        }
+        let mut stalled = encoder.encode_descriptor(
+            "dws_redistribution_stalled",
+            "1 for each object that needs a person; beyond 100 their number, without names; shown by the leader only",
+            None,
+            MetricType::Gauge,
+        )?;
+        let mut unnamed: BTreeMap<Reason, usize> = counts
+            .into_iter()
+            .filter_map(|(reason, count)| Some((reason.filter(|reason| needs_person(*reason))?, count)))
+            .collect();
+        for (namespace, name, reason) in known.named.values() {
+            let labels = [("namespace", namespace.as_str()), ("name", name.as_str()), ("reason", reason.as_str())];
+            gauge(1).encode(stalled.encode_family(&labels)?)?;
+            unnamed.entry(*reason).and_modify(|count| *count = count.saturating_sub(1));
+        }
+        for (reason, count) in unnamed.into_iter().filter(|(_, count)| *count > 0) {
+            let labels = [("namespace", ""), ("name", ""), ("reason", reason.as_str())];
+            gauge(count).encode(stalled.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(count: usize) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn index(scope: usize) -> u8 {
+    u8::try_from(scope).unwrap_or(u8::MAX)
+}
+
+fn needs_person(reason: Reason) -> bool {
+    matches!(reason.row(), Row::Stuck | Row::Refused | Row::Unknown)
+}
+
+/// The reason of `Ready`, if it speaks of the current generation.
+fn reason_of(object: &ClusterRedistribution) -> Option<Reason> {
+    let ready = object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    (ready.observed_generation == object.metadata.generation).then_some(*reason)
+}
