@@ -2,8 +2,9 @@
 //!
 //! | room | question |
 //! | --- | --- |
-//! | [`tools`] | where are etcd, kube-apiserver, kube-controller-manager and kubectl, or how are they built? |
+//! | [`tools`] | where are etcd, kube-apiserver, kubectl and the others, or how are they built? |
 //! | [`control_plane`] | a Kubernetes of its own, ready in seconds |
+//! | [`node`] | a node with real pods beside it, in a sandbox |
 //! | [`objects`] | CRD and namespaces that a test begins with |
 //! | [`access`] | the rights of `deploy/rbac.yaml`, given to a ServiceAccount |
 //! | [`credentials`] | token and kubeconfig of a ServiceAccount |
@@ -27,6 +28,7 @@ pub mod control_plane;
 pub mod credentials;
 pub mod eventually;
 pub mod fault_proxy;
+pub mod node;
 pub mod objects;
 pub mod operator;
 pub mod simulator;

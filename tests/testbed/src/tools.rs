@@ -1,4 +1,4 @@
-//! Finds the programs of the control plane, or builds them from Go modules.
+//! Finds the programs of the control plane and of the node, or builds them from Go modules.
 //!
 //! First match wins: `TEST_ASSET_<NAME>`, the directory in `KUBEBUILDER_ASSETS`, `PATH`, what was built before, a
 //! build. What somebody names in `TEST_ASSET_<NAME>` is used or is an error, never passed over in silence; what merely
@@ -19,7 +19,7 @@ use std::{
 
 pub use version::Version;
 
-/// A program of the control plane.
+/// A program of the control plane or of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tool {
     /// The store behind the API server.
@@ -32,12 +32,27 @@ pub enum Tool {
     Kubectl,
     /// What installs charts.
     Helm,
+    /// Gives pods to nodes.
+    KubeScheduler,
+    /// Runs the pods of a node.
+    Kubelet,
+    /// Runs the containers of pods.
+    Containerd,
+    /// The parent of one container's processes; containerd finds it beside itself or on `PATH`.
+    ContainerdShim,
+    /// Tells containerd what to do.
+    Ctr,
+    /// The Helm before.
+    Helm3,
 }
 
 impl Tool {
-    /// All of them.
-    pub const ALL: [Self; 5] =
+    /// What `cargo test` needs.
+    pub const CONTROL_PLANE: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
+    /// What real pods need besides.
+    pub const NODE: [Self; 6] =
+        [Self::KubeScheduler, Self::Kubelet, Self::Containerd, Self::ContainerdShim, Self::Ctr, Self::Helm3];
 
     /// The file name.
     pub fn name(self) -> &'static str {
@@ -47,6 +62,12 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::Containerd => "containerd",
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
+            Self::Helm3 => "helm3",
         }
     }
 

@@ -1,12 +1,22 @@
-//! Finds or builds the programs of the control plane and prints where they are, one a line. It starts none of them.
+//! Finds or builds the programs of the control plane, with `--node` also those that real pods need, and prints where they
+//! are, one a line. It starts none of them.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
-use testbed::{Progress, Tool, Tools};
+use clap::Parser;
+use testbed::{Progress, Tool, ToolError, Tools};
+
+/// Finds or builds the programs that the tests run.
+#[derive(Parser)]
+struct Args {
+    /// Also what real pods need.
+    #[arg(long)]
+    node: bool,
+}
 
 fn main() -> ExitCode {
     let progress = if std::io::stderr().is_terminal() { Progress::Bar } else { Progress::OneLine };
-    match Tools::new(progress).provide(Tool::ALL) {
+    match provide(&Tools::new(progress), &Args::parse()) {
         Ok(files) => {
             for file in files {
                 println!("{}", file.display());
@@ -18,4 +28,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn provide(tools: &Tools, args: &Args) -> Result<Vec<PathBuf>, ToolError> {
+    let mut files = tools.provide(Tool::CONTROL_PLANE)?.to_vec();
+    if args.node {
+        files.extend(tools.provide(Tool::NODE)?);
+    }
+    Ok(files)
 }

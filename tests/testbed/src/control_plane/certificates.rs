@@ -34,6 +34,9 @@ pub fn write(directory: &Path) -> Result<String, CertificateError> {
     leaf(directory, &issuer, "apiserver", None, &hosts)?;
     leaf(directory, &issuer, "admin", Some("system:masters"), &[])?;
     leaf(directory, &issuer, "system:kube-controller-manager", None, &[])?;
+    leaf(directory, &issuer, "system:kube-scheduler", None, &[])?;
+    leaf(directory, &issuer, "system:node:node", Some("system:nodes"), &[])?;
+    leaf(directory, &issuer, "kubelet", None, &["10.96.0.1"])?;
 
     // The verifying side reads a public key only in its own form.
     let service_accounts = KeyPair::generate()?;
@@ -60,7 +63,7 @@ fn leaf(
     params.extended_key_usages =
         vec![if hosts.is_empty() { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth }];
     let key = KeyPair::generate()?;
-    let file = directory.join(name.trim_start_matches("system:"));
+    let file = directory.join(name.rsplit(':').next().unwrap_or(name));
     fs::write(file.with_extension("crt"), params.signed_by(&key, issuer)?.pem())?;
     fs::write(file.with_extension("key"), key.serialize_pem())?;
     Ok(())

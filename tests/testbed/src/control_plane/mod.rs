@@ -10,6 +10,7 @@ mod ready;
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -36,13 +37,19 @@ use crate::{
 pub struct Options {
     /// How long each process has until it is ready.
     pub ready_within: Duration,
+    /// Where kube-apiserver listens; loopback must be in it. Port 0 takes a free one.
+    pub listen: SocketAddr,
     /// Further flags of kube-apiserver, each as `--flag=value`.
     pub api_server_flags: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ready_within: Duration::from_secs(120), api_server_flags: Vec::new() }
+        Self {
+            ready_within: Duration::from_secs(120),
+            listen: ([127, 0, 0, 1], 0).into(),
+            api_server_flags: Vec::new(),
+        }
     }
 }
 
@@ -75,14 +82,14 @@ impl ControlPlane {
             Supervisor::start(&[], Stdio::inherit()).map_err(io("starting /bin/sh as a supervisor"))?;
         let directory = supervisor.directory().to_owned();
         let ca_pem = certificates::write(&directory.join("pki"))?;
-        let (reservation, port) = reserve_port().map_err(io("reserving a port on 127.0.0.1"))?;
-        let url = format!("https://127.0.0.1:{port}");
+        let (reservation, address) = reserve(options.listen).map_err(io("reserving the API server's port"))?;
+        let url = format!("https://127.0.0.1:{}", address.port());
         let kubeconfig = write_kubeconfig(&directory, &url, "admin").map_err(io("writing the admin kubeconfig"))?;
 
         let etcd = supervisor
             .spawn(&etcd, &processes::etcd(&directory), Some(&directory.join("etcd.log")))
             .map_err(io("starting etcd"))?;
-        let arguments = processes::kube_apiserver(&directory, port, &options.api_server_flags);
+        let arguments = processes::kube_apiserver(&directory, address, &options.api_server_flags);
         let api_server = supervisor
             .spawn(&api_server, &arguments, Some(&directory.join("kube-apiserver.log")))
             .map_err(io("starting kube-apiserver"))?;
@@ -137,6 +144,11 @@ impl ControlPlane {
         &self.ca_pem
     }
 
+    /// A kubeconfig of one of the cluster's own parts, by the name of its certificate.
+    pub(crate) fn kubeconfig_of(&self, part: &str) -> Result<PathBuf, ControlPlaneError> {
+        write_kubeconfig(&self.directory, &self.url, part).map_err(ControlPlaneError::io("writing a kubeconfig"))
+    }
+
     /// Certificates, data and logs; removed at the end.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -169,8 +181,7 @@ impl ControlPlane {
             return Ok(());
         }
         let [program] = self.tools.provide([Tool::KubeControllerManager])?;
-        let kubeconfig = write_kubeconfig(&self.directory, &self.url, "kube-controller-manager")
-            .map_err(ControlPlaneError::io("writing the kubeconfig of kube-controller-manager"))?;
+        let kubeconfig = self.kubeconfig_of("kube-controller-manager")?;
         let arguments = processes::kube_controller_manager(&self.directory, &kubeconfig);
         let log = self.directory.join("kube-controller-manager.log");
         let id = locked(&self.supervisor)
@@ -214,12 +225,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// kube-apiserver cannot take "any free port", and a port that was free a moment ago may be taken. A bound socket that
 /// does not listen keeps the port from everybody but those who share it on purpose.
-fn reserve_port() -> io::Result<(TcpSocket, u16)> {
+fn reserve(address: SocketAddr) -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;
-    socket.bind(([127, 0, 0, 1], 0).into())?;
-    let port = socket.local_addr()?.port();
-    Ok((socket, port))
+    socket.bind(address)?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 fn write_kubeconfig(directory: &Path, url: &str, user: &str) -> io::Result<PathBuf> {

@@ -2,7 +2,7 @@
 //! (authentication, RBAC, admission, priority and fairness) and cut down where only time is at stake (fsync, TLS to
 //! etcd).
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, net::SocketAddr, path::Path};
 
 /// etcd on sockets of its own directory: no port that somebody else could take.
 pub fn etcd(directory: &Path) -> Vec<OsString> {
@@ -21,13 +21,13 @@ pub fn etcd(directory: &Path) -> Vec<OsString> {
 }
 
 /// kube-apiserver on a port that the owner has reserved; sharing it is what lets the reservation stand meanwhile.
-pub fn kube_apiserver(directory: &Path, port: u16, further: &[String]) -> Vec<OsString> {
+pub fn kube_apiserver(directory: &Path, address: SocketAddr, further: &[String]) -> Vec<OsString> {
     let file = |name: &str| directory.join("pki").join(name).display().to_string();
     let mut all = arguments(&[
         ("--etcd-servers", &format!("unix://{}", directory.join("etcd.sock").display())),
-        ("--bind-address", "127.0.0.1"),
+        ("--bind-address", &address.ip().to_string()),
         ("--advertise-address", "127.0.0.1"),
-        ("--secure-port", &port.to_string()),
+        ("--secure-port", &address.port().to_string()),
         ("--permit-port-sharing", "true"),
         ("--endpoint-reconciler-type", "none"),
         ("--service-cluster-ip-range", "10.96.0.0/24"),
@@ -35,6 +35,8 @@ pub fn kube_apiserver(directory: &Path, port: u16, further: &[String]) -> Vec<Os
         ("--client-ca-file", &file("ca.crt")),
         ("--tls-cert-file", &file("apiserver.crt")),
         ("--tls-private-key-file", &file("apiserver.key")),
+        ("--kubelet-client-certificate", &file("admin.crt")),
+        ("--kubelet-client-key", &file("admin.key")),
         ("--service-account-issuer", "https://kubernetes.default.svc"),
         ("--service-account-key-file", &file("service-accounts.pub")),
         ("--service-account-signing-key-file", &file("service-accounts.key")),

@@ -19,7 +19,11 @@ fn estimate(tool: Tool) -> (u64, u64) {
         Tool::KubeApiserver => (420, 540),
         Tool::KubeControllerManager => (120, 180),
         Tool::Kubectl => (30, 60),
-        Tool::Helm => (80, 160),
+        Tool::Helm | Tool::Helm3 => (80, 160),
+        Tool::KubeScheduler => (15, 60),
+        Tool::Kubelet => (40, 120),
+        Tool::Containerd => (100, 200),
+        Tool::ContainerdShim | Tool::Ctr => (5, 30),
     }
 }
 

@@ -25,6 +25,10 @@ impl Recipe {
         let root = tools.workspace.join("tests/testbed/go");
         let (module, package, versioned) = match tool {
             Tool::Helm => (root.join("helm"), "helm.sh/helm/v4/cmd/helm".to_owned(), None),
+            Tool::Helm3 => (root.join("helm3"), "helm.sh/helm/v3/cmd/helm".to_owned(), None),
+            Tool::Containerd | Tool::ContainerdShim | Tool::Ctr => {
+                (root.join("containerd"), format!("github.com/containerd/containerd/v2/cmd/{}", tool.name()), None)
+            }
             Tool::Etcd => (root.join("etcd"), "go.etcd.io/etcd/server/v3".to_owned(), None),
             _ => (root.join("kubernetes"), format!("k8s.io/kubernetes/cmd/{}", tool.name()), Some("k8s.io/kubernetes")),
         };

@@ -44,7 +44,8 @@ pub enum Origin {
 pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
     let arguments: &[&str] = match tool {
         Tool::Kubectl => &["version", "--client"],
-        Tool::Helm => &["version", "--template={{.Version}}"],
+        Tool::Helm | Tool::Helm3 => &["version", "--template={{.Version}}"],
+        Tool::ContainerdShim => &["-v"],
         _ => &["--version"],
     };
     let output = Command::new(path)
@@ -62,6 +63,9 @@ pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
         (Tool::Etcd, _) => (version >= Version(3, 5, 13), "3.5.13 or newer"),
         (Tool::Helm, Origin::Path | Origin::Assets) => (version >= Version(4, 0, 0), "4.0 or newer"),
         (Tool::Helm, Origin::Named) => (version >= Version(3, 18, 0), "3.18 or newer"),
+        // Its configuration file is of the third version, which the first of 2 brought.
+        (Tool::Containerd | Tool::ContainerdShim | Tool::Ctr, _) => (version >= Version(2, 0, 0), "2.0 or newer"),
+        (Tool::Helm3, _) => (version >= Version(3, 18, 0) && version < Version(4, 0, 0), "3.18 to 3.x"),
         // A kubectl that lies about speaks to the server that is built here: at most one minor apart, as kubectl asks.
         (Tool::Kubectl, Origin::Path) => ((36..=38).contains(&version.1) && version.0 == 1, "1.36 to 1.38"),
         _ => ((32..=37).contains(&version.1) && version.0 == 1, "1.32 to 1.37"),

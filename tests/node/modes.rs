@@ -1,0 +1,133 @@
+//! Other ways to install: with Roles only, with no replica, and with nothing to do.
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use testbed::eventually;
+
+use crate::story::{PATIENCE, Story};
+
+/// All of them.
+pub fn stories() -> Vec<Trial> {
+    vec![
+        crate::story("with watchNamespaces it works by Roles alone", namespaced),
+        crate::story("the rights are those of the table and no others", rights),
+        crate::story("without a replica objects can be made and edited and deleted", no_replica),
+        crate::story("a cluster without objects is no reason to restart", quiet),
+    ]
+}
+
+async fn namespaced() {
+    let story = Story::new().await;
+    let watch = format!("watchNamespaces={{{}}}", story.namespace);
+    story.install(&[&watch, "selector="]);
+    let manifest = story.helm(&["get", "manifest", &story.namespace]);
+    let kinds: Vec<_> = manifest.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    assert!(kinds.contains(&"Role"), "{kinds:?}");
+    assert!(!kinds.iter().any(|kind| kind.starts_with("Cluster") || kind.contains("AdmissionPolicy")), "{kinds:?}");
+
+    story.apply(&story.wish("wish", &Story::warehouse(1)));
+    story.all_say("Delivered").await;
+    assert_eq!(story.cloud.calls(&Story::warehouse(1)), 1);
+}
+
+/// What the operator's account may do in any namespace, in its own, and not at all.
+async fn rights() {
+    let story = Story::new().await;
+    story.install(&["replicas=1"]);
+    let account = story.ok(&["get", "pods", "--output", "jsonpath={.items[0].spec.serviceAccountName}"]);
+    let account = format!("--as=system:serviceaccount:{}:{account}", story.namespace);
+    let may = |verb: &str, what: &str, namespace: &str| {
+        // Its exit code is 1 for "no".
+        let output = story.cluster.kubectl(&["auth", "can-i", verb, what, "--namespace", namespace, &account]);
+        match String::from_utf8_lossy(&output.stdout).trim() {
+            "yes" => true,
+            "no" => false,
+            _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    };
+    let (wishes, status) =
+        ("clusterredistributions.dws.huaweicloud.com", "clusterredistributions.dws.huaweicloud.com/status");
+    let (lease, own) = (story.ok(&["get", "leases", "--output=name"]), story.namespace.as_str());
+    let lease = lease.trim().replace("lease.coordination.k8s.io", "leases.coordination.k8s.io");
+    let secret = "secrets/dws-redistribution-credentials";
+    let allowed = [
+        ("get", wishes, "default"),
+        ("list", wishes, "default"),
+        ("watch", wishes, "default"),
+        ("get", status, "default"),
+        ("update", status, "default"),
+        ("get", secret, "default"),
+        ("create", "events.events.k8s.io", "default"),
+        ("patch", "events.events.k8s.io", "default"),
+        ("create", "leases.coordination.k8s.io", own),
+        ("get", &lease, own),
+        ("update", &lease, own),
+    ];
+    for (verb, what, namespace) in allowed {
+        assert!(may(verb, what, namespace), "{verb} {what} in {namespace}");
+    }
+    let refused = [
+        ("create", wishes, own),
+        ("update", wishes, own),
+        ("patch", wishes, own),
+        ("delete", wishes, own),
+        ("patch", status, own),
+        ("delete", status, own),
+        ("list", "secrets", own),
+        ("watch", "secrets", own),
+        ("create", "secrets", own),
+        ("update", secret, own),
+        ("get", "secrets/another", own),
+        ("get", "leases.coordination.k8s.io/another", own),
+        ("create", "leases.coordination.k8s.io", "default"),
+        ("delete", &lease, own),
+        ("list", "leases.coordination.k8s.io", own),
+        ("get", "configmaps", own),
+        ("list", "pods", own),
+        ("list", "namespaces", own),
+        ("create", "pods", own),
+        ("impersonate", "users", own),
+        ("get", "customresourcedefinitions.apiextensions.k8s.io", own),
+    ];
+    for (verb, what, namespace) in refused {
+        assert!(!may(verb, what, namespace), "{verb} {what} in {namespace}");
+    }
+}
+
+async fn no_replica() {
+    let story = Story::new().await;
+    story.install(&["replicas=0"]);
+    story.apply(&story.wish("wish", &Story::warehouse(1)));
+    story.trigger("wish", "again");
+    story.ok(&["annotate", "clusterredistribution", "wish", "dws.huaweicloud.com/suspend=true"]);
+    let seen: Value =
+        serde_json::from_str(&story.ok(&["get", "clusterredistribution", "wish", "--output=json"])).unwrap();
+    assert_eq!((&seen["metadata"]["generation"], &seen["status"]), (&json!(2), &json!({"observedGeneration": -1})));
+    story.ok(&["delete", "clusterredistribution", "wish", "--timeout=1m"]);
+    assert_eq!(story.cloud.calls(&Story::warehouse(1)), 0);
+}
+
+/// Four times the silence after which a watch counts as dead.
+async fn quiet() {
+    let story = Story::new().await;
+    story.install(&["liveness.staleAfter=30s", "livenessProbe.periodSeconds=2"]);
+    eventually(PATIENCE * 3, "both have run for two minutes", async || {
+        let pods = story.pods();
+        assert_eq!(pods.len(), 2);
+        for pod in &pods {
+            assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod:#}");
+        }
+        let metrics = pods.iter().map(|pod| story.metrics(pod));
+        let ages: Vec<_> = metrics.map(|text| age(&text)).collect();
+        if ages.iter().all(|age| *age >= 120.0) { Ok(()) } else { Err(format!("{ages:?}")) }
+    })
+    .await;
+}
+
+/// Seconds since the start of the process.
+fn age(metrics: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+    let start: f64 = line.expect("a start time").parse().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs_f64() - start
+}
