@@ -16,7 +16,9 @@ fn kubectl(world: &World, arguments: &[&str], objects: &[Value]) -> (bool, Strin
 }
 
 /// With everything switched on that a plain API server knows.
-const EVERYTHING: [&str; 14] = [
+const EVERYTHING: [&str; 16] = [
+    "--set",
+    "metrics.dashboard.enabled=true",
     "--set",
     "podDisruptionBudget.enabled=true",
     "--set",
