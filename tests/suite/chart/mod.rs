@@ -1,7 +1,7 @@
 //! The chart: generated parts are what they are generated from, wrong values are refused in words, every value has an
 //! effect, and a real API server takes everything that is rendered. It installs nothing into pods.
 
-mod generated;
+pub mod generated;
 mod rendered;
 mod values;
 
