@@ -196,10 +196,8 @@ proptest! {
 #[test]
 fn the_generated_config_map_holds_exactly_this_health_check() {
     let script = read("argocd-health.lua");
-    let indented: String = script
-        .lines()
-        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") })
-        .collect();
+    let indented: String =
+        script.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
     let wanted = format!(
         "# Teaches Argo CD the health of a ClusterRedistribution. Generated from argocd-health.lua; a test compares. Other keys of\n# the ConfigMap stay as they are:\n#   kubectl patch configmap argocd-cm --namespace argocd --patch-file deploy/gitops/argocd-cm.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  {KEY}: |\n{indented}"
     );

@@ -113,8 +113,8 @@ impl Running {
 }
 
 impl Ended {
-    /// The last line, in which Helm says why it failed.
+    /// Why Helm failed; it may take several lines to say so.
     pub fn error(&self) -> &str {
-        self.said.lines().rfind(|line| line.starts_with("Error: ")).unwrap_or_default()
+        self.said.rsplit_once("Error: ").map(|(_, error)| error).unwrap_or_default()
     }
 }
