@@ -170,3 +170,42 @@ async fn without_the_guard_a_roll_back_asks_again() {
     let object = world.settled(WISH, "Delivered").await;
     assert_eq!((object.metadata.generation, world.calls(&cluster)), (Some(3), 3));
 }
+
+#[tokio::test]
+async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_not_kept() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [refused(), Script::status(200)]);
+    let _operator = world.operator_with(&["--hold-reverts"]).await;
+    let release = Release::without_keep(&world, &cluster);
+    let flags = ["--rollback-on-failure", "--timeout", "10m"];
+    failed_by_status(&release.run("install", 3, &flags).await);
+    assert!(world.api().get_opt(WISH).await.unwrap().is_none());
+    assert!(release.run("install", 3, &flags).await.succeeded);
+    assert_eq!(world.calls(&cluster), 2);
+}
+
+#[tokio::test]
+async fn the_older_way_to_wait_does_not_look_at_the_object() {
+    let world = World::new().await;
+    let release = Release::new(&world, &world.cluster());
+    let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "10m"]).await;
+    assert!(ended.succeeded, "{}", ended.said);
+    let object = world.api().get(WISH).await.unwrap();
+    assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");
+}
+
+/// Of another group, since the CRD itself is there in all tests.
+#[tokio::test]
+async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
+    let world = World::new().await;
+    let release = Release::new(&world, &world.cluster());
+    let crd = redistribution_operator::resource::crd_yaml().unwrap();
+    assert!(crd.contains("dws.huaweicloud.com"));
+    release.template("crd.yaml", &crd.replace("dws.huaweicloud.com", "one-release.example.com"));
+    let object =
+        "apiVersion: one-release.example.com/v1alpha1\nkind: ClusterRedistribution\nmetadata:\n  name: other\n";
+    release.template("wish.yaml", object);
+    let ended = release.run("install", 3, &[]).await;
+    assert!(!ended.succeeded && ended.error().contains("no matches for kind"), "{}", ended.said);
+}

@@ -19,6 +19,18 @@ const DEADLINE: Duration = Duration::from_secs(150);
 /// Release and object.
 pub const WISH: &str = "wish";
 
+const TEMPLATE: &str = "\
+apiVersion: dws.huaweicloud.com/v1alpha1
+kind: ClusterRedistribution
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  projectID: {{ .Values.project }}
+  clusterID: {{ .Values.cluster }}
+  redisMode: online
+  parallelJobs: {{ .Values.jobs }}
+";
+
 /// See the module.
 pub struct Release<'a> {
     world: &'a World,
@@ -42,17 +54,30 @@ pub struct Running {
 }
 
 impl<'a> Release<'a> {
-    /// The chart, for a cluster of the world. Nothing is installed yet.
+    /// The chart, for a cluster of the world; its object outlives the release. Nothing is installed yet.
     pub fn new(world: &'a World, cluster: &str) -> Self {
+        let release = Self::without_keep(world, cluster);
+        let keep = "  annotations:\n    helm.sh/resource-policy: keep\nspec:\n";
+        release.template("wish.yaml", &TEMPLATE.replace("spec:\n", keep));
+        release
+    }
+
+    /// The same, whose object goes with the release.
+    pub fn without_keep(world: &'a World, cluster: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path().join("chart");
         fs::create_dir_all(chart.join("templates")).unwrap();
         let metadata = json!({"apiVersion": "v2", "name": "wish", "version": "0.1.0"});
         fs::write(chart.join("Chart.yaml"), metadata.to_string()).unwrap();
-        let template = "apiVersion: dws.huaweicloud.com/v1alpha1\nkind: ClusterRedistribution\nmetadata:\n  name: {{ .Release.Name }}\n  annotations:\n    helm.sh/resource-policy: keep\nspec:\n  projectID: {{ .Values.project }}\n  clusterID: {{ .Values.cluster }}\n  redisMode: online\n  parallelJobs: {{ .Values.jobs }}\n";
-        fs::write(chart.join("templates/wish.yaml"), template).unwrap();
         let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
-        Self { world, cluster: cluster.to_owned(), helm, directory }
+        let release = Self { world, cluster: cluster.to_owned(), helm, directory };
+        release.template("wish.yaml", TEMPLATE);
+        release
+    }
+
+    /// Writes a template of the chart.
+    pub fn template(&self, name: &str, text: &str) {
+        fs::write(self.directory.path().join("chart/templates").join(name), text).unwrap();
     }
 
     /// Starts Helm: `verb` is `install` or `upgrade`, `jobs` what tells one spec from another.
