@@ -5,18 +5,8 @@ use proptest::prelude::*;
 use redistribution_operator::resource::{Reason, Row};
 use serde_json::{Value, json};
 
-use super::{
-    directory,
-    health::{judge, object},
-    read,
-};
-use crate::{
-    chart::generated,
-    kstatus::{self, Verdict},
-    world::World,
-};
-
-const KEY: &str = "resource.customizations.health.dws.huaweicloud.com_ClusterRedistribution";
+use super::health::{judge, object};
+use crate::kstatus::{self, Verdict};
 
 /// The status the operator writes for a reason at generation 3.
 fn status_of(reason: Reason) -> Value {
@@ -119,6 +109,9 @@ fn an_object_nobody_has_seen_is_progressing() {
     }
     for missing in [json!(null), json!({}), json!([]), json!("x")] {
         assert_eq!(judge(&json!({"metadata": missing, "status": status_of(Reason::Delivered)})).status, "Progressing");
+        // Two generations that are both missing do not agree.
+        let unknown = json!({"metadata": missing, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        assert_eq!(judge(&unknown).status, "Progressing");
     }
 }
 
@@ -161,6 +154,8 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
     for (conditions, wanted) in cases {
         shows(&with(conditions), wanted);
     }
+    let silent = json!([{"type": "Ready", "status": "True", "reason": "Delivered", "message": ""}]);
+    assert_eq!(judge(&object(3, &with(silent))).message, "Delivered");
 }
 
 proptest! {
@@ -191,33 +186,4 @@ proptest! {
         }
         agrees(&judged);
     }
-}
-
-#[test]
-fn the_generated_config_map_holds_exactly_this_health_check() {
-    let script = read("argocd-health.lua");
-    let indented: String =
-        script.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
-    let wanted = format!(
-        "# Teaches Argo CD the health of a ClusterRedistribution. Generated from argocd-health.lua; a test compares. Other keys of\n# the ConfigMap stay as they are:\n#   kubectl patch configmap argocd-cm --namespace argocd --patch-file deploy/gitops/argocd-cm.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\ndata:\n  {KEY}: |\n{indented}"
-    );
-    generated::is(&directory().join("argocd-cm.yaml"), &wanted);
-    let map: Value = serde_saphyr::from_str(&wanted).unwrap();
-    assert_eq!(map["data"], json!({KEY: script}));
-}
-
-#[tokio::test]
-async fn the_config_map_is_patched_in_and_leaves_other_keys_alone() {
-    let world = World::new().await;
-    let kubectl = |arguments: &[&str]| {
-        let output = world.plane.kubectl(&[arguments, &["-n", &world.namespace]].concat()).unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    kubectl(&["create", "configmap", "argocd-cm", "--from-literal=url=https://argocd.example.com"]);
-    let patch = directory().join("argocd-cm.yaml");
-    kubectl(&["patch", "configmap", "argocd-cm", "--patch-file", patch.to_str().unwrap()]);
-    let map: Value = serde_json::from_slice(&kubectl(&["get", "configmap", "argocd-cm", "-o", "json"])).unwrap();
-    let wanted = json!({"url": "https://argocd.example.com", KEY: read("argocd-health.lua")});
-    assert_eq!(map["data"], wanted);
 }

@@ -2,6 +2,7 @@
 //! shipped for all of them, and Helm itself against a real API server. Flux and Argo CD themselves are not run.
 
 mod argocd;
+mod config_map;
 mod examples;
 mod health;
 mod helm;
