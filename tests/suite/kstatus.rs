@@ -8,7 +8,7 @@ use testbed::simulator::{Act, Answer, Script};
 use crate::world::World;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     Current,
     InProgress,
     Failed,
@@ -16,7 +16,7 @@ enum Verdict {
 }
 
 /// kstatus for a kind it does not know.
-fn judge(object: &Value) -> Verdict {
+pub fn judge(object: &Value) -> Verdict {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Verdict::Terminating;
     }

@@ -19,6 +19,7 @@ mod detour;
 mod documents;
 mod election;
 mod generations;
+mod gitops;
 mod holds;
 mod journal;
 mod kstatus;

@@ -8,7 +8,7 @@ use redistribution_operator::resource::crd_yaml;
 use super::{directory, render};
 
 /// Compares a file with what it should be, or writes it.
-fn is(path: &Path, wanted: &str) {
+pub fn is(path: &Path, wanted: &str) {
     if env::var_os("UPDATE_GENERATED").is_some() {
         fs::write(path, wanted).unwrap();
     }

@@ -2,7 +2,7 @@
 //! effect, and a real API server takes everything that is rendered. It installs nothing into pods.
 
 mod alerts;
-mod generated;
+pub mod generated;
 mod helm;
 mod rendered;
 mod values;
