@@ -15,7 +15,7 @@ pub fn flags(cloud: &Simulator) -> Vec<String> {
     ]
 }
 
-/// Starts it: in the tour's own cluster under a ServiceAccount with the rights of `deploy/rbac.yaml`, in the user's
+/// Starts it: in the tour's own cluster under a ServiceAccount with the rights of `deploy/install.yaml`, in the user's
 /// with the user's own.
 pub async fn start(cluster: &Cluster, binary: &Path, cloud: &Simulator) -> Result<Operator, Failure> {
     let arguments = flags(cloud).into_iter().map(Into::into).collect();

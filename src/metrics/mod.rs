@@ -275,4 +275,5 @@ impl Drop for Reconciling {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

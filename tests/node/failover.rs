@@ -9,7 +9,7 @@ use std::{
 use libtest_mimic::Trial;
 use testbed::eventually;
 
-use crate::story::{PATIENCE, Story};
+use crate::story::{PATIENCE, PROJECT, Story};
 
 /// All of them.
 pub fn stories() -> Vec<Trial> {
@@ -46,6 +46,8 @@ async fn failover() {
 
 /// Asks again; until the call has arrived and its outcome is written.
 async fn next_call(story: &Story, warehouse: &str, calls: usize, begin: Instant) -> Duration {
+    // The warehouse was scaled out again.
+    story.cloud.add_cluster(PROJECT, warehouse);
     story.trigger("wish", &calls.to_string());
     story.cloud.arrived(warehouse, calls).await;
     let took = begin.elapsed();

@@ -16,9 +16,11 @@
 
 mod cluster;
 mod failover;
+mod helms;
 mod history;
 mod images;
 mod modes;
+mod monitoring;
 mod newcomer;
 mod rollout;
 mod story;
@@ -50,7 +52,12 @@ fn main() -> ExitCode {
 /// In rounds: the first installs and removes the CRD that all the others need, the last takes all that the machine has.
 fn run(arguments: &Arguments) -> Conclusion {
     let alone = Arguments { test_threads: Some(1), ..arguments.clone() };
-    let together = [failover::stories(), modes::stories(), rollout::stories()].into_iter().flatten().collect();
+    // They wait most of the time: for leases, for slow calls, for the node.
+    let arguments = &Arguments { test_threads: arguments.test_threads.or(Some(6)), ..arguments.clone() };
+    let together = [failover::stories(), modes::stories(), monitoring::stories(), rollout::stories(), helms::stories()]
+        .into_iter()
+        .flatten()
+        .collect();
     let rounds = [(&alone, newcomer::stories()), (arguments, together), (&alone, history::stories())];
     let conclusions = rounds.map(|(arguments, stories)| libtest_mimic::run(arguments, stories));
     let sum = |count: fn(&Conclusion) -> u64| conclusions.iter().map(count).sum();

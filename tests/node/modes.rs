@@ -38,7 +38,9 @@ async fn rights() {
     let account = format!("--as=system:serviceaccount:{}:{account}", story.namespace);
     let may = |verb: &str, what: &str, namespace: &str| {
         // Its exit code is 1 for "no".
-        let output = story.cluster.kubectl(&["auth", "can-i", verb, what, "--namespace", namespace, &account]);
+        let (what, part) = what.split_once(" of ").map_or((what, ""), |(part, what)| (what, part));
+        let part = format!("--subresource={part}");
+        let output = story.cluster.kubectl(&["auth", "can-i", verb, what, &part, "--namespace", namespace, &account]);
         match String::from_utf8_lossy(&output.stdout).trim() {
             "yes" => true,
             "no" => false,
@@ -46,7 +48,7 @@ async fn rights() {
         }
     };
     let (wishes, status) =
-        ("clusterredistributions.dws.huaweicloud.com", "clusterredistributions.dws.huaweicloud.com/status");
+        ("clusterredistributions.dws.huaweicloud.com", "status of clusterredistributions.dws.huaweicloud.com");
     let (lease, own) = (story.ok(&["get", "leases", "--output=name"]), story.namespace.as_str());
     let lease = lease.trim().replace("lease.coordination.k8s.io", "leases.coordination.k8s.io");
     let secret = "secrets/dws-redistribution-credentials";

@@ -89,16 +89,26 @@ impl Story {
         ]
     }
 
-    /// `helm install` or `helm upgrade` and whatever else takes a chart and values, with `--wait`; later values win.
+    /// `helm install` or `helm upgrade`, with `--wait`; later values win.
     pub fn release(&self, verb: &str, further: &[&str]) -> Output {
+        let further: Vec<_> = further.iter().flat_map(|value| ["--set", value]).collect();
+        self.chart(verb, &[&["--wait", "--timeout", "2m"], &further[..]].concat())
+    }
+
+    /// What `helm template` and these flags say; it must succeed.
+    pub fn rendered(&self, further: &[&str]) -> String {
+        let output = self.chart("template", further);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Helm with this release, the chart, the story's values and further flags.
+    fn chart(&self, verb: &str, further: &[&str]) -> Output {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart");
         let values = self.values();
         let mut arguments = vec![verb, &self.namespace, chart.to_str().unwrap(), "--namespace", &self.namespace];
-        arguments.extend(["--wait", "--timeout", "2m"]);
-        for value in values.iter().map(String::as_str).chain(further.iter().copied()) {
-            arguments.extend(["--set", value]);
-        }
-        self.cluster.helm(&arguments)
+        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+        self.cluster.helm(&[&arguments, further].concat())
     }
 
     /// Installs the chart and returns how long that took, until its pods were ready.

@@ -33,7 +33,7 @@ fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for path in [
         "crds/",
-        "deploy/rbac.yaml",
+        "deploy/install.yaml",
         "deploy/samples/",
         "src/lib.rs",
         ".ci/run",

@@ -1,5 +1,6 @@
-//! The rights of `deploy/rbac.yaml`, given to a ServiceAccount of a test, and its credentials. The roles are those of
-//! that file and of nothing else, so that a right which is missing there fails a test.
+//! The rights that the chart gives, as they stand in `deploy/install.yaml`, given to a ServiceAccount of a test. The roles
+//! are those of that file and of nothing else, so that a right which is missing there fails a test; but for one thing:
+//! Secrets may be read under any name, since tests name theirs as they like, or none at all.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -21,9 +22,11 @@ use crate::{
 };
 
 /// What an administrator applies.
-pub const RBAC: &str = include_str!("../../../deploy/rbac.yaml");
-/// The ClusterRole that reads Secrets.
-pub const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
+pub const MANIFEST: &str = include_str!("../../../deploy/install.yaml");
+/// The ClusterRole of the operator in it.
+const ROLE: &str = "redistribution-operator";
+/// The ClusterRole that reads Secrets, split from it.
+const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
 
 /// How long it may take until a right that was given or taken away has its effect.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(30);
@@ -32,8 +35,8 @@ const EFFECTIVE_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// `deploy/rbac.yaml` is not what it should be.
-    #[error("deploy/rbac.yaml: {0}")]
+    /// `deploy/install.yaml` is not what it should be.
+    #[error("deploy/install.yaml: {0}")]
     Manifest(String),
     /// The API server refused.
     #[error("giving rights: {0}")]
@@ -62,7 +65,7 @@ impl Grant<'_> {
         let account = json!({"metadata": {"name": self.name}});
         apply::<ServiceAccount>(&Api::namespaced(client.clone(), self.namespace), self.name, account).await?;
 
-        for role in roles::<ClusterRole>("ClusterRole")? {
+        for role in cluster_roles()? {
             let role_name = role.name_any();
             let value = serde_json::to_value(&role).map_err(|error| AccessError::Manifest(error.to_string()))?;
             apply(&Api::<ClusterRole>::all(client.clone()), &role_name, value).await?;
@@ -141,6 +144,7 @@ impl Grant<'_> {
 
     fn review(&self, rule: &PolicyRule, verb: &str, namespace: &str) -> SubjectAccessReview {
         let first = |list: &Option<Vec<String>>| list.as_ref().and_then(|list| list.first().cloned());
+        let name = first(&rule.resource_names);
         let resource = first(&rule.resources).unwrap_or_default();
         let (resource, subresource) = match resource.split_once('/') {
             Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
@@ -160,6 +164,7 @@ impl Grant<'_> {
                     resource: Some(resource),
                     subresource,
                     verb: Some(verb.to_owned()),
+                    name,
                     namespace: Some(namespace.to_owned()),
                     ..ResourceAttributes::default()
                 }),
@@ -170,10 +175,28 @@ impl Grant<'_> {
     }
 }
 
-/// The objects of this kind in `deploy/rbac.yaml`.
+/// The operator's own, its rule on Secrets apart.
+fn cluster_roles() -> Result<[ClusterRole; 2], AccessError> {
+    let mut role = roles::<ClusterRole>("ClusterRole")?
+        .into_iter()
+        .find(|role| role.name_any() == ROLE)
+        .ok_or_else(|| AccessError::Manifest(format!("it holds no ClusterRole {ROLE}")))?;
+    let of_secrets = |rule: &PolicyRule| rule.resources.iter().flatten().any(|resource| resource == "secrets");
+    let (mut secrets, others): (Vec<_>, Vec<_>) =
+        role.rules.take().unwrap_or_default().into_iter().partition(of_secrets);
+    for rule in &mut secrets {
+        rule.resource_names = None;
+    }
+    let mut credentials = role.clone();
+    credentials.metadata.name = Some(CREDENTIALS_ROLE.to_owned());
+    (role.rules, credentials.rules) = (Some(others), Some(secrets));
+    Ok([role, credentials])
+}
+
+/// The objects of this kind in the manifest.
 fn roles<K: DeserializeOwned>(kind: &str) -> Result<Vec<K>, AccessError> {
     let documents: Vec<Value> =
-        serde_saphyr::from_multiple(RBAC).map_err(|error| AccessError::Manifest(error.to_string()))?;
+        serde_saphyr::from_multiple(MANIFEST).map_err(|error| AccessError::Manifest(error.to_string()))?;
     let roles: Result<Vec<K>, _> =
         documents.into_iter().filter(|document| document["kind"] == kind).map(serde_json::from_value).collect();
     match roles {

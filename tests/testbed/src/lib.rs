@@ -6,7 +6,7 @@
 //! | [`control_plane`] | a Kubernetes of its own, ready in seconds |
 //! | [`node`] | a node with real pods beside it, in a sandbox |
 //! | [`objects`] | CRD and namespaces that a test begins with |
-//! | [`access`] | the rights of `deploy/rbac.yaml`, given to a ServiceAccount |
+//! | [`access`] | the rights of `deploy/install.yaml`, given to a ServiceAccount |
 //! | [`credentials`] | token and kubeconfig of a ServiceAccount |
 //! | [`operator`] | the built binary as a process |
 //! | [`fault_proxy`] | what goes wrong between an operator, its API server and its cloud |

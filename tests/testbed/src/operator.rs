@@ -1,4 +1,4 @@
-//! The built operator as a process of its own, under its own ServiceAccount with the rights of `deploy/rbac.yaml`. It
+//! The built operator as a process of its own, under its own ServiceAccount with the rights of `deploy/install.yaml`. It
 //! knows of the operator only what an administrator knows: flags, the two log lines that tell how far it is, and the
 //! addresses of probes and metrics.
 

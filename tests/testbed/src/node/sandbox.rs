@@ -58,6 +58,8 @@ pub fn missing() -> Option<String> {
         ("/usr/sbin/runc", "runc"),
         ("/usr/lib/cni/bridge", "containernetworking-plugins"),
         ("/usr/bin/unshare", "util-linux"),
+        ("/usr/bin/buildah", "buildah"),
+        ("/usr/bin/prometheus", "prometheus"),
     ];
     let mut missing: Vec<_> = needed.iter().filter(|(file, _)| !std::path::Path::new(file).exists()).collect();
     missing.dedup();

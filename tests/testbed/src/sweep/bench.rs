@@ -46,7 +46,7 @@ impl Bench {
         Self::with(operator::build(release)?).await
     }
 
-    /// Starts a control plane of its own for this operator, and gives it the rights of `deploy/rbac.yaml`.
+    /// Starts a control plane of its own for this operator, and gives it the rights of `deploy/install.yaml`.
     pub async fn with(binary: PathBuf) -> Result<Self, Failure> {
         let crd = Command::new(&binary).arg("crd").output()?;
         if !crd.status.success() {

@@ -1,0 +1,120 @@
+//! A real Prometheus scrapes the pods as a ServiceMonitor would have it: every query of the dashboard has series, and the
+//! alerts know the objects by name.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use testbed::{eventually, simulator::Script};
+
+use crate::story::{PATIENCE, Story};
+
+/// Within the sandbox nobody else takes it.
+const ADDRESS: &str = "127.0.0.1:9090";
+
+/// All of them.
+pub fn stories() -> Vec<Trial> {
+    vec![crate::story("a real Prometheus fills every panel of the dashboard and fires the alerts", monitored)]
+}
+
+struct Prometheus(Child);
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn monitored() {
+    let story = Story::new().await;
+    story.install(&["metrics.dashboard.enabled=true"]);
+    let directory = tempfile::tempdir().unwrap();
+    let rule = ["--show-only", "templates/prometheusrule.yaml", "--set", "metrics.prometheusRule.enabled=true"];
+    let rule: Value = serde_saphyr::from_str(&story.rendered(&rule)).unwrap();
+    fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
+    fs::write(directory.path().join("prometheus.yaml"), configuration(&story).to_string()).unwrap();
+    let _prometheus = Prometheus(
+        Command::new("prometheus")
+            .current_dir(&directory)
+            .args(["--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--log.level=warn"])
+            .arg(format!("--web.listen-address={ADDRESS}"))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("prometheus runs"),
+    );
+
+    let [delivered, refused, lost] = [1, 2, 3].map(Story::warehouse);
+    story.cloud.script(&refused, [Script::status(400)]);
+    story.cloud.script(&lost, [Script::lost_reply()]);
+    for (name, warehouse) in [("delivered", &delivered), ("refused", &refused), ("lost", &lost)] {
+        story.apply(&story.wish(name, warehouse));
+    }
+    let mut held = story.wish("held", &Story::warehouse(4));
+    held["metadata"]["annotations"] = json!({"dws.huaweicloud.com/suspend": "true"});
+    story.apply(&held);
+
+    let job = format!("{}-redistribution-operator-metrics", story.namespace);
+    let dashboard = story.ok(&["get", "configmaps", "--selector=grafana_dashboard", "--output=json"]);
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let text = dashboard["items"][0]["data"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
+    let dashboard: Value = serde_json::from_str(text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |target| (panel, target)));
+    let mut asked = 0;
+    for (panel, target) in targets {
+        let query = target["expr"].as_str().unwrap();
+        let query =
+            query.replace("$__rate_interval", "1m").replace("$job", &job).replace("$namespace", &story.namespace);
+        eventually(PATIENCE, &format!("series for {}: {query}", panel["title"]), async || series(&query).await).await;
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+
+    for (alert, name) in [("RedistributionOutcomeUnknown", "lost"), ("RedistributionRefused", "refused")] {
+        let namespace = &story.namespace;
+        let query =
+            format!(r#"ALERTS{{alertname="{alert}",alertstate="firing",name="{name}",namespace="{namespace}"}}"#);
+        eventually(PATIENCE, &query, async || series(&query).await).await;
+    }
+}
+
+/// Endpoints of the story's namespace, with the labels that a ServiceMonitor gives them.
+fn configuration(story: &Story) -> Value {
+    let label =
+        |from: &str, to: &str| json!({"source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to});
+    json!({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [{
+            "job_name": "endpoints",
+            "kubernetes_sd_configs": [{
+                "role": "endpoints",
+                "kubeconfig_file": story.cluster.plane.kubeconfig(),
+                "namespaces": {"names": [story.namespace]},
+            }],
+            "relabel_configs": [
+                label("service_name", "job"), label("namespace", "namespace"), label("pod_name", "pod"),
+            ],
+        }],
+    })
+}
+
+/// How many series a query has now; none is an error that says so.
+async fn series(query: &str) -> Result<usize, String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let mut url = url::Url::parse(&format!("http://{ADDRESS}/api/v1/query")).unwrap();
+    url.query_pairs_mut().append_pair("query", query);
+    let answer = client.get(url).send().await.map_err(|error| error.to_string())?;
+    let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+    match answer["data"]["result"].as_array().map_or(0, Vec::len) {
+        0 => Err(answer.to_string()),
+        count => Ok(count),
+    }
+}
