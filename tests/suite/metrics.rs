@@ -31,7 +31,7 @@ fn samples(text: &str) -> Vec<(String, BTreeMap<String, String>, f64)> {
             let (series, value) = line.rsplit_once(' ').unwrap();
             let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
             let pairs = labels.trim_end_matches('}').split("\",").filter(|pair| !pair.is_empty());
-            let labels = pairs.map(|pair| pair.trim_end_matches('"').split_once("=\"").unwrap());
+            let labels = pairs.map(|pair| pair.strip_suffix('"').unwrap_or(pair).split_once("=\"").unwrap());
             let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             (name.to_owned(), labels, value.parse().unwrap())
         })
