@@ -161,14 +161,14 @@ fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() 
     let rendered = render(&["--set", "metrics.dashboard.enabled=true"]);
     let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name=")).unwrap();
     let objects = objects(&rendered);
-    let mut names: BTreeSet<_> = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();
-    names.insert(lease);
+    let mut there: BTreeSet<_> = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();
+    there.insert(lease);
     let words = GUIDE.split(|character: char| !(character.is_ascii_alphanumeric() || "-.".contains(character)));
     let named: Vec<_> =
         words.map(|word| word.trim_matches('.')).filter(|word| word.starts_with("dws-redistribution-o")).collect();
     assert!(named.len() > 5, "{named:?}");
     for name in named {
-        assert!(names.contains(name), "{name} is none of {names:?}");
+        assert!(there.contains(name), "{name} is none of {there:?}");
     }
     assert!(GUIDE.contains("helm upgrade --install dws deploy/chart --namespace dws-system "), "what `render` does");
     // What sed looks for, so that the image of the plain manifest is really put in.
