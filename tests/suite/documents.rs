@@ -1,8 +1,48 @@
-//! What README promises is there, and what is there README tells.
+//! What the documents promise is there, and what is there they tell: reasons, files, headings, values and names. It runs
+//! none of the commands.
+
+mod markdown;
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use redistribution_operator::resource::{Reason, Row};
+use serde_json::Value;
+
+use self::markdown::{anchors, blocks, documents, links, spans};
+use crate::chart::{directory, objects, render};
 
 const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../deploy/README.md");
+const GITOPS: &str = include_str!("../../deploy/gitops/README.md");
+const RUNBOOKS: &str = include_str!("../../deploy/RUNBOOKS.md");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What is handed to the flags `--set` of a document.
+fn settings(text: &str) -> Vec<String> {
+    let argument = |rest: &str| match rest.strip_prefix('\'') {
+        Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
+        None => rest.split([' ', '\n', '`', ')']).next().unwrap().to_owned(),
+    };
+    text.split("--set ").skip(1).map(argument).collect()
+}
+
+/// Whether `values.yaml` has this value. What is below an empty map or a list is free.
+fn is_value(values: &Value, path: &str) -> bool {
+    let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+    match (values.get(key.split('[').next().unwrap()), rest) {
+        (Some(inner), Some(rest)) => {
+            inner.is_array() || inner.as_object().is_some_and(|map| map.is_empty() || is_value(inner, rest))
+        }
+        (found, _) => found.is_some(),
+    }
+}
+
+fn values() -> Value {
+    serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap()
+}
 
 /// The row of a reason in README's table of conditions.
 fn told(reason: Reason) -> Vec<String> {
@@ -30,7 +70,6 @@ fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
 #[test]
 fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
     assert!(!README.contains("@@"));
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for path in [
         "crds/",
         "deploy/install.yaml",
@@ -41,7 +80,7 @@ fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
         "LICENSE",
         "deny.toml",
     ] {
-        assert!(root.join(path).exists(), "{path}");
+        assert!(root().join(path).exists(), "{path}");
     }
 }
 
@@ -49,4 +88,102 @@ fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
 fn the_two_commands_are_the_first_that_a_reader_meets() {
     let block = README.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert_eq!(block, "cargo run --example quickstart\ncargo test\n");
+}
+
+#[test]
+fn every_relative_link_of_every_document_leads_somewhere() {
+    let mut all = Vec::new();
+    documents(root(), &mut all);
+    assert!(
+        all.contains(&root().join("README.md")) && all.contains(&root().join("deploy/gitops/README.md")),
+        "{all:?}"
+    );
+    let mut followed = 0;
+    for document in all {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            let (path, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            assert!(target.exists(), "{}: {link}", document.display());
+            if let Some(anchor) = anchor {
+                let there = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(there.contains(anchor), "{}: {link} is none of {there:?}", document.display());
+                followed += 1;
+            }
+        }
+    }
+    assert!(followed >= 5, "{followed}");
+}
+
+#[test]
+fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_chart_takes() {
+    let values = values();
+    for (document, least) in [(README, 2), (GUIDE, 6), (GITOPS, 0)] {
+        let settings = settings(document);
+        assert!(settings.len() >= least, "{settings:?}");
+        for setting in settings {
+            assert!(is_value(&values, setting.split('=').next().unwrap()), "{setting}");
+            render(&["--set", &setting]);
+        }
+    }
+}
+
+#[test]
+fn every_value_that_is_named_in_passing_is_there() {
+    let values = values();
+    for (document, least) in [(README, 2), (GUIDE, 20), (GITOPS, 3), (RUNBOOKS, 5)] {
+        let spans = spans(document);
+        let dotted = spans.iter().filter_map(|span| span.split(['=', ':']).next()).filter(|span| span.contains('.'));
+        let known = |span: &&str| values.get(span.split('.').next().unwrap()).is_some();
+        let named: Vec<_> = dotted.filter(known).collect();
+        assert!(named.len() >= least, "{named:?}");
+        for path in named {
+            assert!(is_value(&values, path), "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_that_the_guide_shows_are_taken_by_the_chart() {
+    let shown = blocks(GUIDE, "yaml");
+    assert!(shown.len() >= 3);
+    for settings in shown {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), settings).unwrap();
+        let before = render(&[]);
+        assert!(render(&["--values", file.path().to_str().unwrap()]) != before, "{settings}");
+    }
+}
+
+#[test]
+fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() {
+    let rendered = render(&["--set", "metrics.dashboard.enabled=true"]);
+    let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name=")).unwrap();
+    let objects = objects(&rendered);
+    let mut there: BTreeSet<_> = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();
+    there.insert(lease);
+    let words = GUIDE.split(|character: char| !(character.is_ascii_alphanumeric() || "-.".contains(character)));
+    let named: Vec<_> =
+        words.map(|word| word.trim_matches('.')).filter(|word| word.starts_with("dws-redistribution-o")).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(there.contains(name), "{name} is none of {there:?}");
+    }
+    assert!(GUIDE.contains("helm upgrade --install dws deploy/chart --namespace dws-system "), "what `render` does");
+    // What sed looks for, so that the image of the plain manifest is really put in.
+    let pattern = GUIDE.split("sed 's#").nth(1).and_then(|rest| rest.split('#').next()).unwrap();
+    assert_eq!(include_str!("../../deploy/install.yaml").matches(pattern).count(), 1, "{pattern}");
+}
+
+#[test]
+fn the_guide_tells_of_every_reason_once_what_to_do_first() {
+    let section = GUIDE.split("\n## What a reason asks of you\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let table: Vec<_> =
+        section.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();
+    let mut told: Vec<_> = table.iter().flat_map(|cell| spans(cell)).collect();
+    let mut all: Vec<_> = Reason::ALL.iter().map(ToString::to_string).collect();
+    told.sort();
+    all.sort();
+    assert_eq!(told, all);
 }
