@@ -33,11 +33,12 @@ impl Drop for Prometheus {
 async fn monitored() {
     let story = Story::new().await;
     story.install(&["metrics.dashboard.enabled=true"]);
+    let job = format!("{}-redistribution-operator-metrics", story.namespace);
     let directory = tempfile::tempdir().unwrap();
     let rule = ["--show-only", "templates/prometheusrule.yaml", "--set", "metrics.prometheusRule.enabled=true"];
     let rule: Value = serde_saphyr::from_str(&story.rendered(&rule)).unwrap();
     fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
-    fs::write(directory.path().join("prometheus.yaml"), configuration(&story).to_string()).unwrap();
+    fs::write(directory.path().join("prometheus.yaml"), configuration(&story, &job).to_string()).unwrap();
     let _prometheus = Prometheus(
         Command::new("prometheus")
             .current_dir(&directory)
@@ -58,7 +59,6 @@ async fn monitored() {
     held["metadata"]["annotations"] = json!({"dws.huaweicloud.com/suspend": "true"});
     story.apply(&held);
 
-    let job = format!("{}-redistribution-operator-metrics", story.namespace);
     let dashboard = story.ok(&["get", "configmaps", "--selector=grafana_dashboard", "--output=json"]);
     let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
     let text = dashboard["items"][0]["data"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
@@ -85,24 +85,27 @@ async fn monitored() {
     }
 }
 
-/// Endpoints of the story's namespace, with the labels that a ServiceMonitor gives them.
-fn configuration(story: &Story) -> Value {
-    let label =
-        |from: &str, to: &str| json!({"source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to});
+/// The endpoints of the metrics' Service, with the labels that a ServiceMonitor gives them. Debian's Prometheus does not
+/// find them by itself.
+fn configuration(story: &Story, job: &str) -> Value {
+    let slices =
+        story.ok(&["get", "endpointslices", "--output=json", &format!("--selector=kubernetes.io/service-name={job}")]);
+    let slices: Value = serde_json::from_str(&slices).unwrap();
+    let endpoints = slices["items"].as_array().unwrap().iter().flat_map(|slice| {
+        let port = &slice["ports"][0]["port"];
+        slice["endpoints"].as_array().unwrap().iter().map(move |endpoint| {
+            json!({
+                "targets": [format!("{}:{port}", endpoint["addresses"][0].as_str().unwrap())],
+                "labels": {"job": job, "namespace": story.namespace, "pod": endpoint["targetRef"]["name"]},
+            })
+        })
+    });
+    let endpoints: Vec<_> = endpoints.collect();
+    assert_eq!(endpoints.len(), 2, "{slices:#}");
     json!({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
-        "scrape_configs": [{
-            "job_name": "endpoints",
-            "kubernetes_sd_configs": [{
-                "role": "endpoints",
-                "kubeconfig_file": story.cluster.plane.kubeconfig(),
-                "namespaces": {"names": [story.namespace]},
-            }],
-            "relabel_configs": [
-                label("service_name", "job"), label("namespace", "namespace"), label("pod_name", "pod"),
-            ],
-        }],
+        "scrape_configs": [{"job_name": "endpoints", "static_configs": endpoints}],
     })
 }
 

@@ -76,3 +76,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get]
 {{- end }}
 {{- end }}
+
+{{/* A duration such as 1h30m in whole seconds. */}}
+{{- define "operator.seconds" -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $number := int64 (regexFind "[0-9]+" .) -}}
+{{- $unit := get (dict "ms" 0 "s" 1 "m" 60 "h" 3600) (regexFind "[a-z]+" .) -}}
+{{- $seconds = add $seconds (mul $number $unit) -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end }}
+
+{{/* Ports beside the usual ones on which the proxy and the endpoints are reached. */}}
+{{- define "operator.egressPorts" -}}
+{{- $ports := list -}}
+{{- range concat (compact (list .Values.cloud.proxy)) (values .Values.cloud.endpoints) -}}
+{{- with regexFind ":[0-9]+$" (urlParse .).host -}}
+{{- $ports = append $ports (trimPrefix ":" . | int) -}}
+{{- end -}}
+{{- end -}}
+{{- without (sortAlpha $ports | uniq) "443" "6443" | toJson -}}
+{{- end }}

@@ -69,6 +69,11 @@ fn wrong_values_are_refused_in_words() {
         (json!({"log": {"format": "xml"}}), "/log/format"),
         (json!({"watchNamespaces": "team"}), "/watchNamespaces"),
         (json!({"cloud": {"endpoints": {"lab": "dws.example.com"}}}), "/cloud/endpoints/lab"),
+        (json!({"cloud": {"proxy": "https://proxy.example.com"}}), "/cloud/proxy"),
+        (
+            json!({"image": {"repository": "a"}, "pace": {"requestTimeout": "1m15s"}}),
+            "terminationGracePeriodSeconds must be above pace.requestTimeout + 15 s (90)",
+        ),
     ];
     for (values, word) in refusals {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -105,4 +110,24 @@ fn what_must_not_be_put_together_is_not_rendered_together() {
         crd.is_some_and(|crd| crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep")
     };
     assert!(kept(&[]) && !kept(&["--set", "crds.keep=false"]));
+}
+
+#[test]
+fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
+    let ports = |flags: &[&str]| -> Vec<i64> {
+        let rendered = objects(&render(&[&["--set", "networkPolicy.enabled=true"], flags].concat()));
+        let policy = rendered.into_iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
+        let rules = policy["spec"]["egress"].as_array().unwrap().clone();
+        rules
+            .iter()
+            .flat_map(|rule| rule["ports"].as_array().unwrap())
+            .map(|port| port["port"].as_i64().unwrap())
+            .collect()
+    };
+    assert_eq!(ports(&[]), [53, 53, 443, 6443]);
+    let lab =
+        ["--set", "cloud.endpoints.lab=https://dws.example.com:8443", "--set", "cloud.endpoints.other=https://a:443"];
+    assert_eq!(ports(&lab), [53, 53, 443, 6443, 8443]);
+    let both = [&lab[..], &["--set", "cloud.proxy=http://proxy.example.com:3128"]].concat();
+    assert_eq!(ports(&both), [53, 53, 443, 6443, 3128, 8443]);
 }
