@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
-    hold::{crd_outdated, hold, is_said, report_undecodable, suspended},
+    hold::{hold, is_said, report_undecodable, suspended, tell},
     settle::{recall, settle},
 };
 use crate::{
@@ -27,15 +27,14 @@ use crate::{
     delivery::{self, Delivered, deliver},
     dws::credentials::CredentialsError,
     gate::ObjectName,
+    held::{HELD_AGAIN, Held, crd_outdated},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{Held, NotReady, object_name, prepare},
+    prepare::{NotReady, object_name, prepare},
     resource::{ClusterRedistribution, Reason},
     store::Guarded,
 };
 
-/// How often a hold that only a person ends is looked at again.
-const HELD_AGAIN: Duration = Duration::from_secs(300);
 /// After a change by somebody else, should the watch not bring it at once.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -177,7 +176,11 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Delivered::NotSent => Ok(Action::requeue(SOON)),
         Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
-        Delivered::Pruned(latest) => hold(context, &latest, crd_outdated()).await,
+        Delivered::Pruned => {
+            let held = crd_outdated();
+            tell(context, object, &held);
+            Ok(Action::requeue(held.again))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
         SendPermit, Wish,
         outcome::{KeyEffect, Outcome},
     },
+    held::crd_outdated,
     journal::spec_hash,
     ledger::{Claim, Recorded, WriteError},
     prepare::Ready,
@@ -29,8 +30,8 @@ pub enum Delivered {
     NotSent,
     /// No claim was made.
     NotClaimed(WriteError),
-    /// The installed CRD does not keep the journal; this is the object it left.
-    Pruned(Box<ClusterRedistribution>),
+    /// The installed CRD does not keep the journal. The claim was taken back, and the object says so.
+    Pruned,
 }
 
 /// The attempt a claim would write.
@@ -81,7 +82,15 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
             record_outcome(&context, *latest, &attempt, &record).await;
             return Delivered::Done;
         }
-        Claim::Pruned(latest) => return Delivered::Pruned(latest),
+        Claim::Pruned(latest) => {
+            context.memory().give_up(&attempt.uid, &attempt.id);
+            // Nobody is calling; taking it back may take longer.
+            drop(pass);
+            return match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+                Recorded::Written => Delivered::Pruned,
+                Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
+            };
+        }
     };
     context.metrics.in_flight(context.gate.in_flight());
     context.memory().sending(&attempt.uid, attempt.generation, Instant::now());

@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    conditions::{set_at, to_second},
+    conditions::{reason_at, set_at, to_second},
     resource::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, Reason},
 };
 
@@ -106,6 +106,37 @@ pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: 
         let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
     }
     Recording::Write(Box::new(next))
+}
+
+/// What to write where the installed CRD kept only `left` of a claim: nothing was sent, and the object is held until the
+/// CRD is mended. Only the claimant may say so. Where somebody else has spoken since, that stands: what it says may rest
+/// on more than our claim, and less is sent.
+pub fn withdrawn(
+    status: &ClusterRedistributionStatus,
+    left: Option<&Attempt>,
+    generation: i64,
+    message: &str,
+    now: Timestamp,
+) -> Recording {
+    let said = reason_at(&status.conditions, generation);
+    if status.attempt.as_ref() != left || said.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
+        return Recording::Replaced;
+    }
+    let mut next = status.clone();
+    // An attempt that lost what names it would be one that nobody can read, for ever.
+    next.attempt = next.attempt.filter(is_readable).map(|attempt| Attempt {
+        state: AttemptState::NotSent.as_str().to_owned(),
+        finished_time: Some(to_second(now)),
+        message: Some(cut(message, 256)),
+        ..attempt
+    });
+    observe(&mut next, generation);
+    let _changed = set_at(&mut next.conditions, generation, Reason::CRDOutdated, message, now);
+    Recording::Write(Box::new(next))
+}
+
+fn is_readable(attempt: &Attempt) -> bool {
+    !attempt.id.is_empty() && !attempt.uid.is_empty() && attempt.generation > 0 && attempt.is_open()
 }
 
 /// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).

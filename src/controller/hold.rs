@@ -3,26 +3,18 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
 
-use super::{Error, HELD_AGAIN, SOON};
+use super::{Error, SOON};
 use crate::{
     conditions::reason_at,
     context::Context,
     decide::Plan,
+    held::{HELD_AGAIN, Held},
     jitter::jittered,
     ledger::WriteError,
-    prepare::{Held, object_name, rehearse},
+    prepare::{object_name, rehearse},
     resource::{ClusterRedistribution, Reason},
     status,
 };
-
-/// The installed CRD would not keep the journal.
-pub fn crd_outdated() -> Held {
-    Held {
-        reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
-        again: jittered(HELD_AGAIN),
-    }
-}
 
 /// Says what would be called if the object were not suspended.
 pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
@@ -54,12 +46,17 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     }
     if is_new {
-        let (namespace, name) = object_name(object);
-        tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
-        context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
-        context.metrics.hold(held.reason);
+        tell(context, object, &held);
     }
     Ok(Action::requeue(held.again))
+}
+
+/// One log line and one event for each new hold.
+pub fn tell(context: &Context, object: &ClusterRedistribution, held: &Held) {
+    let ((namespace, name), generation) = (object_name(object), object.metadata.generation);
+    tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
+    context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
+    context.metrics.hold(held.reason);
 }
 
 /// An object this version cannot read gets a condition of its own; all others go on.

@@ -203,3 +203,45 @@ fn a_reduced_record_keeps_what_the_law_needs() {
     assert_eq!(kept, ("a", crate::sample::UID, 1, "Answered", Some(200)));
     assert_eq!((attempt.request_id, attempt.message), (None, None));
 }
+
+#[test]
+fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
+    let claim = claimed_at(1);
+    for (left, then) in [(true, "Retry"), (false, "Free")] {
+        let mut status = claim.clone();
+        if !left {
+            status.attempt = None;
+        }
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt.as_ref().map(|attempt| attempt.state.as_str()), left.then_some("NotSent"));
+        assert!(shown(&next).contains(&("Delivered", "False", "CRDOutdated")));
+        let mut object = crate::sample::fresh(1);
+        object.status = Some(next);
+        assert_eq!(format!("{:?}", crate::journal::read(&object)), then);
+    }
+    let lost: [fn(&mut Attempt); 4] =
+        [|kept| kept.id.clear(), |kept| kept.uid.clear(), |kept| kept.generation = 0, |kept| kept.state.clear()];
+    for forget in lost {
+        let mut status = claim.clone();
+        forget(status.attempt.as_mut().unwrap());
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt, None, "an attempt that nobody can read would hold the generation for ever");
+    }
+}
+
+#[test]
+fn what_somebody_else_has_said_of_a_claim_is_not_taken_back() {
+    let claim = claimed_at(1);
+    let left = claim.attempt.clone();
+    let settled = write(recorded(&claim, "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let doubted = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
+    let replaced = claimed(Some(&claim), attempt("b", 1, AttemptState::Claimed), "calling", at(1));
+    for status in [settled, doubted, replaced] {
+        assert_eq!(withdrawn(&status, left.as_ref(), 1, "old", at(2)), Recording::Replaced);
+    }
+    let annotated = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
+    assert!(
+        matches!(annotated, Recording::Write(next) if next.observed_generation == Some(2)),
+        "an edit is no objection"
+    );
+}

@@ -26,6 +26,7 @@ mod many;
 mod model;
 mod outage;
 mod process;
+mod pruned;
 mod refusals;
 mod schema;
 mod secrets;

@@ -1,0 +1,92 @@
+//! PURE: what is said of an object that nothing is claimed for, and when it is looked at again.
+
+use std::time::Duration;
+
+use crate::{
+    annotations::CREDENTIALS_SECRET, dws::credentials::Rung, gate::Refusal, jitter::jittered, resource::Reason,
+};
+
+/// How often a hold that only a person ends is looked at again.
+pub const HELD_AGAIN: Duration = Duration::from_secs(300);
+/// How often credentials that are wrong are looked at again.
+pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
+/// Longest time until a waiting object is looked at again, should no release wake it.
+const TURN_AGAIN: Duration = Duration::from_secs(15);
+/// A 429 may ask for hours; the object is looked at at least this often.
+const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
+
+/// Why nothing is claimed now.
+#[derive(Debug)]
+pub struct Held {
+    /// Reason of the conditions.
+    pub reason: Reason,
+    /// What happened and what to do. Holds no time that runs: each change would be a write.
+    pub message: String,
+    /// When to look again at the latest.
+    pub again: Duration,
+}
+
+/// The installed CRD would not keep the journal.
+pub fn crd_outdated() -> Held {
+    Held {
+        reason: Reason::CRDOutdated,
+        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
+        again: jittered(HELD_AGAIN),
+    }
+}
+
+/// The endpoint did not answer a connection.
+pub fn unreachable(host: &str, again: Duration) -> Held {
+    Held {
+        reason: Reason::EndpointUnreachable,
+        message: format!(
+            "{host} cannot be reached. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle"
+        ),
+        again,
+    }
+}
+
+/// The gate let nobody in.
+pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
+    let secret = in_words(rung);
+    match refusal {
+        Refusal::AnotherCall { by: (namespace, name) } => Held {
+            reason: Reason::AnotherCallInFlight,
+            message: format!(
+                "{namespace}/{name} is calling for the same DWS cluster. This object follows when that call has ended"
+            ),
+            again: jittered(TURN_AGAIN * 2),
+        },
+        Refusal::Throttled { wait } => Held {
+            reason: Reason::Throttled,
+            message: format!(
+                "The cloud asked {secret} to slow down (429). This object is called when that time is over"
+            ),
+            again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
+        },
+        Refusal::Turn { .. } => Held {
+            reason: Reason::Throttled,
+            message: format!(
+                "Others are first: the pace of {secret} (--rate-limit), the calls in flight (--concurrency), or a key that has not had its first answer yet. This object follows by itself"
+            ),
+            again: jittered(TURN_AGAIN),
+        },
+        Refusal::Rejected { wait } => Held {
+            reason: Reason::CredentialsRejected,
+            message: format!(
+                "The gateway refused {secret} for another object. It is not used again until its values change, since five refusals would lock the key; this object then follows by itself. Correct the access key and secret key"
+            ),
+            again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
+        },
+    }
+}
+
+/// A rung of the ladder, for people.
+pub fn in_words(rung: &Rung) -> String {
+    match rung {
+        Rung::Controller => "the controller's own credentials".to_owned(),
+        Rung::Secret { namespace, name } => {
+            format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
+        }
+    }
+}
