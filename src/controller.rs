@@ -99,14 +99,14 @@ pub async fn run(
 
 /// One look at one object.
 async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    if !context.may_begin() {
-        return Ok(Action::await_change());
-    }
     let cached = match &object.0 {
         Ok(object) => object,
+        Err(_) if !context.may_begin() => return Ok(Action::await_change()),
         Err(invalid) => return report_undecodable(&context, invalid).await,
     };
     match context.decide(cached) {
+        Step::Recall { .. } => {}
+        _ if !context.may_begin() => return Ok(Action::await_change()),
         Step::Nothing => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
         Step::Hold { reason, message } if is_said(cached, reason, &message) => {
@@ -123,9 +123,10 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
     let result = match context.decide(object) {
+        Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
+        _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
         Step::Wait(rest) => Ok(Action::requeue(rest)),
-        Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
         Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,
         Step::Hold { reason, message } => {
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
@@ -210,3 +211,7 @@ async fn journal_is_kept(
         Err(WriteError::Conflict)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -70,26 +70,13 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
     let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
         Claim::Taken(claimed) => claimed,
-        // Nothing of this id can ever have been sent: its permit dies here, unused.
-        Claim::Lost(error) => return Delivered::NotClaimed(error),
-        Claim::Undecided(error) => {
+        // Whatever was said of it, it may still be applied: an answer can be that of somebody on the way. Its permit
+        // dies here, unused, so nothing of this id can ever have been sent.
+        other => {
             context.memory().give_up(&attempt.uid, &attempt.id);
-            return Delivered::NotClaimed(error);
-        }
-        Claim::Overtaken(latest) => {
-            let record =
-                not_sent(Reason::NotSent, "the claim was given up by another controller before it could be used.");
-            record_outcome(&context, *latest, &attempt, &record).await;
-            return Delivered::Done;
-        }
-        Claim::Pruned(latest) => {
-            context.memory().give_up(&attempt.uid, &attempt.id);
-            // Nobody is calling; taking it back may take longer.
-            drop(pass);
-            return match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-                Recorded::Written => Delivered::Pruned,
-                Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
-            };
+            // Nobody is calling; writing that down may take longer.
+            drop((permit, pass));
+            return not_taken(&context, other, &attempt).await;
         }
     };
     context.metrics.in_flight(context.gate.in_flight());
@@ -115,6 +102,24 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     record_outcome(&context, *claimed, &attempt, &record).await;
     drop(live);
     if retry { Delivered::NotSent } else { Delivered::Done }
+}
+
+/// What is left to do after a claim that gave no right to call.
+async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delivered {
+    match claim {
+        Claim::Taken(_) => Delivered::NotClaimed(WriteError::Conflict),
+        Claim::Lost(error) | Claim::Undecided(error) => Delivered::NotClaimed(error),
+        Claim::Overtaken(latest) => {
+            let record =
+                not_sent(Reason::NotSent, "the claim was given up by another controller before it could be used.");
+            record_outcome(context, *latest, attempt, &record).await;
+            Delivered::Done
+        }
+        Claim::Pruned(latest) => match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+            Recorded::Written => Delivered::Pruned,
+            Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
+        },
+    }
 }
 
 /// Writes the outcome down, then tells people. Telling never changes the result.

@@ -80,6 +80,13 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     }
 }
 
+/// The object's own attempt, as long as nobody has proven what became of it.
+pub fn unproven(object: &ClusterRedistribution) -> Option<&Attempt> {
+    let attempt = object.status.as_ref()?.attempt.as_ref()?;
+    let unproven = matches!(attempt.known_state(), Some(AttemptState::Claimed | AttemptState::Unknown));
+    (unproven && object.metadata.uid.as_deref() == Some(&attempt.uid)).then_some(attempt)
+}
+
 /// True once nothing more will happen for this generation: the object may leave the cache.
 pub fn is_finished(object: &ClusterRedistribution) -> bool {
     let observed = object.status.as_ref().and_then(|status| status.observed_generation);

@@ -49,6 +49,9 @@ pub mod journal;
 pub mod ledger;
 pub mod memory;
 pub mod metrics;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod mock;
 pub mod prepare;
 pub mod resource;
 #[cfg(test)]

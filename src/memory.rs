@@ -2,11 +2,14 @@
 //! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
-use crate::{journal, resource::ClusterRedistribution};
+use crate::{
+    journal,
+    resource::{Attempt, ClusterRedistribution},
+};
 
 /// First try again after a proven `NotSent`.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -16,12 +19,15 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 /// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
 
+/// How many given up claims of one object are remembered. Only the last few can still be on their way.
+const MOST_GIVEN_UP: usize = 32;
+
 /// Everything remembered, by object uid or attempt id.
 #[derive(Debug, Default)]
 pub struct Memory {
     seen: HashMap<String, Sight>,
     live: HashMap<String, String>,
-    given_up: HashMap<String, String>,
+    given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
 }
@@ -88,12 +94,18 @@ impl Memory {
     /// This process gave the claim up and holds the proof that nothing was sent under its id: the unused permit.
     /// Only such an id may ever be recorded as `NotSent` by anyone but its own task.
     pub fn give_up(&mut self, uid: &str, attempt_id: &str) {
-        self.given_up.insert(attempt_id.to_owned(), uid.to_owned());
+        let given_up = self.given_up.entry(uid.to_owned()).or_default();
+        given_up.push_back(attempt_id.to_owned());
+        // What is forgotten is later given up as unknown, which is no less safe.
+        if given_up.len() > MOST_GIVEN_UP {
+            given_up.pop_front();
+        }
     }
 
-    /// True for an id this process gave up.
-    pub fn gave_up(&self, attempt_id: &str) -> bool {
-        self.given_up.contains_key(attempt_id)
+    /// The object's attempt, if this process gave it up and nobody has said yet that nothing was sent.
+    pub fn to_recall<'a>(&self, object: &'a ClusterRedistribution) -> Option<&'a Attempt> {
+        let attempt = journal::unproven(object)?;
+        self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
     /// This process is about to send for this generation.
@@ -130,7 +142,7 @@ impl Memory {
         self.seen.remove(uid);
         self.retries.remove(uid);
         self.sent.remove(uid);
-        self.given_up.retain(|_, owner| owner != uid);
+        self.given_up.remove(uid);
     }
 
     /// The object is finished; only a quiet period may still matter.

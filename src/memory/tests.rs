@@ -66,3 +66,14 @@ fn tries_come_later_each_time_up_to_five_minutes_and_anew_for_a_new_generation()
     assert_eq!(memory.retry_in(UID, 2, start), None);
     assert_eq!(memory.not_sent(UID, 2, 0.0, start), SECOND);
 }
+
+#[test]
+fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under_way() {
+    let mut memory = Memory::default();
+    let claimed = |number: usize| attempted(1, attempt(&format!("a{number}"), 1, AttemptState::Claimed));
+    for number in 0..=MOST_GIVEN_UP {
+        memory.give_up(UID, &format!("a{number}"));
+    }
+    assert!(memory.to_recall(&claimed(0)).is_none());
+    assert!((1..=MOST_GIVEN_UP).all(|number| memory.to_recall(&claimed(number)).is_some()));
+}
