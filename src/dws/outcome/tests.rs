@@ -60,6 +60,26 @@ fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
 }
 
 #[test]
+fn an_answer_that_proves_no_refusal_is_none() {
+    for status in [200, 202, 301, 400, 401, 403, 404, 409, 429, 499] {
+        for (code, text) in
+            [("DWS.9999", "failed"), ("DWS.9999", ""), ("DWS.9999", "DWS.0005"), ("DWS.0005", "Server failure.")]
+        {
+            let answer = read(status, &fault(code, text));
+            assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, status), "{status} {code} {text}");
+            assert_eq!(answer.error_code.as_deref(), Some(code));
+            assert!(
+                answer.message.contains("proves no refusal") && answer.message.ends_with("to a new value"),
+                "{}",
+                answer.message
+            );
+        }
+    }
+    assert_eq!(read(408, "").reason, Reason::OutcomeUnknown);
+    assert_eq!(read(408, &fault("DWS.7023", "x")).reason, Reason::ClusterNotReady, "the service has looked at it");
+}
+
+#[test]
 fn every_body_shape_gives_its_code() {
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, text);
     let shape_a = fault("DWS.7023", "x");
@@ -113,7 +133,10 @@ fn every_body_shape_gives_its_code() {
 
 #[test]
 fn every_known_code_of_the_service_has_its_row() {
-    use Reason::{BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, PermissionDenied, ServerError};
+    use Reason::{
+        BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, OutcomeUnknown, PermissionDenied,
+        ServerError,
+    };
     for (status, code, text, expected) in [
         (200, "DWS.0000", "", Delivered),
         (400, "DWS.0001", "illegal cluster id", BadRequest),
@@ -127,7 +150,7 @@ fn every_known_code_of_the_service_has_its_row() {
         (403, "DWS.9999", "failed: DWS.7023 not allowed", ClusterNotReady),
         (200, "DWS.9999", "DWS.0047", ClusterNotFound),
         (500, "DWS.9999", "DWS.7023", ServerError),
-        (403, "DWS.9999", "DWS.99 DWS.x", PermissionDenied),
+        (403, "DWS.9999", "DWS.99 DWS.x", OutcomeUnknown),
         (400, "DWS.7107", "", BadRequest),
         (400, "DWS.5037", "", BadRequest),
         (400, "DWS.5038", "", BadRequest),
@@ -336,6 +359,7 @@ fn the_longest_quote_leaves_the_advice_whole() {
         (404, "DWS.3027"),
         (403, "DWS.7023"),
         (500, "DWS.0005"),
+        (200, "DWS.0005"),
         (417, "DWS.1"),
     ] {
         for code in [code.to_owned(), format!("{code:0<32}")] {

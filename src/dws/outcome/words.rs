@@ -27,6 +27,10 @@ impl Facts<'_> {
         self.code.is_some_and(|code| code.starts_with("DWS."))
     }
 
+    fn is_success(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
     /// A refusal of the gateway for the signature's date.
     pub fn clock_is_off(&self) -> bool {
         !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
@@ -96,9 +100,13 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
             "The cloud failed ({answer}) and may have accepted all the same. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
         ),
         Reason::OutcomeUnknown => {
-            let what = if *facts.body == Body::TooLarge { "is larger than 64 KiB" } else { "broke off" };
+            let what = match facts.body {
+                Body::TooLarge if facts.is_success() => "but the body is larger than 64 KiB",
+                Body::Broken if facts.is_success() => "but the body broke off",
+                _ => "which proves no refusal",
+            };
             format!(
-                "The cloud answered {answer}, but the body {what}, so it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
+                "The cloud answered {answer}, {what}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
             )
         }
         _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
