@@ -2,6 +2,7 @@
 //! resourceVersion: the API server's compare-and-swap, and the one thing the law rests on. It decides nothing and
 //! never calls the cloud.
 
+mod raw;
 mod record;
 mod swap;
 mod undecodable;
@@ -69,7 +70,9 @@ impl Ledger {
             WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) => Claim::Lost(error),
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
-            WriteError::Conflict | WriteError::Unclear(_) => self.look_for(object, attempt, error, deadline).await,
+            WriteError::Conflict | WriteError::Undecodable(_) | WriteError::Unclear(_) => {
+                self.look_for(object, attempt, error, deadline).await
+            }
         }
     }
 
@@ -87,7 +90,9 @@ impl Ledger {
                 return Claim::Undecided(error);
             }
             match self.get(object, within).await {
-                Err(WriteError::Unclear(_)) => tokio::time::sleep(Duration::from_millis(100).min(within)).await,
+                Err(WriteError::Undecodable(_) | WriteError::Unclear(_)) => {
+                    tokio::time::sleep(Duration::from_millis(100).min(within)).await
+                }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {
                     if attempt_of(&latest).is_some_and(|there| there.id == attempt.id) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{API_TIMEOUT, Ledger, WriteError, attempt_of};
+use super::{API_TIMEOUT, Ledger, WriteError, attempt_of, raw::Seen};
 use crate::{
     jitter::jittered,
     resource::ClusterRedistribution,
@@ -36,8 +36,7 @@ impl Ledger {
     /// Records what became of an attempt, starting from the object as the claim left it. Ends only with one of the above.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, |object| {
-            let current = object.status.clone().unwrap_or_default();
-            status::recorded(&current, attempt_id, record, Timestamp::now())
+            status::recorded(&object.status(), attempt_id, record, Timestamp::now())
         })
         .await
     }
@@ -48,19 +47,19 @@ impl Ledger {
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
         let left = attempt_of(&pruned).cloned();
         self.until_written(pruned, attempt_id, |object| {
-            let current = object.status.clone().unwrap_or_default();
-            let generation = object.metadata.generation.unwrap_or_default();
-            status::withdrawn(&current, left.as_ref(), generation, message, Timestamp::now())
+            status::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())
         })
         .await
     }
 
     async fn until_written(
         &self,
-        mut object: ClusterRedistribution,
+        object: ClusterRedistribution,
         attempt_id: &str,
-        recording: impl Fn(&ClusterRedistribution) -> Recording,
+        recording: impl Fn(&Seen) -> Recording,
     ) -> Recorded {
+        let identity = object.clone();
+        let mut object = Seen::Whole(Box::new(object));
         let mut pause = RECORD_PAUSES.0;
         let mut reduce = false;
         let mut conflicts = 0;
@@ -71,8 +70,8 @@ impl Ledger {
                 Recording::Known => return Recorded::Known,
                 Recording::Replaced => return Recorded::Replaced,
             };
-            match self.put(&object, next, API_TIMEOUT, false).await {
-                Ok(_) => return Recorded::Written,
+            match self.put_seen(&object, next, API_TIMEOUT).await {
+                Ok(()) => return Recorded::Written,
                 Err(WriteError::Gone) => return Recorded::Gone,
                 Err(WriteError::Invalid(reason)) if !reduce => {
                     tracing::warn!(attempt = attempt_id, %reason, "the API server takes the outcome only without its details");
@@ -91,7 +90,7 @@ impl Ledger {
                 }
             }
             // Also after an unclear answer: the write may have been ours.
-            match self.get(&object, API_TIMEOUT).await {
+            match self.see(&identity, API_TIMEOUT).await {
                 Ok(latest) => object = latest,
                 Err(WriteError::Gone) => return Recorded::Gone,
                 Err(error) => tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet"),
@@ -115,3 +114,7 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

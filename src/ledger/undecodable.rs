@@ -27,8 +27,7 @@ impl Ledger {
     ) -> Result<bool, WriteError> {
         let (namespace, name) =
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
-        let resource = ApiResource::erase::<ClusterRedistribution>(&());
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
+        let api = self.untyped(namespace);
         let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
         let generation = object.metadata.generation.unwrap_or_default();
         if object.metadata.uid != metadata.uid
@@ -57,6 +56,12 @@ impl Ledger {
         data.insert("status".to_owned(), Value::Object(status));
         object.metadata.managed_fields = None;
         answer(timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await).map(|_| true)
+    }
+
+    /// The same objects without this version's types.
+    pub(super) fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<ClusterRedistribution>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 }
 
