@@ -110,8 +110,10 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
         Claim::Taken(_) => Delivered::NotClaimed(WriteError::Conflict),
         Claim::Lost(error) | Claim::Undecided(error) => Delivered::NotClaimed(error),
         Claim::Overtaken(latest) => {
-            let record =
-                not_sent(Reason::NotSent, "the claim was given up by another controller before it could be used.");
+            let record = not_sent(
+                Reason::NotSent,
+                "Another controller gave the claim up before it could be used, so nothing was sent",
+            );
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::Done
         }

@@ -18,7 +18,8 @@ pub struct Record {
     pub state: AttemptState,
     /// Reason of the conditions.
     pub reason: Reason,
-    /// What happened and what to do, scrubbed; at most 256 characters.
+    /// What happened and what to do, scrubbed; at most 256 characters. Of a `NotSent` only what happened, as a sentence
+    /// without its full stop: whether it is tried again depends on the object.
     pub message: String,
     /// HTTP status code of the answer.
     pub status_code: Option<i32>,
@@ -78,8 +79,14 @@ pub fn claimed(
     next
 }
 
-/// What to write for an attempt's outcome, given the status as it is now.
-pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+/// What to write for an attempt's outcome, given the object's status and generation as they are now.
+pub fn recorded(
+    status: &ClusterRedistributionStatus,
+    current_generation: i64,
+    attempt_id: &str,
+    record: &Record,
+    now: Timestamp,
+) -> Recording {
     let mut next = status.clone();
     let Some(attempt) = next.attempt.as_mut().filter(|attempt| attempt.id == attempt_id) else {
         return recorded_in_history(next, attempt_id, record, now);
@@ -102,7 +109,7 @@ pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: 
     if next.observed_generation.is_none_or(|observed| observed <= generation) {
         observe(&mut next, generation);
         next.status_code = record.status_code;
-        let (reason, message) = conditions_of(record, was_given_up);
+        let (reason, message) = conditions_of(record, was_given_up, generation == current_generation);
         let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
     }
     Recording::Write(Box::new(next))
@@ -158,16 +165,21 @@ pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionSta
     next
 }
 
-/// A proven NotSent is tried again, and says so; after Unknown it is final, and says that.
-fn conditions_of(record: &Record, was_given_up: bool) -> (Reason, String) {
-    if record.state == AttemptState::NotSent && was_given_up {
-        let message = format!(
-            "Nothing was sent: {} This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
-            record.message
-        );
-        return (Reason::NotSent, message);
+/// A proven NotSent is tried again and says so, unless the spec was changed meanwhile; after Unknown it is final, and says
+/// that.
+fn conditions_of(record: &Record, was_given_up: bool, is_current: bool) -> (Reason, String) {
+    if record.state != AttemptState::NotSent {
+        return (record.reason, record.message.clone());
     }
-    (record.reason, record.message.clone())
+    let (reason, then) = match (was_given_up, is_current) {
+        (true, _) => (
+            Reason::NotSent,
+            ". This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
+        ),
+        (false, true) => (record.reason, ". It is tried again by itself"),
+        (false, false) => (record.reason, ". The spec was changed since, and is asked for instead"),
+    };
+    (reason, format!("{}{then}", record.message))
 }
 
 fn recorded_in_history(

@@ -84,3 +84,15 @@ async fn what_was_given_up_is_recalled_by_whoever_knows_it_also_after_losing_the
         assert_eq!(attempt_of(&server), attempt);
     }
 }
+
+#[tokio::test]
+async fn recalling_a_claim_of_an_older_generation_makes_the_newer_one_neither_wait_nor_forget() {
+    let server = Server::new(&attempted(2, attempt("a", 1, AttemptState::Claimed)), |_, _| None);
+    let context = context(&server, true);
+    context.memory().give_up(UID, "a");
+    context.memory().sending(UID, 2, Instant::now());
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(attempt_of(&server).state, "NotSent");
+    assert!(context.memory().may_have_sent(UID, 2));
+    assert_eq!(context.memory().retry_in(UID, 2, Instant::now()), None);
+}

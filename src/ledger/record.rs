@@ -36,7 +36,7 @@ impl Ledger {
     /// Records what became of an attempt, starting from the object as the claim left it. Ends only with one of the above.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, |object| {
-            status::recorded(&object.status(), attempt_id, record, Timestamp::now())
+            status::recorded(&object.status(), object.generation(), attempt_id, record, Timestamp::now())
         })
         .await
     }
@@ -107,7 +107,8 @@ impl Ledger {
         record: &Record,
     ) -> Result<Recorded, WriteError> {
         let current = object.status.clone().unwrap_or_default();
-        match status::recorded(&current, attempt_id, record, Timestamp::now()) {
+        let generation = object.metadata.generation.unwrap_or_default();
+        match status::recorded(&current, generation, attempt_id, record, Timestamp::now()) {
             Recording::Write(next) => self.put(object, *next, API_TIMEOUT, false).await.map(|_| Recorded::Written),
             Recording::Known => Ok(Recorded::Known),
             Recording::Replaced => Ok(Recorded::Replaced),

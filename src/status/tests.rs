@@ -5,6 +5,12 @@ fn record(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Reco
     Record { state, reason, message: "what happened".to_owned(), status_code, error_code: None, request_id: None }
 }
 
+/// Recorded on an object whose generation is that of its attempt.
+fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+    let generation = status.attempt.as_ref().unwrap().generation;
+    super::recorded(status, generation, attempt_id, record, now)
+}
+
 fn claimed_at(generation: i64) -> ClusterRedistributionStatus {
     claimed(None, attempt("a", generation, AttemptState::Claimed), "calling", at(0))
 }
@@ -243,5 +249,26 @@ fn what_somebody_else_has_said_of_a_claim_is_not_taken_back() {
     assert!(
         matches!(annotated, Recording::Write(next) if next.observed_generation == Some(2)),
         "an edit is no objection"
+    );
+}
+
+#[test]
+fn what_was_not_sent_says_that_it_is_tried_again_only_where_it_is() {
+    let mut not_sent = record(AttemptState::NotSent, Reason::EndpointUnreachable, None);
+    "No connection. Nothing was sent".clone_into(&mut not_sent.message);
+    let told = |status: &ClusterRedistributionStatus, generation| {
+        let next = write(super::recorded(status, generation, "a", &not_sent, at(2)));
+        assert_eq!(next.attempt.unwrap().message.as_deref(), Some("No connection. Nothing was sent"));
+        next.conditions[0].message.clone()
+    };
+    let again = "It is tried again by itself";
+    assert_eq!(told(&claimed_at(1), 1), format!("No connection. Nothing was sent. {again}"));
+    assert!(!told(&claimed_at(1), 2).contains(again), "the spec was changed since");
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let late = told(&unknown, 1);
+    assert!(
+        !late.contains(again) && late.contains("sent. This was learnt") && late.contains("not tried again"),
+        "{late}"
     );
 }

@@ -254,7 +254,8 @@ impl Product {
             Outcome::Unknown => (AttemptState::Unknown, Reason::OutcomeUnknown, None),
         };
         let record = Record { state, reason, message: String::new(), status_code, error_code: None, request_id: None };
-        match status::recorded(self.object(id).status.as_ref().unwrap(), attempt_id, &record, self.wall) {
+        let (object, generation) = (self.object(id), i64::from(self.generation(id)));
+        match status::recorded(object.status.as_ref().unwrap(), generation, attempt_id, &record, self.wall) {
             Recording::Write(next) => Some(self.with_status(id, *next)),
             Recording::Known | Recording::Replaced => None,
         }
