@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    annotations::CREDENTIALS_SECRET, dws::credentials::Rung, gate::Refusal, jitter::jittered, resource::Reason,
+    annotations::CREDENTIALS_SECRET,
+    dws::credentials::Rung,
+    gate::{Refusal, Rejection},
+    jitter::jittered,
+    resource::Reason,
 };
 
 /// How often a hold that only a person ends is looked at again.
@@ -71,13 +75,29 @@ pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
             ),
             again: jittered(TURN_AGAIN),
         },
-        Refusal::Rejected { wait } => Held {
+        Refusal::Rejected { why, wait } => Held {
             reason: Reason::CredentialsRejected,
-            message: format!(
-                "The gateway refused {secret} for another object. It is not used again until its values change, since five refusals would lock the key; this object then follows by itself. Correct the access key and secret key"
-            ),
+            message: rejected(why, &secret),
             again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
         },
+    }
+}
+
+fn rejected(why: Rejection, secret: &str) -> String {
+    let again = "One object tries it again 5 minutes after the last refusal, and the others follow once that worked";
+    match why {
+        Rejection::Wrong => format!(
+            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then follows by itself"
+        ),
+        Rejection::WorkedBefore => format!(
+            "The gateway refused {secret}, which had worked before. {again}. Look whether the access key was changed, disabled or deleted"
+        ),
+        Rejection::Locked => {
+            format!("The gateway has locked {secret} for some minutes, after too many wrong signatures. {again}")
+        }
+        Rejection::Clock => format!(
+            "The gateway refused the date of a signature with {secret}: the clock of the controller's node is off. {again}. Correct the clock"
+        ),
     }
 }
 
@@ -90,3 +110,6 @@ pub fn in_words(rung: &Rung) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,10 +86,14 @@ pub struct Unknown {
 /// What an answer says about the key it was signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyEffect {
-    /// The gateway accepted the signature.
+    /// The service itself has answered: the gateway accepted the signature.
     Good,
+    /// Nothing: whoever answered may not have looked at the signature.
+    Neutral,
     /// The gateway's 401: five of these lock the key.
     RejectedByGateway,
+    /// The gateway's 401 of a key that it has locked for some minutes.
+    LockedByGateway,
     /// The gateway's 401 for the date alone.
     ClockSkew,
     /// 429: nobody calls with this key for so long.
@@ -197,10 +201,13 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
 fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.status {
         429 => KeyEffect::Throttled(window(retry_after, facts.text, now)),
-        401 if facts.is_from_service() => KeyEffect::Good,
+        200..=299 => KeyEffect::Good,
+        _ if facts.is_from_service() => KeyEffect::Good,
         401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
+        401 if facts.is_locked() => KeyEffect::LockedByGateway,
         401 => KeyEffect::RejectedByGateway,
-        _ => KeyEffect::Good,
+        // A load balancer's 502, a gateway's 404: as good as none.
+        _ => KeyEffect::Neutral,
     }
 }
 

@@ -80,6 +80,17 @@ fn an_answer_that_proves_no_refusal_is_none() {
 }
 
 #[test]
+fn only_the_service_itself_proves_a_key() {
+    let not_json = "<html>Bad Gateway</html>";
+    for status in [301, 400, 403, 404, 405, 500, 502, 503, 504] {
+        for body in ["", not_json, "{}", &fault("APIGW.0302", "x"), &fault("PAP5.0001", "x")] {
+            assert_eq!(read(status, body).key_effect, KeyEffect::Neutral, "{status} {body}");
+        }
+        assert_eq!(read(status, &fault("DWS.0005", "x")).key_effect, KeyEffect::Good, "{status}");
+    }
+}
+
+#[test]
 fn every_body_shape_gives_its_code() {
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, text);
     let shape_a = fault("DWS.7023", "x");
@@ -178,14 +189,14 @@ fn every_known_code_of_the_gateway_has_its_row() {
     let rejected = KeyEffect::RejectedByGateway;
     for prefix in ["APIGW", "APIG"] {
         for (status, number, text, reason, effect) in [
-            (404, "0101", "The API does not exist", NotFound, KeyEffect::Good),
-            (400, "0201", "", BadRequest, KeyEffect::Good),
-            (413, "0201", "", Rejected, KeyEffect::Good),
-            (414, "0201", "", Rejected, KeyEffect::Good),
-            (494, "0201", "", Rejected, KeyEffect::Good),
-            (500, "0201", "", ServerError, KeyEffect::Good),
-            (502, "0201", "", ServerError, KeyEffect::Good),
-            (504, "0201", "", ServerError, KeyEffect::Good),
+            (404, "0101", "The API does not exist", NotFound, KeyEffect::Neutral),
+            (400, "0201", "", BadRequest, KeyEffect::Neutral),
+            (413, "0201", "", Rejected, KeyEffect::Neutral),
+            (414, "0201", "", Rejected, KeyEffect::Neutral),
+            (494, "0201", "", Rejected, KeyEffect::Neutral),
+            (500, "0201", "", ServerError, KeyEffect::Neutral),
+            (502, "0201", "", ServerError, KeyEffect::Neutral),
+            (504, "0201", "", ServerError, KeyEffect::Neutral),
             (401, "0301", "verify aksk signature fail", AuthenticationFailed, rejected),
             (
                 401,
@@ -197,18 +208,24 @@ fn every_known_code_of_the_gateway_has_its_row() {
             (401, "0301", "decrypt token fail", AuthenticationFailed, rejected),
             (401, "0301", "ak AK-canary not exist", AuthenticationFailed, rejected),
             (401, "0301", "Get secretKey failed", AuthenticationFailed, rejected),
-            (401, "0301", "AK access failed to reach the limit,forbidden", AuthenticationFailed, rejected),
-            (403, "0302", "", PermissionDenied, KeyEffect::Good),
+            (
+                401,
+                "0301",
+                "AK access failed to reach the limit,forbidden",
+                AuthenticationFailed,
+                KeyEffect::LockedByGateway,
+            ),
+            (403, "0302", "", PermissionDenied, KeyEffect::Neutral),
             (401, "0305", "", AuthenticationFailed, rejected),
-            (403, "0306", "", PermissionDenied, KeyEffect::Good),
+            (403, "0306", "", PermissionDenied, KeyEffect::Neutral),
             (401, "0307", "The token must be updated", AuthenticationFailed, rejected),
-            (403, "0310", "", PermissionDenied, KeyEffect::Good),
-            (500, "0601", "", ServerError, KeyEffect::Good),
-            (500, "0606", "", ServerError, KeyEffect::Good),
-            (500, "0608", "", ServerError, KeyEffect::Good),
-            (502, "0610", "", ServerError, KeyEffect::Good),
-            (503, "0613", "", ServerError, KeyEffect::Good),
-            (403, "0802", "", PermissionDenied, KeyEffect::Good),
+            (403, "0310", "", PermissionDenied, KeyEffect::Neutral),
+            (500, "0601", "", ServerError, KeyEffect::Neutral),
+            (500, "0606", "", ServerError, KeyEffect::Neutral),
+            (500, "0608", "", ServerError, KeyEffect::Neutral),
+            (502, "0610", "", ServerError, KeyEffect::Neutral),
+            (503, "0613", "", ServerError, KeyEffect::Neutral),
+            (403, "0802", "", PermissionDenied, KeyEffect::Neutral),
             (
                 429,
                 "0308",

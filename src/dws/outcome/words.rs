@@ -36,6 +36,11 @@ impl Facts<'_> {
         !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
     }
 
+    /// The gateway has locked the key for some minutes.
+    pub fn is_locked(&self) -> bool {
+        self.says("reach the limit")
+    }
+
     fn says(&self, phrase: &str) -> bool {
         self.text.to_ascii_lowercase().contains(phrase)
     }
@@ -126,7 +131,7 @@ fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
 }
 
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
-    if facts.says("reach the limit") {
+    if facts.is_locked() {
         "The gateway has locked the access key for some minutes, after too many wrong signatures"
     } else if facts.says("not exist") {
         "The gateway does not know the access key"
