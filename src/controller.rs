@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
-    hold::{hold, is_said, report_undecodable, suspended, tell},
+    hold::{hold, is_said, report_undecodable, suspended, tell, unavailable},
     settle::{recall, settle},
 };
 use crate::{
@@ -159,7 +159,8 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
     let ready = match prepare(context, object, &plan).await {
         Ok(ready) => ready,
         Err(NotReady::Held(held)) => return hold(context, object, held).await,
-        Err(NotReady::TryAgain(source)) => return Err(Error::Credentials { object: object_name(object), source }),
+        Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
+        Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
     };
     let object = &match journal_is_kept(context, object, &plan, &ready.rung.describe()).await {
         Ok(Some(object)) => object,

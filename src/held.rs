@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::{
     annotations::CREDENTIALS_SECRET,
-    dws::credentials::Rung,
+    dws::credentials::{CredentialsError, Rung},
     gate::{Refusal, Rejection},
     jitter::jittered,
-    resource::Reason,
+    resource::{ClusterRedistributionSpec, Reason},
 };
 
 /// How often a hold that only a person ends is looked at again.
@@ -28,6 +28,35 @@ pub struct Held {
     pub message: String,
     /// When to look again at the latest.
     pub again: Duration,
+}
+
+/// Suspended: what would be called, and what is not in order about that.
+pub fn suspended(
+    spec: &ClusterRedistributionSpec,
+    host: &str,
+    rung: &Rung,
+    trouble: Option<&CredentialsError>,
+) -> Held {
+    let told = trouble.map(|trouble| format!(" Not in order yet: {trouble}")).unwrap_or_default();
+    let message = format!(
+        "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be asked of cluster {} (project {}) at {host} with {}.{told}",
+        spec.redis_mode,
+        spec.parallel_jobs,
+        spec.cluster_id,
+        spec.project_id,
+        in_words(rung)
+    );
+    let again = jittered(if trouble.is_some() { CREDENTIALS_AGAIN } else { HELD_AGAIN });
+    Held { reason: Reason::Suspended, message, again }
+}
+
+/// The credentials cannot be read, again and again, and it is not known why.
+pub fn unavailable(error: &CredentialsError) -> Held {
+    Held {
+        reason: Reason::CredentialsInvalid,
+        message: format!("{error}. It is tried again by itself, less often each time"),
+        again: jittered(CREDENTIALS_AGAIN),
+    }
 }
 
 /// The installed CRD would not keep the journal.

@@ -39,6 +39,7 @@ type Script = dyn FnMut(&str, &mut Value) -> Option<Odd> + Send;
 pub struct Server {
     object: Arc<Mutex<Value>>,
     script: Arc<Mutex<Box<Script>>>,
+    secret: Arc<Mutex<u16>>,
 }
 
 impl Server {
@@ -48,7 +49,16 @@ impl Server {
         script: impl FnMut(&str, &mut Value) -> Option<Odd> + Send + 'static,
     ) -> Self {
         let object = serde_json::to_value(object).unwrap();
-        Self { object: Arc::new(Mutex::new(object)), script: Arc::new(Mutex::new(Box::new(script))) }
+        Self {
+            object: Arc::new(Mutex::new(object)),
+            script: Arc::new(Mutex::new(Box::new(script))),
+            secret: Arc::new(Mutex::new(404)),
+        }
+    }
+
+    /// Answers so when it is asked for a Secret; 404 at first.
+    pub fn secret_answers(&self, code: u16) {
+        *self.secret.lock().unwrap() = code;
     }
 
     /// A client of it.
@@ -59,6 +69,13 @@ impl Server {
             async move { Ok::<_, std::io::Error>(server.answer(request).await) }
         });
         kube::Client::new(service, "team")
+    }
+
+    /// Somebody changes the object.
+    pub fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut object = self.object.lock().unwrap();
+        change(&mut object);
+        bump(&mut object);
     }
 
     /// What is in its store.
@@ -74,7 +91,8 @@ impl Server {
     async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let method = request.method().as_str().to_owned();
         if !request.uri().path().contains("/clusterredistributions/") {
-            return reply(404, &failure(404));
+            let code = *self.secret.lock().unwrap();
+            return reply(code, &failure(code));
         }
         let bytes = request.into_body().collect_bytes().await.unwrap();
         let mut object = self.object.lock().unwrap();

@@ -23,6 +23,8 @@ use crate::{
 pub enum NotReady {
     /// Say so in status.
     Held(Held),
+    /// Say nothing: it is a matter of moments. Look again after this long at the latest.
+    InAMoment(Duration),
     /// Say nothing yet: the API server did not answer, which is no fact about the object.
     TryAgain(CredentialsError),
 }
@@ -40,7 +42,7 @@ pub struct Ready {
 /// Prepares a call: reach, credentials, gate, in this order, since the last is the only one that takes something.
 pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Ready, NotReady> {
     let name = object_name(object);
-    reach(context, &name, &plan.endpoint, plan.probe_first).await.map_err(NotReady::Held)?;
+    reach(context, &name, &plan.endpoint, plan.probe_first).await?;
     let rung = rung(context, object, plan);
     let key = read_key(context, &rung).await?;
     let entrant = Entrant {
@@ -55,27 +57,10 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.
-pub async fn rehearse(
-    context: &Context,
-    object: &ClusterRedistribution,
-    plan: &Plan,
-) -> Result<String, CredentialsError> {
+pub async fn rehearse(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Held {
     let rung = rung(context, object, plan);
-    let trouble = match read_key(context, &rung).await {
-        Ok(_) => String::new(),
-        Err(NotReady::Held(held)) => format!(" Not in order yet: {}", held.message),
-        Err(NotReady::TryAgain(error)) => return Err(error),
-    };
-    let spec = &object.spec;
-    Ok(format!(
-        "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be asked of cluster {} (project {}) at {} with {}.{trouble}",
-        spec.redis_mode,
-        spec.parallel_jobs,
-        spec.cluster_id,
-        spec.project_id,
-        plan.endpoint.host,
-        held::in_words(&rung)
-    ))
+    let trouble = context.credentials.read(&rung, Timestamp::now()).await.err();
+    held::suspended(&object.spec, &plan.endpoint.host, &rung, trouble.as_ref())
 }
 
 /// Namespace and name.
@@ -97,10 +82,14 @@ async fn read_key(context: &Context, rung: &Rung) -> Result<Key, NotReady> {
 
 /// After a connection failed, the endpoint is tried without sending anything before the next claim: an outage of the
 /// cloud then costs neither writes nor attempts.
-async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, suspect: bool) -> Result<(), Held> {
-    let unreachable = |again| held::unreachable(&endpoint.host, again);
+async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, suspect: bool) -> Result<(), NotReady> {
+    let unreachable = |again| NotReady::Held(held::unreachable(&endpoint.host, again));
     match context.gate.reach(&endpoint.host, suspect) {
         Reach::Open => Ok(()),
+        Reach::Probing(rest) => {
+            context.gate.wait(object);
+            Err(NotReady::InAMoment(jittered(rest.max(Duration::from_secs(1)))))
+        }
         Reach::Wait(rest) => {
             context.gate.wait(object);
             Err(unreachable(jittered(rest.max(Duration::from_secs(1)) * 2)))

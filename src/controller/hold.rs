@@ -8,7 +8,8 @@ use crate::{
     conditions::reason_at,
     context::Context,
     decide::Plan,
-    held::{HELD_AGAIN, Held},
+    dws::credentials::CredentialsError,
+    held::{self, HELD_AGAIN, Held},
     jitter::jittered,
     ledger::WriteError,
     prepare::{object_name, rehearse},
@@ -16,12 +17,25 @@ use crate::{
     status,
 };
 
+/// Failures in a row after which an object says that its credentials cannot be read: one is no fact about it.
+const TROUBLE_AFTER: u32 = 2;
+
 /// Says what would be called if the object were not suspended.
 pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
-    let message = rehearse(context, object, plan)
-        .await
-        .map_err(|source| Error::Credentials { object: object_name(object), source })?;
-    hold(context, object, Held { reason: Reason::Suspended, message, again: jittered(HELD_AGAIN) }).await
+    hold(context, object, rehearse(context, object, plan).await).await
+}
+
+/// The credentials could not be read, for a reason that is no fact about the object. Tried again with growing pauses, and
+/// said where that goes on.
+pub async fn unavailable(
+    context: &Context,
+    object: &ClusterRedistribution,
+    source: CredentialsError,
+) -> Result<Action, Error> {
+    if context.failures_of(object.metadata.uid.as_deref().unwrap_or_default()) >= TROUBLE_AFTER {
+        hold(context, object, held::unavailable(&source)).await?;
+    }
+    Err(Error::Credentials { object: object_name(object), source })
 }
 
 /// Status says this hold already, word for word: there is nothing to read or write.

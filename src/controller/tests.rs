@@ -96,3 +96,47 @@ async fn recalling_a_claim_of_an_older_generation_makes_the_newer_one_neither_wa
     assert!(context.memory().may_have_sent(UID, 2));
     assert_eq!(context.memory().retry_in(UID, 2, Instant::now()), None);
 }
+
+#[tokio::test]
+async fn nothing_is_said_against_an_endpoint_that_somebody_merely_tries() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let context = context(&server, true);
+    let host = context.rules.regions.resolve(None).unwrap().host;
+    assert_eq!(context.gate.reach(&host, true), crate::gate::Reach::Probe, "another object tries it");
+    let before = server.value();
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(server.value(), before, "nothing is written");
+    context.gate.unreachable(&host);
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(reason_of(&server), "EndpointUnreachable");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_read_again_and_again_are_said_and_looked_at_on() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    server.secret_answers(500);
+    let context = context(&server, true);
+    for look in 1..=4 {
+        let object = guarded(&server);
+        let error = reconcile(Arc::clone(&object), Arc::clone(&context)).await.unwrap_err();
+        assert!(matches!(error, Error::Credentials { .. }), "{error}");
+        let said = server.value()["status"]["conditions"][1]["reason"] == "CredentialsInvalid";
+        assert_eq!(said, look >= 3, "look {look}");
+        let _pause = error_policy(object, &error, Arc::clone(&context));
+    }
+    let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the API server answered 500"), "{message}");
+}
+
+#[tokio::test]
+async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() {
+    let mut object = fresh(1);
+    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    let server = Server::new(&object, |_, _| None);
+    server.secret_answers(500);
+    let context = context(&server, true);
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(reason_of(&server), "Suspended");
+    let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
+}

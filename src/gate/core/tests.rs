@@ -160,7 +160,10 @@ fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     assert_eq!(core.reach("a", true, now), Reach::Probe);
-    assert!(matches!(core.reach("a", true, now), Reach::Wait(_)));
+    assert!(matches!(core.reach("a", true, now), Reach::Probing(_)), "nothing is known against it yet");
+    assert!(matches!(core.reach("a", false, now), Reach::Probing(_)));
+    core.unreachable("a", now);
+    assert!(matches!(core.reach("a", false, now), Reach::Wait(_)), "now it is");
 }
 
 #[test]
