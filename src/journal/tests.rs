@@ -67,6 +67,17 @@ fn traces_of_a_call_without_its_attempt_are_invalid() {
 }
 
 #[test]
+fn what_conditions_of_others_say_is_no_trace_of_a_call() {
+    let mut object = fresh(2);
+    let mut status = held(None, 2, Reason::Delivered, "why", at(0)).unwrap();
+    for condition in &mut status.conditions {
+        condition.type_ = format!("example.com/{}", condition.type_);
+    }
+    object.status = Some(status);
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
 fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() {
     let mut object = fresh(2);
     object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
