@@ -124,9 +124,10 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
         Journal::Free | Journal::Retry | Journal::Invalid(_) => {}
     }
     let generation = object.metadata.generation.unwrap_or_default();
-    // A Retry proves itself; an empty journal does not.
-    if journal != Journal::Retry && memory.may_have_sent(uid, generation) {
-        return journal_invalid("this controller has called for this generation, but no attempt of it is there");
+    // Neither an empty journal nor one that shows an earlier try proves itself: what was sent and then proven not to have
+    // left is not remembered as sent.
+    if memory.may_have_sent(uid, generation) {
+        return journal_invalid("this controller has called for this generation, but that attempt is not there");
     }
     match plan(object, rules, now, journal == Journal::Retry) {
         Err((reason, message)) => Step::Hold { reason, message },

@@ -245,7 +245,10 @@ fn a_journal_that_does_not_show_what_this_process_sent_is_not_believed() {
     bench.memory.sending(UID, 1, bench.start);
     assert_eq!(held(bench.look(&fresh(1), 0)), Reason::JournalInvalid);
     assert!(matches!(bench.look(&fresh(2), 0), Step::Claim(_)), "another generation");
+    let earlier_try = attempted(1, attempt("a", 1, AttemptState::NotSent));
+    assert_eq!(held(bench.look(&earlier_try, 0)), Reason::JournalInvalid, "a try before the one that was sent");
     bench.memory.sending(UID, 1, bench.start);
     bench.memory.not_sent(UID, 1, 0.0, bench.start);
     assert!(matches!(bench.look(&fresh(1), 10), Step::Claim(_)), "proven not sent");
+    assert!(matches!(bench.look(&earlier_try, 10), Step::Claim(_)), "proven not sent");
 }
