@@ -45,6 +45,8 @@ struct Sight {
     /// that its process has said nothing, not that its request has ended.
     open: bool,
     first: Instant,
+    /// resourceVersion of the newest view that showed it.
+    version: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -57,12 +59,25 @@ struct Retry {
 impl Memory {
     /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
     /// this process alone; clocks of two hosts are never compared.
+    ///
+    /// A view that is older than one noted before tells nothing new. Nor does the absence of an attempt in a view of the
+    /// same resourceVersion: a watch that was opened under an older CRD goes on pruning it, however often the cache is
+    /// looked at.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
-        let (Some(uid), pending) = (object.metadata.uid.as_deref(), pending(object)) else { return };
+        let Some(uid) = object.metadata.uid.as_deref() else { return };
+        let (pending, version) = (pending(object), version(object));
+        if let Some(sight) = self.seen.get_mut(uid) {
+            if version.is_some() && (version < sight.version || pending.is_none() && version == sight.version) {
+                return;
+            }
+            if pending == Some((&sight.key, sight.open)) {
+                sight.version = version;
+                return;
+            }
+        }
         match pending {
-            Some((key, open)) if self.seen.get(uid).is_some_and(|sight| sight.key == key && sight.open == open) => {}
             Some((key, open)) => {
-                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now });
+                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now, version });
             }
             None => {
                 self.seen.remove(uid);
@@ -149,6 +164,11 @@ impl Memory {
     pub fn finished(&mut self, uid: &str) {
         self.retries.remove(uid);
     }
+}
+
+/// API servers compare resourceVersions of one object as numbers. One that is none tells nothing.
+fn version(object: &ClusterRedistribution) -> Option<u64> {
+    object.metadata.resource_version.as_deref()?.parse().ok()
 }
 
 /// What has to be seen for a while before anything else may happen to the object, and whether it is still open: an
