@@ -54,6 +54,17 @@ pub fn held(
     (moved || changed).then_some(next)
 }
 
+/// The status without the journal of another object: what a backup brought along. Taken away with the first hold that is
+/// no objection to it; until then it is the only thing that says why an edit had to come first.
+pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) -> Option<ClusterRedistributionStatus> {
+    let mut next = status.cloned()?;
+    if next.attempt.as_ref().is_some_and(|attempt| attempt.uid != uid) {
+        next.attempt = None;
+        next.history.clear();
+    }
+    Some(next)
+}
+
 /// The status that takes the right to call: `attempt` becomes the journal, the one before it history.
 pub fn claimed(
     status: Option<&ClusterRedistributionStatus>,

@@ -47,8 +47,11 @@ pub fn is_said(object: &ClusterRedistribution, reason: Reason, message: &str) ->
 /// Writes the hold if status does not say it yet, and tells people if the reason is new.
 pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
     let generation = object.metadata.generation.unwrap_or_default();
-    let Some(next) = status::held(object.status.as_ref(), generation, held.reason, &held.message, Timestamp::now())
-    else {
+    let current = match held.reason {
+        Reason::JournalInvalid => object.status.clone(),
+        _ => status::without_foreign(object.status.as_ref(), object.metadata.uid.as_deref().unwrap_or_default()),
+    };
+    let Some(next) = status::held(current.as_ref(), generation, held.reason, &held.message, Timestamp::now()) else {
         return Ok(Action::requeue(held.again));
     };
     let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));

@@ -272,3 +272,12 @@ fn what_was_not_sent_says_that_it_is_tried_again_only_where_it_is() {
         "{late}"
     );
 }
+
+#[test]
+fn a_journal_of_another_object_is_taken_away_and_our_own_is_not() {
+    let own = claimed(Some(&claimed_at(1)), attempt("b", 2, AttemptState::Claimed), "calling", at(1));
+    assert_eq!(without_foreign(Some(&own), crate::sample::UID), Some(own.clone()));
+    let taken = without_foreign(Some(&own), "another").unwrap();
+    assert!(taken.attempt.is_none() && taken.history.is_empty());
+    assert_eq!(taken.conditions, own.conditions);
+}
