@@ -200,7 +200,7 @@ async fn journal_is_kept(
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now);
+    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now)?;
     if !context.ledger.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use rand::{TryRng, rngs::SysRng};
 
 use crate::{
     conditions::to_second,
@@ -41,9 +42,13 @@ pub fn new_attempt(
     plan: &Plan,
     credentials: String,
     now: Timestamp,
-) -> Attempt {
-    Attempt {
-        id: format!("{:032x}", rand::random::<u128>()),
+) -> Result<Attempt, WriteError> {
+    // From the operating system each time: what a cloned process has in memory, its clone has too, and both would give
+    // their attempts the same name.
+    let mut id = [0; 16];
+    SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::Nameless(error.to_string()))?;
+    Ok(Attempt {
+        id: hex::encode(id),
         uid: object.metadata.uid.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         state: AttemptState::Claimed.as_str().to_owned(),
@@ -55,7 +60,7 @@ pub fn new_attempt(
         grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
         claimed_time: Some(to_second(now)),
         ..Attempt::default()
-    }
+    })
 }
 
 /// Carries one attempt through. Runs in a task of its own that is started before the claim leaves: whoever waits for
@@ -63,7 +68,10 @@ pub fn new_attempt(
 pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
     let now = Timestamp::now();
     let Ready { key, rung, pass } = ready;
-    let attempt = new_attempt(&context, &object, &plan, rung.describe(), now);
+    let attempt = match new_attempt(&context, &object, &plan, rung.describe(), now) {
+        Ok(attempt) => attempt,
+        Err(error) => return Delivered::NotClaimed(error),
+    };
     let live = Live::new(&context, &attempt);
     let permit = SendPermit::mint(attempt.id.clone(), Instant::now(), context.timing.send_budget);
     let deadline = tokio::time::Instant::now() + context.timing.send_budget;

@@ -80,6 +80,12 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) => Journal::Retry,
+        // An attempt was lost since this one, and its request may still be on its way.
+        (Some(AttemptState::Answered | AttemptState::NotSent), false)
+            if held_at.is_some_and(|held| held < generation && held >= attempt.generation) =>
+        {
+            Journal::Quiet { key: "journal", grace: MAX_GRACE }
+        }
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
     }
 }

@@ -89,6 +89,16 @@ fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() 
 }
 
 #[test]
+fn after_a_generation_whose_attempt_was_lost_the_next_one_waits_also_if_an_older_attempt_is_there() {
+    for (of, held_at, quiet) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
+        let mut object = attempted(3, attempt("a", of, AttemptState::Answered));
+        object.status = held(object.status.as_ref(), held_at, Reason::JournalInvalid, "why", at(0));
+        assert_eq!(matches!(read(&object), Journal::Quiet { key: "journal", .. }), quiet, "{of} {held_at}");
+        assert_eq!(read(&object) == Journal::Free, !quiet);
+    }
+}
+
+#[test]
 fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported() {
     let mut foreign = attempt("a", 1, AttemptState::Answered);
     foreign.uid = "another".to_owned();

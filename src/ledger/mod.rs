@@ -67,7 +67,9 @@ impl Ledger {
             Err(error) => error,
         };
         match error {
-            WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) => Claim::Lost(error),
+            WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) | WriteError::Nameless(_) => {
+                Claim::Lost(error)
+            }
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
             WriteError::Conflict | WriteError::Undecodable(_) | WriteError::Unclear(_) => {

@@ -109,7 +109,11 @@ impl Ledger {
         let current = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
         match status::recorded(&current, generation, attempt_id, record, Timestamp::now()) {
-            Recording::Write(next) => self.put(object, *next, API_TIMEOUT, false).await.map(|_| Recorded::Written),
+            Recording::Write(next) => match self.put(object, (*next).clone(), API_TIMEOUT, false).await {
+                Err(WriteError::Invalid(_)) => self.put(object, status::reduced(&next), API_TIMEOUT, false).await,
+                written => written,
+            }
+            .map(|_| Recorded::Written),
             Recording::Known => Ok(Recorded::Known),
             Recording::Replaced => Ok(Recorded::Replaced),
         }

@@ -32,6 +32,9 @@ pub enum WriteError {
         "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
     )]
     Refused(String),
+    /// There was nothing to write: the operating system gave no random name for an attempt.
+    #[error("the operating system gave no random name for the attempt: {0}")]
+    Nameless(String),
     /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
     /// written is not known.
     #[error("the object does not fit the types of this controller's version: {0}")]
@@ -49,6 +52,7 @@ impl WriteError {
             Self::Gone => "gone",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
+            Self::Nameless(_) => "nameless",
             Self::Undecodable(_) => "undecodable",
             Self::Unclear(_) => "unclear",
         }

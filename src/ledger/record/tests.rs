@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    mock::{Server, bump},
+    mock::{Odd, Server, bump},
     resource::{Attempt, AttemptState, Reason},
     sample::{at, attempt, fresh},
 };
@@ -65,5 +65,23 @@ async fn where_not_even_the_status_fits_the_attempt_alone_is_recorded() {
     assert_eq!(
         (&object["status"]["observedGeneration"], &object["status"]["conditions"]),
         (&json!("one"), &before["status"]["conditions"])
+    );
+}
+
+#[tokio::test]
+async fn an_outcome_known_from_the_outside_is_written_without_its_details_where_they_are_refused() {
+    let mut puts = 0;
+    let server = Server::new(&claimed(), move |method, _| {
+        puts += i32::from(method == "PUT");
+        (method == "PUT" && puts == 1).then_some(Odd::Refuses(422))
+    });
+    let unknown =
+        Record { state: AttemptState::Unknown, reason: Reason::OutcomeUnknown, status_code: None, ..delivered() };
+    let recorded = Ledger::new(server.client()).close(&claimed(), "a", &unknown).await;
+    assert!(matches!(recorded, Ok(Recorded::Written)), "{recorded:?}");
+    let attempt = &server.value()["status"]["attempt"];
+    assert_eq!(
+        (&attempt["state"], &attempt["closed"], attempt.get("message")),
+        (&json!("Unknown"), &json!(true), None)
     );
 }
