@@ -7,6 +7,9 @@ use k8s_openapi::{
 
 use crate::resource::{Reason, Row};
 
+/// The types of our conditions.
+pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
+
 /// The values of a row; `None` means the condition is absent. Absent rather than False, since tools read the mere
 /// presence of the last two as something abnormal.
 struct Values {

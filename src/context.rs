@@ -98,6 +98,11 @@ impl Context {
         jittered(full)
     }
 
+    /// How often in a row reconciliations of this object have failed.
+    pub fn failures_of(&self, uid: &str) -> u32 {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(uid).copied().unwrap_or_default()
+    }
+
     /// A reconciliation of this object went well.
     pub fn forgive(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);

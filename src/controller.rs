@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
-    hold::{crd_outdated, hold, is_said, report_undecodable, suspended},
+    hold::{hold, is_said, report_undecodable, suspended, tell, unavailable},
     settle::{recall, settle},
 };
 use crate::{
@@ -27,15 +27,14 @@ use crate::{
     delivery::{self, Delivered, deliver},
     dws::credentials::CredentialsError,
     gate::ObjectName,
+    held::{HELD_AGAIN, Held, crd_outdated},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{Held, NotReady, object_name, prepare},
+    prepare::{NotReady, object_name, prepare},
     resource::{ClusterRedistribution, Reason},
     store::Guarded,
 };
 
-/// How often a hold that only a person ends is looked at again.
-const HELD_AGAIN: Duration = Duration::from_secs(300);
 /// After a change by somebody else, should the watch not bring it at once.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -114,14 +113,14 @@ async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action,
 
 /// One look at one object.
 async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    if !context.may_begin() {
-        return Ok(Action::await_change());
-    }
     let cached = match &object.0 {
         Ok(object) => object,
+        Err(_) if !context.may_begin() => return Ok(Action::await_change()),
         Err(invalid) => return report_undecodable(&context, invalid).await,
     };
     match context.decide(cached) {
+        Step::Recall { .. } => {}
+        _ if !context.may_begin() => return Ok(Action::await_change()),
         Step::Nothing => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
         Step::Hold { reason, message } if is_said(cached, reason, &message) => {
@@ -138,9 +137,10 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
     let result = match context.decide(object) {
+        Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
+        _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
         Step::Wait(rest) => Ok(Action::requeue(rest)),
-        Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
         Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,
         Step::Hold { reason, message } => {
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
@@ -171,7 +171,8 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
     let ready = match prepare(context, object, &plan).await {
         Ok(ready) => ready,
         Err(NotReady::Held(held)) => return hold(context, object, held).await,
-        Err(NotReady::TryAgain(source)) => return Err(Error::Credentials { object: object_name(object), source }),
+        Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
+        Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
     };
     let object = &match journal_is_kept(context, object, &plan, &ready.rung.describe()).await {
         Ok(Some(object)) => object,
@@ -189,7 +190,11 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Delivered::NotSent => Ok(Action::requeue(SOON)),
         Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
-        Delivered::Pruned(latest) => hold(context, &latest, crd_outdated()).await,
+        Delivered::Pruned => {
+            let held = crd_outdated();
+            tell(context, object, &held);
+            Ok(Action::requeue(held.again))
+        }
     }
 }
 
@@ -207,7 +212,7 @@ async fn journal_is_kept(
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now);
+    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now)?;
     if !context.ledger.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }
@@ -219,3 +224,7 @@ async fn journal_is_kept(
         Err(WriteError::Conflict)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -52,7 +52,8 @@ pub enum Step {
     Nothing,
     /// Nothing is written; look again after this long at the latest.
     Wait(Duration),
-    /// A claim that this process gave up appeared after all: record that it was never sent.
+    /// A claim that this process gave up appeared after all: record that it was never sent. Also where somebody else
+    /// leads or this process is being stopped, since nobody else can know.
     Recall {
         /// The attempt.
         attempt_id: String,
@@ -97,12 +98,15 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
     }
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let journal = journal::read(object);
+    if let Journal::Invalid(what) = &journal {
+        return journal_invalid(what);
+    }
+    // Nobody else can ever say it. Where the claim was settled as unknown meanwhile, its generation stays closed.
+    if let Some(attempt) = memory.to_recall(object) {
+        return Step::Recall { attempt_id: attempt.id.clone() };
+    }
     match &journal {
-        Journal::Invalid(what) => return journal_invalid(what),
         Journal::Closed => return Step::Nothing,
-        Journal::Open(attempt) if memory.gave_up(&attempt.id) => {
-            return Step::Recall { attempt_id: attempt.id.clone() };
-        }
         // Its own task will say what became of it, however long that takes.
         Journal::Open(attempt) if memory.is_live(&attempt.id) => return Step::Wait(LOOK_AGAIN),
         Journal::Open(attempt) => {
@@ -117,12 +121,13 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
                 return Step::Wait(rest);
             }
         }
-        Journal::Free | Journal::Retry => {}
+        Journal::Free | Journal::Retry | Journal::Invalid(_) => {}
     }
     let generation = object.metadata.generation.unwrap_or_default();
-    // A Retry proves itself; an empty journal does not.
-    if journal != Journal::Retry && memory.may_have_sent(uid, generation) {
-        return journal_invalid("this controller has called for this generation, but no attempt of it is there");
+    // Neither an empty journal nor one that shows an earlier try proves itself: what was sent and then proven not to have
+    // left is not remembered as sent.
+    if memory.may_have_sent(uid, generation) {
+        return journal_invalid("this controller has called for this generation, but that attempt is not there");
     }
     match plan(object, rules, now, journal == Journal::Retry) {
         Err((reason, message)) => Step::Hold { reason, message },

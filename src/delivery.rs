@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use rand::{TryRng, rngs::SysRng};
 
 use crate::{
     conditions::to_second,
@@ -13,6 +14,7 @@ use crate::{
         SendPermit, Wish,
         outcome::{KeyEffect, Outcome},
     },
+    held::crd_outdated,
     journal::spec_hash,
     ledger::{Claim, Recorded, WriteError},
     prepare::Ready,
@@ -29,8 +31,8 @@ pub enum Delivered {
     NotSent,
     /// No claim was made.
     NotClaimed(WriteError),
-    /// The installed CRD does not keep the journal; this is the object it left.
-    Pruned(Box<ClusterRedistribution>),
+    /// The installed CRD does not keep the journal. The claim was taken back, and the object says so.
+    Pruned,
 }
 
 /// The attempt a claim would write.
@@ -40,9 +42,13 @@ pub fn new_attempt(
     plan: &Plan,
     credentials: String,
     now: Timestamp,
-) -> Attempt {
-    Attempt {
-        id: format!("{:032x}", rand::random::<u128>()),
+) -> Result<Attempt, WriteError> {
+    // From the operating system each time: what a cloned process has in memory, its clone has too, and both would give
+    // their attempts the same name.
+    let mut id = [0; 16];
+    SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::Nameless(error.to_string()))?;
+    Ok(Attempt {
+        id: hex::encode(id),
         uid: object.metadata.uid.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         state: AttemptState::Claimed.as_str().to_owned(),
@@ -54,7 +60,7 @@ pub fn new_attempt(
         grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
         claimed_time: Some(to_second(now)),
         ..Attempt::default()
-    }
+    })
 }
 
 /// Carries one attempt through. Runs in a task of its own that is started before the claim leaves: whoever waits for
@@ -62,26 +68,24 @@ pub fn new_attempt(
 pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
     let now = Timestamp::now();
     let Ready { key, rung, pass } = ready;
-    let attempt = new_attempt(&context, &object, &plan, rung.describe(), now);
+    let attempt = match new_attempt(&context, &object, &plan, rung.describe(), now) {
+        Ok(attempt) => attempt,
+        Err(error) => return Delivered::NotClaimed(error),
+    };
     let live = Live::new(&context, &attempt);
     let permit = SendPermit::mint(attempt.id.clone(), Instant::now(), context.timing.send_budget);
     let deadline = tokio::time::Instant::now() + context.timing.send_budget;
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
     let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
         Claim::Taken(claimed) => claimed,
-        // Nothing of this id can ever have been sent: its permit dies here, unused.
-        Claim::Lost(error) => return Delivered::NotClaimed(error),
-        Claim::Undecided(error) => {
+        // Whatever was said of it, it may still be applied: an answer can be that of somebody on the way. Its permit
+        // dies here, unused, so nothing of this id can ever have been sent.
+        other => {
             context.memory().give_up(&attempt.uid, &attempt.id);
-            return Delivered::NotClaimed(error);
+            // Nobody is calling; writing that down may take longer.
+            drop((permit, pass));
+            return not_taken(&context, other, &attempt).await;
         }
-        Claim::Overtaken(latest) => {
-            let record =
-                not_sent(Reason::NotSent, "the claim was given up by another controller before it could be used.");
-            record_outcome(&context, *latest, &attempt, &record).await;
-            return Delivered::Done;
-        }
-        Claim::Pruned(latest) => return Delivered::Pruned(latest),
     };
     context.metrics.in_flight(context.gate.in_flight());
     context.memory().sending(&attempt.uid, attempt.generation, Instant::now());
@@ -106,6 +110,26 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     record_outcome(&context, *claimed, &attempt, &record).await;
     drop(live);
     if retry { Delivered::NotSent } else { Delivered::Done }
+}
+
+/// What is left to do after a claim that gave no right to call.
+async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delivered {
+    match claim {
+        Claim::Taken(_) => Delivered::NotClaimed(WriteError::Conflict),
+        Claim::Lost(error) | Claim::Undecided(error) => Delivered::NotClaimed(error),
+        Claim::Overtaken(latest) => {
+            let record = not_sent(
+                Reason::NotSent,
+                "Another controller gave the claim up before it could be used, so nothing was sent",
+            );
+            record_outcome(context, *latest, attempt, &record).await;
+            Delivered::Done
+        }
+        Claim::Pruned(latest) => match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+            Recorded::Written => Delivered::Pruned,
+            Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
+        },
+    }
 }
 
 /// Writes the outcome down, then tells people. Telling never changes the result.

@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
-use crate::resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row};
+use crate::{
+    conditions::TYPES,
+    resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
+};
 
 /// Longest `--send-budget`.
 pub const MAX_SEND_BUDGET: Duration = Duration::from_secs(30);
@@ -76,8 +80,21 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) => Journal::Retry,
+        // An attempt was lost since this one, and its request may still be on its way.
+        (Some(AttemptState::Answered | AttemptState::NotSent), false)
+            if held_at.is_some_and(|held| held < generation && held >= attempt.generation) =>
+        {
+            Journal::Quiet { key: "journal", grace: MAX_GRACE }
+        }
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
     }
+}
+
+/// The object's own attempt, as long as nobody has proven what became of it.
+pub fn unproven(object: &ClusterRedistribution) -> Option<&Attempt> {
+    let attempt = object.status.as_ref()?.attempt.as_ref()?;
+    let unproven = matches!(attempt.known_state(), Some(AttemptState::Claimed | AttemptState::Unknown));
+    (unproven && object.metadata.uid.as_deref() == Some(&attempt.uid)).then_some(attempt)
 }
 
 /// True once nothing more will happen for this generation: the object may leave the cache.
@@ -151,14 +168,18 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64, att
     if status.observed_generation == Some(generation) && status.status_code.is_some() {
         return Some("it holds an answer for this generation, but not the attempt".to_owned());
     }
-    let speaks = status.conditions.iter().filter(|condition| condition.observed_generation == Some(generation)).any(
-        |condition| {
-            let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.row());
-            let after_a_claim = matches!(row, Some(Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown));
-            after_a_claim || (condition.type_ == "Delivered" && condition.status != "False")
-        },
-    );
-    speaks.then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
+    speak_of_a_call(&status.conditions, generation)
+        .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
+}
+
+/// Whether conditions of ours say that this generation was called, or may have been. Others' are none of our business.
+pub fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
+    let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
+    ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
+        let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.row());
+        let after_a_claim = matches!(row, Some(Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown));
+        after_a_claim || (condition.type_ == "Delivered" && condition.status != "False")
+    })
 }
 
 /// The generation for which `JournalInvalid` was last said, if it still stands in status.

@@ -22,7 +22,7 @@
 //! | [`annotations`], [`journal`], [`decide`] | PURE: what is asked, what is proven, what is next? |
 //! | [`conditions`], [`status`] | PURE: what does status say after that? |
 //! | [`memory`] | what does this process remember? |
-//! | [`prepare`] | is everything right before a claim? |
+//! | [`prepare`], [`held`] | is everything right before a claim, and what is said if not? |
 //! | [`gate`] | who may call now? |
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
@@ -43,11 +43,15 @@ pub mod dws;
 pub mod election;
 pub mod events;
 pub mod gate;
+pub mod held;
 pub mod jitter;
 pub mod journal;
 pub mod ledger;
 pub mod memory;
 pub mod metrics;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod mock;
 pub mod prepare;
 pub mod resource;
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
-use crate::{journal, resource::ClusterRedistribution};
+use crate::{
+    journal,
+    resource::{Attempt, ClusterRedistribution},
+};
 
 /// First try again after a proven `NotSent`.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -16,12 +19,15 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 /// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
 
+/// How many given up claims of one object are remembered. Only the last few can still be on their way.
+const MOST_GIVEN_UP: usize = 32;
+
 /// Everything remembered, by object uid or attempt id.
 #[derive(Debug, Default)]
 pub struct Memory {
     seen: HashMap<String, Sight>,
     live: HashMap<String, String>,
-    given_up: HashMap<String, String>,
+    given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
 }
@@ -39,6 +45,8 @@ struct Sight {
     /// that its process has said nothing, not that its request has ended.
     open: bool,
     first: Instant,
+    /// resourceVersion of the newest view that showed it.
+    version: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -51,12 +59,25 @@ struct Retry {
 impl Memory {
     /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
     /// this process alone; clocks of two hosts are never compared.
+    ///
+    /// A view that is older than one noted before tells nothing new. Nor does the absence of an attempt in a view of the
+    /// same resourceVersion: a watch that was opened under an older CRD goes on pruning it, however often the cache is
+    /// looked at.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
-        let (Some(uid), pending) = (object.metadata.uid.as_deref(), pending(object)) else { return };
+        let Some(uid) = object.metadata.uid.as_deref() else { return };
+        let (pending, version) = (pending(object), version(object));
+        if let Some(sight) = self.seen.get_mut(uid) {
+            if version.is_some() && (version < sight.version || pending.is_none() && version == sight.version) {
+                return;
+            }
+            if pending == Some((&sight.key, sight.open)) {
+                sight.version = version;
+                return;
+            }
+        }
         match pending {
-            Some((key, open)) if self.seen.get(uid).is_some_and(|sight| sight.key == key && sight.open == open) => {}
             Some((key, open)) => {
-                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now });
+                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now, version });
             }
             None => {
                 self.seen.remove(uid);
@@ -88,12 +109,18 @@ impl Memory {
     /// This process gave the claim up and holds the proof that nothing was sent under its id: the unused permit.
     /// Only such an id may ever be recorded as `NotSent` by anyone but its own task.
     pub fn give_up(&mut self, uid: &str, attempt_id: &str) {
-        self.given_up.insert(attempt_id.to_owned(), uid.to_owned());
+        let given_up = self.given_up.entry(uid.to_owned()).or_default();
+        given_up.push_back(attempt_id.to_owned());
+        // What is forgotten is later given up as unknown, which is no less safe.
+        if given_up.len() > MOST_GIVEN_UP {
+            given_up.pop_front();
+        }
     }
 
-    /// True for an id this process gave up.
-    pub fn gave_up(&self, attempt_id: &str) -> bool {
-        self.given_up.contains_key(attempt_id)
+    /// The object's attempt, if this process gave it up and nobody has said yet that nothing was sent.
+    pub fn to_recall<'a>(&self, object: &'a ClusterRedistribution) -> Option<&'a Attempt> {
+        let attempt = journal::unproven(object)?;
+        self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
     /// This process is about to send for this generation.
@@ -130,13 +157,18 @@ impl Memory {
         self.seen.remove(uid);
         self.retries.remove(uid);
         self.sent.remove(uid);
-        self.given_up.retain(|_, owner| owner != uid);
+        self.given_up.remove(uid);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.retries.remove(uid);
     }
+}
+
+/// API servers compare resourceVersions of one object as numbers. One that is none tells nothing.
+fn version(object: &ClusterRedistribution) -> Option<u64> {
+    object.metadata.resource_version.as_deref()?.parse().ok()
 }
 
 /// What has to be seen for a while before anything else may happen to the object, and whether it is still open: an

@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    conditions::{set_at, to_second},
+    conditions::{reason_at, set_at, to_second},
     resource::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, Reason},
 };
 
@@ -18,7 +18,8 @@ pub struct Record {
     pub state: AttemptState,
     /// Reason of the conditions.
     pub reason: Reason,
-    /// What happened and what to do, scrubbed; at most 256 characters.
+    /// What happened and what to do, scrubbed; at most 256 characters. Of a `NotSent` only what happened, as a sentence
+    /// without its full stop: whether it is tried again depends on the object.
     pub message: String,
     /// HTTP status code of the answer.
     pub status_code: Option<i32>,
@@ -53,6 +54,17 @@ pub fn held(
     (moved || changed).then_some(next)
 }
 
+/// The status without the journal of another object: what a backup brought along. Taken away with the first hold that is
+/// no objection to it; until then it is the only thing that says why an edit had to come first.
+pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) -> Option<ClusterRedistributionStatus> {
+    let mut next = status.cloned()?;
+    if next.attempt.as_ref().is_some_and(|attempt| attempt.uid != uid) {
+        next.attempt = None;
+        next.history.clear();
+    }
+    Some(next)
+}
+
 /// The status that takes the right to call: `attempt` becomes the journal, the one before it history.
 pub fn claimed(
     status: Option<&ClusterRedistributionStatus>,
@@ -78,8 +90,14 @@ pub fn claimed(
     next
 }
 
-/// What to write for an attempt's outcome, given the status as it is now.
-pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+/// What to write for an attempt's outcome, given the object's status and generation as they are now.
+pub fn recorded(
+    status: &ClusterRedistributionStatus,
+    current_generation: i64,
+    attempt_id: &str,
+    record: &Record,
+    now: Timestamp,
+) -> Recording {
     let mut next = status.clone();
     let Some(attempt) = next.attempt.as_mut().filter(|attempt| attempt.id == attempt_id) else {
         return recorded_in_history(next, attempt_id, record, now);
@@ -102,10 +120,41 @@ pub fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: 
     if next.observed_generation.is_none_or(|observed| observed <= generation) {
         observe(&mut next, generation);
         next.status_code = record.status_code;
-        let (reason, message) = conditions_of(record, was_given_up);
+        let (reason, message) = conditions_of(record, was_given_up, generation == current_generation);
         let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
     }
     Recording::Write(Box::new(next))
+}
+
+/// What to write where the installed CRD kept only `left` of a claim: nothing was sent, and the object is held until the
+/// CRD is mended. Only the claimant may say so. Where somebody else has spoken since, that stands: what it says may rest
+/// on more than our claim, and less is sent.
+pub fn withdrawn(
+    status: &ClusterRedistributionStatus,
+    left: Option<&Attempt>,
+    generation: i64,
+    message: &str,
+    now: Timestamp,
+) -> Recording {
+    let said = reason_at(&status.conditions, generation);
+    if status.attempt.as_ref() != left || said.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
+        return Recording::Replaced;
+    }
+    let mut next = status.clone();
+    // An attempt that lost what names it would be one that nobody can read, for ever.
+    next.attempt = next.attempt.filter(is_readable).map(|attempt| Attempt {
+        state: AttemptState::NotSent.as_str().to_owned(),
+        finished_time: Some(to_second(now)),
+        message: Some(cut(message, 256)),
+        ..attempt
+    });
+    observe(&mut next, generation);
+    let _changed = set_at(&mut next.conditions, generation, Reason::CRDOutdated, message, now);
+    Recording::Write(Box::new(next))
+}
+
+fn is_readable(attempt: &Attempt) -> bool {
+    !attempt.id.is_empty() && !attempt.uid.is_empty() && attempt.generation > 0 && attempt.is_open()
 }
 
 /// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).
@@ -127,16 +176,21 @@ pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionSta
     next
 }
 
-/// A proven NotSent is tried again, and says so; after Unknown it is final, and says that.
-fn conditions_of(record: &Record, was_given_up: bool) -> (Reason, String) {
-    if record.state == AttemptState::NotSent && was_given_up {
-        let message = format!(
-            "Nothing was sent: {} This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
-            record.message
-        );
-        return (Reason::NotSent, message);
+/// A proven NotSent is tried again and says so, unless the spec was changed meanwhile; after Unknown it is final, and says
+/// that.
+fn conditions_of(record: &Record, was_given_up: bool, is_current: bool) -> (Reason, String) {
+    if record.state != AttemptState::NotSent {
+        return (record.reason, record.message.clone());
     }
-    (record.reason, record.message.clone())
+    let (reason, then) = match (was_given_up, is_current) {
+        (true, _) => (
+            Reason::NotSent,
+            ". This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
+        ),
+        (false, true) => (record.reason, ". It is tried again by itself"),
+        (false, false) => (record.reason, ". The spec was changed since, and is asked for instead"),
+    };
+    (reason, format!("{}{then}", record.message))
 }
 
 fn recorded_in_history(

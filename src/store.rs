@@ -170,7 +170,7 @@ impl Pending {
         if let Ok(decoded) = &object.0 {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
-            if journal::is_finished(decoded) {
+            if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
                 drop(memory);
                 self.metrics.objects().seen(scope, &object, false);

@@ -3,33 +3,39 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
 
-use super::{Error, HELD_AGAIN, SOON};
+use super::{Error, SOON};
 use crate::{
     conditions::reason_at,
     context::Context,
     decide::Plan,
+    dws::credentials::CredentialsError,
+    held::{self, HELD_AGAIN, Held},
     jitter::jittered,
     ledger::WriteError,
-    prepare::{Held, object_name, rehearse},
+    prepare::{object_name, rehearse},
     resource::{ClusterRedistribution, Reason},
     status,
 };
 
-/// The installed CRD would not keep the journal.
-pub fn crd_outdated() -> Held {
-    Held {
-        reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
-        again: jittered(HELD_AGAIN),
-    }
-}
+/// Failures in a row after which an object says that its credentials cannot be read: one is no fact about it.
+const TROUBLE_AFTER: u32 = 2;
 
 /// Says what would be called if the object were not suspended.
 pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
-    let message = rehearse(context, object, plan)
-        .await
-        .map_err(|source| Error::Credentials { object: object_name(object), source })?;
-    hold(context, object, Held { reason: Reason::Suspended, message, again: jittered(HELD_AGAIN) }).await
+    hold(context, object, rehearse(context, object, plan).await).await
+}
+
+/// The credentials could not be read, for a reason that is no fact about the object. Tried again with growing pauses, and
+/// said where that goes on.
+pub async fn unavailable(
+    context: &Context,
+    object: &ClusterRedistribution,
+    source: CredentialsError,
+) -> Result<Action, Error> {
+    if context.failures_of(object.metadata.uid.as_deref().unwrap_or_default()) >= TROUBLE_AFTER {
+        hold(context, object, held::unavailable(&source)).await?;
+    }
+    Err(Error::Credentials { object: object_name(object), source })
 }
 
 /// Status says this hold already, word for word: there is nothing to read or write.
@@ -41,8 +47,11 @@ pub fn is_said(object: &ClusterRedistribution, reason: Reason, message: &str) ->
 /// Writes the hold if status does not say it yet, and tells people if the reason is new.
 pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
     let generation = object.metadata.generation.unwrap_or_default();
-    let Some(next) = status::held(object.status.as_ref(), generation, held.reason, &held.message, Timestamp::now())
-    else {
+    let current = match held.reason {
+        Reason::JournalInvalid => object.status.clone(),
+        _ => status::without_foreign(object.status.as_ref(), object.metadata.uid.as_deref().unwrap_or_default()),
+    };
+    let Some(next) = status::held(current.as_ref(), generation, held.reason, &held.message, Timestamp::now()) else {
         return Ok(Action::requeue(held.again));
     };
     let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));
@@ -54,12 +63,17 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     }
     if is_new {
-        let (namespace, name) = object_name(object);
-        tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
-        context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
-        context.metrics.hold(held.reason);
+        tell(context, object, &held);
     }
     Ok(Action::requeue(held.again))
+}
+
+/// One log line and one event for each new hold.
+pub fn tell(context: &Context, object: &ClusterRedistribution, held: &Held) {
+    let ((namespace, name), generation) = (object_name(object), object.metadata.generation);
+    tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
+    context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
+    context.metrics.hold(held.reason);
 }
 
 /// An object this version cannot read gets a condition of its own; all others go on.

@@ -12,10 +12,10 @@ use crate::{
     status,
 };
 
-/// A claim nobody finished: its process is gone, and what it knew is gone with it.
+/// A claim nobody finished: its process is gone with what it knew, or alive and cut off. Then it may still say it.
 pub async fn settle(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = delivery::unknown_outcome(
-        "The controller that made the call was gone before it wrote down an answer. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if the redistribution is still wanted, set spec.trigger to a new value",
+        "Whoever made the call wrote down no answer in time: gone, or cut off from the API server and still able to. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it is still wanted, set spec.trigger to a new value",
     );
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }
@@ -24,11 +24,14 @@ pub async fn settle(context: &Context, object: &ClusterRedistribution, attempt_i
 pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = delivery::not_sent(
         Reason::ClaimTooSlow,
-        "The API server did not confirm the claim in time, so nothing was sent. It is tried again by itself",
+        "The API server did not confirm the claim in time, so nothing was sent",
     );
-    if close(context, object, attempt_id, &record).await? {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let generation = object.metadata.generation.unwrap_or_default();
+    let written = close(context, object, attempt_id, &record).await?;
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let generation = attempt.map(|attempt| attempt.generation).filter(|_| written);
+    // Of an older generation nothing is tried again, and the newer one has nothing to wait for.
+    if let Some(generation) = generation.filter(|_| generation == object.metadata.generation) {
         context.memory().not_sent(uid, generation, rand::random(), std::time::Instant::now());
     }
     Ok(Action::requeue(SOON))

@@ -102,7 +102,18 @@ fn a_claim_this_process_gave_up_is_recalled_at_once() {
         bench.look(&attempted(1, attempt("a", 1, AttemptState::Claimed)), 0),
         Step::Recall { attempt_id: "a".to_owned() }
     );
-    assert_eq!(bench.look(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0), Step::Nothing, "closed is closed");
+    for (generation, state) in [(1, AttemptState::Unknown), (2, AttemptState::Unknown), (2, AttemptState::Claimed)] {
+        let step = bench.look(&attempted(generation, attempt("a", 1, state)), 0);
+        assert_eq!(step, Step::Recall { attempt_id: "a".to_owned() }, "only this process can say it: {state:?}");
+    }
+    for state in [AttemptState::Answered, AttemptState::NotSent] {
+        let mut known = attempt("a", 1, state);
+        known.closed = Some(true);
+        assert_eq!(bench.look(&attempted(1, known), 0), Step::Nothing, "{state:?}");
+    }
+    let mut foreign = attempt("a", 1, AttemptState::Unknown);
+    foreign.uid = "another".to_owned();
+    assert_eq!(held(bench.look(&attempted(1, foreign), 0)), Reason::JournalInvalid);
 }
 
 #[test]
@@ -234,7 +245,10 @@ fn a_journal_that_does_not_show_what_this_process_sent_is_not_believed() {
     bench.memory.sending(UID, 1, bench.start);
     assert_eq!(held(bench.look(&fresh(1), 0)), Reason::JournalInvalid);
     assert!(matches!(bench.look(&fresh(2), 0), Step::Claim(_)), "another generation");
+    let earlier_try = attempted(1, attempt("a", 1, AttemptState::NotSent));
+    assert_eq!(held(bench.look(&earlier_try, 0)), Reason::JournalInvalid, "a try before the one that was sent");
     bench.memory.sending(UID, 1, bench.start);
     bench.memory.not_sent(UID, 1, 0.0, bench.start);
     assert!(matches!(bench.look(&fresh(1), 10), Step::Claim(_)), "proven not sent");
+    assert!(matches!(bench.look(&earlier_try, 10), Step::Claim(_)), "proven not sent");
 }

@@ -124,8 +124,7 @@ impl Client {
         if permit.has_expired(Instant::now()) {
             return not_sent(
                 Reason::ClaimTooSlow,
-                "The API server confirmed the claim too late, so nothing was sent. It is tried again by itself"
-                    .to_owned(),
+                "The API server confirmed the claim too late, so nothing was sent".to_owned(),
             );
         }
         tracing::debug!(attempt = permit.attempt_id, endpoint = endpoint.host, "sending");
@@ -139,11 +138,7 @@ impl Client {
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,
-                format!(
-                    "No connection to {}: {}. Nothing was sent. It is tried again by itself",
-                    endpoint.host,
-                    cut(&innermost(&error), 120)
-                ),
+                format!("No connection to {}: {}. Nothing was sent", endpoint.host, cut(&innermost(&error), 120)),
             ),
             Err(error) => {
                 let what =

@@ -131,7 +131,8 @@ impl Ladder {
         let directory = self.own.as_deref().ok_or_else(|| CredentialsError::NotFound(of.to_owned()))?;
         let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
         let read = settled(|| read_files(directory)).await;
-        match read.map_err(|error| unavailable(unreadable(directory, &error)))? {
+        let unreadable = |error| CredentialsError::Unreadable { of: of.to_owned(), why: unreadable(directory, &error) };
+        match read.map_err(unreadable)? {
             None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
             Some(data) if data.is_empty() => Err(CredentialsError::NotFound(of.to_owned())),
             Some(data) => Ok(data),

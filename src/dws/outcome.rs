@@ -86,10 +86,14 @@ pub struct Unknown {
 /// What an answer says about the key it was signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyEffect {
-    /// The gateway accepted the signature.
+    /// The service itself has answered: the gateway accepted the signature.
     Good,
+    /// Nothing: whoever answered may not have looked at the signature.
+    Neutral,
     /// The gateway's 401: five of these lock the key.
     RejectedByGateway,
+    /// The gateway's 401 of a key that it has locked for some minutes.
+    LockedByGateway,
     /// The gateway's 401 for the date alone.
     ClockSkew,
     /// 429: nobody calls with this key for so long.
@@ -157,21 +161,26 @@ fn reason(facts: &words::Facts<'_>) -> Reason {
         500.. => Reason::ServerError,
         200..=299 if *facts.body == Body::Broken || *facts.body == Body::TooLarge => Reason::OutcomeUnknown,
         200..=299 if facts.code.is_none_or(|code| code == "DWS.0000") => Reason::Delivered,
+        // Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
+        _ if matches!(code_of(facts), Some("DWS.0005" | "DWS.9999")) => Reason::OutcomeUnknown,
         _ => by_code(facts).unwrap_or_else(|| by_status(facts)),
     }
 }
 
 /// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.
 fn by_code(facts: &words::Facts<'_>) -> Option<Reason> {
-    // The catch-all carries the real code in its text.
-    let code = match facts.code? {
-        "DWS.9999" => words::inner_code(facts.text).unwrap_or("DWS.9999"),
-        code => code,
-    };
-    match code {
+    match code_of(facts)? {
         "DWS.0015" | "DWS.0047" | "DWS.3027" => Some(Reason::ClusterNotFound),
         "DWS.7023" => Some(Reason::ClusterNotReady),
         _ => None,
+    }
+}
+
+/// The code; of the catch-all the real one, which its text carries.
+fn code_of<'a>(facts: &words::Facts<'a>) -> Option<&'a str> {
+    match facts.code? {
+        "DWS.9999" => words::inner_code(facts.text).or(Some("DWS.9999")),
+        code => Some(code),
     }
 }
 
@@ -182,6 +191,8 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
         401 => Reason::AuthenticationFailed,
         403 => Reason::PermissionDenied,
         404 => Reason::NotFound,
+        // Whoever gave up waiting may have handed on what had come by then.
+        408 => Reason::OutcomeUnknown,
         429 => Reason::TooManyRequests,
         _ => Reason::Rejected,
     }
@@ -190,10 +201,13 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
 fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.status {
         429 => KeyEffect::Throttled(window(retry_after, facts.text, now)),
-        401 if facts.is_from_service() => KeyEffect::Good,
+        200..=299 => KeyEffect::Good,
+        _ if facts.is_from_service() => KeyEffect::Good,
         401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
+        401 if facts.is_locked() => KeyEffect::LockedByGateway,
         401 => KeyEffect::RejectedByGateway,
-        _ => KeyEffect::Good,
+        // A load balancer's 502, a gateway's 404: as good as none.
+        _ => KeyEffect::Neutral,
     }
 }
 

@@ -4,10 +4,12 @@
 //! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
 //! **this** process has seen a lease unchanged.
 
+mod complaint;
 mod observer;
 
 use std::time::Duration;
 
+use complaint::Complaint;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -48,6 +50,11 @@ impl Settings {
         self.duration * 2 / 3
     }
 
+    /// Longest wait for one look: a connection that hangs must leave time for a second one.
+    fn patience(&self) -> Duration {
+        self.renew_deadline() / 3
+    }
+
     /// Pause between two looks.
     fn retry(&self) -> Duration {
         self.duration * 2 / 15
@@ -86,14 +93,25 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
+        let mut complaint = Complaint::default();
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
-            match timeout_at(deadline, self.round()).await {
-                Ok(Ok(true)) => renewed = Some(begun),
-                Ok(Ok(false)) => renewed = None,
-                Ok(Err(error)) => tracing::debug!(%error, "the lease could not be read or written"),
-                Err(_) => tracing::debug!("the lease could not be read or written in time"),
+            let trouble = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
+                Ok(Ok(holds)) => {
+                    renewed = holds.then_some(begun);
+                    None
+                }
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            if let Some(error) = complaint.about(trouble, begun.into_std()) {
+                tracing::warn!(
+                    lease = self.settings.name,
+                    namespace = self.settings.namespace,
+                    error,
+                    "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
+                );
             }
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
             self.lead(renewed.is_some());
@@ -183,3 +201,7 @@ fn won(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
 fn now() -> MicroTime {
     MicroTime(Timestamp::now())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

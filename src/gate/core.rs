@@ -12,7 +12,7 @@ use std::{
 use super::reach::{Endpoints, Reach};
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 
-/// How long a key that had worked, or one refused for the clock, rests before one object may try it again. The
+/// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it again. The
 /// gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// Keys nobody used for this long are forgotten, unless the gateway refused them.
@@ -52,9 +52,25 @@ pub enum Refusal {
     },
     /// The gateway refused this key.
     Rejected {
-        /// Time until one object may try it again; `None`: not before the Secret changes.
+        /// Why, and with that whether it is ever tried again.
+        why: Rejection,
+        /// Time until one object may try it again; `None`: not before the Secret changes, or the one that tries it now is
+        /// through, which wakes the others.
         wait: Option<Duration>,
     },
+}
+
+/// Why a key rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// It is wrong, and had never worked here: not used again, since five refusals lock it.
+    Wrong,
+    /// It had worked before: one object at a time tries whether it does again.
+    WorkedBefore,
+    /// The gateway had locked it for some minutes. Tried again likewise.
+    Locked,
+    /// The clock was off. Tried again likewise.
+    Clock,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +86,7 @@ struct KeyState {
 #[derive(Clone, Copy, Debug)]
 struct RejectedKey {
     since: Instant,
-    /// It had worked before, or only the clock was off: one object may find out whether that has changed.
-    may_be_probed: bool,
+    why: Rejection,
 }
 
 /// The core. See the module.
@@ -119,12 +134,17 @@ impl Core {
         let key = self.keys.entry(entrant.key).or_default();
         key.used = Some(now);
         if let Some(rejected) = key.rejected {
+            let (why, is_tried) = (rejected.why, key.in_flight > 0);
             let rest = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(rejected.since));
-            if !rejected.may_be_probed {
-                return Err(Refusal::Rejected { wait: None });
+            if why == Rejection::Wrong {
+                return Err(Refusal::Rejected { why, wait: None });
             }
-            if !rest.is_zero() || key.in_flight > 0 {
-                return Err(Refusal::Rejected { wait: Some(rest.max(Duration::from_secs(1))) });
+            if !rest.is_zero() {
+                return Err(Refusal::Rejected { why, wait: Some(rest) });
+            }
+            if is_tried {
+                self.wait_for(&entrant.object, None);
+                return Err(Refusal::Rejected { why, wait: None });
             }
         }
         if let Some(wait) =
@@ -154,20 +174,23 @@ impl Core {
         if let Some(key) = self.keys.get_mut(&entrant.key) {
             key.in_flight = key.in_flight.saturating_sub(1);
             match effect {
-                None => {}
+                None | Some(KeyEffect::Neutral) => {}
                 Some(KeyEffect::Good) => {
                     key.proven = true;
                     key.rejected = None;
                 }
                 Some(KeyEffect::Throttled(wait)) => {
-                    key.proven = true;
-                    key.throttled_until = Some(now + wait);
+                    // Of two windows the longer one holds.
+                    key.throttled_until = key.throttled_until.max(Some(now + wait));
                 }
                 Some(KeyEffect::RejectedByGateway) => {
-                    let may_be_probed = key.proven || key.rejected.is_some_and(|rejected| rejected.may_be_probed);
-                    key.rejected = Some(RejectedKey { since: now, may_be_probed });
+                    let why = if key.proven { Rejection::WorkedBefore } else { Rejection::Wrong };
+                    key.rejected = Some(RejectedKey { since: now, why });
                 }
-                Some(KeyEffect::ClockSkew) => key.rejected = Some(RejectedKey { since: now, may_be_probed: true }),
+                Some(KeyEffect::LockedByGateway) => {
+                    key.rejected = Some(RejectedKey { since: now, why: Rejection::Locked });
+                }
+                Some(KeyEffect::ClockSkew) => key.rejected = Some(RejectedKey { since: now, why: Rejection::Clock }),
             }
         }
         self.keys.retain(|_, key| {

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 
 pub use self::{
-    core::{Core, Entrant, ObjectName, Refusal},
+    core::{Core, Entrant, ObjectName, Refusal, Rejection},
     reach::Reach,
 };
 use crate::dws::outcome::KeyEffect;

@@ -13,11 +13,12 @@ const LAST_PROBE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Unreachable {
+    /// None: somebody tries it, and nothing is known against it.
     failures: u32,
     next_probe: Instant,
 }
 
-/// Endpoints that did not answer. See the module.
+/// Endpoints that did not answer, or are being tried. See the module.
 #[derive(Debug, Default)]
 pub struct Endpoints(HashMap<String, Unreachable>);
 
@@ -30,6 +31,8 @@ pub enum Reach {
     Probe,
     /// It failed before, and it is too early or another one is probing.
     Wait(Duration),
+    /// Nothing is known against it, but another one is just finding out.
+    Probing(Duration),
 }
 
 impl Endpoints {
@@ -44,7 +47,7 @@ impl Endpoints {
             Some(unreachable) => {
                 let rest = unreachable.next_probe.saturating_duration_since(now);
                 if !rest.is_zero() {
-                    return Reach::Wait(rest);
+                    return if unreachable.failures == 0 { Reach::Probing(rest) } else { Reach::Wait(rest) };
                 }
                 // Taken by this one; the others look again when it is through.
                 unreachable.next_probe =

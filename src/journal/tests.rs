@@ -67,6 +67,17 @@ fn traces_of_a_call_without_its_attempt_are_invalid() {
 }
 
 #[test]
+fn what_conditions_of_others_say_is_no_trace_of_a_call() {
+    let mut object = fresh(2);
+    let mut status = held(None, 2, Reason::Delivered, "why", at(0)).unwrap();
+    for condition in &mut status.conditions {
+        condition.type_ = format!("example.com/{}", condition.type_);
+    }
+    object.status = Some(status);
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
 fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() {
     let mut object = fresh(2);
     object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
@@ -75,6 +86,16 @@ fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() 
     assert!(matches!(read(&object), Journal::Quiet { .. }));
     object.status = held(object.status.as_ref(), 3, Reason::Suspended, "why", at(1));
     assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
+fn after_a_generation_whose_attempt_was_lost_the_next_one_waits_also_if_an_older_attempt_is_there() {
+    for (of, held_at, quiet) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
+        let mut object = attempted(3, attempt("a", of, AttemptState::Answered));
+        object.status = held(object.status.as_ref(), held_at, Reason::JournalInvalid, "why", at(0));
+        assert_eq!(matches!(read(&object), Journal::Quiet { key: "journal", .. }), quiet, "{of} {held_at}");
+        assert_eq!(read(&object) == Journal::Free, !quiet);
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! resourceVersion: the API server's compare-and-swap, and the one thing the law rests on. It decides nothing and
 //! never calls the cloud.
 
+mod raw;
+mod record;
 mod swap;
 mod undecodable;
 
@@ -11,20 +13,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::time::Instant;
 
+pub use record::Recorded;
 pub use swap::{API_TIMEOUT, WriteError};
 
 use crate::{
-    jitter::jittered,
     resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus},
-    status::{self, Record, Recording},
+    status,
 };
-
-/// Pauses between tries to record an outcome. The longest is short, so that an outcome is written within seconds of the
-/// API server's return: without it nothing new can be claimed, so no more than `--concurrency` outcomes can be waiting,
-/// and a returning API server does not notice them.
-const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// Longest pause after a conflict, which says that the API server is there.
-const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -36,7 +31,7 @@ pub enum Claim {
     /// It was written, but before we could see that, somebody gave it up as unknown: it is no right to call any more,
     /// and we hold the proof that nothing was sent.
     Overtaken(Box<ClusterRedistribution>),
-    /// It was written, but the installed CRD dropped the journal: this is what is there now.
+    /// It was written, but the installed CRD dropped the journal, or a part of it: this is what is there now.
     Pruned(Box<ClusterRedistribution>),
     /// It was not seen to stand, but may be applied later. Its id must be given up before anything else happens.
     Undecided(WriteError),
@@ -72,10 +67,14 @@ impl Ledger {
             Err(error) => error,
         };
         match error {
-            WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) => Claim::Lost(error),
+            WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) | WriteError::Nameless(_) => {
+                Claim::Lost(error)
+            }
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
-            WriteError::Conflict | WriteError::Unclear(_) => self.look_for(object, attempt, error, deadline).await,
+            WriteError::Conflict | WriteError::Undecodable(_) | WriteError::Unclear(_) => {
+                self.look_for(object, attempt, error, deadline).await
+            }
         }
     }
 
@@ -93,7 +92,9 @@ impl Ledger {
                 return Claim::Undecided(error);
             }
             match self.get(object, within).await {
-                Err(WriteError::Unclear(_)) => tokio::time::sleep(Duration::from_millis(100).min(within)).await,
+                Err(WriteError::Undecodable(_) | WriteError::Unclear(_)) => {
+                    tokio::time::sleep(Duration::from_millis(100).min(within)).await
+                }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {
                     if attempt_of(&latest).is_some_and(|there| there.id == attempt.id) {
@@ -106,65 +107,6 @@ impl Ledger {
                     return Claim::Undecided(error);
                 }
             }
-        }
-    }
-
-    /// Records what became of an attempt, starting from the object as the claim left it: until it is written, somebody
-    /// else's knowledge is as good, or the object is gone. Ends only then.
-    pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
-        let mut object = claimed;
-        let mut pause = RECORD_PAUSES.0;
-        let mut reduce = false;
-        let mut conflicts = 0;
-        loop {
-            let current = object.status.clone().unwrap_or_default();
-            let next = match status::recorded(&current, attempt_id, record, Timestamp::now()) {
-                Recording::Write(next) if reduce => status::reduced(&next),
-                Recording::Write(next) => *next,
-                Recording::Known => return Recorded::Known,
-                Recording::Replaced => return Recorded::Replaced,
-            };
-            match self.put(&object, next, API_TIMEOUT, false).await {
-                Ok(_) => return Recorded::Written,
-                Err(WriteError::Gone) => return Recorded::Gone,
-                Err(WriteError::Invalid(reason)) if !reduce => {
-                    tracing::warn!(attempt = attempt_id, %reason, "the API server takes the outcome only without its details");
-                    reduce = true;
-                    continue;
-                }
-                // Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
-                Err(WriteError::Conflict) => {
-                    conflicts += 1;
-                    tokio::time::sleep(Duration::from_millis(20 * (conflicts - 1)).min(CONFLICT_PAUSE)).await;
-                }
-                Err(error) => {
-                    tracing::warn!(attempt = attempt_id, %error, seconds = pause.as_secs(), "the outcome is not written yet; trying again");
-                    tokio::time::sleep(jittered(pause)).await;
-                    pause = pause.saturating_mul(2).min(RECORD_PAUSES.1);
-                }
-            }
-            // Also after an unclear answer: the write may have been ours.
-            match self.get(&object, API_TIMEOUT).await {
-                Ok(latest) => object = latest,
-                Err(WriteError::Gone) => return Recorded::Gone,
-                Err(error) => tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet"),
-            }
-        }
-    }
-
-    /// Records an outcome that is known from the outside, once, on the object as it was seen. A conflict is no
-    /// failure: the watch brings the newer object.
-    pub async fn close(
-        &self,
-        object: &ClusterRedistribution,
-        attempt_id: &str,
-        record: &Record,
-    ) -> Result<Recorded, WriteError> {
-        let current = object.status.clone().unwrap_or_default();
-        match status::recorded(&current, attempt_id, record, Timestamp::now()) {
-            Recording::Write(next) => self.put(object, *next, API_TIMEOUT, false).await.map(|_| Recorded::Written),
-            Recording::Known => Ok(Recorded::Known),
-            Recording::Replaced => Ok(Recorded::Replaced),
         }
     }
 
@@ -190,25 +132,14 @@ impl Ledger {
     }
 }
 
-/// How the recording of an outcome ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// It is in status.
-    Written,
-    /// Status knew as much already.
-    Known,
-    /// A newer attempt took its place.
-    Replaced,
-    /// The object is gone.
-    Gone,
-}
-
 /// The claim stands only if the API server kept all of it. An older CRD prunes what it does not know, in silence, and
 /// an operator that trusted the 200 would call again after every look.
 fn read_back(written: ClusterRedistribution, attempt: &Attempt) -> Claim {
     match attempt_of(&written) {
         Some(there) if there == attempt => Claim::Taken(Box::new(written)),
-        Some(there) if there.id == attempt.id && there.state != attempt.state => Claim::Overtaken(Box::new(written)),
+        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => {
+            Claim::Overtaken(Box::new(written))
+        }
         _ => Claim::Pruned(Box::new(written)),
     }
 }

@@ -32,6 +32,13 @@ pub enum WriteError {
         "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
     )]
     Refused(String),
+    /// There was nothing to write: the operating system gave no random name for an attempt.
+    #[error("the operating system gave no random name for the attempt: {0}")]
+    Nameless(String),
+    /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
+    /// written is not known.
+    #[error("the object does not fit the types of this controller's version: {0}")]
+    Undecodable(String),
     /// Whether it was written is not known.
     #[error("the API server did not say whether the status was written: {0}")]
     Unclear(String),
@@ -45,6 +52,8 @@ impl WriteError {
             Self::Gone => "gone",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
+            Self::Nameless(_) => "nameless",
+            Self::Undecodable(_) => "undecodable",
             Self::Unclear(_) => "unclear",
         }
     }
@@ -103,6 +112,7 @@ pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::erro
             400..=499 => WriteError::Refused(status.message),
             _ => WriteError::Unclear(status.message),
         }),
+        Ok(Err(kube::Error::SerdeError(error))) => Err(WriteError::Undecodable(error.to_string())),
         Ok(Err(error)) => Err(WriteError::Unclear(error.to_string())),
     }
 }

@@ -12,13 +12,15 @@ use tokio::time::timeout;
 use super::{API_TIMEOUT, Ledger, WriteError, swap::answer};
 use crate::{
     conditions::set_at,
+    journal::speak_of_a_call,
     resource::{ClusterRedistribution, Reason},
     status::cut,
 };
 
 impl Ledger {
-    /// Says on the object itself why it cannot be read. Returns whether it had to be written. An object whose journal
-    /// shows an attempt of this generation is left alone: whatever it says about that is truer than this.
+    /// Says on the object itself why it cannot be read. Returns whether it had to be written. An object that shows in any
+    /// way that this generation was called, or may have been, is left alone: whatever it says about that is truer than
+    /// this, and may be the only proof left that forbids a call.
     pub async fn report_undecodable(
         &self,
         metadata: &ObjectMeta,
@@ -27,13 +29,12 @@ impl Ledger {
     ) -> Result<bool, WriteError> {
         let (namespace, name) =
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
-        let resource = ApiResource::erase::<ClusterRedistribution>(&());
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
+        let api = self.untyped(namespace);
         let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
         let generation = object.metadata.generation.unwrap_or_default();
         if object.metadata.uid != metadata.uid
             || object.metadata.deletion_timestamp.is_some()
-            || attempted(&object.data, generation)
+            || may_have_been_called(&object.data, generation)
         {
             return Ok(false);
         }
@@ -58,8 +59,30 @@ impl Ledger {
         object.metadata.managed_fields = None;
         answer(timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await).map(|_| true)
     }
+
+    /// The same objects without this version's types.
+    pub(super) fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<ClusterRedistribution>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
 }
 
-fn attempted(data: &Value, generation: i64) -> bool {
-    data.pointer("/status/attempt/generation") == Some(&json!(generation))
+/// What cannot be read counts as a trace.
+fn may_have_been_called(data: &Value, generation: i64) -> bool {
+    let status = &data["status"];
+    let attempted = status["attempt"]["generation"] == json!(generation);
+    let past = status["history"].as_array().into_iter().flatten();
+    let in_history =
+        past.map(|past| past["generation"].as_i64()).any(|past| past.is_none_or(|past| past >= generation));
+    let said = match status.get("conditions") {
+        None => false,
+        Some(conditions) => serde_json::from_value::<Vec<Condition>>(conditions.clone())
+            .map_or(true, |conditions| speak_of_a_call(&conditions, generation)),
+    };
+    let answered = status["observedGeneration"] == json!(generation) && !status["statusCode"].is_null();
+    attempted || in_history || said || answered
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

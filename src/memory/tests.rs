@@ -44,7 +44,7 @@ fn what_is_answered_or_gone_is_forgotten() {
     let start = Instant::now();
     let mut memory = Memory::default();
     memory.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
-    memory.note(&attempted(1, attempt("a", 1, AttemptState::Answered)), start);
+    memory.note(&versioned(2, attempted(1, attempt("a", 1, AttemptState::Answered))), start);
     assert!(memory.seen.is_empty());
     memory.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
     memory.give_up(UID, "a");
@@ -53,6 +53,43 @@ fn what_is_answered_or_gone_is_forgotten() {
     assert!(memory.seen.is_empty() && memory.given_up.is_empty() && memory.retries.is_empty());
     memory.note(&fresh(1), start);
     assert!(memory.seen.is_empty());
+}
+
+fn versioned(version: u64, mut object: ClusterRedistribution) -> ClusterRedistribution {
+    object.metadata.resource_version = Some(version.to_string());
+    object
+}
+
+#[test]
+fn a_view_that_prunes_the_attempt_or_is_older_does_not_start_its_grace_anew() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let whole = versioned(10, attempted(1, attempt("a", 1, AttemptState::Claimed)));
+    for second in 0..10 {
+        memory.note(&versioned(10, fresh(1)), start + second * SECOND);
+        memory.note(&whole, start + second * SECOND);
+        memory.note(&versioned(9, attempted(1, attempt("before", 1, AttemptState::Claimed))), start + second * SECOND);
+    }
+    assert_eq!(memory.known_for(UID, "a", start + 10 * SECOND), 10 * SECOND);
+    // Seen at a later version, it is known to be of that one too.
+    memory.note(&versioned(11, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 10 * SECOND);
+    memory.note(&versioned(11, fresh(1)), start + 10 * SECOND);
+    assert_eq!(memory.known_for(UID, "a", start + 11 * SECOND), 11 * SECOND);
+    // What is gone at a newer one is gone, and what comes back is new.
+    memory.note(&versioned(12, fresh(1)), start + 11 * SECOND);
+    memory.note(&versioned(13, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 12 * SECOND);
+    assert_eq!(memory.known_for(UID, "a", start + 13 * SECOND), SECOND);
+}
+
+#[test]
+fn a_state_that_differs_at_the_same_version_starts_the_grace_anew() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let mut pruned = attempt("a", 1, AttemptState::Claimed);
+    pruned.state.clear();
+    memory.note(&versioned(10, attempted(1, pruned)), start);
+    memory.note(&versioned(10, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 5 * SECOND);
+    assert_eq!(memory.known_for(UID, "a", start + 6 * SECOND), SECOND, "a grace is only ever lengthened");
 }
 
 #[test]
@@ -65,4 +102,15 @@ fn tries_come_later_each_time_up_to_five_minutes_and_anew_for_a_new_generation()
     assert_eq!(memory.retry_in(UID, 1, start + 300 * SECOND), None);
     assert_eq!(memory.retry_in(UID, 2, start), None);
     assert_eq!(memory.not_sent(UID, 2, 0.0, start), SECOND);
+}
+
+#[test]
+fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under_way() {
+    let mut memory = Memory::default();
+    let claimed = |number: usize| attempted(1, attempt(&format!("a{number}"), 1, AttemptState::Claimed));
+    for number in 0..=MOST_GIVEN_UP {
+        memory.give_up(UID, &format!("a{number}"));
+    }
+    assert!(memory.to_recall(&claimed(0)).is_none());
+    assert!((1..=MOST_GIVEN_UP).all(|number| memory.to_recall(&claimed(number)).is_some()));
 }

@@ -262,6 +262,13 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(&Watchdog::new(Duration::from_secs(300)))
+    }
+}
+
 /// A reconciliation under way.
 pub struct Reconciling {
     active: Gauge,

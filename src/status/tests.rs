@@ -5,6 +5,12 @@ fn record(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Reco
     Record { state, reason, message: "what happened".to_owned(), status_code, error_code: None, request_id: None }
 }
 
+/// Recorded on an object whose generation is that of its attempt.
+fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+    let generation = status.attempt.as_ref().unwrap().generation;
+    super::recorded(status, generation, attempt_id, record, now)
+}
+
 fn claimed_at(generation: i64) -> ClusterRedistributionStatus {
     claimed(None, attempt("a", generation, AttemptState::Claimed), "calling", at(0))
 }
@@ -202,4 +208,76 @@ fn a_reduced_record_keeps_what_the_law_needs() {
         (attempt.id.as_str(), attempt.uid.as_str(), attempt.generation, attempt.state.as_str(), attempt.status_code);
     assert_eq!(kept, ("a", crate::sample::UID, 1, "Answered", Some(200)));
     assert_eq!((attempt.request_id, attempt.message), (None, None));
+}
+
+#[test]
+fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
+    let claim = claimed_at(1);
+    for (left, then) in [(true, "Retry"), (false, "Free")] {
+        let mut status = claim.clone();
+        if !left {
+            status.attempt = None;
+        }
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt.as_ref().map(|attempt| attempt.state.as_str()), left.then_some("NotSent"));
+        assert!(shown(&next).contains(&("Delivered", "False", "CRDOutdated")));
+        let mut object = crate::sample::fresh(1);
+        object.status = Some(next);
+        assert_eq!(format!("{:?}", crate::journal::read(&object)), then);
+    }
+    let lost: [fn(&mut Attempt); 4] =
+        [|kept| kept.id.clear(), |kept| kept.uid.clear(), |kept| kept.generation = 0, |kept| kept.state.clear()];
+    for forget in lost {
+        let mut status = claim.clone();
+        forget(status.attempt.as_mut().unwrap());
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt, None, "an attempt that nobody can read would hold the generation for ever");
+    }
+}
+
+#[test]
+fn what_somebody_else_has_said_of_a_claim_is_not_taken_back() {
+    let claim = claimed_at(1);
+    let left = claim.attempt.clone();
+    let settled = write(recorded(&claim, "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let doubted = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
+    let replaced = claimed(Some(&claim), attempt("b", 1, AttemptState::Claimed), "calling", at(1));
+    for status in [settled, doubted, replaced] {
+        assert_eq!(withdrawn(&status, left.as_ref(), 1, "old", at(2)), Recording::Replaced);
+    }
+    let annotated = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
+    assert!(
+        matches!(annotated, Recording::Write(next) if next.observed_generation == Some(2)),
+        "an edit is no objection"
+    );
+}
+
+#[test]
+fn what_was_not_sent_says_that_it_is_tried_again_only_where_it_is() {
+    let mut not_sent = record(AttemptState::NotSent, Reason::EndpointUnreachable, None);
+    "No connection. Nothing was sent".clone_into(&mut not_sent.message);
+    let told = |status: &ClusterRedistributionStatus, generation| {
+        let next = write(super::recorded(status, generation, "a", &not_sent, at(2)));
+        assert_eq!(next.attempt.unwrap().message.as_deref(), Some("No connection. Nothing was sent"));
+        next.conditions[0].message.clone()
+    };
+    let again = "It is tried again by itself";
+    assert_eq!(told(&claimed_at(1), 1), format!("No connection. Nothing was sent. {again}"));
+    assert!(!told(&claimed_at(1), 2).contains(again), "the spec was changed since");
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let late = told(&unknown, 1);
+    assert!(
+        !late.contains(again) && late.contains("sent. This was learnt") && late.contains("not tried again"),
+        "{late}"
+    );
+}
+
+#[test]
+fn a_journal_of_another_object_is_taken_away_and_our_own_is_not() {
+    let own = claimed(Some(&claimed_at(1)), attempt("b", 2, AttemptState::Claimed), "calling", at(1));
+    assert_eq!(without_foreign(Some(&own), crate::sample::UID), Some(own.clone()));
+    let taken = without_foreign(Some(&own), "another").unwrap();
+    assert!(taken.attempt.is_none() && taken.history.is_empty());
+    assert_eq!(taken.conditions, own.conditions);
 }

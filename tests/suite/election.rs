@@ -111,3 +111,15 @@ async fn a_leader_that_loses_its_lease_makes_no_new_claim_and_still_records_what
     world.settled("next", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }
+
+#[tokio::test]
+async fn a_lease_that_may_not_be_read_is_said_with_its_place_and_the_rights_it_needs() {
+    let world = World::new().await;
+    let operator = world.operator_with(&[FLAGS[0], "--lease-namespace=kube-system"]).await;
+    says(&operator, "the lease cannot be read or written").await;
+    let output = operator.output();
+    let line = output.lines().find(|line| line.contains("the lease cannot")).unwrap();
+    for word in ["WARN", "kube-system", "redistribution-operator", "create on leases", "forbidden"] {
+        assert!(line.contains(word), "{word} is missing: {line}");
+    }
+}

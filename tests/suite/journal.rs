@@ -46,6 +46,25 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
 }
 
 #[tokio::test]
+async fn a_suspended_object_restored_with_its_status_is_called_once_after_an_edit_and_its_release() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let suspend = "dws.huaweicloud.com/suspend";
+    let annotations = [(suspend.to_owned(), "true".to_owned())].into();
+    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+    let history = json!([{"id": "e".repeat(32), "generation": 7, "state": "Answered"}]);
+    world.patch_status("wish", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
+    let _operator = world.operator().await;
+    world.settled("wish", "JournalInvalid").await;
+    world.patch("wish", json!({"spec": {"trigger": "on"}})).await;
+    let object = world.settled("wish", "Suspended").await;
+    assert!(object.status.unwrap().attempt.is_none(), "the copied journal is no history of this object");
+    world.annotate("wish", suspend, None).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
 async fn an_open_claim_of_nobody_is_settled_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();

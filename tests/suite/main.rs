@@ -28,6 +28,7 @@ mod metrics;
 mod model;
 mod outage;
 mod process;
+mod pruned;
 mod refusals;
 mod schema;
 mod secrets;

@@ -24,6 +24,16 @@ pub enum CredentialsError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The controller's own files may not be read.
+    #[error(
+        "{of} cannot be read: {why}. Give the controller's user the right to read the files of --default-credentials-dir"
+    )]
+    Unreadable {
+        /// The credentials, in words.
+        of: String,
+        /// Why.
+        why: String,
+    },
     /// RBAC.
     #[error(
         "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
@@ -54,7 +64,7 @@ impl CredentialsError {
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),
-            Self::Invalid { .. } => Some(Reason::CredentialsInvalid),
+            Self::Invalid { .. } | Self::Unreadable { .. } => Some(Reason::CredentialsInvalid),
             Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
             Self::Expired { .. } => Some(Reason::CredentialsExpired),
             Self::Unavailable { .. } => None,

@@ -140,3 +140,15 @@ async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try(
         assert!(error.to_string().contains("Secret team/named"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    // What is no file cannot be read by root either.
+    std::fs::create_dir(directory.path().join("accessKey")).unwrap();
+    let mut ladder = ladder(&["*"]);
+    ladder.own = Some(directory.path().to_owned());
+    let error = ladder.read(&Rung::Controller, now()).await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
+    assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
+}

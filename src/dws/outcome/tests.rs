@@ -60,6 +60,37 @@ fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
 }
 
 #[test]
+fn an_answer_that_proves_no_refusal_is_none() {
+    for status in [200, 202, 301, 400, 401, 403, 404, 409, 429, 499] {
+        for (code, text) in
+            [("DWS.9999", "failed"), ("DWS.9999", ""), ("DWS.9999", "DWS.0005"), ("DWS.0005", "Server failure.")]
+        {
+            let answer = read(status, &fault(code, text));
+            assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, status), "{status} {code} {text}");
+            assert_eq!(answer.error_code.as_deref(), Some(code));
+            assert!(
+                answer.message.contains("proves no refusal") && answer.message.ends_with("to a new value"),
+                "{}",
+                answer.message
+            );
+        }
+    }
+    assert_eq!(read(408, "").reason, Reason::OutcomeUnknown);
+    assert_eq!(read(408, &fault("DWS.7023", "x")).reason, Reason::ClusterNotReady, "the service has looked at it");
+}
+
+#[test]
+fn only_the_service_itself_proves_a_key() {
+    let not_json = "<html>Bad Gateway</html>";
+    for status in [301, 400, 403, 404, 405, 500, 502, 503, 504] {
+        for body in ["", not_json, "{}", &fault("APIGW.0302", "x"), &fault("PAP5.0001", "x")] {
+            assert_eq!(read(status, body).key_effect, KeyEffect::Neutral, "{status} {body}");
+        }
+        assert_eq!(read(status, &fault("DWS.0005", "x")).key_effect, KeyEffect::Good, "{status}");
+    }
+}
+
+#[test]
 fn every_body_shape_gives_its_code() {
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE, text);
     let shape_a = fault("DWS.7023", "x");
@@ -113,7 +144,10 @@ fn every_body_shape_gives_its_code() {
 
 #[test]
 fn every_known_code_of_the_service_has_its_row() {
-    use Reason::{BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, PermissionDenied, ServerError};
+    use Reason::{
+        BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, OutcomeUnknown, PermissionDenied,
+        ServerError,
+    };
     for (status, code, text, expected) in [
         (200, "DWS.0000", "", Delivered),
         (400, "DWS.0001", "illegal cluster id", BadRequest),
@@ -127,7 +161,7 @@ fn every_known_code_of_the_service_has_its_row() {
         (403, "DWS.9999", "failed: DWS.7023 not allowed", ClusterNotReady),
         (200, "DWS.9999", "DWS.0047", ClusterNotFound),
         (500, "DWS.9999", "DWS.7023", ServerError),
-        (403, "DWS.9999", "DWS.99 DWS.x", PermissionDenied),
+        (403, "DWS.9999", "DWS.99 DWS.x", OutcomeUnknown),
         (400, "DWS.7107", "", BadRequest),
         (400, "DWS.5037", "", BadRequest),
         (400, "DWS.5038", "", BadRequest),
@@ -155,14 +189,14 @@ fn every_known_code_of_the_gateway_has_its_row() {
     let rejected = KeyEffect::RejectedByGateway;
     for prefix in ["APIGW", "APIG"] {
         for (status, number, text, reason, effect) in [
-            (404, "0101", "The API does not exist", NotFound, KeyEffect::Good),
-            (400, "0201", "", BadRequest, KeyEffect::Good),
-            (413, "0201", "", Rejected, KeyEffect::Good),
-            (414, "0201", "", Rejected, KeyEffect::Good),
-            (494, "0201", "", Rejected, KeyEffect::Good),
-            (500, "0201", "", ServerError, KeyEffect::Good),
-            (502, "0201", "", ServerError, KeyEffect::Good),
-            (504, "0201", "", ServerError, KeyEffect::Good),
+            (404, "0101", "The API does not exist", NotFound, KeyEffect::Neutral),
+            (400, "0201", "", BadRequest, KeyEffect::Neutral),
+            (413, "0201", "", Rejected, KeyEffect::Neutral),
+            (414, "0201", "", Rejected, KeyEffect::Neutral),
+            (494, "0201", "", Rejected, KeyEffect::Neutral),
+            (500, "0201", "", ServerError, KeyEffect::Neutral),
+            (502, "0201", "", ServerError, KeyEffect::Neutral),
+            (504, "0201", "", ServerError, KeyEffect::Neutral),
             (401, "0301", "verify aksk signature fail", AuthenticationFailed, rejected),
             (
                 401,
@@ -174,18 +208,24 @@ fn every_known_code_of_the_gateway_has_its_row() {
             (401, "0301", "decrypt token fail", AuthenticationFailed, rejected),
             (401, "0301", "ak AK-canary not exist", AuthenticationFailed, rejected),
             (401, "0301", "Get secretKey failed", AuthenticationFailed, rejected),
-            (401, "0301", "AK access failed to reach the limit,forbidden", AuthenticationFailed, rejected),
-            (403, "0302", "", PermissionDenied, KeyEffect::Good),
+            (
+                401,
+                "0301",
+                "AK access failed to reach the limit,forbidden",
+                AuthenticationFailed,
+                KeyEffect::LockedByGateway,
+            ),
+            (403, "0302", "", PermissionDenied, KeyEffect::Neutral),
             (401, "0305", "", AuthenticationFailed, rejected),
-            (403, "0306", "", PermissionDenied, KeyEffect::Good),
+            (403, "0306", "", PermissionDenied, KeyEffect::Neutral),
             (401, "0307", "The token must be updated", AuthenticationFailed, rejected),
-            (403, "0310", "", PermissionDenied, KeyEffect::Good),
-            (500, "0601", "", ServerError, KeyEffect::Good),
-            (500, "0606", "", ServerError, KeyEffect::Good),
-            (500, "0608", "", ServerError, KeyEffect::Good),
-            (502, "0610", "", ServerError, KeyEffect::Good),
-            (503, "0613", "", ServerError, KeyEffect::Good),
-            (403, "0802", "", PermissionDenied, KeyEffect::Good),
+            (403, "0310", "", PermissionDenied, KeyEffect::Neutral),
+            (500, "0601", "", ServerError, KeyEffect::Neutral),
+            (500, "0606", "", ServerError, KeyEffect::Neutral),
+            (500, "0608", "", ServerError, KeyEffect::Neutral),
+            (502, "0610", "", ServerError, KeyEffect::Neutral),
+            (503, "0613", "", ServerError, KeyEffect::Neutral),
+            (403, "0802", "", PermissionDenied, KeyEffect::Neutral),
             (
                 429,
                 "0308",
@@ -336,6 +376,7 @@ fn the_longest_quote_leaves_the_advice_whole() {
         (404, "DWS.3027"),
         (403, "DWS.7023"),
         (500, "DWS.0005"),
+        (200, "DWS.0005"),
         (417, "DWS.1"),
     ] {
         for code in [code.to_owned(), format!("{code:0<32}")] {

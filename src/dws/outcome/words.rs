@@ -27,9 +27,18 @@ impl Facts<'_> {
         self.code.is_some_and(|code| code.starts_with("DWS."))
     }
 
+    fn is_success(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
     /// A refusal of the gateway for the signature's date.
     pub fn clock_is_off(&self) -> bool {
         !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
+    }
+
+    /// The gateway has locked the key for some minutes.
+    pub fn is_locked(&self) -> bool {
+        self.says("reach the limit")
     }
 
     fn says(&self, phrase: &str) -> bool {
@@ -96,9 +105,13 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
             "The cloud failed ({answer}) and may have accepted all the same. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
         ),
         Reason::OutcomeUnknown => {
-            let what = if *facts.body == Body::TooLarge { "is larger than 64 KiB" } else { "broke off" };
+            let what = match facts.body {
+                Body::TooLarge if facts.is_success() => "but the body is larger than 64 KiB",
+                Body::Broken if facts.is_success() => "but the body broke off",
+                _ => "which proves no refusal",
+            };
             format!(
-                "The cloud answered {answer}, but the body {what}, so it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
+                "The cloud answered {answer}, {what}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
             )
         }
         _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
@@ -118,7 +131,7 @@ fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
 }
 
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
-    if facts.says("reach the limit") {
+    if facts.is_locked() {
         "The gateway has locked the access key for some minutes, after too many wrong signatures"
     } else if facts.says("not exist") {
         "The gateway does not know the access key"

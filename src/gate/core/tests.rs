@@ -67,7 +67,10 @@ fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
     core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
     for hours in [0, 1, 1000] {
         let later = now + 3600 * hours * SECOND;
-        assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Rejected { wait: None }));
+        assert_eq!(
+            core.enter(&entrant(1, 1), false, later),
+            Err(Refusal::Rejected { why: Rejection::Wrong, wait: None })
+        );
         core.enter(&entrant(2, 2), false, later).unwrap();
         core.leave(&entrant(2, 2), Some(KeyEffect::Good), later);
     }
@@ -80,7 +83,10 @@ fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
     proven(&mut core, 1, now);
     core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
-    assert_eq!(core.enter(&entrant(1, 1), false, now + 299 * SECOND), Err(Refusal::Rejected { wait: Some(SECOND) }));
+    assert_eq!(
+        core.enter(&entrant(1, 1), false, now + 299 * SECOND),
+        Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: Some(SECOND) })
+    );
     let later = now + 300 * SECOND;
     core.enter(&entrant(1, 1), false, later).unwrap();
     assert!(matches!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { .. })));
@@ -97,7 +103,10 @@ fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
     let mut core = Core::new(8, 0.0);
     core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
-    assert!(matches!(core.enter(&entrant(1, 1), false, now), Err(Refusal::Rejected { wait: Some(_) })));
+    assert!(matches!(
+        core.enter(&entrant(1, 1), false, now),
+        Err(Refusal::Rejected { why: Rejection::Clock, wait: Some(_) })
+    ));
     core.enter(&entrant(1, 1), false, now + 300 * SECOND).unwrap();
 }
 
@@ -151,7 +160,10 @@ fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     assert_eq!(core.reach("a", true, now), Reach::Probe);
-    assert!(matches!(core.reach("a", true, now), Reach::Wait(_)));
+    assert!(matches!(core.reach("a", true, now), Reach::Probing(_)), "nothing is known against it yet");
+    assert!(matches!(core.reach("a", false, now), Reach::Probing(_)));
+    core.unreachable("a", now);
+    assert!(matches!(core.reach("a", false, now), Reach::Wait(_)), "now it is");
 }
 
 #[test]
@@ -198,4 +210,74 @@ fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter(
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
     assert_eq!(names(core.leave(&first, None, now)), ["twin-10", "object-12", "object-13"]);
+}
+
+#[test]
+fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), false, now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    let later = now + 300 * SECOND;
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    for number in 2..5 {
+        let refusal = core.enter(&entrant(number, 1), false, later);
+        assert_eq!(refusal, Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: None }), "no polling");
+    }
+    assert_eq!(core.leave(&entrant(1, 1), Some(KeyEffect::Good), later).len(), 3);
+}
+
+#[test]
+fn a_key_the_gateway_has_locked_is_tried_again_by_one_object_also_if_it_never_worked() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.enter(&entrant(0, 1), false, now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::LockedByGateway), now);
+    assert!(matches!(
+        core.enter(&entrant(1, 1), false, now),
+        Err(Refusal::Rejected { why: Rejection::Locked, wait: Some(_) })
+    ));
+    let later = now + 300 * SECOND;
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    core.leave(&entrant(1, 1), Some(KeyEffect::RejectedByGateway), later);
+    let for_good = core.enter(&entrant(2, 1), false, later + 3600 * SECOND);
+    assert_eq!(for_good, Err(Refusal::Rejected { why: Rejection::Wrong, wait: None }), "wrong, and not only locked");
+}
+
+#[test]
+fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    for effect in [KeyEffect::Neutral, KeyEffect::Throttled(Duration::ZERO)] {
+        core.enter(&entrant(0, 1), false, now).unwrap();
+        core.leave(&entrant(0, 1), Some(effect), now);
+        core.enter(&entrant(1, 1), false, now).unwrap();
+        assert_eq!(
+            core.enter(&entrant(2, 1), false, now),
+            Err(Refusal::Turn { wait: None }),
+            "{effect:?}: one at a time"
+        );
+        core.leave(&entrant(1, 1), None, now);
+    }
+    core.enter(&entrant(0, 1), false, now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
+    let later = now + 300 * SECOND;
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    core.enter(&entrant(3, 2), false, later).unwrap();
+    core.leave(&entrant(1, 1), Some(KeyEffect::Neutral), later);
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    assert!(matches!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { .. })), "still on trial");
+}
+
+#[test]
+fn of_two_windows_of_429_the_longer_one_holds() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), false, now).unwrap();
+    core.enter(&entrant(1, 1), false, now).unwrap();
+    core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
+    core.leave(&entrant(1, 1), Some(KeyEffect::Throttled(SECOND)), now);
+    assert_eq!(core.enter(&entrant(2, 1), false, now + SECOND), Err(Refusal::Throttled { wait: 29 * SECOND }));
 }

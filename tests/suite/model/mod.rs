@@ -11,18 +11,31 @@ mod product;
 mod world;
 
 use explore::{Found, explore};
-use world::{Budget, Mutant};
+use world::{Budget, Crd, Mutant};
 
 /// Enough for every kind of trouble to meet every other once.
-const BUDGETS: [(&str, Budget); 5] = [
-    ("a crash, an edit, two attempts", Budget { crashes: 1, edits: 1, recreations: 0, attempts: 2, prunes: false }),
-    ("an old CRD that prunes the journal", Budget { crashes: 1, edits: 1, recreations: 0, attempts: 3, prunes: true }),
-    ("a crash, a re-creation, an edit", Budget { crashes: 1, edits: 1, recreations: 1, attempts: 2, prunes: false }),
+const BUDGETS: [(&str, Budget); 6] = [
+    ("a crash, an edit, two attempts", Budget { crashes: 1, edits: 1, recreations: 0, attempts: 2, crd: Crd::Current }),
+    (
+        "an old CRD that prunes the journal",
+        Budget { crashes: 1, edits: 1, recreations: 0, attempts: 3, crd: Crd::WithoutAttempt },
+    ),
+    (
+        "an old CRD that prunes a part of an attempt",
+        Budget { crashes: 1, edits: 1, recreations: 0, attempts: 3, crd: Crd::WithoutAField },
+    ),
+    (
+        "a crash, a re-creation, an edit",
+        Budget { crashes: 1, edits: 1, recreations: 1, attempts: 2, crd: Crd::Current },
+    ),
     (
         "two crashes, an edit, three attempts",
-        Budget { crashes: 2, edits: 1, recreations: 0, attempts: 3, prunes: false },
+        Budget { crashes: 2, edits: 1, recreations: 0, attempts: 3, crd: Crd::Current },
     ),
-    ("a crash, two edits, three attempts", Budget { crashes: 1, edits: 2, recreations: 0, attempts: 3, prunes: false }),
+    (
+        "a crash, two edits, three attempts",
+        Budget { crashes: 1, edits: 2, recreations: 0, attempts: 3, crd: Crd::Current },
+    ),
 ];
 
 #[test]

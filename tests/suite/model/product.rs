@@ -16,6 +16,8 @@ use redistribution_operator::{
     status::{self, Record, Recording},
 };
 
+use super::world::Crd;
+
 /// An interned object.
 pub type ObjectId = u16;
 /// Number of an attempt; its id is `a<number>`.
@@ -55,8 +57,8 @@ enum Question {
     Claimed(Number),
     Recorded(Number, Outcome),
     Edited,
-    Pruned,
-    Outdated,
+    Pruned(Crd),
+    Withdrawn,
 }
 
 /// See the module.
@@ -206,23 +208,35 @@ impl Product {
     }
 
     /// The object as an old CRD keeps it.
-    pub fn pruned(&mut self, id: ObjectId) -> ObjectId {
-        self.change(id, Question::Pruned, |product| {
+    pub fn pruned(&mut self, id: ObjectId, crd: Crd) -> ObjectId {
+        self.change(id, Question::Pruned(crd), |product| {
             let mut status = product.object(id).status.clone().unwrap();
-            status.attempt = None;
-            status.history.clear();
+            if crd == Crd::WithoutAttempt {
+                status.attempt = None;
+                status.history.clear();
+            }
+            if let Some(attempt) = &mut status.attempt {
+                attempt.grace_seconds = None;
+            }
             Some(product.with_status(id, status))
         })
         .unwrap()
     }
 
-    /// The object held for its CRD; `None` if it is already.
-    pub fn outdated(&mut self, id: ObjectId) -> Option<ObjectId> {
-        self.change(id, Question::Outdated, |product| {
+    /// All of the attempt was kept.
+    pub fn is_whole(&self, id: ObjectId) -> bool {
+        self.attempt(id).is_some_and(|(_, attempt)| attempt.grace_seconds.is_some())
+    }
+
+    /// The object after its claimant has taken back what an old CRD kept of its claim; `None` if that changes nothing.
+    pub fn withdrawn(&mut self, id: ObjectId) -> Option<ObjectId> {
+        self.change(id, Question::Withdrawn, |product| {
             let object = product.object(id);
-            let generation = object.metadata.generation.unwrap();
-            let held = status::held(object.status.as_ref(), generation, Reason::CRDOutdated, "old", product.wall)?;
-            Some(product.with_status(id, held))
+            let (status, generation) = (object.status.as_ref().unwrap(), object.metadata.generation.unwrap());
+            match status::withdrawn(status, status.attempt.as_ref(), generation, "old", product.wall) {
+                Recording::Write(next) => Some(product.with_status(id, *next)),
+                Recording::Known | Recording::Replaced => None,
+            }
         })
     }
 
@@ -240,7 +254,8 @@ impl Product {
             Outcome::Unknown => (AttemptState::Unknown, Reason::OutcomeUnknown, None),
         };
         let record = Record { state, reason, message: String::new(), status_code, error_code: None, request_id: None };
-        match status::recorded(self.object(id).status.as_ref().unwrap(), attempt_id, &record, self.wall) {
+        let (object, generation) = (self.object(id), i64::from(self.generation(id)));
+        match status::recorded(object.status.as_ref().unwrap(), generation, attempt_id, &record, self.wall) {
             Recording::Write(next) => Some(self.with_status(id, *next)),
             Recording::Known | Recording::Replaced => None,
         }

@@ -10,8 +10,16 @@ pub struct Budget {
     pub edits: u8,
     pub recreations: u8,
     pub attempts: u8,
-    /// The CRD is old at first and prunes the journal; it may be replaced at any time.
-    pub prunes: bool,
+    /// The CRD at first; an old one may be replaced at any time.
+    pub crd: Crd,
+}
+
+/// What the installed CRD keeps of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Crd {
+    Current,
+    WithoutAttempt,
+    WithoutAField,
 }
 
 /// A protocol with one part left out.
@@ -105,7 +113,7 @@ impl World {
             replies: Vec::new(),
             late_claims: Vec::new(),
             permits: 0,
-            old_crd: self.budget.prunes,
+            old_crd: self.budget.crd != Crd::Current,
             left: self.budget,
         }
     }
@@ -153,9 +161,20 @@ impl World {
                     .filter(|(number, _)| *number == call.0)
                     .map(|(_, attempt)| attempt.is_open());
                 let moved = state.object.1 != base.1;
+                let in_part = there == Some(true)
+                    && !self.product.is_whole(state.object.0)
+                    && self.mutant != Some(Mutant::NoReadBack);
+                let withdrawn = self.product.withdrawn(state.object.0).filter(|_| in_part);
                 add(
                     "looks for its claim",
-                    with(&|_, own| match (there, moved) {
+                    with(&|next, own| match (there, moved) {
+                        (Some(true), _) if in_part => {
+                            *own =
+                                Replica { task: Task::None, cache: None, given_up: own.given_up | 1 << call.0, ..*own };
+                            if let Some(object) = withdrawn {
+                                next.object = (object, next.object.1 + 1);
+                            }
+                        }
                         _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => own.task = Task::Ready(call),
                         (Some(true), _) => own.task = Task::Ready(call),
                         (Some(false), _) => own.task = Task::Recording(call, Outcome::NotSent),
@@ -282,9 +301,10 @@ impl World {
                 add("claims", with(Task::Ready(call), Some(kept)));
             } else {
                 // Read back without the journal: nothing is sent, and the object says why.
-                let held = self.product.outdated(kept).unwrap_or(kept);
+                let held = self.product.withdrawn(kept).unwrap_or(kept);
                 let mut next = with(Task::None, Some(held));
                 next.object.1 += 1;
+                next.replicas[which].given_up |= 1 << number;
                 add("claims, and the CRD prunes it", next);
                 add("claims, the CRD prunes it, and it stops before saying so", with(Task::None, Some(kept)));
             }
@@ -362,7 +382,7 @@ impl World {
     }
 
     fn kept(&mut self, state: &State, object: ObjectId) -> ObjectId {
-        if state.old_crd { self.product.pruned(object) } else { object }
+        if state.old_crd { self.product.pruned(object, self.budget.crd) } else { object }
     }
 }
 

@@ -1,0 +1,142 @@
+use std::time::Instant;
+
+use super::*;
+use crate::{
+    dws::credentials::Key,
+    gate::Entrant,
+    mock::{Odd, Server, context},
+    prepare::Ready,
+    resource::{Attempt, AttemptState},
+    sample::{UID, attempt, attempted, fresh},
+};
+
+/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
+async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
+    let object = server.object();
+    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
+    let rung = context.credentials.choose(None, "team");
+    let key = Key { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None };
+    let identity = context.credentials.identity(&key, &plan.endpoint);
+    let entrant = Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity };
+    let pass = context.gate.enter(entrant).await.unwrap();
+    deliver(Arc::clone(context), object, plan, Ready { key, rung, pass }).await
+}
+
+fn attempt_of(server: &Server) -> Attempt {
+    server.object().status.unwrap().attempt.unwrap()
+}
+
+fn reason_of(server: &Server) -> String {
+    server.value()["status"]["conditions"][1]["reason"].as_str().unwrap().to_owned()
+}
+
+fn guarded(server: &Server) -> Arc<Guarded> {
+    Arc::new(kube::core::DeserializeGuard(Ok(server.object())))
+}
+
+#[tokio::test]
+async fn a_claim_that_a_refusal_of_somebody_on_the_way_has_hidden_is_recalled_and_not_given_up_as_unknown() {
+    for code in [400, 403, 404, 405, 413, 422] {
+        let mut first = true;
+        let server = Server::new(&fresh(1), move |method, _| {
+            (method == "PUT" && std::mem::take(&mut first)).then_some(Odd::Hides(code))
+        });
+        let context = context(&server, true);
+        assert!(matches!(claim(&context, &server).await, Delivered::NotClaimed(_)), "{code}");
+        assert_eq!(attempt_of(&server).state, "Claimed", "it was applied all the same");
+        reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+        let attempt = attempt_of(&server);
+        assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", None), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_could_be_asked_about_is_recalled_too() {
+    let mut requests = 0;
+    let server = Server::new(&fresh(1), move |_, _| {
+        requests += 1;
+        // The claim, and the look for it.
+        [Some(Odd::Hides(504)), Some(Odd::Refuses(403)), None].into_iter().nth(requests.min(3) - 1).flatten()
+    });
+    let context = context(&server, true);
+    assert!(matches!(claim(&context, &server).await, Delivered::NotClaimed(WriteError::Refused(_))));
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(attempt_of(&server).state, "NotSent");
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_recalled_by_whoever_knows_it_also_after_losing_the_lease() {
+    for (state, closed, reason) in
+        [(AttemptState::Claimed, None, "ClaimTooSlow"), (AttemptState::Unknown, Some(true), "NotSent")]
+    {
+        let server = Server::new(&attempted(1, attempt("a", 1, state)), |_, _| None);
+        let context = context(&server, false);
+        reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+        assert_eq!(attempt_of(&server).state, state.as_str(), "nothing of ours, and somebody else leads");
+        context.memory().give_up(UID, "a");
+        reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+        let attempt = attempt_of(&server);
+        assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", closed));
+        assert_eq!(reason_of(&server), reason);
+        // Closed stays closed, and nothing else is begun without the lease.
+        context.memory().note(&server.object(), Instant::now());
+        reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+        assert_eq!(attempt_of(&server), attempt);
+    }
+}
+
+#[tokio::test]
+async fn recalling_a_claim_of_an_older_generation_makes_the_newer_one_neither_wait_nor_forget() {
+    let server = Server::new(&attempted(2, attempt("a", 1, AttemptState::Claimed)), |_, _| None);
+    let context = context(&server, true);
+    context.memory().give_up(UID, "a");
+    context.memory().sending(UID, 2, Instant::now());
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(attempt_of(&server).state, "NotSent");
+    assert!(context.memory().may_have_sent(UID, 2));
+    assert_eq!(context.memory().retry_in(UID, 2, Instant::now()), None);
+}
+
+#[tokio::test]
+async fn nothing_is_said_against_an_endpoint_that_somebody_merely_tries() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let context = context(&server, true);
+    let host = context.rules.regions.resolve(None).unwrap().host;
+    assert_eq!(context.gate.reach(&host, true), crate::gate::Reach::Probe, "another object tries it");
+    let before = server.value();
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(server.value(), before, "nothing is written");
+    context.gate.unreachable(&host);
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(reason_of(&server), "EndpointUnreachable");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_read_again_and_again_are_said_and_looked_at_on() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    server.secret_answers(500);
+    let context = context(&server, true);
+    for look in 1..=4 {
+        let object = guarded(&server);
+        let error = reconcile(Arc::clone(&object), Arc::clone(&context)).await.unwrap_err();
+        assert!(matches!(error, Error::Credentials { .. }), "{error}");
+        let said = server.value()["status"]["conditions"][1]["reason"] == "CredentialsInvalid";
+        assert_eq!(said, look >= 3, "look {look}");
+        let _pause = error_policy(object, &error, Arc::clone(&context));
+    }
+    let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the API server answered 500"), "{message}");
+}
+
+#[tokio::test]
+async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() {
+    let mut object = fresh(1);
+    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    let server = Server::new(&object, |_, _| None);
+    server.secret_answers(500);
+    let context = context(&server, true);
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(reason_of(&server), "Suspended");
+    let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
+}

@@ -1,0 +1,63 @@
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::Value;
+
+use super::*;
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, std::io::Error>> + Send>>;
+
+/// An API server with one Lease, of which as many requests as that hang for ever.
+fn client(lease: &Arc<Mutex<Option<Value>>>, hang: &Arc<AtomicUsize>) -> Client {
+    let (lease, hang) = (Arc::clone(lease), Arc::clone(hang));
+    let service = tower::service_fn(move |request: Request<Body>| -> Answer {
+        let (lease, hang) = (Arc::clone(&lease), Arc::clone(&hang));
+        Box::pin(async move {
+            if hang.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                std::future::pending::<()>().await;
+            }
+            let writes = request.method() != "GET";
+            let sent = request.into_body().collect_bytes().await.unwrap();
+            let mut lease = lease.lock().unwrap();
+            if writes {
+                *lease = Some(serde_json::from_slice(&sent).unwrap());
+            }
+            let (code, body) = match &*lease {
+                Some(lease) => (200, lease.clone()),
+                None => {
+                    (404, serde_json::json!({"kind": "Status", "code": 404, "status": "Failure", "reason": "NotFound"}))
+                }
+            };
+            Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap())
+        })
+    });
+    Client::new(service, "team")
+}
+
+#[tokio::test]
+async fn one_request_that_hangs_does_not_cost_the_leader_its_lease() {
+    let (lease, hang) = (Arc::default(), Arc::default());
+    let settings = Settings {
+        identity: "one".to_owned(),
+        name: "lease".to_owned(),
+        namespace: "team".to_owned(),
+        duration: Duration::from_secs(5),
+    };
+    let lost = settings.renew_deadline() + Duration::from_secs(1);
+    let stop = CancellationToken::new();
+    let (mut leadership, task) = compete(&client(&lease, &hang), settings, Metrics::default(), stop.clone());
+    leadership.wait_for(|leads| *leads).await.unwrap();
+    hang.store(1, Ordering::SeqCst);
+    let gone = tokio::time::timeout(lost, leadership.wait_for(|leads| !leads)).await;
+    assert!(gone.is_err(), "it gave up after one hung request");
+    assert_eq!(hang.load(Ordering::SeqCst), 0, "the request that hangs was made");
+    stop.cancel();
+    task.await.unwrap();
+}

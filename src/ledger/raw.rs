@@ -1,0 +1,90 @@
+//! An object as far as this version can read it. One whose spec stopped to fit while its call was under way still gets its
+//! outcome, and nothing else of it is changed.
+
+use std::time::Duration;
+
+use kube::api::{DynamicObject, PostParams};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{Ledger, WriteError, swap::answer};
+use crate::resource::{ClusterRedistribution, ClusterRedistributionStatus};
+
+/// See the module.
+pub(super) enum Seen {
+    /// All of it.
+    Whole(Box<ClusterRedistribution>),
+    /// Not its spec, and perhaps not all of its status.
+    InPart(Box<DynamicObject>),
+}
+
+impl Seen {
+    /// Its status; of one that does not fit, the attempt alone.
+    pub fn status(&self) -> ClusterRedistributionStatus {
+        match self {
+            Self::Whole(object) => object.status.clone().unwrap_or_default(),
+            Self::InPart(object) => status_of(object).unwrap_or_else(|| ClusterRedistributionStatus {
+                attempt: object.data.pointer("/status/attempt").cloned().and_then(read),
+                ..ClusterRedistributionStatus::default()
+            }),
+        }
+    }
+
+    /// Its generation.
+    pub fn generation(&self) -> i64 {
+        let metadata = match self {
+            Self::Whole(object) => &object.metadata,
+            Self::InPart(object) => &object.metadata,
+        };
+        metadata.generation.unwrap_or_default()
+    }
+}
+
+impl Ledger {
+    /// `object` as it is now, read as far as it can be.
+    pub(super) async fn see(&self, object: &ClusterRedistribution, within: Duration) -> Result<Seen, WriteError> {
+        match self.get(object, within).await {
+            Ok(latest) => Ok(Seen::Whole(Box::new(latest))),
+            Err(WriteError::Undecodable(_)) => {
+                let (namespace, name) = (object.metadata.namespace.as_deref(), object.metadata.name.as_deref());
+                let api = self.untyped(namespace.unwrap_or_default());
+                let latest = answer(timeout(within, api.get(name.unwrap_or_default())).await)?;
+                let same = latest.metadata.uid == object.metadata.uid;
+                if same { Ok(Seen::InPart(Box::new(latest))) } else { Err(WriteError::Gone) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a status onto what was seen, by its uid and resourceVersion.
+    pub(super) async fn put_seen(
+        &self,
+        seen: &Seen,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+    ) -> Result<(), WriteError> {
+        let object = match seen {
+            Seen::Whole(object) => return self.put(object, status, within, false).await.map(|_| ()),
+            Seen::InPart(object) => object,
+        };
+        let mut next = DynamicObject::clone(object);
+        next.metadata.managed_fields = None;
+        let whole = status_of(object).is_some();
+        if whole {
+            next.data["status"] = json!(status);
+        } else if let Some(attempt) = next.data.pointer_mut("/status/attempt") {
+            *attempt = json!(status.attempt);
+        }
+        let api = self.untyped(next.metadata.namespace.as_deref().unwrap_or_default());
+        let name = next.metadata.name.as_deref().unwrap_or_default();
+        answer(timeout(within, api.replace_status(name, &PostParams::default(), &next)).await).map(|_| ())
+    }
+}
+
+fn status_of(object: &DynamicObject) -> Option<ClusterRedistributionStatus> {
+    object.data.get("status").cloned().and_then(read)
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
+}

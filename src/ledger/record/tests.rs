@@ -1,0 +1,87 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    mock::{Odd, Server, bump},
+    resource::{Attempt, AttemptState, Reason},
+    sample::{at, attempt, fresh},
+};
+
+fn claimed() -> ClusterRedistribution {
+    let mut object = fresh(1);
+    let attempt = Attempt { endpoint: Some("host".to_owned()), ..attempt("a", 1, AttemptState::Claimed) };
+    object.status = Some(status::claimed(object.status.as_ref(), attempt, "calling", at(0)));
+    object
+}
+
+fn delivered() -> Record {
+    Record {
+        state: AttemptState::Answered,
+        reason: Reason::Delivered,
+        message: "accepted".to_owned(),
+        status_code: Some(200),
+        error_code: None,
+        request_id: None,
+    }
+}
+
+/// A server whose object is changed by somebody just before the first write arrives.
+fn changed_meanwhile(change: impl Fn(&mut Value) + Send + 'static) -> Server {
+    let mut first = true;
+    Server::new(&claimed(), move |method, object| {
+        if method == "PUT" && std::mem::take(&mut first) {
+            change(object);
+            bump(object);
+        }
+        None
+    })
+}
+
+#[tokio::test]
+async fn an_outcome_is_recorded_also_on_an_object_whose_spec_stopped_to_fit_during_the_call() {
+    let server = changed_meanwhile(|object| object["spec"]["redisMode"] = json!("fast"));
+    let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
+    let object = server.value();
+    assert_eq!(recorded, Recorded::Written);
+    assert_eq!(object["status"]["attempt"]["state"], "Answered");
+    assert_eq!((&object["status"]["statusCode"], &object["spec"]["redisMode"]), (&json!(200), &json!("fast")));
+    assert_eq!(object["status"]["conditions"][1]["reason"], "Delivered");
+}
+
+#[tokio::test]
+async fn where_not_even_the_status_fits_the_attempt_alone_is_recorded() {
+    let server = changed_meanwhile(|object| {
+        object["spec"]["redisMode"] = json!("fast");
+        object["status"]["observedGeneration"] = json!("one");
+    });
+    let before = server.value();
+    let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
+    let object = server.value();
+    assert_eq!(recorded, Recorded::Written);
+    assert_eq!(
+        (&object["status"]["attempt"]["state"], &object["status"]["attempt"]["endpoint"]),
+        (&json!("Answered"), &json!("host"))
+    );
+    assert_eq!(
+        (&object["status"]["observedGeneration"], &object["status"]["conditions"]),
+        (&json!("one"), &before["status"]["conditions"])
+    );
+}
+
+#[tokio::test]
+async fn an_outcome_known_from_the_outside_is_written_without_its_details_where_they_are_refused() {
+    let mut puts = 0;
+    let server = Server::new(&claimed(), move |method, _| {
+        puts += i32::from(method == "PUT");
+        (method == "PUT" && puts == 1).then_some(Odd::Refuses(422))
+    });
+    let unknown =
+        Record { state: AttemptState::Unknown, reason: Reason::OutcomeUnknown, status_code: None, ..delivered() };
+    let recorded = Ledger::new(server.client()).close(&claimed(), "a", &unknown).await;
+    assert!(matches!(recorded, Ok(Recorded::Written)), "{recorded:?}");
+    let attempt = &server.value()["status"]["attempt"];
+    assert_eq!(
+        (&attempt["state"], &attempt["closed"], attempt.get("message")),
+        (&json!("Unknown"), &json!(true), None)
+    );
+}

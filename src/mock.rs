@@ -1,0 +1,164 @@
+//! For unit tests: a context around an API server of one object, which compares and swaps, and says what a test wants it
+//! to say.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    context::{Context, Timing},
+    decide::Rules,
+    dws::{self, credentials::Ladder, endpoint::Regions},
+    events::Events,
+    gate::{Core, Gate},
+    ledger::Ledger,
+    memory::Memory,
+    metrics::Metrics,
+    resource::ClusterRedistribution,
+};
+
+/// What the API server does with a request instead of what it should.
+pub enum Odd {
+    /// Carries it out, and answers with this code all the same.
+    Hides(u16),
+    /// Answers with this code and carries nothing out.
+    Refuses(u16),
+}
+
+type Script = dyn FnMut(&str, &mut Value) -> Option<Odd> + Send;
+
+/// An API server that holds one object.
+#[derive(Clone)]
+pub struct Server {
+    object: Arc<Mutex<Value>>,
+    script: Arc<Mutex<Box<Script>>>,
+    secret: Arc<Mutex<u16>>,
+}
+
+impl Server {
+    /// Holds that object. `script` is asked at each request of that method and may change the object before it.
+    pub fn new(
+        object: &ClusterRedistribution,
+        script: impl FnMut(&str, &mut Value) -> Option<Odd> + Send + 'static,
+    ) -> Self {
+        let object = serde_json::to_value(object).unwrap();
+        Self {
+            object: Arc::new(Mutex::new(object)),
+            script: Arc::new(Mutex::new(Box::new(script))),
+            secret: Arc::new(Mutex::new(404)),
+        }
+    }
+
+    /// Answers so when it is asked for a Secret; 404 at first.
+    pub fn secret_answers(&self, code: u16) {
+        *self.secret.lock().unwrap() = code;
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> kube::Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let server = server.clone();
+            async move { Ok::<_, std::io::Error>(server.answer(request).await) }
+        });
+        kube::Client::new(service, "team")
+    }
+
+    /// Somebody changes the object.
+    pub fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut object = self.object.lock().unwrap();
+        change(&mut object);
+        bump(&mut object);
+    }
+
+    /// What is in its store.
+    pub fn value(&self) -> Value {
+        self.object.lock().unwrap().clone()
+    }
+
+    /// The same, read.
+    pub fn object(&self) -> ClusterRedistribution {
+        serde_json::from_value(self.value()).unwrap()
+    }
+
+    async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let method = request.method().as_str().to_owned();
+        if !request.uri().path().contains("/clusterredistributions/") {
+            let code = *self.secret.lock().unwrap();
+            return reply(code, &failure(code));
+        }
+        let bytes = request.into_body().collect_bytes().await.unwrap();
+        let mut object = self.object.lock().unwrap();
+        let odd = (self.script.lock().unwrap())(&method, &mut object);
+        if let Some(Odd::Refuses(code)) = odd {
+            return reply(code, &failure(code));
+        }
+        if method == "PUT" {
+            let sent: Value = serde_json::from_slice(&bytes).unwrap();
+            if sent["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+                return reply(409, &failure(409));
+            }
+            object["status"] = sent["status"].clone();
+            bump(&mut object);
+        }
+        match odd {
+            Some(Odd::Hides(code)) => reply(code, &failure(code)),
+            _ => reply(200, &object),
+        }
+    }
+}
+
+/// Another write has happened.
+pub fn bump(object: &mut Value) {
+    let version: u64 = object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+}
+
+fn failure(code: u16) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"})
+}
+
+fn reply(code: u16, body: &Value) -> http::Response<Body> {
+    http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
+}
+
+/// A context whose API server is that one. Nothing listens at its endpoint of the region `lab`.
+pub fn context(server: &Server, leads: bool) -> Arc<Context> {
+    let client = server.client();
+    let lab = ("lab".to_owned(), "http://127.0.0.1:9".parse().unwrap());
+    let cloud = dws::Client::new(&dws::ClientSettings {
+        ca_bundle: None,
+        proxy: None,
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(2),
+    });
+    let grace = Duration::from_secs(75);
+    Arc::new(Context {
+        ledger: Ledger::new(client.clone()),
+        gate: Gate::new(Core::new(8, 0.0)).0,
+        cloud: cloud.unwrap(),
+        credentials: Ladder::new(client.clone(), None, &[], Duration::from_secs(2)),
+        rules: Rules {
+            require_not_after: false,
+            hold_reverts: false,
+            grace,
+            regions: Regions::new(Some("lab"), &[], &[lab]).unwrap(),
+        },
+        timing: Timing { send_budget: Duration::from_millis(300), grace },
+        memory: Arc::new(Mutex::new(Memory::default())),
+        events: Events::start(client, "mock"),
+        metrics: Metrics::default(),
+        holder: "mock".to_owned(),
+        tasks: TaskTracker::new(),
+        closing: CancellationToken::new(),
+        leadership: watch::channel(leads).1,
+        failures: Mutex::new(HashMap::new()),
+    })
+}

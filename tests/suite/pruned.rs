@@ -1,0 +1,67 @@
+//! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object says so, and it follows by itself once
+//! the CRD is mended.
+
+use redistribution_operator::resource::crd_json;
+use serde_json::{Value, json};
+use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
+
+use crate::{
+    detour::Detour,
+    world::{World, message},
+};
+
+const STATUS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+
+/// A CRD without a field of `status`, or of its attempt.
+fn without(parent: &str, field: &str) -> Value {
+    let mut crd = crd_json().unwrap();
+    let fields = crd.pointer_mut(&format!("{STATUS}{parent}")).unwrap().as_object_mut().unwrap();
+    assert!(fields.remove(field).is_some(), "no {field} there");
+    crd
+}
+
+/// A world whose CRD is that one; a control plane of its own, since a CRD is there for all namespaces.
+async fn world_with(crd: &Value) -> World {
+    let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
+    // Ended with the process by its supervisor, like the shared one.
+    let plane: &'static ControlPlane = Box::leak(Box::new(plane));
+    apply_crd(&plane.client().await.unwrap(), &crd.to_string()).await.unwrap();
+    World::on(plane, Options::default()).await
+}
+
+/// Looked at again every 5 minutes, or as soon as somebody touches the object.
+async fn mended(world: &World, name: &str, cluster: &str) {
+    apply_crd(&world.client, &crd_json().unwrap().to_string()).await.unwrap();
+    world.patch(name, json!({"metadata": {"labels": {"look": "again"}}})).await;
+    world.settled(name, "Delivered").await;
+    assert_eq!(world.calls(cluster), 1);
+}
+
+#[tokio::test]
+async fn a_claim_that_a_crd_kept_only_in_part_is_taken_back_and_made_anew_once_the_crd_is_mended() {
+    for field in ["specHash", "state"] {
+        let world = world_with(&without("/attempt/properties", field)).await;
+        let cluster = world.cluster();
+        let _operator = world.operator().await;
+        world.create("wish", &cluster).await;
+        let object = world.settled("wish", "CRDOutdated").await;
+        assert!(message(&object).contains("crds/"), "{}", message(&object));
+        let attempt = object.status.unwrap().attempt;
+        assert!(attempt.is_none_or(|attempt| attempt.state == "NotSent"), "{field}: it is known that nothing was sent");
+        assert_eq!(world.cloud.total_calls(), 0);
+        mended(&world, "wish", &cluster).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pruned_claim_is_said_so_also_where_somebody_else_writes_the_object_at_that_moment() {
+    let world = world_with(&without("", "attempt")).await;
+    let cluster = world.cluster();
+    let detour = Detour::new(&world, "put#2:409+put#1:504").await;
+    let _operator = detour.operator(&world, &[]).await;
+    world.create("wish", &cluster).await;
+    world.settled("wish", "CRDOutdated").await;
+    assert_eq!(detour.record.strikes(), 2, "both faults met the write that says so");
+    assert_eq!(world.cloud.total_calls(), 0);
+    mended(&world, "wish", &cluster).await;
+}
