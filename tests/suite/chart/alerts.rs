@@ -215,3 +215,25 @@ fn every_panel_of_the_dashboard_shows_the_chosen_release_only() {
         }
     }
 }
+
+#[test]
+fn alerts_and_dashboard_ask_for_documented_metrics_only() {
+    let document = include_str!("../../../deploy/METRICS.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
+    let rules = alerts(&[]).iter().map(|alert| alert["expr"].as_str().unwrap().to_owned()).collect::<String>();
+    let dashboard = include_str!("../../../deploy/chart/files/dashboard.json");
+    let prefixes =
+        ["dws_redistribution_", "controller_runtime_", "workqueue_", "rest_client_", "leader_election_", "process_"];
+    let asked: BTreeSet<&str> = words(dashboard)
+        .chain(words(&rules))
+        .map(|word| word.trim_end_matches("_bucket").trim_end_matches("_count").trim_end_matches("_sum"))
+        .filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)))
+        .collect();
+    assert!(asked.len() > 15, "{asked:?}");
+    assert_eq!(asked.difference(&documented).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+}
