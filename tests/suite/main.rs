@@ -29,6 +29,7 @@ mod model;
 mod outage;
 mod process;
 mod refusals;
+mod release;
 mod schema;
 mod secrets;
 mod signatures;
