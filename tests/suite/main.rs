@@ -30,6 +30,7 @@ mod outage;
 mod process;
 mod pruned;
 mod refusals;
+mod release;
 mod schema;
 mod secrets;
 mod signatures;
