@@ -1,4 +1,4 @@
-//! PURE: what is said of an object that nothing is claimed for, and when it is looked at again.
+//! What is said of an object that nothing is claimed for, and when it is looked at again. It reads and writes nothing.
 
 use std::time::Duration;
 

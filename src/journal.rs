@@ -20,6 +20,9 @@ pub const MAX_GRACE_MARGIN: Duration = Duration::from_secs(60);
 /// The largest grace the flags allow; what an attempt without `graceSeconds` is given.
 pub const MAX_GRACE: Duration = Duration::from_secs(390);
 
+/// What is waited for where an attempt was lost, and its name with it.
+pub const LOST: &str = "journal";
+
 /// What the journal says about the object's current generation.
 #[derive(Debug, PartialEq)]
 pub enum Journal<'a> {
@@ -84,7 +87,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::Answered | AttemptState::NotSent), false)
             if held_at.is_some_and(|held| held < generation && held >= attempt.generation) =>
         {
-            Journal::Quiet { key: "journal", grace: MAX_GRACE }
+            Journal::Quiet { key: LOST, grace: MAX_GRACE }
         }
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
     }
@@ -150,7 +153,7 @@ fn without_attempt(object: &ClusterRedistribution, generation: i64, held_at: Opt
         (None, Some(held)) if held >= generation => {
             Journal::Invalid("the attempt of this generation was lost from it".to_owned())
         }
-        (None, Some(_)) => Journal::Quiet { key: "journal", grace: MAX_GRACE },
+        (None, Some(_)) => Journal::Quiet { key: LOST, grace: MAX_GRACE },
         (None, None) => Journal::Free,
     }
 }

@@ -60,18 +60,20 @@ impl Memory {
     /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
     /// this process alone; clocks of two hosts are never compared.
     ///
-    /// A view that is older than one noted before tells nothing new. Nor does the absence of an attempt in a view of the
-    /// same resourceVersion: a watch that was opened under an older CRD goes on pruning it, however often the cache is
-    /// looked at.
+    /// That an attempt is absent from a view no newer than one that showed it tells nothing: a watch that was opened under
+    /// an older CRD goes on pruning it, however often the cache is looked at. Anything else starts the grace anew, which
+    /// only lengthens it.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         let (pending, version) = (pending(object), version(object));
         if let Some(sight) = self.seen.get_mut(uid) {
-            if version.is_some() && (version < sight.version || pending.is_none() && version == sight.version) {
+            if pending == Some((&sight.key, sight.open)) {
+                sight.version = sight.version.max(version);
                 return;
             }
-            if pending == Some((&sight.key, sight.open)) {
-                sight.version = version;
+            // The name of an attempt never comes back for another one; what stands for a lost attempt might.
+            let is_named = sight.key != journal::LOST;
+            if pending.is_none() && is_named && version.is_some() && version <= sight.version {
                 return;
             }
         }

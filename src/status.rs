@@ -1,15 +1,14 @@
 //! PURE: the transitions of a status, from hold to claim to outcome. Each takes the status that is there and returns
 //! the one to write, so that whatever it does not speak of is kept. The clock is an argument; nothing is written here.
 
+mod history;
+
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{reason_at, set_at, to_second},
-    resource::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, Reason},
+    resource::{Attempt, AttemptState, ClusterRedistributionStatus, Reason},
 };
-
-/// How many replaced attempts are kept.
-const HISTORY: usize = 10;
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,12 +78,11 @@ pub fn claimed(
     let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
     let uid = attempt.uid.clone();
     if let Some(replaced) = next.attempt.replace(attempt) {
-        if replaced.uid != uid {
+        if replaced.uid == uid {
+            history::keep(&mut next.history, replaced);
+        } else {
             // A journal copied from another object is no history of this one, and its generations would contradict ours.
             next.history.clear();
-        } else if let Some(past) = past(replaced) {
-            next.history.insert(0, past);
-            next.history.truncate(HISTORY);
         }
     }
     next
@@ -100,7 +98,7 @@ pub fn recorded(
 ) -> Recording {
     let mut next = status.clone();
     let Some(attempt) = next.attempt.as_mut().filter(|attempt| attempt.id == attempt_id) else {
-        return recorded_in_history(next, attempt_id, record, now);
+        return history::recorded(next, attempt_id, record, now);
     };
     let Some(state) = attempt.known_state() else { return Recording::Replaced };
     if record.state.knowledge() <= state.knowledge() {
@@ -193,27 +191,6 @@ fn conditions_of(record: &Record, was_given_up: bool, is_current: bool) -> (Reas
     (reason, format!("{}{then}", record.message))
 }
 
-fn recorded_in_history(
-    mut next: ClusterRedistributionStatus,
-    attempt_id: &str,
-    record: &Record,
-    now: Timestamp,
-) -> Recording {
-    let Some(past) = next.history.iter_mut().find(|past| past.id == attempt_id) else { return Recording::Replaced };
-    let known = AttemptState::parse(&past.state).map_or(u8::MAX, AttemptState::knowledge);
-    if record.state.knowledge() <= known {
-        return Recording::Known;
-    }
-    record.state.as_str().clone_into(&mut past.state);
-    past.status_code = record.status_code;
-    past.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
-    past.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
-    past.finished_time = Some(to_second(now));
-    // NotSent never enters history: it could not have reached the cloud.
-    next.history.retain(|past| past.state != AttemptState::NotSent.as_str());
-    Recording::Write(Box::new(next))
-}
-
 /// Turns the status to `generation`. The first write for a newer generation drops the answer of the older one.
 fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
     if status.observed_generation == Some(generation) {
@@ -222,21 +199,6 @@ fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
     status.observed_generation = Some(generation);
     status.status_code = None;
     true
-}
-
-/// What stays of a replaced attempt: only one that could have reached the cloud.
-fn past(attempt: Attempt) -> Option<PastAttempt> {
-    matches!(attempt.known_state(), Some(AttemptState::Answered | AttemptState::Unknown)).then(|| PastAttempt {
-        id: attempt.id,
-        generation: attempt.generation,
-        spec_hash: attempt.spec_hash,
-        state: attempt.state,
-        status_code: attempt.status_code,
-        error_code: attempt.error_code,
-        request_id: attempt.request_id,
-        finished_time: attempt.finished_time,
-        other: std::collections::BTreeMap::default(),
-    })
 }
 
 /// The first `limit` characters: the CRD would refuse a longer text, and with it the whole record.

@@ -9,14 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::reach::{Endpoints, Reach};
+use super::{
+    keys::{KeyState, Rejection},
+    reach::{Endpoints, Reach},
+};
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
-
-/// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it again. The
-/// gateway itself locks a key for 5 minutes.
-const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
-/// Keys nobody used for this long are forgotten, unless the gateway refused them.
-const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 
 /// An object, for waking it up.
 pub type ObjectName = (String, String);
@@ -60,35 +57,6 @@ pub enum Refusal {
     },
 }
 
-/// Why a key rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// It is wrong, and had never worked here: not used again, since five refusals lock it.
-    Wrong,
-    /// It had worked before: one object at a time tries whether it does again.
-    WorkedBefore,
-    /// The gateway had locked it for some minutes. Tried again likewise.
-    Locked,
-    /// The clock was off. Tried again likewise.
-    Clock,
-}
-
-#[derive(Debug, Default)]
-struct KeyState {
-    proven: bool,
-    rejected: Option<RejectedKey>,
-    in_flight: usize,
-    next_call: Option<Instant>,
-    throttled_until: Option<Instant>,
-    used: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct RejectedKey {
-    since: Instant,
-    why: Rejection,
-}
-
 /// The core. See the module.
 #[derive(Debug)]
 pub struct Core {
@@ -104,8 +72,15 @@ pub struct Core {
 #[derive(Debug)]
 struct Waiting {
     object: ObjectName,
-    /// Only this cluster's release helps it.
-    cluster: Option<String>,
+    until: Until,
+}
+
+/// Whose release helps.
+#[derive(Debug)]
+enum Until {
+    Anything,
+    Cluster(String),
+    Key(KeyIdentity),
 }
 
 impl Core {
@@ -128,36 +103,25 @@ impl Core {
     pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
         if let Some(by) = self.in_flight.get(&entrant.cluster) {
             let by = by.clone();
-            self.wait_for(&entrant.object, Some(&entrant.cluster));
+            self.wait_for(&entrant.object, Until::Cluster(entrant.cluster.clone()));
             return Err(Refusal::AnotherCall { by });
         }
         let key = self.keys.entry(entrant.key).or_default();
         key.used = Some(now);
-        if let Some(rejected) = key.rejected {
-            let (why, is_tried) = (rejected.why, key.in_flight > 0);
-            let rest = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(rejected.since));
-            if why == Rejection::Wrong {
+        match key.rests(now) {
+            Some(Refusal::Rejected { why, wait: None }) if key.is_tried() => {
+                self.wait_for(&entrant.object, Until::Key(entrant.key));
                 return Err(Refusal::Rejected { why, wait: None });
             }
-            if !rest.is_zero() {
-                return Err(Refusal::Rejected { why, wait: Some(rest) });
-            }
-            if is_tried {
-                self.wait_for(&entrant.object, None);
-                return Err(Refusal::Rejected { why, wait: None });
-            }
-        }
-        if let Some(wait) =
-            key.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
-        {
-            return Err(Refusal::Throttled { wait });
+            Some(refusal) => return Err(refusal),
+            None => {}
         }
         let pace = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
             if !stays {
-                self.wait_for(&entrant.object, None);
+                self.wait_for(&entrant.object, Until::Anything);
             }
             return Err(Refusal::Turn { wait: pace });
         }
@@ -173,44 +137,23 @@ impl Core {
         self.in_flight.remove(&entrant.cluster);
         if let Some(key) = self.keys.get_mut(&entrant.key) {
             key.in_flight = key.in_flight.saturating_sub(1);
-            match effect {
-                None | Some(KeyEffect::Neutral) => {}
-                Some(KeyEffect::Good) => {
-                    key.proven = true;
-                    key.rejected = None;
-                }
-                Some(KeyEffect::Throttled(wait)) => {
-                    // Of two windows the longer one holds.
-                    key.throttled_until = key.throttled_until.max(Some(now + wait));
-                }
-                Some(KeyEffect::RejectedByGateway) => {
-                    let why = if key.proven { Rejection::WorkedBefore } else { Rejection::Wrong };
-                    key.rejected = Some(RejectedKey { since: now, why });
-                }
-                Some(KeyEffect::LockedByGateway) => {
-                    key.rejected = Some(RejectedKey { since: now, why: Rejection::Locked });
-                }
-                Some(KeyEffect::ClockSkew) => key.rejected = Some(RejectedKey { since: now, why: Rejection::Clock }),
-            }
+            key.learn(effect, now);
         }
-        self.keys.retain(|_, key| {
-            key.in_flight > 0
-                || key.rejected.is_some()
-                || key.used.is_some_and(|used| now.saturating_duration_since(used) < FORGET_KEY_AFTER)
-        });
-        self.wake(&entrant.cluster)
+        self.keys.retain(|_, key| !key.is_forgotten(now));
+        self.wake(entrant)
     }
 
-    /// The next one for that cluster, and as many others as could enter. Not all of them: each looks at its object and
+    /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter. Not all of them: each looks at its object and
     /// its Secret, and most would only come to wait again.
-    fn wake(&mut self, cluster: &str) -> Vec<ObjectName> {
+    fn wake(&mut self, entrant: &Entrant) -> Vec<ObjectName> {
         let (mut same, mut others) = (0, 0);
         let mut woken = Vec::new();
         self.waiting.retain(|waiting| {
-            let (count, most) = match &waiting.cluster {
-                Some(other) if other == cluster => (&mut same, 1),
-                Some(_) => return true,
-                None => (&mut others, self.concurrency),
+            let (count, most) = match &waiting.until {
+                Until::Cluster(cluster) if *cluster == entrant.cluster => (&mut same, 1),
+                Until::Key(key) if *key == entrant.key => (&mut others, self.concurrency),
+                Until::Anything => (&mut others, self.concurrency),
+                Until::Cluster(_) | Until::Key(_) => return true,
             };
             *count += 1;
             if *count <= most {
@@ -239,12 +182,12 @@ impl Core {
 
     /// Wakes this object when an endpoint can be reached again, or a call ends.
     pub fn wait(&mut self, object: &ObjectName) {
-        self.wait_for(object, None);
+        self.wait_for(object, Until::Anything);
     }
 
-    fn wait_for(&mut self, object: &ObjectName, cluster: Option<&str>) {
+    fn wait_for(&mut self, object: &ObjectName, until: Until) {
         if !self.waiting.iter().any(|waiting| waiting.object == *object) {
-            self.waiting.push_back(Waiting { object: object.clone(), cluster: cluster.map(str::to_owned) });
+            self.waiting.push_back(Waiting { object: object.clone(), until });
         }
     }
 

@@ -2,6 +2,7 @@
 //! longer. It must not read or write objects.
 
 mod core;
+mod keys;
 mod reach;
 
 use std::{
@@ -12,7 +13,8 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 
 pub use self::{
-    core::{Core, Entrant, ObjectName, Refusal, Rejection},
+    core::{Core, Entrant, ObjectName, Refusal},
+    keys::Rejection,
     reach::Reach,
 };
 use crate::dws::outcome::KeyEffect;

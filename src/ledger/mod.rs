@@ -93,7 +93,7 @@ impl Ledger {
             }
             match self.get(object, within).await {
                 Err(WriteError::Undecodable(_) | WriteError::Unclear(_)) => {
-                    tokio::time::sleep(Duration::from_millis(100).min(within)).await
+                    tokio::time::sleep(Duration::from_millis(100).min(within)).await;
                 }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {

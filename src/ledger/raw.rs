@@ -69,11 +69,12 @@ impl Ledger {
         };
         let mut next = DynamicObject::clone(object);
         next.metadata.managed_fields = None;
-        let whole = status_of(object).is_some();
-        if whole {
-            next.data["status"] = json!(status);
-        } else if let Some(attempt) = next.data.pointer_mut("/status/attempt") {
-            *attempt = json!(status.attempt);
+        if status_of(object).is_none() {
+            if let Some(attempt) = next.data.pointer_mut("/status/attempt") {
+                *attempt = json!(status.attempt);
+            }
+        } else if let Some(there) = next.data.get_mut("status") {
+            *there = json!(status);
         }
         let api = self.untyped(next.metadata.namespace.as_deref().unwrap_or_default());
         let name = next.metadata.name.as_deref().unwrap_or_default();

@@ -69,20 +69,19 @@ impl Ledger {
 
 /// What cannot be read counts as a trace.
 fn may_have_been_called(data: &Value, generation: i64) -> bool {
-    let status = &data["status"];
-    let attempted = status["attempt"]["generation"] == json!(generation);
-    let past = status["history"].as_array().into_iter().flatten();
+    let Some(status) = data.get("status") else { return false };
+    let is = |path: &str| status.pointer(path) == Some(&json!(generation));
+    let past = status.get("history").and_then(Value::as_array).into_iter().flatten();
     let in_history =
-        past.map(|past| past["generation"].as_i64()).any(|past| past.is_none_or(|past| past >= generation));
-    let said = match status.get("conditions") {
-        None => false,
-        Some(conditions) => serde_json::from_value::<Vec<Condition>>(conditions.clone())
-            .map_or(true, |conditions| speak_of_a_call(&conditions, generation)),
-    };
-    let answered = status["observedGeneration"] == json!(generation) && !status["statusCode"].is_null();
-    attempted || in_history || said || answered
+        past.map(|past| past.get("generation").and_then(Value::as_i64)).any(|of| of.is_none_or(|of| of >= generation));
+    let said = status.get("conditions").is_some_and(|conditions| {
+        serde_json::from_value::<Vec<Condition>>(conditions.clone())
+            .map_or(true, |conditions| speak_of_a_call(&conditions, generation))
+    });
+    let answered = is("/observedGeneration") && status.get("statusCode").is_some_and(|code| !code.is_null());
+    is("/attempt/generation") || in_history || said || answered
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

@@ -68,7 +68,7 @@ fn a_view_that_prunes_the_attempt_or_is_older_does_not_start_its_grace_anew() {
     for second in 0..10 {
         memory.note(&versioned(10, fresh(1)), start + second * SECOND);
         memory.note(&whole, start + second * SECOND);
-        memory.note(&versioned(9, attempted(1, attempt("before", 1, AttemptState::Claimed))), start + second * SECOND);
+        memory.note(&versioned(9, fresh(1)), start + second * SECOND);
     }
     assert_eq!(memory.known_for(UID, "a", start + 10 * SECOND), 10 * SECOND);
     // Seen at a later version, it is known to be of that one too.
@@ -79,6 +79,18 @@ fn a_view_that_prunes_the_attempt_or_is_older_does_not_start_its_grace_anew() {
     memory.note(&versioned(12, fresh(1)), start + 11 * SECOND);
     memory.note(&versioned(13, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 12 * SECOND);
     assert_eq!(memory.known_for(UID, "a", start + 13 * SECOND), SECOND);
+}
+
+#[test]
+fn what_stands_for_a_lost_attempt_is_forgotten_as_soon_as_it_is_not_seen() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let mut lost = versioned(10, fresh(2));
+    lost.status = crate::status::held(None, 1, crate::resource::Reason::JournalInvalid, "why", crate::sample::at(0));
+    memory.note(&lost, start);
+    memory.note(&versioned(9, fresh(2)), start + SECOND);
+    memory.note(&lost, start + 2 * SECOND);
+    assert_eq!(memory.known_for(UID, journal::LOST, start + 3 * SECOND), SECOND);
 }
 
 #[test]

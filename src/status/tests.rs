@@ -1,5 +1,8 @@
 use super::*;
-use crate::sample::{at, attempt};
+use crate::{
+    resource::PastAttempt,
+    sample::{at, attempt},
+};
 
 fn record(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Record {
     Record { state, reason, message: "what happened".to_owned(), status_code, error_code: None, request_id: None }

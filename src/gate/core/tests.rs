@@ -1,4 +1,5 @@
 use super::*;
+use crate::gate::keys::FORGET_KEY_AFTER;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -225,6 +226,8 @@ fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
         let refusal = core.enter(&entrant(number, 1), false, later);
         assert_eq!(refusal, Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: None }), "no polling");
     }
+    core.enter(&entrant(9, 2), false, later).unwrap();
+    assert!(core.leave(&entrant(9, 2), None, later).is_empty(), "what becomes of other keys is nothing to them");
     assert_eq!(core.leave(&entrant(1, 1), Some(KeyEffect::Good), later).len(), 3);
 }
 

@@ -14,7 +14,7 @@ impl World {
     /// The same state without what can make no difference any more, so that equal futures are explored once.
     pub fn tidied(&self, mut state: State) -> State {
         let holds = |number: Number| {
-            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
+            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..)) | Task::Ready((other, ..)) if other == number);
             state.replicas.iter().any(held)
         };
         // A permit nobody holds sends nothing.

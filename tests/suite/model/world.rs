@@ -56,8 +56,8 @@ pub(super) type Call = (Number, u8, u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Task {
     None,
-    /// The reply to the claim was lost; what the claim was built from.
-    Lost(Call, Seen),
+    /// The reply to the claim was lost.
+    Lost(Call),
     Ready(Call),
     Waiting(Call),
     Recording(Call, Outcome),
@@ -154,38 +154,7 @@ impl World {
                     self.idle_steps(state, which, seen, &mut add);
                 }
             }
-            Task::Lost(call, base) => {
-                let there = self
-                    .product
-                    .attempt(state.object.0)
-                    .filter(|(number, _)| *number == call.0)
-                    .map(|(_, attempt)| attempt.is_open());
-                let moved = state.object.1 != base.1;
-                let in_part = there == Some(true)
-                    && !self.product.is_whole(state.object.0)
-                    && self.mutant != Some(Mutant::NoReadBack);
-                let withdrawn = self.product.withdrawn(state.object.0).filter(|_| in_part);
-                add(
-                    "looks for its claim",
-                    with(&|next, own| match (there, moved) {
-                        (Some(true), _) if in_part => {
-                            *own =
-                                Replica { task: Task::None, cache: None, given_up: own.given_up | 1 << call.0, ..*own };
-                            if let Some(object) = withdrawn {
-                                next.object = (object, next.object.1 + 1);
-                            }
-                        }
-                        _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => own.task = Task::Ready(call),
-                        (Some(true), _) => own.task = Task::Ready(call),
-                        (Some(false), _) => own.task = Task::Recording(call, Outcome::NotSent),
-                        (None, true) => *own = Replica { task: Task::None, cache: None, ..*own },
-                        (None, false) => {
-                            *own =
-                                Replica { task: Task::None, cache: None, given_up: own.given_up | 1 << call.0, ..*own }
-                        }
-                    }),
-                );
-            }
+            Task::Lost(call) => add("looks for its claim", self.look_for_claim(state, which, call)),
             Task::Ready(call) => {
                 if state.permits & 1 << call.0 != 0 || self.mutant == Some(Mutant::NoSendDeadline) {
                     add(
@@ -237,6 +206,28 @@ impl World {
                 );
             }
         }
+    }
+
+    /// The reply to a claim was lost: what the object itself says of it.
+    fn look_for_claim(&mut self, state: &State, which: usize, call: Call) -> State {
+        let mut next = state.clone();
+        let there = self.product.attempt(state.object.0).filter(|(number, _)| *number == call.0);
+        let is_open = there.map(|(_, attempt)| attempt.is_open());
+        let kept = self.product.is_whole(state.object.0) || self.mutant == Some(Mutant::NoReadBack);
+        let own = &mut next.replicas[which];
+        own.task = match is_open {
+            _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => Task::Ready(call),
+            Some(true) if kept => Task::Ready(call),
+            Some(false) => Task::Recording(call, Outcome::NotSent),
+            Some(true) | None => Task::None,
+        };
+        if own.task == Task::None {
+            (own.cache, own.given_up) = (None, own.given_up | 1 << call.0);
+            if let Some(object) = is_open.and_then(|_| self.product.withdrawn(state.object.0)) {
+                next.object = (object, next.object.1 + 1);
+            }
+        }
+        next
     }
 
     /// What a controller without a task does with the object it has seen.
@@ -308,11 +299,11 @@ impl World {
                 add("claims, and the CRD prunes it", next);
                 add("claims, the CRD prunes it, and it stops before saying so", with(Task::None, Some(kept)));
             }
-            add("claims, and the reply is lost", with(Task::Lost(call, seen), Some(kept)));
+            add("claims, and the reply is lost", with(Task::Lost(call), Some(kept)));
         } else {
             add("claims, and meets a conflict", with(Task::None, None));
         }
-        let mut late = with(Task::Lost(call, seen), None);
+        let mut late = with(Task::Lost(call), None);
         insert(&mut late.late_claims, (number, seen));
         add("claims, no reply, perhaps later", late);
     }
