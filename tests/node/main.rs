@@ -58,7 +58,9 @@ fn run(arguments: &Arguments) -> Conclusion {
         .into_iter()
         .flatten()
         .collect();
-    let rounds = [(&alone, newcomer::stories()), (arguments, together), (&alone, history::stories())];
+    let by_hand = arguments.filter.as_deref().is_some_and(|filter| filter.starts_with("ten minutes"));
+    let last = if by_hand { modes::by_hand() } else { history::stories() };
+    let rounds = [(&alone, newcomer::stories()), (arguments, together), (&alone, last)];
     let conclusions = rounds.map(|(arguments, stories)| libtest_mimic::run(arguments, stories));
     let sum = |count: fn(&Conclusion) -> u64| conclusions.iter().map(count).sum();
     Conclusion {
