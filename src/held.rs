@@ -63,7 +63,7 @@ pub fn unavailable(error: &CredentialsError) -> Held {
 pub fn crd_outdated() -> Held {
     Held {
         reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is ever sent. Install the CRD of the controller's version (kubectl apply --server-side -f crds/); this object then follows by itself".to_owned(),
+        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is ever sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then follows by itself".to_owned(),
         again: jittered(HELD_AGAIN),
     }
 }
