@@ -7,7 +7,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
-use crate::journal::{MAX_GRACE_MARGIN, MAX_REQUEST_TIMEOUT, MAX_SEND_BUDGET};
+use crate::{
+    journal::{MAX_GRACE_MARGIN, MAX_REQUEST_TIMEOUT, MAX_SEND_BUDGET},
+    precheck::Mode,
+};
 
 /// Kubernetes operator that delivers a GaussDB(DWS) cluster redistribution: one request for each spec generation of a
 /// ClusterRedistribution, never repeated because its outcome is not known.
@@ -144,6 +147,20 @@ pub struct Run {
     /// Hold a spec that the same object has already asked for, as a Helm or Git roll-back brings back.
     #[arg(long, env = "DWS_OPERATOR_HOLD_REVERTS", help_heading = "Guards")]
     pub hold_reverts: bool,
+
+    /// Look at the cluster before a call, which takes the right to read it (dws:openAPICluster:getDetail).
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "DWS_OPERATOR_CHECK_CLUSTER",
+        default_value = "off",
+        help_heading = "Guards"
+    )]
+    pub check_cluster: Mode,
+
+    /// How often a cluster that does not wait for its redistribution yet is looked at again, 1s to 1h.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_CHECK_EVERY", default_value = "60s", value_parser = between::<1, 3600>, help_heading = "Guards")]
+    pub check_every: Duration,
 
     /// Calls per second and key; 0 for no pace.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Pace and time")]

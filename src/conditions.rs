@@ -34,7 +34,30 @@ const fn values(row: Row) -> Values {
 /// and `lastTransitionTime` moves only with `status`.
 #[must_use = "nothing is written when nothing changed"]
 pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
-    let row = values(reason.row());
+    set_row_at(conditions, generation, reason.row(), reason, message, now)
+}
+
+/// Whether a condition that is `reason` for `generation` belongs to a hold: only those go on by themselves.
+pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bool {
+    conditions.iter().any(|condition| {
+        condition.type_ == "Reconciling"
+            && condition.status == "True"
+            && condition.reason == reason
+            && condition.observed_generation == Some(generation)
+    })
+}
+
+/// The same in a row of the caller's.
+#[must_use = "nothing is written when nothing changed"]
+pub fn set_row_at(
+    conditions: &mut Vec<Condition>,
+    generation: i64,
+    row: Row,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> bool {
+    let row = values(row);
     let wanted = [
         ("Delivered", Some(row.delivered)),
         ("Ready", Some(row.ready)),

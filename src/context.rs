@@ -18,6 +18,7 @@ use crate::{
     ledger::Ledger,
     memory::Memory,
     metrics::Metrics,
+    precheck::Precheck,
     resource::ClusterRedistribution,
 };
 
@@ -45,6 +46,8 @@ pub struct Context {
     pub credentials: dws::credentials::Ladder,
     /// What the administrator set.
     pub rules: Rules,
+    /// Whether clusters are looked at before a call.
+    pub precheck: Precheck,
     /// The times that bound one call.
     pub timing: Timing,
     /// What this process remembers.

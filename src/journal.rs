@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    conditions::TYPES,
+    conditions::{TYPES, is_held_at},
     resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
 };
 
@@ -180,7 +180,12 @@ pub fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
     let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
     ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
         let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.row());
-        let after_a_claim = matches!(row, Some(Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown));
+        let after_a_claim = match row {
+            Some(Row::InFlight | Row::Delivered | Row::Unknown) => true,
+            // A look before the claim found what a call would have been refused for: such an object goes on by itself.
+            Some(Row::Refused) => !is_held_at(conditions, generation, &condition.reason),
+            Some(Row::Held | Row::Stuck) | None => false,
+        };
         after_a_claim || (condition.type_ == "Delivered" && condition.status != "False")
     })
 }

@@ -52,6 +52,7 @@ pub mod metrics;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod mock;
+pub mod precheck;
 pub mod prepare;
 pub mod resource;
 #[cfg(test)]

@@ -28,6 +28,7 @@ use redistribution_operator::{
     ledger::Ledger,
     memory::Memory,
     metrics::{CountRequests, Metrics},
+    precheck::Precheck,
     resource, store, telemetry,
     watchdog::Watchdog,
 };
@@ -175,6 +176,7 @@ fn context(
             grace: run.grace(),
             regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?,
         },
+        precheck: Precheck { mode: run.check_cluster, every: run.check_every },
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },
         memory: Arc::clone(memory),
         events: Events::start(client.clone(), &holder),

@@ -30,6 +30,14 @@ pub struct Memory {
     given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
+    looks: HashMap<String, Look>,
+}
+
+/// A cluster was looked at for this generation, and is not again before that.
+#[derive(Debug)]
+struct Look {
+    generation: i64,
+    next: Instant,
 }
 
 #[derive(Debug)]
@@ -125,6 +133,19 @@ impl Memory {
         self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
+    /// The cluster was looked at for this generation; not again before `next`. Whatever wakes the object meanwhile, such as
+    /// the echo of its own status, costs the cloud nothing.
+    pub fn looked(&mut self, uid: &str, generation: i64, next: Instant) {
+        self.looks.insert(uid.to_owned(), Look { generation, next });
+    }
+
+    /// How long until the cluster may be looked at for this generation.
+    pub fn rest_until_look(&self, uid: &str, generation: i64, now: Instant) -> Option<Duration> {
+        let look = self.looks.get(uid).filter(|look| look.generation == generation)?;
+        let rest = look.next.saturating_duration_since(now);
+        (!rest.is_zero()).then_some(rest)
+    }
+
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
         self.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < REMEMBER_SENT);
@@ -160,11 +181,13 @@ impl Memory {
         self.retries.remove(uid);
         self.sent.remove(uid);
         self.given_up.remove(uid);
+        self.looks.remove(uid);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.retries.remove(uid);
+        self.looks.remove(uid);
     }
 }
 

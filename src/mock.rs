@@ -21,6 +21,7 @@ use crate::{
     ledger::Ledger,
     memory::Memory,
     metrics::Metrics,
+    precheck::{Mode, Precheck},
     resource::ClusterRedistribution,
 };
 
@@ -151,6 +152,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
             grace,
             regions: Regions::new(Some("lab"), &[], &[lab]).unwrap(),
         },
+        precheck: Precheck { mode: Mode::Off, every: Duration::from_secs(60) },
         timing: Timing { send_budget: Duration::from_millis(300), grace },
         memory: Arc::new(Mutex::new(Memory::default())),
         events: Events::start(client, "mock"),

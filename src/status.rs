@@ -6,8 +6,8 @@ mod history;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    conditions::{reason_at, set_at, to_second},
-    resource::{Attempt, AttemptState, ClusterRedistributionStatus, Reason},
+    conditions::{reason_at, set_at, set_row_at, to_second},
+    resource::{Attempt, AttemptState, ClusterRedistributionStatus, Reason, Row},
 };
 
 /// What became of an attempt.
@@ -47,9 +47,33 @@ pub fn held(
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
+    held_in_row(status, generation, reason.row(), reason, message, now)
+}
+
+/// The same for a reason that ends a call, found by a look before it: nothing was claimed, and the object follows by itself
+/// once what was found is mended.
+pub fn held_before_call(
+    status: Option<&ClusterRedistributionStatus>,
+    generation: i64,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> Option<ClusterRedistributionStatus> {
+    let row = if reason.row() == Row::Refused { Row::Held } else { reason.row() };
+    held_in_row(status, generation, row, reason, message, now)
+}
+
+fn held_in_row(
+    status: Option<&ClusterRedistributionStatus>,
+    generation: i64,
+    row: Row,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned().unwrap_or_default();
     let moved = observe(&mut next, generation);
-    let changed = set_at(&mut next.conditions, generation, reason, message, now);
+    let changed = set_row_at(&mut next.conditions, generation, row, reason, message, now);
     (moved || changed).then_some(next)
 }
 

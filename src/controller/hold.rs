@@ -51,7 +51,8 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
         Reason::JournalInvalid => object.status.clone(),
         _ => status::without_foreign(object.status.as_ref(), object.metadata.uid.as_deref().unwrap_or_default()),
     };
-    let Some(next) = status::held(current.as_ref(), generation, held.reason, &held.message, Timestamp::now()) else {
+    let next = status::held_before_call(current.as_ref(), generation, held.reason, &held.message, Timestamp::now());
+    let Some(next) = next else {
         return Ok(Action::requeue(held.again));
     };
     let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));

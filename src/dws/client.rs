@@ -6,26 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, header};
+use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use reqwest::redirect::Policy;
-use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{
     SendPermit, Wish,
     cause::innermost,
     credentials::Key,
-    endpoint::{Endpoint, is_loopback},
-    outcome::{Answer, Body, NotSent, Outcome, Reply, Unknown, classify},
+    endpoint::Endpoint,
+    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    outcome::{NotSent, Outcome, Unknown},
     probe::{ProbeError, Prober},
     proxy::Proxy,
-    signing, tls,
+    tls,
 };
 use crate::{resource::Reason, status::cut};
-
-/// Bytes of an answer's body that are read.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// A setting of the client is wrong. For the administrator, at the start.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +68,7 @@ pub struct ClientSettings {
 
 /// See the module.
 pub struct Client {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     prober: Prober,
 }
 
@@ -134,7 +131,7 @@ impl Client {
             Ok(response) if response.status().is_informational() => {
                 unknown(endpoint, "the peer tried to switch protocols instead of answering")
             }
-            Ok(response) => Outcome::Answered(read(response, key, now).await),
+            Ok(response) => Outcome::Answered(classified(&reply(response).await, key, now)),
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,
@@ -156,65 +153,10 @@ impl Client {
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.
     fn request(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Result<reqwest::Request, String> {
-        // Checked again where the key is at hand: what is signed here leaves the host inside TLS or not at all.
-        if endpoint.url.scheme() != "https" && !is_loopback(&endpoint.url) {
-            return Err("plain http is for loopback addresses only".to_owned());
-        }
-        let path = wish.path().ok_or("projectID or clusterID holds a character that no id has")?;
-        let body = wish.body();
-        let date = signing::sdk_date(now);
-        let signed = [("host", endpoint.host.as_str()), ("x-project-id", &wish.project_id), ("x-sdk-date", &date)];
-        let to_sign =
-            signing::Request { method: "POST", path: &path, query: &[], headers: &signed, body: body.as_bytes() };
-        let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
-
-        let secret = |text: &str| {
-            HeaderValue::from_str(text).map(|mut value| {
-                value.set_sensitive(true);
-                value
-            })
-        };
-        let plain = |text: &str| {
-            HeaderValue::from_str(text).map_err(|_| "a header value holds a character that it may not".to_owned())
-        };
-        let wrong_key = |_| "the key holds a character that no header may hold".to_owned();
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, plain(&endpoint.host)?);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-        headers.insert("x-language", HeaderValue::from_static("en_us"));
-        headers.insert("x-project-id", plain(&wish.project_id)?);
-        headers.insert("x-sdk-date", plain(&date)?);
-        headers.insert(header::AUTHORIZATION, secret(&authorization).map_err(wrong_key)?);
-        if let Some(token) = &key.token {
-            // Unsigned, as the cloud's own tools send it: the gateway echoes the signed headers in its refusals.
-            headers.insert("x-security-token", secret(token.expose_secret()).map_err(wrong_key)?);
-        }
-        let url = endpoint.url.join(&path).map_err(|error| error.to_string())?;
-        self.http.post(url).headers(headers).body(body).build().map_err(|error| innermost(&error))
+        let path = wish.path().ok_or(NO_ID)?;
+        let unsigned = Unsigned { method: Method::POST, path: &path, project: &wish.project_id, body: wish.body() };
+        signed(&self.http, unsigned, key, endpoint, now)
     }
-}
-
-/// The head is the answer; the body is read afterwards, bounded, and may be missing.
-async fn read(mut response: reqwest::Response, key: &Key, now: Timestamp) -> Answer {
-    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let mut reply = Reply {
-        status: response.status().as_u16(),
-        date: text("date"),
-        retry_after: text("retry-after"),
-        request_id: text("x-request-id"),
-        body: Body::Broken,
-    };
-    let mut bytes = Vec::new();
-    reply.body = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_LIMIT => bytes.extend_from_slice(&chunk),
-            Ok(Some(_)) => break Body::TooLarge,
-            Ok(None) => break Body::Complete(bytes),
-            Err(_) => break Body::Broken,
-        }
-    };
-    let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-    classify(&reply, &[&key.access, key.secret.expose_secret(), token], now)
 }
 
 fn not_sent(reason: Reason, message: String) -> Outcome {

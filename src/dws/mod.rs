@@ -1,10 +1,14 @@
-//! The cloud. [`Client::send`] is the only place of the whole program from which a request can leave.
+//! The cloud. [`Client::send`] is the only place of the whole program from which the call that cannot be undone can leave;
+//! [`Client::look`] only reads.
 
 mod cause;
 mod client;
+pub mod cluster;
 pub mod credentials;
 pub mod endpoint;
+mod exchange;
 mod key;
+mod look;
 pub mod outcome;
 mod probe;
 mod proxy;
@@ -14,6 +18,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, ClientError, ClientSettings};
+pub use look::Looked;
 pub use probe::ProbeError;
 
 use crate::resource::{ClusterRedistributionSpec, RedisMode};
@@ -67,6 +72,11 @@ impl Wish {
     /// The body, with its fields in the order of the API page.
     pub fn body(&self) -> String {
         format!(r#"{{"redis_mode":"{}","parallel_jobs":{}}}"#, self.redis_mode, self.parallel_jobs)
+    }
+
+    /// The path of the cluster's detail; `None` as below.
+    pub fn cluster_path(&self) -> Option<String> {
+        self.path().map(|_| format!("/v1.0/{}/clusters/{}", self.project_id, self.cluster_id))
     }
 
     /// The path; `None` if an id holds anything that could lead elsewhere. The CRD refuses such ids, but what is signed

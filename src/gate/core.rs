@@ -132,6 +132,13 @@ impl Core {
         Ok(())
     }
 
+    /// Somebody who was let in made one request more than the call.
+    pub fn spend(&mut self, key: KeyIdentity, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key).filter(|_| !self.interval.is_zero()) {
+            key.next_call = Some(key.next_call.map_or(now, |next| next.max(now)) + self.interval);
+        }
+    }
+
     /// The entrant's call is over, or was never made. Returns who waited for that.
     pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
         self.in_flight.remove(&entrant.cluster);

@@ -113,6 +113,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// The key was used for a request besides the call: the pace counts it.
+    pub fn spend(&self) {
+        self.gate.lock().spend(self.entrant.key, Instant::now());
+    }
+
     /// Gives the pass back, with what the answer says about the key.
     pub fn leave(mut self, effect: Option<KeyEffect>) {
         self.effect = effect;

@@ -10,6 +10,18 @@ fn is_invalid(object: &ClusterRedistribution) -> bool {
 }
 
 #[test]
+fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
+    for reason in Reason::ALL.iter().filter(|reason| reason.row() == Row::Refused) {
+        let mut object = fresh(2);
+        object.status = crate::status::held_before_call(None, 2, *reason, "why", at(0));
+        assert_eq!(read(&object), Journal::Free, "{reason}");
+        // Without the condition that says that it goes on by itself, it could be what is left of a call.
+        object.status.as_mut().unwrap().conditions.retain(|condition| condition.type_ != "Reconciling");
+        assert!(is_invalid(&object), "{reason}");
+    }
+}
+
+#[test]
 fn an_object_nobody_touched_is_free() {
     assert_eq!(read(&fresh(1)), Journal::Free);
     let mut bare = fresh(1);

@@ -19,7 +19,7 @@ use prometheus_client::{
 
 pub use self::requests::CountRequests;
 use self::{objects::Objects, process::ProcessMetrics};
-use crate::{store::Guarded, watchdog::Watchdog};
+use crate::{dws::Looked, store::Guarded, watchdog::Watchdog};
 
 /// The controller's name in the metrics that every controller has.
 const CONTROLLER: &str = "clusterredistribution";
@@ -34,6 +34,13 @@ pub struct RequestLabels {
     pub outcome: &'static str,
     /// HTTP status code, empty without an answer.
     pub code: String,
+}
+
+/// Labels of the looks at clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LookLabels {
+    /// waiting, not_waiting, refused, unreachable or unreadable.
+    pub result: &'static str,
 }
 
 /// Labels of everything about the controller, as controller-runtime names them.
@@ -83,6 +90,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
+    looks: Family<LookLabels, Counter>,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Family<ControllerLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
@@ -103,6 +111,7 @@ impl Metrics {
             registry: Arc::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(REQUEST_BUCKETS),
+            looks: Family::default(),
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
@@ -119,6 +128,9 @@ impl Metrics {
         metrics.reconcile_errors.get_or_create(&controller).inc_by(0);
         drop(metrics.reconcile_seconds.get_or_create(&controller));
         metrics.active_workers.get_or_create(&controller).set(0);
+        for result in Looked::LABELS {
+            metrics.looks.get_or_create(&LookLabels { result }).inc_by(0);
+        }
         for result in ["success", "requeue_after", "error"] {
             metrics.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc_by(0);
         }
@@ -136,6 +148,11 @@ impl Metrics {
             "dws_redistribution_request_duration_seconds",
             "Time from sending a request to its outcome",
             self.request_seconds.clone(),
+        );
+        registry.register(
+            "dws_redistribution_looks",
+            "Looks at a cluster before a call, by what they showed",
+            self.looks.clone(),
         );
         registry.register("dws_redistribution_requests_in_flight", "Calls in flight", self.in_flight.clone());
         registry.register(
@@ -191,6 +208,11 @@ impl Metrics {
         let code = status_code.map(|code| code.to_string()).unwrap_or_default();
         self.requests.get_or_create(&RequestLabels { outcome, code }).inc();
         self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A cluster was looked at.
+    pub fn look(&self, looked: &Looked) {
+        self.looks.get_or_create(&LookLabels { result: looked.label() }).inc();
     }
 
     /// Most reconciliations at once.

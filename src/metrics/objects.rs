@@ -20,6 +20,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    conditions::is_held_at,
     resource::{ClusterRedistribution, Reason, Row},
     store::Guarded,
 };
@@ -29,9 +30,17 @@ const MOST_NAMED: usize = 100;
 /// What an object says before its generation was looked at.
 const PENDING: &str = "Pending";
 
+/// What an object says of its current generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Said {
+    reason: Reason,
+    /// It goes on by itself, also under a reason that ends a call: a look before the claim found it.
+    held: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    reason: Option<Reason>,
+    said: Option<Said>,
     scope: u8,
     /// Of two lists after one another they differ.
     list: bool,
@@ -66,10 +75,11 @@ impl Objects {
     pub fn seen(&self, scope: usize, object: &Guarded, queued: bool) {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
-        let reason = object.0.as_ref().map_or(Some(Reason::ObjectInvalid), reason_of);
+        let invalid = Said { reason: Reason::ObjectInvalid, held: false };
+        let said = object.0.as_ref().map_or(Some(invalid), said_of);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
-        known.objects.insert(key, Seen { reason, scope, list, queued });
-        match reason.filter(|reason| needs_person(*reason)) {
+        known.objects.insert(key, Seen { said, scope, list, queued });
+        match said.filter(Said::needs_person).map(|said| said.reason) {
             None => drop(known.named.remove(&key)),
             Some(reason) if known.named.len() < MOST_NAMED || known.named.contains_key(&key) => {
                 known.named.insert(key, (object.namespace().unwrap_or_default(), object.name_any(), reason));
@@ -137,19 +147,25 @@ impl Collector for Objects {
             return Ok(());
         }
 
-        let mut counts = BTreeMap::<Option<Reason>, usize>::new();
-        for seen in known.objects.values() {
-            *counts.entry(seen.reason).or_default() += 1;
-        }
+        let count = |keep: fn(&Said) -> bool| {
+            let mut counts = BTreeMap::<Reason, usize>::new();
+            for said in known.objects.values().filter_map(|seen| seen.said).filter(keep) {
+                *counts.entry(said.reason).or_default() += 1;
+            }
+            counts
+        };
+        let pending = known.objects.values().filter(|seen| seen.said.is_none()).count();
         let mut objects = encoder.encode_descriptor(
             "dws_redistribution_objects",
             "Objects by the reason of their condition Ready, Pending before there is one; shown by the leader only",
             None,
             MetricType::Gauge,
         )?;
-        for (reason, count) in &counts {
-            let reason = reason.map_or(PENDING, Reason::as_str);
-            gauge(*count).encode(objects.encode_family(&[("reason", reason)])?)?;
+        for (reason, count) in count(|_| true) {
+            gauge(count).encode(objects.encode_family(&[("reason", reason.as_str())])?)?;
+        }
+        if pending > 0 {
+            gauge(pending).encode(objects.encode_family(&[("reason", PENDING)])?)?;
         }
         let mut held = encoder.encode_descriptor(
             "dws_redistribution_held_objects",
@@ -157,10 +173,8 @@ impl Collector for Objects {
             None,
             MetricType::Gauge,
         )?;
-        for (reason, count) in counts.iter().filter_map(|(reason, count)| Some(((*reason)?, *count))) {
-            if matches!(reason.row(), Row::Held | Row::Stuck) {
-                gauge(count).encode(held.encode_family(&[("reason", reason.as_str())])?)?;
-            }
+        for (reason, count) in count(Said::waits) {
+            gauge(count).encode(held.encode_family(&[("reason", reason.as_str())])?)?;
         }
         let mut stalled = encoder.encode_descriptor(
             "dws_redistribution_stalled",
@@ -168,10 +182,7 @@ impl Collector for Objects {
             None,
             MetricType::Gauge,
         )?;
-        let mut unnamed: BTreeMap<Reason, usize> = counts
-            .into_iter()
-            .filter_map(|(reason, count)| Some((reason.filter(|reason| needs_person(*reason))?, count)))
-            .collect();
+        let mut unnamed = count(Said::needs_person);
         for (namespace, name, reason) in known.named.values() {
             let labels = [("namespace", namespace.as_str()), ("name", name.as_str()), ("reason", reason.as_str())];
             gauge(1).encode(stalled.encode_family(&labels)?)?;
@@ -193,13 +204,22 @@ fn index(scope: usize) -> u8 {
     u8::try_from(scope).unwrap_or(u8::MAX)
 }
 
-fn needs_person(reason: Reason) -> bool {
-    matches!(reason.row(), Row::Stuck | Row::Refused | Row::Unknown)
+impl Said {
+    fn waits(&self) -> bool {
+        self.held || matches!(self.reason.row(), Row::Held | Row::Stuck)
+    }
+
+    fn needs_person(&self) -> bool {
+        !self.held && matches!(self.reason.row(), Row::Stuck | Row::Refused | Row::Unknown)
+    }
 }
 
 /// The reason of `Ready`, if it speaks of the current generation.
-fn reason_of(object: &ClusterRedistribution) -> Option<Reason> {
-    let ready = object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
-    (ready.observed_generation == object.metadata.generation).then_some(*reason)
+fn said_of(object: &ClusterRedistribution) -> Option<Said> {
+    let conditions = &object.status.as_ref()?.conditions;
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
+    let generation = object.metadata.generation?;
+    let held = is_held_at(conditions, generation, reason.as_str()) && reason.row() != Row::InFlight;
+    (ready.observed_generation == Some(generation)).then_some(Said { reason, held })
 }

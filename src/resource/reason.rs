@@ -58,6 +58,8 @@ reasons! {
     AnotherCallInFlight => Held,
     /// The cloud or the pace asks this key to wait.
     Throttled => Held,
+    /// `--check-cluster=require`: the cluster does not wait for a redistribution, or it is not known whether it does.
+    ClusterNotWaiting => Held,
     /// An annotation under our prefix is unknown or unreadable.
     InvalidAnnotation => Held,
     /// `--require-not-after` is set and the object has no `not-after`.

@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{dws::endpoint::Regions, resource::RedisMode};
+use crate::{
+    dws::{endpoint::Regions, signing},
+    resource::RedisMode,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-request-id: r-1\r\n\r\n";
 

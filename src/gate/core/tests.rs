@@ -284,3 +284,14 @@ fn of_two_windows_of_429_the_longer_one_holds() {
     core.leave(&entrant(1, 1), Some(KeyEffect::Throttled(SECOND)), now);
     assert_eq!(core.enter(&entrant(2, 1), false, now + SECOND), Err(Refusal::Throttled { wait: 29 * SECOND }));
 }
+
+#[test]
+fn a_request_besides_the_call_counts_in_the_pace() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 1.0);
+    proven(&mut core, 1, now);
+    let later = now + 10 * SECOND;
+    core.enter(&entrant(0, 1), false, later).unwrap();
+    core.spend(entrant(0, 1).key, later);
+    assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Turn { wait: Some(2 * SECOND) }));
+}
