@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use testbed::simulator::{Options, Simulator};
+use testbed::simulator::{Lag, Options, Simulator, TaskState};
 use tokio::signal::unix::SignalKind;
 
-/// A simulated GaussDB(DWS) cloud that accepts redistributions, checks signatures and keeps a ledger. It costs nothing
-/// and moves no data.
+/// A simulated GaussDB(DWS) cloud that accepts redistributions, shows how they go on, checks signatures and tokens, and
+/// keeps a ledger. It costs nothing and moves no data.
 #[derive(Debug, Parser)]
 #[command(name = "dws-simulator", version)]
 struct Arguments {
@@ -26,9 +26,28 @@ struct Arguments {
     /// Secret key to it; random, and printed, if absent.
     #[arg(long, value_name = "KEY")]
     secret_key: Option<String>,
-    /// A cluster that waits for a redistribution, as PROJECT/CLUSTER; may be repeated. Without any, every cluster does.
-    #[arg(long = "cluster", value_name = "PROJECT/CLUSTER")]
+    /// A cluster, which waits for a redistribution or does what STATE says, such as REDISTRIBUTION_PAUSED, GROWING,
+    /// SNAPSHOTTING or IDLE; may be repeated. Without any, every cluster waits.
+    #[arg(long = "cluster", value_name = "PROJECT/CLUSTER[=STATE]")]
     clusters: Vec<String>,
+    /// How many of a redistribution's 100 tables each read moves; 0 for none.
+    #[arg(long, value_name = "TABLES", default_value_t = 10)]
+    tables_per_read: u64,
+    /// For how many reads a cluster goes on waiting after it accepted a redistribution.
+    #[arg(long, value_name = "READS", default_value_t = 0)]
+    lag: usize,
+    /// Prints each read, too; the admin pages show them in any case.
+    #[arg(long)]
+    show_reads: bool,
+    /// A user of its IAM.
+    #[arg(long, value_name = "DOMAIN/NAME")]
+    user: Option<String>,
+    /// The user's password; random, and printed, if absent.
+    #[arg(long, value_name = "PASSWORD", requires = "user")]
+    password: Option<String>,
+    /// Address of an IAM apart from the cloud (https); without it, the cloud's address serves both.
+    #[arg(long, value_name = "ADDRESS")]
+    iam: Option<SocketAddr>,
     /// Where its authority's certificate is written.
     #[arg(long, value_name = "FILE", default_value = "dws-simulator-ca.pem")]
     ca_out: PathBuf,
@@ -52,24 +71,39 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let simulator = Simulator::start(&Options {
         listen: arguments.listen,
         admin: arguments.admin,
+        iam: arguments.iam,
         names: arguments.names,
         access_key: arguments.access_key,
         secret_key: arguments.secret_key,
         accept_any_cluster: arguments.clusters.is_empty(),
         lock: Duration::from_secs(arguments.lock),
+        lag: Lag::Reads(arguments.lag),
+        tables_per_read: arguments.tables_per_read,
         print: true,
+        print_reads: arguments.show_reads,
         ..Options::default()
     })?;
     for cluster in &arguments.clusters {
-        let (project, cluster) = cluster.split_once('/').ok_or("--cluster must be PROJECT/CLUSTER")?;
-        simulator.add_cluster(project, cluster);
+        let (project, cluster) = cluster.split_once('/').ok_or("--cluster must be PROJECT/CLUSTER[=STATE]")?;
+        let (cluster, state) = cluster.split_once('=').unwrap_or((cluster, TaskState::WaitingRedistribution.word()));
+        simulator.set_cluster(project, cluster, state);
     }
     let ca = simulator.write_ca(&arguments.ca_out)?;
     println!("cloud:       {}", simulator.url());
-    println!("admin pages: {}/ledger, {0}/clusters", simulator.admin_url());
+    println!("admin pages: {}/ledger, {0}/reads, {0}/logins, {0}/clusters", simulator.admin_url());
     println!("access key:  {}", simulator.access_key());
     if generated {
         println!("secret key:  {}", simulator.secret_key());
+    }
+    if let Some(user) = &arguments.user {
+        let (domain, user) = user.split_once('/').ok_or("--user must be DOMAIN/NAME")?;
+        let random = || format!("{:032x}", rand::random::<u128>());
+        let password = arguments.password.clone().unwrap_or_else(random);
+        simulator.add_user(domain, user, &password);
+        println!("IAM:         {}, user {user} of domain {domain}", simulator.iam_url());
+        if arguments.password.is_none() {
+            println!("password:    {password}");
+        }
     }
     println!("for the operator: --region lab --endpoint lab={} --ca-bundle {}", simulator.url(), ca.display());
     println!("Ctrl-C ends it.");

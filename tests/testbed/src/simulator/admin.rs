@@ -2,13 +2,23 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | `GET /ledger` | every request that arrived, as JSON |
+//! | `GET /ledger`, `/reads`, `/logins` | every call, read or login that arrived, as JSON |
 //! | `GET /clusters` | the clusters and what they are doing |
 //! | `POST /clusters` | `{"project", "cluster", "task_status"}`: adds or changes one |
+//! | `POST /run?cluster=ID` | fields of its run, for example `{"tables_done": 95, "status": "PAUSE"}` |
+//! | `POST /detail?cluster=ID` | fields of its detail, for example `{"status": "ACTIVE", "no_task": "empty"}` |
+//! | `POST /lag?cluster=ID` | `{"reads": 3}` or `"never"`: how long it shows what it showed before a call |
+//! | `POST /tables-per-read?cluster=ID` | how many tables each read moves |
+//! | `POST /no-run?cluster=ID` | `"null"`, `"not_found"` or `"last_run"`: the details without a redistribution |
 //! | `POST /keys` | `{"access_key", "secret_key", "security_token"}`: adds or changes one |
+//! | `POST /users` | `{"domain", "user", "password"}`: adds or changes one |
+//! | `POST /revoke` | `"user"`: ends the tokens of one |
 //! | `POST /throttle` | `{"limit", "seconds", "retry_after"}`, or `null` for none |
+//! | `POST /deny?read=KIND` | `"gateway"`, `"service"` or `"policy"` refuses these reads; `null` no longer |
 //! | `POST /script?cluster=ID` | what its next call meets, for example `{"act": {"answer": {"status": 503}}}` |
 //! | `POST /release?cluster=ID` | lets a call go on that waits for it |
+//!
+//! `/script` and `/release` with `&read=KIND` are for reads of that kind: `cluster` or `redistribution`.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,10 +30,16 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::cloud::{Cloud, TaskState, Throttle};
+use super::{
+    address::{self, Read},
+    cloud::Cloud,
+    cluster::lay_over,
+    task::TaskState,
+};
 
 /// Serves for ever.
 pub async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
@@ -59,39 +75,105 @@ struct KeyPage {
     security_token: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct UserPage {
+    domain: String,
+    user: String,
+    password: String,
+}
+
 async fn page(request: Request<Incoming>, cloud: &Cloud) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let cluster = head.uri.query().and_then(|query| query.strip_prefix("cluster=")).unwrap_or_default();
+    let target = head.uri.to_string();
+    let cluster = address::parameter(&target, "cluster").unwrap_or_default();
+    let read = match address::parameter(&target, "read").map(|read| serde_json::from_value(Value::from(read))) {
+        None => None,
+        Some(Ok(read)) => Some(read),
+        Some(Err(error)) => return answer(StatusCode::BAD_REQUEST, format!("{error}\n")),
+    };
     let done = match (head.method.as_str(), head.uri.path()) {
-        ("GET", "/ledger") => serde_json::to_string_pretty(&cloud.entries()),
-        ("GET", "/clusters") => serde_json::to_string_pretty(&cloud.clusters()),
-        ("POST", "/clusters") => serde_json::from_slice::<ClusterPage>(&body).map(|page| {
-            cloud.set_cluster(&page.project, &page.cluster, page.task_status);
-            "{}".to_owned()
-        }),
-        ("POST", "/keys") => serde_json::from_slice::<KeyPage>(&body).map(|page| {
-            cloud.add_key(&page.access_key, &page.secret_key, page.security_token.as_deref());
-            "{}".to_owned()
-        }),
-        ("POST", "/throttle") => serde_json::from_slice::<Option<Throttle>>(&body).map(|throttle| {
-            cloud.throttle(throttle);
-            "{}".to_owned()
-        }),
-        ("POST", "/script") if !cluster.is_empty() => serde_json::from_slice(&body).map(|script| {
-            cloud.script(cluster, [script]);
-            "{}".to_owned()
-        }),
-        ("POST", "/release") if !cluster.is_empty() => {
-            cloud.release(cluster);
-            Ok("{}".to_owned())
-        }
-        _ => return answer(StatusCode::NOT_FOUND, "no such page\n".to_owned()),
+        ("GET", page) => show(page, cloud),
+        ("POST", page) if cluster.is_empty() => tell(page, read, &body, cloud),
+        ("POST", page) => tell_cluster(page, cluster, read, &body, cloud),
+        _ => None,
     };
     match done {
-        Ok(text) => answer(StatusCode::OK, text + "\n"),
-        Err(error) => answer(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        Some(Ok(text)) => answer(StatusCode::OK, text + "\n"),
+        Some(Err(error)) => answer(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        None => answer(StatusCode::NOT_FOUND, "no such page\n".to_owned()),
     }
+}
+
+/// A page's text; nothing if there is no such page.
+type Page = Option<serde_json::Result<String>>;
+
+fn show(page: &str, cloud: &Cloud) -> Page {
+    Some(match page {
+        "/ledger" => serde_json::to_string_pretty(&cloud.entries()),
+        "/reads" => serde_json::to_string_pretty(&cloud.all_reads()),
+        "/logins" => serde_json::to_string_pretty(&cloud.login_entries()),
+        "/clusters" => serde_json::to_string_pretty(&cloud.clusters()),
+        _ => return None,
+    })
+}
+
+fn tell(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
+    match (page, read) {
+        ("/clusters", _) => {
+            taken(body, |page: ClusterPage| cloud.set_cluster(&page.project, &page.cluster, page.task_status))
+        }
+        ("/keys", _) => taken(body, |page: KeyPage| {
+            cloud.add_key(&page.access_key, &page.secret_key, page.security_token.as_deref());
+        }),
+        ("/users", _) => taken(body, |page: UserPage| cloud.add_user(&page.domain, &page.user, &page.password)),
+        ("/revoke", _) => taken(body, |user: String| cloud.revoke_tokens(&user)),
+        ("/throttle", _) => taken(body, |throttle| cloud.throttle(throttle)),
+        ("/deny", Some(read)) => taken(body, |denial| cloud.deny(read, denial)),
+        _ => None,
+    }
+}
+
+fn tell_cluster(page: &str, cluster: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
+    match (page, read) {
+        ("/run", _) => fields(body, |fields, laid| {
+            cloud.run(cluster, |run| *laid = lay(run, fields));
+        }),
+        ("/detail", _) => fields(body, |fields, laid| cloud.detail(cluster, |detail| *laid = lay(detail, fields))),
+        ("/lag", _) => taken(body, |lag| cloud.lag(cluster, lag)),
+        ("/tables-per-read", _) => taken(body, |tables| cloud.tables_per_read(cluster, tables)),
+        ("/no-run", _) => taken(body, |no_run| cloud.no_run(cluster, no_run)),
+        ("/script", None) => taken(body, |script| cloud.script(cluster, [script])),
+        ("/script", Some(read)) => taken(body, |script| cloud.script_reads(cluster, read, [script])),
+        ("/release", None) => taken(b"null", |(): ()| cloud.release(cluster)),
+        ("/release", Some(read)) => taken(b"null", |(): ()| cloud.release_read(cluster, read)),
+        _ => None,
+    }
+}
+
+/// Does something with what the body says.
+fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> Page {
+    Some(serde_json::from_slice(body).map(|value| {
+        act(value);
+        "{}".to_owned()
+    }))
+}
+
+/// Lays the fields of the body over something of a cluster, if it is there.
+fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)) -> Page {
+    Some(serde_json::from_slice(body).and_then(|fields| {
+        let mut laid = Err(serde::de::Error::custom("it has none"));
+        act(&fields, &mut laid);
+        laid
+    }))
+}
+
+/// Lays fields over something; it stays as it was if they do not fit.
+fn lay<T: Serialize + DeserializeOwned>(under: &mut T, fields: &Value) -> serde_json::Result<String> {
+    let mut value = serde_json::to_value(&*under)?;
+    lay_over(&mut value, fields);
+    *under = serde_json::from_value(value)?;
+    Ok("{}".to_owned())
 }
 
 fn answer(status: StatusCode, text: String) -> Response<Full<Bytes>> {

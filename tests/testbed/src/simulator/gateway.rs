@@ -1,5 +1,5 @@
-//! The gateway in front of the cloud: addresses, signatures, locks and limits, in its own words. It must not know the
-//! clusters behind it.
+//! The gateway in front of the cloud: addresses, signatures, tokens, locks and limits, in its own words. It must not know
+//! the clusters behind it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,12 +7,24 @@ use std::{
 };
 
 use k8s_openapi::jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 use super::{
     answer::{Answer, Shape},
-    cloud::Throttle,
+    iam::Iam,
     signature::{self, Arrived},
 };
+
+/// A limit of the gateway for each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throttle {
+    /// Calls within the window.
+    pub limit: usize,
+    /// The window, in seconds.
+    pub seconds: u64,
+    /// Whether the refusal says how long to wait in a header.
+    pub retry_after: bool,
+}
 
 /// Wrong signatures in a row that lock a key.
 const FAILURES: usize = 5;
@@ -25,25 +37,80 @@ pub struct Key {
     pub token: Option<String>,
     pub failures: usize,
     pub locked_until: Option<Instant>,
-    pub calls: VecDeque<Instant>,
 }
 
 impl Key {
     pub fn new(secret: String, token: Option<String>) -> Self {
-        Self { secret, token, failures: 0, locked_until: None, calls: VecDeque::new() }
+        Self { secret, token, failures: 0, locked_until: None }
     }
+}
+
+/// Calls and reads are limited apart, as the gateway's policies are bound to single APIs.
+#[derive(Default)]
+pub struct Meter {
+    pub limit: Option<Throttle>,
+    passed: HashMap<String, VecDeque<Instant>>,
 }
 
 /// Everything the gateway needs to judge a request.
 pub struct Gateway {
     pub keys: HashMap<String, Key>,
-    pub throttle: Option<Throttle>,
+    pub iam: Iam,
+    pub calls: Meter,
+    pub reads: Meter,
     pub lock: Duration,
+}
+
+/// Who asks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The holder of this access key.
+    Key(String),
+    /// The user who got the token.
+    User(String),
 }
 
 impl Gateway {
     /// Lets the request through, or answers it.
-    pub fn judge(&mut self, arrived: &Arrived<'_>, server_time: Timestamp, now: Instant) -> Result<(), Answer> {
+    pub fn judge(
+        &mut self,
+        arrived: &Arrived<'_>,
+        project: &str,
+        server_time: Timestamp,
+        now: Instant,
+    ) -> Result<Caller, Answer> {
+        let header = |name: &str| {
+            arrived.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        };
+        let caller = match (header("authorization"), header("x-auth-token")) {
+            (None, Some(token)) => Caller::User(self.judge_token(token, project, server_time)?),
+            _ => Caller::Key(self.judge_signature(arrived, server_time, now)?),
+        };
+        let (Caller::Key(name) | Caller::User(name)) = &caller;
+        let meter = if arrived.method == "GET" { &mut self.reads } else { &mut self.calls };
+        meter.pass(name, now)?;
+        Ok(caller)
+    }
+
+    fn judge_token(&self, token: &str, project: &str, server_time: Timestamp) -> Result<String, Answer> {
+        let Some(token) = self.iam.tokens.get(token) else {
+            return Err(refuse(401, "0301", "Incorrect IAM authentication information: decrypt token fail"));
+        };
+        if token.revoked || server_time >= token.expires {
+            return Err(refuse(401, "0307", "The token must be updated"));
+        }
+        if !token.project.as_deref().is_some_and(|scope| scope.eq_ignore_ascii_case(project)) {
+            return Err(refuse(403, "0306", "API access denied"));
+        }
+        Ok(token.user.clone())
+    }
+
+    fn judge_signature(
+        &mut self,
+        arrived: &Arrived<'_>,
+        server_time: Timestamp,
+        now: Instant,
+    ) -> Result<String, Answer> {
         let header = |name: &str| {
             arrived.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
         };
@@ -101,27 +168,50 @@ impl Gateway {
             ));
         }
         key.failures = 0;
-        match self.throttle {
-            Some(throttle) => throttled(key, throttle, now),
-            None => Ok(()),
-        }
+        Ok(claimed.access)
     }
 }
 
-fn throttled(key: &mut Key, throttle: Throttle, now: Instant) -> Result<(), Answer> {
-    let window = Duration::from_secs(throttle.seconds);
-    key.calls.retain(|at| now.saturating_duration_since(*at) < window);
-    if key.calls.len() < throttle.limit {
-        key.calls.push_back(now);
-        return Ok(());
+impl Meter {
+    fn pass(&mut self, name: &str, now: Instant) -> Result<(), Answer> {
+        let Some(Throttle { limit, seconds, retry_after }) = self.limit else { return Ok(()) };
+        let window = Duration::from_secs(seconds);
+        let passed = self.passed.entry(name.to_owned()).or_default();
+        passed.retain(|at| now.saturating_duration_since(*at) < window);
+        if passed.len() < limit {
+            passed.push_back(now);
+            return Ok(());
+        }
+        let text = format!(
+            "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{seconds} second"
+        );
+        let answer = refuse(429, "0308", &text);
+        let oldest = passed.front().map_or(window, |at| window.saturating_sub(now.saturating_duration_since(*at)));
+        Err(if retry_after { answer.header("Retry-After", &(oldest.as_secs() + 1).to_string()) } else { answer })
     }
-    let text = format!(
-        "The throttling threshold has been reached: policy user over ratelimit,limit:{},time:{} second",
-        throttle.limit, throttle.seconds
-    );
-    let answer = refuse(429, "0308", &text);
-    let oldest = key.calls.front().map_or(window, |at| window.saturating_sub(now.saturating_duration_since(*at)));
-    Err(if throttle.retry_after { answer.header("Retry-After", &(oldest.as_secs() + 1).to_string()) } else { answer })
+}
+
+/// How a read is refused to who lacks the right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// By the gateway: `APIGW.0302`.
+    Gateway,
+    /// By the service: `DWS.5036`.
+    Service,
+    /// By the new IAM's policies, with an encoded message.
+    Policy,
+}
+
+impl Denial {
+    /// The words of it, always 403.
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Gateway => refuse(403, "0302", "The IAM user is not allowed to access the API"),
+            Self::Service => Answer::error(Shape::A, 403, "DWS.5036", "No permission."),
+            Self::Policy => Answer::error(Shape::F, 403, "DWS.5036", "The policy does not allow this action."),
+        }
+    }
 }
 
 /// The address is none of the cloud's.

@@ -1,16 +1,20 @@
-//! What arrived, in order, and what became of it. The ledger is the judge of every test: it is written when bytes
-//! arrive, not when they are answered.
+//! What arrived, in order, and what became of it: calls, reads and logins, each in a log of its own. The ledger is the
+//! judge of every test: it is written when bytes arrive, not when they are answered.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::address::Kind;
+
 /// One request.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about a request")]
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Entry {
-    /// Count of arrivals, from 1.
+    /// Count of arrivals in its log, from 1.
     pub number: usize,
+    /// What it asks for.
+    pub kind: Kind,
     /// Clock of this machine, in milliseconds since 1970.
     pub arrived_millis: i128,
     /// Method, empty if not even that arrived.
@@ -23,7 +27,9 @@ pub struct Entry {
     pub cluster: String,
     /// Access key id of the signature.
     pub access_key: String,
-    /// Digest of the signature, to tell calls apart.
+    /// User who logs in, or whose token came along.
+    pub user: String,
+    /// Digest of the signature or of the token, to tell requests apart.
     pub authorization_digest: String,
     /// `X-Sdk-Date`.
     pub date: String,
@@ -31,7 +37,7 @@ pub struct Entry {
     pub whole_head: bool,
     /// The body arrived whole.
     pub whole_body: bool,
-    /// The body, as text.
+    /// The body, as text; a login's is left out.
     pub body: String,
     /// The gateway let it through.
     pub verified: bool,
@@ -41,35 +47,83 @@ pub struct Entry {
     pub outcome: Option<String>,
 }
 
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    /// Names the log.
+    pub kind: Kind,
+    /// Number of the entry.
+    pub number: usize,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    entries: Vec<Entry>,
-    in_flight: HashMap<String, usize>,
-    total_in_flight: usize,
-    max_per_cluster: usize,
-    max_in_flight: usize,
+    /// Calls, and whatever asks for nothing there is.
+    pub calls: Log,
+    /// Reads.
+    pub reads: Log,
+    /// Logins.
+    pub logins: Log,
     /// Connections that ended before a request began, such as probes.
     pub idle_connections: usize,
 }
 
 impl Ledger {
+    /// The log of this kind.
+    pub fn log(&mut self, kind: Kind) -> &mut Log {
+        match kind {
+            Kind::Call | Kind::Other => &mut self.calls,
+            Kind::Read(_) => &mut self.reads,
+            Kind::Login => &mut self.logins,
+        }
+    }
+}
+
+/// Requests of one sort. They are counted by cluster, logins by user.
+#[derive(Debug, Default)]
+pub struct Log {
+    entries: Vec<Entry>,
+    in_flight: HashMap<String, InFlight>,
+    total: InFlight,
+}
+
+#[derive(Debug, Default)]
+struct InFlight {
+    now: usize,
+    most: usize,
+}
+
+impl InFlight {
+    fn up(&mut self) {
+        self.now += 1;
+        self.most = self.most.max(self.now);
+    }
+}
+
+fn counted_by(entry: &Entry) -> &str {
+    if entry.kind == Kind::Login { &entry.user } else { &entry.cluster }
+}
+
+impl Log {
     /// A request has begun to arrive. Returns its number.
     pub fn arrive(&mut self, mut entry: Entry) -> usize {
         entry.number = self.entries.len() + 1;
-        let count = self.in_flight.entry(entry.cluster.clone()).or_default();
-        *count += 1;
-        self.total_in_flight += 1;
-        self.max_per_cluster = self.max_per_cluster.max(*count);
-        self.max_in_flight = self.max_in_flight.max(self.total_in_flight);
+        self.in_flight.entry(counted_by(&entry).to_owned()).or_default().up();
+        self.total.up();
         self.entries.push(entry);
         self.entries.len()
     }
 
     /// Something about a request is known.
     pub fn update(&mut self, number: usize, change: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self.entries.get_mut(number - 1) {
-            change(entry);
+        let Some(entry) = self.entries.get_mut(number - 1) else { return };
+        let before = counted_by(entry).to_owned();
+        change(entry);
+        let now = counted_by(entry).to_owned();
+        if before != now && entry.outcome.is_none() {
+            self.leave(&before);
+            self.in_flight.entry(now).or_default().up();
         }
     }
 
@@ -77,9 +131,14 @@ impl Ledger {
     pub fn finish(&mut self, number: usize, outcome: &str) {
         let Some(entry) = self.entries.get_mut(number - 1).filter(|entry| entry.outcome.is_none()) else { return };
         entry.outcome = Some(outcome.to_owned());
-        self.total_in_flight -= 1;
-        if let Some(count) = self.in_flight.get_mut(&entry.cluster) {
-            *count -= 1;
+        let counted = counted_by(entry).to_owned();
+        self.total.now -= 1;
+        self.leave(&counted);
+    }
+
+    fn leave(&mut self, counted: &str) {
+        if let Some(count) = self.in_flight.get_mut(counted) {
+            count.now -= 1;
         }
     }
 
@@ -88,13 +147,52 @@ impl Ledger {
         &self.entries
     }
 
-    /// Requests that arrived for a cluster; half a request counts, for its bytes have left.
-    pub fn calls(&self, cluster: &str) -> usize {
-        self.entries.iter().filter(|entry| entry.cluster == cluster).count()
+    /// Those of a cluster, logins of a user; half a request counts, for its bytes have left.
+    pub fn of<'a>(&'a self, counted: &str) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(move |entry| counted_by(entry) == counted)
     }
 
-    /// Most requests at once, for all clusters together and for any one of them.
+    /// Most requests at once, for all clusters or users together and for any one of them.
     pub fn max_in_flight(&self) -> (usize, usize) {
-        (self.max_in_flight, self.max_per_cluster)
+        (self.total.most, self.in_flight.values().map(|count| count.most).max().unwrap_or(0))
+    }
+
+    /// Most requests at once for this cluster or user.
+    pub fn max_in_flight_of(&self, counted: &str) -> usize {
+        self.in_flight.get(counted).map_or(0, |count| count.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_counts_for_its_user_from_when_the_user_is_known_until_its_end() {
+        let mut log = Log::default();
+        let login = || Entry { kind: Kind::Login, ..Entry::default() };
+        let (first, second) = (log.arrive(login()), log.arrive(login()));
+        assert_eq!((log.max_in_flight(), log.max_in_flight_of("user")), ((2, 2), 0));
+        log.update(first, |entry| entry.user = "user".into());
+        log.finish(first, "201");
+        log.update(second, |entry| entry.user = "user".into());
+        assert_eq!((log.of("user").count(), log.max_in_flight_of("user")), (2, 1), "one after the other");
+        let third = log.arrive(Entry { user: "user".into(), ..login() });
+        assert_eq!(log.max_in_flight_of("user"), 2);
+        log.finish(third, "201");
+        log.finish(third, "again");
+        assert_eq!(log.in_flight["user"].now, 1, "an end counts once");
+    }
+
+    #[test]
+    fn reads_and_calls_for_one_cluster_stand_in_logs_of_their_own() {
+        use super::super::address::Read;
+        let mut ledger = Ledger::default();
+        for kind in [Kind::Call, Kind::Read(Read::Cluster), Kind::Read(Read::Redistribution), Kind::Login, Kind::Other]
+        {
+            ledger.log(kind).arrive(Entry { kind, cluster: "c".into(), ..Entry::default() });
+        }
+        let counts = [&ledger.calls, &ledger.reads, &ledger.logins].map(|log| log.entries().len());
+        assert_eq!(counts, [2, 2, 1]);
     }
 }

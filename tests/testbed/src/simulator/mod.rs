@@ -1,27 +1,59 @@
-//! A simulated GaussDB(DWS) cloud for one call: its gateway, which checks signatures, and behind it clusters that accept
-//! a redistribution only while they wait for one. It speaks https with an authority of its own, keeps a ledger of every
-//! request that arrived, and can be told to fail in every way a wire can. It must share no code with the operator: what
-//! it finds right must be right by the cloud's documents, not by the operator's reading of them.
+//! A simulated GaussDB(DWS) cloud for one call and the two reads that go with it: its gateway, which checks signatures
+//! and tokens, its IAM, which gives tokens for passwords, and behind them clusters that accept a redistribution only
+//! while they wait for one and show how it goes on. It speaks https with an authority of its own, keeps a ledger of
+//! every request that arrived, and can be told to fail in every way a wire can. It must share no code with the operator:
+//! what it finds right must be right by the cloud's documents, not by the operator's reading of them.
 //!
 //! Assumed about the cloud, without a source that says so for this very call:
 //!
 //! - A call for a cluster that is not waiting for a redistribution is answered 403 `DWS.7023`; this is documented for
 //!   other calls on busy clusters.
-//! - A call for an unknown cluster is answered 401 `DWS.0047`; this is reported for the cluster's detail.
+//! - A call for an unknown cluster is answered 401 `DWS.0047`, and so is a read of the details; this is reported for the
+//!   cluster's detail. One for a cluster that was deleted is answered 404 `DWS.3027`.
 //! - The gateway checks the address before the signature, the signature before its limits, and these before the body.
 //! - Only wrong signatures of known keys count towards the lock, and a correct one resets the count.
-//! - A redistribution starts with the answer; the cluster leaves its state at once.
+//! - A redistribution starts with the answer; the cluster leaves its state at once. With a lag, what is read is late, not
+//!   what a call meets.
 //! - Ids are compared without regard to case.
+//!
+//! About reads:
+//!
+//! - The gateway limits calls and reads apart. A missing right is refused after the signature was checked.
+//! - A redistribution that is under way in none of the four states for it is no redistribution: what its details are
+//!   answered then can be chosen, and the code of the 404 among these is invented.
+//! - While a redistribution stands still, `sub_status` is that of a running one.
+//! - `start_time` is UTC, which its form does not say. Percentages begin at 0, though the documents begin at 1.
+//! - A run that failed or stood still keeps its id when it goes on; an execution always has a new one.
+//! - `redis_progress.status` is `RUNNING`, `PAUSE` or `SUCCESS` where nothing failed; only its `FAIL` was ever published.
+//!
+//! About tokens:
+//!
+//! - One that is unknown is answered 401 `APIGW.0301`; one that is of another project, or of none, 403 `APIGW.0306`.
+//!   Where a signature comes along, the token is not looked at.
+//! - A revoked token ends at once; the newest documents allow it up to half an hour more.
+//! - Only wrong passwords of known users count towards the lock, and a correct one resets the count. While it lasts, every
+//!   login is answered 401, in words of ours.
+//! - A login for a project that is named but unknown is answered 401.
 
+mod address;
 mod admin;
 mod answer;
 pub(crate) mod certificate;
 mod cloud;
+mod cluster;
 mod connection;
+mod detail;
 mod gateway;
+mod iam;
 mod ledger;
+mod options;
+mod reply;
+mod run;
 mod script;
 pub mod signature;
+mod task;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wire;
 
 use std::{
@@ -30,69 +62,23 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::oneshot};
 
+pub use address::{Kind, Read};
 pub use answer::{Answer, Shape};
-pub use cloud::{Cloud, TaskState, Throttle};
-pub use ledger::{Entry, Ledger};
+pub use cloud::Cloud;
+pub use cluster::{Lag, NoRun};
+pub use detail::{Detail, NoTask};
+pub use gateway::{Denial, Throttle};
+pub use ledger::Entry;
+pub use options::{Mode, Options};
+pub use run::Run;
 pub use script::{Act, Script, Wait};
+pub use task::TaskState;
 
-/// How a simulator starts.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Address of the cloud; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Address of the admin pages; port 0 takes a free one.
-    pub admin: SocketAddr,
-    /// Names and addresses its certificate is for, besides those of loopback.
-    pub names: Vec<String>,
-    /// Its first access key.
-    pub access_key: String,
-    /// The secret key to it; random if absent.
-    pub secret_key: Option<String>,
-    /// Makes clusters at their first call, waiting for a redistribution.
-    pub accept_any_cluster: bool,
-    /// How far its clock is ahead of this machine's, in seconds.
-    pub clock_offset: i64,
-    /// How long five wrong signatures lock a key.
-    pub lock: Duration,
-    /// What the listener does.
-    pub mode: Mode,
-    /// Prints each call in one line.
-    pub print: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            listen: loopback,
-            admin: loopback,
-            names: Vec::new(),
-            access_key: "SIMULATORACCESSKEY01".to_owned(),
-            secret_key: None,
-            accept_any_cluster: false,
-            clock_offset: 0,
-            lock: Duration::from_secs(300),
-            mode: Mode::Cloud,
-            print: false,
-        }
-    }
-}
-
-/// What the listener does with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// What the cloud does.
-    Cloud,
-    /// Speaks something that is not TLS.
-    NotTls,
-    /// Accepts, and never says a word.
-    StalledTls,
-}
+use address::Door;
 
 /// The simulator could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +103,7 @@ pub enum SimulatorError {
 pub struct Simulator {
     cloud: Arc<Cloud>,
     address: SocketAddr,
+    iam: SocketAddr,
     admin: SocketAddr,
     ca_pem: String,
     ca_file: tempfile::NamedTempFile,
@@ -139,10 +126,15 @@ impl Simulator {
         };
         // A runtime cannot be driven from inside another one's thread.
         let bound = std::thread::scope(|scope| {
-            let binding = scope.spawn(|| Ok::<_, SimulatorError>((bind(options.listen)?, bind(options.admin)?)));
+            let binding = scope.spawn(|| {
+                let iam = options.iam.map(bind).transpose()?;
+                Ok::<_, SimulatorError>((bind(options.listen)?, bind(options.admin)?, iam))
+            });
             binding.join().unwrap_or_else(|_| Err(io::Error::other("its thread ended early").into()))
         });
-        let ((listener, address), (admin_listener, admin)) = bound?;
+        let ((listener, address), (admin_listener, admin), iam) = bound?;
+        let (iam_listener, iam) = iam.map_or((None, address), |(listener, address)| (Some(listener), address));
+        let door = if iam_listener.is_some() { Door::Cloud } else { Door::Both };
         let cloud = Arc::new(Cloud::new(options));
         let mode = options.mode;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -150,13 +142,18 @@ impl Simulator {
         let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 tokio::spawn(admin::serve(admin_listener, Arc::clone(&serving)));
-                tokio::spawn(connection::serve(listener, certificate.server, mode, serving));
+                if let Some(listener) = iam_listener {
+                    let (config, cloud) = (Arc::clone(&certificate.server), Arc::clone(&serving));
+                    tokio::spawn(connection::serve(listener, config, Mode::Cloud, Door::Iam, cloud));
+                }
+                tokio::spawn(connection::serve(listener, certificate.server, mode, door, serving));
                 // An error means that the owner is gone.
                 let _ = stopped.await;
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { cloud, address, admin, ca_pem: certificate.ca_pem, ca_file, stop: Some(stop), thread: Some(thread) })
+        let ca_pem = certificate.ca_pem;
+        Ok(Self { cloud, address, iam, admin, ca_pem, ca_file, stop: Some(stop), thread: Some(thread) })
     }
 
     /// One that behaves like this towards connections.
@@ -167,6 +164,11 @@ impl Simulator {
     /// `https://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// The same of its IAM: that of the cloud, unless it has one of its own.
+    pub fn iam_url(&self) -> String {
+        format!("https://{}", self.iam)
     }
 
     /// Where it listens.

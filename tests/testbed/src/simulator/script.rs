@@ -1,12 +1,14 @@
-//! What a cluster's next call meets instead of the ordinary answer.
+//! What a cluster's next call or read, or the next login, meets instead of the ordinary answer.
 
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use tokio::sync::Semaphore;
+
 use super::answer::{Answer, Shape};
 
-/// What is done with the call once it was read, or instead of reading it.
+/// What is done with the request once it was read, or instead of reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
@@ -32,6 +34,8 @@ pub enum Act {
     LargeBody(u16),
     /// Nothing, until the client leaves.
     Hang,
+    /// What would have been answered without a script; `executed` means nothing here.
+    Ordinary,
 }
 
 /// How long it waits before it acts.
@@ -43,16 +47,16 @@ pub enum Wait {
     No,
     /// So many milliseconds.
     Millis(u64),
-    /// Until `release` is called for the cluster.
+    /// Until `release` is called for the cluster; `release_read` for reads, `release_login` for logins.
     Released,
 }
 
-/// One scripted call.
+/// One scripted call, read or login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
     /// What is done.
     pub act: Act,
-    /// Whether the cluster carries the redistribution out all the same.
+    /// Whether the cluster carries the redistribution out all the same; only a call can do that.
     #[serde(default)]
     pub executed: bool,
     /// How long it waits before.
@@ -86,6 +90,11 @@ impl Script {
         Self { wait: Wait::Released, ..Self::status(200) }
     }
 
+    /// Answers as if there was no script; to be delayed or held.
+    pub fn ordinary() -> Self {
+        Self::new(Act::Ordinary)
+    }
+
     /// The same, carried out.
     #[must_use]
     pub fn executed(mut self) -> Self {
@@ -105,5 +114,40 @@ impl Script {
     pub fn when_released(mut self) -> Self {
         self.wait = Wait::Released;
         self
+    }
+}
+
+/// Scripts that wait for requests, and what lets a held one go on.
+#[derive(Debug)]
+pub(super) struct Queue {
+    scripts: VecDeque<Script>,
+    released: Arc<Semaphore>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { scripts: VecDeque::new(), released: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Queue {
+    /// Adds them at the end.
+    pub fn extend(&mut self, scripts: impl IntoIterator<Item = Script>) {
+        self.scripts.extend(scripts);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.scripts.len()
+    }
+
+    /// Takes the first, with what lets it go on.
+    pub fn next(&mut self) -> Option<(Script, Arc<Semaphore>)> {
+        Some((self.scripts.pop_front()?, Arc::clone(&self.released)))
+    }
+
+    /// Lets one go on, now or when it comes.
+    pub fn release(&self) {
+        self.released.add_permits(1);
     }
 }

@@ -13,24 +13,47 @@ impl Bench {
             ("AK".to_owned(), Key::new("SK".to_owned(), None)),
             ("TEMPORARY".to_owned(), Key::new("SK".to_owned(), Some("token".to_owned()))),
         ]);
-        let gateway = Gateway { keys, throttle: None, lock: Duration::from_secs(300) };
-        Self { gateway, start: Instant::now() }
+        let seconds = Duration::from_secs;
+        let iam = Iam::new(seconds(900), seconds(86400));
+        let (calls, reads) = (Meter::default(), Meter::default());
+        Self { gateway: Gateway { keys, iam, calls, reads, lock: seconds(300) }, start: Instant::now() }
     }
 
     /// Signs with that secret and date, and asks at `second`.
     fn ask(&mut self, access: &str, secret: &str, date: &str, token: Option<&str>, second: u64) -> Result<(), Answer> {
+        self.ask_by("POST", access, secret, date, token, second)
+    }
+
+    fn ask_by(
+        &mut self,
+        method: &str,
+        access: &str,
+        secret: &str,
+        date: &str,
+        token: Option<&str>,
+        second: u64,
+    ) -> Result<(), Answer> {
         let mut headers = vec![("host".to_owned(), "h".to_owned()), ("x-sdk-date".to_owned(), date.to_owned())];
         headers.extend(token.map(|token| ("X-Security-Token".to_owned(), token.to_owned())));
         let signed = ["host".to_owned(), "x-sdk-date".to_owned()];
-        let unsigned = Arrived { method: "POST", target: TARGET, headers: &headers, body: b"{}" };
+        let unsigned = Arrived { method, target: TARGET, headers: &headers, body: b"{}" };
         let signature = signature::expected(secret, date, &signature::canonical(&unsigned, &signed));
         headers.push((
             "Authorization".to_owned(),
             format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders=host;x-sdk-date, Signature={signature}"),
         ));
-        let arrived = Arrived { method: "POST", target: TARGET, headers: &headers, body: b"{}" };
+        let arrived = Arrived { method, target: TARGET, headers: &headers, body: b"{}" };
         let time = "2024-01-01T00:00:00Z".parse().unwrap();
-        self.gateway.judge(&arrived, time, self.start + Duration::from_secs(second))
+        let caller = self.gateway.judge(&arrived, "p", time, self.start + Duration::from_secs(second))?;
+        assert_eq!(caller, Caller::Key(access.to_owned()));
+        Ok(())
+    }
+
+    /// Reads with a token.
+    fn with_token(&mut self, token: &str, project: &str, time: &str) -> Result<Caller, Answer> {
+        let headers = [("x-auth-token".to_owned(), token.to_owned())];
+        let arrived = Arrived { method: "GET", target: TARGET, headers: &headers, body: b"" };
+        self.gateway.judge(&arrived, project, time.parse().unwrap(), self.start)
     }
 
     fn good(&mut self, second: u64) -> Result<(), Answer> {
@@ -83,6 +106,7 @@ fn an_unknown_key_a_missing_signature_and_a_stale_date_are_told_apart() {
     }
     let none = bench.gateway.judge(
         &Arrived { method: "POST", target: TARGET, headers: &[], body: b"" },
+        "p",
         Timestamp::now(),
         Instant::now(),
     );
@@ -102,7 +126,7 @@ fn a_temporary_key_needs_its_token() {
 fn a_limit_is_told_with_its_window_and_the_header_only_where_asked_for() {
     for retry_after in [true, false] {
         let mut bench = Bench::new();
-        bench.gateway.throttle = Some(Throttle { limit: 2, seconds: 10, retry_after });
+        bench.gateway.calls.limit = Some(Throttle { limit: 2, seconds: 10, retry_after });
         assert_eq!((bench.good(0), bench.good(1)), (Ok(()), Ok(())));
         let refusal = bench.good(4).unwrap_err();
         assert_eq!(refusal.status, 429);
@@ -110,5 +134,57 @@ fn a_limit_is_told_with_its_window_and_the_header_only_where_asked_for() {
         let header = refusal.headers.iter().find(|(name, _)| name == "Retry-After").map(|(_, value)| value.as_str());
         assert_eq!(header, retry_after.then_some("7"));
         assert_eq!(bench.good(10), Ok(()));
+    }
+}
+
+#[test]
+fn calls_and_reads_are_limited_apart() {
+    let mut bench = Bench::new();
+    let read = |bench: &mut Bench| bench.ask_by("GET", "AK", "SK", "20240101T000000Z", None, 0);
+    bench.gateway.calls.limit = Some(Throttle { limit: 1, seconds: 10, retry_after: false });
+    assert_eq!(bench.good(0), Ok(()));
+    assert_eq!(bench.good(0).unwrap_err().status, 429);
+    assert_eq!(read(&mut bench), Ok(()), "a read");
+    bench.gateway.reads.limit = Some(Throttle { limit: 1, seconds: 10, retry_after: false });
+    assert_eq!(read(&mut bench), Ok(()));
+    assert_eq!(read(&mut bench).unwrap_err().status, 429);
+    assert_eq!(bench.good(10), Ok(()));
+}
+
+#[test]
+fn a_token_is_good_for_its_project_until_its_end_or_its_revocation() {
+    use crate::simulator::iam::Token;
+    let mut bench = Bench::new();
+    let token = |project: Option<&str>| Token {
+        user: "user".into(),
+        project: project.map(str::to_owned),
+        expires: "2024-01-02T00:00:00Z".parse().unwrap(),
+        revoked: false,
+    };
+    bench.gateway.iam.tokens.insert("T".into(), token(Some("p")));
+    bench.gateway.iam.tokens.insert("UNSCOPED".into(), token(None));
+    let refused = |answer: Result<Caller, Answer>, status: u16, code: &str| {
+        let answer = answer.unwrap_err();
+        assert!(answer.status == status && answer.body.contains(code), "{answer:?}");
+    };
+    let before = "2024-01-01T23:59:59Z";
+    assert_eq!(bench.with_token("T", "P", before), Ok(Caller::User("user".into())));
+    refused(bench.with_token("T", "other", before), 403, "APIGW.0306");
+    refused(bench.with_token("UNSCOPED", "p", before), 403, "APIGW.0306");
+    refused(bench.with_token("NONE", "p", before), 401, "decrypt token fail");
+    refused(bench.with_token("T", "p", "2024-01-02T00:00:00Z"), 401, "APIGW.0307");
+    bench.gateway.iam.revoke("user");
+    refused(bench.with_token("T", "p", before), 401, "APIGW.0307");
+}
+
+#[test]
+fn every_denial_is_a_403_with_words_of_its_own() {
+    for (denial, word) in [
+        (Denial::Gateway, "APIGW.0302"),
+        (Denial::Service, r#""error_code":"DWS.5036""#),
+        (Denial::Policy, "encoded_authorization_message"),
+    ] {
+        let answer = denial.answer();
+        assert!(answer.status == 403 && answer.body.contains(word), "{answer:?}");
     }
 }

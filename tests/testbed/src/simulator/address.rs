@@ -1,0 +1,120 @@
+//! What an address asks for. It must not know whether there is such a cluster.
+
+use serde::{Deserialize, Serialize};
+
+/// The two things that can be read of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Read {
+    /// Its detail, with the state of its task.
+    Cluster,
+    /// The details of its redistribution.
+    Redistribution,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// That a redistribution be started.
+    Call,
+    /// To read.
+    Read(Read),
+    /// A token.
+    Login,
+    /// Nothing there is.
+    #[default]
+    Other,
+}
+
+/// What a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The cloud and its IAM.
+    Both,
+    /// The cloud alone.
+    Cloud,
+    /// Its IAM alone.
+    Iam,
+}
+
+/// An address, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// What it asks for.
+    pub kind: Kind,
+    /// Project of the path.
+    pub project: String,
+    /// Cluster of the path, in lower case.
+    pub cluster: String,
+}
+
+/// Takes a request's method and target apart.
+pub fn parse(door: Door, method: &str, target: &str) -> Address {
+    let path = target.split('?').next().unwrap_or_default();
+    let parts: Vec<_> = path.split('/').collect();
+    let is_iam = door != Door::Cloud;
+    let is_cloud = door != Door::Iam;
+    let (kind, project, cluster) = match (method, parts.as_slice()) {
+        ("POST", ["", "v3", "auth", "tokens"]) if is_iam => return Address { kind: Kind::Login, ..Address::default() },
+        ("POST", ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => {
+            (Kind::Call, project, cluster)
+        }
+        ("GET", ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => {
+            (Kind::Read(Read::Redistribution), project, cluster)
+        }
+        ("GET", ["", "v1.0", project, "clusters", cluster]) if is_cloud => {
+            (Kind::Read(Read::Cluster), project, cluster)
+        }
+        // The right path by the wrong method is entered as a call for its cluster, so that none goes unseen.
+        (_, ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => (Kind::Other, project, cluster),
+        _ => return Address::default(),
+    };
+    // A path without a cluster is the path of something else.
+    let kind = if cluster.is_empty() { Kind::Other } else { kind };
+    Address { kind, project: (*project).to_owned(), cluster: cluster.to_lowercase() }
+}
+
+/// Value of a parameter of the query.
+pub fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
+    let query = target.split_once('?')?.1;
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(method: &str, target: &str) -> Kind {
+        parse(Door::Both, method, target).kind
+    }
+
+    #[test]
+    fn call_and_details_share_a_path_and_the_detail_of_the_cluster_has_another_version() {
+        let path = "/v2/p/clusters/C/redistribution";
+        let call = Address { kind: Kind::Call, project: "p".into(), cluster: "c".into() };
+        assert_eq!(parse(Door::Both, "POST", path), call);
+        assert_eq!(kind("GET", &format!("{path}?limit=10")), Kind::Read(Read::Redistribution));
+        assert_eq!(kind("GET", "/v1.0/p/clusters/c"), Kind::Read(Read::Cluster));
+        for (method, target) in [
+            ("PUT", path),
+            ("GET", "/v2/p/clusters/c"),
+            ("GET", "/v1.0/p/clusters/"),
+            ("GET", "/v1.0/p/clusters/c/"),
+            ("POST", "/v1.0/p/clusters/c"),
+            ("POST", "/v2/p/clusters//redistribution"),
+            ("POST", "/v2/p/clusters/c/redistribution/suspend"),
+        ] {
+            assert_eq!(kind(method, target), Kind::Other, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn each_door_serves_its_own_addresses_only() {
+        let (login, read) = ("/v3/auth/tokens?nocatalog=true", "/v1.0/p/clusters/c");
+        let served = |door| (parse(door, "POST", login).kind, parse(door, "GET", read).kind);
+        assert_eq!(served(Door::Both), (Kind::Login, Kind::Read(Read::Cluster)));
+        assert_eq!(served(Door::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
+        assert_eq!(served(Door::Iam), (Kind::Login, Kind::Other));
+    }
+}

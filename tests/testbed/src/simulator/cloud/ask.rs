@@ -1,0 +1,125 @@
+//! What can be asked of the cloud: what arrived, and what became of it.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        address::{Kind, Read},
+        ledger::Entry,
+        run::Run,
+        task::TaskState,
+    },
+    Cloud,
+};
+
+/// Longest wait for a request to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
+
+impl Cloud {
+    /// What the cluster is doing, whatever it shows.
+    pub fn task_state(&self, cluster: &str) -> Option<TaskState> {
+        self.state().clusters.get(&cluster.to_lowercase()).map(|cluster| cluster.state.clone())
+    }
+
+    /// Its run under way, or else the last one.
+    pub fn run_of(&self, cluster: &str) -> Option<Run> {
+        let state = self.state();
+        let cluster = state.clusters.get(&cluster.to_lowercase())?;
+        cluster.run.clone().or_else(|| cluster.last_run.clone())
+    }
+
+    /// Redistributions the cluster carried out because of calls.
+    pub fn executions(&self, cluster: &str) -> usize {
+        self.state().clusters.get(&cluster.to_lowercase()).map_or(0, |cluster| cluster.executions)
+    }
+
+    /// Everything that arrived but reads and logins.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.state().ledger.calls.entries().to_vec()
+    }
+
+    /// What of that arrived for these clusters.
+    pub fn entries_of(&self, clusters: &[&str]) -> Vec<Entry> {
+        let state = self.state();
+        let of = |entry: &&Entry| clusters.iter().any(|cluster| cluster.eq_ignore_ascii_case(&entry.cluster));
+        state.ledger.calls.entries().iter().filter(of).cloned().collect()
+    }
+
+    /// Calls that arrived for a cluster, half ones included.
+    pub fn calls(&self, cluster: &str) -> usize {
+        self.state().ledger.calls.of(&cluster.to_lowercase()).count()
+    }
+
+    /// Calls that arrived for all clusters.
+    pub fn total_calls(&self) -> usize {
+        self.state().ledger.calls.entries().len()
+    }
+
+    /// Most calls at once, for all clusters together and for any one of them.
+    pub fn max_in_flight(&self) -> (usize, usize) {
+        self.state().ledger.calls.max_in_flight()
+    }
+
+    /// Reads that arrived for a cluster, in order, half ones included.
+    pub fn reads(&self, cluster: &str) -> Vec<Entry> {
+        self.state().ledger.reads.of(&cluster.to_lowercase()).cloned().collect()
+    }
+
+    /// How many of them are of this kind.
+    pub fn reads_of(&self, cluster: &str, read: Read) -> usize {
+        let is = |entry: &&Entry| entry.kind == Kind::Read(read);
+        self.state().ledger.reads.of(&cluster.to_lowercase()).filter(is).count()
+    }
+
+    /// Every read that arrived.
+    pub fn all_reads(&self) -> Vec<Entry> {
+        self.state().ledger.reads.entries().to_vec()
+    }
+
+    /// Most reads at once, for all clusters together and for any one of them.
+    pub fn max_reads_in_flight(&self) -> (usize, usize) {
+        self.state().ledger.reads.max_in_flight()
+    }
+
+    /// Connections that brought no request.
+    pub fn idle_connections(&self) -> usize {
+        self.state().ledger.idle_connections
+    }
+
+    /// Waits until so many calls have arrived for a cluster.
+    ///
+    /// # Panics
+    ///
+    /// If they do not arrive.
+    pub async fn arrived(&self, cluster: &str, calls: usize) {
+        self.counted(&format!("calls for {cluster}"), calls, || self.calls(cluster)).await;
+    }
+
+    /// Waits until so many reads of this kind have arrived for a cluster.
+    ///
+    /// # Panics
+    ///
+    /// If they do not arrive.
+    pub async fn reads_arrived(&self, cluster: &str, read: Read, reads: usize) {
+        self.counted(&format!("reads of {cluster}"), reads, || self.reads_of(cluster, read)).await;
+    }
+
+    pub(super) async fn counted(&self, what: &str, wanted: usize, count: impl Fn() -> usize) {
+        let mut arrivals = self.arrivals.subscribe();
+        let enough = async { while count() < wanted && arrivals.changed().await.is_ok() {} };
+        let came = tokio::time::timeout(ARRIVES_WITHIN, enough).await.is_ok();
+        assert!(came, "{} of {wanted} {what} arrived", count());
+    }
+
+    /// The clusters and what they are doing, as JSON.
+    pub fn clusters(&self) -> serde_json::Value {
+        let state = self.state();
+        let shown = state.clusters.iter().map(|(id, cluster)| {
+            serde_json::json!({
+                "project": cluster.project, "cluster": id, "task_status": cluster.state,
+                "executions": cluster.executions, "scripts": cluster.calls.len(), "run": cluster.run
+            })
+        });
+        shown.collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! What a connection needs of the cloud: the entry in the ledger, the gateway's judgement, a script if there is one, and
+//! the ordinary answer.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::sync::Semaphore;
+
+use super::{
+    super::{
+        address::{self, Address, Kind, Read},
+        answer::{Answer, Shape},
+        gateway::{self, Caller},
+        iam,
+        ledger::{Entry, Ticket},
+        run::Page,
+        script::{Act, Script},
+        signature::Arrived,
+        task::TaskState,
+    },
+    Cloud,
+};
+
+impl Cloud {
+    pub(in super::super) fn next_connection_fault(&self) -> Option<Act> {
+        self.state().connection_faults.pop_front()
+    }
+
+    pub(in super::super) fn idle_connection(&self) {
+        self.state().ledger.idle_connections += 1;
+    }
+
+    pub(in super::super) fn arrive(&self, entry: Entry) -> Ticket {
+        let kind = entry.kind;
+        let number = self.state().ledger.log(kind).arrive(entry);
+        self.arrivals.send_modify(|count| *count += 1);
+        Ticket { kind, number }
+    }
+
+    fn update(&self, ticket: Ticket, change: impl FnOnce(&mut Entry)) {
+        self.state().ledger.log(ticket.kind).update(ticket.number, change);
+    }
+
+    /// The body arrived whole. A login tells by it whose it is; its password goes into no ledger.
+    pub(in super::super) fn whole(&self, ticket: Ticket, body: &[u8]) {
+        self.update(ticket, |entry| {
+            entry.whole_body = true;
+            if ticket.kind == Kind::Login {
+                entry.user = iam::named(body);
+            } else {
+                entry.body = String::from_utf8_lossy(body).into_owned();
+            }
+        });
+        self.arrivals.send_modify(|count| *count += 1);
+    }
+
+    pub(in super::super) fn finish(&self, ticket: Ticket, outcome: &str) {
+        let mut state = self.state();
+        let log = state.ledger.log(ticket.kind);
+        log.finish(ticket.number, outcome);
+        let word = match ticket.kind {
+            Kind::Call | Kind::Other if self.print => "call",
+            Kind::Login if self.print => "login",
+            Kind::Read(_) if self.print_reads => "read",
+            _ => return,
+        };
+        if let Some(entry) = log.entries().get(ticket.number - 1) {
+            let whose = if entry.user.is_empty() { ("key", &entry.access_key) } else { ("user", &entry.user) };
+            println!(
+                "{word} {}: {} {} with {} {}: {outcome}{}",
+                ticket.number,
+                entry.method,
+                entry.target,
+                whose.0,
+                whose.1,
+                if entry.executed { ", carried out" } else { "" }
+            );
+        }
+    }
+
+    /// The gateway's judgement. IAM has no gateway in front of it here.
+    pub(in super::super) fn judge(&self, ticket: Ticket, project: &str, arrived: &Arrived<'_>) -> Result<(), Answer> {
+        match ticket.kind {
+            Kind::Other => return Err(gateway::unknown_address()),
+            Kind::Login => return Ok(()),
+            Kind::Call | Kind::Read(_) => {}
+        }
+        let time = self.time();
+        let caller = self.state().gateway.judge(arrived, project, time, Instant::now())?;
+        self.update(ticket, |entry| {
+            entry.verified = true;
+            if let Caller::User(user) = caller {
+                entry.user = user;
+            }
+        });
+        Ok(())
+    }
+
+    /// What the next request of this kind meets, if that was scripted, and what lets it go on.
+    pub(in super::super) fn next_script(&self, address: &Address) -> Option<(Script, Arc<Semaphore>)> {
+        let mut state = self.state();
+        if address.kind == Kind::Login {
+            return state.logins.next();
+        }
+        let cluster = state.clusters.get_mut(&address.cluster)?;
+        match address.kind {
+            Kind::Read(read) => cluster.overlay(read).scripts.next(),
+            _ => cluster.calls.next(),
+        }
+    }
+
+    /// The cluster carries a redistribution out because of this call.
+    pub(in super::super) fn execute(&self, address: &Address, body: &[u8], ticket: Ticket) {
+        self.with(&address.cluster, |cluster, now| {
+            address.project.clone_into(&mut cluster.project);
+            cluster.execute(body, now);
+        });
+        self.update(ticket, |entry| entry.executed = true);
+    }
+
+    /// The ordinary answer to a request that the gateway let through.
+    pub(in super::super) fn serve(&self, address: &Address, target: &str, body: &[u8], ticket: Ticket) -> Answer {
+        match address.kind {
+            Kind::Call => self.call(address, body, ticket),
+            Kind::Read(read) => self.read(address, read, target),
+            Kind::Login => {
+                let time = self.time();
+                self.state().gateway.iam.login(target, body, time, Instant::now())
+            }
+            Kind::Other => gateway::unknown_address(),
+        }
+    }
+
+    fn call(&self, address: &Address, body: &[u8], ticket: Ticket) -> Answer {
+        if let Some(refusal) = refuse_body(body) {
+            return refusal;
+        }
+        if let Err(unknown) = self.known(address) {
+            return unknown;
+        }
+        // Looked at and carried out in one step, or two calls at once would both be.
+        let executed = self.with(&address.cluster, |cluster, now| {
+            let waits = cluster.state == TaskState::WaitingRedistribution;
+            if waits {
+                cluster.execute(body, now);
+            }
+            waits
+        });
+        if !executed {
+            return Answer::error(Shape::C, 403, "DWS.7023", "Cluster status is not allowed to operation.");
+        }
+        self.update(ticket, |entry| entry.executed = true);
+        Answer::empty(200)
+    }
+
+    fn read(&self, address: &Address, read: Read, target: &str) -> Answer {
+        let denial = self.state().denials.get(&read).copied();
+        if let Some(denial) = denial {
+            return denial.answer();
+        }
+        if let Err(unknown) = self.known(address) {
+            return unknown;
+        }
+        let number =
+            |name, usual| address::parameter(target, name).and_then(|value| value.parse().ok()).unwrap_or(usual);
+        let types = address::parameter(target, "type").unwrap_or_default().replace("%2C", ",");
+        let types = types.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let page = Page { limit: number("limit", 10), offset: number("offset", 0), types };
+        self.with(&address.cluster, |cluster, now| cluster.show(read, &page, now))
+    }
+
+    /// Whether there is such a cluster in that project, in the service's words if not.
+    fn known(&self, address: &Address) -> Result<(), Answer> {
+        let unknown = || Err(Answer::error(Shape::A, 401, "DWS.0047", "The cluster does not exist."));
+        if !self.accept_any_cluster && !self.state().clusters.contains_key(&address.cluster) {
+            return unknown();
+        }
+        self.with(&address.cluster, |cluster, _| {
+            if self.accept_any_cluster && cluster.project.is_empty() {
+                address.project.clone_into(&mut cluster.project);
+            }
+            if !cluster.project.eq_ignore_ascii_case(&address.project) {
+                unknown()
+            } else if cluster.deleted {
+                Err(Answer::error(Shape::A, 404, "DWS.3027", "The cluster has been deleted."))
+            } else {
+                Ok(())
+            }
+        })
+    }
+}
+
+/// What is wrong with a body, in the service's words.
+fn refuse_body(body: &[u8]) -> Option<Answer> {
+    let wrong = |code: &str, text: &str| Some(Answer::error(Shape::A, 400, code, text));
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return wrong("DWS.5065", "The request body is not valid.");
+    };
+    match value["redis_mode"].as_str() {
+        Some("online" | "offline") => {}
+        Some(_) => return wrong("DWS.5038", "The value of redis_mode is out of range."),
+        None => return wrong("DWS.5037", "The parameter redis_mode does not exist."),
+    }
+    match value["parallel_jobs"].as_i64() {
+        Some(1..=200) => None,
+        Some(_) => wrong("DWS.5060", "The integer parallel_jobs is out of range."),
+        None => wrong("DWS.5037", "The parameter parallel_jobs does not exist."),
+    }
+}

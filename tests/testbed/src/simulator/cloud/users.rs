@@ -1,0 +1,92 @@
+//! What can be told to the cloud's IAM, and asked of it.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    super::{iam::User, ledger::Entry, script::Script},
+    Cloud,
+};
+
+impl Cloud {
+    /// Has this user from now on. Names are one of their kind over all domains.
+    pub fn add_user(&self, domain: &str, user: &str, password: &str) {
+        let (domain, password) = (domain.to_owned(), password.to_owned());
+        let new = User { domain, password, failures: 0, locked_until: None };
+        self.state().gateway.iam.users.insert(user.to_owned(), new);
+    }
+
+    /// The user has another password from now on. All tokens of the user end, as is documented.
+    pub fn set_password(&self, user: &str, password: &str) {
+        let iam = &mut self.state().gateway.iam;
+        if let Some(user) = iam.users.get_mut(user) {
+            password.clone_into(&mut user.password);
+        }
+        iam.revoke(user);
+    }
+
+    /// A project can also be named in a scope from now on. By id, any project can.
+    pub fn add_project(&self, id: &str, name: &str) {
+        self.state().gateway.iam.projects.insert(name.to_owned(), id.to_owned());
+    }
+
+    /// Ends all tokens of a user: 401 `APIGW.0307` from now on.
+    pub fn revoke_tokens(&self, user: &str) {
+        self.state().gateway.iam.revoke(user);
+    }
+
+    /// How long the tokens of the next logins are good for.
+    pub fn token_lifetime(&self, lifetime: Duration) {
+        self.state().gateway.iam.lifetime = lifetime;
+    }
+
+    /// Whether the end of a token is told without fractions of a second.
+    pub fn whole_seconds(&self, whole: bool) {
+        self.state().gateway.iam.whole_seconds = whole;
+    }
+
+    /// How long the next five wrong passwords in a row lock a user.
+    pub fn user_lock(&self, lock: Duration) {
+        self.state().gateway.iam.lock = lock;
+    }
+
+    /// True while a user is locked for wrong passwords.
+    pub fn is_user_locked(&self, user: &str) -> bool {
+        let state = self.state();
+        let user = state.gateway.iam.users.get(user);
+        user.is_some_and(|user| user.locked_until.is_some_and(|until| Instant::now() < until))
+    }
+
+    /// The next logins, of whomever, meet these, in this order.
+    pub fn script_logins(&self, scripts: impl IntoIterator<Item = Script>) {
+        self.state().logins.extend(scripts);
+    }
+
+    /// Lets one login go on that waits to be released, now or when it comes.
+    pub fn release_login(&self) {
+        self.state().logins.release();
+    }
+
+    /// Logins that arrived whole for a user, good and bad.
+    pub fn logins(&self, user: &str) -> usize {
+        self.state().ledger.logins.of(user).count()
+    }
+
+    /// Most logins of a user at once.
+    pub fn max_logins_in_flight(&self, user: &str) -> usize {
+        self.state().ledger.logins.max_in_flight_of(user)
+    }
+
+    /// Every login that arrived, half ones included.
+    pub fn login_entries(&self) -> Vec<Entry> {
+        self.state().ledger.logins.entries().to_vec()
+    }
+
+    /// Waits until so many logins have arrived for a user.
+    ///
+    /// # Panics
+    ///
+    /// If they do not arrive.
+    pub async fn logins_arrived(&self, user: &str, logins: usize) {
+        self.counted(&format!("logins of {user}"), logins, || self.logins(user)).await;
+    }
+}

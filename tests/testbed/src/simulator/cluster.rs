@@ -1,0 +1,209 @@
+//! One cluster: what it does, what it shows of that and how late. It knows nothing of gateways, keys or wires.
+
+use k8s_openapi::jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    address::Read,
+    answer::{Answer, Shape},
+    detail::{self, Detail},
+    run::{self, Page, Run},
+    script::Queue,
+    task::TaskState,
+};
+
+/// How long a cluster goes on showing what it showed before a redistribution began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lag {
+    /// So many reads, of either kind; those that met a script do not count.
+    Reads(usize),
+    /// For ever.
+    Never,
+}
+
+/// What a read of the details is answered when no redistribution is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoRun {
+    /// 200 with `"redis_info": null`.
+    #[default]
+    Null,
+    /// 404.
+    NotFound,
+    /// 200 with the last run as it ended; null if there was none.
+    LastRun,
+}
+
+/// What is put over the ordinary answer to one kind of read.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    /// Stands in place of the whole body.
+    pub body: Option<Value>,
+    /// Is laid over the body, field by field.
+    pub amendment: Option<Value>,
+    /// Scripts of this kind of read.
+    pub scripts: Queue,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Cluster {
+    pub id: String,
+    pub project: String,
+    pub state: TaskState,
+    pub changed: Timestamp,
+    pub deleted: bool,
+    pub executions: usize,
+    pub calls: Queue,
+    pub detail: Detail,
+    /// What the next run begins as.
+    pub next_run: Run,
+    pub run: Option<Run>,
+    pub last_run: Option<Run>,
+    pub no_run: NoRun,
+    pub lag: Lag,
+    pub tables_per_read: u64,
+    /// What is shown instead of the state, and for how much longer.
+    pub behind: Option<(TaskState, Lag)>,
+    of_cluster: Overlay,
+    of_redistribution: Overlay,
+}
+
+impl Cluster {
+    /// One that waits for a redistribution.
+    pub fn new(id: &str, lag: Lag, tables_per_read: u64, now: Timestamp) -> Self {
+        Self {
+            id: id.to_owned(),
+            project: String::new(),
+            state: TaskState::WaitingRedistribution,
+            changed: now,
+            deleted: false,
+            executions: 0,
+            calls: Queue::default(),
+            detail: Detail::default(),
+            next_run: Run::default(),
+            run: None,
+            last_run: None,
+            no_run: NoRun::default(),
+            lag,
+            tables_per_read,
+            behind: None,
+            of_cluster: Overlay::default(),
+            of_redistribution: Overlay::default(),
+        }
+    }
+
+    pub fn overlay(&mut self, read: Read) -> &mut Overlay {
+        match read {
+            Read::Cluster => &mut self.of_cluster,
+            Read::Redistribution => &mut self.of_redistribution,
+        }
+    }
+
+    /// A call is carried out: a run of its own begins, and is seen once the lag is over.
+    pub fn execute(&mut self, body: &[u8], now: Timestamp) {
+        let shown = self.behind.take().map_or_else(|| self.state.clone(), |(shown, _)| shown);
+        self.executions += 1;
+        self.archive();
+        self.set(TaskState::Redistributing, now);
+        if let (Some(run), Ok(asked)) = (&mut self.run, serde_json::from_slice::<Value>(body)) {
+            if let Some(mode) = asked["redis_mode"].as_str() {
+                mode.clone_into(&mut run.redis_mode);
+            }
+            run.parallel_jobs = asked["parallel_jobs"].as_i64().unwrap_or(run.parallel_jobs);
+        }
+        self.behind = (self.lag != Lag::Reads(0)).then_some((shown, self.lag));
+    }
+
+    /// It does this from now on, and shows it at once.
+    pub fn set(&mut self, state: TaskState, now: Timestamp) {
+        self.behind = None;
+        self.changed = now;
+        if state.has_a_run() && self.run.is_none() {
+            self.run = Some(self.next_run.clone().started(now));
+        }
+        match (&state, &mut self.run) {
+            (TaskState::Redistributing, Some(run)) => run.running(),
+            (TaskState::RedistributionPaused, Some(run)) => run.paused(true),
+            (TaskState::RedistributeFailure, Some(run)) => run.failed(),
+            (TaskState::Idle, Some(run)) => run.succeeded(now),
+            _ => {}
+        }
+        if !state.has_a_run() {
+            self.archive();
+        }
+        self.state = state;
+    }
+
+    fn archive(&mut self) {
+        self.last_run = self.run.take().or(self.last_run.take());
+    }
+
+    /// The ordinary answer to a read, which also counts as one towards lag and progress.
+    pub fn show(&mut self, read: Read, page: &Page, now: Timestamp) -> Answer {
+        let shown = self.behind.as_ref().map_or(&self.state, |(shown, _)| shown).clone();
+        let run = self.run.as_ref().filter(|_| shown.has_a_run());
+        let body = match read {
+            Read::Cluster => Some(detail::body(
+                &self.id,
+                &self.detail,
+                &shown,
+                run,
+                &self.changed.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            )),
+            Read::Redistribution => match (run, self.no_run) {
+                (None, NoRun::NotFound) => None,
+                (None, NoRun::LastRun) => Some(run::body(&self.id, self.last_run.as_ref(), page)),
+                (run, _) => Some(run::body(&self.id, run, page)),
+            },
+        };
+        self.step(now);
+        let overlay = self.overlay(read);
+        if let Some(body) = &overlay.body {
+            return Answer::with_body(200, body.to_string());
+        }
+        let Some(mut body) = body else {
+            return Answer::error(Shape::A, 404, "DWS.5037", "The redistribution does not exist.");
+        };
+        if let Some(amendment) = &overlay.amendment {
+            lay_over(&mut body, amendment);
+        }
+        Answer::with_body(200, body.to_string())
+    }
+
+    fn step(&mut self, now: Timestamp) {
+        match &mut self.behind {
+            Some((_, Lag::Never)) => {}
+            Some((_, Lag::Reads(left))) => {
+                *left -= 1;
+                if *left == 0 {
+                    self.behind = None;
+                }
+            }
+            None => {
+                let Some(run) = self.run.as_mut().filter(|_| self.state == TaskState::Redistributing) else { return };
+                run.move_tables(self.tables_per_read);
+                if self.tables_per_read > 0 && run.tables_left == 0 {
+                    self.set(TaskState::Idle, now);
+                }
+            }
+        }
+    }
+}
+
+/// Lays an object over another, field by field; null is a value like any other.
+pub fn lay_over(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (name, value) in over {
+                lay_over(under.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => over.clone_into(under),
+    }
+}
+
+#[cfg(test)]
+mod tests;

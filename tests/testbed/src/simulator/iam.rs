@@ -1,0 +1,155 @@
+//! Users, their passwords and the tokens they get for them. It must not know what a token is good for, nor the wire.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{
+    address,
+    answer::{Answer, Shape},
+};
+
+/// Wrong passwords in a row that lock a user.
+const FAILURES: usize = 5;
+/// Length of a token: those of the real one are of some thousand characters.
+const TOKEN_CHARACTERS: usize = 3000;
+
+/// A user. The password is in no Debug output.
+pub struct User {
+    pub domain: String,
+    pub password: String,
+    pub failures: usize,
+    pub locked_until: Option<Instant>,
+}
+
+/// Whose a token is, and what for.
+pub struct Token {
+    pub user: String,
+    /// Its project, if that is its scope.
+    pub project: Option<String>,
+    pub expires: Timestamp,
+    pub revoked: bool,
+}
+
+/// See the module.
+pub struct Iam {
+    /// By name, which is one of its kind over all domains here.
+    pub users: HashMap<String, User>,
+    /// Ids by name.
+    pub projects: HashMap<String, String>,
+    pub tokens: HashMap<String, Token>,
+    pub lock: Duration,
+    pub lifetime: Duration,
+    /// Tells times without fractions of a second.
+    pub whole_seconds: bool,
+}
+
+/// What a login asks for.
+struct Asked {
+    user: String,
+    password: String,
+    domain: String,
+    scope: Value,
+}
+
+impl Iam {
+    pub fn new(lock: Duration, lifetime: Duration) -> Self {
+        let (users, projects, tokens) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { users, projects, tokens, lock, lifetime, whole_seconds: false }
+    }
+
+    /// Answers a login.
+    pub fn login(&mut self, target: &str, body: &[u8], time: Timestamp, now: Instant) -> Answer {
+        let Some(asked) = read(body) else { return refuse(400, "Bad Request", "The request body is invalid.") };
+        let wrong = refuse(401, "Unauthorized", "The username or password is wrong.");
+        let Some(user) = self.users.get_mut(&asked.user).filter(|user| user.domain == asked.domain) else {
+            return wrong;
+        };
+        if user.locked_until.is_some_and(|until| now < until) {
+            return refuse(401, "Unauthorized", "The account is locked.");
+        }
+        if user.password != asked.password {
+            user.failures += 1;
+            if user.failures >= FAILURES {
+                user.failures = 0;
+                user.locked_until = Some(now + self.lock);
+            }
+            return wrong;
+        }
+        user.failures = 0;
+        let scope = &asked.scope["project"];
+        let project = match (scope["id"].as_str(), scope["name"].as_str()) {
+            (Some(id), _) => Some(id.to_owned()),
+            (None, Some(name)) => match self.projects.get(name) {
+                Some(id) => Some(id.clone()),
+                None => return refuse(401, "Unauthorized", "The project does not exist."),
+            },
+            (None, None) => None,
+        };
+        self.issue(&asked, project, address::parameter(target, "nocatalog").is_none_or(str::is_empty), time)
+    }
+
+    fn issue(&mut self, asked: &Asked, project: Option<String>, catalogue: bool, time: Timestamp) -> Answer {
+        let lifetime = SignedDuration::try_from(self.lifetime).unwrap_or(SignedDuration::MAX);
+        let expires = time.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+        let mut text = "MII".to_owned();
+        while text.len() < TOKEN_CHARACTERS {
+            text.push_str(&format!("{:032x}", rand::random::<u128>()));
+        }
+        let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});
+        let name = self.projects.iter().find(|(_, id)| Some(*id) == project.as_ref()).map(|(name, _)| name);
+        let mut token = json!({
+            "expires_at": self.told(expires), "issued_at": self.told(time), "methods": ["password"], "roles": [],
+            "user": {"domain": domain, "id": "7116d09f88fa41908676fdd4b039e95b", "name": asked.user, "password_expires_at": ""}
+        });
+        if let Some(id) = &project {
+            token["project"] = json!({"id": id, "name": name, "domain": domain});
+        }
+        if catalogue {
+            let service =
+                |number| json!({"id": format!("{number:032x}"), "type": format!("service{number}"), "endpoints": []});
+            token["catalog"] = (0..60).map(service).collect();
+        }
+        let whose = Token { user: asked.user.clone(), project, expires, revoked: false };
+        self.tokens.insert(text.clone(), whose);
+        Answer::with_body(201, json!({"token": token}).to_string()).header("X-Subject-Token", &text)
+    }
+
+    /// Voids every token of a user.
+    pub fn revoke(&mut self, user: &str) {
+        self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.revoked = true);
+    }
+
+    fn told(&self, time: Timestamp) -> String {
+        let format = if self.whole_seconds { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
+        time.strftime(format).to_string()
+    }
+}
+
+/// The user whom a login names, as far as its body tells.
+pub fn named(body: &[u8]) -> String {
+    read(body).map(|asked| asked.user).unwrap_or_default()
+}
+
+fn read(body: &[u8]) -> Option<Asked> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let (identity, scope) = (&value["auth"]["identity"], value["auth"]["scope"].clone());
+    if !identity["methods"].as_array()?.contains(&json!("password")) {
+        return None;
+    }
+    let user = &identity["password"]["user"];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let (name, password) = (text(&user["name"])?, text(&user["password"])?);
+    Some(Asked { user: name, password, domain: text(&user["domain"]["name"])?, scope })
+}
+
+fn refuse(status: u16, title: &str, text: &str) -> Answer {
+    Answer::error(Shape::E, status, title, text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! How a simulator starts. It starts nothing.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::cluster::Lag;
+
+/// How a simulator starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Address of the cloud; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Address of the admin pages; port 0 takes a free one.
+    pub admin: SocketAddr,
+    /// Address of an IAM apart from the cloud; without one, the cloud's address serves both.
+    pub iam: Option<SocketAddr>,
+    /// Names and addresses its certificate is for, besides those of loopback.
+    pub names: Vec<String>,
+    /// Its first access key.
+    pub access_key: String,
+    /// The secret key to it; random if absent.
+    pub secret_key: Option<String>,
+    /// Makes clusters when they are first asked for, waiting for a redistribution.
+    pub accept_any_cluster: bool,
+    /// How far its clock is ahead of this machine's, in seconds.
+    pub clock_offset: i64,
+    /// How long five wrong signatures lock a key.
+    pub lock: Duration,
+    /// How long five wrong passwords lock a user.
+    pub user_lock: Duration,
+    /// How long a token is good for.
+    pub token_lifetime: Duration,
+    /// How long a cluster goes on showing what it showed before a redistribution, unless it is told otherwise.
+    pub lag: Lag,
+    /// How many tables each read moves, unless the cluster is told otherwise.
+    pub tables_per_read: u64,
+    /// What the listener does.
+    pub mode: Mode,
+    /// Prints each call and each login in one line.
+    pub print: bool,
+    /// Prints each read in one line.
+    pub print_reads: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: loopback,
+            admin: loopback,
+            iam: None,
+            names: Vec::new(),
+            access_key: "SIMULATORACCESSKEY01".to_owned(),
+            secret_key: None,
+            accept_any_cluster: false,
+            clock_offset: 0,
+            lock: Duration::from_secs(300),
+            user_lock: Duration::from_secs(15 * 60),
+            token_lifetime: Duration::from_secs(24 * 60 * 60),
+            lag: Lag::Reads(0),
+            tables_per_read: 0,
+            mode: Mode::Cloud,
+            print: false,
+            print_reads: false,
+        }
+    }
+}
+
+/// What the listener does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// What the cloud does.
+    Cloud,
+    /// Speaks something that is not TLS.
+    NotTls,
+    /// Accepts, and never says a word.
+    StalledTls,
+}

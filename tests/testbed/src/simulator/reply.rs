@@ -1,0 +1,94 @@
+//! Puts an answer or a fault on the wire, and ends the connection. It decides nothing.
+
+use k8s_openapi::jiff::fmt::rfc2822;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::{address::Kind, answer::Answer, cloud::Cloud, ledger::Ticket, script::Act, wire};
+
+/// Does it, and enters what was done. An ordinary answer must have been put in the place of `Ordinary`.
+pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, cloud: &Cloud) {
+    let name = match &act {
+        Act::Answer(answer) | Act::BeforeBody(answer) => answer.status.to_string(),
+        Act::Interim(interim, answer) => format!("{interim}, then {}", answer.status),
+        other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase(),
+    };
+    match act {
+        Act::Answer(answer) | Act::BeforeBody(answer) => respond(&mut stream, &answer, ticket, cloud).await,
+        Act::Interim(interim, answer) => {
+            wire::write(&mut stream, format!("HTTP/1.1 {interim} {}\r\n\r\n", wire::phrase(interim)).as_bytes()).await;
+            respond(&mut stream, &answer, ticket, cloud).await;
+        }
+        Act::Cut | Act::Ordinary => {}
+        Act::Reset => {
+            cloud.finish(ticket, &name);
+            return reset(stream);
+        }
+        Act::HalfHead => wire::write(&mut stream, b"HTTP/1.1 200 OK\r\nX-Requ").await,
+        Act::HalfHeadReset => {
+            wire::write(&mut stream, b"HTTP/1.1 200 OK\r\nX-Requ").await;
+            cloud.finish(ticket, &name);
+            return reset(stream);
+        }
+        Act::HalfBody(answer) => {
+            let head = head_of(&answer, ticket, cloud, &format!("Content-Length: {}", answer.body.len() + 10));
+            wire::write(&mut stream, format!("{head}{}", answer.body).as_bytes()).await;
+        }
+        Act::HalfChunks(answer) => {
+            let head = head_of(&answer, ticket, cloud, "Transfer-Encoding: chunked");
+            wire::write(&mut stream, format!("{head}{:x}\r\n{}\r\n", answer.body.len().max(1), answer.body).as_bytes())
+                .await;
+        }
+        Act::LargeBody(status) => {
+            respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), ticket, cloud).await;
+        }
+        Act::Hang => {
+            until_gone(&mut stream).await;
+        }
+    }
+    cloud.finish(ticket, &name);
+    close(stream).await;
+}
+
+/// Writes an answer.
+pub async fn respond(stream: &mut TlsStream<TcpStream>, answer: &Answer, ticket: Ticket, cloud: &Cloud) {
+    let head = head_of(answer, ticket, cloud, &format!("Content-Length: {}", answer.body.len()));
+    wire::write(stream, format!("{head}{}", answer.body).as_bytes()).await;
+}
+
+fn head_of(answer: &Answer, ticket: Ticket, cloud: &Cloud, framing: &str) -> String {
+    let date = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&cloud.time()).unwrap_or_default();
+    let further: String =
+        answer.headers.iter().flat_map(|(name, value)| [name.as_str(), ": ", value.as_str(), "\r\n"]).collect();
+    let log = match ticket.kind {
+        Kind::Call | Kind::Other => "",
+        Kind::Read(_) => "read-",
+        Kind::Login => "login-",
+    };
+    format!(
+        "HTTP/1.1 {} {}\r\nDate: {date}\r\nX-Request-Id: simulator-{log}{:08}\r\nContent-Type: application/json\r\n{further}{framing}\r\n\r\n",
+        answer.status,
+        wire::phrase(answer.status),
+        ticket.number
+    )
+}
+
+/// Says goodbye in TLS, then lets the client go first.
+pub async fn close(mut stream: TlsStream<TcpStream>) {
+    let _ = stream.shutdown().await;
+}
+
+/// Ends the connection by RST instead of FIN.
+pub fn reset(stream: TlsStream<TcpStream>) {
+    let _ = stream.get_ref().0.set_zero_linger();
+    drop(stream);
+}
+
+/// Reads until the client leaves.
+pub async fn until_gone(mut stream: impl AsyncReadExt + Unpin) {
+    let mut ignored = [0; 1024];
+    while matches!(stream.read(&mut ignored).await, Ok(1..)) {}
+}
