@@ -79,7 +79,7 @@ impl Objects {
         let said = object.0.as_ref().map_or(Some(invalid), said_of);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
         known.objects.insert(key, Seen { said, scope, list, queued });
-        match said.filter(Said::needs_person).map(|said| said.reason) {
+        match said.filter(|said| said.needs_person()).map(|said| said.reason) {
             None => drop(known.named.remove(&key)),
             Some(reason) if known.named.len() < MOST_NAMED || known.named.contains_key(&key) => {
                 known.named.insert(key, (object.namespace().unwrap_or_default(), object.name_any(), reason));
@@ -147,9 +147,9 @@ impl Collector for Objects {
             return Ok(());
         }
 
-        let count = |keep: fn(&Said) -> bool| {
+        let count = |keep: fn(Said) -> bool| {
             let mut counts = BTreeMap::<Reason, usize>::new();
-            for said in known.objects.values().filter_map(|seen| seen.said).filter(keep) {
+            for said in known.objects.values().filter_map(|seen| seen.said).filter(|said| keep(*said)) {
                 *counts.entry(said.reason).or_default() += 1;
             }
             counts
@@ -205,11 +205,11 @@ fn index(scope: usize) -> u8 {
 }
 
 impl Said {
-    fn waits(&self) -> bool {
+    fn waits(self) -> bool {
         self.held || matches!(self.reason.row(), Row::Held | Row::Stuck)
     }
 
-    fn needs_person(&self) -> bool {
+    fn needs_person(self) -> bool {
         !self.held && matches!(self.reason.row(), Row::Stuck | Row::Refused | Row::Unknown)
     }
 }
