@@ -1,0 +1,189 @@
+//! The look at the cluster before a call: what it holds, what it finds without spending a call, and how seldom it is made.
+
+use redistribution_operator::resource::ClusterRedistribution;
+use testbed::{
+    eventually,
+    simulator::{Act, Answer, Denial, Read, Script},
+};
+
+use crate::world::{DEFAULT_SECRET, PATIENCE, World, condition, message, spec};
+
+const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
+
+fn looks(world: &World, cluster: &str) -> usize {
+    world.cloud.reads_of(cluster, Read::Cluster)
+}
+
+/// Held, and by a look: it goes on by itself, whatever the reason.
+fn is_held(object: &ClusterRedistribution) {
+    let seen = ["Delivered", "Ready", "Reconciling", "Stalled"].map(|type_| condition(object, type_));
+    assert_eq!(seen, [Some("False"), Some("False"), Some("True"), None].map(|value| value.map(str::to_owned)));
+    let status = object.status.as_ref().unwrap();
+    assert_eq!((&status.attempt, status.status_code), (&None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_becomes_ready_after_twenty_looks_is_called_once_and_within_a_look() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.growing(&cluster);
+    let _operator = world.operator_with(&REQUIRE).await;
+    world.create("wish", &cluster).await;
+    let held = world.settled("wish", "ClusterNotWaiting").await;
+    is_held(&held);
+    assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
+    eventually(PATIENCE, "twenty looks", async || {
+        let count = looks(&world, &cluster);
+        if count >= 20 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    assert_eq!(world.calls(&cluster), 0);
+    let before = looks(&world, &cluster);
+    world.cloud.waiting(&cluster);
+    world.settled("wish", "Delivered").await;
+    let after = looks(&world, &cluster);
+    // One may have been on its way when the cluster became ready.
+    assert!(after - before <= 2, "{before} to {after}");
+    assert_eq!(world.calls(&cluster), 1);
+    assert_eq!(held.metadata.generation, world.settled("wish", "Delivered").await.metadata.generation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_other_state_holds_and_no_state_is_called_but_the_one() {
+    let world = World::new().await;
+    let _operator = world.operator_with(&["--check-cluster=require"]).await;
+    let states: [(&str, fn(&World, &str), &str); 6] = [
+        ("idle", |world, cluster| world.cloud.idle(cluster), "task_status is empty"),
+        ("running", |world, cluster| world.cloud.redistributing(cluster), "task_status is REDISTRIBUTING"),
+        ("paused", |world, cluster| world.cloud.paused(cluster, false), "task_status is REDISTRIBUTION_PAUSED"),
+        ("failed", |world, cluster| world.cloud.failed(cluster), "task_status is REDISTRIBUTE_FAILURE"),
+        (
+            "garbled",
+            |world, cluster| world.cloud.script_reads(cluster, Read::Cluster, [answer("<html>")]),
+            "holds no cluster",
+        ),
+        (
+            "broken",
+            |world, cluster| world.cloud.script_reads(cluster, Read::Cluster, [Script::new(Act::Cut)]),
+            "the connection broke",
+        ),
+    ];
+    for (name, set, told) in states {
+        let cluster = world.cluster();
+        set(&world, &cluster);
+        world.create(name, &cluster).await;
+        let held = world.settled(name, "ClusterNotWaiting").await;
+        is_held(&held);
+        assert!(message(&held).contains(told), "{}", message(&held));
+    }
+    assert_eq!(world.cloud.total_calls(), 0);
+}
+
+fn answer(body: &str) -> Script {
+    Script::new(Act::Answer(Answer::with_body(200, body)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_found_by_one_look_and_costs_no_object_its_call() {
+    let world = World::new().await;
+    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
+    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
+    let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
+    for (number, cluster) in clusters.iter().enumerate() {
+        world.create(&format!("wish-{number}"), cluster).await;
+    }
+    let _operator = world.operator_with(&["--check-cluster=require"]).await;
+    for object in world.all_settled(&["CredentialsRejected"]).await {
+        is_held(&object);
+    }
+    assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
+    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    world.all_settled(&["Delivered"]).await;
+    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_holds_until_it_is_given() {
+    for denial in [Denial::Gateway, Denial::Service, Denial::Policy] {
+        let world = World::new().await;
+        let cluster = world.cluster();
+        world.cloud.deny(Read::Cluster, Some(denial));
+        let _operator = world.operator_with(&REQUIRE).await;
+        world.create("wish", &cluster).await;
+        let held = world.settled("wish", "PermissionDenied").await;
+        is_held(&held);
+        assert!(message(&held).contains("dws:openAPICluster:getDetail"), "{}", message(&held));
+        world.cloud.deny(Read::Cluster, None);
+        world.settled("wish", "Delivered").await;
+        assert_eq!(world.calls(&cluster), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_cluster_is_shown_as_such_and_a_corrected_spec_is_called() {
+    let world = World::new().await;
+    let _operator = world.operator_with(&REQUIRE).await;
+    world.create("wish", "00000000-0000-0000-0000-000000000001").await;
+    is_held(&world.settled("wish", "ClusterNotFound").await);
+    let cluster = world.cluster();
+    world.patch("wish", serde_json::json!({"spec": spec(&cluster)})).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!((world.calls(&cluster), world.cloud.total_calls()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.growing(&cluster);
+    world.cloud.script(&cluster, [Script::status(200)]);
+    let operator = world.operator_with(&["--check-cluster=warn"]).await;
+    world.create("wish", &cluster).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!((world.calls(&cluster), looks(&world, &cluster)), (1, 1));
+    crate::world::says(&operator, "task_status is GROWING").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.idle(&cluster);
+    let operator = world.operator_with(&["--check-cluster=require", "--check-every=1h"]).await;
+    world.create("wish", &cluster).await;
+    world.settled("wish", "ClusterNotWaiting").await;
+    for number in 0..10 {
+        world.annotate("wish", "example.com/noise", Some(&number.to_string())).await;
+    }
+    // Each of them was looked at.
+    eventually(PATIENCE, "the queue is empty", async || {
+        let metrics = operator.metrics().await.map_err(|error| error.to_string())?;
+        let done = metrics.lines().any(|line| line == "workqueue_depth{name=\"clusterredistribution\"} 0");
+        let count = metrics.lines().find_map(|line| {
+            line.strip_prefix(
+                "controller_runtime_reconcile_total{controller=\"clusterredistribution\",result=\"requeue_after\"} ",
+            )
+        });
+        let count: usize = count.and_then(|count| count.parse().ok()).unwrap_or_default();
+        if done && count >= 3 { Ok(()) } else { Err(format!("{count} reconciliations")) }
+    })
+    .await;
+    assert_eq!(looks(&world, &cluster), 1);
+    // An edit of the spec is another wish: it is looked at at once.
+    world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
+    eventually(PATIENCE, "a second look", async || match looks(&world, &cluster) {
+        2 => Ok(()),
+        count => Err(count),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_no_cluster_is_looked_at() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    world.settled("wish", "Delivered").await;
+    assert_eq!((world.calls(&cluster), world.cloud.all_reads().len()), (1, 0));
+}
