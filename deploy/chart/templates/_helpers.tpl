@@ -45,7 +45,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not $image.repository -}}
 {{- fail "image.repository is required: build and push an image (README, \"Install\"), then --set image.repository=..." -}}
 {{- end -}}
-{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- with default (default dict .Values.global).imageRegistry $image.registry }}{{ . }}/{{ end -}}
 {{- $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}
