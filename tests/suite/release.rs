@@ -59,11 +59,14 @@ fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
 }
 
 #[test]
-fn the_workflow_holds_no_secret_and_knows_no_registry_but_the_one_of_the_repository() {
-    assert_eq!(workflow()["jobs"]["release"]["env"], json!({"REGISTRY": "ghcr.io/${{ github.repository_owner }}"}));
-    assert_eq!(WORKFLOW.matches("ghcr.io").count(), 1);
+fn the_workflow_holds_no_secret_and_knows_no_registry_but_the_one_that_it_is_told() {
+    assert_eq!(workflow()["jobs"]["release"]["env"], json!({"REGISTRY": "${{ vars.REGISTRY }}"}));
     assert!(!WORKFLOW.contains("://"));
-    let allowed = BTreeSet::from(["github.actor", "github.repository_owner", "github.token"]);
+    let allowed = BTreeSet::from([
+        "vars.REGISTRY",
+        "vars.REGISTRY_USER || github.actor",
+        "secrets.REGISTRY_PASSWORD || github.token",
+    ]);
     assert_eq!(expressions(WORKFLOW), allowed);
     for step in steps() {
         let script = step["run"].as_str().unwrap_or_default();

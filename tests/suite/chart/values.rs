@@ -85,7 +85,8 @@ fn wrong_values_are_refused_in_words() {
     }
     // A parent chart hands its own values down.
     render(&["--set", "global.anything=1"]);
-    let global = ["--set", "global.imageRegistry=registry.example.com", "--set", "global.imagePullSecrets[0].name=pull"];
+    let global =
+        ["--set", "global.imageRegistry=registry.example.com", "--set", "global.imagePullSecrets[0].name=pull"];
     let deployment = objects(&render(&global)).into_iter().find(|object| object["kind"] == "Deployment").unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["imagePullSecrets"], json!([{"name": "pull"}]));
