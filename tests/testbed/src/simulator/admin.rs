@@ -119,7 +119,7 @@ fn show(page: &str, cloud: &Cloud) -> Page {
 }
 
 fn tell(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
-    match (page, read) {
+    Some(match (page, read) {
         ("/clusters", _) => {
             taken(body, |page: ClusterPage| cloud.set_cluster(&page.project, &page.cluster, page.task_status))
         }
@@ -130,12 +130,12 @@ fn tell(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
         ("/revoke", _) => taken(body, |user: String| cloud.revoke_tokens(&user)),
         ("/throttle", _) => taken(body, |throttle| cloud.throttle(throttle)),
         ("/deny", Some(read)) => taken(body, |denial| cloud.deny(read, denial)),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 fn tell_cluster(page: &str, cluster: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
-    match (page, read) {
+    Some(match (page, read) {
         ("/run", _) => fields(body, |fields, laid| {
             cloud.run(cluster, |run| *laid = lay(run, fields));
         }),
@@ -147,25 +147,25 @@ fn tell_cluster(page: &str, cluster: &str, read: Option<Read>, body: &[u8], clou
         ("/script", Some(read)) => taken(body, |script| cloud.script_reads(cluster, read, [script])),
         ("/release", None) => taken(b"null", |(): ()| cloud.release(cluster)),
         ("/release", Some(read)) => taken(b"null", |(): ()| cloud.release_read(cluster, read)),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 /// Does something with what the body says.
-fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> Page {
-    Some(serde_json::from_slice(body).map(|value| {
+fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> serde_json::Result<String> {
+    serde_json::from_slice(body).map(|value| {
         act(value);
         "{}".to_owned()
-    }))
+    })
 }
 
 /// Lays the fields of the body over something of a cluster, if it is there.
-fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)) -> Page {
-    Some(serde_json::from_slice(body).and_then(|fields| {
+fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)) -> serde_json::Result<String> {
+    serde_json::from_slice(body).and_then(|fields| {
         let mut laid = Err(serde::de::Error::custom("it has none"));
         act(&fields, &mut laid);
         laid
-    }))
+    })
 }
 
 /// Lays fields over something; it stays as it was if they do not fit.

@@ -67,8 +67,8 @@ pub struct Cluster {
     pub tables_per_read: u64,
     /// What is shown instead of the state, and for how much longer.
     pub behind: Option<(TaskState, Lag)>,
-    of_cluster: Overlay,
-    of_redistribution: Overlay,
+    for_detail: Overlay,
+    for_details: Overlay,
 }
 
 impl Cluster {
@@ -90,15 +90,15 @@ impl Cluster {
             lag,
             tables_per_read,
             behind: None,
-            of_cluster: Overlay::default(),
-            of_redistribution: Overlay::default(),
+            for_detail: Overlay::default(),
+            for_details: Overlay::default(),
         }
     }
 
     pub fn overlay(&mut self, read: Read) -> &mut Overlay {
         match read {
-            Read::Cluster => &mut self.of_cluster,
-            Read::Redistribution => &mut self.of_redistribution,
+            Read::Cluster => &mut self.for_detail,
+            Read::Redistribution => &mut self.for_details,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The gateway in front of the cloud: addresses, signatures, tokens, locks and limits, in its own words. It must not know
 //! the clusters behind it.
 
+mod meter;
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -14,17 +16,7 @@ use super::{
     iam::Iam,
     signature::{self, Arrived},
 };
-
-/// A limit of the gateway for each key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Throttle {
-    /// Calls within the window.
-    pub limit: usize,
-    /// The window, in seconds.
-    pub seconds: u64,
-    /// Whether the refusal says how long to wait in a header.
-    pub retry_after: bool,
-}
+pub use meter::{Meter, Throttle};
 
 /// Wrong signatures in a row that lock a key.
 const FAILURES: usize = 5;
@@ -43,13 +35,6 @@ impl Key {
     pub fn new(secret: String, token: Option<String>) -> Self {
         Self { secret, token, failures: 0, locked_until: None }
     }
-}
-
-/// Calls and reads are limited apart, as the gateway's policies are bound to single APIs.
-#[derive(Default)]
-pub struct Meter {
-    pub limit: Option<Throttle>,
-    passed: HashMap<String, VecDeque<Instant>>,
 }
 
 /// Everything the gateway needs to judge a request.
@@ -169,25 +154,6 @@ impl Gateway {
         }
         key.failures = 0;
         Ok(claimed.access)
-    }
-}
-
-impl Meter {
-    fn pass(&mut self, name: &str, now: Instant) -> Result<(), Answer> {
-        let Some(Throttle { limit, seconds, retry_after }) = self.limit else { return Ok(()) };
-        let window = Duration::from_secs(seconds);
-        let passed = self.passed.entry(name.to_owned()).or_default();
-        passed.retain(|at| now.saturating_duration_since(*at) < window);
-        if passed.len() < limit {
-            passed.push_back(now);
-            return Ok(());
-        }
-        let text = format!(
-            "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{seconds} second"
-        );
-        let answer = refuse(429, "0308", &text);
-        let oldest = passed.front().map_or(window, |at| window.saturating_sub(now.saturating_duration_since(*at)));
-        Err(if retry_after { answer.header("Retry-After", &(oldest.as_secs() + 1).to_string()) } else { answer })
     }
 }
 

@@ -96,10 +96,8 @@ impl Iam {
     fn issue(&mut self, asked: &Asked, project: Option<String>, catalogue: bool, time: Timestamp) -> Answer {
         let lifetime = SignedDuration::try_from(self.lifetime).unwrap_or(SignedDuration::MAX);
         let expires = time.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
-        let mut text = "MII".to_owned();
-        while text.len() < TOKEN_CHARACTERS {
-            text.push_str(&format!("{:032x}", rand::random::<u128>()));
-        }
+        let random = || format!("{:032x}", rand::random::<u128>());
+        let text: String = std::iter::repeat_with(random).take(TOKEN_CHARACTERS / 32).collect();
         let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});
         let name = self.projects.iter().find(|(_, id)| Some(*id) == project.as_ref()).map(|(name, _)| name);
         let mut token = json!({

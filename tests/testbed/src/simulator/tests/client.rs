@@ -108,7 +108,7 @@ impl Client {
         let stream = TcpStream::connect(url.trim_start_matches("https://")).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let mut stream = TlsConnector::from(std::sync::Arc::new(config)).connect(name, stream).await.unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
         let length = body.len();
         let request =
             format!("{method} {target} HTTP/1.1\r\nhost: h\r\n{headers}content-length: {length}\r\n\r\n{body}");
