@@ -8,6 +8,9 @@ use testbed::{
 
 use crate::world::{DEFAULT_SECRET, PATIENCE, World, condition, message, spec};
 
+/// A name, how the cloud gets there, and what is told.
+type State = (&'static str, fn(&World, &str), &'static str);
+
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
 
 fn looks(world: &World, cluster: &str) -> usize {
@@ -52,7 +55,7 @@ async fn a_cluster_that_becomes_ready_after_twenty_looks_is_called_once_and_with
 async fn every_other_state_holds_and_no_state_is_called_but_the_one() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
-    let states: [(&str, fn(&World, &str), &str); 6] = [
+    let states: [State; 6] = [
         ("idle", |world, cluster| world.cloud.idle(cluster), "task_status is empty"),
         ("running", |world, cluster| world.cloud.redistributing(cluster), "task_status is REDISTRIBUTING"),
         ("paused", |world, cluster| world.cloud.paused(cluster, false), "task_status is REDISTRIBUTION_PAUSED"),

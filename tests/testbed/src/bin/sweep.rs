@@ -24,6 +24,9 @@ struct Arguments {
     /// Plans carried out side by side; most of the time each of them waits.
     #[arg(long, global = true, default_value_t = 32)]
     parallel: usize,
+    /// Operators look at the cluster before each call (`--check-cluster=require`), and the looks meet faults too.
+    #[arg(long, global = true)]
+    check: bool,
     /// Also writes the figures as JSON.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -99,7 +102,8 @@ fn main() -> ExitCode {
 
 /// Whether the law held.
 async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
-    let bench = Bench::start(!cfg!(debug_assertions)).await?;
+    let mut bench = Bench::start(!cfg!(debug_assertions)).await?;
+    bench.check = arguments.check;
     let begin = Instant::now();
     let report = match arguments.what {
         What::Single => {

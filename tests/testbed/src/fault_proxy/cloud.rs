@@ -57,20 +57,24 @@ pub async fn connection(stream: TcpStream, fault: Option<Fault>, shared: Arc<Sha
 
 async fn request(mut stream: Stream, head: Head, mut body: Vec<u8>, shared: Arc<Shared>) {
     let cluster = head.target.split('/').nth(4).unwrap_or_default().to_owned();
-    let call = shared.record.arrive(&cluster);
-    let (number, fault) = shared.armed.come(Kind::Call);
+    // A look asks for nothing: it is no call, and the record is of calls.
+    let kind = if head.method == "GET" { Kind::Look } else { Kind::Call };
+    let call = (kind == Kind::Call).then(|| shared.record.arrive(&cluster));
+    let (number, fault) = shared.armed.come(kind);
     if fault == Some(Fault::AnswerEarly) {
         say(&mut stream, call, 403, &[], SERVICE_ERROR, &shared).await;
     }
     wire::read_body(&mut stream, &mut body, head.length()).await;
     let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
     let generation = parsed["parallel_jobs"].as_i64();
-    let label = format!("{} call#{number}", shared.name);
+    let label = format!("{} {}#{number}", shared.name, kind.word());
     shared.record.trace(format_args!(
         "{label} for generation {generation:?} of {cluster}{}",
         fault.map_or_else(String::new, |fault| format!(" <- {}", fault.word()))
     ));
-    shared.record.read(call, generation);
+    if let Some(call) = call {
+        shared.record.read(call, generation);
+    }
     let forward = Forward { head, body, label };
     match fault {
         None => {
@@ -82,7 +86,9 @@ async fn request(mut stream: Stream, head: Head, mut body: Vec<u8>, shared: Arc<
             strike(&mut stream, fault, forward, call, &shared).await;
         }
     }
-    shared.record.over(call);
+    if let Some(call) = call {
+        shared.record.over(call);
+    }
     let _ = stream.shutdown().await;
     // A connection that is closed with unread bytes is reset, and the reset can overtake the answer.
     until_gone(&mut stream).await;
@@ -92,7 +98,7 @@ const SERVICE_ERROR: &str = r#"{"error_code":"DWS.0015","error_msg":"injected"}"
 const REFUSED: &str = r#"{"error_code":"DWS.9999","error_msg":"injected"}"#;
 const GATEWAY: &str = r#"{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information"}"#;
 
-async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: usize, shared: &Arc<Shared>) {
+async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: Option<usize>, shared: &Arc<Shared>) {
     match fault {
         Fault::KillBefore | Fault::KillBeforeOld => shared.order(OrderKind::Kill).await,
         Fault::KillAfter | Fault::KillAfterOld => {
@@ -185,7 +191,14 @@ async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: usize
 }
 
 /// An answer of the proxy's own.
-async fn say(stream: &mut Stream, call: usize, code: u16, headers: &[(&str, &str)], body: &str, shared: &Shared) {
+async fn say(
+    stream: &mut Stream,
+    call: Option<usize>,
+    code: u16,
+    headers: &[(&str, &str)],
+    body: &str,
+    shared: &Shared,
+) {
     let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     let text = format!(
         "HTTP/1.1 {code} {}\r\nX-Request-Id: fault-proxy\r\n{headers}Content-Length: {}\r\n\r\n{body}",
@@ -196,14 +209,16 @@ async fn say(stream: &mut Stream, call: usize, code: u16, headers: &[(&str, &str
 }
 
 /// The record knows of an answer before its first byte leaves.
-async fn raw(stream: &mut Stream, call: usize, code: u16, text: &str, shared: &Shared) {
-    shared.record.says(call, code);
+async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, shared: &Shared) {
+    if let Some(call) = call {
+        shared.record.says(call, code);
+    }
     wire::write(stream, text.as_bytes()).await;
 }
 
-async fn relay(stream: &mut Stream, call: usize, reply: &[u8], shared: &Shared) {
+async fn relay(stream: &mut Stream, call: Option<usize>, reply: &[u8], shared: &Shared) {
     let code = String::from_utf8_lossy(reply).split(' ').nth(1).and_then(|code| code.parse().ok());
-    if let Some(code) = code {
+    if let (Some(call), Some(code)) = (call, code) {
         shared.record.says(call, code);
     }
     wire::write(stream, reply).await;

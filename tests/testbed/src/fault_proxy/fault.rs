@@ -10,7 +10,7 @@ impl Kind {
         let special: &[Fault] = match self {
             Self::Watch => &WATCH,
             Self::Connect => return CONNECT.to_vec(),
-            Self::Call => return CALL.to_vec(),
+            Self::Look | Self::Call => return CALL.to_vec(),
             _ => &[],
         };
         KUBERNETES.iter().chain(special).copied().collect()

@@ -27,13 +27,15 @@ pub enum Kind {
     Other,
     /// A connection to the cloud.
     Connect,
-    /// A request to the cloud.
+    /// A look at the cluster before a call.
+    Look,
+    /// The call.
     Call,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::List,
         Self::Watch,
         Self::Get,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Version,
         Self::Other,
         Self::Connect,
+        Self::Look,
         Self::Call,
     ];
 
@@ -58,6 +61,7 @@ impl Kind {
             Self::Version => "version",
             Self::Other => "other",
             Self::Connect => "connect",
+            Self::Look => "look",
             Self::Call => "call",
         }
     }

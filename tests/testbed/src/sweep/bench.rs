@@ -35,6 +35,8 @@ pub struct Bench {
     pub cloud: Simulator,
     /// What the proxies have in common.
     pub network: Network,
+    /// Whether operators look at the cluster before each call, and call only while it waits.
+    pub check: bool,
     binary: PathBuf,
     token: String,
     home: String,
@@ -63,7 +65,7 @@ impl Bench {
         let token = token(&client, &home, ACCOUNT).await?;
         let cloud = Simulator::start(&Options::default())?;
         let network = Network::new(&plane, &cloud)?;
-        Ok(Self { plane, client, cloud, network, binary, token, home })
+        Ok(Self { plane, client, cloud, network, check: false, binary, token, home })
     }
 
     /// The resource in a namespace.

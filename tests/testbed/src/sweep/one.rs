@@ -87,7 +87,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         let own = if number == 1 { plan.clone() } else { Plan::nothing() };
         let name = number.to_string();
         let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
-        let command = bench.command(&user.namespace, &proxy, flags(plan))?;
+        let command = bench.command(&user.namespace, &proxy, flags(plan, bench.check))?;
         let state = Arc::new(Kept::default());
         let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
         // Of a single fault the first operator is the leader: the other one takes over once it stands still.
@@ -132,11 +132,14 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
 }
 
 /// Short times, so that a plan ends soon.
-fn flags(plan: &Plan) -> Vec<String> {
+fn flags(plan: &Plan, check: bool) -> Vec<String> {
     let mut flags: Vec<_> =
         ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=20s"]
             .map(str::to_owned)
             .to_vec();
+    if check {
+        flags.extend(["--check-cluster=require", "--check-every=1s"].map(str::to_owned));
+    }
     // Nothing but a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
         flags.push("--relist-every=5s".to_owned());

@@ -24,11 +24,12 @@ impl Space {
             numbers.max().unwrap_or_default()
         };
         let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, last(kind))).collect();
-        // A connection leaves no line of its own; there is one for each call.
-        let calls = counts.iter().find(|(kind, _)| *kind == Kind::Call).map_or(0, |&(_, count)| count);
+        // A connection leaves no line of its own; there is one for each look and each call.
+        let requests = counts.iter().filter(|(kind, _)| matches!(kind, Kind::Look | Kind::Call));
+        let requests = requests.map(|&(_, count)| count).sum();
         for (kind, count) in &mut counts {
             if *kind == Kind::Connect {
-                *count = calls;
+                *count = requests;
             }
         }
         counts.retain(|&(_, count)| count > 0);

@@ -106,6 +106,7 @@ impl<'a> User<'a> {
         }
         self.patch(WISH, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
         let first = self.settled(WISH, &cluster, 1).await?;
+        self.scale_out(&cluster);
         self.patch(WISH, json!({"spec": {"parallelJobs": 2}})).await?;
         let second = self.settled(WISH, &cluster, 2).await?;
         Ok(vec![first, second])
@@ -128,6 +129,13 @@ impl<'a> User<'a> {
         Ok(all)
     }
 
+    /// Where operators look first, a cluster must wait again for each call, or none would be made.
+    fn scale_out(&self, cluster: &str) {
+        if self.bench.check {
+            self.bench.cloud.waiting(cluster);
+        }
+    }
+
     async fn patch(&self, name: &str, patch: Value) -> Result<(), Failure> {
         self.record.trace(format_args!("user patches {name}: {patch}"));
         self.api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
@@ -138,11 +146,18 @@ impl<'a> User<'a> {
     pub async fn settled(&self, name: &str, cluster: &str, generation: i64) -> Result<Settled, Failure> {
         let before = self.record.strikes();
         let rejected = |status: &Value| ready_reason(status) == Some("CredentialsRejected");
-        let mut status = self.until(name, generation, |status| is_closed(status) || rejected(status)).await?;
+        // Also after a call that was handed on late.
+        let closed = |status: &Value| {
+            if ready_reason(status) == Some("ClusterNotWaiting") {
+                self.scale_out(cluster);
+            }
+            is_closed(status)
+        };
+        let mut status = self.until(name, generation, |status| closed(status) || rejected(status)).await?;
         if status.as_ref().is_some_and(rejected) {
             self.record.trace("user gives another key");
             self.give_key().await?;
-            status = self.until(name, generation, is_closed).await?;
+            status = self.until(name, generation, closed).await?;
         }
         if status.is_none() {
             self.record.violated(Law::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
