@@ -67,7 +67,7 @@ pub fn new_attempt(
 /// it may go away, the attempt may not.
 pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
     let now = Timestamp::now();
-    let Ready { key, rung, pass } = ready;
+    let Ready { key, rung, pass, note } = ready;
     let attempt = match new_attempt(&context, &object, &plan, rung.describe(), now) {
         Ok(attempt) => attempt,
         Err(error) => return Delivered::NotClaimed(error),
@@ -87,6 +87,9 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
             return not_taken(&context, other, &attempt).await;
         }
     };
+    if let Some(note) = note {
+        tell_note(&context, &object, &note);
+    }
     context.metrics.in_flight(context.gate.in_flight());
     context.memory().sending(&attempt.uid, attempt.generation, Instant::now());
     let started = Instant::now();
@@ -137,6 +140,13 @@ async fn record_outcome(context: &Context, object: ClusterRedistribution, attemp
     let told = object.clone();
     let recorded = context.ledger.record(object, &attempt.id, record).await;
     tell(context, &told, attempt, record, recorded);
+}
+
+/// It is called although a look at the cluster did not see it wait.
+fn tell_note(context: &Context, object: &ClusterRedistribution, note: &str) {
+    let (namespace, name) = crate::prepare::object_name(object);
+    tracing::warn!(namespace, name, note, "called although the cluster was not seen to wait");
+    context.events.tell(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
 }
 
 /// One log line and one event for each outcome.

@@ -15,7 +15,7 @@ pub const HELD_AGAIN: Duration = Duration::from_secs(300);
 /// How often credentials that are wrong are looked at again.
 pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 /// Longest time until a waiting object is looked at again, should no release wake it.
-const TURN_AGAIN: Duration = Duration::from_secs(15);
+pub const TURN_AGAIN: Duration = Duration::from_secs(15);
 /// A 429 may ask for hours; the object is looked at at least this often.
 const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
 

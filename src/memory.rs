@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     journal,
-    resource::{Attempt, ClusterRedistribution},
+    resource::{Attempt, ClusterRedistribution, Reason},
 };
 
 /// First try again after a proven `NotSent`.
@@ -33,11 +33,19 @@ pub struct Memory {
     looks: HashMap<String, Look>,
 }
 
-/// A cluster was looked at for this generation, and is not again before that.
-#[derive(Debug)]
-struct Look {
-    generation: i64,
-    next: Instant,
+/// A cluster was looked at for this generation with these credentials, and is not again before that.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Of the object.
+    pub generation: i64,
+    /// As status shows them.
+    pub credentials: String,
+    /// Not before.
+    pub next: Instant,
+    /// What it found.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
 }
 
 #[derive(Debug)]
@@ -133,17 +141,20 @@ impl Memory {
         self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
-    /// The cluster was looked at for this generation; not again before `next`. Whatever wakes the object meanwhile, such as
-    /// the echo of its own status, costs the cloud nothing.
-    pub fn looked(&mut self, uid: &str, generation: i64, next: Instant) {
-        self.looks.insert(uid.to_owned(), Look { generation, next });
+    /// The cluster was looked at, and nothing was called. Whatever wakes the object before the next look, such as the echo
+    /// of its own status, costs the cloud nothing.
+    pub fn looked(&mut self, uid: &str, look: Look) {
+        self.looks.insert(uid.to_owned(), look);
     }
 
-    /// How long until the cluster may be looked at for this generation.
-    pub fn rest_until_look(&self, uid: &str, generation: i64, now: Instant) -> Option<Duration> {
-        let look = self.looks.get(uid).filter(|look| look.generation == generation)?;
-        let rest = look.next.saturating_duration_since(now);
-        (!rest.is_zero()).then_some(rest)
+    /// The cluster was seen to wait: what an earlier look found is over.
+    pub fn looked_away(&mut self, uid: &str) {
+        self.looks.remove(uid);
+    }
+
+    /// The last look for this generation that ended in a hold.
+    pub fn last_look(&self, uid: &str, generation: i64) -> Option<&Look> {
+        self.looks.get(uid).filter(|look| look.generation == generation)
     }
 
     /// This process is about to send for this generation.

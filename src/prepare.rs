@@ -1,7 +1,9 @@
 //! Everything that must be right before a claim, from the endpoint to the key and, where that is asked for, the cluster.
 //! Nothing here is durable and nothing is sent that changes anything: whatever fails is a hold.
 
-use std::time::{Duration, Instant};
+mod look;
+
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -9,15 +11,14 @@ use crate::{
     context::Context,
     decide::Plan,
     dws::{
-        Wish,
         credentials::{CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
-    gate::{Entrant, ObjectName, Pass, Reach},
+    gate::{Entrant, ObjectName, Pass, Reach, Refusal},
     held::{self, CREDENTIALS_AGAIN, Held},
     jitter::jittered,
-    precheck::{self, Mode, Verdict},
-    resource::{ClusterRedistribution, Reason},
+    precheck::Mode,
+    resource::ClusterRedistribution,
 };
 
 /// Preparation ended without a pass.
@@ -39,68 +40,33 @@ pub struct Ready {
     pub rung: Rung,
     /// The right to be in flight.
     pub pass: Pass,
+    /// What a look at the cluster found that does not keep it from being called.
+    pub note: Option<String>,
 }
 
-/// Prepares a call: reach, credentials, gate, in this order, since the last is the only one that takes something.
+/// Prepares a call: reach, credentials, gate and, where that is asked for, a look at the cluster; in this order, since what
+/// the gate gives is needed for whatever could lock a key.
 pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Ready, NotReady> {
     let name = object_name(object);
-    let (uid, generation) = identity(object);
-    if let Some(rest) = context.memory().rest_until_look(uid, generation, Instant::now()) {
-        return Err(NotReady::InAMoment(rest));
+    let rung = rung(context, object, plan);
+    let last = look::last(context, object, &rung);
+    if let Some(held) = last.as_ref().and_then(look::resting) {
+        return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let rung = rung(context, object, plan);
     let key = read_key(context, &rung).await?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
     };
-    let pass = context.gate.enter(entrant).await.map_err(|refusal| NotReady::Held(held::refused(refusal, &rung)))?;
-    let ready = Ready { key, rung, pass };
-    if context.precheck.mode == Mode::Off { Ok(ready) } else { look(context, object, plan, ready).await }
-}
-
-/// Looks at the cluster with the right to call in hand: a look with a wrong key counts at the gateway like a call with it,
-/// so it must not be made by all objects at once either.
-async fn look(context: &Context, object: &ClusterRedistribution, plan: &Plan, ready: Ready) -> Result<Ready, NotReady> {
-    let looked = context.cloud.look(&Wish::from(&object.spec), &ready.key, &plan.endpoint, Timestamp::now()).await;
-    context.metrics.look(&looked);
-    ready.pass.spend();
-    let effect = looked.key_effect();
-    let again = jittered(context.precheck.every);
-    match precheck::judge(context.precheck.mode, looked) {
-        Verdict::Call => Ok(ready),
-        Verdict::Note(note) => {
-            let (namespace, name) = object_name(object);
-            tracing::warn!(namespace, name, note, "called without a cluster that is seen to wait");
-            context.events.tell(
-                object,
-                Reason::ClusterNotWaiting,
-                "Call",
-                &format!("{note}. It is called all the same"),
-            );
-            Ok(ready)
-        }
-        Verdict::Key => {
-            ready.pass.leave(effect);
-            Err(NotReady::InAMoment(Duration::from_secs(1)))
-        }
-        Verdict::Unreachable => {
-            let rest = context.gate.unreachable(&plan.endpoint.host);
-            Err(NotReady::Held(held::unreachable(&plan.endpoint.host, rest)))
-        }
-        Verdict::Hold(reason, message) => {
-            let (uid, generation) = identity(object);
-            context.memory().looked(uid, generation, Instant::now() + again);
-            ready.pass.leave(effect);
-            Err(NotReady::Held(Held { reason, message, again }))
-        }
-    }
-}
-
-fn identity(object: &ClusterRedistribution) -> (&str, i64) {
-    (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default())
+    let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
+        // Its turn to look again has not come: what the last look found is still the best that can be said.
+        (Refusal::Turn { .. } | Refusal::AnotherCall { .. }, Some(last)) => NotReady::Held(look::once_more(&last)),
+        _ => NotReady::Held(held::refused(refusal, &rung)),
+    })?;
+    let ready = Ready { key, rung, pass, note: None };
+    if context.precheck.mode == Mode::Off { Ok(ready) } else { look::look(context, object, plan, ready).await }
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.

@@ -172,6 +172,12 @@ async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
     })
     .await;
     assert_eq!(looks(&world, &cluster), 1);
+    // What it found is said again after another hold, without another look.
+    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
+    world.settled("wish", "Suspended").await;
+    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("wish", "ClusterNotWaiting").await;
+    assert_eq!(looks(&world, &cluster), 1);
     // An edit of the spec is another wish: it is looked at at once.
     world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
     eventually(PATIENCE, "a second look", async || match looks(&world, &cluster) {
@@ -179,6 +185,37 @@ async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
         count => Err(count),
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_that() {
+    let world = World::new().await;
+    let clusters: Vec<_> = (0..6).map(|_| world.cluster()).collect();
+    for (number, cluster) in clusters.iter().enumerate() {
+        world.cloud.idle(cluster);
+        world.create(&format!("wish-{number}"), cluster).await;
+    }
+    // Two looks a second for six that want one each second.
+    let operator = world.operator_with(&["--check-cluster=require", "--check-every=1s", "--rate-limit=2"]).await;
+    world.all_settled(&["ClusterNotWaiting"]).await;
+    let held = |text: &str| {
+        let held = text.lines().filter(|line| line.starts_with("dws_redistribution_holds_total{reason=\"Throttled\"}"));
+        held.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = held(&operator.metrics().await.unwrap());
+    let looked = world.cloud.all_reads().len();
+    eventually(PATIENCE, "six more looks", async || {
+        let count = world.cloud.all_reads().len();
+        if count >= looked + 6 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    assert_eq!(held(&operator.metrics().await.unwrap()), before);
+    world.all_settled(&["ClusterNotWaiting"]).await;
+    for cluster in &clusters {
+        world.cloud.waiting(cluster);
+    }
+    world.all_settled(&["Delivered"]).await;
+    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -278,7 +278,8 @@ fn a_429_waits_as_the_header_says_else_as_the_text_says_else_a_minute() {
     let text = "policy ip over ratelimit,limit:5,time:1 second";
     assert_eq!(wait(Some("7"), text), 7);
     assert_eq!(wait(Some("Tue, 01 Dec 2026 18:00:30 GMT"), text), 30);
-    assert_eq!(wait(Some("Tue, 01 Dec 2026 17:00:00 GMT"), text), 0);
+    assert_eq!(wait(Some("Tue, 01 Dec 2026 17:00:00 GMT"), text), 1, "not at once again");
+    assert_eq!(wait(Some("0"), text), 1, "not at once again");
     assert_eq!(wait(None, text), 1);
     assert_eq!(wait(Some("soon"), text), 1);
     assert_eq!(wait(None, "limit:200,time:5 minute"), 300);

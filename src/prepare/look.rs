@@ -1,0 +1,86 @@
+//! The look at the cluster before a claim: when it is due, and what becomes of it. It takes nothing and writes nothing.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{NotReady, Ready};
+use crate::{
+    context::Context,
+    decide::Plan,
+    dws::{Wish, credentials::Rung},
+    held::{self, Held, TURN_AGAIN},
+    jitter::jittered,
+    memory::Look,
+    precheck::{self, Verdict},
+    resource::ClusterRedistribution,
+};
+
+/// The last look for this wish with these credentials, if it ended in a hold.
+pub fn last(context: &Context, object: &ClusterRedistribution, rung: &Rung) -> Option<Look> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let memory = context.memory();
+    let last = memory.last_look(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
+    (last.credentials == rung.describe()).then(|| last.clone())
+}
+
+/// What it found, until the next one is due.
+pub fn resting(last: &Look) -> Option<Held> {
+    let rest = last.next.saturating_duration_since(Instant::now());
+    (!rest.is_zero()).then(|| Held { reason: last.reason, message: last.message.clone(), again: rest })
+}
+
+/// What it found, although the next one is due: others are first.
+pub fn once_more(last: &Look) -> Held {
+    Held { reason: last.reason, message: last.message.clone(), again: jittered(TURN_AGAIN) }
+}
+
+/// Looks at the cluster with the right to call in hand: a look with a wrong key counts at the gateway like a call with it,
+/// so it must not be made by all objects at once either.
+pub async fn look(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    mut ready: Ready,
+) -> Result<Ready, NotReady> {
+    let wish = Wish::from(&object.spec);
+    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
+    let looked = tokio::select! {
+        looked = context.cloud.look(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+        () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+    };
+    context.metrics.look(&looked);
+    let (effect, uid) = (looked.key_effect(), object.metadata.uid.as_deref().unwrap_or_default());
+    match precheck::judge(context.precheck.mode, looked) {
+        Verdict::Call => {
+            context.memory().looked_away(uid);
+            ready.pass.spend();
+            Ok(ready)
+        }
+        Verdict::Note(note) => {
+            ready.pass.spend();
+            ready.note = Some(note);
+            Ok(ready)
+        }
+        Verdict::Key => {
+            ready.pass.leave(effect);
+            Err(NotReady::InAMoment(Duration::from_secs(1)))
+        }
+        Verdict::Unreachable => {
+            Err(NotReady::Held(held::unreachable(&plan.endpoint.host, context.gate.unreachable(&plan.endpoint.host))))
+        }
+        Verdict::Hold(reason, message) => {
+            let again = jittered(context.precheck.every);
+            let look = Look {
+                generation: object.metadata.generation.unwrap_or_default(),
+                credentials: ready.rung.describe(),
+                next: Instant::now() + again,
+                reason,
+                message: message.clone(),
+            };
+            context.memory().looked(uid, look);
+            ready.pass.leave(effect);
+            Err(NotReady::Held(Held { reason, message, again }))
+        }
+    }
+}
