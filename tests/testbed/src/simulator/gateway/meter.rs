@@ -1,7 +1,7 @@
 //! How many requests the gateway lets through within a window. It must not know what they ask for.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -20,29 +20,32 @@ pub struct Throttle {
     pub retry_after: bool,
 }
 
-/// What is limited, and who has passed how often. Calls have one, reads another.
+/// What is limited, and who has passed how often in which window. Calls have one, reads another.
 #[derive(Default)]
 pub struct Meter {
     pub limit: Option<Throttle>,
-    passed: HashMap<String, VecDeque<Instant>>,
+    windows: HashMap<String, (Instant, usize)>,
 }
 
 impl Meter {
-    /// Lets one more of this key or user through, or tells how long to wait.
+    /// Lets one more of this key or user through, or tells how long to wait. A window begins with the first that passes,
+    /// and all of them are forgotten at its end.
     pub fn pass(&mut self, name: &str, now: Instant) -> Result<(), Answer> {
         let Some(Throttle { limit, seconds, retry_after }) = self.limit else { return Ok(()) };
         let window = Duration::from_secs(seconds);
-        let passed = self.passed.entry(name.to_owned()).or_default();
-        passed.retain(|at| now.saturating_duration_since(*at) < window);
-        if passed.len() < limit {
-            passed.push_back(now);
+        let (begin, passed) = self.windows.entry(name.to_owned()).or_insert((now, 0));
+        if now.saturating_duration_since(*begin) >= window {
+            (*begin, *passed) = (now, 0);
+        }
+        if *passed < limit {
+            *passed += 1;
             return Ok(());
         }
+        let left = window.saturating_sub(now.saturating_duration_since(*begin));
         let text = format!(
             "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{seconds} second"
         );
         let answer = refuse(429, "0308", &text);
-        let oldest = passed.front().map_or(window, |at| window.saturating_sub(now.saturating_duration_since(*at)));
-        Err(if retry_after { answer.header("Retry-After", &(oldest.as_secs() + 1).to_string()) } else { answer })
+        Err(if retry_after { answer.header("Retry-After", &(left.as_secs() + 1).to_string()) } else { answer })
     }
 }
