@@ -2,6 +2,7 @@
 //! `deploy/METRICS.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
 //! few that need a person. It decides nothing.
 
+mod labels;
 pub mod objects;
 mod process;
 mod requests;
@@ -12,13 +13,17 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 
 pub use self::requests::CountRequests;
-use self::{objects::Objects, process::ProcessMetrics};
+use self::{
+    labels::{ApiLabels, ControllerLabels, LeaderLabels, LookLabels, ReasonLabels, ReconcileLabels, RequestLabels},
+    objects::Objects,
+    process::ProcessMetrics,
+};
 use crate::{dws::Looked, store::Guarded, watchdog::Watchdog};
 
 /// The controller's name in the metrics that every controller has.
@@ -26,63 +31,6 @@ const CONTROLLER: &str = "clusterredistribution";
 /// How long a reconciliation takes, the call of the cloud within it.
 const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-
-/// Labels of the request counter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
-    /// answered, not_sent or unknown.
-    pub outcome: &'static str,
-    /// HTTP status code, empty without an answer.
-    pub code: String,
-}
-
-/// Labels of the looks at clusters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LookLabels {
-    /// waiting, not_waiting, refused, unreachable or unreadable.
-    pub result: &'static str,
-}
-
-/// Labels of everything about the controller, as controller-runtime names them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ControllerLabels {
-    /// Always clusterredistribution.
-    pub controller: &'static str,
-}
-
-/// Labels of the reconcile counter, as controller-runtime names them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReconcileLabels {
-    /// Always clusterredistribution.
-    pub controller: &'static str,
-    /// success, requeue_after or error.
-    pub result: &'static str,
-}
-
-/// Labels of the requests to the API server, as client-go names them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ApiLabels {
-    /// HTTP status code, or `<error>` without an answer.
-    pub code: String,
-    /// HTTP method.
-    pub method: String,
-    /// Host and port of the API server.
-    pub host: String,
-}
-
-/// Labels of the hold counter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabels {
-    /// Reason of the conditions.
-    pub reason: &'static str,
-}
-
-/// Labels of the leadership gauge, as controller-runtime names them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LeaderLabels {
-    /// Name of the Lease.
-    pub name: String,
-}
 
 /// All metrics of the process.
 #[derive(Clone)]
