@@ -150,8 +150,8 @@ impl Core {
         self.wake(entrant)
     }
 
-    /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter. Not all of them: each looks at its object and
-    /// its Secret, and most would only come to wait again.
+    /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter.
+    /// Not all of them: each looks at its object and its Secret, and most would only come to wait again.
     fn wake(&mut self, entrant: &Entrant) -> Vec<ObjectName> {
         let (mut same, mut others) = (0, 0);
         let mut woken = Vec::new();

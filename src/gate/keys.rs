@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::core::Refusal;
 use crate::dws::outcome::KeyEffect;
 
-/// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it again. The
-/// gateway itself locks a key for 5 minutes.
+/// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
+/// again. The gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// Keys nobody used for this long are forgotten, unless the gateway refused them.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);

@@ -1,5 +1,7 @@
 //! The look at the cluster before a call: what it holds, what it finds without spending a call, and how seldom it is made.
 
+use k8s_openapi::api::events::v1::Event;
+use kube::{Api, api::ListParams};
 use redistribution_operator::resource::ClusterRedistribution;
 use testbed::{
     eventually,
@@ -145,6 +147,15 @@ async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
     world.settled("wish", "Delivered").await;
     assert_eq!((world.calls(&cluster), looks(&world, &cluster)), (1, 1));
     crate::world::says(&operator, "task_status is GROWING").await;
+    let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
+    eventually(PATIENCE, "an event tells what was seen", async || {
+        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let told = events.iter().filter(|event| event.reason.as_deref() == Some("ClusterNotWaiting"));
+        let notes: Vec<_> = told.filter_map(|event| event.note.clone()).collect();
+        let is_it = |note: &String| note.contains("task_status is GROWING") && note.contains("called all the same");
+        if notes.iter().any(is_it) { Ok(()) } else { Err(format!("{notes:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
