@@ -162,6 +162,20 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_CHECK_EVERY", default_value = "60s", value_parser = between::<1, 3600>, help_heading = "Guards")]
     pub check_every: Duration,
 
+    /// Look at the redistribution after its call: how far it is, and whether it began where no answer came. Takes the
+    /// rights to read the cluster and its redistribution (dws:openAPICluster:getDetail, dws:redistributionInfo:list).
+    #[arg(long, env = "DWS_OPERATOR_OBSERVE", help_heading = "Observation of the cloud")]
+    pub observe: bool,
+
+    /// How often a redistribution that moves is looked at, 1s to 1h. One that stands still is looked at less often, one
+    /// that is over never.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_OBSERVE_EVERY", default_value = "60s", value_parser = between::<1, 3600>, help_heading = "Observation of the cloud")]
+    pub observe_every: Duration,
+
+    /// How long a redistribution whose call got no answer may take to show, 1s to 1h. After that it stays unknown.
+    #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_SETTLE_TIME", default_value = "10m", value_parser = between::<1, 3600>, help_heading = "Observation of the cloud")]
+    pub settle_time: Duration,
+
     /// Calls per second and key; 0 for no pace.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Pace and time")]
     pub rate_limit: f64,

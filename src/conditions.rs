@@ -1,4 +1,5 @@
-//! PURE: the four conditions of a status, set as one row of the table of conditions. The clock is an argument.
+//! PURE: the four conditions of a status, set as one row of the table of conditions, and the fifth, which has a life of its
+//! own. The clock is an argument.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -9,6 +10,9 @@ use crate::resource::{Reason, Row};
 
 /// The types of our conditions.
 pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
+
+/// The condition that tells how far the redistribution is. Tools that read the four others know nothing of it.
+pub const REDISTRIBUTED: &str = "Redistributed";
 
 /// The values of a row; `None` means the condition is absent. Absent rather than False, since tools read the mere
 /// presence of the last two as something abnormal.
@@ -96,8 +100,44 @@ pub fn to_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
+/// Sets one condition for `generation`. Returns whether anything changed, as above.
+#[must_use = "nothing is written when nothing changed"]
+pub fn set_one_at(
+    conditions: &mut Vec<Condition>,
+    type_: &str,
+    generation: i64,
+    (status, reason, message): (&str, &str, &str),
+    now: Timestamp,
+) -> bool {
+    let before = conditions.iter().find(|condition| condition.type_ == type_);
+    let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+    let next = Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: Some(generation),
+        last_transition_time: since.unwrap_or_else(|| to_second(now)),
+    };
+    if before == Some(&next) {
+        return false;
+    }
+    match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+        Some(condition) => *condition = next,
+        None => conditions.push(next),
+    }
+    true
+}
+
+/// A condition, if it speaks of `generation`.
+pub fn condition_at<'a>(conditions: &'a [Condition], type_: &str, generation: i64) -> Option<&'a Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+        .filter(|condition| condition.observed_generation == Some(generation))
+}
+
 /// The reason of `Ready`, if it speaks of `generation`.
 pub fn reason_at(conditions: &[Condition], generation: i64) -> Option<&str> {
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    (ready.observed_generation == Some(generation)).then_some(ready.reason.as_str())
+    condition_at(conditions, "Ready", generation).map(|ready| ready.reason.as_str())
 }

@@ -18,6 +18,7 @@ use crate::{
     ledger::Ledger,
     memory::Memory,
     metrics::Metrics,
+    observation::Observe,
     precheck::Precheck,
     resource::ClusterRedistribution,
 };
@@ -48,6 +49,8 @@ pub struct Context {
     pub rules: Rules,
     /// Whether clusters are looked at before a call.
     pub precheck: Precheck,
+    /// Whether and how redistributions are looked at after a call.
+    pub observe: Option<Observe>,
     /// The times that bound one call.
     pub timing: Timing,
     /// What this process remembers.

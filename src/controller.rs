@@ -2,6 +2,7 @@
 //! rule of its own about when a call may be made.
 
 mod hold;
+mod observe;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
@@ -19,6 +20,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use self::{
     hold::{hold, is_said, report_undecodable, suspended, tell, unavailable},
+    observe::observe,
     settle::{recall, settle},
 };
 use crate::{
@@ -30,7 +32,7 @@ use crate::{
     held::{HELD_AGAIN, Held, crd_outdated},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{NotReady, object_name, prepare},
+    prepare::{NotReady, Ready, object_name, prepare},
     resource::{ClusterRedistribution, Reason},
     store::Guarded,
 };
@@ -123,6 +125,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         _ if !context.may_begin() => return Ok(Action::await_change()),
         Step::Nothing => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
+        Step::Observe(stage) => return observe(&context, cached, stage).await,
         Step::Hold { reason, message } if is_said(cached, reason, &message) => {
             return Ok(Action::requeue(jittered(HELD_AGAIN)));
         }
@@ -141,6 +144,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
         Step::Wait(rest) => Ok(Action::requeue(rest)),
+        Step::Observe(stage) => observe(&context, object, stage).await,
         Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,
         Step::Hold { reason, message } => {
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
@@ -174,7 +178,7 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
         Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
     };
-    let object = &match journal_is_kept(context, object, &plan, &ready.rung.describe()).await {
+    let object = &match journal_is_kept(context, object, &plan, &ready).await {
         Ok(Some(object)) => object,
         Ok(None) => return hold(context, object, crd_outdated()).await,
         Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
@@ -205,14 +209,14 @@ async fn journal_is_kept(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    credentials: &str,
+    ready: &Ready,
 ) -> Result<Option<ClusterRedistribution>, WriteError> {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if !conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str()) {
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, credentials.to_owned(), now)?;
+    let attempt = delivery::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
     if !context.ledger.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }

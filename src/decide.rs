@@ -13,6 +13,7 @@ use crate::{
     dws::endpoint::{Endpoint, Regions},
     journal::{self, Journal},
     memory::Memory,
+    observation::{self, Stage},
     resource::{ClusterRedistribution, Reason},
 };
 
@@ -43,6 +44,8 @@ pub struct Rules {
     pub grace: Duration,
     /// Regions the administrator allows.
     pub regions: Regions,
+    /// Look at redistributions after their call.
+    pub observe: bool,
 }
 
 /// The next step.
@@ -52,6 +55,8 @@ pub enum Step {
     Nothing,
     /// Nothing is written; look again after this long at the latest.
     Wait(Duration),
+    /// Closed for ever, and nothing is ever sent again; but how far the redistribution is, is still looked at.
+    Observe(Stage),
     /// A claim that this process gave up appeared after all: record that it was never sent. Also where somebody else
     /// leads or this process is being stopped, since nobody else can know.
     Recall {
@@ -106,7 +111,10 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
         return Step::Recall { attempt_id: attempt.id.clone() };
     }
     match &journal {
-        Journal::Closed => return Step::Nothing,
+        Journal::Closed => {
+            let stage = observation::stage(object, now.wall).filter(|_| rules.observe);
+            return stage.map_or(Step::Nothing, Step::Observe);
+        }
         // Its own task will say what became of it, however long that takes.
         Journal::Open(attempt) if memory.is_live(&attempt.id) => return Step::Wait(LOOK_AGAIN),
         Journal::Open(attempt) => {

@@ -18,7 +18,7 @@ use crate::{
     journal::spec_hash,
     ledger::{Claim, Recorded, WriteError},
     prepare::Ready,
-    resource::{Attempt, AttemptState, ClusterRedistribution, Reason},
+    resource::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason},
     status::{Record, cut},
 };
 
@@ -40,7 +40,7 @@ pub fn new_attempt(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    credentials: String,
+    (credentials, baseline): (String, Option<Baseline>),
     now: Timestamp,
 ) -> Result<Attempt, WriteError> {
     // From the operating system each time: what a cloned process has in memory, its clone has too, and both would give
@@ -59,6 +59,7 @@ pub fn new_attempt(
         spec_hash: Some(spec_hash(&object.spec)),
         grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
         claimed_time: Some(to_second(now)),
+        baseline,
         ..Attempt::default()
     })
 }
@@ -67,8 +68,8 @@ pub fn new_attempt(
 /// it may go away, the attempt may not.
 pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
     let now = Timestamp::now();
-    let Ready { key, rung, pass, note } = ready;
-    let attempt = match new_attempt(&context, &object, &plan, rung.describe(), now) {
+    let Ready { key, rung, pass, note, baseline } = ready;
+    let attempt = match new_attempt(&context, &object, &plan, (rung.describe(), baseline), now) {
         Ok(attempt) => attempt,
         Err(error) => return Delivered::NotClaimed(error),
     };
@@ -91,7 +92,12 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         tell_note(&context, &object, &note);
     }
     context.metrics.in_flight(context.gate.in_flight());
-    context.memory().sending(&attempt.uid, attempt.generation, Instant::now());
+    {
+        let mut memory = context.memory();
+        memory.sending(&attempt.uid, attempt.generation, Instant::now());
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        memory.watches.called(&cluster, &attempt.uid, attempt.generation, Instant::now());
+    }
     let started = Instant::now();
     // What is sent is built from the very object whose resourceVersion the claim carried.
     let wish = Wish::from(&object.spec);

@@ -23,6 +23,15 @@ struct Posting {
     event: Event,
 }
 
+/// How an event reads to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// As it should be.
+    Calm,
+    /// Somebody should look.
+    Warning,
+}
+
 /// Where events are handed in. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
@@ -51,9 +60,14 @@ impl Events {
     /// same reason and action into one series and would show the first note for all of them.
     pub fn tell(&self, object: &ClusterRedistribution, reason: Reason, distinction: &str, note: &str) {
         let calm = matches!(reason.row(), Row::Held | Row::InFlight | Row::Delivered);
+        self.say(object, reason.as_str(), if calm { Mood::Calm } else { Mood::Warning }, distinction, note);
+    }
+
+    /// The same for what is no reason of an object's state.
+    pub fn say(&self, object: &ClusterRedistribution, reason: &str, mood: Mood, distinction: &str, note: &str) {
         let event = Event {
-            type_: if calm { EventType::Normal } else { EventType::Warning },
-            reason: reason.as_str().to_owned(),
+            type_: if mood == Mood::Calm { EventType::Normal } else { EventType::Warning },
+            reason: reason.to_owned(),
             note: Some(note.chars().take(NOTE_LIMIT).collect()),
             action: distinction.chars().take(128).collect(),
             secondary: None,

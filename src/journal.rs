@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    conditions::{TYPES, is_held_at},
+    conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
     resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
 };
 
@@ -171,7 +171,9 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64, att
     if status.observed_generation == Some(generation) && status.status_code.is_some() {
         return Some("it holds an answer for this generation, but not the attempt".to_owned());
     }
-    speak_of_a_call(&status.conditions, generation)
+    // Only what was called is looked at afterwards.
+    let was_observed = condition_at(&status.conditions, REDISTRIBUTED, generation).is_some();
+    (was_observed || speak_of_a_call(&status.conditions, generation))
         .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
 }
 

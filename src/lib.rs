@@ -23,6 +23,7 @@
 //! | [`conditions`], [`status`] | PURE: what does status say after that? |
 //! | [`memory`] | what does this process remember? |
 //! | [`prepare`], [`held`] | is everything right before a claim, and what is said if not? |
+//! | [`precheck`], [`observation`] | PURE: what does a look at the cloud prove, before the call and after it? |
 //! | [`gate`] | who may call now? |
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
@@ -52,6 +53,7 @@ pub mod metrics;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod mock;
+pub mod observation;
 pub mod precheck;
 pub mod prepare;
 pub mod resource;

@@ -1,11 +1,14 @@
 //! What this process remembers of objects beyond their status. Nothing here is needed for safety after a restart: an
 //! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
 
+mod watches;
+
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
+pub use self::watches::{Watch, Watches};
 use crate::{
     journal,
     resource::{Attempt, ClusterRedistribution, Reason},
@@ -31,6 +34,8 @@ pub struct Memory {
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
     looks: HashMap<String, Look>,
+    /// Looks after a call.
+    pub watches: Watches,
 }
 
 /// A cluster was looked at for this generation with these credentials, and is not again before that.
@@ -193,12 +198,14 @@ impl Memory {
         self.sent.remove(uid);
         self.given_up.remove(uid);
         self.looks.remove(uid);
+        self.watches.end(uid);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.retries.remove(uid);
         self.looks.remove(uid);
+        self.watches.end(uid);
     }
 }
 

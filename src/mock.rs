@@ -149,10 +149,12 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         rules: Rules {
             require_not_after: false,
             hold_reverts: false,
+            observe: false,
             grace,
             regions: Regions::new(Some("lab"), &[], &[lab]).unwrap(),
         },
         precheck: Precheck { mode: Mode::Off, every: Duration::from_secs(60) },
+        observe: None,
         timing: Timing { send_budget: Duration::from_millis(300), grace },
         memory: Arc::new(Mutex::new(Memory::default())),
         events: Events::start(client, "mock"),

@@ -51,12 +51,12 @@ pub enum Verdict {
 }
 
 /// Judges a look.
-pub fn judge(mode: Mode, looked: Looked) -> Verdict {
+pub fn judge(mode: Mode, looked: Looked<ClusterState>) -> Verdict {
     let (reason, message) = match looked {
-        Looked::Cluster(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
+        Looked::Seen(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
         Looked::Unreachable => return Verdict::Unreachable,
         Looked::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
-        Looked::Cluster(state) => {
+        Looked::Seen(state) => {
             (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.in_words()))
         }
         Looked::Refused(answer) => refused(&answer),
@@ -72,7 +72,8 @@ pub fn judge(mode: Mode, looked: Looked) -> Verdict {
     }
 }
 
-const fn is_about_key(effect: KeyEffect) -> bool {
+/// It speaks of the key, not of what was asked with it.
+pub const fn is_about_key(effect: KeyEffect) -> bool {
     match effect {
         KeyEffect::RejectedByGateway | KeyEffect::LockedByGateway | KeyEffect::ClockSkew | KeyEffect::Throttled(_) => {
             true
@@ -115,11 +116,11 @@ fn refused(answer: &Answer) -> (Reason, String) {
 mod tests {
     use super::*;
 
-    fn cluster(task: Task) -> Looked {
-        Looked::Cluster(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
+    fn cluster(task: Task) -> Looked<ClusterState> {
+        Looked::Seen(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
     }
 
-    fn refusal(status_code: u16, reason: Reason, key_effect: KeyEffect) -> Looked {
+    fn refusal(status_code: u16, reason: Reason, key_effect: KeyEffect) -> Looked<ClusterState> {
         let (error_code, request_id) = (Some("DWS.0015".to_owned()), None);
         Looked::Refused(Answer { status_code, error_code, request_id, reason, message: String::new(), key_effect })
     }

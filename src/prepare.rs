@@ -18,7 +18,7 @@ use crate::{
     held::{self, CREDENTIALS_AGAIN, Held},
     jitter::jittered,
     precheck::Mode,
-    resource::ClusterRedistribution,
+    resource::{Baseline, ClusterRedistribution},
 };
 
 /// Preparation ended without a pass.
@@ -42,6 +42,8 @@ pub struct Ready {
     pub pass: Pass,
     /// What a look at the cluster found that does not keep it from being called.
     pub note: Option<String>,
+    /// What the cluster shows before the claim, if what comes after it is to be told apart.
+    pub baseline: Option<Baseline>,
 }
 
 /// Prepares a call: reach, credentials, gate and, where that is asked for, a look at the cluster; in this order, since what
@@ -65,8 +67,9 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         (Refusal::Turn { .. } | Refusal::AnotherCall { .. }, Some(last)) => NotReady::Held(look::once_more(&last)),
         _ => NotReady::Held(held::refused(refusal, &rung)),
     })?;
-    let ready = Ready { key, rung, pass, note: None };
-    if context.precheck.mode == Mode::Off { Ok(ready) } else { look::look(context, object, plan, ready).await }
+    let ready = Ready { key, rung, pass, note: None, baseline: None };
+    let is_blind = context.precheck.mode == Mode::Off && context.observe.is_none();
+    if is_blind { Ok(ready) } else { look::look(context, object, plan, ready).await }
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.

@@ -2,11 +2,12 @@
 //! the one to write, so that whatever it does not speak of is kept. The clock is an argument; nothing is written here.
 
 mod history;
+pub mod observed;
 
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    conditions::{reason_at, set_at, set_row_at, to_second},
+    conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
     resource::{Attempt, AttemptState, ClusterRedistributionStatus, Reason, Row},
 };
 
@@ -99,6 +100,7 @@ pub fn claimed(
     observe(&mut next, attempt.generation);
     // Also within a generation: the answer of a call that is only now being made cannot be there yet.
     next.status_code = None;
+    observed::forget(&mut next);
     let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
     let uid = attempt.uid.clone();
     if let Some(replaced) = next.attempt.replace(attempt) {
@@ -143,6 +145,10 @@ pub fn recorded(
         observe(&mut next, generation);
         next.status_code = record.status_code;
         let (reason, message) = conditions_of(record, was_given_up, generation == current_generation);
+        // What was seen in the meantime is looked at anew by what is known now.
+        if reason != Reason::Delivered || redistribution_is_unconfirmed(&next) {
+            observed::forget(&mut next);
+        }
         let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
     }
     Recording::Write(Box::new(next))
@@ -194,6 +200,7 @@ pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionSta
         };
     }
     next.history.clear();
+    observed::forget(&mut next);
     next.other.clear();
     next
 }
@@ -215,6 +222,11 @@ fn conditions_of(record: &Record, was_given_up: bool, is_current: bool) -> (Reas
     (reason, format!("{}{then}", record.message))
 }
 
+fn redistribution_is_unconfirmed(status: &ClusterRedistributionStatus) -> bool {
+    let said = status.conditions.iter().find(|condition| condition.type_ == REDISTRIBUTED);
+    said.is_some_and(|said| said.status == "Unknown")
+}
+
 /// Turns the status to `generation`. The first write for a newer generation drops the answer of the older one.
 fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
     if status.observed_generation == Some(generation) {
@@ -222,6 +234,7 @@ fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
     }
     status.observed_generation = Some(generation);
     status.status_code = None;
+    observed::forget(status);
     true
 }
 

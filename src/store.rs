@@ -13,6 +13,7 @@ use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{repeat_with, select_all},
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     core::DeserializeGuard,
@@ -28,7 +29,8 @@ use tokio::{
 };
 
 use crate::{
-    jitter::jittered, journal, memory::Memory, metrics::Metrics, resource::ClusterRedistribution, watchdog::Watchdog,
+    jitter::jittered, journal, memory::Memory, metrics::Metrics, observation, resource::ClusterRedistribution,
+    watchdog::Watchdog,
 };
 
 /// An object as it comes from the watch: one that does not decode is an error of its own, not of the whole watch.
@@ -43,6 +45,8 @@ struct Pending {
     writer: Writer<Guarded>,
     reader: Store<Guarded>,
     memory: Arc<Mutex<Memory>>,
+    /// What was called is looked at for longer.
+    observe: bool,
     metrics: Metrics,
     scopes: Vec<Scope>,
     synced: watch::Sender<bool>,
@@ -63,6 +67,7 @@ pub fn pending(
     namespaces: &[String],
     config: &watcher::Config,
     relist_every: Duration,
+    observe: bool,
     memory: Arc<Mutex<Memory>>,
     metrics: Metrics,
     watchdog: Watchdog,
@@ -89,7 +94,7 @@ pub fn pending(
     let scopes =
         namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
     let counted = metrics.clone();
-    let mut pending = Pending { writer, reader: reader.clone(), memory, metrics: counted, scopes, synced };
+    let mut pending = Pending { writer, reader: reader.clone(), memory, observe, metrics: counted, scopes, synced };
     let stream = select_all(watches).filter_map(move |event| {
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),
@@ -170,7 +175,8 @@ impl Pending {
         if let Ok(decoded) = &object.0 {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
-            if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() {
+            let is_observed = || self.observe && observation::stage(decoded, Timestamp::now()).is_some();
+            if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() && !is_observed() {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
                 drop(memory);
                 self.metrics.objects().seen(scope, &object, false);

@@ -16,7 +16,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
-        let rules = Rules { require_not_after: false, hold_reverts: false, grace: 75 * SECOND, regions };
+        let rules =
+            Rules { require_not_after: false, hold_reverts: false, grace: 75 * SECOND, regions, observe: false };
         Self { memory: Memory::default(), rules, start: Instant::now() }
     }
 
@@ -251,4 +252,30 @@ fn a_journal_that_does_not_show_what_this_process_sent_is_not_believed() {
     bench.memory.not_sent(UID, 1, 0.0, bench.start);
     assert!(matches!(bench.look(&fresh(1), 10), Step::Claim(_)), "proven not sent");
     assert!(matches!(bench.look(&earlier_try, 10), Step::Claim(_)), "proven not sent");
+}
+
+#[test]
+fn what_was_called_is_looked_at_only_with_observe_and_never_leads_to_anything_else() {
+    let mut bench = Bench::new();
+    let mut called = attempted(1, attempt("a", 1, AttemptState::Unknown));
+    let status = called.status.as_mut().unwrap();
+    status.attempt.as_mut().unwrap().baseline = Some(crate::resource::Baseline::default());
+    let _ = crate::conditions::set_at(&mut status.conditions, 1, Reason::OutcomeUnknown, "why", at(0));
+    assert_eq!(bench.look(&called, 0), Step::Nothing);
+    bench.rules.observe = true;
+    assert_eq!(bench.look(&called, 0), Step::Observe(Stage::Settling));
+    assert_eq!(bench.look(&called, 1_000_000), Step::Observe(Stage::Settling));
+    assert_eq!(
+        bench.look(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0),
+        Step::Nothing,
+        "without a baseline"
+    );
+    let mut open = called.clone();
+    open.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Claimed".to_owned();
+    assert!(matches!(bench.look(&open, 0), Step::Wait(_)), "what is open is settled first");
+    let mut newer = called.clone();
+    newer.metadata.generation = Some(2);
+    assert!(!matches!(bench.look(&newer, 1_000_000), Step::Observe(_)), "the next wish is no look");
+    called.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
+    assert_eq!(bench.look(&called, 0), Step::Nothing);
 }

@@ -69,6 +69,7 @@ pub struct ClientSettings {
 /// See the module.
 pub struct Client {
     pub(super) http: reqwest::Client,
+    pub(super) request_timeout: Duration,
     prober: Prober,
 }
 
@@ -95,7 +96,11 @@ impl Client {
             builder = builder.proxy(proxy.for_calls()?);
         }
         let http = builder.build().map_err(|error| ClientError::Setup(innermost(&error)))?;
-        Ok(Self { http, prober: Prober::new(tls, proxy, settings.connect_timeout) })
+        Ok(Self {
+            http,
+            request_timeout: settings.request_timeout,
+            prober: Prober::new(tls, proxy, settings.connect_timeout),
+        })
     }
 
     /// Sends the one request of an attempt. The permit is used up, whatever happens.

@@ -69,19 +69,44 @@ fn word(text: &str) -> String {
     cut(&kept.collect::<String>(), LONGEST_WORD)
 }
 
+impl Task {
+    /// The cloud's own word; empty for nothing.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Waiting => "WAITING_REDISTRIBUTION",
+            Self::Redistributing => "REDISTRIBUTING",
+            Self::Paused => "REDISTRIBUTION_PAUSED",
+            Self::Failed => "REDISTRIBUTE_FAILURE",
+            Self::Idle => "",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 impl ClusterState {
+    /// Nothing is being done to it, nor has a redistribution failed.
+    pub fn is_idle(&self) -> bool {
+        self.task == Task::Idle && !self.has_failed()
+    }
+
+    /// Its last redistribution failed. Spelt otherwise than in `task_status`.
+    pub fn has_failed(&self) -> bool {
+        self.sub_status.iter().any(|member| member == "REDISTRIBUTION-FAILURE")
+    }
+
     /// What it is at, and what that means for a redistribution. Holds nothing that moves while nothing changes.
     pub fn in_words(&self) -> String {
-        let (word, meaning) = match &self.task {
-            Task::Waiting => ("WAITING_REDISTRIBUTION", "it waits for a redistribution"),
-            Task::Redistributing => ("REDISTRIBUTING", "a redistribution is running"),
-            Task::Paused => ("REDISTRIBUTION_PAUSED", "a redistribution was started and is paused"),
-            Task::Failed => ("REDISTRIBUTE_FAILURE", "a redistribution was started and failed"),
-            Task::Idle => ("empty", "nothing waits for a redistribution: there was no scale-out, or it is over"),
-            Task::Other(word) if word == "GROWING" => ("GROWING", "it is being scaled out"),
-            Task::Other(word) if word == "RESIZE_FAILURE" => ("RESIZE_FAILURE", "its scale-out failed"),
-            Task::Other(word) => (word.as_str(), "another task holds it"),
+        let meaning = match &self.task {
+            Task::Waiting => "it waits for a redistribution",
+            Task::Redistributing => "a redistribution is running",
+            Task::Paused => "a redistribution was started and is paused",
+            Task::Failed => "a redistribution was started and failed",
+            Task::Idle => "nothing waits for a redistribution: there was no scale-out, or it is over",
+            Task::Other(word) if word == "GROWING" => "it is being scaled out",
+            Task::Other(word) if word == "RESIZE_FAILURE" => "its scale-out failed",
+            Task::Other(_) => "another task holds it",
         };
+        let word = Some(self.task.word()).filter(|word| !word.is_empty()).unwrap_or("empty");
         let of = |name: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {name} {value}") };
         let status = of("status", self.status.as_deref().unwrap_or_default());
         let sub_status = of("sub_status", &self.sub_status.join(" | "));

@@ -1,4 +1,7 @@
-//! Reads the state of a cluster: one signed GET, which changes nothing. It must not decide what follows from it.
+//! Reads the state of a cluster and of its redistribution: signed GETs, which change nothing. It must not decide what
+//! follows from them.
+
+use std::time::Duration;
 
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
@@ -8,18 +11,22 @@ use super::{
     cause::innermost,
     cluster::{self, ClusterState, Task},
     credentials::Key,
+    details::{self, Details},
     endpoint::Endpoint,
     exchange::{NO_ID, Unsigned, classified, reply, signed},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::resource::Reason;
 
-/// What a look at a cluster showed.
+/// Longest wait for what is only read. Shorter than for a call: nothing is lost with it, and others wait for the worker.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a look showed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Looked {
-    /// The cluster.
-    Cluster(ClusterState),
-    /// An answer that shows no cluster. Its reason and what it says of the key are as for a call; its message is not.
+pub enum Looked<T> {
+    /// What was asked for.
+    Seen(T),
+    /// An answer that does not show it. Its reason and what it says of the key are as for a call; its message is not.
     Refused(Answer),
     /// No connection, or no TLS.
     Unreachable,
@@ -27,24 +34,41 @@ pub enum Looked {
     Unreadable(&'static str),
 }
 
-impl Looked {
-    /// All that [`Self::label`] may be.
-    pub const LABELS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
+/// All that [`Looked::label`] may be for a cluster.
+pub const CLUSTER_LABELS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
+/// All that [`Looked::label`] may be for the details of a redistribution.
+pub const DETAILS_LABELS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];
 
+impl<T> Looked<T> {
     /// What it says of the key, if anything.
     pub const fn key_effect(&self) -> Option<KeyEffect> {
         match self {
-            Self::Cluster(_) => Some(KeyEffect::Good),
+            Self::Seen(_) => Some(KeyEffect::Good),
             Self::Refused(answer) => Some(answer.key_effect),
             Self::Unreachable | Self::Unreadable(_) => None,
         }
     }
 
-    /// Bounded word for metrics.
-    pub const fn label(&self) -> &'static str {
+    /// What was seen.
+    pub const fn seen(&self) -> Option<&T> {
         match self {
-            Self::Cluster(ClusterState { task: Task::Waiting, .. }) => "waiting",
-            Self::Cluster(_) => "not_waiting",
+            Self::Seen(seen) => Some(seen),
+            Self::Refused(_) | Self::Unreachable | Self::Unreadable(_) => None,
+        }
+    }
+
+    fn read_as<U>(self, read: impl FnOnce(T) -> Option<U>, otherwise: &'static str) -> Looked<U> {
+        match self {
+            Self::Seen(seen) => read(seen).map_or(Looked::Unreadable(otherwise), Looked::Seen),
+            Self::Refused(answer) => Looked::Refused(answer),
+            Self::Unreachable => Looked::Unreachable,
+            Self::Unreadable(why) => Looked::Unreadable(why),
+        }
+    }
+
+    const fn label_or(&self, seen: &'static str) -> &'static str {
+        match self {
+            Self::Seen(_) => seen,
             Self::Refused(_) => "refused",
             Self::Unreachable => "unreachable",
             Self::Unreadable(_) => "unreadable",
@@ -52,25 +76,71 @@ impl Looked {
     }
 }
 
+impl Looked<ClusterState> {
+    /// Bounded word for metrics.
+    pub const fn label(&self) -> &'static str {
+        self.label_or(match self {
+            Self::Seen(ClusterState { task: Task::Waiting, .. }) => "waiting",
+            _ => "not_waiting",
+        })
+    }
+}
+
+impl Looked<Option<Details>> {
+    /// Bounded word for metrics.
+    pub const fn label(&self) -> &'static str {
+        self.label_or(if matches!(self, Self::Seen(None)) { "none" } else { "seen" })
+    }
+}
+
 impl Client {
     /// Looks at the cluster that a wish is for.
-    pub async fn look(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Looked {
-        let request = wish.cluster_path().ok_or_else(|| NO_ID.to_owned()).and_then(|path| {
+    pub async fn look(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Looked<ClusterState> {
+        let looked = self.read(wish.cluster_path(), wish, key, endpoint, now).await;
+        looked.read_as(|body| cluster::read(&body), "the answer holds no cluster")
+    }
+
+    /// Looks at the redistribution of the cluster that a wish is for; `None` if there is none to show.
+    pub async fn details(
+        &self,
+        wish: &Wish,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Looked<Option<Details>> {
+        match self.read(wish.path(), wish, key, endpoint, now).await {
+            // What is answered where no redistribution is under way is not documented; a 404 that does not speak of the
+            // cluster says just that.
+            Looked::Refused(Answer { status_code: 404, reason: Reason::NotFound, .. }) => Looked::Seen(None),
+            looked => looked.read_as(|body| details::read(&body), "the answer holds no redistribution"),
+        }
+    }
+
+    async fn read(
+        &self,
+        path: Option<String>,
+        wish: &Wish,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Looked<Vec<u8>> {
+        let request = path.ok_or_else(|| NO_ID.to_owned()).and_then(|path| {
             let unsigned =
                 Unsigned { method: Method::GET, path: &path, project: &wish.project_id, body: String::new() };
             signed(&self.http, unsigned, key, endpoint, now)
         });
-        let request = match request {
+        let mut request = match request {
             Ok(request) => request,
             Err(why) => {
-                tracing::debug!(why, "the look at the cluster could not be made");
+                tracing::debug!(why, "the look could not be made");
                 return Looked::Unreadable("the request could not be made");
             }
         };
+        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
-                tracing::debug!(error = innermost(&error), "no readable answer to the look at the cluster");
+                tracing::debug!(error = innermost(&error), "no readable answer to a look");
                 return if error.is_connect() {
                     Looked::Unreachable
                 } else if error.is_timeout() {
@@ -82,11 +152,9 @@ impl Client {
         };
         let reply = reply(response).await;
         let answer = classified(&reply, key, now);
-        match (&reply.body, answer.reason) {
+        match (reply.body, answer.reason) {
             // A 2xx without an error code.
-            (Body::Complete(bytes), Reason::Delivered) => {
-                cluster::read(bytes).map_or(Looked::Unreadable("the answer holds no cluster"), Looked::Cluster)
-            }
+            (Body::Complete(bytes), Reason::Delivered) => Looked::Seen(bytes),
             (_, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable("the answer could not be read"),
             _ => Looked::Refused(answer),
         }

@@ -1,10 +1,11 @@
 //! The cloud. [`Client::send`] is the only place of the whole program from which the call that cannot be undone can leave;
-//! [`Client::look`] only reads.
+//! [`Client::look`] and [`Client::details`] only read.
 
 mod cause;
 mod client;
 pub mod cluster;
 pub mod credentials;
+pub mod details;
 pub mod endpoint;
 mod exchange;
 mod key;
@@ -18,7 +19,7 @@ mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, ClientError, ClientSettings};
-pub use look::Looked;
+pub use look::{CLUSTER_LABELS, DETAILS_LABELS, Looked};
 pub use probe::ProbeError;
 
 use crate::resource::{ClusterRedistributionSpec, RedisMode};

@@ -60,10 +60,12 @@ pub enum Refusal {
 /// The core. See the module.
 #[derive(Debug)]
 pub struct Core {
-    concurrency: usize,
-    interval: Duration,
+    pub(super) concurrency: usize,
+    pub(super) interval: Duration,
     in_flight: HashMap<String, ObjectName>,
-    keys: HashMap<KeyIdentity, KeyState>,
+    /// Reads under way.
+    pub(super) reading: usize,
+    pub(super) keys: HashMap<KeyIdentity, KeyState>,
     endpoints: Endpoints,
     waiting: VecDeque<Waiting>,
 }
@@ -92,6 +94,7 @@ impl Core {
             concurrency: concurrency.max(1),
             interval,
             in_flight: HashMap::new(),
+            reading: 0,
             keys: HashMap::new(),
             endpoints: Endpoints::default(),
             waiting: VecDeque::new(),
@@ -142,23 +145,33 @@ impl Core {
     /// The entrant's call is over, or was never made. Returns who waited for that.
     pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
         self.in_flight.remove(&entrant.cluster);
-        if let Some(key) = self.keys.get_mut(&entrant.key) {
+        self.let_go(entrant.key, effect, now);
+        self.wake(Some(&entrant.cluster), entrant.key)
+    }
+
+    /// A request with this key is over.
+    pub(super) fn let_go(&mut self, key: KeyIdentity, effect: Option<KeyEffect>, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key) {
             key.in_flight = key.in_flight.saturating_sub(1);
             key.learn(effect, now);
         }
         self.keys.retain(|_, key| !key.is_forgotten(now));
-        self.wake(entrant)
+    }
+
+    /// A read is over: those who wait for the key, or for anything.
+    pub(super) fn wake_by_key(&mut self, key: KeyIdentity) -> Vec<ObjectName> {
+        self.wake(None, key)
     }
 
     /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter.
     /// Not all of them: each looks at its object and its Secret, and most would only come to wait again.
-    fn wake(&mut self, entrant: &Entrant) -> Vec<ObjectName> {
+    fn wake(&mut self, freed: Option<&String>, used: KeyIdentity) -> Vec<ObjectName> {
         let (mut same, mut others) = (0, 0);
         let mut woken = Vec::new();
         self.waiting.retain(|waiting| {
             let (count, most) = match &waiting.until {
-                Until::Cluster(cluster) if *cluster == entrant.cluster => (&mut same, 1),
-                Until::Key(key) if *key == entrant.key => (&mut others, self.concurrency),
+                Until::Cluster(cluster) if Some(cluster) == freed => (&mut same, 1),
+                Until::Key(key) if *key == used => (&mut others, self.concurrency),
                 Until::Anything => (&mut others, self.concurrency),
                 Until::Cluster(_) | Until::Key(_) => return true,
             };

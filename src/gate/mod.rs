@@ -4,6 +4,7 @@
 mod core;
 mod keys;
 mod reach;
+mod reading;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,6 +17,7 @@ pub use self::{
     core::{Core, Entrant, ObjectName, Refusal},
     keys::Rejection,
     reach::Reach,
+    reading::Reading,
 };
 use crate::dws::outcome::KeyEffect;
 

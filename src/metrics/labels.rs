@@ -11,10 +11,10 @@ pub struct RequestLabels {
     pub code: String,
 }
 
-/// Labels of the looks at clusters.
+/// Labels of the looks at clusters and redistributions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LookLabels {
-    /// waiting, not_waiting, refused, unreachable or unreadable.
+    /// waiting, not_waiting, seen, none, refused, unreachable or unreadable.
     pub result: &'static str,
 }
 

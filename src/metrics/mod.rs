@@ -24,7 +24,11 @@ use self::{
     objects::Objects,
     process::ProcessMetrics,
 };
-use crate::{dws::Looked, store::Guarded, watchdog::Watchdog};
+use crate::{
+    dws::{CLUSTER_LABELS, DETAILS_LABELS},
+    store::Guarded,
+    watchdog::Watchdog,
+};
 
 /// The controller's name in the metrics that every controller has.
 const CONTROLLER: &str = "clusterredistribution";
@@ -39,6 +43,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
     looks: Family<LookLabels, Counter>,
+    observations: Family<LookLabels, Counter>,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Family<ControllerLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
@@ -60,6 +65,7 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: Histogram::new(REQUEST_BUCKETS),
             looks: Family::default(),
+            observations: Family::default(),
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
@@ -76,8 +82,11 @@ impl Metrics {
         metrics.reconcile_errors.get_or_create(&controller).inc_by(0);
         drop(metrics.reconcile_seconds.get_or_create(&controller));
         metrics.active_workers.get_or_create(&controller).set(0);
-        for result in Looked::LABELS {
+        for result in CLUSTER_LABELS {
             metrics.looks.get_or_create(&LookLabels { result }).inc_by(0);
+        }
+        for result in DETAILS_LABELS {
+            metrics.observations.get_or_create(&LookLabels { result }).inc_by(0);
         }
         for result in ["success", "requeue_after", "error"] {
             metrics.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc_by(0);
@@ -97,10 +106,11 @@ impl Metrics {
             "Time from sending a request to its outcome",
             self.request_seconds.clone(),
         );
+        registry.register("dws_redistribution_looks", "Looks at a cluster, by what they showed", self.looks.clone());
         registry.register(
-            "dws_redistribution_looks",
-            "Looks at a cluster before a call, by what they showed",
-            self.looks.clone(),
+            "dws_redistribution_observations",
+            "Looks at a redistribution, by what they showed",
+            self.observations.clone(),
         );
         registry.register("dws_redistribution_requests_in_flight", "Calls in flight", self.in_flight.clone());
         registry.register(
@@ -159,8 +169,13 @@ impl Metrics {
     }
 
     /// A cluster was looked at.
-    pub fn look(&self, looked: &Looked) {
-        self.looks.get_or_create(&LookLabels { result: looked.label() }).inc();
+    pub fn look(&self, result: &'static str) {
+        self.looks.get_or_create(&LookLabels { result }).inc();
+    }
+
+    /// A redistribution was looked at.
+    pub fn observation(&self, result: &'static str) {
+        self.observations.get_or_create(&LookLabels { result }).inc();
     }
 
     /// Most reconciliations at once.

@@ -12,8 +12,8 @@ use crate::{
     held::{self, Held, TURN_AGAIN},
     jitter::jittered,
     memory::Look,
-    precheck::{self, Verdict},
-    resource::ClusterRedistribution,
+    precheck::{self, Mode, Verdict},
+    resource::{Baseline, ClusterRedistribution, NONE},
 };
 
 /// The last look for this wish with these credentials, if it ended in a hold.
@@ -49,18 +49,19 @@ pub async fn look(
         looked = context.cloud.look(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
         () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
     };
-    context.metrics.look(&looked);
+    context.metrics.look(looked.label());
+    let task_status = looked.seen().map(|state| word_or_none(state.task.word()));
     let (effect, uid) = (looked.key_effect(), object.metadata.uid.as_deref().unwrap_or_default());
     match precheck::judge(context.precheck.mode, looked) {
         Verdict::Call => {
             context.memory().looked_away(uid);
             ready.pass.spend();
-            Ok(ready)
+            with_baseline(context, object, plan, ready, task_status).await
         }
         Verdict::Note(note) => {
             ready.pass.spend();
-            ready.note = Some(note);
-            Ok(ready)
+            ready.note = Some(note).filter(|_| context.precheck.mode != Mode::Off);
+            with_baseline(context, object, plan, ready, task_status).await
         }
         Verdict::Key => {
             ready.pass.leave(effect);
@@ -83,4 +84,41 @@ pub async fn look(
             Err(NotReady::Held(Held { reason, message, again }))
         }
     }
+}
+
+/// With `--observe`: what the cloud shows before the claim, kept in the attempt. What cannot be read is left open, and then
+/// proves nothing later; it does not keep the object from being called.
+async fn with_baseline(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    mut ready: Ready,
+    task_status: Option<String>,
+) -> Result<Ready, NotReady> {
+    if context.observe.is_none() {
+        return Ok(ready);
+    }
+    let wish = Wish::from(&object.spec);
+    let looked = tokio::select! {
+        looked = context.cloud.details(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+        () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+    };
+    context.metrics.observation(looked.label());
+    if looked.key_effect().is_some_and(precheck::is_about_key) {
+        ready.pass.leave(looked.key_effect());
+        return Err(NotReady::InAMoment(Duration::from_secs(1)));
+    }
+    ready.pass.spend();
+    let seen = looked.seen();
+    ready.baseline = Some(Baseline {
+        task_status,
+        redistribution_id: seen.map(|seen| seen.as_ref().map_or_else(|| NONE.to_owned(), |seen| seen.id.clone())),
+        start_time: seen.and_then(|seen| seen.as_ref()?.start_time.clone()),
+        ..Baseline::default()
+    });
+    Ok(ready)
+}
+
+fn word_or_none(word: &str) -> String {
+    if word.is_empty() { NONE } else { word }.to_owned()
 }

@@ -80,6 +80,8 @@ reasons! {
     RequestInFlight => InFlight,
     /// The cloud accepted the redistribution.
     Delivered => Delivered,
+    /// No answer said so, but a redistribution began that was not there before the claim.
+    ConfirmedByObservation => Delivered,
     /// 400.
     BadRequest => Refused,
     /// 401 of the gateway or of DWS.

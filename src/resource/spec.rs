@@ -74,6 +74,12 @@ impl fmt::Display for RedisMode {
         description = "HTTP status code of the answer for the observed generation"
     ),
     printcolumn(
+        name = "Progress",
+        type_ = "integer",
+        json_path = ".status.redistribution.progressPercent",
+        description = "Percent of the redistribution that is done, with --observe"
+    ),
+    printcolumn(
         name = "Called",
         type_ = "date",
         json_path = ".status.attempt.claimedTime",
@@ -99,6 +105,13 @@ impl fmt::Display for RedisMode {
         type_ = "integer",
         json_path = ".spec.parallelJobs",
         description = "Concurrency of the redistribution",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Left",
+        type_ = "integer",
+        json_path = ".status.redistribution.tablesLeft",
+        description = "Tables that are left to redistribute",
         priority = "1"
     ),
     printcolumn(

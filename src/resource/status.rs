@@ -10,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::redistribution::{Baseline, Redistribution};
+
 /// How far an attempt has come. Stored as a word; a word this version does not know makes the journal invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttemptState {
@@ -54,7 +56,7 @@ impl AttemptState {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRedistributionStatus {
     /// State of the generation named by observedGeneration, one entry for each of Delivered, Ready, Reconciling and
-    /// Stalled; the last two are absent where they do not hold.
+    /// Stalled, and with --observe Redistributed; those after Ready are absent where they do not hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 
@@ -74,6 +76,10 @@ pub struct ClusterRedistributionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub history: Vec<PastAttempt>,
+
+    /// With --observe: how far the redistribution of the observed generation has come, as last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redistribution: Option<Redistribution>,
 
     /// Fields of a newer version, kept as they are.
     #[serde(flatten)]
@@ -164,6 +170,10 @@ pub struct Attempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
+
+    /// With --observe: what the cluster showed just before the claim. What is seen later is told apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
 
     /// Fields of a newer version, kept as they are.
     #[serde(flatten)]

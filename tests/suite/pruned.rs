@@ -21,7 +21,7 @@ fn without(parent: &str, field: &str) -> Value {
 }
 
 /// A world whose CRD is that one; a control plane of its own, since a CRD is there for all namespaces.
-async fn world_with(crd: &Value) -> World {
+pub async fn world_with(crd: &Value) -> World {
     let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
     // Ended with the process by its supervisor, like the shared one.
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));

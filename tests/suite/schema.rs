@@ -5,17 +5,16 @@ use std::{fs, path::Path};
 use redistribution_operator::resource::crd_yaml;
 use serde_json::{Value, json};
 
-use crate::world::{World, spec};
+use crate::{
+    chart::generated,
+    world::{World, spec},
+};
 
 const CRD: &str = "crds/clusterredistributions.dws.huaweicloud.com.yaml";
 
-fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
-}
-
 #[test]
 fn the_committed_crd_is_the_generated_one() {
-    assert!(read(CRD) == crd_yaml().unwrap(), "run: cargo run -- crd > {CRD}");
+    generated::is(&Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD), &crd_yaml().unwrap());
 }
 
 #[test]

@@ -79,6 +79,9 @@ impl World {
         let of = |&(_, other, generation): &Call| {
             other == uid && Some(i64::from(generation)) == delivered.observed_generation
         };
+        if delivered.status == "True" && !state.executed.iter().any(of) {
+            return Some("delivered is said of a generation that was not carried out");
+        }
         let may_be = state.executed.iter().chain(&state.under_way).any(of);
         (delivered.status == "False" && may_be).then_some("certainly not is said of what may be or was")
     }

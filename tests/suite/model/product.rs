@@ -12,8 +12,9 @@ use redistribution_operator::{
     dws::endpoint::Regions,
     journal::{self, Journal},
     memory::Memory,
-    resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    status::{self, Record, Recording},
+    observation::{Finding, Phase, Unseen},
+    resource::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason},
+    status::{self, Record, Recording, observed::observed},
 };
 
 use super::world::Crd;
@@ -36,6 +37,8 @@ pub enum Move {
     Claim,
     /// As `Write`, which settles an open attempt of nobody.
     Settle(ObjectId),
+    /// Look whether this attempt was carried out.
+    Observe(Number),
 }
 
 /// What becomes of an attempt.
@@ -58,6 +61,7 @@ enum Question {
     Recorded(Number, Outcome),
     Edited,
     Pruned(Crd),
+    Observed { running: bool },
     Withdrawn,
 }
 
@@ -75,7 +79,8 @@ pub struct Product {
 impl Product {
     pub fn new() -> Self {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
-        let rules = Rules { require_not_after: false, hold_reverts: false, grace: Duration::from_secs(75), regions };
+        let grace = Duration::from_secs(75);
+        let rules = Rules { require_not_after: false, hold_reverts: false, grace, regions, observe: true };
         let wall = "2026-12-01T18:00:00Z".parse().unwrap();
         Self {
             objects: Vec::new(),
@@ -156,6 +161,7 @@ impl Product {
         let answer = match step {
             Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
             Step::Claim(_) => Move::Claim,
+            Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
             Step::Hold { reason, message } => {
                 let held = status::held(object.status.as_ref(), generation, reason, &message, self.wall);
                 held.map_or(Move::Rest, |held| Move::Write(self.with_status(id, held)))
@@ -181,6 +187,7 @@ impl Product {
                 generation: object.metadata.generation.unwrap(),
                 state: AttemptState::Claimed.as_str().to_owned(),
                 grace_seconds: Some(75),
+                baseline: Some(Baseline::default()),
                 ..Attempt::default()
             };
             let claimed = status::claimed(object.status.as_ref(), attempt, "calling", product.wall);
@@ -207,6 +214,22 @@ impl Product {
         .unwrap()
     }
 
+    /// The object after a look that showed its redistribution, or that nothing showed in time; `None` if that changes
+    /// nothing.
+    pub fn observed(&mut self, id: ObjectId, running: bool) -> Option<ObjectId> {
+        self.change(id, Question::Observed { running }, |product| {
+            let object = product.object(id);
+            let (status, generation) = (object.status.clone().unwrap(), object.metadata.generation.unwrap());
+            let finding = if running {
+                Finding::Run(Phase::Running, None)
+            } else {
+                Finding::Unseen(Unseen::Unconfirmed, "nothing".to_owned())
+            };
+            let (next, _) = observed(&status, generation, &finding, product.wall)?;
+            Some(product.with_status(id, next))
+        })
+    }
+
     /// The object as an old CRD keeps it.
     pub fn pruned(&mut self, id: ObjectId, crd: Crd) -> ObjectId {
         self.change(id, Question::Pruned(crd), |product| {
@@ -216,8 +239,9 @@ impl Product {
                 status.history.clear();
             }
             if let Some(attempt) = &mut status.attempt {
-                attempt.grace_seconds = None;
+                (attempt.grace_seconds, attempt.baseline) = (None, None);
             }
+            status.redistribution = None;
             Some(product.with_status(id, status))
         })
         .unwrap()

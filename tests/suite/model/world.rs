@@ -33,10 +33,11 @@ pub enum Mutant {
     NoReadBack,
     NoSendDeadline,
     NoQuietPeriod,
+    AbsenceIsAccepted,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoClaim,
         Self::ClaimWithoutSwap,
         Self::EveryErrorIsNotSent,
@@ -45,6 +46,7 @@ impl Mutant {
         Self::NoReadBack,
         Self::NoSendDeadline,
         Self::NoQuietPeriod,
+        Self::AbsenceIsAccepted,
     ];
 }
 
@@ -257,6 +259,31 @@ impl World {
                 add(if fits { "writes" } else { "meets a conflict" }, next);
             }
             Move::Claim => self.claim_steps(state, which, seen, add),
+            Move::Observe(number) => self.observe_steps(state, which, (seen, number), add),
+        }
+    }
+
+    /// What a look at the cloud can show: what was carried out, or for whatever reason nothing of it in time.
+    fn observe_steps(
+        &mut self,
+        state: &State,
+        which: usize,
+        (seen, number): (Seen, Number),
+        add: &mut dyn FnMut(&str, State),
+    ) {
+        let was_executed =
+            state.executed.iter().any(|&(other, ..)| other == number) || self.mutant == Some(Mutant::AbsenceIsAccepted);
+        for (label, running) in [("sees it run", true), ("sees nothing in time", false)] {
+            if running && !was_executed {
+                continue;
+            }
+            let Some(object) = self.product.observed(seen.0, running) else { continue };
+            let mut next = state.clone();
+            next.replicas[which].cache = None;
+            if state.object == seen {
+                next.object = (self.kept(state, object), seen.1 + 1);
+            }
+            add(label, next);
         }
     }
 

@@ -1,0 +1,115 @@
+use serde_json::json;
+
+use super::*;
+
+fn seen(info: &Value) -> Details {
+    read(json!({"redis_info": info, "retry_enable": true}).to_string().as_bytes()).unwrap().unwrap()
+}
+
+#[test]
+fn the_published_shape_is_read_whole() {
+    let details = seen(&json!({
+        "id": "b9e6b1c4", "start_time": "2025-05-15 14:04", "end_time": "", "status": "PAUSE",
+        "redis_conf": {"redis_mode": "OFFLINE", "parallel_jobs": 100},
+        "redis_progress": {
+            "byte_left": 5_000_000_000_i64, "tables_done": 1, "tables_left": 2, "total_progress": 33,
+            "redis_rate": "21 MB/s", "estimated_time": "00:12:06", "fail_count": 1, "status": "FAIL", "pause_by_user": false
+        }
+    }));
+    let expected = Details {
+        id: "b9e6b1c4".to_owned(),
+        state: RunState::Paused,
+        mode: Some("offline".to_owned()),
+        parallel_jobs: Some(100),
+        start_time: Some("2025-05-15 14:04".to_owned()),
+        end_time: None,
+        percent: Some(33),
+        tables_done: Some(1),
+        tables_left: Some(2),
+        bytes_left: Some(5_000_000_000),
+        rate: Some("21 MB/s".to_owned()),
+        estimated_seconds: Some(726),
+        fail_count: Some(1),
+        paused_by_user: Some(false),
+        retryable: Some(true),
+    };
+    assert_eq!(details, expected);
+}
+
+#[test]
+fn only_exact_words_mean_a_state() {
+    for (word, state) in [
+        ("PREPARE", RunState::Running),
+        ("RUNNING", RunState::Running),
+        ("WAITING", RunState::Running),
+        ("PAUSE", RunState::Paused),
+        ("PAUSING", RunState::Paused),
+        ("FAIL", RunState::Failed),
+        ("SUCCESS", RunState::Finished),
+        ("success", RunState::Other),
+        ("SUCCESSFUL", RunState::Other),
+        ("", RunState::Other),
+    ] {
+        assert_eq!(seen(&json!({"id": "x", "status": word})).state, state, "{word}");
+    }
+}
+
+#[test]
+fn numbers_are_read_from_numbers_and_from_text_and_nothing_else_is_guessed() {
+    let progress = |value: Value| seen(&json!({"id": 1, "redis_progress": {"total_progress": value}})).percent;
+    for (value, percent) in [
+        (json!(0), Some(0)),
+        (json!(99.9), Some(99)),
+        (json!("45%"), Some(45)),
+        (json!(" 45 % "), Some(45)),
+        (json!(100), Some(100)),
+        (json!(101), None),
+        (json!(-1), None),
+        (json!("NaN"), None),
+        (json!("many"), None),
+        (json!([45]), None),
+        (Value::Null, None),
+    ] {
+        assert_eq!(progress(value.clone()), percent, "{value}");
+    }
+    let left = |value: Value| seen(&json!({"id": 1, "redis_progress": {"tables_left": value}})).tables_left;
+    assert_eq!(left(json!("2147492808")), Some(2_147_492_808));
+    assert_eq!((left(json!(-1)), left(json!(1.5)), left(json!("x"))), (None, None, None));
+    let time = |value: Value| seen(&json!({"id": 1, "redis_progress": {"estimated_time": value}})).estimated_seconds;
+    for (value, seconds) in [
+        (json!("00:00:00"), Some(0)),
+        (json!("120:00:01"), Some(432_001)),
+        (json!("1:00:00:00"), Some(86_400)),
+        (json!(60), Some(60)),
+        (json!("00:61:00"), None),
+        (json!("9999999999999999999:00:00"), None),
+        (json!("soon"), None),
+    ] {
+        assert_eq!(time(value.clone()), seconds, "{value}");
+    }
+}
+
+#[test]
+fn an_id_may_be_a_number_that_does_not_fit_32_bits() {
+    assert_eq!(seen(&json!({"id": 2_147_492_808_u64})).id, "2147492808");
+}
+
+#[test]
+fn no_redistribution_is_told_from_what_cannot_be_read() {
+    for none in [r#"{"redis_info": null}"#, r#"{"redis_info": {}}"#, r#"{"redis_info": {"status": "RUNNING"}}"#] {
+        assert_eq!(read(none.as_bytes()), Some(None), "{none}");
+    }
+    for unreadable in ["", "null", "[]", "{}", r#"{"redis_info": "x"}"#, r#"{"error_code": "DWS.0047"}"#] {
+        assert_eq!(read(unreadable.as_bytes()), None, "{unreadable}");
+    }
+}
+
+#[test]
+fn texts_of_the_cloud_are_bounded_and_hold_no_markup() {
+    let long = "9".repeat(1000);
+    let details = seen(
+        &json!({"id": long, "start_time": "<b>2026-11-25 08:00</b>\n", "redis_progress": {"redis_rate": "\u{1F600}"}}),
+    );
+    assert_eq!(details.id.len(), 64);
+    assert_eq!((details.start_time.as_deref(), details.rate), (Some("b2026-11-25 08:00/b"), None));
+}

@@ -1,0 +1,264 @@
+//! How far a redistribution is, seen by reading: shown while it moves, written only when it has moved, and read never
+//! again once it is over.
+
+use std::sync::{Arc, Mutex};
+
+use futures::StreamExt;
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, ResourceExt,
+    api::ListParams,
+    runtime::{WatchStreamExt, watcher},
+};
+use redistribution_operator::resource::{ClusterRedistribution, Redistribution};
+use testbed::{
+    eventually,
+    simulator::{Denial, NoRun, Options, Read},
+};
+
+use crate::world::{PATIENCE, World, condition};
+
+pub const OBSERVE: [&str; 2] = ["--observe", "--observe-every=1s"];
+
+/// Reason of the condition that tells of the redistribution, and its value.
+pub fn redistributed(object: &ClusterRedistribution) -> Option<(String, String)> {
+    let conditions = &object.status.as_ref()?.conditions;
+    let condition = conditions.iter().find(|condition| condition.type_ == "Redistributed")?;
+    (condition.observed_generation == object.metadata.generation)
+        .then(|| (condition.status.clone(), condition.reason.clone()))
+}
+
+/// Waits until the redistribution is that far.
+pub async fn says(world: &World, name: &str, reason: &str) -> ClusterRedistribution {
+    let api = world.api();
+    eventually(PATIENCE, &format!("{name} says {reason}"), async || {
+        let object = api.get(name).await.map_err(|error| error.to_string())?;
+        let said = redistributed(&object);
+        if said.as_ref().is_some_and(|(_, said)| said == reason) { Ok(object) } else { Err(format!("{said:?}")) }
+    })
+    .await
+}
+
+/// What was seen last.
+pub fn seen(object: &ClusterRedistribution) -> Redistribution {
+    object.status.as_ref().and_then(|status| status.redistribution.clone()).unwrap_or_default()
+}
+
+/// Every version of every object of the namespace from now on.
+pub fn history(world: &World) -> Arc<Mutex<Vec<ClusterRedistribution>>> {
+    let versions = Arc::new(Mutex::new(Vec::new()));
+    let (api, kept) = (world.api(), Arc::clone(&versions));
+    tokio::spawn(async move {
+        let mut objects = Box::pin(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
+        while let Some(object) = objects.next().await {
+            kept.lock().unwrap().extend(object);
+        }
+    });
+    versions
+}
+
+/// Waits until the cluster's redistribution was read so many times more.
+pub async fn read_again(world: &World, cluster: &str, times: usize) {
+    let before = world.cloud.reads_of(cluster, Read::Redistribution);
+    eventually(PATIENCE, "further reads", async || {
+        let count = world.cloud.reads_of(cluster, Read::Redistribution);
+        if count >= before + times { Ok(()) } else { Err(count) }
+    })
+    .await;
+}
+
+async fn events(world: &World) -> Vec<String> {
+    let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
+    let events = events.list(&ListParams::default()).await.unwrap().items;
+    events.into_iter().filter_map(|event| event.reason).collect()
+}
+
+async fn told(world: &World, expected: &[(&str, usize)]) {
+    eventually(PATIENCE, "each event once", async || {
+        let events = events(world).await;
+        let count = |reason: &str| events.iter().filter(|event| *event == reason).count();
+        if expected.iter().all(|&(reason, times)| count(reason) == times) { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redistribution_is_followed_to_its_end_with_one_write_for_each_change_and_no_read_after_it() {
+    let world = World::with(Options { tables_per_read: 5, ..Options::default() }).await;
+    let cluster = world.cluster();
+    let versions = history(&world);
+    let operator = world.operator_with(&OBSERVE).await;
+    world.create("wish", &cluster).await;
+    let done = says(&world, "wish", "Finished").await;
+    assert_eq!(condition(&done, "Redistributed").as_deref(), Some("True"));
+    assert_eq!(condition(&done, "Ready").as_deref(), Some("True"));
+    let last = seen(&done);
+    assert_eq!((last.state.as_str(), last.progress_percent, last.tables_left), ("Finished", Some(100), Some(0)));
+    assert!(last.id.is_some() && last.start_time.is_some(), "{last:?}");
+    told(&world, &[("RedistributionStarted", 1), ("RedistributionFinished", 1), ("RedistributionFailed", 0)]).await;
+    // The watch of the test may be a moment behind.
+    let version = done.resource_version();
+    eventually(PATIENCE, "the last version is seen", async || {
+        if versions.lock().unwrap().iter().any(|object| object.resource_version() == version) {
+            Ok(())
+        } else {
+            Err("")
+        }
+    })
+    .await;
+    let shown: Vec<_> = versions
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|object| redistributed(object).is_some())
+        .map(|object| (seen(object).shown(), redistributed(object)))
+        .collect();
+    let steps = shown.iter().filter_map(|(shown, _)| shown.progress_percent).collect::<Vec<_>>();
+    assert!(steps.len() >= 15 && steps.is_sorted(), "{steps:?}");
+    assert!(shown.windows(2).all(|pair| pair[0] != pair[1]), "a write that showed nothing new: {shown:?}");
+    // Over is over, also for the next process.
+    let reads = world.cloud.all_reads().len();
+    assert!(operator.terminate().await.unwrap().success());
+    let _again = world.operator_with(&OBSERVE).await;
+    let next = world.cluster();
+    world.cloud.tables_per_read(&next, 0);
+    world.create("next", &next).await;
+    says(&world, "next", "Running").await;
+    read_again(&world, &next, 3).await;
+    assert_eq!(world.cloud.reads(&cluster).len() + world.cloud.reads(&next).len(), world.cloud.all_reads().len());
+    assert_eq!(world.cloud.reads(&cluster).len(), reads);
+    assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
+}
+
+#[tokio::test]
+async fn while_nothing_moves_nothing_is_written_and_a_running_one_is_read_once_for_each_look() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.create("wish", &cluster).await;
+    let running = says(&world, "wish", "Running").await;
+    let clusters = world.cloud.reads_of(&cluster, Read::Cluster);
+    read_again(&world, &cluster, 4).await;
+    let later = world.api().get("wish").await.unwrap();
+    assert_eq!(later.resource_version(), running.resource_version());
+    assert_eq!(world.cloud.reads_of(&cluster, Read::Cluster), clusters, "the details tell all there is to know");
+}
+
+#[tokio::test]
+async fn a_pause_a_failure_and_a_second_try_are_shown_and_told() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    // What stands still is looked at less often; an edit of the test's own clock would be no test.
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.create("wish", &cluster).await;
+    says(&world, "wish", "Running").await;
+    world.cloud.paused(&cluster, false);
+    let paused = says(&world, "wish", "Paused").await;
+    assert_eq!(seen(&paused).paused_by_user, Some(false));
+    assert_eq!(condition(&paused, "Ready").as_deref(), Some("True"), "it was delivered, whatever came of it");
+    world.cloud.failed(&cluster);
+    let failed = says(&world, "wish", "Failed").await;
+    let shown = seen(&failed);
+    assert_eq!((shown.fail_count, shown.retryable), (Some(1), Some(true)));
+    assert_eq!(condition(&failed, "Redistributed").as_deref(), Some("False"));
+    world.cloud.redistributing(&cluster);
+    says(&world, "wish", "Running").await;
+    told(&world, &[("RedistributionStarted", 2), ("RedistributionFailed", 1), ("RedistributionFinished", 0)]).await;
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn the_end_is_seen_however_the_cloud_answers_when_none_is_under_way() {
+    for no_run in [NoRun::Null, NoRun::NotFound, NoRun::LastRun] {
+        let world = World::new().await;
+        let (cluster, quick) = (world.cluster(), world.cluster());
+        for cluster in [&cluster, &quick] {
+            world.cloud.no_run(cluster, no_run);
+        }
+        let _operator = world.operator_with(&OBSERVE).await;
+        world.create("wish", &cluster).await;
+        says(&world, "wish", "Running").await;
+        world.cloud.idle(&cluster);
+        let done = says(&world, "wish", "Finished").await;
+        assert_eq!(seen(&done).progress_percent, Some(100), "{no_run:?}");
+        // Over before anybody looked.
+        world.cloud.tables_per_read(&quick, 1000);
+        world.create("quick", &quick).await;
+        says(&world, "quick", "Finished").await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_right_to_read_keeps_nobody_from_being_called_and_is_said() {
+    let world = World::new().await;
+    for read in [Read::Cluster, Read::Redistribution] {
+        world.cloud.deny(read, Some(Denial::Service));
+    }
+    let cluster = world.cluster();
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.create("wish", &cluster).await;
+    let object = says(&world, "wish", "NotReadable").await;
+    assert_eq!(condition(&object, "Ready").as_deref(), Some("True"));
+    let conditions = object.status.unwrap().conditions;
+    let told = &conditions.iter().find(|condition| condition.type_ == "Redistributed").unwrap().message;
+    assert!(told.contains("dws:redistributionInfo:list") && told.contains("HTTP 403"), "{told}");
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_redistribution_of_before_is_never_shown_as_this_calls() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    // One that is over, and is shown whenever none is under way.
+    world.cloud.redistributing(&cluster);
+    world.cloud.idle(&cluster);
+    world.cloud.no_run(&cluster, NoRun::LastRun);
+    world.cloud.waiting(&cluster);
+    let old = world.cloud.run_of(&cluster).map(|run| run.id);
+    world.cloud.lag(&cluster, testbed::simulator::Lag::Reads(5));
+    let versions = history(&world);
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.create("wish", &cluster).await;
+    let running = says(&world, "wish", "Running").await;
+    let id = seen(&running).id;
+    let attempt = running.status.unwrap().attempt.unwrap();
+    let before = attempt.baseline.unwrap();
+    assert_eq!(before.task_status.as_deref(), Some("WAITING_REDISTRIBUTION"));
+    assert!(id.is_some() && id != before.redistribution_id && before.redistribution_id.as_deref() != Some("none"));
+    assert!(old.is_none() || old == before.redistribution_id);
+    let finished = versions.lock().unwrap().iter().any(|object| {
+        redistributed(object).is_some_and(|(_, reason)| reason == "Finished")
+            || seen(object).id == before.redistribution_id
+    });
+    assert!(!finished, "the old one was taken for this one");
+}
+
+#[tokio::test]
+async fn a_new_generation_begins_without_the_progress_of_the_old_one() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator =
+        world.operator_with(&["--observe", "--observe-every=1s", "--check-cluster=require", "--check-every=1s"]).await;
+    world.create("wish", &cluster).await;
+    let first = seen(&says(&world, "wish", "Running").await);
+    world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
+    let held = world.settled("wish", "ClusterNotWaiting").await;
+    assert_eq!((redistributed(&held), held.status.unwrap().redistribution), (None, None));
+    world.cloud.idle(&cluster);
+    world.cloud.waiting(&cluster);
+    world.settled("wish", "Delivered").await;
+    let second = seen(&says(&world, "wish", "Running").await);
+    assert!(first.id.is_some() && second.id.is_some() && first.id != second.id, "{first:?} {second:?}");
+    assert_eq!(world.calls(&cluster), 2);
+}
+
+#[tokio::test]
+async fn without_the_flag_nothing_is_read_and_no_such_condition_is_there() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "Delivered").await;
+    assert_eq!((redistributed(&object), world.cloud.all_reads().len()), (None, 0));
+    assert_eq!(object.status.unwrap().attempt.unwrap().baseline, None);
+}
