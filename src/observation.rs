@@ -16,7 +16,10 @@ use crate::{
         cluster::{ClusterState, Task},
         details::{Details, RunState},
     },
-    resource::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, NONE, Reason, Redistribution},
+    resource::{
+        Attempt, Baseline, ClusterRedistribution, ClusterRedistributionStatus, NONE, PastAttempt, Reason,
+        Redistribution,
+    },
 };
 
 /// What is left standing for longer than this is not looked at any more.
@@ -127,6 +130,18 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
         return Some(Stage::Following);
     }
     is(&[Reason::OutcomeUnknown, Reason::ServerError]).then_some(Stage::Settling)
+}
+
+/// An older generation of the same object may have been accepted so shortly before this one that what it began may not
+/// have shown before the claim. Unlike what the process remembers of others, this survives a restart.
+pub fn follows_another(status: &ClusterRedistributionStatus, attempt: &Attempt, shortly: Duration) -> bool {
+    let claimed = attempt.claimed_time.as_ref().map(|time| time.0);
+    let may_have_begun = |past: &PastAttempt| {
+        let is_refused = past.status_code.is_some_and(|code| (300..500).contains(&code));
+        let since = claimed.zip(past.finished_time.as_ref()).map(|(claimed, past)| claimed.duration_since(past.0));
+        !is_refused && since.is_none_or(|since| since.unsigned_abs() < shortly)
+    };
+    status.history.iter().any(may_have_begun)
 }
 
 /// Status says something of it for this generation.

@@ -106,7 +106,8 @@ async fn look(
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let baseline = attempt.baseline.clone().unwrap_or_default();
     let cluster = object.spec.cluster_id.to_ascii_lowercase();
-    let others_called = context.memory().watches.others_called(&cluster, uid, attempt.generation, Instant::now());
+    let others_called = context.memory().watches.others_called(&cluster, uid, attempt.generation, settings.settle)
+        || status.is_some_and(|status| observation::follows_another(status, attempt, settings.settle));
     let past = Past {
         baseline: &baseline,
         known: status.and_then(|status| status.redistribution.as_ref()),

@@ -69,13 +69,14 @@ impl Watches {
         self.calls.entry(cluster.to_owned()).or_default().insert((uid.to_owned(), generation), now);
     }
 
-    /// Another wish has called for that cluster not long ago.
-    pub fn others_called(&self, cluster: &str, uid: &str, generation: i64, now: Instant) -> bool {
-        self.calls.get(cluster).is_some_and(|calls| {
-            calls.iter().any(|((other, of), at)| {
-                (other.as_str(), *of) != (uid, generation) && now.saturating_duration_since(*at) < REMEMBER_CALLS
-            })
-        })
+    /// Another wish has called for that cluster after this one, or so shortly before it that what it began may not have
+    /// shown yet. Where it is not known when this one called, any other is taken for a later one.
+    pub fn others_called(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> bool {
+        let Some(calls) = self.calls.get(cluster) else { return false };
+        let is_own = |(other, of): &(String, i64)| (other.as_str(), *of) == (uid, generation);
+        let own = calls.iter().find(|(wish, _)| is_own(wish)).map(|(_, at)| *at);
+        let matters = |at: Instant| own.is_none_or(|own| at + shortly > own);
+        calls.iter().any(|(wish, at)| !is_own(wish) && matters(*at))
     }
 }
 
@@ -102,13 +103,21 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_another_wish_is_remembered_for_an_hour_and_ones_own_is_none() {
+    fn a_call_of_another_wish_matters_from_shortly_before_ones_own_on() {
         let (mut watches, now) = (Watches::default(), Instant::now());
+        let others = |watches: &Watches, uid: &str, generation: i64| {
+            watches.others_called("cluster", uid, generation, 10 * SECOND)
+        };
         watches.called("cluster", "uid", 1, now);
-        assert!(!watches.others_called("cluster", "uid", 1, now));
-        assert!(watches.others_called("cluster", "uid", 2, now), "an older generation's call");
-        assert!(watches.others_called("cluster", "other", 1, now));
-        assert!(!watches.others_called("another", "other", 1, now));
-        assert!(!watches.others_called("cluster", "other", 1, now + REMEMBER_CALLS));
+        assert!(!others(&watches, "uid", 1), "one's own");
+        assert!(others(&watches, "uid", 2), "an older generation's, and nobody knows when this one called");
+        assert!(!watches.others_called("another", "other", 1, 10 * SECOND));
+        watches.called("cluster", "uid", 2, now + 9 * SECOND);
+        assert!(others(&watches, "uid", 1) && others(&watches, "uid", 2));
+        watches.called("cluster", "other", 1, now + 100 * SECOND);
+        assert!(!others(&watches, "other", 1), "what they began would have shown by then");
+        assert!(others(&watches, "uid", 2), "a later one");
+        watches.called("another", "x", 1, now + REMEMBER_CALLS + 50 * SECOND);
+        assert!(!watches.others_called("cluster", "other", 1, REMEMBER_CALLS * 9), "forgotten");
     }
 }

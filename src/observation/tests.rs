@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     conditions::{set_at, set_one_at},
-    resource::AttemptState,
+    resource::{AttemptState, PastAttempt},
     sample::{at, attempt, attempted, spec},
 };
 
@@ -317,4 +317,25 @@ fn the_stage_follows_from_status_alone_and_ends() {
     let mut without = delivered;
     without.status.as_mut().unwrap().attempt.as_mut().unwrap().baseline = None;
     assert_eq!(stage(&without, at(0)), None);
+}
+
+#[test]
+fn an_older_generation_that_may_have_been_accepted_shortly_before_counts_as_another() {
+    let claimed_time = Some(crate::conditions::to_second(at(1000)));
+    let claimed = Attempt { claimed_time, ..attempt("b", 2, AttemptState::Unknown) };
+    let follows = |second: i64, code: Option<i32>| {
+        let past = PastAttempt {
+            status_code: code,
+            finished_time: Some(crate::conditions::to_second(at(second))),
+            ..PastAttempt::default()
+        };
+        let status = ClusterRedistributionStatus { history: vec![past], ..ClusterRedistributionStatus::default() };
+        follows_another(&status, &claimed, Duration::from_secs(600))
+    };
+    for code in [None, Some(200), Some(503)] {
+        assert!(follows(401, code), "{code:?}");
+        assert!(!follows(400, code), "it would have shown before the claim");
+    }
+    assert!(!follows(999, Some(403)), "refused");
+    assert!(follows(1010, Some(200)), "clocks may differ a little");
 }

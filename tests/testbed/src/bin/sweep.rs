@@ -27,6 +27,9 @@ struct Arguments {
     /// Operators look at the cluster before each call (`--check-cluster=require`), and the looks meet faults too.
     #[arg(long, global = true)]
     check: bool,
+    /// Operators look at redistributions after each call (`--observe`), and these looks meet faults too.
+    #[arg(long, global = true)]
+    observe: bool,
     /// Also writes the figures as JSON.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
 async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
     let mut bench = Bench::start(!cfg!(debug_assertions)).await?;
     bench.check = arguments.check;
+    bench.observe = arguments.observe;
     let begin = Instant::now();
     let report = match arguments.what {
         What::Single => {

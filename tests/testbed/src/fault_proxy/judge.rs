@@ -71,7 +71,8 @@ impl Record {
         }
     }
 
-    /// `Delivered` may be True only after a 2xx, and False after a call only if that was refused.
+    /// `Delivered` may be True only after a 2xx or, where that was seen, once it was carried out; and False after a call only
+    /// if that was refused.
     fn judge_conditions(&self, name: &str, status: &Value) {
         for condition in status["conditions"].as_array().into_iter().flatten() {
             if condition["type"] != "Delivered" {
@@ -81,6 +82,7 @@ impl Record {
             let Some(calls) = self.calls_of(name, generation) else { return };
             let said: Vec<_> = calls.into_iter().map(|call| call.said).collect();
             let is_true = match condition["status"].as_str() {
+                Some("True") if condition["reason"] == "ConfirmedByObservation" => self.was_executed(name, generation),
                 Some("True") => said.iter().any(|said| said.is_some_and(|code| (200..300).contains(&code))),
                 Some("False") => said.iter().all(|said| said.is_some_and(|code| (300..500).contains(&code))),
                 _ => true,
@@ -93,6 +95,12 @@ impl Record {
                 self.violated(Law::FalseStatement, what);
             }
         }
+    }
+
+    /// The cloud has carried out a call for this object's generation.
+    fn was_executed(&self, name: &str, generation: i64) -> bool {
+        let cluster = self.state().clusters.get(name).cloned();
+        cluster.is_some_and(|cluster| self.oracle.get().is_some_and(|knows| knows.0(&cluster, generation)))
     }
 
     /// Calls for this object's generation; none for an object of which the record was told nothing.

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -72,17 +72,27 @@ pub(super) struct State {
     pub(super) struck: usize,
 }
 
+/// Knows which generations of which clusters were carried out.
+pub(super) struct Oracle(pub(super) Box<dyn Fn(&str, i64) -> bool + Send + Sync>);
+
+impl fmt::Debug for Oracle {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("Oracle")
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Record {
     begin: Instant,
+    pub(super) oracle: OnceLock<Oracle>,
     state: Mutex<State>,
     pub(super) not_sent: watch::Sender<usize>,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Self { begin: Instant::now(), state: Mutex::default(), not_sent: watch::channel(0).0 }
+        Self { begin: Instant::now(), oracle: OnceLock::new(), state: Mutex::default(), not_sent: watch::channel(0).0 }
     }
 }
 
@@ -90,6 +100,11 @@ impl Record {
     /// The object of this name is for this cluster.
     pub fn expect(&self, name: &str, cluster: &str) {
         self.state().clusters.insert(name.to_owned(), cluster.to_lowercase());
+    }
+
+    /// Who knows what the cloud has carried out, by cluster and generation.
+    pub fn ask(&self, oracle: impl Fn(&str, i64) -> bool + Send + Sync + 'static) {
+        let _ = self.oracle.set(Oracle(Box::new(oracle)));
     }
 
     /// This must appear in nothing that an operator writes.

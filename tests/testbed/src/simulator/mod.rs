@@ -161,6 +161,11 @@ impl Simulator {
         Self::start(&Options { mode, ..Options::default() })
     }
 
+    /// What it knows, for who outlives this borrow of it.
+    pub fn knowledge(&self) -> Arc<Cloud> {
+        Arc::clone(&self.cloud)
+    }
+
     /// `https://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)

@@ -37,6 +37,8 @@ pub struct Bench {
     pub network: Network,
     /// Whether operators look at the cluster before each call, and call only while it waits.
     pub check: bool,
+    /// Whether operators look at redistributions after each call.
+    pub observe: bool,
     binary: PathBuf,
     token: String,
     home: String,
@@ -65,7 +67,7 @@ impl Bench {
         let token = token(&client, &home, ACCOUNT).await?;
         let cloud = Simulator::start(&Options::default())?;
         let network = Network::new(&plane, &cloud)?;
-        Ok(Self { plane, client, cloud, network, check: false, binary, token, home })
+        Ok(Self { plane, client, cloud, network, check: false, observe: false, binary, token, home })
     }
 
     /// The resource in a namespace.
@@ -91,6 +93,13 @@ impl Bench {
     pub fn direct(&self, namespace: &str, flags: impl IntoIterator<Item = String>) -> Result<OperatorCommand, Failure> {
         let kubeconfig = self.kubeconfig(self.plane.url(), self.plane.ca_pem())?;
         Ok(self.command_with(namespace, kubeconfig, &self.cloud.url(), self.cloud.ca_file(), flags))
+    }
+
+    /// Flags of what operators look at, with short times.
+    pub fn looks(&self) -> Vec<String> {
+        let check = ["--check-cluster=require", "--check-every=1s"].into_iter().filter(|_| self.check);
+        let observe = ["--observe", "--observe-every=1s", "--settle-time=4s"].into_iter().filter(|_| self.observe);
+        check.chain(observe).map(str::to_owned).collect()
     }
 
     fn kubeconfig(&self, url: &str, ca_pem: &str) -> Result<PathBuf, Failure> {

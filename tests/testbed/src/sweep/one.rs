@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fault_proxy::{FaultProxy, Law, Plan, Record, record::Violation},
-    simulator::Entry,
+    simulator::{Cloud, Entry},
 };
 
 /// An operator that is not hindered watches long before that.
@@ -58,6 +58,8 @@ impl Outcome {
 /// Runs it.
 pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
     let (begin, record) = (Instant::now(), Arc::new(Record::default()));
+    let cloud = bench.cloud.knowledge();
+    record.ask(move |cluster, generation| !executed(&cloud, cluster, generation).is_empty());
     let settled = match carry_out(bench, &plan, &record).await {
         Ok(settled) => settled,
         Err(error) => {
@@ -87,7 +89,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         let own = if number == 1 { plan.clone() } else { Plan::nothing() };
         let name = number.to_string();
         let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
-        let command = bench.command(&user.namespace, &proxy, flags(plan, bench.check))?;
+        let command = bench.command(&user.namespace, &proxy, flags(plan, bench))?;
         let state = Arc::new(Kept::default());
         let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
         // Of a single fault the first operator is the leader: the other one takes over once it stands still.
@@ -110,10 +112,12 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
     let mut settled = user.main_path(first).await?;
     let fresh = user.fresh(plan.steps.len() + 2).await?;
     for generation in &settled {
-        verdict::judge(record, plan, generation);
+        let executed = executed(&bench.cloud, &generation.cluster, generation.generation);
+        verdict::judge(record, plan, generation, &executed);
     }
     for generation in &fresh {
-        verdict::judge(record, plan, generation);
+        let executed = executed(&bench.cloud, &generation.cluster, generation.generation);
+        verdict::judge(record, plan, generation, &executed);
         verdict::judge_fresh(record, generation);
     }
     if fresh.last().is_none_or(|last| last.disturbed) {
@@ -126,20 +130,24 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
     let clusters: Vec<_> = settled.iter().chain(&fresh).map(|generation| generation.cluster.as_str()).collect();
     let ledger: Vec<Entry> = bench.cloud.entries_of(&clusters);
     let probe_ended = kept.iter().map(|state| state.probe_ended.load(Ordering::Relaxed)).sum();
-    verdict::judge_whole(record, plan, &ledger, probe_ended);
+    verdict::judge_whole(record, plan, &ledger, probe_ended, bench.observe);
     settled.extend(fresh);
     Ok(settled)
 }
 
+/// Calls of this generation that the cloud carried out. The number of jobs is the generation.
+fn executed(cloud: &Cloud, cluster: &str, generation: i64) -> Vec<Entry> {
+    let of = |entry: &Entry| entry.body.ends_with(&format!("\"parallel_jobs\":{generation}}}"));
+    cloud.entries_of(&[cluster]).into_iter().filter(|entry| entry.executed && of(entry)).collect()
+}
+
 /// Short times, so that a plan ends soon.
-fn flags(plan: &Plan, check: bool) -> Vec<String> {
+fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
     let mut flags: Vec<_> =
         ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=20s"]
             .map(str::to_owned)
             .to_vec();
-    if check {
-        flags.extend(["--check-cluster=require", "--check-every=1s"].map(str::to_owned));
-    }
+    flags.extend(bench.looks());
     // Nothing but a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
         flags.push("--relist-every=5s".to_owned());

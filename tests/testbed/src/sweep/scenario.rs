@@ -151,7 +151,7 @@ impl<'a> User<'a> {
             if ready_reason(status) == Some("ClusterNotWaiting") {
                 self.scale_out(cluster);
             }
-            is_closed(status)
+            is_closed(status) && !(self.bench.observe && is_looked_at(status))
         };
         let mut status = self.until(name, generation, |status| closed(status) || rejected(status)).await?;
         if status.as_ref().is_some_and(rejected) {
@@ -199,6 +199,15 @@ pub fn is_closed(status: &Value) -> bool {
         conditions.any(|condition| condition["type"] == kind && condition["status"] == "True")
     };
     is("Ready") || is("Stalled")
+}
+
+/// Nobody knows what became of it, and it is still looked at whether it began.
+fn is_looked_at(status: &Value) -> bool {
+    let mut conditions = status["conditions"].as_array().into_iter().flatten();
+    let is_told =
+        conditions.any(|condition| condition["type"] == "Redistributed" && condition["reason"] == "Unconfirmed");
+    let is_open = matches!(ready_reason(status), Some("OutcomeUnknown" | "ServerError"));
+    is_open && !is_told && status["attempt"]["baseline"].is_object()
 }
 
 fn ready_generation(status: &Value) -> Option<i64> {

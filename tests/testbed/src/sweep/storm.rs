@@ -23,11 +23,14 @@ use super::{
     bench::{Bench, Failure},
     report::Report,
     scenario::{is_closed, random_uuid},
+    verdict::CONFIRMED,
 };
 use crate::{
-    Operator, fresh_namespace,
+    Operator,
+    fault_proxy::judge::ready_reason,
+    fresh_namespace,
     operator::OperatorCommand,
-    simulator::{Entry, Script},
+    simulator::{Entry, Read, Script},
 };
 
 const SECRET: &str = "dws-redistribution-credentials";
@@ -59,6 +62,7 @@ pub struct Size {
 struct Seen {
     newest: BTreeMap<String, DynamicObject>,
     states: HashMap<(String, i64), (String, Option<u64>)>,
+    confirmed: HashSet<(String, i64)>,
 }
 
 struct Storm<'a> {
@@ -118,6 +122,9 @@ async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
         if let (Some(generation), Some(state)) = (attempt["generation"].as_i64(), attempt["state"].as_str()) {
             let state = (state.to_owned(), attempt["statusCode"].as_u64());
             seen.states.insert((name.clone(), generation), state);
+            if ready_reason(&object.data["status"]) == Some(CONFIRMED) {
+                seen.confirmed.insert((name.clone(), generation));
+            }
         }
         seen.newest.insert(name, object);
         futures::future::ready(Ok(()))
@@ -136,6 +143,9 @@ impl<'a> Storm<'a> {
         for number in 0..size.objects {
             let (name, cluster) = (format!("wish-{number}"), random_uuid());
             let calls = usize::try_from(size.generations)?;
+            // It always waits for the next one, as far as anybody can see.
+            let waits = json!({"cluster": {"task_status": "WAITING_REDISTRIBUTION"}});
+            bench.cloud.amend(&cluster, Read::Cluster, Some(waits));
             bench.cloud.script(&cluster, (0..=calls / size.objects * 2).map(|_| Script::status(200)));
             let object = json!({
                 "apiVersion": "dws.huaweicloud.com/v1alpha1",
@@ -151,7 +161,8 @@ impl<'a> Storm<'a> {
 
     fn command(&self) -> Result<OperatorCommand, Failure> {
         let flags = ["--send-budget=1s", "--request-timeout=2s", "--grace-margin=2s"];
-        let mut command = self.bench.direct(&self.namespace, flags.map(str::to_owned))?;
+        let flags = flags.map(str::to_owned).into_iter().chain(self.bench.looks());
+        let mut command = self.bench.direct(&self.namespace, flags)?;
         "warn,redistribution_operator=info".clone_into(&mut command.log_level);
         Ok(command)
     }
@@ -251,6 +262,10 @@ impl<'a> Storm<'a> {
                 "NotSent" => false_statements += usize::from(called),
                 other => drop(open.insert((name, generation, other))),
             }
+        }
+        for (name, generation) in &seen.confirmed {
+            let cluster = self.clusters.get(name).cloned().unwrap_or_default();
+            false_statements += usize::from(!calls.contains_key(&(cluster, project(*generation))));
         }
         for stuck in &open {
             eprintln!("not closed: {stuck:?}");

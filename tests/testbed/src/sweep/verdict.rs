@@ -15,11 +15,13 @@ use crate::{
 
 /// Status writes of the main path without a fault: held, and claim and record for each of two generations.
 const WRITES: usize = 5;
+/// Further ones for what is seen after a call: confirmed or not, running.
+const WRITES_FOR_LOOKS: usize = 6;
 /// Further ones that a fault may cost: a claim given up and recalled, a hold on the way and its end, a settled claim.
 const WRITES_FOR_A_FAULT: usize = 6;
 
-/// Judges one generation by what the cloud said to it.
-pub fn judge(record: &Record, plan: &Plan, settled: &Settled) {
+/// Judges one generation by what the cloud said to it, and what it carried out.
+pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]) {
     let Some(status) = &settled.status else { return };
     let calls: Vec<_> = record
         .calls()
@@ -30,6 +32,11 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled) {
         let what = format!("{}, generation {}: {what}", settled.name, settled.generation);
         record.violated(Law::Unsettled, what);
     }
+    if settled.reason() == CONFIRMED && executed.is_empty() {
+        let what =
+            format!("{}, generation {}: {CONFIRMED}, but nothing was carried out", settled.name, settled.generation);
+        record.violated(Law::FalseStatement, what);
+    }
     let shown = status["statusCode"].as_u64();
     if let Some(code) = shown
         && !calls.iter().any(|call| call.said.map(u64::from) == Some(code))
@@ -37,6 +44,9 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled) {
         record.violated(Law::FalseStatement, format!("{}: statusCode {code}, but {calls:?}", settled.name));
     }
 }
+
+/// What a look after the call has confirmed, which is judged by what was carried out.
+pub const CONFIRMED: &str = "ConfirmedByObservation";
 
 /// Is this reason the one that it must be?
 fn agrees(plan: &Plan, reason: &str, calls: &[Call]) -> Result<(), String> {
@@ -47,13 +57,13 @@ fn agrees(plan: &Plan, reason: &str, calls: &[Call]) -> Result<(), String> {
     // The answer is there, but not what it says; or the connection ends in the middle of it.
     let torn = plan
         .has(|step| matches!(step.fault, Fault::HalfBody | Fault::HalfChunks | Fault::LargeBody | Fault::AnswerEarly));
-    let unknown = reason == "OutcomeUnknown";
+    let unknown = matches!(reason, "OutcomeUnknown" | CONFIRMED);
     let said = calls.first().map(|call| call.said);
     let fine = match said {
         None => (unknown && (is_lost || unread)) || (reason == "NotSent" && is_lost),
         Some(None) => unknown,
         Some(Some(200..=299)) => reason == "Delivered" || (unknown && (is_lost || torn)),
-        Some(Some(500..)) => reason == "ServerError" || (unknown && is_lost),
+        Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && is_lost),
         Some(Some(_)) => is_refused(reason) || (unknown && (is_lost || torn)),
     };
     if fine { Ok(()) } else { Err(format!("it says {reason} after {calls:?}")) }
@@ -81,7 +91,7 @@ pub fn judge_fresh(record: &Record, settled: &Settled) {
 }
 
 /// The whole plan: the cloud's own ledger, the number of writes, restarts without a reason.
-pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: usize) {
+pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: usize, observe: bool) {
     let mut calls = HashMap::<(&str, &str), usize>::new();
     for entry in ledger {
         *calls.entry((&entry.cluster, &entry.body)).or_default() += 1;
@@ -90,7 +100,7 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
         record.violated(Law::Duplicate, format!("the cloud's ledger has {count} calls for {cluster} with {body}"));
     }
     let (writes, bound) = (record.applied_writes(WISH), WRITES + WRITES_FOR_A_FAULT * plan.steps.len());
-    let bound = bound * plan.operators.min(2);
+    let bound = (bound + if observe { WRITES_FOR_LOOKS } else { 0 }) * plan.operators.min(2);
     if writes > bound {
         record.violated(Law::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }
@@ -148,19 +158,19 @@ mod tests {
     fn repeats_in_the_ledger_further_writes_and_idle_restarts_are_found() {
         let entry = Entry { cluster: "c".to_owned(), body: "b".to_owned(), ..Entry::default() };
         let record = Record::default();
-        judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0);
+        judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0, false);
         assert_eq!(record.violations()[0].law, Law::Duplicate);
         let record = Record::default();
         for _ in 0..=WRITES {
             record.applied("/things/wish/status", b"{}");
         }
-        judge_whole(&record, &plan("nothing"), &[], 0);
+        judge_whole(&record, &plan("nothing"), &[], 0, false);
         assert_eq!(record.violations()[0].law, Law::TooManyWrites);
         let record = Record::default();
-        judge_whole(&record, &plan("put#2:504"), &[], 1);
+        judge_whole(&record, &plan("put#2:504"), &[], 1, false);
         assert_eq!(record.violations()[0].law, Law::Deaf);
         let record = Record::default();
-        judge_whole(&record, &plan("watch#1:black-hole"), &[], 1);
+        judge_whole(&record, &plan("watch#1:black-hole"), &[], 1, false);
         assert_eq!(record.violations(), []);
     }
 }
