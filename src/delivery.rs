@@ -95,8 +95,10 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     {
         let mut memory = context.memory();
         memory.sending(&attempt.uid, attempt.generation, Instant::now());
-        let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        memory.watches.called(&cluster, &attempt.uid, attempt.generation, Instant::now());
+        if context.observe.is_some() {
+            let cluster = object.spec.cluster_id.to_ascii_lowercase();
+            memory.watches.called(&cluster, &attempt.uid, attempt.generation, now);
+        }
     }
     let started = Instant::now();
     // What is sent is built from the very object whose resourceVersion the claim carried.

@@ -1,6 +1,7 @@
 //! What this process remembers of objects beyond their status. Nothing here is needed for safety after a restart: an
 //! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
 
+mod looks;
 mod watches;
 
 use std::{
@@ -8,10 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::watches::{Watch, Watches};
+pub use self::{
+    looks::{GoodLook, Look, Looks},
+    watches::{Watch, Watches},
+};
 use crate::{
     journal,
-    resource::{Attempt, ClusterRedistribution, Reason},
+    resource::{Attempt, ClusterRedistribution},
 };
 
 /// First try again after a proven `NotSent`.
@@ -33,24 +37,10 @@ pub struct Memory {
     given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
-    looks: HashMap<String, Look>,
+    /// Looks before a call.
+    pub looks: Looks,
     /// Looks after a call.
     pub watches: Watches,
-}
-
-/// A cluster was looked at for this generation with these credentials, and is not again before that.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// Of the object.
-    pub generation: i64,
-    /// As status shows them.
-    pub credentials: String,
-    /// Not before.
-    pub next: Instant,
-    /// What it found.
-    pub reason: Reason,
-    /// The same in words.
-    pub message: String,
 }
 
 #[derive(Debug)]
@@ -146,24 +136,9 @@ impl Memory {
         self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
-    /// The cluster was looked at, and nothing was called. Whatever wakes the object before the next look, such as the echo
-    /// of its own status, costs the cloud nothing.
-    pub fn looked(&mut self, uid: &str, look: Look) {
-        self.looks.insert(uid.to_owned(), look);
-    }
-
-    /// The cluster was seen to wait: what an earlier look found is over.
-    pub fn looked_away(&mut self, uid: &str) {
-        self.looks.remove(uid);
-    }
-
-    /// The last look for this generation that ended in a hold.
-    pub fn last_look(&self, uid: &str, generation: i64) -> Option<&Look> {
-        self.looks.get(uid).filter(|look| look.generation == generation)
-    }
-
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
+        self.looks.forget(uid);
         self.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < REMEMBER_SENT);
         self.sent.insert(uid.to_owned(), Sent { generation, at: now });
     }
@@ -197,14 +172,14 @@ impl Memory {
         self.retries.remove(uid);
         self.sent.remove(uid);
         self.given_up.remove(uid);
-        self.looks.remove(uid);
+        self.looks.forget(uid);
         self.watches.end(uid);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.retries.remove(uid);
-        self.looks.remove(uid);
+        self.looks.forget(uid);
         self.watches.end(uid);
     }
 }

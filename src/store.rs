@@ -175,6 +175,9 @@ impl Pending {
         if let Ok(decoded) = &object.0 {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
+            if self.observe {
+                memory.watches.note(decoded);
+            }
             let is_observed = || self.observe && observation::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() && !is_observed() {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
@@ -212,6 +215,7 @@ impl Pending {
             }
         }
         if self.scopes.iter().all(|scope| scope.synced) {
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).watches.complete();
             self.synced.send_replace(true);
         }
     }

@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{Error, SOON};
+use super::Error;
 use crate::{
     annotations,
+    conditions::{REDISTRIBUTED, condition_at},
     context::Context,
     decide::Step,
-    dws::{Looked, Wish, credentials::Key, endpoint::Endpoint},
+    dws::{
+        Wish,
+        credentials::{Key, KeyIdentity},
+        endpoint::Endpoint,
+    },
     events::Mood,
-    gate::Reading,
+    gate::{Reading, Refusal},
     held::HELD_AGAIN,
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
@@ -27,8 +32,10 @@ use crate::{
 /// Longest pause before the first look: a restart must not look at everything at once, and who has just called wants to
 /// see something.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
-/// When the key may not be used at the moment.
-const NOT_NOW: Duration = Duration::from_secs(4);
+/// First pause where a look cannot be made at the moment.
+const NOT_NOW: Duration = Duration::from_secs(2);
+/// The last one: the Secret may have been mended.
+const LONGEST_WAIT: Duration = Duration::from_secs(900);
 /// Tries to write what was seen. What could not be written is seen again.
 const TRIES: usize = 5;
 
@@ -44,35 +51,80 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     if !rest.is_zero() {
         return Ok(Action::requeue(rest));
     }
-    let Some(road) = road(context, object, attempt).await else {
-        return Ok(put_off(context, uid, jittered(HELD_AGAIN).max(settings.every)));
+    let mut watch = match look(context, object, attempt, stage, &settings, watch).await {
+        Look::Over => return Ok(Action::await_change()),
+        Look::NotNow(watch) => {
+            let pause = watch.next.saturating_duration_since(Instant::now());
+            context.memory().watches.keep(uid, watch);
+            return Ok(Action::requeue(pause));
+        }
+        Look::Found(finding, watch) => {
+            // Before the write: its echo must not look again at once.
+            context.memory().watches.keep(uid, watch.clone());
+            if say(context, object, attempt, &finding).await? {
+                context.memory().watches.end(uid);
+                return Ok(Action::await_change());
+            }
+            watch
+        }
     };
-    let Some(reading) = context.gate.read(road.key_identity) else {
-        return Ok(put_off(context, uid, jittered(NOT_NOW)));
-    };
-    let look = look(context, object, attempt, stage, &settings, &watch, (&road, reading));
-    let (finding, was_idle, reads) = tokio::select! {
-        seen = look => seen,
-        () = context.closing.cancelled() => return Ok(Action::await_change()),
-    };
-    let is_news = observed(&object.status.clone().unwrap_or_default(), attempt.generation, &finding, Timestamp::now());
-    let unmoved = if is_news.is_some() { 0 } else { watch.unmoved.saturating_add(1) };
-    let pause = observation::pause(&settings, stage, &finding, unmoved, reads, rand::random());
-    // Before the write: its echo must not look again at once.
-    let next = Instant::now() + pause;
-    context.memory().watches.keep(uid, Watch { next, unmoved, was_idle, ..watch });
-    if is_news.is_some() && say(context, object, attempt, &finding).await? {
-        context.memory().watches.end(uid);
-        return Ok(Action::await_change());
+    context.forgive(uid);
+    watch.next = watch.next.max(Instant::now());
+    Ok(Action::requeue(watch.next.saturating_duration_since(Instant::now())))
+}
+
+/// What became of a look.
+enum Look {
+    /// This is what it found, and when the next one is due.
+    Found(Finding, Watch),
+    /// It could not be made.
+    NotNow(Watch),
+    /// This process is being stopped.
+    Over,
+}
+
+async fn look(
+    context: &Context,
+    object: &ClusterRedistribution,
+    attempt: &Attempt,
+    stage: Stage,
+    settings: &Observe,
+    watch: Watch,
+) -> Look {
+    if stage == Stage::Over {
+        return Look::Found(observation::over(), watch);
     }
-    Ok(Action::requeue(pause))
+    // Whether somebody else has called for the cluster is known only once all objects were seen.
+    if stage == Stage::Settling && !context.memory().watches.is_complete() {
+        return put_off(watch, settings, Duration::ZERO);
+    }
+    let Some(road) = road(context, object, attempt).await else {
+        return put_off(watch, settings, HELD_AGAIN);
+    };
+    let reading = match context.gate.read(road.key_identity) {
+        Ok(reading) => reading,
+        Err(Refusal::Rejected { wait, .. }) => return put_off(watch, settings, wait.unwrap_or(HELD_AGAIN)),
+        Err(Refusal::Throttled { wait } | Refusal::Turn { wait: Some(wait) }) => return put_off(watch, settings, wait),
+        Err(_) => return put_off(watch, settings, Duration::ZERO),
+    };
+    tokio::select! {
+        seen = read(context, object, attempt, stage, settings, watch, (&road, reading)) => seen,
+        () = context.closing.cancelled() => Look::Over,
+    }
+}
+
+/// Later each time, since each try reads the Secret.
+fn put_off(watch: Watch, settings: &Observe, wait: Duration) -> Look {
+    let grown = NOT_NOW.saturating_mul(1 << watch.put_off.min(8)).min(settings.every.max(NOT_NOW));
+    let next = Instant::now() + jittered(grown).max(wait).min(LONGEST_WAIT);
+    Look::NotNow(Watch { next, put_off: watch.put_off.saturating_add(1), ..watch })
 }
 
 /// All that a look needs.
 struct Road {
     endpoint: Endpoint,
     key: Key,
-    key_identity: crate::dws::credentials::KeyIdentity,
+    key_identity: KeyIdentity,
 }
 
 /// `None`: it cannot be looked at now. A call would say why; of a look nothing is said, since nothing depends on it.
@@ -91,55 +143,71 @@ async fn road(context: &Context, object: &ClusterRedistribution, attempt: &Attem
     }
 }
 
-/// Reads what is needed, and judges it. Returns whether the cluster was idle, and how many reads it took.
-async fn look(
+/// Reads what is needed, and judges it.
+async fn read(
     context: &Context,
     object: &ClusterRedistribution,
     attempt: &Attempt,
     stage: Stage,
     settings: &Observe,
-    watch: &Watch,
+    watch: Watch,
     (road, mut reading): (&Road, Reading),
-) -> (Finding, bool, u32) {
-    let wish = Wish::from(&object.spec);
-    let status = object.status.as_ref();
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+) -> Look {
+    let (wish, now) = (Wish::from(&object.spec), Timestamp::now());
+    let status = object.status.clone().unwrap_or_default();
     let baseline = attempt.baseline.clone().unwrap_or_default();
-    let cluster = object.spec.cluster_id.to_ascii_lowercase();
-    let others_called = context.memory().watches.others_called(&cluster, uid, attempt.generation, settings.settle)
-        || status.is_some_and(|status| observation::follows_another(status, attempt, settings.settle));
+    let others = {
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        context.memory().watches.others(&cluster, &attempt.uid, attempt.generation, settings.settle)
+    };
+    let said = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
     let past = Past {
         baseline: &baseline,
-        known: status.and_then(|status| status.redistribution.as_ref()),
+        known: status.redistribution.as_ref(),
         wish: &wish,
-        was_idle: watch.was_idle,
-        others_called,
-        has_settled: watch.since.elapsed() >= settings.settle,
-        is_said: status.is_some_and(|status| observation::is_said(status, attempt.generation)),
+        hint: watch.hint,
+        others_before: others.before || observation::follows_another(&status, attempt, settings.settle),
+        others_since: others.since,
+        has_settled: watch.since.is_some_and(|since| since.elapsed() >= settings.settle),
+        said: said.map(|said| said.reason.as_str()),
     };
-    let details = context.cloud.details(&wish, &road.key, &road.endpoint, Timestamp::now()).await;
+    let details = context.cloud.details(&wish, &road.key, &road.endpoint, now).await;
     context.metrics.observation(details.label());
     reading.learn(details.key_effect());
     // A key that the gateway refuses is not shown to it a second time.
-    if !needs_cluster(stage, &past, &details) || reading.is_refused() {
-        return (judge(stage, &past, &Sight { details: &details, cluster: None }), false, 1);
-    }
-    reading.spend();
-    let state = context.cloud.look(&wish, &road.key, &road.endpoint, Timestamp::now()).await;
-    context.metrics.look(state.label());
-    reading.learn(state.key_effect());
-    let is_idle = matches!(&state, Looked::Seen(state) if state.is_idle());
-    (judge(stage, &past, &Sight { details: &details, cluster: Some(&state) }), is_idle, 2)
+    let cluster = if needs_cluster(stage, &past, &details) && !reading.is_refused() {
+        reading.spend();
+        let cluster = context.cloud.look(&wish, &road.key, &road.endpoint, Timestamp::now()).await;
+        context.metrics.look(cluster.label());
+        reading.learn(cluster.key_effect());
+        Some(cluster)
+    } else {
+        None
+    };
+    let sight = Sight { details: &details, cluster: cluster.as_ref() };
+    let (finding, hint) = judge(stage, &past, &sight);
+    let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != watch.hint;
+    let unmoved = if has_moved { 0 } else { watch.unmoved.saturating_add(1) };
+    let reads = if cluster.is_some() { 2 } else { 1 };
+    let pause = observation::pause(settings, stage, &finding, unmoved, reads, rand::random());
+    let since = watch.since.or_else(|| sight.is_readable().then(Instant::now));
+    Look::Found(finding, Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
 }
 
-/// Writes what was seen, decided on the object as it lies in the API server. Returns whether nothing is looked for any
-/// more.
+/// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
+/// looked for any more.
 async fn say(
     context: &Context,
     object: &ClusterRedistribution,
     attempt: &Attempt,
     finding: &Finding,
 ) -> Result<bool, Error> {
+    let now = Timestamp::now();
+    if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
+        return Ok(false);
+    }
+    // News of a write of which nobody knows whether it was applied.
+    let mut untold = Vec::new();
     for _ in 0..TRIES {
         let latest = match context.ledger.get(object, API_TIMEOUT).await {
             Ok(latest) => latest,
@@ -147,28 +215,30 @@ async fn say(
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         };
         let same = attempt_of(&latest).is_some_and(|there| there.id == attempt.id);
+        let status = latest.status.clone().unwrap_or_default();
+        let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
+        let is_over = same && observation::stage(&latest, now).is_none();
+        let Some((next, news)) = next else {
+            untold.iter().for_each(|news| tell(context, object, attempt, news));
+            return Ok(is_over);
+        };
         // Whoever leads now, or the next generation, sees for itself.
-        if !same || !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
+        if !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
             return Ok(false);
         }
-        let status = latest.status.clone().unwrap_or_default();
-        let Some((next, news)) = observed(&status, attempt.generation, finding, Timestamp::now()) else {
-            return Ok(false);
-        };
         let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
         match context.ledger.write(&latest, next).await {
             Ok(()) => {
                 news.iter().for_each(|news| tell(context, object, attempt, news));
-                return Ok(observation::stage(&said, Timestamp::now()).is_none());
+                return Ok(observation::stage(&said, now).is_none());
             }
             Err(WriteError::Conflict) => {}
             Err(WriteError::Gone) => return Ok(true),
+            Err(WriteError::Unclear(_) | WriteError::Undecodable(_)) => untold = news,
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }
     }
-    // Somebody writes the object again and again. It is looked at again soon.
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    context.memory().watches.put_off(uid, Instant::now() + SOON);
+    // Somebody writes the object again and again. What could not be written is seen again.
     Ok(false)
 }
 
@@ -189,11 +259,6 @@ fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, ne
         reason,
         &format!("{message} (generation {generation}, attempt {})", attempt.id),
     );
-}
-
-fn put_off(context: &Context, uid: &str, pause: Duration) -> Action {
-    context.memory().watches.put_off(uid, Instant::now() + pause);
-    Action::requeue(pause)
 }
 
 fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {

@@ -11,7 +11,9 @@ const LONGEST_TEXT: usize = 64;
 /// What a redistribution is at: its `status`, which is another word than the `status` of its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// `PREPARE`, `RUNNING` or `WAITING`.
+    /// `PREPARE` or `WAITING`: whether it was started is not documented.
+    Preparing,
+    /// `RUNNING`.
     Running,
     /// `PAUSE` or `PAUSING`.
     Paused,
@@ -95,13 +97,14 @@ pub fn read(body: &[u8]) -> Option<Option<Details>> {
 impl Details {
     /// It was not over when it was shown: a list that holds only such ones cannot show an old one.
     pub fn is_under_way(&self) -> bool {
-        matches!(self.state, RunState::Running | RunState::Paused)
+        matches!(self.state, RunState::Preparing | RunState::Running | RunState::Paused)
     }
 }
 
 fn state(word: &str) -> RunState {
     match word.trim() {
-        "PREPARE" | "RUNNING" | "WAITING" => RunState::Running,
+        "PREPARE" | "WAITING" => RunState::Preparing,
+        "RUNNING" => RunState::Running,
         "PAUSE" | "PAUSING" => RunState::Paused,
         "FAIL" => RunState::Failed,
         "SUCCESS" => RunState::Finished,

@@ -87,9 +87,29 @@ impl Looked<ClusterState> {
 }
 
 impl Looked<Option<Details>> {
+    /// What is shown: one, or certainly none. `None`: that is not known.
+    ///
+    /// What is answered where no redistribution is under way is not documented. A 404 of the service itself that does not
+    /// speak of the cluster says just that; one of the gateway says nothing.
+    #[allow(clippy::option_option, reason = "not known, none, one")]
+    pub fn shown(&self) -> Option<Option<&Details>> {
+        match self {
+            Self::Seen(seen) => Some(seen.as_ref()),
+            Self::Refused(Answer { status_code: 404, reason: Reason::NotFound, error_code: Some(code), .. })
+                if code.starts_with("DWS.") =>
+            {
+                Some(None)
+            }
+            Self::Refused(_) | Self::Unreachable | Self::Unreadable(_) => None,
+        }
+    }
+
     /// Bounded word for metrics.
-    pub const fn label(&self) -> &'static str {
-        self.label_or(if matches!(self, Self::Seen(None)) { "none" } else { "seen" })
+    pub fn label(&self) -> &'static str {
+        match self.shown() {
+            Some(None) => "none",
+            _ => self.label_or("seen"),
+        }
     }
 }
 
@@ -108,12 +128,8 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Looked<Option<Details>> {
-        match self.read(wish.path(), wish, key, endpoint, now).await {
-            // What is answered where no redistribution is under way is not documented; a 404 that does not speak of the
-            // cluster says just that.
-            Looked::Refused(Answer { status_code: 404, reason: Reason::NotFound, .. }) => Looked::Seen(None),
-            looked => looked.read_as(|body| details::read(&body), "the answer holds no redistribution"),
-        }
+        let looked = self.read(wish.path(), wish, key, endpoint, now).await;
+        looked.read_as(|body| details::read(&body), "the answer holds no redistribution")
     }
 
     async fn read(

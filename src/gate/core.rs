@@ -124,7 +124,9 @@ impl Core {
         let on_trial = !key.proven && key.in_flight > 0;
         if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
             if !stays {
-                self.wait_for(&entrant.object, Until::Anything);
+                let is_full = self.in_flight.len() >= self.concurrency;
+                let until = if is_full { Until::Anything } else { Until::Key(entrant.key) };
+                self.wait_for(&entrant.object, until);
             }
             return Err(Refusal::Turn { wait: pace });
         }
@@ -145,32 +147,48 @@ impl Core {
     /// The entrant's call is over, or was never made. Returns who waited for that.
     pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
         self.in_flight.remove(&entrant.cluster);
-        self.let_go(entrant.key, effect, now);
-        self.wake(Some(&entrant.cluster), entrant.key)
+        self.learn(entrant.key, effect, now);
+        self.let_go(entrant.key, now);
+        self.wake(&entrant.cluster, entrant.key)
+    }
+
+    /// What an answer says of a key, as soon as it has come: a key that works in one request and is refused in the next
+    /// has worked before.
+    pub fn learn(&mut self, key: KeyIdentity, effect: Option<KeyEffect>, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.learn(effect, now);
+        }
     }
 
     /// A request with this key is over.
-    pub(super) fn let_go(&mut self, key: KeyIdentity, effect: Option<KeyEffect>, now: Instant) {
+    pub(super) fn let_go(&mut self, key: KeyIdentity, now: Instant) {
         if let Some(key) = self.keys.get_mut(&key) {
             key.in_flight = key.in_flight.saturating_sub(1);
-            key.learn(effect, now);
         }
         self.keys.retain(|_, key| !key.is_forgotten(now));
     }
 
-    /// A read is over: those who wait for the key, or for anything.
-    pub(super) fn wake_by_key(&mut self, key: KeyIdentity) -> Vec<ObjectName> {
-        self.wake(None, key)
+    /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
+    pub(super) fn wake_by_key(&mut self, used: KeyIdentity) -> Vec<ObjectName> {
+        let mut woken = Vec::new();
+        self.waiting.retain(|waiting| {
+            let is_next = matches!(&waiting.until, Until::Key(key) if *key == used) && woken.len() < self.concurrency;
+            if is_next {
+                woken.push(waiting.object.clone());
+            }
+            !is_next
+        });
+        woken
     }
 
     /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter.
     /// Not all of them: each looks at its object and its Secret, and most would only come to wait again.
-    fn wake(&mut self, freed: Option<&String>, used: KeyIdentity) -> Vec<ObjectName> {
+    fn wake(&mut self, freed: &str, used: KeyIdentity) -> Vec<ObjectName> {
         let (mut same, mut others) = (0, 0);
         let mut woken = Vec::new();
         self.waiting.retain(|waiting| {
             let (count, most) = match &waiting.until {
-                Until::Cluster(cluster) if Some(cluster) == freed => (&mut same, 1),
+                Until::Cluster(cluster) if cluster == freed => (&mut same, 1),
                 Until::Key(key) if *key == used => (&mut others, self.concurrency),
                 Until::Anything => (&mut others, self.concurrency),
                 Until::Cluster(_) | Until::Key(_) => return true,

@@ -31,6 +31,8 @@ pub struct KeyState {
     rejected: Option<RejectedKey>,
     pub(super) in_flight: usize,
     pub(super) next_call: Option<Instant>,
+    /// Reads take half of the pace at most, and leave the rest to calls.
+    pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,
     pub(super) used: Option<Instant>,
 }

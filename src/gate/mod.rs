@@ -120,6 +120,11 @@ impl Pass {
         self.gate.lock().spend(self.entrant.key, Instant::now());
     }
 
+    /// What an answer says about the key, before the call.
+    pub fn learn(&self, effect: Option<KeyEffect>) {
+        self.gate.lock().learn(self.entrant.key, effect, Instant::now());
+    }
+
     /// Gives the pass back, with what the answer says about the key.
     pub fn leave(mut self, effect: Option<KeyEffect>) {
         self.effect = effect;

@@ -1,45 +1,62 @@
 //! Who may read now. A read takes no cluster and no place of a call, but it is made with a key: what the gateway says of the
-//! key counts for both, and so does the pace. It never waits: what cannot be read now is read a little later.
+//! key counts for both, and so does the pace, of which reads take half at most. It never waits: what cannot be read now is
+//! read later.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Gate,
-    core::{Core, ObjectName},
+    core::{Core, ObjectName, Refusal},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 
 impl Core {
-    /// Lets a read in, or not. Who is let in must [`Self::read`].
-    pub fn may_read(&mut self, key: KeyIdentity, now: Instant) -> bool {
+    /// Lets a read in, or says why not. Who is let in must [`Self::read`].
+    pub fn may_read(&mut self, key: KeyIdentity, now: Instant) -> Result<(), Refusal> {
         if self.reading >= self.concurrency {
-            return false;
+            return Err(Refusal::Turn { wait: None });
         }
         let state = self.keys.entry(key).or_default();
         state.used = Some(now);
-        let on_trial = !state.proven && state.in_flight > 0;
-        let paced = state.next_call.is_some_and(|next| next > now);
-        if state.rests(now).is_some() || on_trial || paced {
-            return false;
+        if let Some(refusal) = state.rests(now) {
+            return Err(refusal);
+        }
+        let rest = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+        let wait = rest(state.next_call).max(rest(state.next_read));
+        if (!state.proven && state.in_flight > 0) || !wait.is_zero() {
+            return Err(Refusal::Turn { wait: Some(wait) });
         }
         state.in_flight += 1;
-        state.next_call = (!self.interval.is_zero()).then(|| now + self.interval);
         self.reading += 1;
-        true
+        self.pace_read(key, now);
+        Ok(())
+    }
+
+    /// One read counts for calls as one, and for reads as two.
+    fn pace_read(&mut self, key: KeyIdentity, now: Instant) {
+        let interval = self.interval;
+        if let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) {
+            let after = |next: Option<Instant>, pause: Duration| Some(next.map_or(now, |next| next.max(now)) + pause);
+            key.next_call = after(key.next_call, interval);
+            key.next_read = after(key.next_read, interval * 2);
+        }
     }
 
     /// The read is over. Returns who waited for that.
-    pub fn read(&mut self, key: KeyIdentity, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
+    pub fn read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         self.reading = self.reading.saturating_sub(1);
-        self.let_go(key, effect, now);
+        self.let_go(key, now);
         self.wake_by_key(key)
     }
 }
 
 impl Gate {
     /// Lets a read in, if one may be made at once.
-    pub fn read(self: &Arc<Self>, key: KeyIdentity) -> Option<Reading> {
-        self.lock().may_read(key, Instant::now()).then(|| Reading { gate: Arc::clone(self), key, effect: None })
+    pub fn read(self: &Arc<Self>, key: KeyIdentity) -> Result<Reading, Refusal> {
+        self.lock().may_read(key, Instant::now()).map(|()| Reading { gate: Arc::clone(self), key, is_refused: false })
     }
 }
 
@@ -48,33 +65,30 @@ impl Gate {
 pub struct Reading {
     gate: Arc<Gate>,
     key: KeyIdentity,
-    effect: Option<KeyEffect>,
+    is_refused: bool,
 }
 
 impl Reading {
-    /// One more request: the pace counts it.
+    /// One more read: the pace counts it.
     pub fn spend(&self) {
-        self.gate.lock().spend(self.key, Instant::now());
+        self.gate.lock().pace_read(self.key, Instant::now());
     }
 
-    /// What an answer says about the key. The worst that was said holds.
+    /// What an answer says about the key.
     pub fn learn(&mut self, effect: Option<KeyEffect>) {
-        if !self.is_refused() && effect.is_some() {
-            self.effect = effect;
-        }
+        self.is_refused |= !matches!(effect, None | Some(KeyEffect::Good | KeyEffect::Neutral));
+        self.gate.lock().learn(self.key, effect, Instant::now());
     }
-}
 
-impl Reading {
-    /// The gateway refuses the key.
+    /// The gateway refuses the key, or asks it to wait.
     pub const fn is_refused(&self) -> bool {
-        !matches!(self.effect, None | Some(KeyEffect::Good | KeyEffect::Neutral))
+        self.is_refused
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let woken = self.gate.lock().read(self.key, self.effect.take(), Instant::now());
+        let woken = self.gate.lock().read(self.key, Instant::now());
         self.gate.wake(woken);
     }
 }
@@ -82,10 +96,8 @@ impl Drop for Reading {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::gate::{Entrant, Refusal};
+    use crate::gate::{Entrant, Rejection};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -102,44 +114,66 @@ mod tests {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
         assert_eq!(core.enter(&entrant("a", "1"), false, now), Ok(()));
         core.leave(&entrant("a", "1"), Some(KeyEffect::Good), now);
-        assert!(core.may_read(key(), now));
+        assert_eq!(core.may_read(key(), now), Ok(()));
         assert_eq!(core.enter(&entrant("a", "1"), false, now), Ok(()), "calls do not wait for reads");
-        assert!(!core.may_read(key(), now), "as many reads at once as calls");
+        assert!(core.may_read(key(), now).is_err(), "as many reads at once as calls");
         assert_eq!(core.in_flight(), 1);
-        core.read(key(), None, now);
-        assert!(core.may_read(key(), now));
+        core.read(key(), now);
+        assert_eq!(core.may_read(key(), now), Ok(()));
     }
 
     #[test]
     fn a_key_on_trial_reads_or_calls_once_and_a_refused_one_does_neither() {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
-        assert!(core.may_read(key(), now));
-        assert!(!core.may_read(key(), now));
+        assert_eq!(core.may_read(key(), now), Ok(()));
+        assert!(core.may_read(key(), now).is_err());
         assert_eq!(core.enter(&entrant("a", "1"), false, now), Err(Refusal::Turn { wait: None }));
-        let woken = core.read(key(), Some(KeyEffect::RejectedByGateway), now);
+        core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
+        let woken = core.read(key(), now);
         assert_eq!(woken, [("team".to_owned(), "a".to_owned())], "who waits for the key's first answer learns of it");
-        assert!(!core.may_read(key(), now));
+        assert!(matches!(core.may_read(key(), now), Err(Refusal::Rejected { why: Rejection::Wrong, .. })));
         assert!(matches!(core.enter(&entrant("a", "1"), false, now), Err(Refusal::Rejected { .. })));
     }
 
     #[test]
-    fn the_pace_counts_reads() {
+    fn a_key_that_worked_in_one_read_and_is_refused_in_the_next_has_worked_before() {
+        let (mut core, now) = (Core::new(8, 0.0), Instant::now());
+        assert_eq!(core.may_read(key(), now), Ok(()));
+        core.learn(key(), Some(KeyEffect::Good), now);
+        core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
+        core.read(key(), now);
+        let refusal = core.may_read(key(), now).unwrap_err();
+        assert!(matches!(refusal, Refusal::Rejected { why: Rejection::WorkedBefore, .. }), "{refusal:?}");
+        assert_eq!(core.may_read(key(), now + 300 * SECOND), Ok(()), "one tries it again");
+    }
+
+    #[test]
+    fn the_pace_counts_reads_and_leaves_half_of_it_to_calls() {
         let (mut core, now) = (Core::new(8, 1.0), Instant::now());
-        assert!(core.may_read(key(), now));
-        core.spend(key(), now);
-        core.read(key(), Some(KeyEffect::Good), now);
-        assert!(!core.may_read(key(), now + SECOND));
-        let refusal = core.enter(&entrant("a", "1"), true, now + SECOND).unwrap_err();
-        assert_eq!(refusal, Refusal::Turn { wait: Some(SECOND) });
-        assert!(core.may_read(key(), now + 2 * SECOND));
+        assert_eq!(core.may_read(key(), now), Ok(()));
+        core.learn(key(), Some(KeyEffect::Good), now);
+        core.read(key(), now);
+        assert_eq!(core.may_read(key(), now + SECOND), Err(Refusal::Turn { wait: Some(SECOND) }));
+        assert_eq!(core.enter(&entrant("a", "1"), true, now), Err(Refusal::Turn { wait: Some(SECOND) }));
+        assert_eq!(core.enter(&entrant("a", "1"), true, now + SECOND), Ok(()), "what reads leave over");
+        assert_eq!(core.may_read(key(), now + 2 * SECOND), Ok(()));
     }
 
     #[test]
     fn a_throttled_key_reads_nothing() {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
-        assert!(core.may_read(key(), now));
-        core.read(key(), Some(KeyEffect::Throttled(60 * SECOND)), now);
-        assert!(!core.may_read(key(), now + 59 * SECOND));
-        assert!(core.may_read(key(), now + 60 * SECOND));
+        assert_eq!(core.may_read(key(), now), Ok(()));
+        core.learn(key(), Some(KeyEffect::Throttled(60 * SECOND)), now);
+        core.read(key(), now);
+        assert_eq!(core.may_read(key(), now + 59 * SECOND), Err(Refusal::Throttled { wait: SECOND }));
+        assert_eq!(core.may_read(key(), now + 60 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn the_end_of_a_read_wakes_nobody_who_waits_for_something_else() {
+        let (mut core, now) = (Core::new(1, 0.0), Instant::now());
+        core.wait(&("team".to_owned(), "endpoint".to_owned()));
+        assert_eq!(core.may_read(key(), now), Ok(()));
+        assert_eq!(core.read(key(), now), []);
     }
 }

@@ -6,36 +6,73 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a call for a cluster is remembered: what is seen of that cluster may be its doing.
-const REMEMBER_CALLS: Duration = Duration::from_secs(3600);
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    observation::{Hint, is_refusal},
+    resource::{AttemptState, ClusterRedistribution},
+};
+
+/// How many calls for a cluster are remembered, the latest. Of a cluster that is called more often than that within the
+/// settle time nothing can be told apart anyway.
+const MOST_CALLS: usize = 8;
+
+/// How many clusters' calls are remembered.
+const MOST_CLUSTERS: usize = 10_000;
 
 /// The looks at one object's redistribution.
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// Of this attempt.
     pub attempt_id: String,
-    /// When the first look was planned.
-    pub since: Instant,
+    /// When something could be read for the first time.
+    pub since: Option<Instant>,
     /// Not before.
     pub next: Instant,
     /// Looks in a row that showed nothing new.
     pub unmoved: u32,
-    /// The last look showed an idle cluster.
-    pub was_idle: bool,
+    /// What the last look suggested.
+    pub hint: Option<Hint>,
+    /// Times in a row that no look could be made.
+    pub put_off: u32,
+}
+
+/// Calls of other wishes for the same cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// So shortly before that what they began may not have shown before this one's claim.
+    pub before: bool,
+    /// Since.
+    pub since: bool,
 }
 
 /// All of them, by object uid; and who called for which cluster.
 #[derive(Debug, Default)]
 pub struct Watches {
     watches: HashMap<String, Watch>,
-    calls: HashMap<String, HashMap<(String, i64), Instant>>,
+    calls: HashMap<String, Vec<Call>>,
+    is_complete: bool,
+}
+
+#[derive(Debug)]
+struct Call {
+    uid: String,
+    generation: i64,
+    /// Wall clock: after a restart, statuses are all that tells of it.
+    at: Timestamp,
 }
 
 impl Watches {
     /// The watch over this attempt; a new one looks for the first time after `first`.
     pub fn of(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Watch {
-        let new =
-            || Watch { attempt_id: attempt_id.to_owned(), since: now, next: now + first, unmoved: 0, was_idle: false };
+        let new = || Watch {
+            attempt_id: attempt_id.to_owned(),
+            since: None,
+            next: now + first,
+            unmoved: 0,
+            hint: None,
+            put_off: 0,
+        };
         let watch = self.watches.entry(uid.to_owned()).or_insert_with(new);
         if watch.attempt_id != attempt_id {
             *watch = new();
@@ -43,16 +80,11 @@ impl Watches {
         watch.clone()
     }
 
-    /// Not before that.
-    pub fn put_off(&mut self, uid: &str, next: Instant) {
-        if let Some(watch) = self.watches.get_mut(uid) {
-            watch.next = next;
-        }
-    }
-
-    /// What a look left behind.
+    /// What a look left behind, unless the object was deleted or called for again meanwhile.
     pub fn keep(&mut self, uid: &str, watch: Watch) {
-        self.watches.insert(uid.to_owned(), watch);
+        if let Some(there) = self.watches.get_mut(uid).filter(|there| there.attempt_id == watch.attempt_id) {
+            *there = watch;
+        }
     }
 
     /// Nothing is looked at any more.
@@ -60,64 +92,163 @@ impl Watches {
         self.watches.remove(uid);
     }
 
-    /// An object is about to call for a cluster.
-    pub fn called(&mut self, cluster: &str, uid: &str, generation: i64, now: Instant) {
-        self.calls.retain(|_, calls| {
-            calls.retain(|_, at| now.saturating_duration_since(*at) < REMEMBER_CALLS);
-            !calls.is_empty()
-        });
-        self.calls.entry(cluster.to_owned()).or_default().insert((uid.to_owned(), generation), now);
+    /// All objects have been seen once, and with them the calls of former processes.
+    pub fn complete(&mut self) {
+        self.is_complete = true;
     }
 
-    /// Another wish has called for that cluster after this one, or so shortly before it that what it began may not have
-    /// shown yet. Where it is not known when this one called, any other is taken for a later one.
-    pub fn others_called(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> bool {
-        let Some(calls) = self.calls.get(cluster) else { return false };
-        let is_own = |(other, of): &(String, i64)| (other.as_str(), *of) == (uid, generation);
-        let own = calls.iter().find(|(wish, _)| is_own(wish)).map(|(_, at)| *at);
-        let matters = |at: Instant| own.is_none_or(|own| at + shortly > own);
-        calls.iter().any(|(wish, at)| !is_own(wish) && matters(*at))
+    /// Whether they have.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Takes in the calls that an object's status tells of.
+    pub fn note(&mut self, object: &ClusterRedistribution) {
+        let (Some(uid), Some(status)) = (&object.metadata.uid, &object.status) else { return };
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        let may_have_begun = |state: &str, code: Option<i32>| {
+            let state = AttemptState::parse(state);
+            state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code))
+        };
+        for past in status.history.iter().filter(|past| may_have_begun(&past.state, past.status_code)) {
+            if let Some(time) = &past.finished_time {
+                self.called(&cluster, uid, past.generation, time.0);
+            }
+        }
+        if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.uid == *uid)
+            && let Some(time) = &attempt.claimed_time
+        {
+            if may_have_begun(&attempt.state, attempt.status_code) {
+                self.called(&cluster, uid, attempt.generation, time.0);
+            } else {
+                self.refused(&cluster, uid, attempt.generation);
+            }
+        }
+    }
+
+    /// An object calls, or has called, for a cluster. What is known of that call already stays.
+    pub fn called(&mut self, cluster: &str, uid: &str, generation: i64, at: Timestamp) {
+        let calls = self.calls.entry(cluster.to_owned()).or_default();
+        if calls.iter().any(|call| call.uid == uid && call.generation == generation) {
+            return;
+        }
+        calls.push(Call { uid: uid.to_owned(), generation, at });
+        calls.sort_by_key(|call| call.at);
+        if calls.len() > MOST_CALLS {
+            calls.remove(0);
+        }
+        if self.calls.len() > MOST_CLUSTERS {
+            let oldest = self.calls.iter().min_by_key(|(_, calls)| calls.last().map(|call| call.at));
+            if let Some(oldest) = oldest.map(|(cluster, _)| cluster.clone()) {
+                self.calls.remove(&oldest);
+            }
+        }
+    }
+
+    /// That call began nothing.
+    pub fn refused(&mut self, cluster: &str, uid: &str, generation: i64) {
+        if let Some(calls) = self.calls.get_mut(cluster) {
+            calls.retain(|call| call.uid != uid || call.generation != generation);
+            if calls.is_empty() {
+                self.calls.remove(cluster);
+            }
+        }
+    }
+
+    /// Other wishes that have called for that cluster. Where it is not known when this one called, any other is taken for a
+    /// later one.
+    pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> Others {
+        let Some(calls) = self.calls.get(cluster) else { return Others::default() };
+        let is_own = |call: &&Call| call.uid == uid && call.generation == generation;
+        let own = calls.iter().find(is_own).map(|call| call.at);
+        let mut others = Others::default();
+        for call in calls.iter().filter(|call| !is_own(call)) {
+            match own.map(|own| own.duration_since(call.at)) {
+                Some(before) if before.is_positive() => others.before |= before.unsigned_abs() < shortly,
+                _ => others.since = true,
+            }
+        }
+        others
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        resource::Attempt,
+        sample::{at, attempt, attempted},
+    };
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_new_attempt_is_watched_anew() {
+    fn a_new_attempt_is_watched_anew_and_a_deleted_object_no_more() {
         let (mut watches, now) = (Watches::default(), Instant::now());
-        assert_eq!(watches.of("uid", "a", SECOND, now).next, now + SECOND);
-        let watch = Watch { unmoved: 3, was_idle: true, ..watches.of("uid", "a", SECOND, now + SECOND) };
-        assert_eq!(watch.since, now);
-        watches.keep("uid", watch);
-        watches.put_off("uid", now + 9 * SECOND);
+        let first = watches.of("uid", "a", SECOND, now);
+        assert_eq!((first.next, first.since), (now + SECOND, None));
+        watches.keep("uid", Watch { unmoved: 3, since: Some(now), ..first.clone() });
         let again = watches.of("uid", "a", SECOND, now);
-        assert_eq!((again.unmoved, again.was_idle, again.next), (3, true, now + 9 * SECOND));
+        assert_eq!((again.unmoved, again.since), (3, Some(now)));
         let other = watches.of("uid", "b", SECOND, now + 5 * SECOND);
-        assert_eq!((other.unmoved, other.was_idle, other.since), (0, false, now + 5 * SECOND));
+        assert_eq!((other.unmoved, other.since, other.next), (0, None, now + 6 * SECOND));
+        watches.keep("uid", Watch { unmoved: 7, ..first });
+        assert_eq!(watches.of("uid", "b", SECOND, now).unmoved, 0, "a look at an older attempt ends late");
         watches.end("uid");
-        assert_eq!(watches.of("uid", "b", SECOND, now).since, now);
+        watches.keep("uid", other);
+        assert!(watches.watches.is_empty(), "it was deleted while it was looked at");
     }
 
     #[test]
     fn a_call_of_another_wish_matters_from_shortly_before_ones_own_on() {
-        let (mut watches, now) = (Watches::default(), Instant::now());
+        let mut watches = Watches::default();
         let others = |watches: &Watches, uid: &str, generation: i64| {
-            watches.others_called("cluster", uid, generation, 10 * SECOND)
+            let others = watches.others("cluster", uid, generation, 10 * SECOND);
+            (others.before, others.since)
         };
-        watches.called("cluster", "uid", 1, now);
-        assert!(!others(&watches, "uid", 1), "one's own");
-        assert!(others(&watches, "uid", 2), "an older generation's, and nobody knows when this one called");
-        assert!(!watches.others_called("another", "other", 1, 10 * SECOND));
-        watches.called("cluster", "uid", 2, now + 9 * SECOND);
-        assert!(others(&watches, "uid", 1) && others(&watches, "uid", 2));
-        watches.called("cluster", "other", 1, now + 100 * SECOND);
-        assert!(!others(&watches, "other", 1), "what they began would have shown by then");
-        assert!(others(&watches, "uid", 2), "a later one");
-        watches.called("another", "x", 1, now + REMEMBER_CALLS + 50 * SECOND);
-        assert!(!watches.others_called("cluster", "other", 1, REMEMBER_CALLS * 9), "forgotten");
+        watches.called("cluster", "uid", 1, at(0));
+        assert_eq!(others(&watches, "uid", 1), (false, false), "one's own");
+        assert_eq!(others(&watches, "uid", 2), (false, true), "nobody knows when this one called");
+        watches.called("cluster", "uid", 2, at(9));
+        assert_eq!((others(&watches, "uid", 1), others(&watches, "uid", 2)), ((false, true), (true, false)));
+        watches.called("cluster", "other", 1, at(100));
+        assert_eq!(others(&watches, "other", 1), (false, false), "what they began would have shown by then");
+        watches.refused("cluster", "other", 1);
+        assert_eq!(others(&watches, "uid", 2), (true, false), "it began nothing");
+        watches.refused("cluster", "uid", 1);
+        watches.refused("cluster", "uid", 2);
+        assert!(watches.calls.is_empty());
+    }
+
+    #[test]
+    fn only_the_latest_calls_for_a_cluster_are_remembered() {
+        let mut watches = Watches::default();
+        for generation in 0..100 {
+            watches.called("cluster", "uid", generation, at(generation));
+        }
+        assert_eq!(watches.calls["cluster"].len(), MOST_CALLS);
+        assert_eq!(watches.others("cluster", "uid", 99, SECOND * 5), Others { before: true, since: false });
+    }
+
+    #[test]
+    fn after_a_restart_statuses_tell_who_has_called() {
+        let claimed = |state: AttemptState, status_code: Option<i32>| {
+            let claimed_time = Some(crate::conditions::to_second(at(0)));
+            attempted(1, Attempt { claimed_time, status_code, ..attempt("a", 1, state) })
+        };
+        for (state, code, counts) in [
+            (AttemptState::Claimed, None, true),
+            (AttemptState::Unknown, None, true),
+            (AttemptState::Answered, Some(200), true),
+            (AttemptState::Answered, Some(503), true),
+            (AttemptState::Answered, Some(403), false),
+            (AttemptState::NotSent, None, false),
+        ] {
+            let mut watches = Watches::default();
+            let object = claimed(state, code);
+            watches.note(&object);
+            let cluster = object.spec.cluster_id.to_ascii_lowercase();
+            assert_eq!(watches.others(&cluster, "other", 1, SECOND).since, counts, "{state:?} {code:?}");
+        }
     }
 }

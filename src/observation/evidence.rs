@@ -2,7 +2,7 @@
 
 use super::{Finding, Past, Sight, Unseen};
 use crate::{
-    dws::{Looked, details::Details},
+    dws::{Looked, cluster::ClusterState, details::Details},
     resource::{NONE, Reason},
 };
 
@@ -14,8 +14,8 @@ pub fn of(past: &Past<'_>, sight: &Sight<'_>, shown: Option<&Details>) -> String
         Some(other) => format!("the cluster could not be read ({})", why(other)),
     };
     let before = past.baseline.redistribution_id.as_deref().filter(|id| *id != NONE);
-    let details = match (sight.details, shown) {
-        (_, Some(details)) if past.others_called => {
+    let details = match (sight.details.shown(), shown) {
+        (_, Some(details)) if past.others_before || past.others_since => {
             format!("redistribution {} is shown, but others have called for this cluster too", details.id)
         }
         (_, Some(details)) => {
@@ -26,27 +26,34 @@ pub fn of(past: &Past<'_>, sight: &Sight<'_>, shown: Option<&Details>) -> String
                 details.id
             )
         }
-        (Looked::Seen(Some(details)), None) if before == Some(details.id.as_str()) => {
+        (Some(Some(details)), None) if before == Some(details.id.as_str()) => {
             format!("redistribution {} is shown, which was there before", details.id)
         }
-        (Looked::Seen(Some(details)), None) => {
+        (Some(Some(details)), None) => {
             format!("redistribution {} is shown, of which it is not known whether it was there before", details.id)
         }
-        (Looked::Seen(None), None) => "no redistribution is shown".to_owned(),
-        (other, None) => format!("the redistribution could not be read ({})", why(other)),
+        (Some(None), None) => "no redistribution is shown".to_owned(),
+        (None, None) => format!("the redistribution could not be read ({})", why(sight.details)),
     };
     format!("{cluster}; {details}")
 }
 
-/// Neither can be read.
+/// Neither can be read. Holds no cause that comes and goes: each change would be a write.
 pub fn not_readable(sight: &Sight<'_>) -> Finding {
-    let denied = |denied: bool| if denied { "; grant the account dws:redistributionInfo:list" } else { "" };
-    let message = format!(
-        "How far the redistribution is cannot be read: {}{}",
-        why(sight.details),
-        denied(matches!(sight.details, Looked::Refused(answer) if answer.reason == Reason::PermissionDenied))
-    );
+    let message = match sight.details {
+        Looked::Refused(answer) if answer.reason == Reason::PermissionDenied => format!(
+            "How far the redistribution is may not be read: {}. Grant the account dws:redistributionInfo:list and dws:openAPICluster:getDetail",
+            why(sight.details)
+        ),
+        _ => "How far the redistribution is cannot be read at the moment. It is tried again by itself".to_owned(),
+    };
     Finding::Unseen(Unseen::NotReadable, message)
+}
+
+/// It was accepted, and the cluster shows nothing of it.
+pub fn not_started(state: &ClusterState) -> Finding {
+    let message = format!("The cloud accepted, but shows no redistribution of this call yet: {}", state.in_words());
+    Finding::Unseen(Unseen::NotStarted, message)
 }
 
 fn why<T>(looked: &Looked<T>) -> String {

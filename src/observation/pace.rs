@@ -15,8 +15,8 @@ const SLOWEST: u32 = 15;
 /// is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
 pub fn pause(observe: &Observe, stage: Stage, finding: &Finding, unmoved: u32, reads: u32, jitter: f64) -> Duration {
     let factor = match finding {
-        Finding::Run(Phase::Paused, _) => SLOW,
-        Finding::Run(Phase::Failed, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOWEST,
+        Finding::Run(Phase::Paused, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOW,
+        Finding::Run(Phase::Failed, _) => SLOWEST,
         // Until the settle time is over, somebody waits for it.
         _ if stage == Stage::Settling => 1,
         _ => (1 << (unmoved / PATIENCE).min(8)).min(SLOW),
@@ -52,7 +52,8 @@ mod tests {
         assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Paused, None), 0, 1), 300);
         assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Failed, None), 0, 1), 900);
         let denied = Finding::Unseen(Unseen::NotReadable, String::new());
-        assert_eq!(seconds(Stage::Following, &denied, 0, 2), 900);
+        assert_eq!(seconds(Stage::Following, &denied, 0, 2), 300);
+        assert_eq!(seconds(Stage::Settling, &denied, 0, 2), 300);
         assert_eq!(seconds(Stage::Settling, &Finding::Nothing, 100, 2), 60);
     }
 

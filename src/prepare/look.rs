@@ -11,7 +11,7 @@ use crate::{
     dws::{Wish, credentials::Rung},
     held::{self, Held, TURN_AGAIN},
     jitter::jittered,
-    memory::Look,
+    memory::{GoodLook, Look},
     precheck::{self, Mode, Verdict},
     resource::{Baseline, ClusterRedistribution, NONE},
 };
@@ -20,7 +20,7 @@ use crate::{
 pub fn last(context: &Context, object: &ClusterRedistribution, rung: &Rung) -> Option<Look> {
     let generation = object.metadata.generation.unwrap_or_default();
     let memory = context.memory();
-    let last = memory.last_look(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
+    let last = memory.looks.last_held(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
     (last.credentials == rung.describe()).then(|| last.clone())
 }
 
@@ -43,6 +43,14 @@ pub async fn look(
     plan: &Plan,
     mut ready: Ready,
 ) -> Result<Ready, NotReady> {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let generation = object.metadata.generation.unwrap_or_default();
+    if let Some(good) =
+        context.memory().looks.last_good(uid, generation, &ready.rung.describe(), Instant::now()).cloned()
+    {
+        (ready.note, ready.baseline) = (good.note, good.baseline);
+        return Ok(ready);
+    }
     let wish = Wish::from(&object.spec);
     // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
     let looked = tokio::select! {
@@ -51,10 +59,10 @@ pub async fn look(
     };
     context.metrics.look(looked.label());
     let task_status = looked.seen().map(|state| word_or_none(state.task.word()));
-    let (effect, uid) = (looked.key_effect(), object.metadata.uid.as_deref().unwrap_or_default());
+    // At once: whatever follows, the key has worked, or has not.
+    ready.pass.learn(looked.key_effect());
     match precheck::judge(context.precheck.mode, looked) {
         Verdict::Call => {
-            context.memory().looked_away(uid);
             ready.pass.spend();
             with_baseline(context, object, plan, ready, task_status).await
         }
@@ -64,7 +72,7 @@ pub async fn look(
             with_baseline(context, object, plan, ready, task_status).await
         }
         Verdict::Key => {
-            ready.pass.leave(effect);
+            ready.pass.leave(None);
             Err(NotReady::InAMoment(Duration::from_secs(1)))
         }
         Verdict::Unreachable => {
@@ -73,14 +81,14 @@ pub async fn look(
         Verdict::Hold(reason, message) => {
             let again = jittered(context.precheck.every);
             let look = Look {
-                generation: object.metadata.generation.unwrap_or_default(),
+                generation,
                 credentials: ready.rung.describe(),
                 next: Instant::now() + again,
                 reason,
                 message: message.clone(),
             };
-            context.memory().looked(uid, look);
-            ready.pass.leave(effect);
+            context.memory().looks.held(uid, look);
+            ready.pass.leave(None);
             Err(NotReady::Held(Held { reason, message, again }))
         }
     }
@@ -95,27 +103,35 @@ async fn with_baseline(
     mut ready: Ready,
     task_status: Option<String>,
 ) -> Result<Ready, NotReady> {
-    if context.observe.is_none() {
-        return Ok(ready);
+    if context.observe.is_some() {
+        let wish = Wish::from(&object.spec);
+        let looked = tokio::select! {
+            looked = context.cloud.details(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+            () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+        };
+        context.metrics.observation(looked.label());
+        ready.pass.learn(looked.key_effect());
+        if looked.key_effect().is_some_and(precheck::is_about_key) {
+            ready.pass.leave(None);
+            return Err(NotReady::InAMoment(Duration::from_secs(1)));
+        }
+        ready.pass.spend();
+        let shown = looked.shown();
+        ready.baseline = Some(Baseline {
+            task_status,
+            redistribution_id: shown.map(|shown| shown.map_or_else(|| NONE.to_owned(), |details| details.id.clone())),
+            start_time: shown.flatten().and_then(|details| details.start_time.clone()),
+            ..Baseline::default()
+        });
     }
-    let wish = Wish::from(&object.spec);
-    let looked = tokio::select! {
-        looked = context.cloud.details(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
-        () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+    let look = GoodLook {
+        generation: object.metadata.generation.unwrap_or_default(),
+        credentials: ready.rung.describe(),
+        at: Instant::now(),
+        note: ready.note.clone(),
+        baseline: ready.baseline.clone(),
     };
-    context.metrics.observation(looked.label());
-    if looked.key_effect().is_some_and(precheck::is_about_key) {
-        ready.pass.leave(looked.key_effect());
-        return Err(NotReady::InAMoment(Duration::from_secs(1)));
-    }
-    ready.pass.spend();
-    let seen = looked.seen();
-    ready.baseline = Some(Baseline {
-        task_status,
-        redistribution_id: seen.map(|seen| seen.as_ref().map_or_else(|| NONE.to_owned(), |seen| seen.id.clone())),
-        start_time: seen.and_then(|seen| seen.as_ref()?.start_time.clone()),
-        ..Baseline::default()
-    });
+    context.memory().looks.good(object.metadata.uid.as_deref().unwrap_or_default(), look);
     Ok(ready)
 }
 

@@ -74,14 +74,15 @@ fn confirm(
     news: &mut Vec<News>,
     now: Timestamp,
 ) {
-    let reason = reason_at(&next.conditions, generation);
-    let answer = match reason {
-        Some(reason) if reason == Reason::OutcomeUnknown.as_str() => "No answer came".to_owned(),
-        Some(reason) if reason == Reason::ServerError.as_str() => {
-            let code = next.status_code.map(|code| format!(" {code}")).unwrap_or_default();
-            format!("HTTP{code} was answered")
-        }
-        _ => return,
+    let is_open = [Reason::OutcomeUnknown, Reason::ServerError]
+        .iter()
+        .any(|open| reason_at(&next.conditions, generation) == Some(open.as_str()));
+    if !is_open {
+        return;
+    }
+    let answer = match next.status_code {
+        None => "No answer came".to_owned(),
+        Some(code) => format!("HTTP {code} was answered, which does not tell whether the call was accepted"),
     };
     let which = seen.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
     let message = format!(

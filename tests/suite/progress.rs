@@ -67,10 +67,15 @@ pub async fn read_again(world: &World, cluster: &str, times: usize) {
     .await;
 }
 
+/// Reasons of events, each as often as it was told.
 async fn events(world: &World) -> Vec<String> {
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     let events = events.list(&ListParams::default()).await.unwrap().items;
-    events.into_iter().filter_map(|event| event.reason).collect()
+    let told = |event: Event| {
+        let times = event.series.map_or(1, |series| usize::try_from(series.count).unwrap());
+        std::iter::repeat_n(event.reason.unwrap_or_default(), times)
+    };
+    events.into_iter().flat_map(told).collect()
 }
 
 async fn told(world: &World, expected: &[(&str, usize)]) {
@@ -219,7 +224,13 @@ async fn a_redistribution_of_before_is_never_shown_as_this_calls() {
     let versions = history(&world);
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("wish", &cluster).await;
-    let running = says(&world, "wish", "Running").await;
+    // At first the cluster alone shows it.
+    let api = world.api();
+    let running = eventually(PATIENCE, "the redistribution has a name", async || {
+        let object = api.get("wish").await.map_err(|error| error.to_string())?;
+        if seen(&object).id.is_some() { Ok(object) } else { Err(format!("{:?}", redistributed(&object))) }
+    })
+    .await;
     let id = seen(&running).id;
     let attempt = running.status.unwrap().attempt.unwrap();
     let before = attempt.baseline.unwrap();

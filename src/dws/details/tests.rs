@@ -39,9 +39,9 @@ fn the_published_shape_is_read_whole() {
 #[test]
 fn only_exact_words_mean_a_state() {
     for (word, state) in [
-        ("PREPARE", RunState::Running),
+        ("PREPARE", RunState::Preparing),
         ("RUNNING", RunState::Running),
-        ("WAITING", RunState::Running),
+        ("WAITING", RunState::Preparing),
         ("PAUSE", RunState::Paused),
         ("PAUSING", RunState::Paused),
         ("FAIL", RunState::Failed),
