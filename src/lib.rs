@@ -24,6 +24,7 @@
 //! | [`memory`] | what does this process remember? |
 //! | [`prepare`], [`held`] | is everything right before a claim, and what is said if not? |
 //! | [`gate`] | who may call now? |
+//! | [`logins`] | which tokens of users are held, and who may fetch one? |
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
@@ -47,6 +48,7 @@ pub mod held;
 pub mod jitter;
 pub mod journal;
 pub mod ledger;
+pub mod logins;
 pub mod memory;
 pub mod metrics;
 #[cfg(test)]

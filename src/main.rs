@@ -26,6 +26,7 @@ use redistribution_operator::{
     events::Events,
     gate::{Core, Gate},
     ledger::Ledger,
+    logins::Logins,
     memory::Memory,
     metrics::{CountRequests, Metrics},
     precheck::Precheck,
@@ -170,11 +171,13 @@ fn context(
             &run.default_credentials_namespaces,
             run.request_timeout,
         ),
+        logins: Logins::new(run.request_timeout, run.send_budget),
         rules: Rules {
             require_not_after: run.require_not_after,
             hold_reverts: run.hold_reverts,
             grace: run.grace(),
-            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?,
+            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
+                .with_iam(&run.iam_endpoints)?,
         },
         precheck: Precheck { mode: run.check_cluster, every: run.check_every },
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },

@@ -1,6 +1,7 @@
 //! The cloud. [`Client::send`] is the only place of the whole program from which the call that cannot be undone can leave;
-//! [`Client::look`] only reads.
+//! [`Client::look`] only reads, and [`Client::login`] only fetches a token.
 
+mod account;
 mod cause;
 mod client;
 pub mod cluster;
@@ -8,12 +9,14 @@ pub mod credentials;
 pub mod endpoint;
 mod exchange;
 mod key;
+pub mod login;
 mod look;
 pub mod outcome;
 mod probe;
 mod proxy;
 pub mod signing;
 mod tls;
+mod token;
 
 use std::time::{Duration, Instant};
 
