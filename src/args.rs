@@ -115,9 +115,9 @@ pub struct Run {
     #[arg(long = "endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
     pub endpoints: Vec<(String, Url)>,
 
-    /// IAM of a region instead of the built-in one, where users log in whose name and password a Secret holds; may be repeated.
-    /// https, or http to a loopback address only. Needed for such Secrets where the region has an --endpoint. For example
-    /// my-region=https://iam.example.com.
+    /// IAM of a region instead of the built-in one, where users log in whose name and password a Secret holds; may be
+    /// repeated. https, or http to a loopback address only. Needed for such Secrets where the region has an --endpoint.
+    /// For example my-region=https://iam.example.com.
     #[arg(long = "iam-endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
     pub iam_endpoints: Vec<(String, Url)>,
 

@@ -45,8 +45,9 @@ pub struct Ready {
     pub note: Option<String>,
 }
 
-/// Prepares a call: reach, credentials (with a login, for a user), gate and, where that is asked for, a look at the cluster; in
-/// this order, since what the gate gives is needed for whatever could lock a key, and must not be kept while somebody logs in.
+/// Prepares a call: reach, credentials (with a login, for a user), gate and, where that is asked for, a look at the
+/// cluster; in this order, since what the gate gives is needed for whatever could lock a key, and must not be kept while
+/// somebody logs in.
 pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Ready, NotReady> {
     let name = object_name(object);
     let rung = rung(context, object, plan);

@@ -1,5 +1,5 @@
-//! PURE core of the logins: which tokens are held, and who may fetch one. One login at a time for each user, a lock-out as for
-//! access keys, and a rest for a project that was refused. The clock is an argument.
+//! PURE core of the logins: which tokens are held, and who may fetch one. One login at a time for each user, a lock-out
+//! as for access keys, and a rest for a project that was refused. The clock is an argument.
 
 use std::{
     collections::HashMap,

@@ -244,6 +244,7 @@ async fn while_iam_is_away_nothing_is_claimed_and_it_goes_on_by_itself() {
     let faults = [
         Script::new(Act::Cut),
         Script::new(Act::HalfHead),
+        Script::new(Act::Hang),
         Script::status(503),
         Script::new(Act::Answer(Answer::with_body(201, "{}"))),
         Script::new(Act::Answer(Answer::empty(307).header("Location", "https://127.0.0.1:1/"))),
@@ -260,6 +261,24 @@ async fn while_iam_is_away_nothing_is_claimed_and_it_goes_on_by_itself() {
         world.settled("wish", "Delivered").await;
         assert_eq!((world.calls(&cluster), world.cloud.login_entries().len()), (1, 2), "{fault:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_iam_that_nobody_connects_to_is_told_apart_from_the_endpoint() {
+    let world = world().await;
+    // Nobody listens at the port of discard.
+    let _operator = world.operator_with(&["--iam-endpoint=lab=https://127.0.0.1:9"]).await;
+    let (cluster, other) = (world.cluster(), world.cluster());
+    world.create("wish", &cluster).await;
+    let held = world.settled("wish", "EndpointUnreachable").await;
+    is_unclaimed(&held);
+    assert!(message(&held).starts_with("IAM at 127.0.0.1:9 gives no token"), "{}", message(&held));
+    // An access key needs no IAM.
+    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
+    world.secret("pair", &[("accessKey", &access), ("secretKey", &secret)]).await;
+    create_naming(&world, "with-a-key", &other, "pair").await;
+    world.settled("with-a-key", "Delivered").await;
+    assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

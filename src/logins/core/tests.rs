@@ -47,14 +47,14 @@ fn one_user_logs_in_once_at_a_time_whatever_for_and_another_need_not_wait() {
 fn a_token_is_renewed_well_before_its_end_and_until_then_does_where_iam_is_away() {
     let (mut core, now) = (Core::new(SHORTEST), Instant::now());
     let first = log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-    let late = now + DAY - SHORTEST - RENEW;
+    let late = now + DAY.saturating_sub(SHORTEST + RENEW);
     assert!(matches!(core.ask(names(1, 1), late.checked_sub(Duration::from_secs(1)).unwrap()), Turn::Token(_)));
     assert!(matches!(core.ask(names(1, 1), late), Turn::Login(Some(_))), "it holds still");
     assert!(matches!(core.ask(names(1, 1), late), Turn::Token(_)), "others need not wait for the renewal");
     let away = core.finish(names(1, 1), Login::Failed(503), late, late);
     assert_eq!(away.unwrap_err(), Denied::Away("failed (HTTP 503)".to_owned()));
     assert!(!first.has_ended());
-    let end = now + DAY - SHORTEST + Duration::from_secs(1);
+    let end = now + DAY.saturating_sub(SHORTEST) + Duration::from_secs(1);
     assert!(matches!(core.ask(names(1, 1), end), Turn::Login(None)), "it would end during a call");
 }
 
