@@ -19,8 +19,8 @@ use crate::{
 const RENEW: Duration = Duration::from_secs(600);
 /// How long what IAM said of a project stands before it is asked again.
 const TROUBLE_RESTS: Duration = Duration::from_secs(300);
-/// A token that answers have ended is not replaced sooner than this after it was fetched: whatever is refused again and
-/// again then costs IAM a login each five seconds, not one for each object.
+/// A token that answers have ended, or that was good for one use, is not replaced sooner than this after it was fetched:
+/// whatever goes on like that costs IAM a login each five seconds, not one for each object.
 const APART: Duration = Duration::from_secs(5);
 /// Tokens, and users, that are remembered.
 const MOST: usize = 1000;
@@ -101,7 +101,7 @@ impl Core {
         let shortest = self.shortest;
         let (account, purpose) = self.of(names, now);
         let held = purpose.token.clone();
-        let over = held.as_ref().is_some_and(Token::has_ended);
+        let over = held.as_ref().is_none_or(Token::has_ended);
         let held = held.filter(|token| token.left(now) >= shortest);
         let denied = match (&held, purpose.trouble) {
             (Some(token), _) if now < purpose.renew => return Turn::Token(token.clone()),

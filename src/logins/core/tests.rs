@@ -62,6 +62,8 @@ fn a_token_is_renewed_well_before_its_end_and_until_then_does_where_iam_is_away(
 fn a_token_of_a_short_life_is_used_once_and_one_that_would_end_during_a_call_never() {
     let (mut core, now) = (Core::new(SHORTEST), Instant::now());
     log_in(&mut core, names(1, 1), token(SHORTEST + Duration::from_secs(5)), now).unwrap();
+    assert!(matches!(core.ask(names(1, 1), now), Turn::Busy(Some(rest)) if rest == APART));
+    let now = now + APART;
     let again = log_in(&mut core, names(1, 1), token(SHORTEST.saturating_sub(Duration::from_secs(1))), now);
     assert_eq!(again.unwrap_err(), Denied::Purpose(Trouble::ShortLived, TROUBLE_RESTS));
     assert!(matches!(denial(core.ask(names(1, 1), now)), Denied::Purpose(Trouble::ShortLived, _)));
