@@ -115,6 +115,12 @@ pub struct Run {
     #[arg(long = "endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
     pub endpoints: Vec<(String, Url)>,
 
+    /// IAM of a region instead of the built-in one, where users log in whose name and password a Secret holds; may be
+    /// repeated. https, or http to a loopback address only. Needed for such Secrets where the region has an --endpoint.
+    /// For example my-region=https://iam.example.com.
+    #[arg(long = "iam-endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
+    pub iam_endpoints: Vec<(String, Url)>,
+
     /// PEM file with further certificate authorities to trust for the cloud, besides the system's. There is no switch
     /// that turns verification off.
     #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_CA_BUNDLE", help_heading = "Cloud")]
@@ -125,7 +131,7 @@ pub struct Run {
     pub proxy: Option<Url>,
 
     /// Directory with the controller's own credentials, in files accessKey, secretKey and optionally securityToken and
-    /// expiresAt (a mounted Secret). Read at every use.
+    /// expiresAt, or username, password and domainName (a mounted Secret). Read at every use.
     #[arg(long, value_name = "DIRECTORY", env = "DWS_OPERATOR_DEFAULT_CREDENTIALS_DIR", help_heading = "Credentials")]
     pub default_credentials_dir: Option<PathBuf>,
 

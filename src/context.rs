@@ -16,6 +16,7 @@ use crate::{
     gate::Gate,
     jitter::jittered,
     ledger::Ledger,
+    logins::Logins,
     memory::Memory,
     metrics::Metrics,
     observation::Observe,
@@ -45,6 +46,8 @@ pub struct Context {
     pub cloud: dws::Client,
     /// The credentials ladder.
     pub credentials: dws::credentials::Ladder,
+    /// The tokens of users, and who may log in.
+    pub logins: Logins,
     /// What the administrator set.
     pub rules: Rules,
     /// Whether clusters are looked at before a call.

@@ -5,7 +5,10 @@ mod hold;
 mod observe;
 mod settle;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{Stream, StreamExt, future::ready};
 use k8s_openapi::jiff::Timestamp;
@@ -184,8 +187,9 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
         Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     };
-    // Preparing took time, in which `not-after` may have passed.
-    if !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
+    // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
+    let usable = context.logins.may_use(&ready.key, Instant::now());
+    if !usable || !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
     }
     let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));

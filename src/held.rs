@@ -1,5 +1,7 @@
 //! What is said of an object that nothing is claimed for, and when it is looked at again. It reads and writes nothing.
 
+pub mod iam;
+
 use std::time::Duration;
 
 use crate::{
@@ -124,6 +126,9 @@ fn rejected(why: Rejection, secret: &str) -> String {
         Rejection::Locked => {
             format!("The gateway has locked {secret} for some minutes, after too many wrong signatures. {again}")
         }
+        Rejection::Token => format!(
+            "The gateway does not take the tokens that the user of {secret} gets from IAM. {again}. Look whether the region's endpoint and its IAM (--iam-endpoint) belong together"
+        ),
         Rejection::Clock => format!(
             "The gateway refused the date of a signature with {secret}: the clock of the controller's node is off. {again}. Correct the clock"
         ),

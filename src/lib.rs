@@ -25,6 +25,7 @@
 //! | [`prepare`], [`held`] | is everything right before a claim, and what is said if not? |
 //! | [`precheck`], [`observation`] | PURE: what does a look at the cloud prove, before the call and after it? |
 //! | [`gate`] | who may call now? |
+//! | [`logins`] | which tokens of users are held, and who may fetch one? |
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
@@ -48,6 +49,7 @@ pub mod held;
 pub mod jitter;
 pub mod journal;
 pub mod ledger;
+pub mod logins;
 pub mod memory;
 pub mod metrics;
 #[cfg(test)]

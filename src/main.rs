@@ -26,6 +26,7 @@ use redistribution_operator::{
     events::Events,
     gate::{Core, Gate},
     ledger::Ledger,
+    logins::Logins,
     memory::Memory,
     metrics::{CountRequests, Metrics},
     observation::Observe,
@@ -172,12 +173,14 @@ fn context(
             &run.default_credentials_namespaces,
             run.request_timeout,
         ),
+        logins: Logins::new(run.request_timeout, run.send_budget),
         rules: Rules {
             require_not_after: run.require_not_after,
             hold_reverts: run.hold_reverts,
             grace: run.grace(),
             observe: run.observe,
-            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?,
+            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
+                .with_iam(&run.iam_endpoints)?,
         },
         precheck: Precheck { mode: run.check_cluster, every: run.check_every },
         observe: run.observe.then_some(Observe { every: run.observe_every, settle: run.settle_time }),

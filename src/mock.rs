@@ -19,6 +19,7 @@ use crate::{
     events::Events,
     gate::{Core, Gate},
     ledger::Ledger,
+    logins::Logins,
     memory::Memory,
     metrics::Metrics,
     precheck::{Mode, Precheck},
@@ -146,6 +147,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         gate: Gate::new(Core::new(8, 0.0)).0,
         cloud: cloud.unwrap(),
         credentials: Ladder::new(client.clone(), None, &[], Duration::from_secs(2)),
+        logins: Logins::new(Duration::from_secs(2), Duration::from_millis(300)),
         rules: Rules {
             require_not_after: false,
             hold_reverts: false,

@@ -75,9 +75,12 @@ pub fn judge(mode: Mode, looked: Looked<ClusterState>) -> Verdict {
 /// It speaks of the key, not of what was asked with it.
 pub const fn is_about_key(effect: KeyEffect) -> bool {
     match effect {
-        KeyEffect::RejectedByGateway | KeyEffect::LockedByGateway | KeyEffect::ClockSkew | KeyEffect::Throttled(_) => {
-            true
-        }
+        KeyEffect::RejectedByGateway
+        | KeyEffect::LockedByGateway
+        | KeyEffect::ClockSkew
+        | KeyEffect::TokenRefused
+        | KeyEffect::TokenEnded
+        | KeyEffect::Throttled(_) => true,
         KeyEffect::Good | KeyEffect::Neutral => false,
     }
 }
@@ -161,6 +164,8 @@ mod tests {
                 KeyEffect::RejectedByGateway,
                 KeyEffect::LockedByGateway,
                 KeyEffect::ClockSkew,
+                KeyEffect::TokenRefused,
+                KeyEffect::TokenEnded,
                 KeyEffect::Throttled(Duration::from_secs(60)),
             ] {
                 assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::Key);

@@ -1,6 +1,7 @@
 //! Everything that must be right before a claim, from the endpoint to the key and, where that is asked for, the cluster.
 //! Nothing here is durable and nothing is sent that changes anything: whatever fails is a hold.
 
+mod login;
 mod look;
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::{
     context::Context,
     decide::Plan,
     dws::{
-        credentials::{CredentialsError, Key, Rung},
+        credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
     gate::{Entrant, ObjectName, Pass, Reach, Refusal},
@@ -34,7 +35,7 @@ pub enum NotReady {
 
 /// All that a call needs.
 pub struct Ready {
-    /// The key, read just now.
+    /// What the call is authenticated with, read or fetched just now.
     pub key: Key,
     /// Where the key came from, as status shows it.
     pub rung: Rung,
@@ -46,8 +47,9 @@ pub struct Ready {
     pub baseline: Option<Baseline>,
 }
 
-/// Prepares a call: reach, credentials, gate and, where that is asked for, a look at the cluster; in this order, since what
-/// the gate gives is needed for whatever could lock a key.
+/// Prepares a call: reach, credentials (with a login, for a user), gate and, where that is asked for, a look at the
+/// cluster; in this order, since what the gate gives is needed for whatever could lock a key, and must not be kept while
+/// somebody logs in.
 pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Ready, NotReady> {
     let name = object_name(object);
     let rung = rung(context, object, plan);
@@ -56,7 +58,7 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let key = read_key(context, &rung).await?;
+    let key = key(context, object, plan, &rung).await?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
@@ -75,7 +77,12 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.
 pub async fn rehearse(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Held {
     let rung = rung(context, object, plan);
-    let trouble = context.credentials.read(&rung, Timestamp::now()).await.err();
+    let trouble = match context.credentials.read(&rung, Timestamp::now()).await {
+        Ok(Account::Pair(_)) => None,
+        // Whether the user is let in is not tried: a wrong password counts.
+        Ok(Account::User(_)) => login::iam(context, plan, &rung).err(),
+        Err(error) => Some(error),
+    };
     held::suspended(&object.spec, &plan.endpoint.host, &rung, trouble.as_ref())
 }
 
@@ -84,16 +91,23 @@ pub fn object_name(object: &ClusterRedistribution) -> ObjectName {
     (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default())
 }
 
-fn rung(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Rung {
+/// Where an object's key comes from.
+pub fn rung(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Rung {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     context.credentials.choose(plan.switches.credentials_secret.as_deref(), namespace)
 }
 
-async fn read_key(context: &Context, rung: &Rung) -> Result<Key, NotReady> {
-    context.credentials.read(rung, Timestamp::now()).await.map_err(|error| match error.reason() {
+/// What a request for this object is authenticated with, read or fetched just now.
+pub async fn key(context: &Context, object: &ClusterRedistribution, plan: &Plan, rung: &Rung) -> Result<Key, NotReady> {
+    let account = context.credentials.read(rung, Timestamp::now()).await.map_err(wrong)?;
+    login::key(context, object, plan, rung, account).await
+}
+
+fn wrong(error: CredentialsError) -> NotReady {
+    match error.reason() {
         Some(reason) => NotReady::Held(Held { reason, message: error.to_string(), again: jittered(CREDENTIALS_AGAIN) }),
         None => NotReady::TryAgain(error),
-    })
+    }
 }
 
 /// After a connection failed, the endpoint is tried without sending anything before the next claim: an outage of the

@@ -11,7 +11,7 @@ use crate::{
     annotations,
     conditions::{REDISTRIBUTED, condition_at},
     context::Context,
-    decide::Step,
+    decide::{Plan, Step},
     dws::{
         Wish,
         credentials::{Key, KeyIdentity},
@@ -24,7 +24,7 @@ use crate::{
     ledger::{API_TIMEOUT, WriteError},
     memory::Watch,
     observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster},
-    prepare::object_name,
+    prepare::{key, object_name, rung},
     resource::{Attempt, ClusterRedistribution},
     status::observed::{News, observed},
 };
@@ -132,15 +132,15 @@ async fn road(context: &Context, object: &ClusterRedistribution, attempt: &Attem
     let switches = annotations::read(object.metadata.annotations.as_ref()).ok()?;
     // Where the call went, also if the controller's default region is another one by now.
     let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).ok()?;
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let rung = context.credentials.choose(switches.credentials_secret.as_deref(), namespace);
-    match context.credentials.read(&rung, Timestamp::now()).await {
-        Ok(key) => Some(Road { key_identity: context.credentials.identity(&key, &endpoint), endpoint, key }),
-        Err(error) => {
-            tracing::debug!(%error, "the credentials for a look cannot be read");
-            None
+    let plan = Plan { endpoint, switches, probe_first: false };
+    let key = match key(context, object, &plan, &rung(context, object, &plan)).await {
+        Ok(key) => key,
+        Err(why) => {
+            tracing::debug!(?why, "there is no key for a look");
+            return None;
         }
-    }
+    };
+    Some(Road { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
 }
 
 /// Reads what is needed, and judges it.

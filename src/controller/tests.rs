@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::{
-    dws::credentials::Key,
+    dws::credentials::{Key, Pair},
     gate::Entrant,
     mock::{Odd, Server, context},
     prepare::Ready,
@@ -15,7 +15,7 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let object = server.object();
     let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
     let rung = context.credentials.choose(None, "team");
-    let key = Key { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None };
+    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
     let entrant = Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity };
     let pass = context.gate.enter(entrant).await.unwrap();

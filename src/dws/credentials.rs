@@ -16,10 +16,13 @@ use sha2::Sha256;
 use tokio::time::timeout;
 
 pub use self::error::CredentialsError;
-pub use super::key::{Key, KeyIdentity};
+pub use super::{
+    account::{Account, User},
+    key::{Key, KeyIdentity, Pair, Token},
+};
 use super::{
+    account::{Data, KEYS, parse},
     endpoint::Endpoint,
-    key::{Data, KEYS, parse},
 };
 
 /// The Secret of an object's namespace that is used when nothing else is named.
@@ -51,7 +54,8 @@ impl Rung {
         }
     }
 
-    fn in_words(&self) -> String {
+    /// In an error, at its beginning.
+    pub fn in_words(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
             Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
@@ -84,8 +88,8 @@ impl Ladder {
         }
     }
 
-    /// Reads the key of that rung, now.
-    pub async fn read(&self, rung: &Rung, now: Timestamp) -> Result<Key, CredentialsError> {
+    /// Reads the account of that rung, now.
+    pub async fn read(&self, rung: &Rung, now: Timestamp) -> Result<Account, CredentialsError> {
         let of = rung.in_words();
         let data = match rung {
             Rung::Controller => self.read_own(&of).await?,
@@ -95,14 +99,35 @@ impl Ladder {
     }
 
     /// The key's name in the gate. Values, not a resourceVersion: the same wrong values in another Secret are the same
-    /// wrong key, and another label on the Secret does not make it right.
+    /// wrong key, and another label on the Secret does not make it right. Of a token it is the user's, since tokens change.
     pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
+        let url = endpoint.url.as_str().as_bytes();
+        match key {
+            Key::Pair(pair) => {
+                let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
+                self.digest(&[pair.access.as_bytes(), pair.secret.expose_secret().as_bytes(), token.as_bytes(), url])
+            }
+            Key::Token(token) => self.digest(&[b"token", token.account().bytes(), url]),
+        }
+    }
+
+    /// The user's name for lock-out: the same user is locked everywhere, whichever IAM is asked.
+    pub fn account(&self, user: &User) -> KeyIdentity {
+        self.digest(&user.parts())
+    }
+
+    /// The name of what a token is for: fetched by this user at this IAM, for calls of this project at this endpoint.
+    pub fn purpose(&self, account: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
+        let (iam, endpoint) = (iam.url.as_str().as_bytes(), endpoint.url.as_str().as_bytes());
+        self.digest(&[b"purpose", account.bytes(), iam, project.as_bytes(), endpoint])
+    }
+
+    fn digest(&self, parts: &[&[u8]]) -> KeyIdentity {
         // Any length of key is valid for HMAC.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.digest_key) else { return KeyIdentity::from([0; 32]) };
-        let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-        for part in [&key.access, key.secret.expose_secret(), token, endpoint.url.as_str()] {
+        for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part.as_bytes());
+            mac.update(part);
         }
         KeyIdentity::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
     }

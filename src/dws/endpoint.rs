@@ -1,6 +1,8 @@
 //! Regions and the host of each. Only what the administrator allows can be resolved; an object names a region, never a
 //! host. It opens no connection.
 
+mod iam;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use url::{Host, Url};
@@ -57,11 +59,16 @@ pub enum EndpointError {
     )]
     BadName(String),
     /// Neither https nor loopback.
-    #[error("--endpoint {0}={1}: must be https; plain http is for loopback addresses only")]
-    NotHttps(String, String),
+    #[error("{0} {1}={2}: must be https; plain http is for loopback addresses only")]
+    NotHttps(&'static str, String, String),
     /// More than scheme, host and port.
-    #[error("--endpoint {0}={1}: must be a scheme and a host with an optional port, nothing else")]
-    MoreThanHost(String, String),
+    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, nothing else")]
+    MoreThanHost(&'static str, String, String),
+    /// An IAM of a region that no object may name.
+    #[error(
+        "--iam-endpoint {0}: region {0} is not allowed here; allowed are: {1}. Add it with --region, --allow-region or --endpoint"
+    )]
+    IamOfNoRegion(String, String),
 }
 
 /// An object's region cannot be used.
@@ -95,21 +102,24 @@ pub struct Endpoint {
 pub struct Regions {
     default: Option<String>,
     allowed: BTreeMap<String, Endpoint>,
+    /// Those that are not the built-in ones, and the built-in ones of regions that have the built-in endpoint.
+    iam: BTreeMap<String, Endpoint>,
 }
 
 impl Regions {
     /// The default region, those allowed besides, and the endpoints given for some: these three together and no other.
     pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
-        let mut endpoints = BTreeMap::new();
+        let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
         for (region, url) in overrides {
-            endpoints.insert(region.clone(), overridden(region, url)?);
+            endpoints.insert(region.clone(), overridden("--endpoint", region, url)?);
         }
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
-                endpoints.insert(region.to_owned(), known(region)?);
+                endpoints.insert(region.to_owned(), known("dws", region)?);
+                iam.insert(region.to_owned(), iam::known_iam(region)?);
             }
         }
-        Ok(Self { default: default.map(str::to_owned), allowed: endpoints })
+        Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
     }
 
     /// The endpoint of an object's region.
@@ -129,16 +139,20 @@ impl Regions {
     }
 }
 
-fn known(region: &str) -> Result<Endpoint, EndpointError> {
+fn known(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
     check_name(region)?;
-    let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| suffix);
+    let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| *suffix);
+    at(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
+}
+
+fn at(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
     let unknown = || EndpointError::UnknownRegion(region.to_owned());
-    let host = format!("dws.{region}.{}", suffix.ok_or_else(unknown)?);
+    let host = format!("{service}.{region}.{suffix}");
     let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown())?;
     Ok(Endpoint { region: region.to_owned(), host, url })
 }
 
-fn overridden(region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
+fn overridden(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
     check_name(region)?;
     let only_host = url.username().is_empty()
         && url.password().is_none()
@@ -148,7 +162,7 @@ fn overridden(region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
     // The user information of such a URL may be a secret: it is not shown.
     let shown = || url.host_str().unwrap_or("?").to_owned();
     let Some(host) = url.host_str().filter(|_| only_host) else {
-        return Err(EndpointError::MoreThanHost(region.to_owned(), shown()));
+        return Err(EndpointError::MoreThanHost(flag, region.to_owned(), shown()));
     };
     let acceptable = match url.scheme() {
         "https" => true,
@@ -156,7 +170,7 @@ fn overridden(region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
         _ => false,
     };
     if !acceptable {
-        return Err(EndpointError::NotHttps(region.to_owned(), shown()));
+        return Err(EndpointError::NotHttps(flag, region.to_owned(), shown()));
     }
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
@@ -184,62 +198,4 @@ fn check_name(region: &str) -> Result<(), EndpointError> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn overrides(region: &str, url: &str) -> Vec<(String, Url)> {
-        vec![(region.to_owned(), Url::parse(url).unwrap())]
-    }
-
-    #[test]
-    fn every_region_of_the_table_has_its_host() {
-        let count = REGIONS.iter().map(|(_, regions)| regions.len()).sum::<usize>();
-        assert_eq!(count, 31);
-        for (suffix, regions) in REGIONS {
-            for region in regions {
-                let endpoint = Regions::new(Some(region), &[], &[]).unwrap().resolve(None).unwrap();
-                assert_eq!(endpoint.url.as_str(), format!("https://dws.{region}.{suffix}/"));
-                assert_eq!(endpoint.host, format!("dws.{region}.{suffix}"));
-            }
-        }
-    }
-
-    #[test]
-    fn only_what_the_administrator_named_is_allowed() {
-        let regions =
-            Regions::new(Some("cn-north-4"), &["eu-west-101".to_owned()], &overrides("lab", "https://127.0.0.1:8443"))
-                .unwrap();
-        assert_eq!(regions.resolve(None).unwrap().region, "cn-north-4");
-        assert_eq!(regions.resolve(Some("eu-west-101")).unwrap().region, "eu-west-101");
-        assert_eq!(regions.resolve(Some("lab")).unwrap().host, "127.0.0.1:8443");
-        let refused = regions.resolve(Some("cn-south-1")).unwrap_err().to_string();
-        assert!(refused.contains("cn-north-4, eu-west-101, lab") && refused.contains("--allow-region"), "{refused}");
-        let none = Regions::new(None, &[], &[]).unwrap().resolve(None).unwrap_err().to_string();
-        assert!(none.contains("--region"), "{none}");
-    }
-
-    #[test]
-    fn wrong_settings_are_refused_in_one_sentence() {
-        let unknown = Regions::new(Some("mars-1"), &[], &[]).unwrap_err();
-        assert_eq!(unknown, EndpointError::UnknownRegion("mars-1".to_owned()));
-        for name in ["dws.example.com", "CN-NORTH-4", "a--b", "-a", "", "a/b"] {
-            assert!(matches!(Regions::new(Some(name), &[], &[]), Err(EndpointError::BadName(_))), "{name}");
-        }
-        for url in ["http://dws.example.com", "http://10.0.0.1", "http://169.254.169.254", "ftp://127.0.0.1"] {
-            let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
-            assert!(matches!(error, EndpointError::NotHttps(..)), "{url}: {error}");
-        }
-        for url in ["https://u:p@a.example", "https://a.example/x", "https://a.example/?q", "https://a.example/#f"] {
-            let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
-            assert!(matches!(error, EndpointError::MoreThanHost(..)), "{url}: {error}");
-            assert!(!error.to_string().contains("u:p"));
-        }
-    }
-
-    #[test]
-    fn plain_http_is_for_loopback_alone() {
-        for url in ["http://127.0.0.1:1", "http://127.8.9.1", "http://[::1]:9", "http://localhost:80"] {
-            assert!(Regions::new(None, &[], &overrides("lab", url)).is_ok(), "{url}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! How a request is signed and built, and how an answer is read from the wire. It sends nothing.
+//! How a request is authenticated and built, and how an answer is read from the wire. It sends nothing.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use k8s_openapi::jiff::Timestamp;
@@ -6,9 +6,9 @@ use secrecy::ExposeSecret;
 
 use super::{
     cause::innermost,
-    credentials::Key,
+    credentials::{Key, Pair},
     endpoint::{Endpoint, is_loopback},
-    outcome::{Answer, Body, Reply, classify},
+    outcome::{Answer, Body, Reply, classify, classify_of_token},
     signing,
 };
 
@@ -17,7 +17,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Why an address cannot be made.
 pub const NO_ID: &str = "projectID or clusterID holds a character that no id has";
 
-/// What a request is before it is signed.
+/// What a request is before it is authenticated.
 pub struct Unsigned<'a> {
     pub method: Method,
     pub path: &'a str,
@@ -25,7 +25,7 @@ pub struct Unsigned<'a> {
     pub body: String,
 }
 
-/// Signs and builds a request, for this moment alone.
+/// Signs a request, or puts the token into it, and builds it, for this moment alone.
 pub fn signed(
     http: &reqwest::Client,
     unsigned: Unsigned<'_>,
@@ -33,40 +33,62 @@ pub fn signed(
     endpoint: &Endpoint,
     now: Timestamp,
 ) -> Result<reqwest::Request, String> {
-    // Checked again where the key is at hand: what is signed here leaves the host inside TLS or not at all.
-    if endpoint.url.scheme() != "https" && !is_loopback(&endpoint.url) {
-        return Err("plain http is for loopback addresses only".to_owned());
+    leaves_in_tls(endpoint)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, plain(&endpoint.host)?);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert("x-language", HeaderValue::from_static("en_us"));
+    headers.insert("x-project-id", plain(unsigned.project)?);
+    match key {
+        Key::Pair(pair) => sign(&mut headers, &unsigned, pair, endpoint, now)?,
+        Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
     }
+    let Unsigned { method, path, body, .. } = unsigned;
+    let url = endpoint.url.join(path).map_err(|error| error.to_string())?;
+    http.request(method, url).headers(headers).body(body).build().map_err(|error| innermost(&error))
+}
+
+/// Checked again where the key is at hand: what is sent with it leaves the host inside TLS or not at all.
+pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
+    if endpoint.url.scheme() == "https" || is_loopback(&endpoint.url) {
+        Ok(())
+    } else {
+        Err("plain http is for loopback addresses only".to_owned())
+    }
+}
+
+fn sign(
+    headers: &mut HeaderMap,
+    unsigned: &Unsigned<'_>,
+    pair: &Pair,
+    endpoint: &Endpoint,
+    now: Timestamp,
+) -> Result<(), String> {
     let Unsigned { method, path, project, body } = unsigned;
     let date = signing::sdk_date(now);
     let signed = [("host", endpoint.host.as_str()), ("x-project-id", project), ("x-sdk-date", &date)];
     let to_sign =
         signing::Request { method: method.as_str(), path, query: &[], headers: &signed, body: body.as_bytes() };
-    let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
-
-    let secret = |text: &str| {
-        HeaderValue::from_str(text).map(|mut value| {
-            value.set_sensitive(true);
-            value
-        })
-    };
-    let plain = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| "a header value holds a character that it may not".to_owned())
-    };
-    let wrong_key = |_| "the key holds a character that no header may hold".to_owned();
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, plain(&endpoint.host)?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    headers.insert("x-language", HeaderValue::from_static("en_us"));
-    headers.insert("x-project-id", plain(project)?);
+    let authorization = signing::authorization(&pair.access, pair.secret.expose_secret(), &date, &to_sign);
     headers.insert("x-sdk-date", plain(&date)?);
-    headers.insert(header::AUTHORIZATION, secret(&authorization).map_err(wrong_key)?);
-    if let Some(token) = &key.token {
+    headers.insert(header::AUTHORIZATION, secret(&authorization)?);
+    if let Some(token) = &pair.token {
         // Unsigned, as the cloud's own tools send it: the gateway echoes the signed headers in its refusals.
-        headers.insert("x-security-token", secret(token.expose_secret()).map_err(wrong_key)?);
+        headers.insert("x-security-token", secret(token.expose_secret())?);
     }
-    let url = endpoint.url.join(path).map_err(|error| error.to_string())?;
-    http.request(method, url).headers(headers).body(body).build().map_err(|error| innermost(&error))
+    Ok(())
+}
+
+/// A value that no Debug output shows.
+fn secret(text: &str) -> Result<HeaderValue, String> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| "the key holds a character that no header may hold".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn plain(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(text).map_err(|_| "a header value holds a character that it may not".to_owned())
 }
 
 /// The head is the answer; the body is read afterwards, bounded, and may be missing.
@@ -91,8 +113,13 @@ pub async fn reply(mut response: reqwest::Response) -> Reply {
     reply
 }
 
-/// What an answer says, without anything of the key in it.
+/// What an answer says, without anything of the key in it. A token learns of it here, where every answer passes.
 pub fn classified(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-    classify(reply, &[&key.access, key.secret.expose_secret(), token], now)
+    match key {
+        Key::Pair(pair) => {
+            let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
+            classify(reply, &[&pair.access, pair.secret.expose_secret(), token], now)
+        }
+        Key::Token(token) => token.heard(classify_of_token(reply, &[token.text()], now)),
+    }
 }

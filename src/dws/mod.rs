@@ -1,6 +1,7 @@
 //! The cloud. [`Client::send`] is the only place of the whole program from which the call that cannot be undone can leave;
-//! [`Client::look`] and [`Client::details`] only read.
+//! [`Client::look`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
+mod account;
 mod cause;
 mod client;
 pub mod cluster;
@@ -9,12 +10,14 @@ pub mod details;
 pub mod endpoint;
 mod exchange;
 mod key;
+pub mod login;
 mod look;
 pub mod outcome;
 mod probe;
 mod proxy;
 pub mod signing;
 mod tls;
+mod token;
 
 use std::time::{Duration, Instant};
 

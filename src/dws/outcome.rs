@@ -3,7 +3,7 @@
 //!
 //! It must not quote the gateway: its texts echo the signed headers and the access key.
 
-mod body;
+pub(super) mod body;
 mod words;
 
 use std::time::Duration;
@@ -98,6 +98,10 @@ pub enum KeyEffect {
     LockedByGateway,
     /// The gateway's 401 for the date alone.
     ClockSkew,
+    /// The gateway's 401 for a token. It says nothing of the password.
+    TokenRefused,
+    /// The same for a token that had worked: a new one is fetched.
+    TokenEnded,
     /// 429: nobody calls with this key for so long.
     Throttled(Duration),
 }
@@ -130,6 +134,15 @@ pub struct Reply {
 
 /// Reads an answer. `secrets` never appear in what is returned; `now` is this host's clock.
 pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    read(reply, secrets, now, false)
+}
+
+/// The same for a request with a token, which bears no date and no signature.
+pub fn classify_of_token(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    read(reply, secrets, now, true)
+}
+
+fn read(reply: &Reply, secrets: &[&str], now: Timestamp, token: bool) -> Answer {
     let fault = match &reply.body {
         Body::Complete(bytes) => body::fault(bytes),
         Body::Broken | Body::TooLarge => body::Fault::default(),
@@ -138,7 +151,8 @@ pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
         status: reply.status,
         code: fault.code.as_deref(),
         text: fault.text.as_deref().unwrap_or_default(),
-        skew: skew(reply.date.as_deref(), now),
+        skew: if token { None } else { skew(reply.date.as_deref(), now) },
+        token,
         body: &reply.body,
     };
     let reason = reason(&facts);
@@ -203,6 +217,7 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
 fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.status {
         429 => KeyEffect::Throttled(window(retry_after, facts.text, now)),
+        ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
         200..=299 => KeyEffect::Good,
         _ if facts.is_from_service() => KeyEffect::Good,
         401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
@@ -214,7 +229,7 @@ fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str
 }
 
 /// How long a 429 asks to wait: the header, else the window in the gateway's text, else a minute.
-fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
+pub(super) fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
     let asked = retry_after.and_then(|value| {
         let seconds = value.trim().parse::<u64>().ok().map(Duration::from_secs);
         seconds.or_else(|| http_date(value).map(|at| whole_seconds_between(now, at)))

@@ -22,6 +22,8 @@ pub enum Rejection {
     Locked,
     /// The clock was off. Tried again likewise.
     Clock,
+    /// The gateway did not take the tokens of the user. Tried again likewise.
+    Token,
 }
 
 /// One key. See the module.
@@ -29,12 +31,12 @@ pub enum Rejection {
 pub struct KeyState {
     pub(super) proven: bool,
     rejected: Option<RejectedKey>,
-    pub(super) in_flight: usize,
+    pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
     /// Reads take half of the pace at most, and leave the rest to calls.
     pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,
-    pub(super) used: Option<Instant>,
+    pub(crate) used: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,9 @@ impl KeyState {
             Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
             Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
             Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),
+            // The next token is on trial: one call finds out whether it is taken.
+            Some(KeyEffect::TokenEnded) => self.proven = false,
+            Some(KeyEffect::TokenRefused) => self.rejected = rejected(Rejection::Token),
             Some(KeyEffect::ClockSkew) => self.rejected = rejected(Rejection::Clock),
         }
     }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 pub use self::{
     core::{Core, Entrant, ObjectName, Refusal},
-    keys::Rejection,
+    keys::{KeyState, Rejection},
     reach::Reach,
     reading::Reading,
 };

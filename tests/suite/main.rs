@@ -39,6 +39,7 @@ mod secrets;
 mod signatures;
 mod storm;
 mod thrift;
+mod tokens;
 mod upgrade;
 mod wire;
 mod world;

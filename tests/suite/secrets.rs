@@ -1,4 +1,4 @@
-//! No key, token or signed header gets out, at any level, in any way the process speaks.
+//! No key, password, token or signed header gets out, at any level, in any way the process speaks.
 
 use testbed::simulator::{Act, Answer, Options, Script};
 
@@ -7,6 +7,8 @@ use crate::world::{DEFAULT_SECRET, World};
 const ACCESS: &str = "CANARYACCESSKEY0001";
 const SECRET: &str = "canary-secret-key-Zm9vYmFy";
 const TOKEN: &str = "canary-security-token-YmF6cXV4";
+const PASSWORD: &str = "canary-password pässword";
+const IAM_TOKEN: &str = "canary-iam-token-MIIEcGFzc3dvcmQ";
 
 #[tokio::test]
 async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
@@ -18,9 +20,15 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
     world
         .secret("wrong", &[("accessKey", ACCESS), ("secretKey", "canary-secret-key-wrong"), ("securityToken", TOKEN)])
         .await;
+    for secret in ["user", "user-wrong"] {
+        // The third is what tells one from the other.
+        world.secret(secret, &[("username", "canary-user"), ("password", PASSWORD), ("domainName", secret)]).await;
+    }
+    let iam = format!("--iam-endpoint=lab={}", world.cloud.iam_url());
     // Every filter a person might try.
     let operator = world
         .operator_from(|options| {
+            options.arguments.push(iam.into());
             "trace,hyper=trace,hyper_util=trace,rustls=trace,reqwest=trace,kube_client=trace,tower=trace"
                 .clone_into(&mut options.log_level);
         })
@@ -43,6 +51,7 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
         let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), secret.to_owned())].into();
         world.create_with(secret, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
     }
+    log_in(&world).await;
     let objects = world
         .all_settled(&[
             "Delivered",
@@ -50,10 +59,11 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
             "ServerError",
             "OutcomeUnknown",
             "CredentialsInvalid",
+            "CredentialsRejected",
             "AuthenticationFailed",
         ])
         .await;
-    assert_eq!(objects.len(), 7);
+    assert_eq!(objects.len(), 9);
     let metrics = operator.metrics().await.unwrap();
     operator.terminate().await.unwrap();
     let events = world.plane.kubectl(&["get", "events.events.k8s.io", "-o", "yaml", "-n", &world.namespace]).unwrap();
@@ -67,10 +77,31 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
         ("events", String::from_utf8_lossy(&events.stdout).into_owned()),
         ("metrics", metrics),
     ] {
-        for canary in [SECRET, TOKEN, "canary-secret", "canary-security", ACCESS] {
+        for canary in
+            [SECRET, TOKEN, "canary-secret", "canary-security", ACCESS, PASSWORD, "canary-password", "canary-iam"]
+        {
             let at = text.find(canary);
             let around = at.map(|at| &text[at.saturating_sub(200)..(at + 60).min(text.len())]);
             assert_eq!(around, None, "{canary} is in the {place}");
         }
+    }
+}
+
+/// One user gets a token, which the cloud echoes in all it says; another one's password is echoed by IAM.
+async fn log_in(world: &World) {
+    let token = r#"{"token": {"issued_at": "2026-12-01T18:00:00Z", "expires_at": "2026-12-02T18:00:00Z"}}"#;
+    let token = Answer::with_body(201, token).header("X-Subject-Token", IAM_TOKEN);
+    let echo = format!("{{\"error_code\":\"DWS.5038\",\"error_msg\":\"you sent {IAM_TOKEN}\"}}");
+    let echo = Answer::with_body(400, echo).header("X-Request-Id", IAM_TOKEN);
+    let refusal =
+        format!("{{\"error\":{{\"code\":401,\"message\":\"{PASSWORD} is wrong\",\"title\":\"{PASSWORD}\"}}}}");
+    let of_wrong = Answer::with_body(401, refusal).header("X-Request-Id", "canary-password");
+    for (name, login, reason) in [("user", token, "BadRequest"), ("user-wrong", of_wrong, "CredentialsRejected")] {
+        world.cloud.script_logins([Script::new(Act::Answer(login))]);
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [Script::new(Act::BeforeBody(echo.clone()))]);
+        let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), name.to_owned())].into();
+        world.create_with(name, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+        world.settled(name, reason).await;
     }
 }

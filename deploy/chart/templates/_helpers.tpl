@@ -91,7 +91,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* Ports beside the usual ones on which the proxy and the endpoints are reached. */}}
 {{- define "operator.egressPorts" -}}
 {{- $ports := list -}}
-{{- range concat (compact (list .Values.cloud.proxy)) (values .Values.cloud.endpoints) -}}
+{{- range concat (compact (list .Values.cloud.proxy)) (values .Values.cloud.endpoints) (values .Values.cloud.iamEndpoints) -}}
 {{- with regexFind ":[0-9]+$" (urlParse .).host -}}
 {{- $ports = append $ports (trimPrefix ":" . | int) -}}
 {{- end -}}

@@ -13,7 +13,11 @@ use tokio::{
 
 use super::*;
 use crate::{
-    dws::{endpoint::Regions, signing},
+    dws::{
+        credentials::{KeyIdentity, Pair, Token},
+        endpoint::Regions,
+        signing,
+    },
     resource::RedisMode,
 };
 
@@ -48,11 +52,11 @@ fn wish() -> Wish {
 }
 
 fn key() -> Key {
-    Key {
+    Key::Pair(Pair {
         access: "AccessKey".to_owned(),
         secret: "SecretKey".to_owned().into(),
         token: Some("Token".to_owned().into()),
-    }
+    })
 }
 
 fn permit() -> SendPermit {
@@ -402,4 +406,19 @@ fn an_id_that_could_lead_elsewhere_makes_no_request() {
         let wish = Wish { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..wish() };
         assert_eq!(wish.path(), None);
     }
+}
+
+#[test]
+fn a_token_goes_into_a_header_that_shows_nothing_and_nothing_is_signed() {
+    let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now());
+    let far = endpoint("https://dws.example.com");
+    let request = client().request(&wish(), &Key::Token(token), &far, Timestamp::now()).unwrap();
+    let headers = request.headers();
+    assert_eq!((&headers["x-auth-token"], headers["x-auth-token"].is_sensitive()), (&"canary".parse().unwrap(), true));
+    assert_eq!(headers["x-project-id"], wish().project_id);
+    assert_eq!(headers["host"], "dws.example.com");
+    for absent in ["authorization", "x-sdk-date", "x-security-token"] {
+        assert!(!headers.contains_key(absent), "{absent}");
+    }
+    assert!(!format!("{request:?}").contains("canary"));
 }

@@ -9,12 +9,12 @@ use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
 pub enum CredentialsError {
     /// The Secret or directory does not exist.
     #[error(
-        "{0} does not exist. Create it with the keys accessKey and secretKey, or name another with annotation {CREDENTIALS_SECRET}"
+        "{0} does not exist. Create it with the keys accessKey and secretKey, or username, password and domainName, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     NotFound(String),
     /// A key of it is missing or unreadable.
     #[error(
-        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt"
+        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
     )]
     Invalid {
         /// The Secret, in words.
@@ -23,6 +23,26 @@ pub enum CredentialsError {
         key: &'static str,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// Keys of two kinds at once.
+    #[error(
+        "{of} holds {keys}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
+    )]
+    Mixed {
+        /// The Secret, in words.
+        of: String,
+        /// Names of the keys that are there.
+        keys: String,
+    },
+    /// Nobody knows where the user logs in.
+    #[error(
+        "{of} holds a user of IAM, and the controller knows no IAM for region {region}, whose endpoint is given by --endpoint. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
+    )]
+    NoIam {
+        /// The Secret, in words.
+        of: String,
+        /// The region.
+        region: String,
     },
     /// The controller's own files may not be read.
     #[error(
@@ -64,7 +84,9 @@ impl CredentialsError {
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),
-            Self::Invalid { .. } | Self::Unreadable { .. } => Some(Reason::CredentialsInvalid),
+            Self::Invalid { .. } | Self::Mixed { .. } | Self::NoIam { .. } | Self::Unreadable { .. } => {
+                Some(Reason::CredentialsInvalid)
+            }
             Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
             Self::Expired { .. } => Some(Reason::CredentialsExpired),
             Self::Unavailable { .. } => None,

@@ -9,8 +9,13 @@ fn now() -> Timestamp {
     "2026-12-01T18:00:00Z".parse().unwrap()
 }
 
-fn read(pairs: &[(&str, &str)]) -> Result<Key, CredentialsError> {
-    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120))
+fn read(pairs: &[(&str, &str)]) -> Result<Pair, CredentialsError> {
+    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(pair)
+}
+
+fn pair(account: Account) -> Pair {
+    let Account::Pair(pair) = account else { panic!("no access key") };
+    pair
 }
 
 const GOOD: [(&str, &str); 2] = [("accessKey", "AK"), ("secretKey", "SK")];
@@ -81,7 +86,7 @@ async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
 async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_is() {
     let ladder = ladder(&[]);
     let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
-    let key = |access: &str, secret: &str| read(&[("accessKey", access), ("secretKey", secret)]).unwrap();
+    let key = |access: &str, secret: &str| Key::Pair(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
     let here = endpoint("https://a.example");
     let identity = ladder.identity(&key("AK", "SK"), &here);
     assert_eq!(identity, ladder.identity(&key("AK", "SK\n"), &here));
@@ -99,9 +104,9 @@ async fn the_controllers_own_credentials_are_read_anew_each_time() {
     assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
     std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
     std::fs::write(directory.path().join("secretKey"), "one").unwrap();
-    assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "one");
+    assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "one");
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
-    assert_eq!(ladder.read(&Rung::Controller, now()).await.unwrap().secret.expose_secret(), "two");
+    assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "two");
 }
 
 #[tokio::test]

@@ -423,3 +423,33 @@ proptest! {
         prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.row() == crate::resource::Row::Delivered);
     }
 }
+
+#[test]
+fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
+    let of = |status: u16, code: &str, text: &str| {
+        let body = format!(r#"{{"error_code":"{code}","error_msg":"{text}"}}"#);
+        let far = Some("Tue, 01 Jan 2019 00:00:00 GMT".to_owned());
+        classify_of_token(&Reply { date: far, ..reply(status, &body) }, &["canary"], now())
+    };
+    for (status, code, text) in [
+        (401, "APIGW.0307", "The token must be updated"),
+        (401, "APIG.0307", "canary"),
+        (403, "APIGW.0307", "The token must be updated"),
+        (401, "APIGW.0301", "decrypt token fail"),
+        (401, "APIGW.0301", "signature expired"),
+    ] {
+        let answer = of(status, code, text);
+        assert_eq!(answer.key_effect, KeyEffect::TokenRefused, "{status} {code}");
+        assert!(answer.message.contains("did not take the token"), "{}", answer.message);
+        assert!(!answer.message.contains("canary") && answer.reason != Reason::ClockSkew);
+    }
+    for (status, code, effect) in [
+        (401, "DWS.0047", KeyEffect::Good),
+        (403, "DWS.5036", KeyEffect::Good),
+        (403, "APIGW.0306", KeyEffect::Neutral),
+        (500, "APIGW.0307", KeyEffect::Neutral),
+        (200, "DWS.0000", KeyEffect::Good),
+    ] {
+        assert_eq!(of(status, code, "x").key_effect, effect, "{status} {code}");
+    }
+}

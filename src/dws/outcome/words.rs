@@ -19,6 +19,8 @@ pub struct Facts<'a> {
     /// How far this host's clock is off, if that is too much.
     pub skew: Option<Duration>,
     pub body: &'a Body,
+    /// The request bore a token of IAM, no signature.
+    pub token: bool,
 }
 
 impl Facts<'_> {
@@ -33,12 +35,18 @@ impl Facts<'_> {
 
     /// A refusal of the gateway for the signature's date.
     pub fn clock_is_off(&self) -> bool {
-        !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
+        !self.token && !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
     }
 
     /// The gateway has locked the key for some minutes.
     pub fn is_locked(&self) -> bool {
         self.says("reach the limit")
+    }
+
+    /// The gateway did not take the token: a 401, or the code that says "The token must be updated".
+    pub fn is_token_refused(&self) -> bool {
+        let is_over = self.code.is_some_and(|code| code.ends_with(".0307"));
+        self.token && !self.is_from_service() && (self.status == 401 || is_over)
     }
 
     fn says(&self, phrase: &str) -> bool {
@@ -73,6 +81,9 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
         Reason::BadRequest => {
             format!("The cloud refused the request as wrong ({answer}). Correct the spec: each change asks again")
         }
+        _ if facts.status < 500 && facts.is_token_refused() => format!(
+            "The gateway did not take the token of the Secret's user ({answer}): it was ended early, or is for another region than the endpoint. The next call has a new one; set spec.trigger to a new value"
+        ),
         Reason::AuthenticationFailed => {
             format!("{} ({answer}). Correct the Secret, {again}", why_unauthenticated(facts))
         }

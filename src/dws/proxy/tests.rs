@@ -71,7 +71,11 @@ async fn send(client: &Client, cloud: &Simulator) -> Outcome {
         redis_mode: RedisMode::Online,
         parallel_jobs: 3,
     };
-    let key = Key { access: cloud.access_key().to_owned(), secret: cloud.secret_key().into(), token: None };
+    let key = Key::Pair(crate::dws::credentials::Pair {
+        access: cloud.access_key().to_owned(),
+        secret: cloud.secret_key().into(),
+        token: None,
+    });
     let permit = SendPermit::mint("a".to_owned(), Instant::now(), Duration::from_secs(5));
     client.send(permit, &wish, &key, &endpoint(cloud), Timestamp::now()).await
 }

@@ -295,3 +295,23 @@ fn a_request_besides_the_call_counts_in_the_pace() {
     core.spend(entrant(0, 1).key, later);
     assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Turn { wait: Some(2 * SECOND) }));
 }
+
+#[test]
+fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_minutes() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(1, 1), false, now).unwrap();
+    core.leave(&entrant(1, 1), Some(KeyEffect::TokenEnded), now);
+    core.enter(&entrant(2, 1), false, now).unwrap();
+    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(Refusal::Turn { wait: None }));
+    core.leave(&entrant(2, 1), Some(KeyEffect::TokenRefused), now);
+    let rests = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
+    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(rests));
+    let later = now + Duration::from_secs(300);
+    core.enter(&entrant(3, 1), false, later).unwrap();
+    assert_eq!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { why: Rejection::Token, wait: None }));
+    core.leave(&entrant(3, 1), Some(KeyEffect::Good), later);
+    core.enter(&entrant(1, 1), false, later).unwrap();
+    core.enter(&entrant(2, 1), false, later).unwrap();
+}

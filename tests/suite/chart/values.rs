@@ -69,6 +69,7 @@ fn wrong_values_are_refused_in_words() {
         (json!({"log": {"format": "xml"}}), "/log/format"),
         (json!({"watchNamespaces": "team"}), "/watchNamespaces"),
         (json!({"cloud": {"endpoints": {"lab": "dws.example.com"}}}), "/cloud/endpoints/lab"),
+        (json!({"cloud": {"iamEndpoints": {"lab": "iam.example.com"}}}), "/cloud/iamEndpoints/lab"),
         (json!({"cloud": {"proxy": "https://proxy.example.com"}}), "/cloud/proxy"),
         (
             json!({"image": {"repository": "a"}, "pace": {"requestTimeout": "1m15s"}}),
@@ -134,6 +135,8 @@ fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
     let lab =
         ["--set", "cloud.endpoints.lab=https://dws.example.com:8443", "--set", "cloud.endpoints.other=https://a:443"];
     assert_eq!(ports(&lab), [53, 53, 443, 6443, 8443]);
+    let iam = [&lab[..], &["--set", "cloud.iamEndpoints.lab=https://iam.example.com:9443"]].concat();
+    assert_eq!(ports(&iam), [53, 53, 443, 6443, 8443, 9443]);
     let both = [&lab[..], &["--set", "cloud.proxy=http://proxy.example.com:3128"]].concat();
     assert_eq!(ports(&both), [53, 53, 443, 6443, 3128, 8443]);
 }

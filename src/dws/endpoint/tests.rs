@@ -1,0 +1,97 @@
+use super::*;
+
+fn overrides(region: &str, url: &str) -> Vec<(String, Url)> {
+    vec![(region.to_owned(), Url::parse(url).unwrap())]
+}
+
+#[test]
+fn every_region_of_the_table_has_its_host() {
+    let count = REGIONS.iter().map(|(_, regions)| regions.len()).sum::<usize>();
+    assert_eq!(count, 31);
+    for (suffix, regions) in REGIONS {
+        for region in regions {
+            let endpoint = Regions::new(Some(region), &[], &[]).unwrap().resolve(None).unwrap();
+            assert_eq!(endpoint.url.as_str(), format!("https://dws.{region}.{suffix}/"));
+            assert_eq!(endpoint.host, format!("dws.{region}.{suffix}"));
+        }
+    }
+}
+
+#[test]
+fn only_what_the_administrator_named_is_allowed() {
+    let regions =
+        Regions::new(Some("cn-north-4"), &["eu-west-101".to_owned()], &overrides("lab", "https://127.0.0.1:8443"))
+            .unwrap();
+    assert_eq!(regions.resolve(None).unwrap().region, "cn-north-4");
+    assert_eq!(regions.resolve(Some("eu-west-101")).unwrap().region, "eu-west-101");
+    assert_eq!(regions.resolve(Some("lab")).unwrap().host, "127.0.0.1:8443");
+    let refused = regions.resolve(Some("cn-south-1")).unwrap_err().to_string();
+    assert!(refused.contains("cn-north-4, eu-west-101, lab") && refused.contains("--allow-region"), "{refused}");
+    let none = Regions::new(None, &[], &[]).unwrap().resolve(None).unwrap_err().to_string();
+    assert!(none.contains("--region"), "{none}");
+}
+
+#[test]
+fn wrong_settings_are_refused_in_one_sentence() {
+    let unknown = Regions::new(Some("mars-1"), &[], &[]).unwrap_err();
+    assert_eq!(unknown, EndpointError::UnknownRegion("mars-1".to_owned()));
+    for name in ["dws.example.com", "CN-NORTH-4", "a--b", "-a", "", "a/b"] {
+        assert!(matches!(Regions::new(Some(name), &[], &[]), Err(EndpointError::BadName(_))), "{name}");
+    }
+    for url in ["http://dws.example.com", "http://10.0.0.1", "http://169.254.169.254", "ftp://127.0.0.1"] {
+        let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
+        assert!(matches!(error, EndpointError::NotHttps(..)), "{url}: {error}");
+    }
+    for url in ["https://u:p@a.example", "https://a.example/x", "https://a.example/?q", "https://a.example/#f"] {
+        let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
+        assert!(matches!(error, EndpointError::MoreThanHost(..)), "{url}: {error}");
+        assert!(!error.to_string().contains("u:p"));
+    }
+}
+
+#[test]
+fn plain_http_is_for_loopback_alone() {
+    for url in ["http://127.0.0.1:1", "http://127.8.9.1", "http://[::1]:9", "http://localhost:80"] {
+        assert!(Regions::new(None, &[], &overrides("lab", url)).is_ok(), "{url}");
+    }
+}
+
+#[test]
+fn the_iam_of_a_region_is_its_own_and_of_the_suffix_that_the_vendor_uses() {
+    let regions = |region| Regions::new(Some(region), &[], &[]).unwrap();
+    for (region, host) in [
+        ("cn-north-4", "iam.cn-north-4.myhuaweicloud.com"),
+        ("eu-west-101", "iam.eu-west-101.myhuaweicloud.eu"),
+        ("cn-south-4", "iam.cn-south-4.myhuaweicloud.cn"),
+        ("tr-west-1", "iam.tr-west-1.myhuaweicloud.com"),
+    ] {
+        assert_eq!(regions(region).iam(region).unwrap().host, host);
+    }
+    let own = overrides("cn-north-4", "https://iam.example.com:8443");
+    let regions = regions("cn-north-4").with_iam(&own).unwrap();
+    assert_eq!(regions.iam("cn-north-4").unwrap().url.as_str(), "https://iam.example.com:8443/");
+}
+
+#[test]
+fn where_the_endpoint_was_given_the_iam_is_not_guessed() {
+    let regions = || Regions::new(None, &[], &overrides("cn-north-4", "https://dws.example.com")).unwrap();
+    assert_eq!(regions().iam("cn-north-4"), None);
+    let given = regions().with_iam(&overrides("cn-north-4", "https://iam.example.com")).unwrap();
+    assert_eq!(given.iam("cn-north-4").unwrap().host, "iam.example.com");
+}
+
+#[test]
+fn a_wrong_iam_endpoint_is_refused_by_the_name_of_its_flag() {
+    let refused = |region, url| {
+        let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
+        regions.with_iam(&overrides(region, url)).unwrap_err().to_string()
+    };
+    for (region, url, told) in [
+        ("cn-north-4", "http://iam.example.com", "--iam-endpoint cn-north-4=iam.example.com: must be https"),
+        ("cn-north-4", "https://u:p@iam.example.com", "nothing else"),
+        ("cn-nort-4", "https://iam.example.com", "region cn-nort-4 is not allowed here; allowed are: cn-north-4"),
+    ] {
+        let error = refused(region, url);
+        assert!(error.contains(told) && !error.contains("u:p"), "{error}");
+    }
+}

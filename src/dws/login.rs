@@ -1,0 +1,154 @@
+//! Fetches a token of IAM for a user: one request, which changes nothing and is never repeated here, since a wrong password
+//! counts towards a lock. It must not decide who may log in, nor when.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use k8s_openapi::jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{
+    Client,
+    cause::innermost,
+    credentials::User,
+    endpoint::Endpoint,
+    exchange::{leaves_in_tls, reply},
+    outcome::{Body, Reply, body, window},
+};
+
+/// Without the catalogue of all services, which is large.
+const PATH: &str = "/v3/auth/tokens?nocatalog=true";
+/// Longest token that a gateway takes in a header.
+const LONGEST_TOKEN: usize = 32 * 1024;
+/// Longest life that is believed: the cloud's own is a day.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What became of a login.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A token, and how long it holds from the moment it was asked for.
+    Token(SecretString, Duration),
+    /// User name, password or domain are wrong: five of these lock the user.
+    Wrong,
+    /// The user is locked for some minutes.
+    Locked,
+    /// The user is let in, but not into this project, or there is none of this id. With the HTTP status.
+    Project(u16),
+    /// 403: the user may not log in, or not from here.
+    Forbidden,
+    /// 429: nobody logs in as this user for so long.
+    Throttled(Duration),
+    /// Any other refusal. With the HTTP status.
+    Refused(u16),
+    /// IAM failed. With the HTTP status.
+    Failed(u16),
+    /// No connection, or no TLS.
+    Unreachable,
+    /// Something that could not be read, or nothing in time. In a few words.
+    Unreadable(&'static str),
+}
+
+impl Login {
+    /// Bounded word for the log.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Token(..) => "token",
+            Self::Wrong => "wrong",
+            Self::Locked => "locked",
+            Self::Project(_) => "project",
+            Self::Forbidden => "forbidden",
+            Self::Throttled(_) => "throttled",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
+impl Client {
+    /// Logs in for one project.
+    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint, now: Timestamp) -> Login {
+        let request = leaves_in_tls(iam).and_then(|()| {
+            let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
+            let json = HeaderValue::from_static("application/json;charset=utf8");
+            let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(asked(user, project));
+            request.build().map_err(|error| innermost(&error))
+        });
+        let request = match request {
+            Ok(request) => request,
+            Err(why) => {
+                tracing::debug!(why, "the login could not be made");
+                return Login::Unreadable("the request could not be made");
+            }
+        };
+        match self.http.execute(request).await {
+            Ok(response) => {
+                let token = token(response.headers());
+                read(&reply(response).await, token, user, now)
+            }
+            Err(error) => {
+                tracing::debug!(error = innermost(&error), "no readable answer to the login");
+                if error.is_connect() {
+                    Login::Unreachable
+                } else if error.is_timeout() {
+                    Login::Unreadable("no answer came in time")
+                } else {
+                    Login::Unreadable("the connection broke before an answer")
+                }
+            }
+        }
+    }
+}
+
+fn asked(user: &User, project: &str) -> String {
+    let who = json!({"name": user.name, "password": user.password.expose_secret(), "domain": {"name": user.domain}});
+    let identity = json!({"methods": ["password"], "password": {"user": who}});
+    json!({"auth": {"identity": identity, "scope": {"project": {"id": project}}}}).to_string()
+}
+
+fn token(headers: &HeaderMap) -> Option<SecretString> {
+    let text = headers.get("x-subject-token")?.to_str().ok()?.trim();
+    let fits = !text.is_empty() && text.len() <= LONGEST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned().into())
+}
+
+/// PURE: what an answer means. Its text is recognised, never quoted.
+fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp) -> Login {
+    let text = match &reply.body {
+        Body::Complete(bytes) => body::fault(bytes).text.unwrap_or_default(),
+        Body::Broken | Body::TooLarge => String::new(),
+    };
+    // A user may be called anything.
+    let text = text.replace(&user.name, "").replace(&user.domain, "").to_ascii_lowercase();
+    let is_of_project = text.contains("project") || text.contains("scope");
+    match reply.status {
+        201 => match (token, life(reply, now)) {
+            (Some(token), Some(life)) => Login::Token(token, life),
+            (None, _) => Login::Unreadable("the answer holds no token"),
+            (_, None) => Login::Unreadable("the answer does not tell when the token ends"),
+        },
+        401 if text.contains("lock") => Login::Locked,
+        400 | 401 | 404 if is_of_project => Login::Project(reply.status),
+        401 => Login::Wrong,
+        403 => Login::Forbidden,
+        429 => Login::Throttled(window(reply.retry_after.as_deref(), &text, now)),
+        500.. => Login::Failed(reply.status),
+        status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
+        _ => Login::Unreadable("the answer is none of a login"),
+    }
+}
+
+/// How long the token holds. Both instants are IAM's: this host's clock may be off.
+fn life(reply: &Reply, now: Timestamp) -> Option<Duration> {
+    let Body::Complete(bytes) = &reply.body else { return None };
+    let body: Value = serde_json::from_slice(bytes).ok()?;
+    let at = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
+    let seconds = at("expires_at")?.as_second().saturating_sub(at("issued_at").unwrap_or(now).as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(LONGEST_LIFE))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

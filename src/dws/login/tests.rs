@@ -1,0 +1,87 @@
+use super::*;
+
+fn user() -> User {
+    User { name: "project-bot".to_owned(), password: "p\"ä".to_owned().into(), domain: "locksmith".to_owned() }
+}
+
+fn now() -> Timestamp {
+    "2026-12-01T18:00:00Z".parse().unwrap()
+}
+
+fn answer(status: u16, body: &str) -> Login {
+    let body = Body::Complete(body.as_bytes().to_vec());
+    let reply = Reply { status, date: None, retry_after: Some("7".to_owned()), request_id: None, body };
+    read(&reply, Some("canary".to_owned().into()), &user(), now())
+}
+
+fn refusal(status: u16, text: &str) -> Login {
+    answer(status, &json!({"error": {"code": status, "message": text, "title": "x"}}).to_string())
+}
+
+#[test]
+fn a_login_asks_for_one_project_in_the_form_of_the_documents() {
+    let body: Value = serde_json::from_str(&asked(&user(), "89cd04f168b84af6be287f71730fdb4b")).unwrap();
+    let who = json!({"name": "project-bot", "password": "p\"ä", "domain": {"name": "locksmith"}});
+    let expected = json!({"auth": {
+        "identity": {"methods": ["password"], "password": {"user": who}},
+        "scope": {"project": {"id": "89cd04f168b84af6be287f71730fdb4b"}}
+    }});
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn the_life_of_a_token_is_taken_by_the_clock_of_iam_and_never_believed_beyond_a_day() {
+    for (issued, expires, seconds) in [
+        (Some("2020-01-01T00:00:00.000000Z"), "2020-01-02T00:00:00.574000Z", 86_400),
+        (Some("2020-01-01T00:00:00Z"), "2020-01-01T00:01:00Z", 60),
+        (Some("2020-01-01T00:00:00Z"), "2030-01-01T00:00:00Z", 86_400),
+        (Some("2020-01-01T00:00:00Z"), "2019-01-01T00:00:00Z", 0),
+        (None, "2026-12-01T19:00:00Z", 3600),
+    ] {
+        let body = json!({"token": {"issued_at": issued, "expires_at": expires}}).to_string();
+        let Login::Token(token, life) = answer(201, &body) else { panic!("no token: {body}") };
+        assert_eq!((token.expose_secret(), life.as_secs()), ("canary", seconds));
+    }
+    for body in ["", "{}", r#"{"token": {}}"#, r#"{"token": {"expires_at": "soon"}}"#, "[]"] {
+        assert!(matches!(answer(201, body), Login::Unreadable(_)), "{body}");
+    }
+}
+
+#[test]
+fn only_what_speaks_of_the_password_is_taken_for_a_wrong_one() {
+    for text in ["The username or password is wrong.", "Unauthorized.", "", "project-bot of locksmith is unknown"] {
+        assert!(matches!(refusal(401, text), Login::Wrong), "{text}");
+    }
+    assert!(matches!(answer(401, "<html>"), Login::Wrong));
+    assert!(matches!(refusal(401, "The account is locked."), Login::Locked));
+    for status in [400, 401, 404] {
+        assert!(matches!(refusal(status, "The project does not exist."), Login::Project(code) if code == status));
+    }
+    assert!(matches!(refusal(401, "User x has no access to project y"), Login::Project(401)));
+}
+
+#[test]
+fn every_other_answer_has_its_own_meaning() {
+    assert!(matches!(refusal(403, "Forbidden"), Login::Forbidden));
+    assert!(matches!(refusal(429, "IAM.0012"), Login::Throttled(wait) if wait == Duration::from_secs(7)));
+    for status in [400, 404, 405, 413] {
+        assert!(matches!(refusal(status, "x"), Login::Refused(code) if code == status));
+    }
+    for status in [500, 502, 503, 504, 999] {
+        assert!(matches!(refusal(status, "x"), Login::Failed(code) if code == status));
+    }
+    for status in [200, 204, 302, 307] {
+        assert!(matches!(refusal(status, "x"), Login::Unreadable(_)), "{status}");
+    }
+}
+
+#[test]
+fn a_token_that_fits_in_no_header_is_none() {
+    let of = |value: HeaderValue| token(&HeaderMap::from_iter([("x-subject-token".parse().unwrap(), value)]));
+    assert!(of(HeaderValue::from_static("MIIE")).is_some());
+    for bad in ["", "a b", &"x".repeat(LONGEST_TOKEN + 1)] {
+        assert!(of(bad.parse().unwrap()).is_none());
+    }
+    let secret = format!("{:?}", Login::Token("canary".to_owned().into(), Duration::ZERO));
+    assert!(!secret.contains("canary"), "{secret}");
+}

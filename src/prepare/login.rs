@@ -1,0 +1,119 @@
+//! From an account to what a request is authenticated with: an access key is that already, a user needs a token. Nothing is
+//! claimed yet, and nothing that is asked of IAM here changes anything.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{NotReady, object_name};
+use crate::{
+    context::Context,
+    decide::Plan,
+    dws::{
+        credentials::{Account, CredentialsError, Key, Rung, Token, User},
+        endpoint::Endpoint,
+    },
+    gate::Reach,
+    held::iam as told,
+    jitter::jittered,
+    logins::{Denied, Entered, Names, Permit},
+    resource::{ClusterRedistribution, Reason},
+};
+
+/// A moment, in which somebody else's login may be over.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// The IAM of the plan's region; a hold if nobody said where it is.
+pub fn iam<'a>(context: &'a Context, plan: &Plan, rung: &Rung) -> Result<&'a Endpoint, CredentialsError> {
+    let region = &plan.endpoint.region;
+    let unknown = || CredentialsError::NoIam { of: rung.in_words(), region: region.clone() };
+    context.rules.regions.iam(region).ok_or_else(unknown)
+}
+
+/// What the call will be authenticated with.
+pub async fn key(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    rung: &Rung,
+    account: Account,
+) -> Result<Key, NotReady> {
+    let user = match account {
+        Account::Pair(pair) => return Ok(Key::Pair(pair)),
+        Account::User(user) => user,
+    };
+    let iam = iam(context, plan, rung).map_err(super::wrong)?;
+    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
+    tokio::select! {
+        token = token(context, object, plan, rung, &user, iam) => token.map(Key::Token),
+        () = context.closing.cancelled() => Err(NotReady::InAMoment(MOMENT)),
+    }
+}
+
+async fn token(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    rung: &Rung,
+    user: &User,
+    iam: &Endpoint,
+) -> Result<Token, NotReady> {
+    let project = &object.spec.project_id;
+    let account = context.credentials.account(user);
+    let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
+    let held = |denied| NotReady::Held(told::denied(denied, rung, &iam.host, project));
+    match context.logins.enter(Names { account, purpose }).await {
+        Entered::Token(token) => Ok(token),
+        Entered::Busy => Err(NotReady::InAMoment(jittered(MOMENT * 2))),
+        Entered::Denied(denied) => Err(held(denied)),
+        Entered::Login(permit) => {
+            let meanwhile = permit.meanwhile();
+            match (log_in(context, object, rung, user, iam, permit).await, meanwhile) {
+                // It is only time to renew it: as long as IAM is away, what there is does.
+                (Err(error), Some(token)) if is_away(&error) => Ok(token),
+                (result, _) => result,
+            }
+        }
+    }
+}
+
+/// Whether it says nothing against a token that is held.
+fn is_away(error: &NotReady) -> bool {
+    match error {
+        NotReady::InAMoment(_) => true,
+        NotReady::Held(held) => matches!(held.reason, Reason::EndpointUnreachable | Reason::Throttled),
+        NotReady::TryAgain(_) => false,
+    }
+}
+
+/// One login, unless IAM was found away and the time to try again has not come.
+async fn log_in(
+    context: &Context,
+    object: &ClusterRedistribution,
+    rung: &Rung,
+    user: &User,
+    iam: &Endpoint,
+    permit: Permit<'_>,
+) -> Result<Token, NotReady> {
+    let project = &object.spec.project_id;
+    // IAM may have the host of DWS, and still be away alone.
+    let name = format!("IAM {}", iam.host);
+    let away = |why: &str, again| NotReady::Held(told::away(why, rung, &iam.host, again));
+    match context.gate.reach(&name, false) {
+        Reach::Open | Reach::Probe => {}
+        Reach::Probing(rest) => return Err(NotReady::InAMoment(jittered(rest.max(MOMENT)))),
+        Reach::Wait(rest) => {
+            context.gate.wait(&object_name(object));
+            return Err(away("gave no answer", jittered(rest.max(MOMENT) * 2)));
+        }
+    }
+    let login = context.cloud.login(user, project, iam, Timestamp::now()).await;
+    tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
+    match permit.finish(login) {
+        Err(Denied::Away(why)) => Err(away(&why, context.gate.unreachable(&name))),
+        result => {
+            context.gate.reachable(&name);
+            result.map_err(|denied| NotReady::Held(told::denied(denied, rung, &iam.host, project)))
+        }
+    }
+}
