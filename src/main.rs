@@ -81,16 +81,13 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.watch_seconds());
     config.label_selector.clone_from(&run.selector);
-    let (objects, cache, synced) = store::pending(
-        &watching,
-        &run.namespaces,
-        &config,
-        run.relist_every,
-        run.observe,
-        memory,
-        metrics.clone(),
-        watchdog.clone(),
-    );
+    let observed = store::Watching {
+        namespaces: run.namespaces.clone(),
+        config,
+        relist_every: run.relist_every,
+        observe: run.observe,
+    };
+    let (objects, cache, synced) = store::pending(&watching, &observed, memory, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },

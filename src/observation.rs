@@ -87,7 +87,7 @@ pub enum Finding {
     /// Nothing that could be said.
     Nothing,
     /// The redistribution of this call, with its details where they are shown.
-    Run(Phase, Option<Details>),
+    Run(Phase, Option<Box<Details>>),
     /// It cannot be told, and why.
     Unseen(Unseen, String),
 }

@@ -60,14 +60,24 @@ struct Scope {
     synced: bool,
 }
 
+/// How the objects are watched.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// Namespaces; none for all.
+    pub namespaces: Vec<String>,
+    /// Selector, and how long a watch lasts.
+    pub config: watcher::Config,
+    /// How often all objects are listed anew.
+    pub relist_every: Duration,
+    /// What was called is looked at for longer.
+    pub observe: bool,
+}
+
 /// Watches the given namespaces (none = all) and returns the objects to reconcile, the cache they are looked up in,
 /// and whether all first lists are complete.
 pub fn pending(
     client: &kube::Client,
-    namespaces: &[String],
-    config: &watcher::Config,
-    relist_every: Duration,
-    observe: bool,
+    watching: &Watching,
     memory: Arc<Mutex<Memory>>,
     metrics: Metrics,
     watchdog: Watchdog,
@@ -80,6 +90,7 @@ pub fn pending(
     let reader = writer.as_reader();
     let (synced, is_synced) = watch::channel(false);
     let all = || vec![None];
+    let Watching { namespaces, config, relist_every, observe } = watching;
     let namespaces = if namespaces.is_empty() { all() } else { namespaces.iter().cloned().map(Some).collect() };
     let watches: Vec<_> = namespaces
         .iter()
@@ -88,13 +99,14 @@ pub fn pending(
             let api = namespace
                 .as_ref()
                 .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            watch_anew(api, config.clone(), relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
+            watch_anew(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
         })
         .collect();
     let scopes =
         namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
     let counted = metrics.clone();
-    let mut pending = Pending { writer, reader: reader.clone(), memory, observe, metrics: counted, scopes, synced };
+    let mut pending =
+        Pending { writer, reader: reader.clone(), memory, observe: *observe, metrics: counted, scopes, synced };
     let stream = select_all(watches).filter_map(move |event| {
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),

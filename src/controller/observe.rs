@@ -76,7 +76,7 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
 /// What became of a look.
 enum Look {
     /// This is what it found, and when the next one is due.
-    Found(Finding, Watch),
+    Found(Box<Finding>, Watch),
     /// It could not be made.
     NotNow(Watch),
     /// This process is being stopped.
@@ -92,7 +92,7 @@ async fn look(
     watch: Watch,
 ) -> Look {
     if stage == Stage::Over {
-        return Look::Found(observation::over(), watch);
+        return Look::Found(Box::new(observation::over()), watch);
     }
     // Whether somebody else has called for the cluster is known only once all objects were seen.
     if stage == Stage::Settling && !context.memory().watches.is_complete() {
@@ -191,7 +191,7 @@ async fn read(
     let reads = if cluster.is_some() { 2 } else { 1 };
     let pause = observation::pause(settings, stage, &finding, unmoved, reads, rand::random());
     let since = watch.since.or_else(|| sight.is_readable().then(Instant::now));
-    Look::Found(finding, Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
+    Look::Found(Box::new(finding), Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
 }
 
 /// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
@@ -219,7 +219,9 @@ async fn say(
         let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
         let is_over = same && observation::stage(&latest, now).is_none();
         let Some((next, news)) = next else {
-            untold.iter().for_each(|news| tell(context, object, attempt, news));
+            for news in &untold {
+                tell(context, object, attempt, news);
+            }
             return Ok(is_over);
         };
         // Whoever leads now, or the next generation, sees for itself.
@@ -229,7 +231,9 @@ async fn say(
         let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
         match context.ledger.write(&latest, next).await {
             Ok(()) => {
-                news.iter().for_each(|news| tell(context, object, attempt, news));
+                for news in &news {
+                    tell(context, object, attempt, news);
+                }
                 return Ok(observation::stage(&said, now).is_none());
             }
             Err(WriteError::Conflict) => {}

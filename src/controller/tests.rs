@@ -19,7 +19,7 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let identity = context.credentials.identity(&key, &plan.endpoint);
     let entrant = Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity };
     let pass = context.gate.enter(entrant).await.unwrap();
-    deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None }).await
+    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }
 
 fn attempt_of(server: &Server) -> Attempt {

@@ -49,7 +49,7 @@ pub struct Others {
 /// All of them, by object uid; and who called for which cluster.
 #[derive(Debug, Default)]
 pub struct Watches {
-    watches: HashMap<String, Watch>,
+    objects: HashMap<String, Watch>,
     calls: HashMap<String, Vec<Call>>,
     is_complete: bool,
 }
@@ -73,7 +73,7 @@ impl Watches {
             hint: None,
             put_off: 0,
         };
-        let watch = self.watches.entry(uid.to_owned()).or_insert_with(new);
+        let watch = self.objects.entry(uid.to_owned()).or_insert_with(new);
         if watch.attempt_id != attempt_id {
             *watch = new();
         }
@@ -82,14 +82,14 @@ impl Watches {
 
     /// What a look left behind, unless the object was deleted or called for again meanwhile.
     pub fn keep(&mut self, uid: &str, watch: Watch) {
-        if let Some(there) = self.watches.get_mut(uid).filter(|there| there.attempt_id == watch.attempt_id) {
+        if let Some(there) = self.objects.get_mut(uid).filter(|there| there.attempt_id == watch.attempt_id) {
             *there = watch;
         }
     }
 
     /// Nothing is looked at any more.
     pub fn end(&mut self, uid: &str) {
-        self.watches.remove(uid);
+        self.objects.remove(uid);
     }
 
     /// All objects have been seen once, and with them the calls of former processes.
@@ -164,7 +164,8 @@ impl Watches {
         let mut others = Others::default();
         for call in calls.iter().filter(|call| !is_own(call)) {
             match own.map(|own| own.duration_since(call.at)) {
-                Some(before) if before.is_positive() => others.before |= before.unsigned_abs() < shortly,
+                // In the same second: whichever was first, the cloud accepts one at a time.
+                Some(before) if !before.is_negative() => others.before |= before.unsigned_abs() < shortly,
                 _ => others.since = true,
             }
         }
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(watches.of("uid", "b", SECOND, now).unmoved, 0, "a look at an older attempt ends late");
         watches.end("uid");
         watches.keep("uid", other);
-        assert!(watches.watches.is_empty(), "it was deleted while it was looked at");
+        assert!(watches.objects.is_empty(), "it was deleted while it was looked at");
     }
 
     #[test]
@@ -226,7 +227,7 @@ mod tests {
         for generation in 0..100 {
             watches.called("cluster", "uid", generation, at(generation));
         }
-        assert_eq!(watches.calls["cluster"].len(), MOST_CALLS);
+        assert_eq!(watches.calls.get("cluster").map(Vec::len), Some(MOST_CALLS));
         assert_eq!(watches.others("cluster", "uid", 99, SECOND * 5), Others { before: true, since: false });
     }
 

@@ -41,7 +41,7 @@ fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
         // Without the name of the one before, only a cluster that was seen to wait proves that this one is new.
         let is_proof = waited(past) == Some(true) || past.baseline.redistribution_id.as_deref() != Some(NONE);
         if let Some(phase) = phase_of_run(new).filter(|_| is_proof && new.state != RunState::Preparing) {
-            return (Finding::Run(phase, Some(new.clone())), None);
+            return (Finding::Run(phase, Some(Box::new(new.clone()))), None);
         }
     }
     if let Some(phase) = task.and_then(phase_of_task).filter(|_| may_be && waited(past) == Some(true)) {
@@ -62,7 +62,7 @@ fn following(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
         let is_ours = known
             .map_or_else(|| !past.others_since && is_new(Stage::Following, past, details, task), |id| id == details.id);
         if let Some(phase) = phase_of_run(details).filter(|_| is_ours) {
-            return (Finding::Run(phase, Some(details.clone())), None);
+            return (Finding::Run(phase, Some(Box::new(details.clone()))), None);
         }
         let is_old = past.baseline.redistribution_id.as_ref() == Some(&details.id);
         if let Some(id) = known.filter(|id| *id != details.id && !is_old) {

@@ -111,6 +111,7 @@ pub struct Redistribution {
 
 impl Redistribution {
     /// The same without what comes along when something else has moved.
+    #[must_use]
     pub fn shown(&self) -> Self {
         let id = self.id.clone();
         let (start_time, end_time) = (self.start_time.clone(), self.end_time.clone());

@@ -44,7 +44,7 @@ pub fn observed(
             (false, ("Unknown", unseen.as_str(), message))
         }
         Finding::Run(phase, details) => {
-            let seen = redistribution(status.redistribution.as_ref(), *phase, details.as_ref(), now);
+            let seen = redistribution(status.redistribution.as_ref(), *phase, details.as_deref(), now);
             let message = in_words(*phase, &seen);
             confirm(&mut next, generation, &seen, &mut news, now);
             tell(status, generation, *phase, &message, &mut news);

@@ -109,12 +109,12 @@ async fn kubectl_get_shows_the_columns_a_person_needs() {
     };
     let plain = get(&[]);
     let header: Vec<_> = plain.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(header, ["NAME", "CLUSTER", "READY", "REASON", "HTTP", "CALLED", "AGE"]);
+    assert_eq!(header, ["NAME", "CLUSTER", "READY", "REASON", "HTTP", "PROGRESS", "CALLED", "AGE"]);
     let row: Vec<_> = plain.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..5], ["wish", &cluster, "True", "Delivered", "200"]);
     let wide = get(&["-o", "wide"]);
     let header: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(header[7..], ["DELIVERED", "MODE", "JOBS", "REGION", "ENDPOINT", "REQUEST-ID", "MESSAGE"]);
+    assert_eq!(header[8..], ["DELIVERED", "MODE", "JOBS", "LEFT", "REGION", "ENDPOINT", "REQUEST-ID", "MESSAGE"]);
     assert!(wide.contains("simulator-") && wide.contains("The cloud accepted"), "{wide}");
     let selected = get(&[&format!("--field-selector=spec.clusterID={cluster}")]);
     assert!(selected.contains("wish"));

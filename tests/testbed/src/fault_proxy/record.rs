@@ -72,8 +72,10 @@ pub(super) struct State {
     pub(super) struck: usize,
 }
 
+type Knows = dyn Fn(&str, i64) -> bool + Send + Sync;
+
 /// Knows which generations of which clusters were carried out.
-pub(super) struct Oracle(pub(super) Box<dyn Fn(&str, i64) -> bool + Send + Sync>);
+pub(super) struct Oracle(pub(super) Box<Knows>);
 
 impl fmt::Debug for Oracle {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
