@@ -3,6 +3,7 @@
 
 mod hold;
 mod observe;
+mod observed;
 mod settle;
 
 use std::{

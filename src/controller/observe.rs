@@ -1,32 +1,29 @@
-//! Looks at a redistribution after its call, and says what it sees. It calls nothing, claims nothing and never touches the
-//! journal.
+//! Looks at a redistribution after its call, when that is due. It calls nothing, claims nothing and writes nothing itself.
 
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::Error;
+use super::{Error, observed::say};
 use crate::{
     annotations,
     conditions::{REDISTRIBUTED, condition_at},
     context::Context,
-    decide::{Plan, Step},
+    decide::Plan,
     dws::{
         Wish,
         credentials::{Key, KeyIdentity},
         endpoint::Endpoint,
     },
-    events::Mood,
     gate::{Reading, Refusal},
     held::HELD_AGAIN,
     jitter::jittered,
-    ledger::{API_TIMEOUT, WriteError},
     memory::Watch,
     observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster},
-    prepare::{key, object_name, rung},
+    prepare::{key, rung},
     resource::{Attempt, ClusterRedistribution},
-    status::observed::{News, observed},
+    status::observed::observed,
 };
 
 /// Longest pause before the first look: a restart must not look at everything at once, and who has just called wants to
@@ -36,8 +33,6 @@ const FIRST_LOOK: Duration = Duration::from_secs(10);
 const NOT_NOW: Duration = Duration::from_secs(2);
 /// The last one: the Secret may have been mended.
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
-/// Tries to write what was seen. What could not be written is seen again.
-const TRIES: usize = 5;
 
 /// One look, if it is due.
 pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: Stage) -> Result<Action, Error> {
@@ -92,7 +87,8 @@ async fn look(
     watch: Watch,
 ) -> Look {
     if stage == Stage::Over {
-        return Look::Found(Box::new(observation::over()), watch);
+        let next = Instant::now() + jittered(HELD_AGAIN);
+        return Look::Found(Box::new(observation::over()), Watch { next, ..watch });
     }
     // Whether somebody else has called for the cluster is known only once all objects were seen.
     if stage == Stage::Settling && !context.memory().watches.is_complete() {
@@ -194,77 +190,7 @@ async fn read(
     Look::Found(Box::new(finding), Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
 }
 
-/// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
-/// looked for any more.
-async fn say(
-    context: &Context,
-    object: &ClusterRedistribution,
-    attempt: &Attempt,
-    finding: &Finding,
-) -> Result<bool, Error> {
-    let now = Timestamp::now();
-    if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
-        return Ok(false);
-    }
-    // News of a write of which nobody knows whether it was applied.
-    let mut untold = Vec::new();
-    for _ in 0..TRIES {
-        let latest = match context.ledger.get(object, API_TIMEOUT).await {
-            Ok(latest) => latest,
-            Err(WriteError::Gone) => return Ok(true),
-            Err(source) => return Err(Error::Write { object: object_name(object), source }),
-        };
-        let same = attempt_of(&latest).is_some_and(|there| there.id == attempt.id);
-        let status = latest.status.clone().unwrap_or_default();
-        let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
-        let is_over = same && observation::stage(&latest, now).is_none();
-        let Some((next, news)) = next else {
-            for news in &untold {
-                tell(context, object, attempt, news);
-            }
-            return Ok(is_over);
-        };
-        // Whoever leads now, or the next generation, sees for itself.
-        if !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
-            return Ok(false);
-        }
-        let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
-        match context.ledger.write(&latest, next).await {
-            Ok(()) => {
-                for news in &news {
-                    tell(context, object, attempt, news);
-                }
-                return Ok(observation::stage(&said, now).is_none());
-            }
-            Err(WriteError::Conflict) => {}
-            Err(WriteError::Gone) => return Ok(true),
-            Err(WriteError::Unclear(_) | WriteError::Undecodable(_)) => untold = news,
-            Err(source) => return Err(Error::Write { object: object_name(object), source }),
-        }
-    }
-    // Somebody writes the object again and again. What could not be written is seen again.
-    Ok(false)
-}
-
-/// One log line and one event.
-fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &News) {
-    let (reason, mood, message) = match news {
-        News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
-        News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
-        News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
-        News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
-    };
-    let ((namespace, name), generation) = (object_name(object), attempt.generation);
-    tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
-    context.events.say(
-        object,
-        reason,
-        mood,
-        reason,
-        &format!("{message} (generation {generation}, attempt {})", attempt.id),
-    );
-}
-
-fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {
+/// The object's attempt.
+pub fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {
     object.status.as_ref()?.attempt.as_ref()
 }

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use testbed::{eventually, simulator::Script};
+use kube::{ResourceExt, api::ListParams};
+use testbed::{
+    eventually,
+    simulator::{Act, Lag, Script},
+};
 
 use crate::{
     crowd::{crowd, versions},
-    world::{PATIENCE, World, says},
+    progress::redistributed,
+    world::{PATIENCE, World, reason_of, says},
 };
 
 #[tokio::test]
@@ -24,6 +29,52 @@ async fn a_thousand_lost_replies_are_a_thousand_calls_and_a_thousand_unknown_out
     world.settled("next", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1001);
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
+}
+
+/// Of so many lost replies every other one was carried out: those are confirmed, the others never are, and nothing is
+/// called again.
+async fn lost_replies_are_settled_by_looking(objects: usize) {
+    let world = World::new().await;
+    let executed = |number: usize| number.is_multiple_of(2);
+    let lost = |number| if executed(number) { Script::lost_reply() } else { Script::new(Act::Cut) };
+    let clusters = crowd(&world, objects, |number| Some(lost(number))).await;
+    for cluster in &clusters {
+        world.cloud.lag(cluster, Lag::Reads(3));
+    }
+    let flags = ["--concurrency=32", "--observe", "--observe-every=5s", "--settle-time=20s"];
+    let operator = world.operator_with(&flags).await;
+    let settled = eventually(PATIENCE * 5, "each is settled", async || {
+        let objects = world.api().list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let said = |object| (reason_of(object).unwrap_or_default(), redistributed(object).unwrap_or_default().1);
+        let is_settled = |(reason, redistributed): &(String, String)| {
+            reason == "ConfirmedByObservation" || redistributed == "Unconfirmed"
+        };
+        let open = objects.iter().map(said).filter(|said| !is_settled(said)).count();
+        if open == 0 { Ok(objects) } else { Err(format!("{open} are open")) }
+    })
+    .await;
+    let mut confirmed = 0;
+    for object in settled {
+        let number: usize = object.name_any().trim_start_matches("wish-").parse().unwrap();
+        let reason = reason_of(&object).unwrap();
+        assert_eq!(reason == "ConfirmedByObservation", executed(number), "{number}: {reason}");
+        confirmed += usize::from(executed(number));
+    }
+    assert_eq!((confirmed, world.cloud.total_calls()), (objects / 2, objects));
+    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
+    let (reads, memory) = (world.cloud.all_reads().len(), operator.rss_bytes().unwrap_or_default() / 1024);
+    println!("{objects} lost replies: {confirmed} confirmed, 0 wrongly, {reads} reads, {memory} KiB");
+}
+
+#[tokio::test]
+async fn of_a_hundred_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+    lost_replies_are_settled_by_looking(100).await;
+}
+
+#[tokio::test]
+#[ignore = "by hand, since it takes minutes: cargo test --test suite -- --ignored --nocapture two_thousand"]
+async fn of_two_thousand_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+    lost_replies_are_settled_by_looking(2000).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,89 @@
+//! Writes down what a look after a call has seen, and tells people. It never touches the journal.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Error, observe::attempt_of};
+use crate::{
+    context::Context,
+    decide::Step,
+    events::Mood,
+    ledger::{API_TIMEOUT, WriteError},
+    observation::{self, Finding},
+    prepare::object_name,
+    resource::{Attempt, ClusterRedistribution},
+    status::observed::{News, observed},
+};
+
+/// Tries to write what was seen. What could not be written is seen again.
+const TRIES: usize = 5;
+
+/// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
+/// looked for any more.
+pub async fn say(
+    context: &Context,
+    object: &ClusterRedistribution,
+    attempt: &Attempt,
+    finding: &Finding,
+) -> Result<bool, Error> {
+    let now = Timestamp::now();
+    if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
+        return Ok(false);
+    }
+    // News of a write of which nobody knows whether it was applied.
+    let mut untold = Vec::new();
+    for _ in 0..TRIES {
+        let latest = match context.ledger.get(object, API_TIMEOUT).await {
+            Ok(latest) => latest,
+            Err(WriteError::Gone) => return Ok(true),
+            Err(source) => return Err(Error::Write { object: object_name(object), source }),
+        };
+        let same = attempt_of(&latest).is_some_and(|there| there.id == attempt.id);
+        let status = latest.status.clone().unwrap_or_default();
+        let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
+        let is_over = same && observation::stage(&latest, now).is_none();
+        let Some((next, news)) = next else {
+            for news in &untold {
+                tell(context, object, attempt, news);
+            }
+            return Ok(is_over);
+        };
+        // Whoever leads now, or the next generation, sees for itself.
+        if !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
+            return Ok(false);
+        }
+        let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
+        match context.ledger.write(&latest, next).await {
+            Ok(()) => {
+                for news in &news {
+                    tell(context, object, attempt, news);
+                }
+                return Ok(observation::stage(&said, now).is_none());
+            }
+            Err(WriteError::Conflict) => {}
+            Err(WriteError::Gone) => return Ok(true),
+            Err(WriteError::Unclear(_) | WriteError::Undecodable(_)) => untold = news,
+            Err(source) => return Err(Error::Write { object: object_name(object), source }),
+        }
+    }
+    // Somebody writes the object again and again. What could not be written is seen again.
+    Ok(false)
+}
+
+/// One log line and one event.
+fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &News) {
+    let (reason, mood, message) = match news {
+        News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
+        News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
+        News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
+        News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
+    };
+    let ((namespace, name), generation) = (object_name(object), attempt.generation);
+    tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
+    context.events.say(
+        object,
+        reason,
+        mood,
+        reason,
+        &format!("{message} (generation {generation}, attempt {})", attempt.id),
+    );
+}
