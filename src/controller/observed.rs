@@ -87,3 +87,7 @@ fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, ne
         &format!("{message} (generation {generation}, attempt {})", attempt.id),
     );
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
