@@ -95,8 +95,9 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     {
         let mut memory = context.memory();
         memory.sending(&attempt.uid, attempt.generation, Instant::now());
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        memory.looks.called(&cluster);
         if context.observe.is_some() {
-            let cluster = object.spec.cluster_id.to_ascii_lowercase();
             memory.watches.called(&cluster, &attempt.uid, attempt.generation, now);
         }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 pub use self::{
-    looks::{GoodLook, Look, Looks},
+    looks::{GOOD_FOR, GoodLook, Look, Looks},
     watches::{Watch, Watches},
 };
 use crate::{

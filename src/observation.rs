@@ -15,7 +15,9 @@ pub use self::{
 };
 use crate::{
     conditions::{REDISTRIBUTED, condition_at, reason_at},
-    dws::{Looked, Wish, cluster::ClusterState, details::Details},
+    dws::{Looked, Wish, cluster::ClusterState, details::Details, outcome},
+    journal::MAX_SEND_BUDGET,
+    memory::GOOD_FOR,
     resource::{
         Attempt, Baseline, ClusterRedistribution, ClusterRedistributionStatus, PastAttempt, Reason, Redistribution,
     },
@@ -166,14 +168,22 @@ pub fn follows_another(status: &ClusterRedistributionStatus, attempt: &Attempt, 
     let claimed = attempt.claimed_time.as_ref().map(|time| time.0);
     let may_have_begun = |past: &PastAttempt| {
         let since = claimed.zip(past.finished_time.as_ref()).map(|(claimed, past)| claimed.duration_since(past.0));
-        !is_refusal(past.status_code) && since.is_none_or(|since| since.unsigned_abs() < shortly)
+        !is_refusal(past.status_code, past.error_code.as_deref())
+            && since.is_none_or(|since| since.unsigned_abs() < shortly)
     };
     status.history.iter().any(may_have_begun)
 }
 
-/// An answer that says that nothing began.
-pub fn is_refusal(status_code: Option<i32>) -> bool {
-    status_code.is_some_and(|code| (300..500).contains(&code))
+/// An answer that says that nothing began. Not one of those that prove no refusal whatever their status.
+pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
+    let proves_nothing = status_code == Some(408) || error_code.is_some_and(outcome::proves_nothing);
+    status_code.is_some_and(|code| (300..500).contains(&code)) && !proves_nothing
+}
+
+/// How shortly before a claim another call may have been made so that what it began had not shown in the baseline: the
+/// settle time, and the age that a baseline may have when it is used.
+pub fn shortly(settings: &Observe) -> Duration {
+    settings.settle + GOOD_FOR + MAX_SEND_BUDGET
 }
 
 impl Phase {

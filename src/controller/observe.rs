@@ -17,11 +17,11 @@ use crate::{
         endpoint::Endpoint,
     },
     gate::{Reading, Refusal},
-    held::HELD_AGAIN,
+    held::{CREDENTIALS_AGAIN, HELD_AGAIN},
     jitter::jittered,
     memory::Watch,
-    observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster},
-    prepare::{key, rung},
+    observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster, shortly},
+    prepare::{NotReady, key, rung},
     resource::{Attempt, ClusterRedistribution},
     status::observed::observed,
 };
@@ -91,11 +91,13 @@ async fn look(
         return Look::Found(Box::new(observation::over()), Watch { next, ..watch });
     }
     // Whether somebody else has called for the cluster is known only once all objects were seen.
-    if stage == Stage::Settling && !context.memory().watches.is_complete() {
+    let is_known = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
+    if !is_known && !context.memory().watches.is_complete() {
         return put_off(watch, settings, Duration::ZERO);
     }
-    let Some(road) = road(context, object, attempt).await else {
-        return put_off(watch, settings, HELD_AGAIN);
+    let road = match road(context, object, attempt).await {
+        Ok(road) => road,
+        Err(wait) => return put_off(watch, settings, wait),
     };
     let reading = match context.gate.read(road.key_identity) {
         Ok(reading) => reading,
@@ -123,20 +125,22 @@ struct Road {
     key_identity: KeyIdentity,
 }
 
-/// `None`: it cannot be looked at now. A call would say why; of a look nothing is said, since nothing depends on it.
-async fn road(context: &Context, object: &ClusterRedistribution, attempt: &Attempt) -> Option<Road> {
-    let switches = annotations::read(object.metadata.annotations.as_ref()).ok()?;
+/// Else how long to wait at least. A call would say why it cannot be made; of a look nothing is said, since nothing
+/// depends on it.
+async fn road(context: &Context, object: &ClusterRedistribution, attempt: &Attempt) -> Result<Road, Duration> {
+    let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| HELD_AGAIN)?;
     // Where the call went, also if the controller's default region is another one by now.
-    let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).ok()?;
+    let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).map_err(|_| HELD_AGAIN)?;
     let plan = Plan { endpoint, switches, probe_first: false };
-    let key = match key(context, object, &plan, &rung(context, object, &plan)).await {
-        Ok(key) => key,
-        Err(why) => {
-            tracing::debug!(?why, "there is no key for a look");
-            return None;
+    let key = key(context, object, &plan, &rung(context, object, &plan)).await.map_err(|why| {
+        tracing::debug!(?why, "there is no key for a look");
+        match why {
+            NotReady::InAMoment(rest) => rest,
+            NotReady::Held(_) => HELD_AGAIN,
+            NotReady::TryAgain(_) => CREDENTIALS_AGAIN,
         }
-    };
-    Some(Road { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
+    })?;
+    Ok(Road { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
 }
 
 /// Reads what is needed, and judges it.
@@ -154,7 +158,7 @@ async fn read(
     let baseline = attempt.baseline.clone().unwrap_or_default();
     let others = {
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        context.memory().watches.others(&cluster, &attempt.uid, attempt.generation, settings.settle)
+        context.memory().watches.others(&cluster, &attempt.uid, attempt.generation, shortly(settings))
     };
     let said = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
     let past = Past {
@@ -162,7 +166,7 @@ async fn read(
         known: status.redistribution.as_ref(),
         wish: &wish,
         hint: watch.hint,
-        others_before: others.before || observation::follows_another(&status, attempt, settings.settle),
+        others_before: others.before || observation::follows_another(&status, attempt, shortly(settings)),
         others_since: others.since,
         has_settled: watch.since.is_some_and(|since| since.elapsed() >= settings.settle),
         said: said.map(|said| said.reason.as_str()),

@@ -84,14 +84,25 @@ impl Task {
 }
 
 impl ClusterState {
-    /// Nothing is being done to it, nor has a redistribution failed.
+    /// It works, and nothing is being done to it: no task, no redistribution among its `sub_status`, and of the two
+    /// vocabularies the word for a cluster that works.
     pub fn is_idle(&self) -> bool {
-        self.task == Task::Idle && !self.has_failed()
+        let works = self.status.as_deref().is_none_or(|status| matches!(status, "AVAILABLE" | "ACTIVE"));
+        self.task == Task::Idle && works && !self.has_failed() && !self.is_redistributing()
     }
 
     /// Its last redistribution failed. Spelt otherwise than in `task_status`.
     pub fn has_failed(&self) -> bool {
-        self.sub_status.iter().any(|member| member == "REDISTRIBUTION-FAILURE")
+        self.has("REDISTRIBUTION-FAILURE")
+    }
+
+    /// A redistribution is under way by its `sub_status`: the oldest description of `task_status` knows no word for it.
+    pub fn is_redistributing(&self) -> bool {
+        self.has("REDISTRIBUTING")
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.sub_status.iter().any(|member| member == wanted)
     }
 
     /// What it is at, and what that means for a redistribution. Holds nothing that moves while nothing changes.

@@ -177,10 +177,14 @@ fn reason(facts: &words::Facts<'_>) -> Reason {
         500.. => Reason::ServerError,
         200..=299 if *facts.body == Body::Broken || *facts.body == Body::TooLarge => Reason::OutcomeUnknown,
         200..=299 if facts.code.is_none_or(|code| code == "DWS.0000") => Reason::Delivered,
-        // Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
-        _ if matches!(code_of(facts), Some("DWS.0005" | "DWS.9999")) => Reason::OutcomeUnknown,
+        _ if code_of(facts).is_some_and(proves_nothing) => Reason::OutcomeUnknown,
         _ => by_code(facts).unwrap_or_else(|| by_status(facts)),
     }
+}
+
+/// Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
+pub fn proves_nothing(code: &str) -> bool {
+    matches!(code, "DWS.0005" | "DWS.9999")
 }
 
 /// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.

@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::resource::{Baseline, Reason};
+use crate::{
+    dws::credentials::KeyIdentity,
+    resource::{Baseline, Reason},
+};
 
 /// How long what a look found is good for a claim that could not be made at once.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+pub const GOOD_FOR: Duration = Duration::from_secs(60);
 
 /// A cluster was looked at for this generation with these credentials, and is not again before that.
 #[derive(Clone, Debug)]
@@ -31,8 +34,10 @@ pub struct Look {
 pub struct GoodLook {
     /// Of the object.
     pub generation: i64,
-    /// As status shows them.
-    pub credentials: String,
+    /// DWS cluster, in lower case.
+    pub cluster: String,
+    /// What it was made with.
+    pub key: KeyIdentity,
     /// When.
     pub at: Instant,
     /// What it found that does not keep the cluster from being called.
@@ -68,13 +73,16 @@ impl Looks {
     }
 
     /// A look that is still good.
-    pub fn last_good(&self, uid: &str, generation: i64, credentials: &str, now: Instant) -> Option<&GoodLook> {
+    pub fn last_good(&self, uid: &str, generation: i64, key: KeyIdentity, now: Instant) -> Option<&GoodLook> {
         let is_good = |look: &&GoodLook| {
-            look.generation == generation
-                && look.credentials == credentials
-                && now.saturating_duration_since(look.at) < GOOD_FOR
+            look.generation == generation && look.key == key && now.saturating_duration_since(look.at) < GOOD_FOR
         };
         self.good.get(uid).filter(is_good)
+    }
+
+    /// Somebody calls for that cluster: whatever was seen of it is over.
+    pub fn called(&mut self, cluster: &str) {
+        self.good.retain(|_, look| look.cluster != cluster);
     }
 
     /// The object was claimed, or is finished, or gone.
@@ -89,21 +97,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_good_look_is_good_for_the_same_wish_and_key_for_a_minute() {
+    fn a_good_look_is_good_for_the_same_wish_and_key_for_a_minute_and_until_somebody_calls() {
         let (mut looks, now) = (Looks::default(), Instant::now());
-        let look = GoodLook { generation: 1, credentials: "key".to_owned(), at: now, note: None, baseline: None };
+        let (key, other) = (KeyIdentity::from([1; 32]), KeyIdentity::from([2; 32]));
+        let cluster = "cluster".to_owned();
+        let look = GoodLook { generation: 1, cluster, key, at: now, note: None, baseline: None };
         looks.good("uid", look.clone());
         let is_good = |looks: &Looks, generation, key, seconds| {
             looks.last_good("uid", generation, key, now + Duration::from_secs(seconds)).is_some()
         };
-        assert!(is_good(&looks, 1, "key", 59));
-        assert!(!is_good(&looks, 1, "key", 60) && !is_good(&looks, 2, "key", 0) && !is_good(&looks, 1, "other", 0));
-        looks.forget("uid");
-        assert!(!is_good(&looks, 1, "key", 0));
+        assert!(is_good(&looks, 1, key, 59));
+        assert!(!is_good(&looks, 1, key, 60) && !is_good(&looks, 2, key, 0) && !is_good(&looks, 1, other, 0));
+        looks.called("another");
+        assert!(is_good(&looks, 1, key, 0));
+        looks.called("cluster");
+        assert!(!is_good(&looks, 1, key, 0), "what was seen is over");
         looks.good("uid", look);
-        let (reason, message) = (Reason::ClusterNotWaiting, String::new());
-        looks.held("uid", Look { generation: 1, credentials: "key".to_owned(), next: now, reason, message });
-        assert!(!is_good(&looks, 1, "key", 0) && looks.last_held("uid", 1).is_some());
+        let (reason, message, credentials) = (Reason::ClusterNotWaiting, String::new(), "key".to_owned());
+        looks.held("uid", Look { generation: 1, credentials, next: now, reason, message });
+        assert!(!is_good(&looks, 1, key, 0) && looks.last_held("uid", 1).is_some());
         assert!(looks.last_held("uid", 2).is_none());
+        looks.forget("uid");
+        assert!(looks.last_held("uid", 1).is_none());
     }
 }

@@ -106,19 +106,26 @@ impl Watches {
     pub fn note(&mut self, object: &ClusterRedistribution) {
         let (Some(uid), Some(status)) = (&object.metadata.uid, &object.status) else { return };
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        let may_have_begun = |state: &str, code: Option<i32>| {
+        let may_have_begun = |state: &str, code: Option<i32>, error: Option<&str>| {
             let state = AttemptState::parse(state);
-            state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code))
+            state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code, error))
         };
-        for past in status.history.iter().filter(|past| may_have_begun(&past.state, past.status_code)) {
+        // A call of an older generation may have been for another cluster. Where that was not written down, since nothing was
+        // observed then, it counts for the present one.
+        let of = |cluster_id: Option<&String>| cluster_id.map_or_else(|| cluster.clone(), |id| id.to_ascii_lowercase());
+        for past in &status.history {
+            if !may_have_begun(&past.state, past.status_code, past.error_code.as_deref()) {
+                continue;
+            }
             if let Some(time) = &past.finished_time {
-                self.called(&cluster, uid, past.generation, time.0);
+                self.called(&of(past.cluster_id.as_ref()), uid, past.generation, time.0);
             }
         }
         if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.uid == *uid)
             && let Some(time) = &attempt.claimed_time
         {
-            if may_have_begun(&attempt.state, attempt.status_code) {
+            let cluster = of(attempt.baseline.as_ref().and_then(|baseline| baseline.cluster_id.as_ref()));
+            if may_have_begun(&attempt.state, attempt.status_code, attempt.error_code.as_deref()) {
                 self.called(&cluster, uid, attempt.generation, time.0);
             } else {
                 self.refused(&cluster, uid, attempt.generation);
@@ -138,10 +145,11 @@ impl Watches {
             calls.remove(0);
         }
         if self.calls.len() > MOST_CLUSTERS {
-            let oldest = self.calls.iter().min_by_key(|(_, calls)| calls.last().map(|call| call.at));
-            if let Some(oldest) = oldest.map(|(cluster, _)| cluster.clone()) {
-                self.calls.remove(&oldest);
-            }
+            let mut latest: Vec<_> = self.calls.values().filter_map(|calls| calls.last()).map(|call| call.at).collect();
+            // Half of them at once, so that a long list of objects is not searched for each.
+            let (_, median, _) = latest.select_nth_unstable(MOST_CLUSTERS / 2);
+            let median = *median;
+            self.calls.retain(|_, calls| calls.last().is_some_and(|call| call.at >= median));
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Finding, Hint, Past, Phase, Sight, Stage, Unseen, evidence, over};
 use crate::{
     dws::{
         Looked,
-        cluster::Task,
+        cluster::{ClusterState, Task},
         details::{Details, RunState},
     },
     resource::NONE,
@@ -34,7 +34,10 @@ fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
     }
     let task = task(sight);
     let new = sight.details.shown().flatten().filter(|details| is_new(Stage::Settling, past, details, task));
-    let is_anothers = past.others_before || past.others_since || new.is_some_and(|new| !is_as_asked(past, new));
+    let shown = sight.details.shown().flatten();
+    // Also where it is not known whether it is new: what is under way with other parameters is no doing of this call.
+    let foreign = new.or(shown.filter(|shown| shown.is_under_way())).filter(|shown| !is_as_asked(past, shown));
+    let is_anothers = past.others_before || past.others_since || foreign.is_some();
     // While the cluster waits, nothing has begun, whatever its details show.
     let may_be = !is_anothers && task != Some(&Task::Waiting) && waited(past) != Some(false);
     if let Some(new) = new.filter(|_| may_be) {
@@ -44,13 +47,15 @@ fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
             return (Finding::Run(phase, Some(Box::new(new.clone()))), None);
         }
     }
-    if let Some(phase) = task.and_then(phase_of_task).filter(|_| may_be && waited(past) == Some(true)) {
+    if let Some(phase) =
+        sight.cluster.and_then(Looked::seen).and_then(phase_of_cluster).filter(|_| may_be && waited(past) == Some(true))
+    {
         // The details may tell with what it runs a look later, and whether somebody else has started it.
         let finding = if past.hint == Some(Hint::Moving) { Finding::Run(phase, None) } else { Finding::Nothing };
         return (finding, Some(Hint::Moving));
     }
     if past.has_settled {
-        return (Finding::Unseen(Unseen::Unconfirmed, evidence::of(past, sight, new)), None);
+        return (Finding::Unseen(Unseen::Unconfirmed, evidence::of(past, sight, new.or(foreign))), None);
     }
     (Finding::Nothing, None)
 }
@@ -83,7 +88,7 @@ fn by_cluster(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
         return (if is_better { Finding::Nothing } else { evidence::not_readable(sight) }, None);
     };
     let may_be = is_known || (waited(past) != Some(false) && !past.others_since);
-    match (phase_of_task(&state.task), &state.task) {
+    match (phase_of_cluster(state), &state.task) {
         (Some(phase), _) if may_be => (Finding::Run(phase, None), None),
         (_, Task::Idle) if is_known && state.has_failed() => (Finding::Run(Phase::Failed, None), None),
         // Also one that was too quick to be seen running.
@@ -139,11 +144,12 @@ fn waited(past: &Past<'_>) -> Option<bool> {
     past.baseline.task_status.as_deref().map(|word| word == Task::Waiting.word())
 }
 
-fn phase_of_task(task: &Task) -> Option<Phase> {
-    match task {
+fn phase_of_cluster(state: &ClusterState) -> Option<Phase> {
+    match state.task {
         Task::Redistributing => Some(Phase::Running),
         Task::Paused => Some(Phase::Paused),
         Task::Failed => Some(Phase::Failed),
+        Task::Idle if state.is_redistributing() => Some(Phase::Running),
         Task::Waiting | Task::Idle | Task::Other(_) => None,
     }
 }

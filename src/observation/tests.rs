@@ -237,6 +237,11 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
             "{finding:?}"
         );
     }
+    // Also where the name of the one before could not be read.
+    let blind = Case::new(Some("WAITING_REDISTRIBUTION"), None);
+    let foreign = Looked::Seen(Some(Details { parallel_jobs: Some(8), ..details("x", RunState::Running) }));
+    assert_eq!(blind.settling_twice(&foreign, Task::Redistributing), Finding::Nothing);
+    assert!(is_run(&blind.settling_twice(&shown("x", RunState::Running), Task::Redistributing), Phase::Running));
     case.has_settled = false;
     for (before, since) in [(true, false), (false, true)] {
         (case.others_before, case.others_since) = (before, since);
@@ -291,6 +296,19 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
     let failed = ClusterState { task: Task::Idle, status: None, sub_status: vec!["REDISTRIBUTION-FAILURE".to_owned()] };
     assert!(is_run(&case.judge(Stage::Following, &none, Some(&Looked::Seen(failed))).0, Phase::Failed));
     assert_eq!(case.following_twice(&none, Task::Other("SNAPSHOTTING".to_owned())), Finding::Nothing);
+    // The oldest description of task_status knows no word for a redistribution, and a frozen cluster is none that is done.
+    let idle = |status: &str, sub_status: &[&str]| {
+        let sub_status = sub_status.iter().map(|&member| member.to_owned()).collect();
+        Looked::Seen(ClusterState { task: Task::Idle, status: Some(status.to_owned()), sub_status })
+    };
+    let idle_twice = |case: &Case, cluster: Looked<ClusterState>| {
+        case.after(Hint::Idle).judge(Stage::Following, &none, Some(&cluster)).0
+    };
+    assert!(is_run(&idle_twice(&case, idle("AVAILABLE", &["UNBALANCED", "REDISTRIBUTING"])), Phase::Running));
+    assert_eq!(idle_twice(&case, idle("FROZEN", &[])), Finding::Nothing);
+    for status in ["AVAILABLE", "ACTIVE"] {
+        assert!(is_run(&idle_twice(&case, idle(status, &["NORMAL"])), Phase::Finished), "{status}");
+    }
     assert_eq!(case.following(&none, Task::Waiting), Finding::Nothing, "late, perhaps");
     let waits_again = case.following_twice(&none, Task::Waiting);
     assert!(matches!(waits_again, Finding::Unseen(Unseen::EndNotSeen, _)), "{waits_again:?}");
@@ -409,19 +427,24 @@ fn the_stage_follows_from_status_alone_and_ends() {
 fn an_older_generation_that_may_have_been_accepted_shortly_before_counts_as_another() {
     let claimed_time = Some(crate::conditions::to_second(at(1000)));
     let claimed = Attempt { claimed_time, ..attempt("b", 2, AttemptState::Unknown) };
-    let follows = |second: i64, code: Option<i32>| {
+    let follows_with = |second: i64, code: Option<i32>, error: Option<&str>| {
         let past = PastAttempt {
             status_code: code,
+            error_code: error.map(str::to_owned),
             finished_time: Some(crate::conditions::to_second(at(second))),
             ..PastAttempt::default()
         };
         let status = ClusterRedistributionStatus { history: vec![past], ..ClusterRedistributionStatus::default() };
         follows_another(&status, &claimed, Duration::from_secs(600))
     };
+    let follows = |second: i64, code: Option<i32>| follows_with(second, code, None);
     for code in [None, Some(200), Some(503)] {
         assert!(follows(401, code), "{code:?}");
         assert!(!follows(400, code), "it would have shown before the claim");
     }
-    assert!(!follows(999, Some(403)), "refused");
+    assert!(!follows(999, Some(403)) && !follows_with(999, Some(403), Some("DWS.7023")), "refused");
+    for (code, error) in [(408, None), (400, Some("DWS.0005")), (403, Some("DWS.9999"))] {
+        assert!(follows_with(999, Some(code), error), "{code} {error:?} prove no refusal");
+    }
     assert!(follows(1010, Some(200)), "clocks may differ a little");
 }

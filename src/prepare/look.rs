@@ -45,9 +45,8 @@ pub async fn look(
 ) -> Result<Ready, NotReady> {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
-    if let Some(good) =
-        context.memory().looks.last_good(uid, generation, &ready.rung.describe(), Instant::now()).cloned()
-    {
+    let key = context.credentials.identity(&ready.key, &plan.endpoint);
+    if let Some(good) = context.memory().looks.last_good(uid, generation, key, Instant::now()).cloned() {
         (ready.note, ready.baseline) = (good.note, good.baseline);
         return Ok(ready);
     }
@@ -118,6 +117,7 @@ async fn with_baseline(
         ready.pass.spend();
         let shown = looked.shown();
         ready.baseline = Some(Baseline {
+            cluster_id: Some(object.spec.cluster_id.clone()),
             task_status,
             redistribution_id: shown.map(|shown| shown.map_or_else(|| NONE.to_owned(), |details| details.id.clone())),
             start_time: shown.flatten().and_then(|details| details.start_time.clone()),
@@ -126,7 +126,8 @@ async fn with_baseline(
     }
     let look = GoodLook {
         generation: object.metadata.generation.unwrap_or_default(),
-        credentials: ready.rung.describe(),
+        cluster: object.spec.cluster_id.to_ascii_lowercase(),
+        key: context.credentials.identity(&ready.key, &plan.endpoint),
         at: Instant::now(),
         note: ready.note.clone(),
         baseline: ready.baseline.clone(),

@@ -14,6 +14,11 @@ pub const NONE: &str = "none";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Baseline {
+    /// DWS cluster that the attempt is for. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
+    #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
+
     /// The cluster's task_status, none if it had none; absent if it could not be read. Example: WAITING_REDISTRIBUTION.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

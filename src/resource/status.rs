@@ -231,6 +231,11 @@ pub struct PastAttempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_time: Option<Time>,
 
+    /// With --observe: DWS cluster that it was for. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
+    #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
+
     /// Fields of a newer version, kept as they are.
     #[serde(flatten)]
     #[schemars(skip)]

@@ -47,6 +47,7 @@ fn past(attempt: Attempt) -> Option<PastAttempt> {
         error_code: attempt.error_code,
         request_id: attempt.request_id,
         finished_time: attempt.finished_time,
+        cluster_id: attempt.baseline.and_then(|baseline| baseline.cluster_id),
         other: std::collections::BTreeMap::default(),
     })
 }
