@@ -1,7 +1,10 @@
 //! How far a redistribution is, seen by reading: shown while it moves, written only when it has moved, and read never
 //! again once it is over.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::StreamExt;
 use k8s_openapi::api::events::v1::Event;
@@ -30,8 +33,13 @@ pub fn redistributed(object: &ClusterRedistribution) -> Option<(String, String)>
 
 /// Waits until the redistribution is that far.
 pub async fn says(world: &World, name: &str, reason: &str) -> ClusterRedistribution {
+    says_within(PATIENCE, world, name, reason).await
+}
+
+/// The same with a deadline of its own.
+async fn says_within(within: Duration, world: &World, name: &str, reason: &str) -> ClusterRedistribution {
     let api = world.api();
-    eventually(PATIENCE, &format!("{name} says {reason}"), async || {
+    eventually(within, &format!("{name} says {reason}"), async || {
         let object = api.get(name).await.map_err(|error| error.to_string())?;
         let said = redistributed(&object);
         if said.as_ref().is_some_and(|(_, said)| said == reason) { Ok(object) } else { Err(format!("{said:?}")) }
@@ -105,7 +113,7 @@ async fn follow_to_the_end(tables: u64) {
     let versions = history(&world);
     let operator = world.operator_with(&OBSERVE).await;
     world.create("wish", &cluster).await;
-    let done = says(&world, "wish", "Finished").await;
+    let done = says_within(PATIENCE * 3, &world, "wish", "Finished").await;
     assert_eq!(condition(&done, "Redistributed").as_deref(), Some("True"));
     assert_eq!(condition(&done, "Ready").as_deref(), Some("True"));
     let last = seen(&done);
