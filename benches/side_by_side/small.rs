@@ -1,0 +1,58 @@
+//! The small version for CI: counts only, since these do not depend on how busy the machine is. Whatever is above its
+//! bound is an error.
+
+use std::time::Duration;
+
+use crate::{
+    Failure,
+    actors::{Actors, explained},
+    candidate::{Candidate, Settings},
+    counts::Counts,
+    process::as_float,
+    scenarios::memory::{alone, at_rest},
+    setting::Setting,
+    wishes,
+};
+
+const OBJECTS: usize = 300;
+/// Finished objects for each of them: of fewer, memory cannot be told from noise.
+const FINISHED_FOR_EACH: usize = 10;
+const MOST_READS: f64 = 2.0;
+const MOST_BYTES: f64 = 512.0;
+
+/// Runs it.
+pub async fn run(setting: &Setting) -> Result<(), Failure> {
+    let objects = setting.arguments.objects.unwrap_or(OBJECTS);
+    let actors = Actors::new(setting).await?;
+    let stage = &actors.stage;
+    let empty = alone(setting, stage, Candidate::Operator).await?;
+    let finished = objects * FINISHED_FOR_EACH;
+    wishes::create_finished(&stage.client, &stage.place, finished, false).await?;
+    let running = actors.at_work(Candidate::Operator, &Settings::default()).await?;
+    let (beside, _) = at_rest(&running).await?;
+    let (before, calls) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
+    wishes::create_all(&stage.client, &stage.place, 0..objects).await?;
+    explained(&running, actors.watching.settled(objects + 1)).await?;
+    if let Some(pid) = running.pid() {
+        crate::process::rests(pid, Duration::from_secs(1), Duration::from_secs(30)).await?;
+    }
+    let counts = Counts::now(&stage.plane).await? - before;
+    running.kill().await?;
+    let bytes = (beside - empty) * 1024.0 * 1024.0 / as_float(finished as u64);
+    let others = as_float((stage.cloud.total_calls() - calls).abs_diff(objects) as u64);
+    let mut missed = Vec::new();
+    for (what, seen, least, most) in [
+        ("writes per object", counts.writes_each(objects), 2.0, 2.0),
+        ("reads per object", counts.reads_each(objects), 0.0, MOST_READS),
+        ("duplicates", actors.duplicates(), 0.0, 0.0),
+        ("calls too many or too few", others, 0.0, 0.0),
+        ("bytes per finished object", bytes, f64::NEG_INFINITY, MOST_BYTES),
+    ] {
+        let holds = (least..=most).contains(&seen);
+        println!("{what}: {seen:.2}, at most {most}{}", if holds { "" } else { ": MISSED" });
+        if !holds {
+            missed.push(what);
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("missed: {}", missed.join(", ")).into()) }
+}
