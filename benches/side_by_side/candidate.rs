@@ -1,6 +1,6 @@
 //! Who is measured, and how each of them is started as a process of its own. It must treat none better than another.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio};
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use testbed::{
     Operator,
     operator::OperatorCommand,
     supervisor::{Supervisor, is_running},
+    try_eventually,
 };
 
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
     programs::Programs,
     stage::{Place, Stage},
 };
+
+/// Time that a candidate has for its end after SIGTERM.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -160,6 +164,21 @@ impl Running {
         let lines: Vec<_> = text.lines().rev().take(5).collect();
         let state = if self.pid().is_some_and(is_running) { "it runs" } else { "it has ended" };
         format!("{state}; its last lines:\n{}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Ends it as a rollout does (SIGTERM), so that it can give its Lease back, and returns once it has ended.
+    pub async fn terminate(mut self) -> Result<(), Failure> {
+        match &mut self {
+            Self::Limit(_) => {}
+            Self::Operator(operator) => drop(operator.terminate().await?),
+            Self::Peer { supervisor, pid, .. } => {
+                supervisor.signal(*pid, "TERM")?;
+                let pid = *pid;
+                try_eventually(ENDS_WITHIN, "it ends", async || if is_running(pid) { Err("it runs") } else { Ok(()) })
+                    .await?;
+            }
+        }
+        self.kill().await
     }
 
     /// Kills it (SIGKILL) and returns once it has ended.

@@ -9,14 +9,14 @@ use crate::{
     candidate::{Candidate, Settings},
     counts::Counts,
     process::as_float,
-    scenarios::memory::{alone, at_rest},
+    scenarios::memory::{at_rest, beside},
     setting::Setting,
     wishes,
 };
 
 const OBJECTS: usize = 300;
-/// Finished objects for each of them: of fewer, memory cannot be told from noise.
-const FINISHED_FOR_EACH: usize = 10;
+/// Finished objects, few and many. Both are more than a page of the first list, whose memory is not theirs.
+const FINISHED: [usize; 2] = [1_000, 4_000];
 const MOST_READS: f64 = 2.0;
 const MOST_BYTES: f64 = 512.0;
 
@@ -25,11 +25,11 @@ pub async fn run(setting: &Setting) -> Result<(), Failure> {
     let objects = setting.arguments.objects.unwrap_or(OBJECTS);
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    let empty = alone(setting, stage, Candidate::Operator).await?;
-    let finished = objects * FINISHED_FOR_EACH;
-    wishes::create_finished(&stage.client, &stage.place, finished, false).await?;
+    let [few, many] = FINISHED;
+    let beside_few = beside(setting, stage, Candidate::Operator, few).await?;
+    wishes::create_finished(&stage.client, &stage.place, many, false).await?;
     let running = actors.at_work(Candidate::Operator, &Settings::default()).await?;
-    let (beside, _) = at_rest(&running).await?;
+    let (beside_many, _) = at_rest(&running).await?;
     let (before, calls) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
     wishes::create_all(&stage.client, &stage.place, 0..objects).await?;
     explained(&running, actors.watching.settled(objects + 1)).await?;
@@ -38,7 +38,7 @@ pub async fn run(setting: &Setting) -> Result<(), Failure> {
     }
     let counts = Counts::now(&stage.plane).await? - before;
     running.kill().await?;
-    let bytes = (beside - empty) * 1024.0 * 1024.0 / as_float(finished as u64);
+    let bytes = (beside_many - beside_few) * 1024.0 * 1024.0 / as_float((many - few) as u64);
     let others = as_float((stage.cloud.total_calls() - calls).abs_diff(objects) as u64);
     let mut missed = Vec::new();
     for (what, seen, least, most) in [

@@ -45,7 +45,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    let empty = if case.objects > 0 { Some(alone(setting, stage, candidate).await?) } else { None };
+    let empty = if case.objects > 0 { Some(beside(setting, stage, candidate, 0).await?) } else { None };
     wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let (before, calls_before) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
     let window = Window::open(stage)?;
@@ -74,9 +74,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample)
 }
 
-/// Memory at rest on the same API server with no finished object, after it has served one as well.
-pub async fn alone(setting: &Setting, stage: &Stage, candidate: Candidate) -> Result<f64, Failure> {
+/// Memory at rest beside so many finished objects, in another place on the same API server, after it has served one as
+/// well.
+pub async fn beside(setting: &Setting, stage: &Stage, candidate: Candidate, finished: usize) -> Result<f64, Failure> {
     let place = stage.another_place().await?;
+    wishes::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
     let running = Running::start(candidate, &setting.programs, stage, &place, &Settings::default()).await?;
     wishes::create(&stage.client, &place, ONLY).await?;
     stage.cloud.arrived(&wishes::cluster(ONLY), 1).await;

@@ -1,4 +1,5 @@
-//! A start beside finished objects, after a kill: what it calls and writes for them, and when a new object is called.
+//! A start beside finished objects, after an end in order: what it calls and writes for them, and when a new object is
+//! called. A kill would leave the Lease of the operator to run out first, which is not what is asked about.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::{
 const CALLS: &str = "calls for finished objects";
 const WRITES: &str = "writes for finished objects";
 const SECONDS: &str = "seconds from start to the new object's call";
-/// Numbers of the new objects, before the kill and after it.
+/// Numbers of the new objects, before the end and after it.
 const NEW: [usize; 2] = [9_500_000, 9_500_001];
 /// Writes that the new object itself costs each of them.
 const OWN_WRITES: f64 = 2.0;
@@ -28,7 +29,7 @@ const OWN_WRITES: f64 = 2.0;
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
     let case = |objects: usize| {
         let name = format!("restart with {} finished", number(as_float(objects as u64)));
-        let how = "The candidate rests beside finished objects and is killed; a new object is created, and the candidate \
+        let how = "The candidate rests beside finished objects and is ended (SIGTERM); a new object is created, and the candidate \
                    started again.";
         let mut case = Case::new(Scenario::Restart, name, how).beside_all(false);
         (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
@@ -51,7 +52,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     explained(&running, actors.watching.settled_at(NEW[0])).await?;
     rest(running.pid()).await?;
     let first = Counts::now(&stage.plane).await?;
-    running.kill().await?;
+    running.terminate().await?;
     let calls = stage.cloud.total_calls();
 
     wishes::create(&stage.client, &stage.place, NEW[1]).await?;
