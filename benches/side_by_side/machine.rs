@@ -28,11 +28,13 @@ impl Machine {
         let memory = procfs::Meminfo::current().map_or(0, |memory| memory.mem_total);
         let module = include_str!("../../tests/testbed/go/kubernetes/go.mod");
         let kubernetes = module.lines().find_map(|line| line.strip_prefix("require k8s.io/kubernetes "));
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             processor: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: as_float(memory) / (1024.0 * 1024.0 * 1024.0),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            // Without what a builder has added to the version.
+            kernel: kernel.split(['-', '+', '\n']).next().unwrap_or_default().to_owned(),
             kubernetes: kubernetes.unwrap_or("unknown").to_owned(),
             rust: said("rustc", "--version"),
             go: said("go", "version"),
