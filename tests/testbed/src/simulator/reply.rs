@@ -69,7 +69,7 @@ fn head_of(answer: &Answer, ticket: Ticket, cloud: &Cloud, framing: &str) -> Str
         Kind::Login => "login-",
     };
     format!(
-        "HTTP/1.1 {} {}\r\nDate: {date}\r\nX-Request-Id: simulator-{log}{:08}\r\nContent-Type: application/json\r\n{further}{framing}\r\n\r\n",
+        "HTTP/1.1 {} {}\r\nDate: {date}\r\nX-Request-Id: simulator-{log}{:08}\r\nContent-Type: application/json\r\nConnection: close\r\n{further}{framing}\r\n\r\n",
         answer.status,
         wire::phrase(answer.status),
         ticket.number

@@ -95,6 +95,15 @@ impl Cloud {
         self.counted(&format!("calls for {cluster}"), calls, || self.calls(cluster)).await;
     }
 
+    /// Waits until so many calls have arrived for whatever cluster.
+    ///
+    /// # Panics
+    ///
+    /// If they do not arrive.
+    pub async fn any_arrived(&self, calls: usize) {
+        self.counted("calls", calls, || self.total_calls()).await;
+    }
+
     /// Waits until so many reads of this kind have arrived for a cluster.
     ///
     /// # Panics

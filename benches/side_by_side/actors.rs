@@ -1,0 +1,98 @@
+//! What nearly every step begins with: a stage, the runner's watch on it, and a candidate that is at work. It measures
+//! nothing.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    Failure,
+    candidate::{Candidate, Running, Settings},
+    process,
+    setting::Setting,
+    stage::Stage,
+    watching::Watching,
+    wishes,
+};
+
+/// Number of the object that shows that a candidate is at work. Behind all others, so that its name is the last.
+const FIRST: usize = 9_000_000;
+
+/// A stage with a watch on its first place, which must end before the API server does.
+pub struct Actors<'a> {
+    pub watching: Watching,
+    pub stage: Stage,
+    setting: &'a Setting,
+}
+
+impl<'a> Actors<'a> {
+    /// Nobody is at work yet.
+    pub async fn new(setting: &'a Setting) -> Result<Self, Failure> {
+        let stage = Stage::new().await?;
+        let watching = Watching::open(&stage.client, &stage.place).await?;
+        Ok(Self { watching, stage, setting })
+    }
+
+    /// Starts a candidate and does not wait for it.
+    pub async fn start(&self, candidate: Candidate, settings: &Settings) -> Result<Running, Failure> {
+        Running::start(candidate, &self.setting.programs, &self.stage, &self.stage.place, settings).await
+    }
+
+    /// Starts one and waits until it has served an object, so that everything it does once is behind it.
+    pub async fn at_work(&self, candidate: Candidate, settings: &Settings) -> Result<Running, Failure> {
+        let running = self.start(candidate, settings).await?;
+        wishes::create(&self.stage.client, &self.stage.place, FIRST).await?;
+        explained(&running, self.watching.settled_at(FIRST)).await?;
+        Ok(running)
+    }
+
+    /// Calls that came for an object beyond the first one.
+    pub fn duplicates(&self) -> f64 {
+        let mut calls = HashMap::<String, usize>::new();
+        for entry in self.stage.cloud.entries() {
+            // A refusal for being too quick is no second delivery.
+            if !entry.outcome.as_deref().is_some_and(|outcome| outcome.starts_with("429")) {
+                *calls.entry(entry.cluster).or_default() += 1;
+            }
+        }
+        process::as_float(calls.values().map(|count| count - 1).sum::<usize>() as u64)
+    }
+}
+
+/// What the future gives; a failure tells the candidate's last words besides.
+pub async fn explained<T>(running: &Running, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    what.await.map_err(|error| format!("{error}; {}", running.last_words()).into())
+}
+
+/// Takes the memory of a process every so often until dropped; gives seconds and MiB.
+pub struct MemoryCurve {
+    task: tokio::task::JoinHandle<()>,
+    points: Arc<Mutex<Vec<(f64, f64)>>>,
+}
+
+impl MemoryCurve {
+    /// Begins now.
+    pub fn begin(pid: Option<u32>, every: Duration) -> Self {
+        let points = Arc::<Mutex<Vec<_>>>::default();
+        let (taken, begin) = (Arc::clone(&points), Instant::now());
+        let task = tokio::spawn(async move {
+            // A process that has ended has no memory, and the curve ends with it.
+            while let Some(Ok((mib, _))) = pid.map(process::memory) {
+                taken.lock().unwrap_or_else(PoisonError::into_inner).push((begin.elapsed().as_secs_f64(), mib));
+                sleep(every).await;
+            }
+        });
+        Self { task, points }
+    }
+
+    /// Ends it.
+    pub fn end(self) -> Vec<(f64, f64)> {
+        self.task.abort();
+        self.points.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

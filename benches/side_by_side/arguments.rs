@@ -1,0 +1,95 @@
+//! The command line of the runner. It starts nothing.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::candidate::Candidate;
+
+/// Measures the operator beside its peers and beside the API server's own limit.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "side_by_side", max_term_width = 120)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Arguments {
+    /// What to measure; everything by default.
+    #[arg(value_enum)]
+    pub scenarios: Vec<Scenario>,
+    /// As many objects instead of the scenario's own numbers.
+    #[arg(long, value_name = "NUMBER")]
+    pub objects: Option<usize>,
+    /// As many rounds instead of the scenario's own number.
+    #[arg(long, value_name = "NUMBER")]
+    pub rounds: Option<usize>,
+    /// As many minutes instead of the scenario's own, where it watches for a time (writes, idle, growth).
+    #[arg(long, value_name = "NUMBER")]
+    pub minutes: Option<f64>,
+    /// Only these candidates, comma-separated, besides the limit.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub candidates: Vec<Candidate>,
+    /// Keep rounds in which other processes used the machine, marked as such. Their timings mean nothing.
+    #[arg(long)]
+    pub accept_load: bool,
+    /// Write everything that was measured as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the curves of drains and memory as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Write benches/RESULTS.md and benches/results.svg.
+    #[arg(long)]
+    pub results: bool,
+    /// Take tables and curves from these files of --json as well, so that runs of several days make one report.
+    #[arg(long, value_name = "FILE")]
+    pub with: Vec<PathBuf>,
+    /// Measure nothing; only report what --with brings.
+    #[arg(long, requires = "with")]
+    pub report_only: bool,
+    /// The small version for CI: 300 objects, the operator only, no timings; whatever is above its bound is an error.
+    #[arg(long)]
+    pub small: bool,
+    /// Another binary of the operator, for example the static one of the image.
+    #[arg(long, value_name = "FILE")]
+    pub operator: Option<PathBuf>,
+    /// What cargo gives to every benchmark.
+    #[arg(long, hide = true)]
+    pub bench: bool,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Scenario {
+    /// Waiting objects: how many a second, against the limit.
+    Drain,
+    /// Status writes for an accepted generation, and for a finished object afterwards.
+    Writes,
+    /// CPU of the controller for an object that is created while it runs.
+    Cpu,
+    /// Memory beside finished objects.
+    Memory,
+    /// A start beside finished objects.
+    Restart,
+    /// One object at a time, against the bare chain of the same requests.
+    Latency,
+    /// CPU and requests while nothing happens.
+    Idle,
+    /// A cloud that takes five calls a second.
+    Pace,
+    /// A cloud that answers late.
+    Slow,
+    /// The binary, and how soon it is ready.
+    Size,
+    /// Memory over an hour of objects that come and go.
+    Growth,
+}
+
+impl Arguments {
+    /// The scenarios that were asked for.
+    pub fn chosen(&self) -> Vec<Scenario> {
+        if self.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { self.scenarios.clone() }
+    }
+
+    /// The scenario's own numbers of objects, or the one that was asked for.
+    pub fn sizes(&self, own: &[usize]) -> Vec<usize> {
+        self.objects.map_or_else(|| own.to_vec(), |objects| vec![objects])
+    }
+}

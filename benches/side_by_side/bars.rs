@@ -1,0 +1,118 @@
+//! What the operator is asked for, and whether it holds. A bar that is missed is shown with what was measured; nothing
+//! here lowers it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    candidate::Candidate,
+    rounds::Summary,
+    sample::{SHARE, Spread},
+};
+
+/// One demand on a figure of the operator.
+#[derive(Clone, Debug)]
+pub enum Bar {
+    /// The median is at most this.
+    AtMost(&'static str, f64),
+    /// The median is at least this.
+    AtLeast(&'static str, f64),
+    /// Every single value is this.
+    Exactly(&'static str, f64),
+    /// The median of the ratio to the limit is at least this.
+    ShareAtLeast(f64),
+    /// The median of the ratio to the limit is at most this.
+    ShareAtMost(f64),
+    /// The median is above that of every peer.
+    AboveEveryPeer(&'static str),
+    /// The median is below that of every peer.
+    BelowEveryPeer(&'static str),
+}
+
+/// Whether a bar holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What is asked.
+    pub asked: String,
+    /// What was seen.
+    pub seen: String,
+    /// Whether it holds; nothing where there was nothing to judge by.
+    pub holds: Option<bool>,
+}
+
+impl Bar {
+    /// Judges it.
+    pub fn judge(&self, summary: &Summary) -> Verdict {
+        let (figure, asked) = match self {
+            Self::AtMost(figure, most) => (*figure, format!("at most {}", number(*most))),
+            Self::AtLeast(figure, least) => (*figure, format!("at least {}", number(*least))),
+            Self::Exactly(figure, value) => (*figure, format!("exactly {}", number(*value))),
+            Self::ShareAtLeast(least) => (SHARE, format!("at least {}", number(*least))),
+            Self::ShareAtMost(most) => (SHARE, format!("at most {}", number(*most))),
+            Self::AboveEveryPeer(figure) => (*figure, "above every peer".to_owned()),
+            Self::BelowEveryPeer(figure) => (*figure, "below every peer".to_owned()),
+        };
+        let asked = format!("{figure}: {asked}");
+        let Some(own) = summary.spread(Candidate::Operator, figure) else {
+            return Verdict { asked, seen: "not measured".to_owned(), holds: None };
+        };
+        let same = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        let (holds, beside) = match self {
+            Self::AtMost(_, most) | Self::ShareAtMost(most) => (Some(own.median <= *most), String::new()),
+            Self::AtLeast(_, least) | Self::ShareAtLeast(least) => (Some(own.median >= *least), String::new()),
+            Self::Exactly(_, value) => (Some(same(own.least, *value) && same(own.most, *value)), String::new()),
+            Self::AboveEveryPeer(_) | Self::BelowEveryPeer(_) => self.beside(own, figure, summary),
+        };
+        Verdict { asked, seen: spread(own) + &beside, holds }
+    }
+
+    /// Beside the best peer.
+    fn beside(&self, own: Spread, figure: &str, summary: &Summary) -> (Option<bool>, String) {
+        let above = matches!(self, Self::AboveEveryPeer(_));
+        let peers = summary.candidates().into_iter().filter(|candidate| candidate.is_peer());
+        let medians = peers.filter_map(|peer| Some((peer, summary.spread(peer, figure)?.median)));
+        let best = medians.reduce(|one, other| if (one.1 > other.1) == above { one } else { other });
+        match best {
+            None => (None, ", no peer was measured".to_owned()),
+            Some((peer, median)) => {
+                let holds = if above { own.median > median } else { own.median < median };
+                (Some(holds), format!(", best peer ({}) {}", peer.title(), number(median)))
+            }
+        }
+    }
+}
+
+/// Three digits that count.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if size < 1e-9 {
+        "0".to_owned()
+    } else if size >= 1000.0 {
+        grouped(value)
+    } else if size >= 100.0 || (value - value.round()).abs() < 1e-9 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else if size >= 0.1 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// The median, and in brackets the least and the most if there is more than one.
+pub fn spread(spread: Spread) -> String {
+    let (median, least, most) = (number(spread.median), number(spread.least), number(spread.most));
+    if least == most { median } else { format!("{median} ({least}-{most})") }
+}
+
+fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if value < 0.0 { format!("-{text}") } else { text }
+}

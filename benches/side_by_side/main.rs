@@ -1,0 +1,98 @@
+//! The operator beside its peers and beside the API server's own limit: `cargo bench --bench side_by_side -- drain`.
+//! One candidate at a time, as a process of its own, on a real API server that was just started and a simulated cloud
+//! that keeps a ledger. `benches/README.md` says what is measured and how.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark: a panic is how it ends when something is not as it must be"
+)]
+
+mod actors;
+mod arguments;
+mod bars;
+mod candidate;
+mod counts;
+mod limit;
+mod machine;
+mod picture;
+mod process;
+mod programs;
+mod report;
+mod rounds;
+mod sample;
+mod scenarios;
+mod setting;
+mod small;
+mod stage;
+mod watching;
+mod window;
+mod wishes;
+
+use std::{path::Path, process::ExitCode};
+
+use arguments::Arguments;
+use clap::Parser;
+use programs::Programs;
+use report::Report;
+use setting::Setting;
+
+/// Anything that ends a run early, told in one sentence.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    eprintln!("\nside_by_side: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut report = Report::new();
+    for file in &arguments.with {
+        report.take(file)?;
+    }
+    if arguments.small {
+        let programs = Programs::build(arguments.operator.as_deref(), &[])?;
+        return small::run(&Setting::new(arguments, programs)).await;
+    }
+    if !arguments.report_only {
+        let cases = scenarios::cases(&arguments);
+        let candidates: Vec<_> = cases.iter().flat_map(|case| case.candidates.clone()).collect();
+        let programs = Programs::build(arguments.operator.as_deref(), &candidates)?;
+        let setting = Setting::new(arguments.clone(), programs);
+        for case in &cases {
+            let summary = rounds::run(case, &setting).await?;
+            print!("{}", report::table(&summary));
+            report.add(summary);
+            // After each case, so that what took hours is not lost with a later one.
+            keep(&arguments, &report)?;
+        }
+    }
+    keep(&arguments, &report)
+}
+
+fn keep(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
+    if let Some(file) = &arguments.json {
+        report.write_json(file)?;
+    }
+    if let Some(file) = &arguments.picture {
+        std::fs::write(file, picture::draw(&report.cases))?;
+    }
+    if arguments.results {
+        report.write_results(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The programs of the candidates, built from what is committed: the operator by cargo, the textbook by cargo, the Go
+//! peer by Go, kopf into an environment of its own. Everything goes under `target/peers`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{Failure, candidate::Candidate};
+
+/// Where the programs are. Of a candidate that is not asked for, the path is there all the same and nothing is built.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub operator: PathBuf,
+    pub go: PathBuf,
+    pub kopf: PathBuf,
+    pub kopf_handler: PathBuf,
+    pub textbook: PathBuf,
+}
+
+impl Programs {
+    /// Builds what these candidates need.
+    pub fn build(operator: Option<&Path>, candidates: &[Candidate]) -> Result<Self, Failure> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (sources, built) = (root.join("benches/peers"), root.join("target/peers"));
+        fs::create_dir_all(&built)?;
+        let release = Path::new(env!("CARGO_BIN_EXE_redistribution-operator"));
+        let mut programs = Self {
+            operator: operator.unwrap_or(release).to_owned(),
+            go: built.join("controller-runtime"),
+            kopf: built.join("kopf/bin/kopf"),
+            kopf_handler: sources.join("kopf/handler.py"),
+            textbook: PathBuf::new(),
+        };
+        if candidates.iter().any(|candidate| matches!(candidate, Candidate::Go | Candidate::GoWorkers)) {
+            let mut go = Command::new("go");
+            // As it would go into an image: static.
+            go.env("CGO_ENABLED", "0")
+                .current_dir(sources.join("go"))
+                .env("GOTOOLCHAIN", "local")
+                .env("GOFLAGS", "-mod=readonly -buildvcs=false");
+            run(go.args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(&programs.go).arg("."))?;
+        }
+        if candidates.contains(&Candidate::Kopf) {
+            environment(&built.join("kopf"), &sources.join("kopf/requirements.txt"))?;
+        }
+        if candidates.contains(&Candidate::Textbook) {
+            programs.textbook = textbook(root)?;
+        }
+        Ok(programs)
+    }
+}
+
+/// A virtual environment with the pinned packages; made anew when they change.
+fn environment(directory: &Path, requirements: &Path) -> Result<(), Failure> {
+    let wanted = fs::read_to_string(requirements)?;
+    let stamp = directory.join("requirements.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(directory))?;
+    run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(requirements))?;
+    fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// Built in release, and where cargo says it is.
+fn textbook(root: &Path) -> Result<PathBuf, Failure> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--locked", "--release", "--package", "textbook"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let executable = lines.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).next_back();
+    executable.filter(|_| output.status.success()).ok_or_else(|| "the textbook could not be built".into())
+}
+
+fn run(command: &mut Command) -> Result<(), Failure> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match status.map_err(|error| format!("{}: {error}", command.get_program().display()))? {
+        status if status.success() => Ok(()),
+        status => Err(format!("{} failed: {status}", command.get_program().display()).into()),
+    }
+}

@@ -1,0 +1,107 @@
+//! Tells what was measured: tables for people, JSON for machines, `benches/RESULTS.md` to keep. It judges nothing.
+
+use std::{fmt::Write, fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, bars::spread, machine::Machine, picture, rounds::Summary};
+
+/// Everything of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Where.
+    pub machine: Machine,
+    /// When, as a day.
+    pub day: String,
+    /// What.
+    pub cases: Vec<Summary>,
+}
+
+impl Report {
+    /// A run that begins now.
+    pub fn new() -> Self {
+        let now = k8s_openapi::jiff::Timestamp::now();
+        Self { machine: Machine::here(), day: now.strftime("%Y-%m-%d").to_string(), cases: Vec::new() }
+    }
+
+    /// What an earlier run wrote as JSON. A case that is measured again later takes the place of the earlier one.
+    pub fn take(&mut self, file: &Path) -> Result<(), Failure> {
+        let earlier: Self = serde_json::from_slice(&fs::read(file)?)?;
+        if earlier.machine.processor != self.machine.processor || earlier.machine.cores != self.machine.cores {
+            return Err(format!("{} was measured on another machine", file.display()).into());
+        }
+        earlier.cases.into_iter().for_each(|case| self.add(case));
+        Ok(())
+    }
+
+    /// Adds a case, in place of one of the same name.
+    pub fn add(&mut self, case: Summary) {
+        self.cases.retain(|other| other.name != case.name);
+        self.cases.push(case);
+    }
+
+    /// Writes JSON.
+    pub fn write_json(&self, file: &Path) -> Result<(), Failure> {
+        Ok(fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
+    }
+
+    /// Writes `RESULTS.md`, and `results.svg` beside it.
+    pub fn write_results(&self, directory: &Path) -> Result<(), Failure> {
+        fs::write(directory.join("results.svg"), picture::draw(&self.cases))?;
+        let mut text = format!(
+            "# Side by side\n\nWritten by `cargo bench --bench side_by_side -- --results` on {}. What each figure means and \
+             how it is measured stands in [README.md](README.md).\n\nMachine: {}.\n\n![Drains and memory](results.svg)\n",
+            self.day,
+            self.machine.line()
+        );
+        for case in &self.cases {
+            text += &table(case);
+        }
+        Ok(fs::write(directory.join("RESULTS.md"), text)?)
+    }
+}
+
+/// A case as Markdown, which people can read on a terminal too.
+pub fn table(case: &Summary) -> String {
+    let mut text = format!("\n## {}\n\n{}\n\n", case.name, case.how);
+    let (candidates, figures) = (case.candidates(), case.figures());
+    let head: Vec<_> = candidates.iter().map(|candidate| candidate.title().to_owned()).collect();
+    text += &row("", &head);
+    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(candidates.len()));
+    for figure in figures {
+        let cells = candidates.iter().map(|candidate| case.spread(*candidate, &figure).map_or(String::new(), spread));
+        text += &row(&figure, &cells.collect::<Vec<_>>());
+    }
+    let _ = write!(text, "\n{}\n", rounds(case));
+    if !case.verdicts.is_empty() {
+        text += "\n| asked of the operator | seen | |\n| --- | --- | --- |\n";
+        for verdict in &case.verdicts {
+            let word = match verdict.holds {
+                Some(true) => "holds",
+                Some(false) => "**missed**",
+                None => "not judged",
+            };
+            let _ = writeln!(text, "| {} | {} | {word} |", verdict.asked, verdict.seen);
+        }
+    }
+    text
+}
+
+fn rounds(case: &Summary) -> String {
+    let mut text = format!("{} rounds; medians, in brackets the least and the most.", case.rounds.len());
+    if case.thrown_away > 0 {
+        let _ = write!(text, " {} more were thrown away since others used the machine.", case.thrown_away);
+    }
+    if case.under_load > 0 {
+        let _ = write!(
+            text,
+            " In {} of them others used the machine (--accept-load): their timings mean nothing.",
+            case.under_load
+        );
+    }
+    text
+}
+
+fn row(first: &str, cells: &[String]) -> String {
+    format!("| {first} | {} |\n", cells.join(" | "))
+}

@@ -1,0 +1,133 @@
+//! The order of the steps: limit, A, B, B, A, limit, again and again, each step on a stage of its own. A round in which
+//! others used the machine is thrown away and said so. Ratios are taken inside a round only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Failure,
+    bars::{Bar, Verdict, number},
+    candidate::Candidate,
+    sample::{SHARE, Sample, Spread, mean},
+    scenarios::{Case, step},
+    setting::Setting,
+    window::FOREIGN_LIMIT,
+};
+
+/// What a case gave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The case.
+    pub name: String,
+    /// One sentence about what was done.
+    pub how: String,
+    /// Rounds that count.
+    pub rounds: Vec<Vec<Sample>>,
+    /// Rounds that were thrown away.
+    pub thrown_away: usize,
+    /// Rounds that count although others used the machine.
+    pub under_load: usize,
+    /// Figure whose ratio to the limit is taken inside each round.
+    pub ratio: Option<String>,
+    /// What was asked of it.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// Runs all rounds of a case.
+pub async fn run(case: &Case, setting: &Setting) -> Result<Summary, Failure> {
+    let wanted = setting.arguments.rounds.unwrap_or(case.rounds);
+    let mut summary = Summary {
+        name: case.name.clone(),
+        how: case.how.clone(),
+        rounds: Vec::new(),
+        thrown_away: 0,
+        under_load: 0,
+        ratio: case.ratio.map(str::to_owned),
+        verdicts: Vec::new(),
+    };
+    println!("\n==> {}: {}", case.name, case.how);
+    while summary.rounds.len() < wanted {
+        let number_of_it = summary.rounds.len() + summary.thrown_away + 1;
+        let samples = round(case, setting, number_of_it).await?;
+        let foreign = samples.iter().map(|sample| sample.foreign).fold(0.0, f64::max);
+        let loaded = foreign > FOREIGN_LIMIT;
+        if loaded && !setting.arguments.accept_load {
+            summary.thrown_away += 1;
+            println!(
+                "    round {number_of_it} is thrown away: others used {} % of the machine",
+                number(foreign * 100.0)
+            );
+            // Each round is as long as the others, so this bounds the time as well.
+            if summary.thrown_away > 2 * wanted {
+                return Err("others use the machine all the time; --accept-load keeps such rounds, marked".into());
+            }
+            continue;
+        }
+        if loaded {
+            summary.under_load += 1;
+            println!(
+                "    round {number_of_it} is kept under load: others used {} % of the machine",
+                number(foreign * 100.0)
+            );
+        }
+        summary.rounds.push(samples);
+    }
+    summary.verdicts = case.bars.iter().map(|bar: &Bar| bar.judge(&summary)).collect();
+    Ok(summary)
+}
+
+async fn round(case: &Case, setting: &Setting, number_of_it: usize) -> Result<Vec<Sample>, Failure> {
+    let mut order = case.candidates.clone();
+    if case.mirrored {
+        order.extend(case.candidates.iter().rev());
+    }
+    let mut samples = Vec::new();
+    for candidate in order {
+        let sample = step(case, setting, candidate).await.map_err(|error| format!("{}: {error}", candidate.title()))?;
+        let figures: Vec<_> = sample.figures.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+        println!("    round {number_of_it}, {}: {}", candidate.title(), figures.join("; "));
+        samples.push(sample);
+    }
+    Ok(samples)
+}
+
+impl Summary {
+    /// Those that were measured, in the order of the tables.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let mut all: Vec<_> = self.rounds.iter().flatten().map(|sample| sample.candidate).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Names of the figures of all candidates.
+    pub fn figures(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.rounds.iter().flatten().flat_map(|sample| sample.figures.keys().cloned()).collect();
+        if self.ratio.is_some() {
+            all.push(SHARE.to_owned());
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// A figure of a candidate over all rounds; of the share, one value for each round.
+    pub fn spread(&self, candidate: Candidate, figure: &str) -> Option<Spread> {
+        if figure == SHARE {
+            return Spread::of(
+                &self.rounds.iter().filter_map(|round| self.share(round, candidate)).collect::<Vec<_>>(),
+            );
+        }
+        Spread::of(&self.rounds.iter().flat_map(|round| values(round, candidate, figure)).collect::<Vec<_>>())
+    }
+
+    fn share(&self, round: &[Sample], candidate: Candidate) -> Option<f64> {
+        let figure = self.ratio.as_deref()?;
+        let (own, limit) = (values(round, candidate, figure), values(round, Candidate::Limit, figure));
+        (!own.is_empty() && !limit.is_empty()).then(|| mean(&own) / mean(&limit))
+    }
+}
+
+fn values(round: &[Sample], candidate: Candidate, figure: &str) -> Vec<f64> {
+    let of = round.iter().filter(|sample| sample.candidate == candidate);
+    of.filter_map(|sample| sample.figures.get(figure).copied()).collect()
+}

@@ -1,0 +1,94 @@
+//! What one step gave: figures by name, curves, and how much others used the machine. It must not know what is good.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{candidate::Candidate, process::as_float, window};
+
+/// Figure of throughput whose share of the limit is taken inside each round.
+pub const PER_SECOND: &str = "objects per second";
+/// Figure of the share.
+pub const SHARE: &str = "share of the limit";
+
+/// One step of a round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sample {
+    /// Who.
+    pub candidate: Candidate,
+    /// Figures; the unit is in the name.
+    pub figures: BTreeMap<String, f64>,
+    /// Curves: seconds, and what the name says.
+    pub curves: Vec<Curve>,
+    /// Share of the machine's CPU that others used meanwhile.
+    pub foreign: f64,
+}
+
+/// A curve over seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Curve {
+    /// What it shows.
+    pub name: String,
+    /// Seconds and values.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Sample {
+    /// An empty one.
+    pub fn new(candidate: Candidate) -> Self {
+        Self { candidate, figures: BTreeMap::new(), curves: Vec::new(), foreign: 0.0 }
+    }
+
+    /// Adds a figure.
+    #[must_use]
+    pub fn figure(mut self, name: &str, value: f64) -> Self {
+        self.figures.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds a curve.
+    #[must_use]
+    pub fn curve(mut self, name: &str, points: Vec<(f64, f64)>) -> Self {
+        self.curves.push(Curve { name: name.to_owned(), points });
+        self
+    }
+
+    /// Adds what others used; of several windows, the worst.
+    #[must_use]
+    pub fn seen(mut self, seen: window::Seen) -> Self {
+        self.foreign = self.foreign.max(seen.foreign);
+        self
+    }
+}
+
+/// Smallest, middle and largest of some values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Spread {
+    /// Of these; none of none.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        Some(Self { median: quantile(&values, 0.5), least, most })
+    }
+}
+
+/// Mean; 0 of none.
+pub fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / as_float(values.len() as u64) }
+}
+
+/// The value below which this share of the sorted values lies, between two neighbours by a straight line.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into few values")]
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let place = share * as_float(last as u64);
+    let (low, high) = (place.floor() as usize, place.ceil() as usize);
+    sorted[low] + (sorted[high] - sorted[low]) * place.fract()
+}

@@ -1,0 +1,102 @@
+//! Waiting objects: how many a second are delivered, from the first call to the last record, and what it costs.
+
+use std::time::{Duration, Instant};
+
+use super::Case;
+use crate::{
+    Failure,
+    actors::{Actors, MemoryCurve, explained},
+    arguments::{Arguments, Scenario},
+    bars::{Bar, number},
+    candidate::{Candidate, Settings},
+    counts::Counts,
+    process::{as_float, memory},
+    sample::{PER_SECOND, Sample},
+    setting::Setting,
+    window::Window,
+    wishes,
+};
+
+/// After the last record: what still comes then belongs to the drain as well.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+pub fn cases(arguments: &Arguments) -> Vec<Case> {
+    let case = |objects: usize| {
+        let how = "Objects wait; the candidate is started. Throughput runs from the first call to the last record.";
+        let name = format!("drain of {}", number(as_float(objects as u64)));
+        let mut case = Case::new(Scenario::Drain, name, how).beside_all(true);
+        (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(PER_SECOND));
+        case.bars = vec![Bar::ShareAtLeast(0.95), Bar::AboveEveryPeer(PER_SECOND), Bar::Exactly("duplicates", 0.0)];
+        case
+    };
+    arguments.sizes(&[1_000, 10_000]).into_iter().map(case).collect()
+}
+
+pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
+    if candidate != Candidate::Limit {
+        return drain(case.objects, setting, candidate, &Settings::default()).await;
+    }
+    let mut tried = Vec::new();
+    for in_flight in setting.depths() {
+        let settings = Settings { in_flight, ..Settings::default() };
+        tried.push((in_flight, drain(case.objects, setting, candidate, &settings).await?));
+    }
+    let rate = |sample: &Sample| sample.figures.get(PER_SECOND).copied().unwrap_or_default();
+    tried.sort_by(|(_, one), (_, other)| rate(other).total_cmp(&rate(one)));
+    setting.learnt(tried.iter().map(|(in_flight, _)| *in_flight).collect());
+    let foreign = tried.iter().map(|(_, sample)| sample.foreign).fold(0.0, f64::max);
+    let (in_flight, mut best) = tried.into_iter().next().ok_or("no depth was tried")?;
+    best.foreign = foreign;
+    Ok(best.figure("in flight", f64::from(in_flight)))
+}
+
+/// One drain.
+async fn drain(
+    objects: usize,
+    setting: &Setting,
+    candidate: Candidate,
+    settings: &Settings,
+) -> Result<Sample, Failure> {
+    let actors = Actors::new(setting).await?;
+    let (client, place) = (&actors.stage.client, &actors.stage.place);
+    wishes::create_all(client, place, 0..objects).await?;
+    let before = Counts::now(&actors.stage.plane).await?;
+    let window = Window::open(&actors.stage)?;
+    let running = actors.start(candidate, settings).await?;
+    let window = window.with_new(running.pid());
+    let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(100));
+    let first = explained(&running, first_call(&actors)).await?;
+    explained(&running, actors.watching.settled(objects)).await?;
+    let seen = window.seen()?;
+    let (rss, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
+    let memory = curve.end();
+    tokio::time::sleep(AFTERMATH).await;
+    let counts = Counts::now(&actors.stage.plane).await? - before;
+    running.kill().await?;
+    let last = actors.watching.last().ok_or("nothing was settled")?;
+    let seconds = last.saturating_duration_since(first).as_secs_f64();
+    let each = |value: f64| value / as_float(objects as u64);
+    let sample = Sample::new(candidate)
+        .seen(seen)
+        .figure(PER_SECOND, as_float(objects as u64) / seconds)
+        .figure("seconds from start to first call", (first - window.begin()).as_secs_f64())
+        .figure("duplicates", actors.duplicates())
+        .figure("objects not delivered", actors.watching.undelivered())
+        .figure("writes per object", counts.writes_each(objects))
+        .figure("reads per object", counts.reads_each(objects))
+        .curve("objects settled over seconds", actors.watching.curve(window.begin()));
+    if candidate == Candidate::Limit {
+        return Ok(sample);
+    }
+    Ok(sample
+        .figure("CPU us per object", each(seen.cpu.as_secs_f64() * 1e6))
+        .figure("RSS MiB at the end", rss)
+        .figure("RSS MiB peak", peak)
+        .curve("RSS MiB over seconds", memory))
+}
+
+/// When the first call of any object arrived.
+async fn first_call(actors: &Actors<'_>) -> Result<Instant, Failure> {
+    actors.stage.cloud.any_arrived(1).await;
+    Ok(Instant::now())
+}

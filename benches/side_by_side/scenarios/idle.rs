@@ -1,0 +1,57 @@
+//! What a candidate uses while nothing happens.
+
+use std::time::Duration;
+
+use super::Case;
+use crate::{
+    Failure,
+    actors::Actors,
+    arguments::{Arguments, Scenario},
+    bars::Bar,
+    candidate::{Candidate, Settings},
+    counts::Counts,
+    process::rests,
+    sample::Sample,
+    setting::Setting,
+    window::Window,
+    wishes,
+};
+
+const CPU: &str = "CPU, % of a core";
+const REQUESTS: &str = "requests per second";
+
+pub fn cases(arguments: &Arguments) -> Vec<Case> {
+    let case = |objects| {
+        let how = "Beside finished objects, after a start and one new object, nothing happens. Requests of the candidate's \
+                   account by the API server's count, its Lease and watches included.";
+        let mut case = Case::new(Scenario::Idle, "idle", how).beside_all(false);
+        (case.objects, case.watched) = (objects, Duration::from_secs_f64(60.0 * arguments.minutes.unwrap_or(10.0)));
+        case.bars = vec![Bar::AtMost(CPU, 0.05), Bar::AtMost(REQUESTS, 0.3)];
+        case
+    };
+    arguments.sizes(&[10_000]).into_iter().map(case).collect()
+}
+
+pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
+    let actors = Actors::new(setting).await?;
+    let stage = &actors.stage;
+    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    let running = actors.at_work(candidate, &Settings::default()).await?;
+    if let Some(pid) = running.pid() {
+        rests(pid, Duration::from_secs(10), Duration::from_secs(120)).await?;
+    }
+    let before = Counts::now(&stage.plane).await?;
+    let window = Window::open(stage)?.with_running(running.pid())?;
+    // The time is what is asked about, not a wait for something to happen.
+    tokio::time::sleep(case.watched).await;
+    let seen = window.seen()?;
+    let counts = Counts::now(&stage.plane).await? - before;
+    running.kill().await?;
+    let seconds = seen.elapsed.as_secs_f64();
+    Ok(Sample::new(candidate)
+        .seen(seen)
+        .figure(CPU, seen.cpu.as_secs_f64() / seconds * 100.0)
+        .figure(REQUESTS, counts.all / seconds)
+        .figure("writes", counts.writes)
+        .figure("minutes", seconds / 60.0))
+}

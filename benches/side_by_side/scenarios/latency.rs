@@ -1,0 +1,72 @@
+//! One object at a time: from the request that creates it to the arrival of the call, and to the moment at which a
+//! watch shows that it is done. The limit is the bare chain of the same requests here.
+
+use std::time::{Duration, Instant};
+
+use super::Case;
+use crate::{
+    Failure,
+    actors::{Actors, explained},
+    arguments::{Arguments, Scenario},
+    bars::Bar,
+    candidate::{Candidate, Settings},
+    sample::{Sample, quantile},
+    setting::Setting,
+    window::Window,
+    wishes,
+};
+
+const DONE: &str = "ms to done, p50";
+/// A pause between two objects, so that each finds everything at rest.
+const APART: Duration = Duration::from_millis(50);
+
+pub fn cases(arguments: &Arguments) -> Vec<Case> {
+    let case = |objects| {
+        let how =
+            "One object at a time, 50 ms apart, each created once the one before is done. The limit is the bare chain.";
+        let mut case = Case::new(Scenario::Latency, "latency", how).beside_all(true);
+        (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(DONE));
+        case.bars = vec![Bar::ShareAtMost(1.1), Bar::BelowEveryPeer(DONE)];
+        case
+    };
+    arguments.sizes(&[200]).into_iter().map(case).collect()
+}
+
+pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
+    let actors = Actors::new(setting).await?;
+    let settings = match candidate {
+        Candidate::Limit => Settings { in_flight: 1, ..Settings::default() },
+        _ => Settings::default(),
+    };
+    let running = actors.at_work(candidate, &settings).await?;
+    let window = Window::open(&actors.stage)?.with_running(running.pid())?;
+    let (mut called, mut done) = (Vec::new(), Vec::new());
+    for number in 0..case.objects {
+        let cluster = wishes::cluster(number);
+        let cloud = std::sync::Arc::clone(&actors.stage.cloud);
+        let arrival = tokio::spawn(async move {
+            cloud.arrived(&cluster, 1).await;
+            Instant::now()
+        });
+        let begin = wishes::create(&actors.stage.client, &actors.stage.place, number).await?;
+        let settled = explained(&running, actors.watching.settled_at(number)).await?;
+        called.push(millis(begin, arrival.await?));
+        done.push(millis(begin, settled));
+        tokio::time::sleep(APART).await;
+    }
+    let seen = window.seen()?;
+    running.kill().await?;
+    called.sort_by(f64::total_cmp);
+    done.sort_by(f64::total_cmp);
+    Ok(Sample::new(candidate)
+        .seen(seen)
+        .figure("ms to the call, p50", quantile(&called, 0.5))
+        .figure("ms to the call, p99", quantile(&called, 0.99))
+        .figure(DONE, quantile(&done, 0.5))
+        .figure("ms to done, p99", quantile(&done, 0.99))
+        .figure("ms to done, most", quantile(&done, 1.0)))
+}
+
+fn millis(from: Instant, to: Instant) -> f64 {
+    to.saturating_duration_since(from).as_secs_f64() * 1000.0
+}

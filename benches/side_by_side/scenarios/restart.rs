@@ -1,0 +1,76 @@
+//! A start beside finished objects, after an end in order: what it calls and writes for them, and when a new object is
+//! called. A kill would leave the Lease of the operator to run out first, which is not what is asked about.
+
+use std::time::{Duration, Instant};
+
+use super::Case;
+use crate::{
+    Failure,
+    actors::{Actors, explained},
+    arguments::{Arguments, Scenario},
+    bars::{Bar, number},
+    candidate::{Candidate, Settings},
+    counts::Counts,
+    process::{as_float, rests},
+    sample::Sample,
+    setting::Setting,
+    window::Window,
+    wishes,
+};
+
+const CALLS: &str = "calls for finished objects";
+const WRITES: &str = "writes for finished objects";
+const SECONDS: &str = "seconds from start to the new object's call";
+/// Numbers of the new objects, before the end and after it.
+const NEW: [usize; 2] = [9_500_000, 9_500_001];
+/// Writes that the new object itself costs each of them.
+const OWN_WRITES: f64 = 2.0;
+
+pub fn cases(arguments: &Arguments) -> Vec<Case> {
+    let case = |objects: usize| {
+        let name = format!("restart with {} finished", number(as_float(objects as u64)));
+        let how = "The candidate rests beside finished objects and is ended (SIGTERM); a new object is created, and the candidate \
+                   started again.";
+        let mut case = Case::new(Scenario::Restart, name, how).beside_all(false);
+        (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
+        case.bars = vec![Bar::Exactly(CALLS, 0.0), Bar::Exactly(WRITES, 0.0), Bar::AtMost(SECONDS, 1.0)];
+        case
+    };
+    arguments.sizes(&[100_000]).into_iter().map(case).collect()
+}
+
+pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
+    let actors = Actors::new(setting).await?;
+    let (stage, settings) = (&actors.stage, Settings::default());
+    let rest = async |pid: Option<u32>| match pid {
+        Some(pid) => rests(pid, Duration::from_secs(5), Duration::from_secs(120)).await,
+        None => Ok(()),
+    };
+    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    let running = actors.start(candidate, &settings).await?;
+    wishes::create(&stage.client, &stage.place, NEW[0]).await?;
+    explained(&running, actors.watching.settled_at(NEW[0])).await?;
+    rest(running.pid()).await?;
+    let first = Counts::now(&stage.plane).await?;
+    running.terminate().await?;
+    let calls = stage.cloud.total_calls();
+
+    wishes::create(&stage.client, &stage.place, NEW[1]).await?;
+    let window = Window::open(stage)?;
+    let running = actors.start(candidate, &settings).await?;
+    let window = window.with_new(running.pid());
+    stage.cloud.arrived(&wishes::cluster(NEW[1]), 1).await;
+    let called = Instant::now();
+    explained(&running, actors.watching.settled_at(NEW[1])).await?;
+    rest(running.pid()).await?;
+    let seen = window.seen()?;
+    let counts = Counts::now(&stage.plane).await? - first;
+    running.kill().await?;
+    Ok(Sample::new(candidate)
+        .seen(seen)
+        .figure(CALLS, as_float((stage.cloud.total_calls() - calls) as u64) - 1.0)
+        .figure(WRITES, counts.writes - OWN_WRITES)
+        .figure("lists", counts.lists)
+        .figure(SECONDS, (called - window.begin()).as_secs_f64())
+        .figure("CPU seconds of the start", seen.cpu.as_secs_f64()))
+}

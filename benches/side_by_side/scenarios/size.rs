@@ -1,0 +1,118 @@
+//! The binary, how soon it is ready, and how soon a waiting object is called.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::Case;
+use crate::{
+    Failure,
+    actors::Actors,
+    arguments::{Arguments, Scenario},
+    bars::Bar,
+    candidate::{Candidate, Running, Settings},
+    process::as_float,
+    programs::Programs,
+    sample::Sample,
+    setting::Setting,
+    window::Window,
+    wishes,
+};
+
+const SIZE: &str = "program, MB";
+const STATIC: &str = "static";
+const READY: &str = "ms from start to ready";
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+pub fn cases(arguments: &Arguments) -> Vec<Case> {
+    let how = "The program on disk (of kopf, its environment without the interpreter); one object waits when it is started. \
+               Ready is the operator's own /readyz.";
+    let mut case = Case::new(Scenario::Size, "size", how).beside_all(false);
+    (case.objects, case.rounds, case.mirrored) = (arguments.objects.unwrap_or(1), 5, true);
+    case.bars = vec![
+        Bar::AtMost(SIZE, 8.0),
+        Bar::Exactly(STATIC, 1.0),
+        Bar::AtMost(READY, 50.0),
+        Bar::BelowEveryPeer("ms from start to first call"),
+    ];
+    vec![case]
+}
+
+pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
+    let actors = Actors::new(setting).await?;
+    let stage = &actors.stage;
+    wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    let window = Window::open(stage)?;
+    let running = actors.start(candidate, &Settings::default()).await?;
+    let window = window.with_new(running.pid());
+    let ready = ready(&running, window.begin());
+    let (ready, called) = tokio::join!(ready, async {
+        stage.cloud.any_arrived(1).await;
+        window.begin().elapsed()
+    });
+    let seen = window.seen()?;
+    running.kill().await?;
+    let (bytes, is_static) = program(candidate, &setting.programs)?;
+    let mut sample = Sample::new(candidate)
+        .seen(seen)
+        .figure(SIZE, as_float(bytes) / 1e6)
+        .figure("ms from start to first call", called.as_secs_f64() * 1000.0);
+    if let Some(is_static) = is_static {
+        sample = sample.figure(STATIC, f64::from(u8::from(is_static)));
+    }
+    if let Some(ready) = ready? {
+        sample = sample.figure(READY, ready.as_secs_f64() * 1000.0);
+    }
+    Ok(sample)
+}
+
+/// When the operator's own address says that it is ready; the peers do not tell theirs.
+async fn ready(running: &Running, begin: Instant) -> Result<Option<Duration>, Failure> {
+    let Running::Operator(operator) = running else { return Ok(None) };
+    while begin.elapsed() < READY_WITHIN {
+        // Before it has said where it listens, there is nothing to ask.
+        if operator.address().is_some() && operator.get("/readyz").await.is_ok_and(|(code, _)| code == 200) {
+            return Ok(Some(begin.elapsed()));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err("the operator is not ready".into())
+}
+
+/// Bytes, and of a program of its own whether it needs no dynamic linker.
+fn program(candidate: Candidate, programs: &Programs) -> Result<(u64, Option<bool>), Failure> {
+    let file = match candidate {
+        Candidate::Limit => return Ok((0, None)),
+        Candidate::Kopf => {
+            let environment = programs.kopf.parent().and_then(Path::parent).ok_or("kopf has no environment")?;
+            return Ok((bytes_below(environment)?, None));
+        }
+        Candidate::Operator => &programs.operator,
+        Candidate::Go | Candidate::GoWorkers => &programs.go,
+        Candidate::Textbook => &programs.textbook,
+    };
+    let content = fs::read(file)?;
+    Ok((content.len() as u64, Some(!asks_for_an_interpreter(&content))))
+}
+
+fn bytes_below(directory: &Path) -> Result<u64, Failure> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
+
+/// Whether a program header of this 64-bit little-endian ELF file is of the type `PT_INTERP`.
+fn asks_for_an_interpreter(file: &[u8]) -> bool {
+    let number = |at: usize, bytes: usize| {
+        let field = file.get(at..at + bytes).unwrap_or_default();
+        field.iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    (0..count).any(|index| number(table + index * size, 4) == 3)
+}

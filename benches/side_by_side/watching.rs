@@ -1,0 +1,155 @@
+//! The runner's own watch: when was each object settled? It is open in every step, the limit's included, so that its
+//! cost is the same for all.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use kube::{
+    Api, Client, ResourceExt,
+    core::{ApiResource, Object},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::watch, task::AbortHandle, time::timeout};
+
+use crate::{Failure, process::as_float, stage::Place, wishes};
+
+/// Longest time in which nothing at all is settled before a step is given up.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// As much of an object as is looked at.
+type Light = Object<Ignored, Status>;
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Ignored {}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    #[serde(default)]
+    observed_generation: i64,
+}
+
+#[derive(Clone, Copy)]
+struct Settled {
+    at: Instant,
+    delivered: bool,
+}
+
+/// See the module. Ends when dropped.
+pub struct Watching {
+    settled: Arc<Mutex<HashMap<String, Settled>>>,
+    changed: watch::Receiver<usize>,
+    task: AbortHandle,
+}
+
+impl Watching {
+    /// Opens it; what a candidate will work on carries the label.
+    pub async fn open(client: &Client, place: &Place) -> Result<Self, Failure> {
+        let resource = ApiResource::erase::<redistribution_operator::resource::ClusterRedistribution>(&());
+        let api = Api::<Light>::namespaced_with(client.clone(), &place.namespace, &resource);
+        let mut events = watcher(api, watcher::Config::default().labels(wishes::LABEL)).default_backoff().boxed();
+        // The first list is part of the preparation.
+        while !matches!(events.next().await.ok_or("the runner's watch ended")??, Event::InitDone) {}
+        let settled = Arc::<Mutex<HashMap<String, Settled>>>::default();
+        let (tell, changed) = watch::channel(0);
+        let seen = Arc::clone(&settled);
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                // A watch that failed is opened again by itself.
+                let Ok(Event::Apply(object) | Event::InitApply(object)) = event else { continue };
+                let delivered = says(&object, "Ready");
+                if delivered || says(&object, "Stalled") {
+                    let mut settled = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    settled.entry(object.name_any()).or_insert_with(|| Settled { at: Instant::now(), delivered });
+                    tell.send_replace(settled.len());
+                }
+            }
+        });
+        Ok(Self { settled, changed, task: task.abort_handle() })
+    }
+
+    /// Waits until so many objects are settled; gives up when nothing moves any more.
+    pub async fn settled(&self, wanted: usize) -> Result<(), Failure> {
+        let mut changed = self.changed.clone();
+        loop {
+            let now = *changed.borrow_and_update();
+            if now >= wanted {
+                return Ok(());
+            }
+            match timeout(PATIENCE, changed.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(format!("{now} of {wanted} objects were settled, and no more in {PATIENCE:?}").into()),
+            }
+        }
+    }
+
+    /// Waits until that one is settled and tells when it was.
+    pub async fn settled_at(&self, number: usize) -> Result<Instant, Failure> {
+        let (mut changed, name) = (self.changed.clone(), wishes::name(number));
+        loop {
+            let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+            if let Some(settled) = settled {
+                return Ok(settled.at);
+            }
+            let moved = timeout(PATIENCE, changed.changed()).await;
+            moved.map_err(|_| format!("{name} was not settled in {PATIENCE:?}"))??;
+        }
+    }
+
+    /// How many were settled by when, in seconds from then on: at most 200 points.
+    pub fn curve(&self, begin: Instant) -> Vec<(f64, f64)> {
+        let mut times: Vec<_> =
+            self.all().values().map(|settled| settled.at.saturating_duration_since(begin).as_secs_f64()).collect();
+        times.sort_by(f64::total_cmp);
+        let every = times.len().div_ceil(200).max(1);
+        let points = times.iter().enumerate().filter(|(index, _)| (index + 1) % every == 0 || index + 1 == times.len());
+        points.map(|(index, time)| (*time, as_float(index as u64 + 1))).collect()
+    }
+
+    /// When the last one was.
+    pub fn last(&self) -> Option<Instant> {
+        self.all().values().map(|settled| settled.at).max()
+    }
+
+    /// Objects that were settled otherwise than by a delivery.
+    pub fn undelivered(&self) -> f64 {
+        as_float(self.all().values().filter(|settled| !settled.delivered).count() as u64)
+    }
+
+    fn all(&self) -> HashMap<String, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Whether this condition holds at the current generation.
+fn says(object: &Light, kind: &str) -> bool {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|condition| {
+        condition.kind == kind
+            && condition.status == "True"
+            && Some(condition.observed_generation) == object.metadata.generation
+    })
+}

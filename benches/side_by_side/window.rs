@@ -1,0 +1,87 @@
+//! The time in which something is measured: how long it was, what the candidate used of the CPU, and whether others
+//! used the machine meanwhile. It must not judge what was measured.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Failure,
+    process::{as_float, cpu, machine_ticks, ticks},
+    stage::Stage,
+};
+
+/// Share of the machine's CPU that others may use without spoiling a round.
+pub const FOREIGN_LIMIT: f64 = 0.03;
+
+/// An open window.
+pub struct Window {
+    begin: Instant,
+    candidate: Option<u32>,
+    candidate_before: Duration,
+    ours: Vec<u32>,
+    ours_before: u64,
+    machine_before: u64,
+}
+
+/// What was seen in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// How long it was open.
+    pub elapsed: Duration,
+    /// What the candidate used of the CPU; nothing if it is the limit, which is no process of its own.
+    pub cpu: Duration,
+    /// Share of the machine's CPU that others used.
+    pub foreign: f64,
+}
+
+impl Window {
+    /// Begins now. A candidate that is about to start has used nothing yet.
+    pub fn open(stage: &Stage) -> Result<Self, Failure> {
+        let ours: Vec<_> = stage.plane.pids().into_iter().chain([std::process::id()]).collect();
+        let ours_before = sum(&ours)?;
+        Ok(Self {
+            begin: Instant::now(),
+            candidate: None,
+            candidate_before: Duration::ZERO,
+            ours,
+            ours_before,
+            machine_before: machine_ticks()?,
+        })
+    }
+
+    /// The candidate has just been started.
+    #[must_use]
+    pub fn with_new(mut self, pid: Option<u32>) -> Self {
+        self.candidate = pid;
+        self.ours.extend(pid);
+        self
+    }
+
+    /// The candidate was running before.
+    pub fn with_running(mut self, pid: Option<u32>) -> Result<Self, Failure> {
+        if let Some(pid) = pid {
+            self.candidate_before = cpu(pid)?;
+            self.ours_before += ticks(pid)?;
+        }
+        Ok(self.with_new(pid))
+    }
+
+    /// When it began.
+    pub fn begin(&self) -> Instant {
+        self.begin
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Result<Seen, Failure> {
+        let elapsed = self.begin.elapsed();
+        let cpu = self.candidate.map(cpu).transpose()?.unwrap_or_default().saturating_sub(self.candidate_before);
+        let machine = machine_ticks()? - self.machine_before;
+        let ours = sum(&self.ours)? - self.ours_before;
+        let cores = std::thread::available_parallelism().map_or(1.0, |cores| as_float(cores.get() as u64));
+        let available = elapsed.as_secs_f64() * as_float(procfs::ticks_per_second()) * cores;
+        Ok(Seen { elapsed, cpu, foreign: as_float(machine.saturating_sub(ours)) / available })
+    }
+}
+
+fn sum(pids: &[u32]) -> Result<u64, Failure> {
+    pids.iter().map(|pid| ticks(*pid)).sum()
+}
