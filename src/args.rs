@@ -116,8 +116,9 @@ pub struct Run {
     pub endpoints: Vec<(String, Url)>,
 
     /// IAM of a region instead of the built-in one, where users log in whose name and password a Secret holds; may be
-    /// repeated. https, or http to a loopback address only. Needed for such Secrets where the region has an --endpoint.
-    /// For example my-region=https://iam.example.com.
+    /// repeated. https, or http to a loopback address only. Needed for such Secrets where the region has an --endpoint,
+    /// and where no IAM of it is published: af-north-1, ap-southeast-5, cn-north-11, cn-north-12, cn-south-4, cn-southwest-3,
+    /// eu-west-101. For example my-region=https://iam.example.com.
     #[arg(long = "iam-endpoint", value_name = "REGION=URL", env = "DWS_OPERATOR_IAM_ENDPOINTS", value_delimiter = ',', value_parser = endpoint, help_heading = "Cloud")]
     pub iam_endpoints: Vec<(String, Url)>,
 

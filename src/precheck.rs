@@ -80,6 +80,7 @@ pub const fn is_about_key(effect: KeyEffect) -> bool {
         | KeyEffect::ClockSkew
         | KeyEffect::TokenRefused
         | KeyEffect::TokenEnded
+        | KeyEffect::TokenWasOver
         | KeyEffect::Throttled(_) => true,
         KeyEffect::Good | KeyEffect::Neutral => false,
     }
@@ -166,6 +167,7 @@ mod tests {
                 KeyEffect::ClockSkew,
                 KeyEffect::TokenRefused,
                 KeyEffect::TokenEnded,
+                KeyEffect::TokenWasOver,
                 KeyEffect::Throttled(Duration::from_secs(60)),
             ] {
                 assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::Key);

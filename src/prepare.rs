@@ -18,6 +18,7 @@ use crate::{
     gate::{Entrant, ObjectName, Pass, Reach, Refusal},
     held::{self, CREDENTIALS_AGAIN, Held},
     jitter::jittered,
+    logins::PATIENCE,
     precheck::Mode,
     resource::{Baseline, ClusterRedistribution},
 };
@@ -58,7 +59,7 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let key = key(context, object, plan, &rung).await?;
+    let key = patient_key(context, object, plan, &rung, PATIENCE).await?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
@@ -97,10 +98,22 @@ pub fn rung(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> R
     context.credentials.choose(plan.switches.credentials_secret.as_deref(), namespace)
 }
 
-/// What a request for this object is authenticated with, read or fetched just now.
+/// What a look at this object is authenticated with, read or fetched just now. It waits for no login but its own: nothing
+/// depends on it.
 pub async fn key(context: &Context, object: &ClusterRedistribution, plan: &Plan, rung: &Rung) -> Result<Key, NotReady> {
+    patient_key(context, object, plan, rung, Duration::ZERO).await
+}
+
+/// The same for somebody who waits that long for another one's login.
+async fn patient_key(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    rung: &Rung,
+    patience: Duration,
+) -> Result<Key, NotReady> {
     let account = context.credentials.read(rung, Timestamp::now()).await.map_err(wrong)?;
-    login::key(context, object, plan, rung, account).await
+    login::key(context, object, plan, rung, (account, patience)).await
 }
 
 fn wrong(error: CredentialsError) -> NotReady {

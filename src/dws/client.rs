@@ -136,7 +136,13 @@ impl Client {
             Ok(response) if response.status().is_informational() => {
                 unknown(endpoint, "the peer tried to switch protocols instead of answering")
             }
-            Ok(response) => Outcome::Answered(classified(&reply(response).await, key, now)),
+            Ok(response) => {
+                let answer = classified(&reply(response).await, key, now);
+                if let Key::Token(token) = key {
+                    token.heard_of_call(&answer, Instant::now());
+                }
+                Outcome::Answered(answer)
+            }
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,

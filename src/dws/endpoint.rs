@@ -102,7 +102,8 @@ pub struct Endpoint {
 pub struct Regions {
     default: Option<String>,
     allowed: BTreeMap<String, Endpoint>,
-    /// Those that are not the built-in ones, and the built-in ones of regions that have the built-in endpoint.
+    /// Those that are not the built-in ones, and the built-in ones, where there are any, of regions that have the built-in
+    /// endpoint.
     iam: BTreeMap<String, Endpoint>,
 }
 
@@ -116,7 +117,7 @@ impl Regions {
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
                 endpoints.insert(region.to_owned(), known("dws", region)?);
-                iam.insert(region.to_owned(), iam::known_iam(region)?);
+                iam.extend(iam::known_iam(region)?.map(|iam| (region.to_owned(), iam)));
             }
         }
         Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })

@@ -14,7 +14,8 @@ use super::{
     credentials::User,
     endpoint::Endpoint,
     exchange::{leaves_in_tls, reply},
-    outcome::{Body, Reply, body, window},
+    look::READ_TIMEOUT,
+    outcome::{Body, Reply, body, http_date, window},
 };
 
 /// Without the catalogue of all services, which is large.
@@ -45,7 +46,9 @@ pub enum Login {
     Failed(u16),
     /// No connection, or no TLS.
     Unreachable,
-    /// Something that could not be read, or nothing in time. In a few words.
+    /// Nothing came in time.
+    Silent,
+    /// Something that could not be read. In a few words.
     Unreadable(&'static str),
 }
 
@@ -62,8 +65,14 @@ impl Login {
             Self::Refused(_) => "refused",
             Self::Failed(_) => "failed",
             Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
             Self::Unreadable(_) => "unreadable",
         }
+    }
+
+    /// Nobody answered, whoever it was that logged in.
+    pub const fn is_host_away(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Silent)
     }
 }
 
@@ -76,13 +85,14 @@ impl Client {
             let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(asked(user, project));
             request.build().map_err(|error| innermost(&error))
         });
-        let request = match request {
+        let mut request = match request {
             Ok(request) => request,
             Err(why) => {
                 tracing::debug!(why, "the login could not be made");
                 return Login::Unreadable("the request could not be made");
             }
         };
+        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
         match self.http.execute(request).await {
             Ok(response) => {
                 let token = token(response.headers());
@@ -93,7 +103,7 @@ impl Client {
                 if error.is_connect() {
                     Login::Unreachable
                 } else if error.is_timeout() {
-                    Login::Unreadable("no answer came in time")
+                    Login::Silent
                 } else {
                     Login::Unreadable("the connection broke before an answer")
                 }
@@ -121,15 +131,16 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
         Body::Broken | Body::TooLarge => String::new(),
     };
     // A user may be called anything.
-    let text = text.replace(&user.name, "").replace(&user.domain, "").to_ascii_lowercase();
-    let is_of_project = text.contains("project") || text.contains("scope");
+    let told = without(&without(&text, &user.name), &user.domain).to_lowercase();
+    let speaks_of = |sought: &[&str]| told.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
+    let is_of_project = speaks_of(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
     match reply.status {
         201 => match (token, life(reply, now)) {
             (Some(token), Some(life)) => Login::Token(token, life),
             (None, _) => Login::Unreadable("the answer holds no token"),
             (_, None) => Login::Unreadable("the answer does not tell when the token ends"),
         },
-        401 if text.contains("lock") => Login::Locked,
+        401 if speaks_of(&["lock", "locked", "lockout"]) => Login::Locked,
         400 | 401 | 404 if is_of_project => Login::Project(reply.status),
         401 => Login::Wrong,
         403 => Login::Forbidden,
@@ -140,12 +151,27 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
     }
 }
 
-/// How long the token holds. Both instants are IAM's: this host's clock may be off.
+/// The text without a name, where that stands by itself.
+fn without(text: &str, name: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(name).filter(|_| !name.is_empty()) {
+        let is_alone = !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        kept.push_str(before);
+        kept.push_str(if is_alone { " " } else { name });
+        rest = after;
+    }
+    kept + rest
+}
+
+/// How long the token holds. All instants are IAM's: this host's clock may be off. Of two that may be its beginning the later
+/// one is believed.
 fn life(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let Body::Complete(bytes) = &reply.body else { return None };
     let body: Value = serde_json::from_slice(bytes).ok()?;
     let at = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
-    let seconds = at("expires_at")?.as_second().saturating_sub(at("issued_at").unwrap_or(now).as_second());
+    let since = at("issued_at").max(reply.date.as_deref().and_then(http_date)).unwrap_or(now);
+    let seconds = at("expires_at")?.as_second().saturating_sub(since.as_second());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(LONGEST_LIFE))
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::resource::Reason;
 
 /// Longest wait for what is only read. Shorter than for a call: nothing is lost with it, and others wait for the worker.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a look showed.
 #[derive(Clone, Debug, PartialEq)]

@@ -102,6 +102,8 @@ pub enum KeyEffect {
     TokenRefused,
     /// The same for a token that had worked: a new one is fetched.
     TokenEnded,
+    /// The same for a token of which that was known already: it says nothing of the next one.
+    TokenWasOver,
     /// 429: nobody calls with this key for so long.
     Throttled(Duration),
 }
@@ -259,7 +261,7 @@ fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
     (off > CLOCK_WINDOW).then_some(off)
 }
 
-fn http_date(value: &str) -> Option<Timestamp> {
+pub(super) fn http_date(value: &str) -> Option<Timestamp> {
     // HTTP's own form ends in GMT, which RFC 2822 still knows.
     rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())
 }

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::resource::Reason;
 
+/// What a younger token may not do, its successor may not either: hardly anybody grants a right just after the login.
+const FRESH: Duration = Duration::from_secs(300);
+
 /// See the module.
 #[derive(Clone)]
 pub struct Token(Arc<Inner>);
@@ -24,6 +27,7 @@ pub struct Token(Arc<Inner>);
 struct Inner {
     text: SecretString,
     account: KeyIdentity,
+    since: Instant,
     until: Instant,
     worked: AtomicBool,
     ended: AtomicBool,
@@ -37,9 +41,10 @@ impl std::fmt::Debug for Token {
 }
 
 impl Token {
-    /// A token that was fetched for `account` and holds until then.
-    pub fn new(text: SecretString, account: KeyIdentity, until: Instant) -> Self {
-        Self(Arc::new(Inner { text, account, until, worked: AtomicBool::new(false), ended: AtomicBool::new(false) }))
+    /// A token that was fetched for `account` at `since` and holds so long.
+    pub fn new(text: SecretString, account: KeyIdentity, since: Instant, life: Duration) -> Self {
+        let (worked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Inner { text, account, since, until: since + life, worked, ended }))
     }
 
     /// What goes into the header, and nowhere else.
@@ -73,8 +78,8 @@ impl Token {
     pub fn heard(&self, answer: Answer) -> Answer {
         let had_ended = self.has_ended();
         let key_effect = match answer.key_effect {
-            // Others were under way with the same token: they say nothing of the next one.
-            KeyEffect::TokenRefused if self.end() => KeyEffect::TokenEnded,
+            // Others were under way with the same token.
+            KeyEffect::TokenRefused if self.end() => KeyEffect::TokenWasOver,
             KeyEffect::TokenRefused if self.0.worked.load(Ordering::Relaxed) => KeyEffect::TokenEnded,
             KeyEffect::Good if had_ended => KeyEffect::Neutral,
             KeyEffect::Good => {
@@ -83,11 +88,15 @@ impl Token {
             }
             other => other,
         };
-        // Its rights were fixed at the login. They may have been granted since.
-        if answer.reason == Reason::PermissionDenied {
+        Answer { key_effect, ..answer }
+    }
+
+    /// Takes in the answer to a call besides. Its rights were fixed at the login: what was granted since is in the next
+    /// token. A look does not end it: looks are many, and each would take the token from everybody.
+    pub fn heard_of_call(&self, answer: &Answer, now: Instant) {
+        if answer.reason == Reason::PermissionDenied && now.saturating_duration_since(self.0.since) >= FRESH {
             self.end();
         }
-        Answer { key_effect, ..answer }
     }
 }
 
@@ -96,7 +105,7 @@ mod tests {
     use super::*;
 
     fn token() -> Token {
-        Token::new("canary".to_owned().into(), KeyIdentity::from([1; 32]), Instant::now() + Duration::from_secs(60))
+        Token::new("canary".to_owned().into(), KeyIdentity::from([1; 32]), Instant::now(), Duration::from_secs(3600))
     }
 
     fn answer(reason: Reason, key_effect: KeyEffect) -> Answer {
@@ -120,15 +129,19 @@ mod tests {
         for token in [fresh, used] {
             assert!(token.has_ended() && token.left(now).is_zero());
             let clone = token.clone();
-            assert_eq!(clone.heard(refused()).key_effect, KeyEffect::TokenEnded, "said before");
+            assert_eq!(clone.heard(refused()).key_effect, KeyEffect::TokenWasOver, "said before");
             assert_eq!(clone.heard(answer(Reason::Delivered, KeyEffect::Good)).key_effect, KeyEffect::Neutral);
         }
     }
 
     #[test]
-    fn what_a_token_may_not_do_its_successor_may_be_allowed_to() {
-        let token = token();
-        assert_eq!(token.heard(answer(Reason::PermissionDenied, KeyEffect::Good)).key_effect, KeyEffect::Good);
+    fn what_an_old_token_may_not_call_its_successor_may_be_allowed_to_and_a_look_ends_none() {
+        let (token, denied) = (token(), answer(Reason::PermissionDenied, KeyEffect::Good));
+        assert_eq!(token.heard(denied.clone()).key_effect, KeyEffect::Good);
+        token.heard_of_call(&denied, Instant::now() + FRESH.saturating_sub(Duration::from_secs(60)));
+        token.heard_of_call(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH);
+        assert!(!token.has_ended());
+        token.heard_of_call(&denied, Instant::now() + FRESH);
         assert!(token.has_ended());
         assert!(!format!("{token:?}").contains("canary"));
     }

@@ -148,6 +148,9 @@ impl Core {
     pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
         self.in_flight.remove(&entrant.cluster);
         self.learn(entrant.key, effect, now);
+        if let Some(key) = self.keys.get_mut(&entrant.key).filter(|_| effect == Some(KeyEffect::Good)) {
+            key.is_good();
+        }
         self.let_go(entrant.key, now);
         self.wake(&entrant.cluster, entrant.key)
     }
@@ -205,6 +208,11 @@ impl Core {
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
     pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
         self.endpoints.reach(endpoint, suspect, now)
+    }
+
+    /// See [`Endpoints::is_away`].
+    pub fn is_away(&self, endpoint: &str) -> bool {
+        self.endpoints.is_away(endpoint)
     }
 
     /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.

@@ -8,6 +8,9 @@ use crate::dws::outcome::KeyEffect;
 /// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
 /// again. The gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
+/// A token that works at first and is then refused, within this long of another one: no token of this user gets through
+/// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
+const ENDED_AGAIN: Duration = Duration::from_secs(600);
 /// Keys nobody used for this long are forgotten, unless the gateway refused them.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -31,6 +34,8 @@ pub enum Rejection {
 pub struct KeyState {
     pub(super) proven: bool,
     rejected: Option<RejectedKey>,
+    /// When a token last ended that had worked.
+    ended: Option<Instant>,
     pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
     /// Reads take half of the pace at most, and leave the rest to calls.
@@ -61,6 +66,11 @@ impl KeyState {
         (!wait.is_zero()).then_some(Refusal::Throttled { wait })
     }
 
+    /// It has worked, and was not refused since.
+    pub const fn is_proven(&self) -> bool {
+        self.proven && self.rejected.is_none()
+    }
+
     /// It was refused, and somebody is finding out whether it still is.
     pub fn is_tried(&self) -> bool {
         self.in_flight > 0 && self.rejected.is_some_and(|rejected| rejected.why != Rejection::Wrong)
@@ -70,21 +80,37 @@ impl KeyState {
     pub fn learn(&mut self, effect: Option<KeyEffect>, now: Instant) {
         let rejected = |why| Some(RejectedKey { since: now, why });
         match effect {
-            None | Some(KeyEffect::Neutral) => {}
-            Some(KeyEffect::Good) => {
-                self.proven = true;
-                self.rejected = None;
-            }
+            None | Some(KeyEffect::Neutral | KeyEffect::TokenWasOver) => {}
+            // What reads are given is no proof that calls are let through too.
+            Some(KeyEffect::Good) if self.ended_lately(now) => {}
+            Some(KeyEffect::Good) => self.is_good(),
             // Of two windows the longer one holds.
             Some(KeyEffect::Throttled(wait)) => self.throttled_until = self.throttled_until.max(Some(now + wait)),
             Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
             Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
             Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),
-            // The next token is on trial: one call finds out whether it is taken.
-            Some(KeyEffect::TokenEnded) => self.proven = false,
+            // The next token is on trial: one call finds out whether it is taken. Two like that in a row were not ended
+            // early, they are refused.
+            Some(KeyEffect::TokenEnded) => {
+                self.proven = false;
+                if self.ended_lately(now) {
+                    self.rejected = rejected(Rejection::Token);
+                }
+                self.ended = Some(now);
+            }
             Some(KeyEffect::TokenRefused) => self.rejected = rejected(Rejection::Token),
             Some(KeyEffect::ClockSkew) => self.rejected = rejected(Rejection::Clock),
         }
+    }
+
+    /// It works. Said by itself only of a call that got through.
+    pub(super) const fn is_good(&mut self) {
+        self.proven = true;
+        self.rejected = None;
+    }
+
+    fn ended_lately(&self, now: Instant) -> bool {
+        self.ended.is_some_and(|at| now.saturating_duration_since(at) < ENDED_AGAIN)
     }
 
     /// Nobody has used it for long, and nothing is held against it.
@@ -92,5 +118,53 @@ impl KeyState {
         self.in_flight == 0
             && self.rejected.is_none()
             && self.used.is_none_or(|used| now.saturating_duration_since(used) >= FORGET_KEY_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn rests(key: &KeyState, now: Instant) -> bool {
+        matches!(key.rests(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
+    }
+
+    #[test]
+    fn tokens_that_work_for_reads_and_are_then_refused_rest_from_the_second_on() {
+        let (mut key, now) = (KeyState::default(), Instant::now());
+        for (effect, is_over) in [
+            (KeyEffect::Good, false),
+            (KeyEffect::TokenEnded, false),
+            (KeyEffect::TokenWasOver, false),
+            (KeyEffect::Good, false),
+            (KeyEffect::TokenEnded, true),
+        ] {
+            key.learn(Some(effect), now);
+            assert_eq!(rests(&key, now), is_over, "{effect:?}");
+        }
+        // Whoever tries it after the rest and meets the same is the only one.
+        let later = now + 5 * MINUTE;
+        assert!(!rests(&key, later));
+        key.in_flight = 1;
+        key.learn(Some(KeyEffect::Good), later);
+        assert!(rests(&key, later), "others wait until the call has told");
+        key.learn(Some(KeyEffect::TokenEnded), later);
+        key.in_flight = 0;
+        assert!(rests(&key, later));
+    }
+
+    #[test]
+    fn after_a_token_that_ended_a_read_proves_nothing_and_a_call_does() {
+        let (mut key, now) = (KeyState::default(), Instant::now());
+        key.learn(Some(KeyEffect::Good), now);
+        key.learn(Some(KeyEffect::TokenEnded), now);
+        key.learn(Some(KeyEffect::Good), now);
+        assert!(!key.proven);
+        key.is_good();
+        assert!(key.proven);
+        key.learn(Some(KeyEffect::TokenEnded), now + 11 * MINUTE);
+        assert!(!rests(&key, now + 11 * MINUTE), "long ago");
     }
 }

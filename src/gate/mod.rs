@@ -66,6 +66,11 @@ impl Gate {
         self.lock().reach(endpoint, suspect, Instant::now())
     }
 
+    /// See [`Core::is_away`].
+    pub fn is_away(&self, endpoint: &str) -> bool {
+        self.lock().is_away(endpoint)
+    }
+
     /// See [`Core::unreachable`].
     pub fn unreachable(&self, endpoint: &str) -> Duration {
         self.lock().unreachable(endpoint, Instant::now())

@@ -66,6 +66,11 @@ impl Endpoints {
         pause
     }
 
+    /// It failed, and nobody has got through since. Asking takes nobody's turn to try.
+    pub fn is_away(&self, endpoint: &str) -> bool {
+        self.0.get(endpoint).is_some_and(|known| known.failures > 0)
+    }
+
     /// A probe or a call got through. Returns whether it had been away.
     pub fn reachable(&mut self, endpoint: &str) -> bool {
         self.0.remove(endpoint).is_some()

@@ -8,18 +8,16 @@ use crate::{
     dws::credentials::Rung,
     gate::{Refusal, Rejection},
     jitter::jittered,
-    logins::{Denied, Trouble},
+    logins::{Denied, Trouble, Why},
     resource::Reason,
 };
 
-/// IAM did not answer, or not with anything that says something of the user. The message is the same for each such answer:
-/// while IAM comes and goes nothing is written.
-pub fn away(why: &str, rung: &Rung, host: &str, again: Duration) -> Held {
-    tracing::debug!(why, host, "no token could be fetched");
+/// IAM cannot be reached. The message is the same each time: while IAM comes and goes nothing is written.
+pub fn away(rung: &Rung, host: &str, again: Duration) -> Held {
     Held {
         reason: Reason::EndpointUnreachable,
         message: format!(
-            "IAM at {host} gives no token for {}: it cannot be reached, or fails. Nothing was called. It is tried again by itself; look at the network, the proxy, --ca-bundle and --iam-endpoint",
+            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. It is tried again by itself; look at the network, the proxy, --ca-bundle and --iam-endpoint",
             in_words(rung)
         ),
         again,
@@ -30,7 +28,12 @@ pub fn away(why: &str, rung: &Rung, host: &str, again: Duration) -> Held {
 pub fn denied(denied: Denied, rung: &Rung, host: &str, project: &str) -> Held {
     let secret = in_words(rung);
     match denied {
-        Denied::Away(why) => away(&why, rung, host, jittered(CREDENTIALS_AGAIN)),
+        Denied::Away => away(rung, host, jittered(CREDENTIALS_AGAIN)),
+        Denied::Lost(why, rest) => Held {
+            reason: Reason::EndpointUnreachable,
+            message: lost(why, &secret, host),
+            again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
+        },
         Denied::Account(Refusal::Rejected { why, wait }) => Held {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret, host),
@@ -52,6 +55,18 @@ pub fn denied(denied: Denied, rung: &Rung, host: &str, project: &str) -> Held {
             Held { reason, message, again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))) }
         }
     }
+}
+
+/// How long it rests is not told: that would be another message, and another write, each time.
+fn lost(why: Why, secret: &str, host: &str) -> String {
+    let why = match why {
+        Why::Failed(status) => format!("it failed (HTTP {status})"),
+        Why::Silent => "no answer came in time".to_owned(),
+        Why::Unreadable(why) => why.to_owned(),
+    };
+    format!(
+        "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, it is tried again by itself but slowly: after 5 minutes at first, sooner if the user had been let in before; with a changed Secret within 30 seconds"
+    )
 }
 
 fn rejected(why: Rejection, secret: &str, host: &str) -> String {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::lost::{Lost, Why};
 use crate::{
     dws::{
         credentials::{KeyIdentity, Token},
@@ -54,8 +55,10 @@ pub enum Denied {
     Account(Refusal),
     /// For this user and project; asked again after that long.
     Purpose(Trouble, Duration),
-    /// IAM gave no answer that says anything of either. In a few words.
-    Away(String),
+    /// For the user: the last login brought no answer that says anything of either, and the next one is that far away.
+    Lost(Why, Duration),
+    /// IAM could not be reached; nothing was sent.
+    Away,
 }
 
 /// What comes next.
@@ -65,8 +68,10 @@ pub enum Turn {
     Token(Token),
     /// Log in; whoever is told so must `finish` or `give_up`. The token, if there is one, still holds for a call.
     Login(Option<Token>),
-    /// Another login of this user is under way, or the last one is too short ago, by so much.
-    Busy(Option<Duration>),
+    /// Another login of this user has been under way for so long.
+    Busy(Duration),
+    /// The last login is too short ago, by so much.
+    TooSoon(Duration),
     /// None, and no login.
     Denied(Denied),
 }
@@ -82,11 +87,45 @@ struct Purpose {
     used: Instant,
 }
 
+#[derive(Debug, Default)]
+struct Account {
+    key: KeyState,
+    lost: Lost,
+    /// When the login that is under way began.
+    asked: Option<Instant>,
+}
+
+impl Account {
+    /// Why nobody logs in now. A refusal says more than a login that nobody answered.
+    fn rests(&self, now: Instant) -> Option<Denied> {
+        let lost = || self.lost.rests(self.key.is_proven(), now).map(|(why, rest)| Denied::Lost(why, rest));
+        self.key.rests(now).map(Denied::Account).or_else(lost)
+    }
+
+    /// The password is right, which ends the count of wrong ones.
+    fn is_let_in(&mut self, now: Instant) {
+        self.lost.end();
+        self.key.learn(Some(KeyEffect::Good), now);
+    }
+
+    /// An answer that rests the user.
+    fn refused(&mut self, effect: KeyEffect, now: Instant) -> Denied {
+        self.key.learn(Some(effect), now);
+        self.rests(now).unwrap_or(Denied::Away)
+    }
+
+    /// No answer that says anything: the password may have counted as a wrong one.
+    fn lost(&mut self, why: Why, now: Instant) -> Denied {
+        self.lost.add(why, now);
+        self.rests(now).unwrap_or(Denied::Away)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Core {
     shortest: Duration,
-    accounts: HashMap<KeyIdentity, KeyState>,
+    accounts: HashMap<KeyIdentity, Account>,
     purposes: HashMap<KeyIdentity, Purpose>,
 }
 
@@ -108,16 +147,20 @@ impl Core {
             (_, Some((trouble, until))) if now < until => {
                 Some(Turn::Denied(Denied::Purpose(trouble, until.saturating_duration_since(now))))
             }
-            _ if account.in_flight > 0 => Some(Turn::Busy(None)),
-            _ => account.rests(now).map(|refusal| Turn::Denied(Denied::Account(refusal))),
+            _ if account.key.in_flight > 0 => {
+                let since = account.asked.map(|at| now.saturating_duration_since(at));
+                Some(Turn::Busy(since.unwrap_or_default()))
+            }
+            _ => account.rests(now).map(Turn::Denied),
         };
         let apart = purpose.fetched.map(|at| APART.saturating_sub(now.saturating_duration_since(at)));
         match (denied, held, apart) {
             (Some(_), Some(token), _) => Turn::Token(token),
             (Some(denied), None, _) => denied,
-            (None, _, Some(rest)) if over && !rest.is_zero() => Turn::Busy(Some(rest)),
+            (None, _, Some(rest)) if over && !rest.is_zero() => Turn::TooSoon(rest),
             (None, held, _) => {
-                account.in_flight += 1;
+                account.key.in_flight += 1;
+                account.asked = Some(now);
                 Turn::Login(held)
             }
         }
@@ -130,8 +173,8 @@ impl Core {
         let (account, purpose) = self.of(names, now);
         let trouble = match login {
             Login::Token(text, life) => {
-                account.learn(Some(KeyEffect::Good), now);
-                let token = Token::new(text, names.account, asked + life);
+                account.is_let_in(now);
+                let token = Token::new(text, names.account, asked, life);
                 purpose.fetched = Some(now);
                 if token.left(now) < shortest {
                     Trouble::ShortLived
@@ -145,30 +188,29 @@ impl Core {
                 }
             }
             Login::Wrong => {
-                account.learn(Some(KeyEffect::RejectedByGateway), now);
-                let refusal = account.rests(now);
+                let denied = account.refused(KeyEffect::RejectedByGateway, now);
                 // Whatever made the password wrong has ended the tokens too, by the cloud's documentation.
                 for other in self.purposes.values_mut().filter(|other| other.account == names.account) {
                     if let Some(token) = other.token.take() {
                         token.end();
                     }
                 }
-                return Err(denied(refusal));
+                return Err(denied);
             }
             Login::Locked | Login::Throttled(_) => {
                 let effect = match login {
                     Login::Throttled(wait) => KeyEffect::Throttled(wait),
                     _ => KeyEffect::LockedByGateway,
                 };
-                account.learn(Some(effect), now);
-                return Err(denied(account.rests(now)));
+                return Err(account.refused(effect, now));
             }
             Login::Project(status) => Trouble::Project(status),
             Login::Forbidden => Trouble::Forbidden,
             Login::Refused(status) => Trouble::Refused(status),
-            Login::Failed(status) => return Err(Denied::Away(format!("failed (HTTP {status})"))),
-            Login::Unreachable => return Err(Denied::Away("cannot be reached".to_owned())),
-            Login::Unreadable(why) => return Err(Denied::Away(format!("could not be understood: {why}"))),
+            Login::Failed(status) => return Err(account.lost(Why::Failed(status), now)),
+            Login::Silent => return Err(account.lost(Why::Silent, now)),
+            Login::Unreadable(why) => return Err(account.lost(Why::Unreadable(why), now)),
+            Login::Unreachable => return Err(Denied::Away),
         };
         purpose.trouble = Some((trouble, now + TROUBLE_RESTS));
         Err(Denied::Purpose(trouble, TROUBLE_RESTS))
@@ -177,15 +219,15 @@ impl Core {
     /// A login was begun and is not waited for any more.
     pub fn give_up(&mut self, names: Names) {
         if let Some(account) = self.accounts.get_mut(&names.account) {
-            account.in_flight = account.in_flight.saturating_sub(1);
+            account.key.in_flight = account.key.in_flight.saturating_sub(1);
         }
     }
 
     /// Both entries, made if they are not there; beyond the bound the one that was used longest ago makes room.
-    fn of(&mut self, names: Names, now: Instant) -> (&mut KeyState, &mut Purpose) {
+    fn of(&mut self, names: Names, now: Instant) -> (&mut Account, &mut Purpose) {
         if !self.accounts.contains_key(&names.account) && self.accounts.len() >= MOST {
-            let idle = self.accounts.iter().filter(|(_, account)| account.in_flight == 0);
-            let oldest = idle.min_by_key(|(_, account)| account.used).map(|(name, _)| *name);
+            let idle = self.accounts.iter().filter(|(_, account)| account.key.in_flight == 0);
+            let oldest = idle.min_by_key(|(_, account)| account.key.used).map(|(name, _)| *name);
             oldest.map(|oldest| self.accounts.remove(&oldest));
         }
         if !self.purposes.contains_key(&names.purpose) && self.purposes.len() >= MOST {
@@ -193,17 +235,13 @@ impl Core {
             oldest.map(|oldest| self.purposes.remove(&oldest));
         }
         let account = self.accounts.entry(names.account).or_default();
-        account.used = Some(now);
+        account.key.used = Some(now);
         let fresh =
             || Purpose { account: names.account, token: None, fetched: None, renew: now, trouble: None, used: now };
         let purpose = self.purposes.entry(names.purpose).or_insert_with(fresh);
         purpose.used = now;
         (account, purpose)
     }
-}
-
-fn denied(refusal: Option<Refusal>) -> Denied {
-    refusal.map_or_else(|| Denied::Away("refused the login".to_owned()), Denied::Account)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! another object makes. Kept in memory only. It must not read Secrets, nor talk to IAM itself.
 
 mod core;
+mod lost;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,14 +11,18 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use self::core::{Core, Denied, Names, Trouble, Turn};
+pub use self::{
+    core::{Core, Denied, Names, Trouble, Turn},
+    lost::Why,
+};
 use crate::dws::{
     credentials::{Key, Token},
     login::Login,
 };
 
-/// How long an object waits for another one's login without giving its worker back.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for another one's login without giving its worker back, and how long that may have taken already:
+/// whoever is slower keeps all workers of a slow IAM.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// What must be left of a new token beyond the longest wait for an answer, as of a temporary key.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -49,9 +54,9 @@ impl Logins {
         Self { core, turn: Notify::new(), at_claim: request_timeout + send_budget }
     }
 
-    /// A token that is held, or the right to fetch one, at once or after a short wait.
-    pub async fn enter(&self, names: Names) -> Entered<'_> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+    /// A token that is held, or the right to fetch one, at once or after a wait no longer than that.
+    pub async fn enter(&self, names: Names, patience: Duration) -> Entered<'_> {
+        let deadline = tokio::time::Instant::now() + patience;
         loop {
             // Registered before the look, so that an end between look and wait is not missed.
             let turn = self.turn.notified();
@@ -62,12 +67,15 @@ impl Logins {
                     return Entered::Login(Permit { logins: self, names, asked, meanwhile, open: true });
                 }
                 Turn::Denied(denied) => return Entered::Denied(denied),
-                Turn::Busy(rest) => rest.map_or(deadline, |rest| tokio::time::Instant::now() + rest),
+                Turn::Busy(since) if since >= PATIENCE => return Entered::Busy,
+                Turn::Busy(_) => deadline,
+                Turn::TooSoon(rest) => tokio::time::Instant::now() + rest,
             };
-            if tokio::time::Instant::now() >= deadline {
+            // What does not come in time is not waited for at all.
+            if tokio::time::Instant::now() >= deadline || turn_comes > deadline {
                 return Entered::Busy;
             }
-            tokio::select! { () = turn => {}, () = tokio::time::sleep_until(turn_comes.min(deadline)) => {} }
+            tokio::select! { () = turn => {}, () = tokio::time::sleep_until(turn_comes) => {} }
         }
     }
 
@@ -97,7 +105,7 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// What may be used if IAM is away: it is only time to renew it.
+    /// What may be used whatever becomes of the login: it is only time to renew it.
     pub fn meanwhile(&self) -> Option<Token> {
         self.meanwhile.clone()
     }

@@ -17,7 +17,7 @@ use crate::{
     held::iam as told,
     jitter::jittered,
     logins::{Denied, Entered, Names, Permit},
-    resource::{ClusterRedistribution, Reason},
+    resource::ClusterRedistribution,
 };
 
 /// A moment, in which somebody else's login may be over.
@@ -36,7 +36,7 @@ pub async fn key(
     object: &ClusterRedistribution,
     plan: &Plan,
     rung: &Rung,
-    account: Account,
+    (account, patience): (Account, Duration),
 ) -> Result<Key, NotReady> {
     let user = match account {
         Account::Pair(pair) => return Ok(Key::Pair(pair)),
@@ -45,7 +45,7 @@ pub async fn key(
     let iam = iam(context, plan, rung).map_err(super::wrong)?;
     // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
     tokio::select! {
-        token = token(context, object, plan, rung, &user, iam) => token.map(Key::Token),
+        token = token(context, object, plan, rung, (&user, iam, patience)) => token.map(Key::Token),
         () = context.closing.cancelled() => Err(NotReady::InAMoment(MOMENT)),
     }
 }
@@ -55,35 +55,32 @@ async fn token(
     object: &ClusterRedistribution,
     plan: &Plan,
     rung: &Rung,
-    user: &User,
-    iam: &Endpoint,
+    (user, iam, patience): (&User, &Endpoint, Duration),
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
     let account = context.credentials.account(user);
     let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
     let held = |denied| NotReady::Held(told::denied(denied, rung, &iam.host, project));
-    match context.logins.enter(Names { account, purpose }).await {
+    // While IAM is known to be away nobody waits for whoever finds out whether it still is.
+    let patience = if context.gate.is_away(&name_of(iam)) { Duration::ZERO } else { patience };
+    match context.logins.enter(Names { account, purpose }, patience).await {
         Entered::Token(token) => Ok(token),
         Entered::Busy => Err(NotReady::InAMoment(jittered(MOMENT * 2))),
         Entered::Denied(denied) => Err(held(denied)),
         Entered::Login(permit) => {
             let meanwhile = permit.meanwhile();
             match (log_in(context, object, rung, user, iam, permit).await, meanwhile) {
-                // It is only time to renew it: as long as IAM is away, what there is does.
-                (Err(error), Some(token)) if is_away(&error) => Ok(token),
+                // It is only time to renew it: what there is does, unless the refusal has ended that too.
+                (Err(_), Some(token)) if !token.has_ended() => Ok(token),
                 (result, _) => result,
             }
         }
     }
 }
 
-/// Whether it says nothing against a token that is held.
-fn is_away(error: &NotReady) -> bool {
-    match error {
-        NotReady::InAMoment(_) => true,
-        NotReady::Held(held) => matches!(held.reason, Reason::EndpointUnreachable | Reason::Throttled),
-        NotReady::TryAgain(_) => false,
-    }
+/// What the gate knows it by: IAM may have the host of DWS, and still be away alone.
+fn name_of(iam: &Endpoint) -> String {
+    format!("IAM {}", iam.host)
 }
 
 /// One login, unless IAM was found away and the time to try again has not come.
@@ -96,24 +93,27 @@ async fn log_in(
     permit: Permit<'_>,
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
-    // IAM may have the host of DWS, and still be away alone.
-    let name = format!("IAM {}", iam.host);
-    let away = |why: &str, again| NotReady::Held(told::away(why, rung, &iam.host, again));
+    let name = name_of(iam);
+    let away = |again| NotReady::Held(told::away(rung, &iam.host, again));
     match context.gate.reach(&name, false) {
         Reach::Open | Reach::Probe => {}
         Reach::Probing(rest) => return Err(NotReady::InAMoment(jittered(rest.max(MOMENT)))),
         Reach::Wait(rest) => {
             context.gate.wait(&object_name(object));
-            return Err(away("gave no answer", jittered(rest.max(MOMENT) * 2)));
+            return Err(away(jittered(rest.max(MOMENT) * 2)));
         }
     }
     let login = context.cloud.login(user, project, iam, Timestamp::now()).await;
     tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
-    match permit.finish(login) {
-        Err(Denied::Away(why)) => Err(away(&why, context.gate.unreachable(&name))),
-        result => {
-            context.gate.reachable(&name);
-            result.map_err(|denied| NotReady::Held(told::denied(denied, rung, &iam.host, project)))
-        }
+    let is_host_away = login.is_host_away();
+    let result = permit.finish(login);
+    // Any answer shows that the host is there. What is wrong with this user's login is not held against the others.
+    let pause = is_host_away.then(|| context.gate.unreachable(&name));
+    if pause.is_none() {
+        context.gate.reachable(&name);
     }
+    result.map_err(|denied| match (denied, pause) {
+        (Denied::Away, Some(pause)) => away(pause),
+        (denied, _) => NotReady::Held(told::denied(denied, rung, &iam.host, project)),
+    })
 }

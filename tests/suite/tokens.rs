@@ -44,6 +44,14 @@ async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
     world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
 }
 
+async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
+    let other = |object: &mut ClusterRedistribution| {
+        object.spec = spec(cluster);
+        OTHER_PROJECT.clone_into(&mut object.spec.project_id);
+    };
+    world.create_with(name, cluster, other).await;
+}
+
 /// Creates an object for a new cluster and waits until it is delivered.
 async fn delivered(world: &World, name: &str) {
     let cluster = world.cluster();
@@ -178,15 +186,42 @@ async fn after_a_changed_password_the_old_one_is_tried_once_and_the_new_one_goes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_was_granted_since_is_found_by_the_next_call() {
+async fn a_refusal_for_a_missing_right_costs_others_no_login() {
     let world = world().await;
-    let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::A, 403, "DWS.5036", "No permission.")]);
-    world.create("denied", &cluster).await;
-    world.settled("denied", "PermissionDenied").await;
+    let _operator = operator(&world, &["--check-cluster=warn"]).await;
+    for name in ["first", "second"] {
+        let cluster = world.cluster();
+        let denied = || Script::error(Shape::A, 403, "DWS.5036", "No permission.");
+        world.cloud.script_reads(&cluster, Read::Cluster, [denied()]);
+        world.cloud.script(&cluster, [denied()]);
+        world.create(name, &cluster).await;
+        world.settled(name, "PermissionDenied").await;
+        assert_eq!(world.calls(&cluster), 1);
+    }
     delivered(&world, "granted").await;
-    assert_eq!((world.calls(&cluster), logins(&world)), (1, 2));
+    assert_eq!(logins(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_takes_tokens_for_looks_alone_costs_two_objects_their_call_not_all() {
+    let world = world().await;
+    let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
+    for (number, cluster) in clusters.iter().enumerate() {
+        world.cloud.script(cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
+        world.create(&format!("wish-{number}"), cluster).await;
+    }
+    // One at a time: what is in flight together learns of the first refusal together.
+    let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s", "--concurrency=1"]).await;
+    let refused = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
+    eventually(PATIENCE, "the others are held", async || {
+        let held = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
+        let held = held.iter().filter(|object| reason_of(object).as_deref() == Some("CredentialsRejected")).count();
+        if held == 8 { Ok(()) } else { Err(format!("{held} are held")) }
+    })
+    .await;
+    assert_eq!(refused.len(), 10);
+    assert_eq!(world.cloud.total_calls(), 2);
+    assert!(logins(&world) <= 3, "{}", logins(&world));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,27 +274,58 @@ async fn a_secret_of_both_kinds_or_half_of_one_is_held_by_the_names_of_its_keys(
     assert_eq!((world.cloud.total_calls(), world.cloud.login_entries().len()), (0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_iam_is_away_nothing_is_claimed_and_it_goes_on_by_itself() {
-    let faults = [
+fn faults() -> [Script; 6] {
+    [
         Script::new(Act::Cut),
         Script::new(Act::HalfHead),
         Script::new(Act::Hang),
         Script::status(503),
         Script::new(Act::Answer(Answer::with_body(201, "{}"))),
         Script::new(Act::Answer(Answer::empty(307).header("Location", "https://127.0.0.1:1/"))),
-    ];
-    for fault in faults {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_on_soon() {
+    for fault in faults() {
         let world = world().await;
-        world.cloud.script_logins([fault.clone()]);
         let _operator = operator(&world, &[]).await;
+        delivered(&world, "before").await;
+        world.cloud.script_logins([fault.clone()]);
         let cluster = world.cluster();
-        world.create("wish", &cluster).await;
+        world.cloud.add_cluster(OTHER_PROJECT, &cluster);
+        create_in_other_project(&world, "wish", &cluster).await;
         let held = world.settled("wish", "EndpointUnreachable").await;
         is_unclaimed(&held);
         assert!(message(&held).starts_with("IAM at 127.0.0.1"), "{fault:?}: {}", message(&held));
         world.settled("wish", "Delivered").await;
-        assert_eq!((world.calls(&cluster), world.cloud.login_entries().len()), (1, 2), "{fault:?}");
+        assert_eq!((world.calls(&cluster), world.cloud.login_entries().len()), (1, 3), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_is_lost() {
+    for (fault, told) in faults().into_iter().zip(["broke", "broke", "in time", "HTTP 503", "no token", "none of"]) {
+        let world = world().await;
+        world.cloud.script_logins([fault.clone()]);
+        let _operator = operator(&world, &[]).await;
+        let (first, second) = (world.cluster(), world.cluster());
+        world.create("first", &first).await;
+        world.settled("first", "EndpointUnreachable").await;
+        world.create("second", &second).await;
+        for name in ["first", "second"] {
+            let held = world.settled(name, "EndpointUnreachable").await;
+            is_unclaimed(&held);
+            assert!(message(&held).contains("may have counted") && message(&held).contains(told), "{}", message(&held));
+        }
+        // Another user is none of its business, nor is the host.
+        world.cloud.add_user(DOMAIN, "another", PASSWORD);
+        let another = [("username", "another"), ("password", PASSWORD), ("domainName", DOMAIN)];
+        world.secret("another", &another).await;
+        let third = world.cluster();
+        create_naming(&world, "third", &third, "another").await;
+        world.settled("third", "Delivered").await;
+        assert_eq!((world.cloud.login_entries().len(), world.cloud.total_calls()), (2, 1), "{fault:?}");
     }
 }
 
@@ -315,12 +381,7 @@ async fn what_iam_says_of_a_project_holds_that_project_alone() {
         assert!(message(&held).contains(told), "{}", message(&held));
         let other = world.cluster();
         world.cloud.add_cluster(OTHER_PROJECT, &other);
-        world
-            .create_with("other", &other, |object| {
-                object.spec = spec(&other);
-                OTHER_PROJECT.clone_into(&mut object.spec.project_id);
-            })
-            .await;
+        create_in_other_project(&world, "other", &other).await;
         world.settled("other", "Delivered").await;
         assert_eq!(reason_of(&world.api().get("held").await.unwrap()).as_deref(), Some(reason));
         assert_eq!((logins(&world), world.calls(&cluster), world.calls(&other)), (2, 0, 1));

@@ -410,7 +410,7 @@ fn an_id_that_could_lead_elsewhere_makes_no_request() {
 
 #[test]
 fn a_token_goes_into_a_header_that_shows_nothing_and_nothing_is_signed() {
-    let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now());
+    let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
     let request = client().request(&wish(), &Key::Token(token), &far, Timestamp::now()).unwrap();
     let headers = request.headers();

@@ -36,7 +36,7 @@ pub enum CredentialsError {
     },
     /// Nobody knows where the user logs in.
     #[error(
-        "{of} holds a user of IAM, and the controller knows no IAM for region {region}, whose endpoint is given by --endpoint. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
+        "{of} holds a user of IAM, and the controller knows no IAM for region {region}: its endpoint is given by --endpoint, or its IAM is published nowhere. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
     )]
     NoIam {
         /// The Secret, in words.

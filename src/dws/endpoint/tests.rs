@@ -61,8 +61,7 @@ fn the_iam_of_a_region_is_its_own_and_of_the_suffix_that_the_vendor_uses() {
     let regions = |region| Regions::new(Some(region), &[], &[]).unwrap();
     for (region, host) in [
         ("cn-north-4", "iam.cn-north-4.myhuaweicloud.com"),
-        ("eu-west-101", "iam.eu-west-101.myhuaweicloud.eu"),
-        ("cn-south-4", "iam.cn-south-4.myhuaweicloud.cn"),
+        ("cn-east-4", "iam.cn-east-4.myhuaweicloud.com"),
         ("tr-west-1", "iam.tr-west-1.myhuaweicloud.com"),
     ] {
         assert_eq!(regions(region).iam(region).unwrap().host, host);
@@ -70,6 +69,18 @@ fn the_iam_of_a_region_is_its_own_and_of_the_suffix_that_the_vendor_uses() {
     let own = overrides("cn-north-4", "https://iam.example.com:8443");
     let regions = regions("cn-north-4").with_iam(&own).unwrap();
     assert_eq!(regions.iam("cn-north-4").unwrap().url.as_str(), "https://iam.example.com:8443/");
+}
+
+#[test]
+fn where_nobody_published_an_iam_none_is_derived_and_it_can_be_given() {
+    for region in
+        ["cn-north-12", "cn-south-4", "eu-west-101", "af-north-1", "ap-southeast-5", "cn-north-11", "cn-southwest-3"]
+    {
+        let regions = Regions::new(Some(region), &[], &[]).unwrap();
+        assert_eq!(regions.iam(region), None);
+        let given = regions.with_iam(&overrides(region, "https://iam.example.com")).unwrap();
+        assert_eq!(given.iam(region).unwrap().host, "iam.example.com");
+    }
 }
 
 #[test]

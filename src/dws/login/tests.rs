@@ -8,10 +8,14 @@ fn now() -> Timestamp {
     "2026-12-01T18:00:00Z".parse().unwrap()
 }
 
-fn answer(status: u16, body: &str) -> Login {
+fn reply(status: u16, body: &str, date: Option<&str>) -> Reply {
     let body = Body::Complete(body.as_bytes().to_vec());
-    let reply = Reply { status, date: None, retry_after: Some("7".to_owned()), request_id: None, body };
-    read(&reply, Some("canary".to_owned().into()), &user(), now())
+    let date = date.map(str::to_owned);
+    Reply { status, date, retry_after: Some("7".to_owned()), request_id: None, body }
+}
+
+fn answer(status: u16, body: &str) -> Login {
+    read(&reply(status, body, None), Some("canary".to_owned().into()), &user(), now())
 }
 
 fn refusal(status: u16, text: &str) -> Login {
@@ -45,6 +49,41 @@ fn the_life_of_a_token_is_taken_by_the_clock_of_iam_and_never_believed_beyond_a_
     for body in ["", "{}", r#"{"token": {}}"#, r#"{"token": {"expires_at": "soon"}}"#, "[]"] {
         assert!(matches!(answer(201, body), Login::Unreadable(_)), "{body}");
     }
+}
+
+#[test]
+fn a_token_that_was_issued_some_time_ago_holds_from_the_answer_on() {
+    let day = json!({"issued_at": "2020-01-01T00:00:00Z", "expires_at": "2020-01-02T00:00:00Z"});
+    let no_issue = json!({"expires_at": "2020-01-02T00:00:00Z"});
+    for (token, date, seconds) in [
+        (&day, "Wed, 01 Jan 2020 23:00:00 GMT", 3600),
+        (&day, "Tue, 31 Dec 2019 00:00:00 GMT", 86_400),
+        (&day, "soon", 86_400),
+        (&no_issue, "Wed, 01 Jan 2020 23:00:00 GMT", 3600),
+    ] {
+        let reply = reply(201, &json!({"token": token}).to_string(), Some(date));
+        assert_eq!(life(&reply, now()), Some(Duration::from_secs(seconds)), "{date}");
+    }
+}
+
+#[test]
+fn words_count_as_a_whole_and_names_of_the_user_not_at_all() {
+    let of = |name: &str, domain: &str, text: &str| {
+        let user = User { name: name.to_owned(), domain: domain.to_owned(), ..user() };
+        let body = json!({"error": {"code": 401, "message": text, "title": "x"}}).to_string();
+        read(&reply(401, &body, None), None, &user, now())
+    };
+    for text in ["The user is blocked", "Unlock it first", "The projector is off", "Telescope"] {
+        assert!(matches!(of("u", "d", text), Login::Wrong), "{text}");
+    }
+    for name in ["o", "l", "ock", "the", "account", "lock"] {
+        assert!(matches!(of(name, name, "The account is LOCKED."), Login::Locked), "{name}");
+        assert!(matches!(of(name, "project", "The project's scope"), Login::Project(401)), "{name}");
+    }
+    for text in ["user lock of project is unknown", "project/lock: wrong", "lock, lock"] {
+        assert!(matches!(of("lock", "project", text), Login::Wrong), "{text}");
+    }
+    assert!(matches!(of("", "", "locked"), Login::Locked));
 }
 
 #[test]
