@@ -89,5 +89,5 @@ fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, ne
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests;

@@ -52,6 +52,8 @@ pub struct Overlay {
 pub struct Cluster {
     pub id: String,
     pub project: String,
+    /// It is found in every project.
+    pub any_project: bool,
     pub state: TaskState,
     pub changed: Timestamp,
     pub deleted: bool,
@@ -77,6 +79,7 @@ impl Cluster {
         Self {
             id: id.to_owned(),
             project: String::new(),
+            any_project: false,
             state: TaskState::WaitingRedistribution,
             changed: now,
             deleted: false,

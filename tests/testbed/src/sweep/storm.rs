@@ -145,6 +145,7 @@ impl<'a> Storm<'a> {
             let calls = usize::try_from(size.generations)?;
             // It always waits for the next one, as far as anybody can see.
             let waits = json!({"cluster": {"task_status": "WAITING_REDISTRIBUTION"}});
+            bench.cloud.any_project(&cluster);
             bench.cloud.amend(&cluster, Read::Cluster, Some(waits));
             bench.cloud.script(&cluster, (0..=calls / size.objects * 2).map(|_| Script::status(200)));
             let object = json!({

@@ -178,7 +178,7 @@ impl Cloud {
             if self.accept_any_cluster && cluster.project.is_empty() {
                 address.project.clone_into(&mut cluster.project);
             }
-            if !cluster.project.eq_ignore_ascii_case(&address.project) {
+            if !cluster.any_project && !cluster.project.eq_ignore_ascii_case(&address.project) {
                 unknown()
             } else if cluster.deleted {
                 Err(Answer::error(Shape::A, 404, "DWS.3027", "The cluster has been deleted."))

@@ -86,6 +86,11 @@ impl Cloud {
         self.with(cluster, |cluster, _| change(&mut cluster.detail));
     }
 
+    /// It is found in every project from now on, for who tells calls apart by their project.
+    pub fn any_project(&self, cluster: &str) {
+        self.with(cluster, |cluster, _| cluster.any_project = true);
+    }
+
     /// How long it goes on showing what it showed before, from the next execution on. Calls meet what it does.
     pub fn lag(&self, cluster: &str, lag: Lag) {
         self.with(cluster, |cluster, _| cluster.lag = lag);
