@@ -139,7 +139,7 @@ impl Client {
             Ok(response) => {
                 let answer = classified(&reply(response).await, key, now);
                 if let Key::Token(token) = key {
-                    token.heard_of_call(&answer, Instant::now());
+                    token.heard_of_rights(&answer, Instant::now());
                 }
                 Outcome::Answered(answer)
             }

@@ -91,9 +91,9 @@ impl Token {
         Answer { key_effect, ..answer }
     }
 
-    /// Takes in the answer to a call besides. Its rights were fixed at the login: what was granted since is in the next
-    /// token. A look does not end it: looks are many, and each would take the token from everybody.
-    pub fn heard_of_call(&self, answer: &Answer, now: Instant) {
+    /// Takes in the answer to a call besides, or to a look before one. Its rights were fixed at the login: what was granted
+    /// since is in the next token. A look after a call does not end it: those are many, and nothing waits for them.
+    pub fn heard_of_rights(&self, answer: &Answer, now: Instant) {
         if answer.reason == Reason::PermissionDenied && now.saturating_duration_since(self.0.since) >= FRESH {
             self.end();
         }
@@ -138,10 +138,10 @@ mod tests {
     fn what_an_old_token_may_not_call_its_successor_may_be_allowed_to_and_a_look_ends_none() {
         let (token, denied) = (token(), answer(Reason::PermissionDenied, KeyEffect::Good));
         assert_eq!(token.heard(denied.clone()).key_effect, KeyEffect::Good);
-        token.heard_of_call(&denied, Instant::now() + FRESH.saturating_sub(Duration::from_secs(60)));
-        token.heard_of_call(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH);
+        token.heard_of_rights(&denied, Instant::now() + FRESH.saturating_sub(Duration::from_secs(60)));
+        token.heard_of_rights(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH);
         assert!(!token.has_ended());
-        token.heard_of_call(&denied, Instant::now() + FRESH);
+        token.heard_of_rights(&denied, Instant::now() + FRESH);
         assert!(token.has_ended());
         assert!(!format!("{token:?}").contains("canary"));
     }

@@ -8,7 +8,10 @@ use super::{NotReady, Ready};
 use crate::{
     context::Context,
     decide::Plan,
-    dws::{Wish, credentials::Rung},
+    dws::{
+        Looked, Wish,
+        credentials::{Key, Rung},
+    },
     held::{self, Held, TURN_AGAIN},
     jitter::jittered,
     memory::{GoodLook, Look},
@@ -60,6 +63,9 @@ pub async fn look(
     let task_status = looked.seen().map(|state| word_or_none(state.task.word()));
     // At once: whatever follows, the key has worked, or has not.
     ready.pass.learn(looked.key_effect());
+    if let (Key::Token(token), Looked::Refused(answer)) = (&ready.key, &looked) {
+        token.heard_of_rights(answer, Instant::now());
+    }
     match precheck::judge(context.precheck.mode, looked) {
         Verdict::Call => {
             ready.pass.spend();
