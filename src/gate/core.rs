@@ -210,7 +210,7 @@ impl Core {
         self.endpoints.reach(endpoint, suspect, now)
     }
 
-    /// See [`Endpoints::is_away`].
+    /// Whether an endpoint was found unreachable, and not reachable since.
     pub fn is_away(&self, endpoint: &str) -> bool {
         self.endpoints.is_away(endpoint)
     }
