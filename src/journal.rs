@@ -52,7 +52,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let held_at = invalid_since(object);
-    let Some(attempt) = object.status.as_ref().and_then(|status| status.attempt.as_ref()) else {
+    let Some(attempt) = object.attempt() else {
         return without_attempt(object, generation, held_at);
     };
     if attempt.uid != uid {
@@ -95,7 +95,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
 
 /// The object's own attempt, as long as nobody has proven what became of it.
 pub fn unproven(object: &ClusterRedistribution) -> Option<&Attempt> {
-    let attempt = object.status.as_ref()?.attempt.as_ref()?;
+    let attempt = object.attempt()?;
     let unproven = matches!(attempt.known_state(), Some(AttemptState::Claimed | AttemptState::Unknown));
     (unproven && object.metadata.uid.as_deref() == Some(&attempt.uid)).then_some(attempt)
 }

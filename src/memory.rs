@@ -197,7 +197,7 @@ fn pending(object: &ClusterRedistribution) -> Option<(&str, bool)> {
         journal::Journal::Open(attempt) => Some((&attempt.id, true)),
         journal::Journal::Quiet { key, .. } => Some((key, false)),
         _ => {
-            let attempt = object.status.as_ref()?.attempt.as_ref()?;
+            let attempt = object.attempt()?;
             (attempt.state != "Answered" && attempt.state != "NotSent").then_some((attempt.id.as_str(), false))
         }
     }

@@ -16,11 +16,7 @@ pub use self::{
 use crate::{
     conditions::{REDISTRIBUTED, condition_at, reason_at},
     dws::{Looked, Wish, cluster::ClusterState, details::Details, outcome},
-    journal::MAX_SEND_BUDGET,
-    memory::GOOD_FOR,
-    resource::{
-        Attempt, Baseline, ClusterRedistribution, ClusterRedistributionStatus, PastAttempt, Reason, Redistribution,
-    },
+    resource::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason, Redistribution},
 };
 
 /// What is left standing for longer than this is not looked at any more.
@@ -144,16 +140,19 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
         return None;
     }
     let reason = reason_at(&status.conditions, generation)?;
-    let is = |among: &[Reason]| among.iter().any(|one| one.as_str() == reason);
-    let stage = if is(&[Reason::Delivered, Reason::ConfirmedByObservation]) {
+    let stage = if [Reason::Delivered, Reason::ConfirmedByObservation].iter().any(|one| one.as_str() == reason) {
         Stage::Following
-    } else if is(&[Reason::OutcomeUnknown, Reason::ServerError]) {
-        Stage::Settling
     } else {
-        return None;
+        unsettled(status, generation).map(|_| Stage::Settling)?
     };
     let since = attempt.finished_time.as_ref().or(attempt.claimed_time.as_ref()).map_or(wall, |time| time.0);
     Some(if wall.duration_since(since) > LONGEST { Stage::Over } else { stage })
+}
+
+/// The reason of a generation of which nobody knows whether the cloud accepted it, though its call may have left.
+pub fn unsettled(status: &ClusterRedistributionStatus, generation: i64) -> Option<Reason> {
+    let said = reason_at(&status.conditions, generation)?;
+    [Reason::OutcomeUnknown, Reason::ServerError].into_iter().find(|reason| reason.as_str() == said)
 }
 
 /// What is said where nothing is looked for any more.
@@ -162,28 +161,10 @@ pub fn over() -> Finding {
     Finding::Unseen(Unseen::EndNotSeen, message.to_owned())
 }
 
-/// An older generation of the same object may have been accepted so shortly before this one that what it began may not
-/// have shown before the claim. Unlike what the process remembers of others, this needs no list of objects.
-pub fn follows_another(status: &ClusterRedistributionStatus, attempt: &Attempt, shortly: Duration) -> bool {
-    let claimed = attempt.claimed_time.as_ref().map(|time| time.0);
-    let may_have_begun = |past: &PastAttempt| {
-        let since = claimed.zip(past.finished_time.as_ref()).map(|(claimed, past)| claimed.duration_since(past.0));
-        !is_refusal(past.status_code, past.error_code.as_deref())
-            && since.is_none_or(|since| since.unsigned_abs() < shortly)
-    };
-    status.history.iter().any(may_have_begun)
-}
-
 /// An answer that says that nothing began. Not one of those that prove no refusal whatever their status.
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
     let proves_nothing = status_code == Some(408) || error_code.is_some_and(outcome::proves_nothing);
     status_code.is_some_and(|code| (300..500).contains(&code)) && !proves_nothing
-}
-
-/// How shortly before a claim another call may have been made so that what it began had not shown in the baseline: the
-/// settle time, and the age that a baseline may have when it is used.
-pub fn shortly(settings: &Observe) -> Duration {
-    settings.settle + GOOD_FOR + MAX_SEND_BUDGET
 }
 
 impl Phase {

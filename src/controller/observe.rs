@@ -19,8 +19,9 @@ use crate::{
     gate::{Reading, Refusal},
     held::{CREDENTIALS_AGAIN, HELD_AGAIN},
     jitter::jittered,
-    memory::Watch,
-    observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster, shortly},
+    journal::MAX_SEND_BUDGET,
+    memory::{GOOD_FOR, Watch},
+    observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster},
     prepare::{NotReady, key, rung},
     resource::{Attempt, ClusterRedistribution},
     status::observed::observed,
@@ -34,9 +35,15 @@ const NOT_NOW: Duration = Duration::from_secs(2);
 /// The last one: the Secret may have been mended.
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
 
+/// How shortly before a claim another call may have been made so that what it began had not shown in the baseline: the
+/// settle time, and the age that a baseline may have when it is used.
+fn shortly(settings: &Observe) -> Duration {
+    settings.settle + GOOD_FOR + MAX_SEND_BUDGET
+}
+
 /// One look, if it is due.
 pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: Stage) -> Result<Action, Error> {
-    let (Some(settings), Some(attempt)) = (context.observe, attempt_of(object)) else {
+    let (Some(settings), Some(attempt)) = (context.observe, object.attempt()) else {
         return Ok(Action::await_change());
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
@@ -46,26 +53,20 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     if !rest.is_zero() {
         return Ok(Action::requeue(rest));
     }
-    let mut watch = match look(context, object, attempt, stage, &settings, watch).await {
-        Look::Over => return Ok(Action::await_change()),
-        Look::NotNow(watch) => {
-            let pause = watch.next.saturating_duration_since(Instant::now());
-            context.memory().watches.keep(uid, watch);
-            return Ok(Action::requeue(pause));
-        }
-        Look::Found(finding, watch) => {
-            // Before the write: its echo must not look again at once.
-            context.memory().watches.keep(uid, watch.clone());
-            if say(context, object, attempt, &finding).await? {
-                context.memory().watches.end(uid);
-                return Ok(Action::await_change());
-            }
-            watch
-        }
+    let (finding, watch) = match look(context, object, attempt, stage, &settings, watch).await {
+        Look::Stopped => return Ok(Action::await_change()),
+        Look::NotNow(watch) => (Finding::Nothing, watch),
+        Look::Found(finding, watch) => (*finding, watch),
     };
+    let next = watch.next;
+    // Before the write: its echo must not look again at once.
+    context.memory().watches.keep(uid, watch);
+    if say(context, object, attempt, &finding).await? {
+        context.memory().watches.end(uid);
+        return Ok(Action::await_change());
+    }
     context.forgive(uid);
-    watch.next = watch.next.max(Instant::now());
-    Ok(Action::requeue(watch.next.saturating_duration_since(Instant::now())))
+    Ok(Action::requeue(next.saturating_duration_since(Instant::now())))
 }
 
 /// What became of a look.
@@ -75,7 +76,7 @@ enum Look {
     /// It could not be made.
     NotNow(Watch),
     /// This process is being stopped.
-    Over,
+    Stopped,
 }
 
 async fn look(
@@ -107,7 +108,7 @@ async fn look(
     };
     tokio::select! {
         seen = read(context, object, attempt, stage, settings, watch, (&road, reading)) => seen,
-        () = context.closing.cancelled() => Look::Over,
+        () = context.closing.cancelled() => Look::Stopped,
     }
 }
 
@@ -166,7 +167,7 @@ async fn read(
         known: status.redistribution.as_ref(),
         wish: &wish,
         hint: watch.hint,
-        others_before: others.before || observation::follows_another(&status, attempt, shortly(settings)),
+        others_before: others.before,
         others_since: others.since,
         has_settled: watch.since.is_some_and(|since| since.elapsed() >= settings.settle),
         said: said.map(|said| said.reason.as_str()),
@@ -192,9 +193,4 @@ async fn read(
     let pause = observation::pause(settings, stage, &finding, unmoved, reads, rand::random());
     let since = watch.since.or_else(|| sight.is_readable().then(Instant::now));
     Look::Found(Box::new(finding), Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
-}
-
-/// The object's attempt.
-pub fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {
-    object.status.as_ref()?.attempt.as_ref()
 }

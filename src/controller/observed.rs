@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Error, observe::attempt_of};
+use super::Error;
 use crate::{
     context::Context,
     decide::Step,
@@ -37,7 +37,7 @@ pub async fn say(
             Err(WriteError::Gone) => return Ok(true),
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         };
-        let same = attempt_of(&latest).is_some_and(|there| there.id == attempt.id);
+        let same = latest.attempt().is_some_and(|there| there.id == attempt.id);
         let status = latest.status.clone().unwrap_or_default();
         let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
         let is_over = same && observation::stage(&latest, now).is_none();

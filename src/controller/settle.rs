@@ -28,7 +28,7 @@ pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_i
     );
     let written = close(context, object, attempt_id, &record).await?;
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let attempt = object.attempt();
     let generation = attempt.map(|attempt| attempt.generation).filter(|_| written);
     // Of an older generation nothing is tried again, and the newer one has nothing to wait for.
     if let Some(generation) = generation.filter(|_| generation == object.metadata.generation) {
@@ -45,7 +45,7 @@ async fn close(
 ) -> Result<bool, Error> {
     match context.ledger.close(object, attempt_id, record).await {
         Ok(recorded) => {
-            if let Some(attempt) = object.status.as_ref().and_then(|status| status.attempt.as_ref()) {
+            if let Some(attempt) = object.attempt() {
                 delivery::tell(context, object, attempt, record, recorded);
             }
             Ok(recorded == Recorded::Written)

@@ -97,7 +97,7 @@ impl Ledger {
                 }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {
-                    if attempt_of(&latest).is_some_and(|there| there.id == attempt.id) {
+                    if latest.attempt().is_some_and(|there| there.id == attempt.id) {
                         return read_back(latest, attempt);
                     }
                     // Written by somebody else since: our resourceVersion can never match again.
@@ -128,22 +128,18 @@ impl Ledger {
     ) -> Result<bool, WriteError> {
         let next = status::claimed(object.status.as_ref(), attempt.clone(), "", now);
         let echo = self.put(object, next, API_TIMEOUT, true).await?;
-        Ok(attempt_of(&echo) == Some(attempt))
+        Ok(echo.attempt() == Some(attempt))
     }
 }
 
 /// The claim stands only if the API server kept all of it. An older CRD prunes what it does not know, in silence, and
 /// an operator that trusted the 200 would call again after every look.
 fn read_back(written: ClusterRedistribution, attempt: &Attempt) -> Claim {
-    match attempt_of(&written) {
+    match written.attempt() {
         Some(there) if there == attempt => Claim::Taken(Box::new(written)),
         Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => {
             Claim::Overtaken(Box::new(written))
         }
         _ => Claim::Pruned(Box::new(written)),
     }
-}
-
-fn attempt_of(object: &ClusterRedistribution) -> Option<&Attempt> {
-    object.status.as_ref()?.attempt.as_ref()
 }

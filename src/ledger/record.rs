@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{API_TIMEOUT, Ledger, WriteError, attempt_of, raw::Seen};
+use super::{API_TIMEOUT, Ledger, WriteError, raw::Seen};
 use crate::{
     jitter::jittered,
     resource::ClusterRedistribution,
@@ -45,7 +45,7 @@ impl Ledger {
     /// For the claimant alone, who knows that nothing was sent. What is left half-way would read as a call that nobody
     /// knows of, and close the generation.
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
-        let left = attempt_of(&pruned).cloned();
+        let left = pruned.attempt().cloned();
         self.until_written(pruned, attempt_id, |object| {
             status::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())
         })

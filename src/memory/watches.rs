@@ -171,7 +171,10 @@ impl Watches {
         let own = calls.iter().find(is_own).map(|call| call.at);
         let mut others = Others::default();
         for call in calls.iter().filter(|call| !is_own(call)) {
+            // Two generations of one object never overlap, whatever the clocks of two hosts say.
+            let is_older = call.uid == uid && call.generation < generation;
             match own.map(|own| own.duration_since(call.at)) {
+                Some(apart) if is_older => others.before |= apart.unsigned_abs() < shortly,
                 // In the same second: whichever was first, the cloud accepts one at a time.
                 Some(before) if !before.is_negative() => others.before |= before.unsigned_abs() < shortly,
                 _ => others.since = true,
@@ -220,6 +223,13 @@ mod tests {
         assert_eq!(others(&watches, "uid", 2), (false, true), "nobody knows when this one called");
         watches.called("cluster", "uid", 2, at(9));
         assert_eq!((others(&watches, "uid", 1), others(&watches, "uid", 2)), ((false, true), (true, false)));
+        watches.called("cluster", "uid", 3, at(7));
+        assert_eq!(
+            others(&watches, "uid", 3),
+            (true, false),
+            "an older generation's is older, also by a clock that is ahead"
+        );
+        watches.refused("cluster", "uid", 3);
         watches.called("cluster", "other", 1, at(100));
         assert_eq!(others(&watches, "other", 1), (false, false), "what they began would have shown by then");
         watches.refused("cluster", "other", 1);
@@ -241,20 +251,25 @@ mod tests {
 
     #[test]
     fn after_a_restart_statuses_tell_who_has_called() {
-        let claimed = |state: AttemptState, status_code: Option<i32>| {
+        let claimed = |state: AttemptState, status_code: Option<i32>, error_code: Option<&str>| {
             let claimed_time = Some(crate::conditions::to_second(at(0)));
-            attempted(1, Attempt { claimed_time, status_code, ..attempt("a", 1, state) })
+            let error_code = error_code.map(str::to_owned);
+            attempted(1, Attempt { claimed_time, status_code, error_code, ..attempt("a", 1, state) })
         };
-        for (state, code, counts) in [
-            (AttemptState::Claimed, None, true),
-            (AttemptState::Unknown, None, true),
-            (AttemptState::Answered, Some(200), true),
-            (AttemptState::Answered, Some(503), true),
-            (AttemptState::Answered, Some(403), false),
-            (AttemptState::NotSent, None, false),
+        for (state, code, error, counts) in [
+            (AttemptState::Claimed, None, None, true),
+            (AttemptState::Unknown, None, None, true),
+            (AttemptState::Answered, Some(200), None, true),
+            (AttemptState::Answered, Some(503), None, true),
+            (AttemptState::Answered, Some(408), None, true),
+            (AttemptState::Answered, Some(400), Some("DWS.0005"), true),
+            (AttemptState::Answered, Some(403), Some("DWS.9999"), true),
+            (AttemptState::Answered, Some(403), None, false),
+            (AttemptState::Answered, Some(403), Some("DWS.7023"), false),
+            (AttemptState::NotSent, None, None, false),
         ] {
             let mut watches = Watches::default();
-            let object = claimed(state, code);
+            let object = claimed(state, code, error);
             watches.note(&object);
             let cluster = object.spec.cluster_id.to_ascii_lowercase();
             assert_eq!(watches.others(&cluster, "other", 1, SECOND).since, counts, "{state:?} {code:?}");

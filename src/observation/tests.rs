@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     conditions::{set_at, set_one_at},
     dws::{cluster::Task, details::RunState},
-    resource::{AttemptState, NONE, PastAttempt},
+    resource::{AttemptState, NONE},
     sample::{at, attempt, attempted, spec},
 };
 
@@ -421,30 +421,4 @@ fn the_stage_follows_from_status_alone_and_ends() {
     let mut without = delivered;
     without.status.as_mut().unwrap().attempt.as_mut().unwrap().baseline = None;
     assert_eq!(stage(&without, at(0)), None);
-}
-
-#[test]
-fn an_older_generation_that_may_have_been_accepted_shortly_before_counts_as_another() {
-    let claimed_time = Some(crate::conditions::to_second(at(1000)));
-    let claimed = Attempt { claimed_time, ..attempt("b", 2, AttemptState::Unknown) };
-    let follows_with = |second: i64, code: Option<i32>, error: Option<&str>| {
-        let past = PastAttempt {
-            status_code: code,
-            error_code: error.map(str::to_owned),
-            finished_time: Some(crate::conditions::to_second(at(second))),
-            ..PastAttempt::default()
-        };
-        let status = ClusterRedistributionStatus { history: vec![past], ..ClusterRedistributionStatus::default() };
-        follows_another(&status, &claimed, Duration::from_secs(600))
-    };
-    let follows = |second: i64, code: Option<i32>| follows_with(second, code, None);
-    for code in [None, Some(200), Some(503)] {
-        assert!(follows(401, code), "{code:?}");
-        assert!(!follows(400, code), "it would have shown before the claim");
-    }
-    assert!(!follows(999, Some(403)) && !follows_with(999, Some(403), Some("DWS.7023")), "refused");
-    for (code, error) in [(408, None), (400, Some("DWS.0005")), (403, Some("DWS.9999"))] {
-        assert!(follows_with(999, Some(code), error), "{code} {error:?} prove no refusal");
-    }
-    assert!(follows(1010, Some(200)), "clocks may differ a little");
 }

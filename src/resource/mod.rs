@@ -11,3 +11,10 @@ pub use redistribution::{Baseline, NONE, Redistribution};
 pub use schema::{SchemaError, crd_json, crd_yaml};
 pub use spec::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode};
 pub use status::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt};
+
+impl ClusterRedistribution {
+    /// The journal of the last attempt.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.status.as_ref()?.attempt.as_ref()
+    }
+}

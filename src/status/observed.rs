@@ -5,9 +5,9 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp}
 
 use super::cut;
 use crate::{
-    conditions::{REDISTRIBUTED, condition_at, reason_at, set_at, set_one_at, to_second},
+    conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
     dws::details::Details,
-    observation::{Finding, Phase, Unseen},
+    observation::{Finding, Phase, Unseen, unsettled},
     resource::{Attempt, ClusterRedistributionStatus, Reason, Redistribution},
 };
 
@@ -74,10 +74,7 @@ fn confirm(
     news: &mut Vec<News>,
     now: Timestamp,
 ) {
-    let is_open = [Reason::OutcomeUnknown, Reason::ServerError]
-        .iter()
-        .any(|open| reason_at(&next.conditions, generation) == Some(open.as_str()));
-    if !is_open {
+    if unsettled(next, generation).is_none() {
         return;
     }
     let answer = match next.status_code {
@@ -94,14 +91,11 @@ fn confirm(
 
 /// Nothing has shown it in time. The four conditions stay what they are; people are told what was seen.
 fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, what: &str, now: Timestamp) -> String {
-    let reason = [Reason::OutcomeUnknown, Reason::ServerError]
-        .into_iter()
-        .find(|reason| reason_at(&next.conditions, generation) == Some(reason.as_str()));
     let said = next.attempt.as_ref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
     let seen = format!(
         "Looked at since, until the settle time was over: {what}. That is no proof that the cloud did not accept"
     );
-    if let Some(reason) = reason {
+    if let Some(reason) = unsettled(next, generation) {
         let said = said.trim_end_matches('.');
         let _changed = set_at(&mut next.conditions, generation, reason, &format!("{said}. {seen}"), now);
     }

@@ -8,7 +8,10 @@ use testbed::{
     simulator::{Act, Answer, Denial, Read, Script},
 };
 
-use crate::world::{DEFAULT_SECRET, PATIENCE, World, condition, message, spec};
+use crate::{
+    detour::Detour,
+    world::{DEFAULT_SECRET, PATIENCE, World, condition, message, spec},
+};
 
 /// A name, how the cloud gets there, and what is told.
 type State = (&'static str, fn(&World, &str), &'static str);
@@ -237,4 +240,17 @@ async fn by_default_no_cluster_is_looked_at() {
     world.create("wish", &cluster).await;
     world.settled("wish", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.cloud.all_reads().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_meets_a_conflict_is_made_again_without_reading_the_cluster_anew() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let detour = Detour::new(&world, "put#1:409").await;
+    let _operator = detour.operator(&world, &["--check-cluster=require", "--observe"]).await;
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "Delivered").await;
+    assert_eq!(detour.record.strikes(), 1);
+    assert_eq!((looks(&world, &cluster), world.calls(&cluster)), (1, 1));
+    assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "what was read before is what counts");
 }
