@@ -110,7 +110,11 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         context.gate.reachable(&plan.endpoint.host);
     }
     // Freed as soon as the outcome is known; writing it down may take longer.
-    pass.leave(key_effect(&outcome));
+    let effect = key_effect(&outcome);
+    if effect.is_some_and(|effect| effect != KeyEffect::Good) {
+        context.credentials.forget(&rung);
+    }
+    pass.leave(effect);
     context.metrics.in_flight(context.gate.in_flight());
     let (record, retry) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
     if retry {

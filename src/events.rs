@@ -1,7 +1,13 @@
 //! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a lane of its own: bounded, with a
-//! timeout, dropped under load, never in the way of status and never a reason to fail.
+//! timeout, dropped under load, never in the way of status and never a reason to fail. What goes well has a pace besides:
+//! of a crowd only some get one.
 
-use std::time::Duration;
+mod pace;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -10,7 +16,11 @@ use kube::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::resource::{ClusterRedistribution, Reason, Row};
+use self::pace::Pace;
+use crate::{
+    metrics::Metrics,
+    resource::{ClusterRedistribution, Reason, Row},
+};
 
 /// Events waiting to be written. More than this at once help nobody.
 const LANE: usize = 256;
@@ -36,11 +46,13 @@ pub enum Mood {
 #[derive(Clone)]
 pub struct Events {
     lane: mpsc::Sender<Posting>,
+    calm: Arc<Mutex<Pace>>,
+    metrics: Metrics,
 }
 
 impl Events {
     /// Starts the lane.
-    pub fn start(client: Client, holder: &str) -> Self {
+    pub fn start(client: Client, holder: &str, metrics: Metrics) -> Self {
         let (lane, mut postings) = mpsc::channel::<Posting>(LANE);
         let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
         let recorder = Recorder::new(client, reporter);
@@ -53,7 +65,7 @@ impl Events {
                 }
             }
         });
-        Self { lane }
+        Self { lane, calm: Arc::default(), metrics }
     }
 
     /// Tells people what became of an object. `distinction` goes into the action: the recorder folds events of the
@@ -65,6 +77,10 @@ impl Events {
 
     /// The same for what is no reason of an object's state.
     pub fn say(&self, object: &ClusterRedistribution, reason: &str, mood: Mood, distinction: &str, note: &str) {
+        if mood == Mood::Calm && !self.calm.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
+            self.metrics.event_dropped();
+            return;
+        }
         let event = Event {
             type_: if mood == Mood::Calm { EventType::Normal } else { EventType::Warning },
             reason: reason.to_owned(),
@@ -73,7 +89,7 @@ impl Events {
             secondary: None,
         };
         if self.lane.try_send(Posting { regarding: object.object_ref(&()), event }).is_err() {
-            tracing::debug!("an event was dropped: too many at once");
+            self.metrics.event_dropped();
         }
     }
 }

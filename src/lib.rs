@@ -29,6 +29,7 @@
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
+//! | [`view`] | PURE: what do an object's bytes say? |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
 //! | [`election`] | which of several controllers works? |
 //! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
@@ -65,4 +66,5 @@ mod sample;
 pub mod status;
 pub mod store;
 pub mod telemetry;
+pub mod view;
 pub mod watchdog;

@@ -62,7 +62,9 @@ fn start(run: Run) -> Result<(), StartError> {
         return Err("a TLS provider is installed already".into());
     }
     telemetry::start(run.log_format, &run.log_level)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(run))
+    // One thread: an object is worth a millisecond of work and waits for the rest of its time. More threads would spend as
+    // much on waking each other, and each would keep memory of its own. Files are read by others.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(operate(run))
 }
 
 async fn operate(run: Run) -> Result<(), StartError> {
@@ -183,7 +185,7 @@ fn context(
         observe: run.observe.then_some(Observe { every: run.observe_every, settle: run.settle_time }),
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },
         memory: Arc::clone(memory),
-        events: Events::start(client.clone(), &holder),
+        events: Events::start(client.clone(), &holder, metrics.clone()),
         metrics: metrics.clone(),
         holder,
         tasks: TaskTracker::new(),

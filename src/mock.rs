@@ -159,7 +159,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         observe: None,
         timing: Timing { send_budget: Duration::from_millis(300), grace },
         memory: Arc::new(Mutex::new(Memory::default())),
-        events: Events::start(client, "mock"),
+        events: Events::start(client, "mock", Metrics::default()),
         metrics: Metrics::default(),
         holder: "mock".to_owned(),
         tasks: TaskTracker::new(),

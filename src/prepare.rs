@@ -66,6 +66,10 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         key: context.credentials.identity(&key, &plan.endpoint),
     };
     let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
+        (Refusal::Rejected { .. }, _) => {
+            context.credentials.forget(&rung);
+            NotReady::Held(held::refused(refusal, &rung))
+        }
         // Its turn to look again has not come: what the last look found is still the best that can be said.
         (Refusal::Turn { .. } | Refusal::AnotherCall { .. }, Some(last)) => NotReady::Held(look::once_more(&last)),
         _ => NotReady::Held(held::refused(refusal, &rung)),

@@ -16,7 +16,6 @@ use futures::{
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
         reflector::{ObjectRef, Store, store::Writer},
@@ -29,12 +28,8 @@ use tokio::{
 };
 
 use crate::{
-    jitter::jittered, journal, memory::Memory, metrics::Metrics, observation, resource::ClusterRedistribution,
-    watchdog::Watchdog,
+    jitter::jittered, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog,
 };
-
-/// An object as it comes from the watch: one that does not decode is an error of its own, not of the whole watch.
-pub type Guarded = DeserializeGuard<ClusterRedistribution>;
 
 /// First and longest pause before a watch that failed is opened again. Short, since nothing else wakes an object whose
 /// user waits; one request each ten seconds is no burden for an API server that comes back.
@@ -181,10 +176,8 @@ impl Pending {
         }
     }
 
-    fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
-        // Half of an object's bytes, and nobody here reads them. A status PUT without them leaves them as they are.
-        object.managed_fields_mut().clear();
-        if let Ok(decoded) = &object.0 {
+    fn take(&mut self, scope: usize, object: Guarded) -> Option<Guarded> {
+        if let Ok(decoded) = &object.object {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
             if self.observe {

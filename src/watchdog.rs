@@ -104,10 +104,13 @@ impl Watchdog {
     /// Looks now and then, for ever. `client` must not be the counted one.
     pub async fn run(self, client: Client) {
         let mut ticks = interval(self.look_every);
-        let mut last = Instant::now();
+        let (mut last, mut heard) = (Instant::now(), 0);
         loop {
             ticks.tick().await;
-            let answers = matches!(timeout(LOOK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
+            let arrivals = self.arrivals.load(Ordering::Relaxed);
+            // Only silence has to be told from an outage.
+            let answers = std::mem::replace(&mut heard, arrivals) != arrivals
+                || matches!(timeout(LOOK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
             let now = Instant::now();
             let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
             silence.look(self.arrivals.load(Ordering::Relaxed), answers, now - last);

@@ -31,7 +31,7 @@ fn reason_of(server: &Server) -> String {
 }
 
 fn guarded(server: &Server) -> Arc<Guarded> {
-    Arc::new(kube::core::DeserializeGuard(Ok(server.object())))
+    Arc::new(Guarded { object: Ok(server.object()), is_untouched: false })
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! The credentials ladder: one rung is chosen before any Secret is read, and whatever is wrong with it is said; nothing
-//! falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
+//! falls through to another account. Secrets are read with `get` when needed, never listed or watched, and kept for a
+//! second.
 
 pub mod error;
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,6 +25,7 @@ pub use super::{
 use super::{
     account::{Data, KEYS, parse},
     endpoint::Endpoint,
+    remembered::Remembered,
 };
 
 /// The Secret of an object's namespace that is used when nothing else is named.
@@ -32,7 +35,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rung {
     /// The controller's own.
     Controller,
@@ -70,12 +73,14 @@ pub struct Ladder {
     own_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
+    remembered: Mutex<Remembered>,
 }
 
 impl Ladder {
     /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
     pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
-        Self { client, own, own_for: own_for.to_vec(), request_timeout, digest_key: rand::random() }
+        let (own_for, remembered) = (own_for.to_vec(), Mutex::default());
+        Self { client, own, own_for, request_timeout, digest_key: rand::random(), remembered }
     }
 
     /// Chooses the one rung for an object, by its annotation and namespace alone.
@@ -88,8 +93,27 @@ impl Ladder {
         }
     }
 
-    /// Reads the account of that rung, now.
+    /// The account of that rung as it is now, or was within the last second.
     pub async fn read(&self, rung: &Rung, now: Timestamp) -> Result<Account, CredentialsError> {
+        let asked = Instant::now();
+        if let Some(account) = self.remembered().get(rung, asked) {
+            return Ok(account);
+        }
+        let account = self.read_anew(rung, now).await?;
+        self.remembered().keep(rung, &account, asked);
+        Ok(account)
+    }
+
+    /// What that rung held was refused: it may have been changed since it was read.
+    pub fn forget(&self, rung: &Rung) {
+        self.remembered().forget(rung);
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_anew(&self, rung: &Rung, now: Timestamp) -> Result<Account, CredentialsError> {
         let of = rung.in_words();
         let data = match rung {
             Rung::Controller => self.read_own(&of).await?,

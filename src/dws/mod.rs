@@ -15,6 +15,7 @@ mod look;
 pub mod outcome;
 mod probe;
 mod proxy;
+mod remembered;
 pub mod signing;
 mod tls;
 mod token;

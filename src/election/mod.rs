@@ -55,9 +55,14 @@ impl Settings {
         self.renew_deadline() / 3
     }
 
-    /// Pause between two looks.
+    /// Pause between two looks, of whoever waits or has met trouble.
     fn retry(&self) -> Duration {
         self.duration * 2 / 15
+    }
+
+    /// Pause between two renewals: leaves time for one that hangs and for another one after it.
+    fn renew(&self) -> Duration {
+        self.duration / 3
     }
 }
 
@@ -76,7 +81,7 @@ pub fn compete(
     let (leads, leadership) = watch::channel(false);
     let api = Api::namespaced(client.clone(), &settings.namespace);
     let observer = Observer::new(&settings.identity, settings.duration);
-    let candidate = Candidate { api, settings, observer, leads, metrics };
+    let candidate = Candidate { api, settings, observer, leads, metrics, held: None };
     (leadership, tokio::spawn(candidate.run(stop)))
 }
 
@@ -86,6 +91,8 @@ struct Candidate {
     observer: Observer,
     leads: watch::Sender<bool>,
     metrics: Metrics,
+    /// The lease as this process wrote it last.
+    held: Option<Lease>,
 }
 
 impl Candidate {
@@ -97,7 +104,7 @@ impl Candidate {
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
-            let trouble = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
+            let said = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
                 Ok(Ok(holds)) => {
                     renewed = holds.then_some(begun);
                     None
@@ -105,7 +112,8 @@ impl Candidate {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            if let Some(error) = complaint.about(trouble, begun.into_std()) {
+            let is_well = said.is_none();
+            if let Some(error) = complaint.about(said, begun.into_std()) {
                 tracing::warn!(
                     lease = self.settings.name,
                     namespace = self.settings.namespace,
@@ -115,11 +123,13 @@ impl Candidate {
             }
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
             self.lead(renewed.is_some());
-            let rest = jittered(self.settings.retry());
-            // A leader that hears nothing must not sleep through its deadline.
-            let rest = renewed.map_or(rest, |renewed| {
-                rest.min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now()))
-            });
+            let rest = match renewed {
+                None => jittered(self.settings.retry()),
+                Some(renewed) if is_well => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
+                // A leader that hears nothing must not sleep through its deadline.
+                Some(renewed) => jittered(self.settings.retry() / 4)
+                    .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
+            };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
         }
         self.lead(false);
@@ -148,10 +158,20 @@ impl Candidate {
 
     /// One look, and what follows from it. True: this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
+        // What nobody has written since needs no look first.
+        if let Some(mut lease) = self.held.take() {
+            if let Some(spec) = &mut lease.spec {
+                spec.renew_time = Some(now());
+            }
+            if self.write(&lease).await? {
+                return Ok(true);
+            }
+        }
         let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
             let metadata = ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() };
             let first = Lease { metadata, spec: Some(self.taken(None)) };
-            return won(self.api.create(&PostParams::default(), &first).await);
+            let created = self.api.create(&PostParams::default(), &first).await;
+            return self.keep(created);
         };
         let spec = match self.observer.look(&lease, std::time::Instant::now()) {
             Step::Wait => return Ok(false),
@@ -160,7 +180,24 @@ impl Candidate {
         };
         // The resourceVersion that was looked at goes along: of two that take it at once, one meets a conflict.
         let next = Lease { metadata: lease.metadata, spec: Some(spec) };
-        won(self.api.replace(&self.settings.name, &PostParams::default(), &next).await)
+        self.write(&next).await
+    }
+
+    async fn write(&mut self, lease: &Lease) -> Result<bool, kube::Error> {
+        let written = self.api.replace(&self.settings.name, &PostParams::default(), lease).await;
+        self.keep(written)
+    }
+
+    /// A conflict is an answer: somebody else was quicker.
+    fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+        match written {
+            Ok(lease) => {
+                self.held = Some(lease);
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn give_back(&self) -> Result<(), kube::Error> {
@@ -186,15 +223,6 @@ impl Candidate {
             renew_time: Some(now()),
             ..before.cloned().unwrap_or_default()
         }
-    }
-}
-
-/// A conflict is an answer: somebody else was quicker.
-fn won(written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
-    match written {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

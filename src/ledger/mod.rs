@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 pub use record::Recorded;
@@ -67,9 +68,11 @@ impl Ledger {
             Err(error) => error,
         };
         match error {
-            WriteError::Gone | WriteError::Invalid(_) | WriteError::Refused(_) | WriteError::Nameless(_) => {
-                Claim::Lost(error)
-            }
+            WriteError::Gone
+            | WriteError::Invalid(_)
+            | WriteError::Refused(_)
+            | WriteError::Nameless(_)
+            | WriteError::Unmade(_) => Claim::Lost(error),
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
             WriteError::Conflict | WriteError::Undecodable(_) | WriteError::Unclear(_) => {
@@ -116,7 +119,7 @@ impl Ledger {
         object: &ClusterRedistribution,
         next: ClusterRedistributionStatus,
     ) -> Result<(), WriteError> {
-        self.put(object, next, API_TIMEOUT, false).await.map(|_| ())
+        self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
     }
 
     /// Would the installed CRD keep a journal? Asked without writing anything.

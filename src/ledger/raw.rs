@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kube::api::{DynamicObject, PostParams};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -64,7 +65,7 @@ impl Ledger {
         within: Duration,
     ) -> Result<(), WriteError> {
         let object = match seen {
-            Seen::Whole(object) => return self.put(object, status, within, false).await.map(|_| ()),
+            Seen::Whole(object) => return self.replace::<IgnoredAny>(object, status, within, false).await.map(|_| ()),
             Seen::InPart(object) => object,
         };
         let mut next = DynamicObject::clone(object);

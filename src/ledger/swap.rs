@@ -4,13 +4,17 @@
 use std::time::Duration;
 
 use kube::{
-    Api,
-    api::{ObjectMeta, PostParams},
+    Api, Resource,
+    api::{ObjectMeta, PostParams, Request},
 };
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::Ledger;
-use crate::resource::{ClusterRedistribution, ClusterRedistributionStatus};
+use crate::{
+    resource::{ClusterRedistribution, ClusterRedistributionStatus},
+    view::Guarded,
+};
 
 /// Longest wait for one answer of the API server; the client itself would wait for ever.
 pub const API_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +39,9 @@ pub enum WriteError {
     /// There was nothing to write: the operating system gave no random name for an attempt.
     #[error("the operating system gave no random name for the attempt: {0}")]
     Nameless(String),
+    /// There was nothing to write: the request could not be made.
+    #[error("the write could not be put into a request: {0}")]
+    Unmade(String),
     /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
     /// written is not known.
     #[error("the object does not fit the types of this controller's version: {0}")]
@@ -53,6 +60,7 @@ impl WriteError {
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
             Self::Nameless(_) => "nameless",
+            Self::Unmade(_) => "unmade",
             Self::Undecodable(_) => "undecodable",
             Self::Unclear(_) => "unclear",
         }
@@ -66,11 +74,13 @@ impl Ledger {
         object: &ClusterRedistribution,
         within: Duration,
     ) -> Result<ClusterRedistribution, WriteError> {
-        let (api, name) = self.api(object);
-        let latest = answer(timeout(within, api.get(name)).await)?;
+        let (namespace, name) = name_of(object);
+        let api = Api::<Guarded>::namespaced(self.client.clone(), namespace);
+        let latest = whole(answer(timeout(within, api.get(name)).await)?)?;
         if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
     }
 
+    /// Writes, and reads what was written.
     pub(super) async fn put(
         &self,
         object: &ClusterRedistribution,
@@ -78,6 +88,17 @@ impl Ledger {
         within: Duration,
         dry_run: bool,
     ) -> Result<ClusterRedistribution, WriteError> {
+        whole(self.replace(object, status, within, dry_run).await?)
+    }
+
+    /// Writes. The object that comes back can be skipped, where nothing follows from it.
+    pub(super) async fn replace<Reply: DeserializeOwned>(
+        &self,
+        object: &ClusterRedistribution,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+        dry_run: bool,
+    ) -> Result<Reply, WriteError> {
         let metadata = ObjectMeta {
             name: object.metadata.name.clone(),
             namespace: object.metadata.namespace.clone(),
@@ -87,15 +108,23 @@ impl Ledger {
             ..ObjectMeta::default()
         };
         let body = ClusterRedistribution { metadata, spec: object.spec.clone(), status: Some(status) };
-        let (api, name) = self.api(object);
+        let body = serde_json::to_vec(&body).map_err(|error| WriteError::Unmade(error.to_string()))?;
+        let (namespace, name) = name_of(object);
         let parameters = PostParams { dry_run, field_manager: None };
-        answer(timeout(within, api.replace_status(name, &parameters, &body)).await)
+        let request = Request::new(ClusterRedistribution::url_path(&(), Some(namespace)))
+            .replace_subresource("status", name, &parameters, body)
+            .map_err(|error| WriteError::Unmade(error.to_string()))?;
+        answer(timeout(within, self.client.request(request)).await)
     }
+}
 
-    fn api<'a>(&self, object: &'a ClusterRedistribution) -> (Api<ClusterRedistribution>, &'a str) {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        (Api::namespaced(self.client.clone(), namespace), object.metadata.name.as_deref().unwrap_or_default())
-    }
+fn name_of(object: &ClusterRedistribution) -> (&str, &str) {
+    let metadata = &object.metadata;
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
+fn whole(reply: Guarded) -> Result<ClusterRedistribution, WriteError> {
+    reply.object.map_err(|invalid| WriteError::Undecodable(invalid.error))
 }
 
 /// What an answer proves. Only what the API server itself refuses is certain not to have been written.

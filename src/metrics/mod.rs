@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     dws::{CLUSTER_LABELS, DETAILS_LABELS},
-    store::Guarded,
+    view::Guarded,
     watchdog::Watchdog,
 };
 
@@ -53,6 +53,7 @@ pub struct Metrics {
     holds: Family<ReasonLabels, Counter>,
     in_flight: Gauge,
     watch_errors: Counter,
+    events_dropped: Counter,
     leading: Family<LeaderLabels, Gauge>,
     objects: Arc<Objects>,
 }
@@ -75,6 +76,7 @@ impl Metrics {
             holds: Family::default(),
             in_flight: Gauge::default(),
             watch_errors: Counter::default(),
+            events_dropped: Counter::default(),
             leading: Family::default(),
             objects: Arc::default(),
         };
@@ -122,6 +124,11 @@ impl Metrics {
             "dws_redistribution_watch_errors",
             "Errors of the watch on the API server",
             self.watch_errors.clone(),
+        );
+        registry.register(
+            "dws_redistribution_events_dropped",
+            "Events that were not written, since there were too many at once",
+            self.events_dropped.clone(),
         );
         registry.register_collector(Box::new(watchdog.clone()));
         registry.register_collector(Box::new(Arc::clone(&self.objects)));
@@ -220,6 +227,11 @@ impl Metrics {
     /// The watch met an error.
     pub fn watch_error(&self) {
         self.watch_errors.inc();
+    }
+
+    /// There were too many events at once.
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
     }
 
     /// Whether this process leads, by the Lease of this name.

@@ -22,7 +22,7 @@ use prometheus_client::{
 use crate::{
     conditions::is_held_at,
     resource::{ClusterRedistribution, Reason, Row},
-    store::Guarded,
+    view::Guarded,
 };
 
 /// Series with the name of an object. Each of them needs a person, and nobody reads more.
@@ -76,7 +76,7 @@ impl Objects {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
         let invalid = Said { reason: Reason::ObjectInvalid, held: false };
-        let said = object.0.as_ref().map_or(Some(invalid), said_of);
+        let said = object.object.as_ref().map_or(Some(invalid), said_of);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
         known.objects.insert(key, Seen { said, scope, list, queued });
         match said.filter(|said| said.needs_person()).map(|said| said.reason) {

@@ -1,11 +1,10 @@
 //! What the watch tells is what is counted, whatever of it was lost on the way.
 
-use kube::core::DeserializeGuard;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::json;
 
 use super::objects::Objects;
-use crate::store::Guarded;
+use crate::view::Guarded;
 
 fn object(name: &str, reason: &str) -> Guarded {
     let condition = json!({
@@ -22,7 +21,7 @@ fn object(name: &str, reason: &str) -> Guarded {
         },
         "status": {"observedGeneration": 1, "conditions": [condition]},
     });
-    DeserializeGuard(Ok(serde_json::from_value(object).unwrap()))
+    Guarded { object: Ok(serde_json::from_value(object).unwrap()), is_untouched: false }
 }
 
 /// The lines of the gauges of objects, in order.

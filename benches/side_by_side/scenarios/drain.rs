@@ -44,6 +44,9 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let rate = |sample: &Sample| sample.figures.get(PER_SECOND).copied().unwrap_or_default();
     tried.sort_by(|(_, one), (_, other)| rate(other).total_cmp(&rate(one)));
     setting.learnt(tried.iter().map(|(in_flight, _)| *in_flight).collect());
+    for (in_flight, sample) in &tried {
+        println!("    the limit with {in_flight} in flight: {} a second", number(rate(sample)));
+    }
     let foreign = tried.iter().map(|(_, sample)| sample.foreign).fold(0.0, f64::max);
     let (in_flight, mut best) = tried.into_iter().next().ok_or("no depth was tried")?;
     best.foreign = foreign;

@@ -96,7 +96,7 @@ async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_
 }
 
 #[tokio::test]
-async fn the_controllers_own_credentials_are_read_anew_each_time() {
+async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut ladder = ladder(&["*"]);
     ladder.own = Some(directory.path().to_owned());
@@ -106,6 +106,7 @@ async fn the_controllers_own_credentials_are_read_anew_each_time() {
     std::fs::write(directory.path().join("secretKey"), "one").unwrap();
     assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "one");
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
+    ladder.forget(&Rung::Controller);
     assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "two");
 }
 
