@@ -19,6 +19,8 @@ pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 /// Longest time until a waiting object is looked at again, should no release wake it.
 pub const TURN_AGAIN: Duration = Duration::from_secs(15);
 /// A 429 may ask for hours; the object is looked at at least this often.
+/// Who has a long line before it asks again this late at the latest.
+const LINE_AGAIN: Duration = Duration::from_secs(300);
 const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 /// Why nothing is claimed now.
@@ -99,18 +101,24 @@ pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
             ),
             again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
         },
-        Refusal::Turn { .. } => Held {
-            reason: Reason::Throttled,
-            message: format!(
-                "Others are first: the pace of {secret} (--rate-limit), the calls in flight (--concurrency), or a key that has not had its first answer yet. This object follows by itself"
-            ),
-            again: jittered(TURN_AGAIN),
-        },
+        Refusal::Turn { .. } => others_first(&secret, TURN_AGAIN),
+        // It is woken when its turn comes, and need not ask before.
+        Refusal::Line { wait, .. } => others_first(&secret, wait.clamp(TURN_AGAIN, LINE_AGAIN)),
         Refusal::Rejected { why, wait } => Held {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret),
             again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
         },
+    }
+}
+
+fn others_first(secret: &str, again: Duration) -> Held {
+    Held {
+        reason: Reason::Throttled,
+        message: format!(
+            "Others are first: the pace of {secret} (--rate-limit), the calls in flight (--concurrency), or a key that has not had its first answer yet. This object follows by itself"
+        ),
+        again: jittered(again),
     }
 }
 

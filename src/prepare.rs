@@ -15,7 +15,7 @@ use crate::{
         credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
-    gate::{Entrant, ObjectName, Pass, Reach, Refusal},
+    gate::{self, Entrant, ObjectName, Pass, Reach, Refusal},
     held::{self, CREDENTIALS_AGAIN, Held},
     jitter::jittered,
     logins::PATIENCE,
@@ -64,6 +64,7 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
+        created: object.metadata.creation_timestamp.as_ref().map_or(0, |created| created.0.as_second()),
     };
     let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
@@ -71,7 +72,13 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
             NotReady::Held(held::refused(refusal, &rung))
         }
         // Its turn to look again has not come: what the last look found is still the best that can be said.
-        (Refusal::Turn { .. } | Refusal::AnotherCall { .. }, Some(last)) => NotReady::Held(look::once_more(&last)),
+        // It is woken when its turn comes; said only where that takes long.
+        (Refusal::Line { waited, .. }, _) if *waited < gate::PATIENCE => {
+            NotReady::InAMoment(gate::PATIENCE.saturating_sub(*waited))
+        }
+        (Refusal::Turn { .. } | Refusal::Line { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
+            NotReady::Held(look::once_more(&last))
+        }
         _ => NotReady::Held(held::refused(refusal, &rung)),
     })?;
     let ready = Ready { key, rung, pass, note: None, baseline: None };

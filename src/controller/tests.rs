@@ -17,7 +17,8 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let rung = context.credentials.choose(None, "team");
     let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
-    let entrant = Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity };
+    let entrant =
+        Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity, created: 0 };
     let pass = context.gate.enter(entrant).await.unwrap();
     Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     keys::{KeyState, Rejection},
+    line::Stand,
     reach::{Endpoints, Reach},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
@@ -27,6 +28,8 @@ pub struct Entrant {
     pub cluster: String,
     /// The key, by digest.
     pub key: KeyIdentity,
+    /// When the object was created, in seconds: of those that wait for one key the oldest is first.
+    pub created: i64,
 }
 
 /// Why a call may not be made now.
@@ -47,6 +50,13 @@ pub enum Refusal {
         /// Time left, where it is known.
         wait: Option<Duration>,
     },
+    /// All is well, but many others are first. Woken when its turn comes near.
+    Line {
+        /// How long it has waited already.
+        waited: Duration,
+        /// How long it will wait yet, by the pace alone.
+        wait: Duration,
+    },
     /// The gateway refused this key.
     Rejected {
         /// Why, and with that whether it is ever tried again.
@@ -56,6 +66,10 @@ pub enum Refusal {
         wait: Option<Duration>,
     },
 }
+
+/// Calls keep this much more distance than the pace asks for, as a part of it: claims take longer or shorter, and what was
+/// sent on the beat must not arrive as one too many.
+const SLACK: f64 = 0.015;
 
 /// The core. See the module.
 #[derive(Debug)]
@@ -88,8 +102,11 @@ enum Until {
 impl Core {
     /// A gate for at most `concurrency` calls at once and `rate` calls per second and key (0 = no pace).
     pub fn new(concurrency: usize, rate: f64) -> Self {
-        let interval =
-            if rate > 0.0 { Duration::try_from_secs_f64(1.0 / rate).unwrap_or_default() } else { Duration::ZERO };
+        let interval = if rate > 0.0 {
+            Duration::try_from_secs_f64((1.0 + SLACK) / rate).unwrap_or_default()
+        } else {
+            Duration::ZERO
+        };
         Self {
             concurrency: concurrency.max(1),
             interval,
@@ -104,37 +121,46 @@ impl Core {
     /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
     /// besides.
     pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
-        if let Some(by) = self.in_flight.get(&entrant.cluster) {
-            let by = by.clone();
-            self.wait_for(&entrant.object, Until::Cluster(entrant.cluster.clone()));
+        let Entrant { object, cluster, key: identity, created } = entrant;
+        if let Some(by) = self.in_flight.get(cluster).cloned() {
+            self.step_back(entrant);
+            self.wait_for(object, Until::Cluster(cluster.clone()));
             return Err(Refusal::AnotherCall { by });
         }
-        let key = self.keys.entry(entrant.key).or_default();
+        let key = self.keys.entry(*identity).or_default();
         key.used = Some(now);
-        match key.rests(now) {
-            Some(Refusal::Rejected { why, wait: None }) if key.is_tried() => {
-                self.wait_for(&entrant.object, Until::Key(entrant.key));
-                return Err(Refusal::Rejected { why, wait: None });
+        if let Some(refusal) = key.rests(now) {
+            key.line.step_back(object);
+            if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
+                self.wait_for(object, Until::Key(*identity));
             }
-            Some(refusal) => return Err(refusal),
-            None => {}
+            return Err(refusal);
         }
         let pace = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
-        if self.in_flight.len() >= self.concurrency || on_trial || pace.is_some() {
-            if !stays {
-                let is_full = self.in_flight.len() >= self.concurrency;
-                let until = if is_full { Until::Anything } else { Until::Key(entrant.key) };
-                self.wait_for(&entrant.object, until);
-            }
-            return Err(Refusal::Turn { wait: pace });
+        let is_full = self.in_flight.len() >= self.concurrency;
+        if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *created) {
+            return Err(match key.line.wait(object, *created, stays, self.concurrency, now) {
+                Stand::Behind { ahead, waited } if stays => {
+                    Refusal::Line { waited, wait: self.interval * u32::try_from(ahead).unwrap_or(u32::MAX) }
+                }
+                Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace },
+            });
         }
         key.in_flight += 1;
-        key.next_call = (!self.interval.is_zero()).then(|| now + self.interval);
-        self.in_flight.insert(entrant.cluster.clone(), entrant.object.clone());
-        self.waiting.retain(|waiting| waiting.object != entrant.object);
+        key.line.leave(object);
+        key.next_call = (!self.interval.is_zero()).then(|| after(key.next_call, self.interval, now));
+        self.in_flight.insert(cluster.clone(), object.clone());
+        self.waiting.retain(|waiting| waiting.object != *object);
         Ok(())
+    }
+
+    /// The entrant waits here no longer.
+    pub fn step_back(&mut self, entrant: &Entrant) {
+        if let Some(key) = self.keys.get_mut(&entrant.key) {
+            key.line.step_back(&entrant.object);
+        }
     }
 
     /// Somebody who was let in made one request more than the call.
@@ -152,7 +178,7 @@ impl Core {
             key.is_good();
         }
         self.let_go(entrant.key, now);
-        self.wake(&entrant.cluster, entrant.key)
+        self.wake(&entrant.cluster, entrant.key, now)
     }
 
     /// What an answer says of a key, as soon as it has come: a key that works in one request and is refused in the next
@@ -172,35 +198,42 @@ impl Core {
     }
 
     /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
-    pub(super) fn wake_by_key(&mut self, used: KeyIdentity) -> Vec<ObjectName> {
-        let mut woken = Vec::new();
-        self.waiting.retain(|waiting| {
-            let is_next = matches!(&waiting.until, Until::Key(key) if *key == used) && woken.len() < self.concurrency;
-            if is_next {
-                woken.push(waiting.object.clone());
-            }
-            !is_next
+    pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        let (woken, most) =
+            (self.wake_waiting(|until| matches!(until, Until::Key(key) if *key == used)), self.concurrency);
+        let key = self.keys.get_mut(&used).filter(|key| !key.line.is_empty());
+        woken.into_iter().chain(key.map(|key| key.line.call_up(most, now)).unwrap_or_default()).collect()
+    }
+
+    /// The next one for that cluster, and of those that wait for its key, or for a place, as many others as could enter. Not
+    /// all of them: each looks at its object and its Secret, and most would only come to wait again.
+    fn wake(&mut self, freed: &str, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        let mut is_next = true;
+        let mut woken = self.wake_waiting(|until| match until {
+            Until::Cluster(cluster) => cluster == freed && std::mem::take(&mut is_next),
+            Until::Key(key) => *key == used,
+            Until::Anything => true,
         });
+        let was_full = self.in_flight.len() + 1 >= self.concurrency;
+        for (key, state) in &mut self.keys {
+            if (*key == used || was_full) && !state.line.is_empty() {
+                woken.extend(state.line.call_up(self.concurrency, now));
+            }
+        }
         woken
     }
 
-    /// The next one for that cluster, and of those that wait for its key or for anything as many others as could enter.
-    /// Not all of them: each looks at its object and its Secret, and most would only come to wait again.
-    fn wake(&mut self, freed: &str, used: KeyIdentity) -> Vec<ObjectName> {
-        let (mut same, mut others) = (0, 0);
-        let mut woken = Vec::new();
+    /// Those for which that holds, but of those that do not wait for a cluster no more than could enter.
+    fn wake_waiting(&mut self, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
+        let (mut woken, mut others) = (Vec::new(), 0);
         self.waiting.retain(|waiting| {
-            let (count, most) = match &waiting.until {
-                Until::Cluster(cluster) if cluster == freed => (&mut same, 1),
-                Until::Key(key) if *key == used => (&mut others, self.concurrency),
-                Until::Anything => (&mut others, self.concurrency),
-                Until::Cluster(_) | Until::Key(_) => return true,
-            };
-            *count += 1;
-            if *count <= most {
+            let counts = !matches!(waiting.until, Until::Cluster(_));
+            let is_woken = (!counts || others < self.concurrency) && is_due(&waiting.until);
+            if is_woken {
+                others += usize::from(counts);
                 woken.push(waiting.object.clone());
             }
-            *count > most
+            !is_woken
         });
         woken
     }
@@ -241,6 +274,12 @@ impl Core {
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
+}
+
+/// The next beat. One that was late by a part of it keeps the beat; after a rest a new one begins.
+fn after(beat: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+    let is_kept = |beat: &Instant| now.saturating_duration_since(*beat) < interval / 10;
+    beat.filter(is_kept).unwrap_or(now) + interval
 }
 
 #[cfg(test)]

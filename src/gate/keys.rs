@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::Refusal;
+use super::{core::Refusal, line::Line};
 use crate::dws::outcome::KeyEffect;
 
 /// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
@@ -42,6 +42,8 @@ pub struct KeyState {
     pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,
     pub(crate) used: Option<Instant>,
+    /// Who waits for it.
+    pub(super) line: Line,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +118,7 @@ impl KeyState {
     /// Nobody has used it for long, and nothing is held against it.
     pub fn is_forgotten(&self, now: Instant) -> bool {
         self.in_flight == 0
+            && self.line.is_empty()
             && self.rejected.is_none()
             && self.used.is_none_or(|used| now.saturating_duration_since(used) >= FORGET_KEY_AFTER)
     }

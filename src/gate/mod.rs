@@ -3,6 +3,7 @@
 
 mod core;
 mod keys;
+mod line;
 mod reach;
 mod reading;
 
@@ -23,7 +24,7 @@ use crate::dws::outcome::KeyEffect;
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
 /// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -44,12 +45,14 @@ impl Gate {
     /// Lets the entrant in, at once or after a short wait for its turn.
     pub async fn enter(self: &Arc<Self>, entrant: Entrant) -> Result<Pass, Refusal> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        // Whoever stops to wait, however that happens, must keep nobody back.
+        let stand = Standing { gate: self, entrant: &entrant };
         loop {
             // Registered before the look, so that a release between look and wait is not missed.
             let turn = self.turn.notified();
             let stays = tokio::time::Instant::now() < deadline;
             let refusal = match self.lock().enter(&entrant, stays, Instant::now()) {
-                Ok(()) => return Ok(Pass { gate: Arc::clone(self), entrant, effect: None }),
+                Ok(()) => break,
                 Err(refusal) => refusal,
             };
             let Refusal::Turn { wait } = refusal else { return Err(refusal) };
@@ -59,6 +62,10 @@ impl Gate {
             }
             tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }
         }
+        // Somebody else is the first of those who wait here now.
+        self.turn.notify_waiters();
+        drop(stand);
+        Ok(Pass { gate: Arc::clone(self), entrant, effect: None })
     }
 
     /// See [`Core::reach`].
@@ -108,6 +115,18 @@ impl Gate {
     /// The core holds no invariant that a panic elsewhere could have broken half-way.
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits here.
+struct Standing<'a> {
+    gate: &'a Gate,
+    entrant: &'a Entrant,
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.gate.lock().step_back(self.entrant);
     }
 }
 

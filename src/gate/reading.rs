@@ -49,7 +49,7 @@ impl Core {
     pub fn read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         self.reading = self.reading.saturating_sub(1);
         self.let_go(key, now);
-        self.wake_by_key(key)
+        self.wake_by_key(key, now)
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn entrant(name: &str, cluster: &str) -> Entrant {
-        Entrant { object: ("team".to_owned(), name.to_owned()), cluster: cluster.to_owned(), key: key() }
+        Entrant { object: ("team".to_owned(), name.to_owned()), cluster: cluster.to_owned(), key: key(), created: 0 }
     }
 
     #[test]
@@ -153,10 +153,11 @@ mod tests {
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
         core.read(key(), now);
-        assert_eq!(core.may_read(key(), now + SECOND), Err(Refusal::Turn { wait: Some(SECOND) }));
-        assert_eq!(core.enter(&entrant("a", "1"), true, now), Err(Refusal::Turn { wait: Some(SECOND) }));
-        assert_eq!(core.enter(&entrant("a", "1"), true, now + SECOND), Ok(()), "what reads leave over");
-        assert_eq!(core.may_read(key(), now + 2 * SECOND), Ok(()));
+        let beat = core.interval;
+        assert_eq!(core.may_read(key(), now + beat), Err(Refusal::Turn { wait: Some(beat) }));
+        assert_eq!(core.enter(&entrant("a", "1"), true, now), Err(Refusal::Turn { wait: Some(beat) }));
+        assert_eq!(core.enter(&entrant("a", "1"), true, now + beat), Ok(()), "what reads leave over");
+        assert_eq!(core.may_read(key(), now + beat * 2), Ok(()));
     }
 
     #[test]

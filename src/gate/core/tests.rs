@@ -8,6 +8,7 @@ fn entrant(number: usize, key: u8) -> Entrant {
         object: ("team".to_owned(), format!("object-{number}")),
         cluster: format!("cluster-{number}"),
         key: KeyIdentity::from([key; 32]),
+        created: 0,
     }
 }
 
@@ -210,7 +211,10 @@ fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter(
     }
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
-    assert_eq!(names(core.leave(&first, None, now)), ["twin-10", "object-12", "object-13"]);
+    assert_eq!(names(core.leave(&first, None, now)), ["twin-10"], "two are on their way to the two places");
+    core.enter(&entrant(10, 1), true, now).unwrap();
+    core.enter(&entrant(11, 1), true, now).unwrap();
+    assert_eq!(names(core.leave(&entrant(10, 1), None, now)), ["object-12", "object-13"]);
 }
 
 #[test]
@@ -293,7 +297,8 @@ fn a_request_besides_the_call_counts_in_the_pace() {
     let later = now + 10 * SECOND;
     core.enter(&entrant(0, 1), false, later).unwrap();
     core.spend(entrant(0, 1).key, later);
-    assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Turn { wait: Some(2 * SECOND) }));
+    let wait = Some(core.interval * 2);
+    assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Turn { wait }));
 }
 
 #[test]
@@ -314,4 +319,47 @@ fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_
     core.leave(&entrant(3, 1), Some(KeyEffect::Good), later);
     core.enter(&entrant(1, 1), false, later).unwrap();
     core.enter(&entrant(2, 1), false, later).unwrap();
+}
+
+#[test]
+fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 5.0);
+    let beat = core.interval;
+    proven(&mut core, 1, now);
+    let late = now + beat + beat / 20;
+    core.enter(&entrant(0, 1), false, late).unwrap();
+    assert_eq!(
+        core.enter(&entrant(1, 1), true, late),
+        Err(Refusal::Turn { wait: Some(beat.saturating_sub(beat / 20)) })
+    );
+    core.enter(&entrant(1, 1), true, now + beat * 2).unwrap();
+    core.enter(&entrant(2, 1), true, now + beat * 10).unwrap();
+    let refusal = core.enter(&entrant(3, 1), true, now + beat * 10);
+    assert_eq!(refusal, Err(Refusal::Turn { wait: Some(beat) }), "no two at once to make up for a rest");
+}
+
+#[test]
+fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_right_moment() {
+    let now = Instant::now();
+    let mut core = Core::new(2, 5.0);
+    proven(&mut core, 1, now);
+    for number in 0..2 {
+        assert!(matches!(core.enter(&entrant(number, 1), true, now), Err(Refusal::Turn { .. })));
+    }
+    for number in 2..10 {
+        assert!(matches!(core.enter(&entrant(number, 1), true, now), Err(Refusal::Line { .. })), "{number}");
+    }
+    let mut order = Vec::new();
+    for beat in 1..=10 {
+        let at = now + core.interval * beat;
+        let next = order.len();
+        for later in (next + 1..10).rev() {
+            assert!(core.enter(&entrant(later, 1), true, at).is_err(), "{later} before {next}");
+        }
+        core.enter(&entrant(next, 1), true, at).unwrap();
+        order.push(next);
+        core.leave(&entrant(next, 1), Some(KeyEffect::Good), at);
+    }
+    assert_eq!(order.len(), 10);
 }
