@@ -101,6 +101,11 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
             memory.watches.called(&cluster, &attempt.uid, attempt.generation, now);
         }
     }
+    let rest = pass.beat();
+    if !rest.is_zero() {
+        // Within the budget: a permit that dies meanwhile is not used.
+        tokio::time::sleep(rest).await;
+    }
     let started = Instant::now();
     // What is sent is built from the very object whose resourceVersion the claim carried.
     let wish = Wish::from(&object.spec);

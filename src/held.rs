@@ -20,7 +20,7 @@ pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 pub const TURN_AGAIN: Duration = Duration::from_secs(15);
 /// A 429 may ask for hours; the object is looked at at least this often.
 /// Who has a long line before it asks again this late at the latest.
-const LINE_AGAIN: Duration = Duration::from_secs(300);
+const LINE_AGAIN: Duration = Duration::from_secs(60);
 const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 /// Why nothing is claimed now.

@@ -1,6 +1,8 @@
 //! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
 //! costs no memory. It must not decide anything but "finished", and it writes nothing.
 
+mod watching;
+
 use std::{
     collections::HashSet,
     future::ready,
@@ -8,32 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::ExponentialBuilder;
-use futures::{
-    Stream, StreamExt, TryStreamExt,
-    stream::{repeat_with, select_all},
-};
+use futures::{Stream, StreamExt, stream::select_all};
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     runtime::{
-        WatchStreamExt,
         reflector::{ObjectRef, Store, store::Writer},
-        watcher::{self, Event, watcher},
+        watcher::{self, Event},
     },
 };
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
-};
+use tokio::sync::watch;
 
-use crate::{
-    jitter::jittered, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog,
-};
-
-/// First and longest pause before a watch that failed is opened again. Short, since nothing else wakes an object whose
-/// user waits; one request each ten seconds is no burden for an API server that comes back.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+use self::watching::objects;
+use crate::{journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
@@ -94,7 +83,7 @@ pub fn pending(
             let api = namespace
                 .as_ref()
                 .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            watch_anew(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
+            objects(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
         })
         .collect();
     let scopes =
@@ -115,38 +104,6 @@ pub fn pending(
         })
     });
     (stream, reader, is_synced)
-}
-
-/// A watch that begins with a list, and so again each time `relist_every` has passed since a list was complete. kube-
-/// runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way would wait
-/// for ever.
-fn watch_anew(
-    api: Api<Guarded>,
-    config: watcher::Config,
-    relist_every: Duration,
-) -> impl Stream<Item = watcher::Result<Event<Guarded>>> + Send {
-    repeat_with(move || {
-        let listed = Arc::new(Notify::new());
-        let tell = Arc::clone(&listed);
-        let due = async move {
-            listed.notified().await;
-            sleep(jittered(relist_every)).await;
-        };
-        let events = watcher(api.clone(), config.clone()).backoff(pauses());
-        let events = events.inspect_ok(move |event| {
-            if matches!(event, Event::InitDone) {
-                tell.notify_one();
-            }
-        });
-        events.take_until(Box::pin(due))
-    })
-    .flatten()
-}
-
-fn pauses() -> watcher::ExponentialBackoff {
-    let (first, longest) = RETRY;
-    let doubling = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest).with_factor(2.0);
-    doubling.without_max_times().with_jitter().into()
 }
 
 impl Pending {

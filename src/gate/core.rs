@@ -67,8 +67,8 @@ pub enum Refusal {
     },
 }
 
-/// Calls keep this much more distance than the pace asks for, as a part of it: claims take longer or shorter, and what was
-/// sent on the beat must not arrive as one too many.
+/// Calls keep this much more distance than the pace asks for, as a part of it: what is sent on the beat arrives a little
+/// earlier or later, and must not arrive as one too many.
 const SLACK: f64 = 0.015;
 
 /// The core. See the module.
@@ -154,6 +154,16 @@ impl Core {
         self.in_flight.insert(cluster.clone(), object.clone());
         self.waiting.retain(|waiting| waiting.object != *object);
         Ok(())
+    }
+
+    /// Who was let in is about to send: how long to wait for the beat. That is nothing, unless the claim before took longer
+    /// than this one; and at most as long as that claim was late.
+    pub fn beat(&mut self, key: KeyIdentity, now: Instant) -> Duration {
+        let interval = self.interval;
+        let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) else { return Duration::ZERO };
+        let at = key.next_send.map_or(now, |next| next.max(now));
+        key.next_send = Some(at + interval);
+        at.saturating_duration_since(now)
     }
 
     /// The entrant waits here no longer.

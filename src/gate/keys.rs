@@ -38,6 +38,8 @@ pub struct KeyState {
     ended: Option<Instant>,
     pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
+    /// When the next one may leave: claims take longer or shorter, and what entered on the beat must leave on it too.
+    pub(super) next_send: Option<Instant>,
     /// Reads take half of the pace at most, and leave the rest to calls.
     pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,

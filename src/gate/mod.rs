@@ -139,6 +139,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// See [`Core::beat`].
+    pub fn beat(&self) -> Duration {
+        self.gate.lock().beat(self.entrant.key, Instant::now())
+    }
+
     /// The key was used for a request besides the call: the pace counts it.
     pub fn spend(&self) {
         self.gate.lock().spend(self.entrant.key, Instant::now());

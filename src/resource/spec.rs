@@ -48,6 +48,7 @@ impl fmt::Display for RedisMode {
     shortname = "dwsredist",
     category = "dws",
     selectable = ".spec.clusterID",
+    selectable = ".status.observedGeneration",
     doc = "Namespaced; Cluster means the DWS cluster. Asks the GaussDB(DWS) cloud to redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing.",
     printcolumn(
         name = "Cluster",

@@ -363,3 +363,17 @@ fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_
     }
     assert_eq!(order.len(), 10);
 }
+
+#[test]
+fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 5.0);
+    let beat = core.interval;
+    proven(&mut core, 1, now);
+    let key = entrant(0, 1).key;
+    assert_eq!(core.beat(key, now + beat / 2), Duration::ZERO, "late by half a beat");
+    assert_eq!(core.beat(key, now + beat), beat / 2, "on the beat, and too near to the one before");
+    assert_eq!(core.beat(key, now + beat * 10), Duration::ZERO, "a rest is no credit");
+    assert_eq!(core.beat(key, now + beat * 10), beat);
+    assert_eq!(Core::new(8, 0.0).beat(key, now), Duration::ZERO, "no pace, no beat");
+}

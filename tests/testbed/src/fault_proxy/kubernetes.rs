@@ -92,7 +92,8 @@ impl Exchange {
         let label = format!("{} {}#{number}", self.shared.name, kind.word());
         record.trace(format_args!("{label} {what}{}", fault.map_or_else(String::new, |f| format!(" <- {}", f.word()))));
         let request = Request::from_parts(head, Full::new(body));
-        if kind == Kind::List && self.shared.armed.takes_old_list() {
+        let armed = &self.shared.armed;
+        if kind == Kind::List && armed.takes_old_list() || kind == Kind::Newcomers && armed.awaits_old_list() {
             return self.old_list(request, &label).await;
         }
         match fault {
@@ -238,6 +239,7 @@ fn kind_of(method: &Method, path: &str, query: &str) -> Kind {
     let is_collection = path.ends_with(resource);
     match method.as_str() {
         "GET" if is_collection && query.contains("watch=true") => Kind::Watch,
+        "GET" if is_collection && query.contains("fieldSelector=") => Kind::Newcomers,
         "GET" if is_collection => Kind::List,
         "GET" if path.contains(resource) => Kind::Get,
         "GET" if path.contains("/secrets/") => Kind::Secret,

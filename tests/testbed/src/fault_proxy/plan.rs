@@ -11,6 +11,8 @@ pub use super::fault::Fault;
 pub enum Kind {
     /// List of the resource.
     List,
+    /// The list of those that nobody has looked at yet, at the start.
+    Newcomers,
     /// Watch of the resource.
     Watch,
     /// Get of one object.
@@ -35,8 +37,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::List,
+        Self::Newcomers,
         Self::Watch,
         Self::Get,
         Self::Secret,
@@ -53,6 +56,7 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::List => "list",
+            Self::Newcomers => "newcomers",
             Self::Watch => "watch",
             Self::Get => "get",
             Self::Secret => "secret",
