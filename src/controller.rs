@@ -124,7 +124,11 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         Err(_) if !context.may_begin() => return Ok(Action::await_change()),
         Err(invalid) => return report_undecodable(&context, invalid).await,
     };
-    match context.decide(cached) {
+    let step = context.decide(cached);
+    if !matches!(step, Step::Claim(_)) {
+        context.gate.forget(&object_name(cached));
+    }
+    match step {
         Step::Recall { .. } => {}
         _ if !context.may_begin() => return Ok(Action::await_change()),
         Step::Nothing => return Ok(Action::await_change()),
@@ -135,8 +139,8 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         // Nobody has written its status, so no schema can have hidden any of it, and the swap finds out whether that is still
         // so. One request less for each new object, and its call comes that much sooner.
-        Step::Claim(plan) if object.is_untouched => {
-            let result = call(&context, cached, plan).await;
+        Step::Claim(plan) if object.is_untouched && !context.memory().is_overtaken(cached) => {
+            let result = call(&context, cached, plan, object.seen.unwrap_or_else(Instant::now)).await;
             return forgiven(&context, cached, result);
         }
         _ => {}
@@ -160,7 +164,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
         }
         Step::Rehearse(plan) => suspended(&context, object, &plan).await,
-        Step::Claim(plan) => call(&context, object, plan).await,
+        Step::Claim(plan) => call(&context, object, plan, Instant::now()).await,
     };
     forgiven(&context, object, result)
 }
@@ -185,9 +189,14 @@ fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> A
     Action::requeue(pause)
 }
 
-/// Prepare, decide once more, claim and send.
-async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan) -> Result<Action, Error> {
-    let ready = match prepare(context, object, &plan).await {
+/// Prepare, decide once more, claim and send. `since`: when the object was seen as it is.
+async fn call(
+    context: &Arc<Context>,
+    object: &ClusterRedistribution,
+    plan: Plan,
+    since: Instant,
+) -> Result<Action, Error> {
+    let ready = match prepare(context, object, &plan, since).await {
         Ok(ready) => ready,
         Err(NotReady::Held(held)) => return hold(context, object, held).await,
         Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
@@ -208,7 +217,10 @@ async fn call(context: &Arc<Context>, object: &ClusterRedistribution, plan: Plan
     match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
+        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
+            context.memory().overtaken(object);
+            Ok(Action::requeue(jittered(SOON)))
+        }
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
         Delivered::Pruned => {
             let held = crd_outdated();

@@ -72,12 +72,26 @@ impl Events {
     /// same reason and action into one series and would show the first note for all of them.
     pub fn tell(&self, object: &ClusterRedistribution, reason: Reason, distinction: &str, note: &str) {
         let calm = matches!(reason.row(), Row::Held | Row::InFlight | Row::Delivered);
-        self.say(object, reason.as_str(), if calm { Mood::Calm } else { Mood::Warning }, distinction, note);
+        // Nothing is amiss: all that most of a crowd would have to tell. A hold that somebody should mend is told of each.
+        let goes_well = matches!(reason.row(), Row::InFlight | Row::Delivered)
+            || matches!(reason, Reason::Throttled | Reason::AnotherCallInFlight | Reason::Suspended);
+        let mood = if calm { Mood::Calm } else { Mood::Warning };
+        self.post(object, (reason.as_str(), mood, goes_well), distinction, note);
     }
 
     /// The same for what is no reason of an object's state.
     pub fn say(&self, object: &ClusterRedistribution, reason: &str, mood: Mood, distinction: &str, note: &str) {
-        if mood == Mood::Calm && !self.calm.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
+        self.post(object, (reason, mood, mood == Mood::Calm), distinction, note);
+    }
+
+    fn post(
+        &self,
+        object: &ClusterRedistribution,
+        (reason, mood, goes_well): (&str, Mood, bool),
+        distinction: &str,
+        note: &str,
+    ) {
+        if goes_well && !self.calm.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
             self.metrics.event_dropped();
             return;
         }

@@ -19,9 +19,9 @@ pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 /// Longest time until a waiting object is looked at again, should no release wake it.
 pub const TURN_AGAIN: Duration = Duration::from_secs(15);
 /// A 429 may ask for hours; the object is looked at at least this often.
+const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
 /// Who has a long line before it asks again this late at the latest.
 const LINE_AGAIN: Duration = Duration::from_secs(60);
-const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 /// Why nothing is claimed now.
 #[derive(Debug)]

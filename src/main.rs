@@ -89,7 +89,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
         relist_every: run.relist_every,
         observe: run.observe,
     };
-    let (objects, cache, synced) = store::pending(&watching, &observed, memory, metrics.clone(), watchdog.clone());
+    let (objects, cache, synced) =
+        store::pending(&watching, &observed, (memory, Arc::clone(&context.gate)), metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },

@@ -37,6 +37,8 @@ pub struct Memory {
     given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
+    /// By uid: the resourceVersion at which a claim met a conflict. The watch is late.
+    overtaken: HashMap<String, String>,
     /// Looks before a call.
     pub looks: Looks,
     /// Looks after a call.
@@ -143,6 +145,19 @@ impl Memory {
         self.sent.insert(uid.to_owned(), Sent { generation, at: now });
     }
 
+    /// Somebody has changed the object since that view of it.
+    pub fn overtaken(&mut self, object: &ClusterRedistribution) {
+        if let (Some(uid), Some(version)) = (&object.metadata.uid, &object.metadata.resource_version) {
+            self.overtaken.insert(uid.clone(), version.clone());
+        }
+    }
+
+    /// True if that is known of this view.
+    pub fn is_overtaken(&self, object: &ClusterRedistribution) -> bool {
+        let known = object.metadata.uid.as_ref().and_then(|uid| self.overtaken.get(uid));
+        known.is_some() && known == object.metadata.resource_version.as_ref()
+    }
+
     /// True if this process may have sent for this generation lately. A journal that does not show that is wrong: a
     /// view of the object that an outdated schema has pruned can carry a current resourceVersion.
     pub fn may_have_sent(&self, uid: &str, generation: i64) -> bool {
@@ -168,6 +183,7 @@ impl Memory {
 
     /// The object is gone for good; a uid never comes back.
     pub fn forget(&mut self, uid: &str) {
+        self.overtaken.remove(uid);
         self.seen.remove(uid);
         self.retries.remove(uid);
         self.sent.remove(uid);
@@ -178,6 +194,7 @@ impl Memory {
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
+        self.overtaken.remove(uid);
         self.retries.remove(uid);
         self.looks.forget(uid);
         self.watches.end(uid);

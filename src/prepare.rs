@@ -4,7 +4,7 @@
 mod login;
 mod look;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -51,7 +51,14 @@ pub struct Ready {
 /// Prepares a call: reach, credentials (with a login, for a user), gate and, where that is asked for, a look at the
 /// cluster; in this order, since what the gate gives is needed for whatever could lock a key, and must not be kept while
 /// somebody logs in.
-pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Ready, NotReady> {
+///
+/// `since`: when the object was seen; no key is used that was read before.
+pub async fn prepare(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    since: Instant,
+) -> Result<Ready, NotReady> {
     let name = object_name(object);
     let rung = rung(context, object, plan);
     let last = look::last(context, object, &rung);
@@ -59,23 +66,23 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
         return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let key = patient_key(context, object, plan, &rung, PATIENCE).await?;
+    let key = patient_key(context, object, plan, (&rung, since), PATIENCE).await?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
-        created: object.metadata.creation_timestamp.as_ref().map_or(0, |created| created.0.as_second()),
+        wished: wished(object),
     };
     let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
             context.credentials.forget(&rung);
             NotReady::Held(held::refused(refusal, &rung))
         }
-        // Its turn to look again has not come: what the last look found is still the best that can be said.
         // It is woken when its turn comes; said only where that takes long.
         (Refusal::Line { waited, .. }, _) if *waited < gate::PATIENCE => {
             NotReady::InAMoment(gate::PATIENCE.saturating_sub(*waited))
         }
+        // Its turn to look again has not come: what the last look found is still the best that can be said.
         (Refusal::Turn { .. } | Refusal::Line { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
             NotReady::Held(look::once_more(&last))
         }
@@ -89,13 +96,20 @@ pub async fn prepare(context: &Context, object: &ClusterRedistribution, plan: &P
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.
 pub async fn rehearse(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Held {
     let rung = rung(context, object, plan);
-    let trouble = match context.credentials.read(&rung, Timestamp::now()).await {
+    let trouble = match context.credentials.read(&rung, Instant::now(), Timestamp::now()).await {
         Ok(Account::Pair(_)) => None,
         // Whether the user is let in is not tried: a wrong password counts.
         Ok(Account::User(_)) => login::iam(context, plan, &rung).err(),
         Err(error) => Some(error),
     };
     held::suspended(&object.spec, &plan.endpoint.host, &rung, trouble.as_ref())
+}
+
+/// Second in which this generation was asked for, as far as that is known: of an object that was edited, now. Else one that is
+/// edited again and again would come before all that are newer.
+fn wished(object: &ClusterRedistribution) -> i64 {
+    let created = object.metadata.creation_timestamp.as_ref().filter(|_| object.metadata.generation == Some(1));
+    created.map_or_else(|| Timestamp::now().as_second(), |created| created.0.as_second())
 }
 
 /// Namespace and name.
@@ -112,7 +126,7 @@ pub fn rung(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> R
 /// What a look at this object is authenticated with, read or fetched just now. It waits for no login but its own: nothing
 /// depends on it.
 pub async fn key(context: &Context, object: &ClusterRedistribution, plan: &Plan, rung: &Rung) -> Result<Key, NotReady> {
-    patient_key(context, object, plan, rung, Duration::ZERO).await
+    patient_key(context, object, plan, (rung, Instant::now()), Duration::ZERO).await
 }
 
 /// The same for somebody who waits that long for another one's login.
@@ -120,10 +134,10 @@ async fn patient_key(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    rung: &Rung,
+    (rung, since): (&Rung, Instant),
     patience: Duration,
 ) -> Result<Key, NotReady> {
-    let account = context.credentials.read(rung, Timestamp::now()).await.map_err(wrong)?;
+    let account = context.credentials.read(rung, since, Timestamp::now()).await.map_err(wrong)?;
     login::key(context, object, plan, rung, (account, patience)).await
 }
 

@@ -22,13 +22,14 @@ use kube::{
 use tokio::sync::watch;
 
 use self::watching::objects;
-use crate::{journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
+use crate::{gate::Gate, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
     writer: Writer<Guarded>,
     reader: Store<Guarded>,
     memory: Arc<Mutex<Memory>>,
+    gate: Arc<Gate>,
     /// What was called is looked at for longer.
     observe: bool,
     metrics: Metrics,
@@ -62,7 +63,7 @@ pub struct Watching {
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
-    memory: Arc<Mutex<Memory>>,
+    (memory, gate): (Arc<Mutex<Memory>>, Arc<Gate>),
     metrics: Metrics,
     watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>, watch::Receiver<bool>) {
@@ -90,7 +91,7 @@ pub fn pending(
         namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
     let counted = metrics.clone();
     let mut pending =
-        Pending { writer, reader: reader.clone(), memory, observe: *observe, metrics: counted, scopes, synced };
+        Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics: counted, scopes, synced };
     let stream = select_all(watches).filter_map(move |event| {
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),
@@ -133,7 +134,8 @@ impl Pending {
         }
     }
 
-    fn take(&mut self, scope: usize, object: Guarded) -> Option<Guarded> {
+    fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
+        object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
@@ -159,6 +161,7 @@ impl Pending {
             self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(&uid);
         }
         self.metrics.objects().gone(&object);
+        self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Own code instead of kube's `DeserializeGuard`, which reads every object twice, managed fields included.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Resource, core::error_boundary::InvalidObject};
@@ -15,10 +15,14 @@ use crate::resource::{ClusterRedistribution, ClusterRedistributionSpec, ClusterR
 /// An object of the watch: one that does not fit this version's types is an error of its own, not of the whole watch.
 #[derive(Clone, Debug)]
 pub struct Guarded {
+    /// When the watch brought it.
+    pub seen: Option<Instant>,
     /// The object, or why it cannot be read, with its metadata.
     pub object: Result<ClusterRedistribution, InvalidObject>,
-    /// Nobody has ever written its status. Known from its managed fields, which no schema prunes: a watch that was opened
-    /// under an older CRD hides the journal, but not that there is one. False where it cannot be known.
+    /// Nobody has ever written its status, for two reasons that a watch which was opened under an older CRD, and hides the
+    /// journal, cannot both fake: `observedGeneration` shows the CRD's default, while everything this product writes sets it,
+    /// so a schema that knows the field shows what was written and one that does not know it has no default; and managed
+    /// fields, which no schema prunes, name no writer of status. False where it cannot be known.
     pub is_untouched: bool,
 }
 
@@ -62,9 +66,9 @@ impl<'de> Deserialize<'de> for Guarded {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let error = match serde_json::from_str::<Whole>(raw.get()) {
             Ok(Whole { metadata, spec, status }) => {
-                let is_untouched = metadata.shows_no_writer_of_status() && is_empty(status.as_ref());
+                let is_untouched = metadata.shows_no_writer_of_status() && status.as_ref().is_some_and(is_default);
                 let object = ClusterRedistribution { metadata: metadata.into(), spec, status };
-                return Ok(Self { object: Ok(object), is_untouched });
+                return Ok(Self { seen: None, object: Ok(object), is_untouched });
             }
             Err(error) => error,
         };
@@ -72,7 +76,8 @@ impl<'de> Deserialize<'de> for Guarded {
         // The same error without line and column, which are those of bytes that nobody sees and that change with each write.
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
         let error = serde_json::from_value::<Whole>(value).err().unwrap_or(error).to_string();
-        Ok(Self { object: Err(InvalidObject { error, metadata: metadata.into() }), is_untouched: false })
+        let object = Err(InvalidObject { error, metadata: metadata.into() });
+        Ok(Self { seen: None, object, is_untouched: false })
     }
 }
 
@@ -84,12 +89,9 @@ impl Metadata {
     }
 }
 
-/// Absent, or what the CRD's default makes of an absent one.
-fn is_empty(status: Option<&ClusterRedistributionStatus>) -> bool {
-    status.is_none_or(|status| {
-        *status == ClusterRedistributionStatus { observed_generation: status.observed_generation, ..Default::default() }
-            && status.observed_generation.is_none_or(|generation| generation == -1)
-    })
+/// What the CRD's default makes of an absent status.
+fn is_default(status: &ClusterRedistributionStatus) -> bool {
+    *status == ClusterRedistributionStatus { observed_generation: Some(-1), ..ClusterRedistributionStatus::default() }
 }
 
 impl From<Metadata> for ObjectMeta {

@@ -18,7 +18,7 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
     let entrant =
-        Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity, created: 0 };
+        Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity, wished: 0 };
     let pass = context.gate.enter(entrant).await.unwrap();
     Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }
@@ -32,7 +32,7 @@ fn reason_of(server: &Server) -> String {
 }
 
 fn guarded(server: &Server) -> Arc<Guarded> {
-    Arc::new(Guarded { object: Ok(server.object()), is_untouched: false })
+    Arc::new(Guarded { seen: None, object: Ok(server.object()), is_untouched: false })
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ pub mod error;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ pub use super::{
 use super::{
     account::{Data, KEYS, parse},
     endpoint::Endpoint,
-    remembered::Remembered,
+    remembered::{Remembered, SERVES},
 };
 
 /// The Secret of an object's namespace that is used when nothing else is named.
@@ -73,13 +73,13 @@ pub struct Ladder {
     own_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
-    remembered: Mutex<Remembered>,
+    remembered: Arc<Mutex<Remembered>>,
 }
 
 impl Ladder {
     /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
     pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
-        let (own_for, remembered) = (own_for.to_vec(), Mutex::default());
+        let (own_for, remembered) = (own_for.to_vec(), Arc::default());
         Self { client, own, own_for, request_timeout, digest_key: rand::random(), remembered }
     }
 
@@ -93,14 +93,19 @@ impl Ladder {
         }
     }
 
-    /// The account of that rung as it is now, or was within the last second.
-    pub async fn read(&self, rung: &Rung, now: Timestamp) -> Result<Account, CredentialsError> {
+    /// The account of that rung as it is now, or was within the last second, but never as it was before `since`.
+    pub async fn read(&self, rung: &Rung, since: Instant, now: Timestamp) -> Result<Account, CredentialsError> {
         let asked = Instant::now();
-        if let Some(account) = self.remembered().get(rung, asked) {
+        if let Some(account) = self.remembered().get(rung, since, asked) {
             return Ok(account);
         }
         let account = self.read_anew(rung, now).await?;
         self.remembered().keep(rung, &account, asked);
+        let remembered = Arc::clone(&self.remembered);
+        tokio::spawn(async move {
+            tokio::time::sleep(SERVES).await;
+            remembered.lock().unwrap_or_else(PoisonError::into_inner).forget_old(Instant::now());
+        });
         Ok(account)
     }
 

@@ -7,19 +7,20 @@ use std::{
 
 use super::{account::Account, credentials::Rung};
 
-/// How long what was read serves others, from the moment at which it was asked for. Whoever changes a Secret and then
-/// creates an object takes longer, and a backlog still costs one read a second instead of one for each object.
-const SERVES: Duration = Duration::from_secs(1);
+/// How long what was read serves others at most, from the moment at which it was asked for: a backlog costs one read a second
+/// instead of one for each object.
+pub const SERVES: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Remembered(HashMap<Rung, (Instant, Account)>);
 
 impl Remembered {
-    /// What that rung held, if it was asked for within the last second.
-    pub fn get(&self, rung: &Rung, now: Instant) -> Option<Account> {
+    /// What that rung held, if it was asked for within the last second and not before `since`. Who changes a Secret and then
+    /// an object that uses it means the new one: an object is never called with what was read before it was seen.
+    pub fn get(&self, rung: &Rung, since: Instant, now: Instant) -> Option<Account> {
         let (asked, account) = self.0.get(rung)?;
-        (now.saturating_duration_since(*asked) < SERVES).then(|| account.clone())
+        (*asked >= since && now.saturating_duration_since(*asked) < SERVES).then(|| account.clone())
     }
 
     /// Keeps what was read. `asked`: when the read began.
@@ -28,7 +29,12 @@ impl Remembered {
         if self.0.get(rung).is_none_or(|(kept, _)| *kept <= asked) {
             self.0.insert(rung.clone(), (asked, account.clone()));
         }
-        self.0.retain(|_, (kept, _)| asked.saturating_duration_since(*kept) < SERVES);
+        self.forget_old(asked);
+    }
+
+    /// What serves nobody any more is not kept.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.0.retain(|_, (kept, _)| now.saturating_duration_since(*kept) < SERVES);
     }
 
     /// Reads that rung anew next time: what it held was refused.
@@ -57,8 +63,8 @@ mod tests {
     fn what_was_read_serves_for_a_second_from_the_moment_it_was_asked_for_and_is_then_gone() {
         let (mut remembered, asked) = (Remembered::default(), Instant::now());
         remembered.keep(&Rung::Controller, &account("one"), asked);
-        assert_eq!(access(remembered.get(&Rung::Controller, asked + SERVES / 2)).as_deref(), Some("one"));
-        assert!(remembered.get(&Rung::Controller, asked + SERVES).is_none());
+        assert_eq!(access(remembered.get(&Rung::Controller, asked, asked + SERVES / 2)).as_deref(), Some("one"));
+        assert!(remembered.get(&Rung::Controller, asked, asked + SERVES).is_none());
         let other = Rung::Secret { namespace: "team".to_owned(), name: "other".to_owned() };
         remembered.keep(&other, &account("two"), asked + SERVES);
         assert_eq!(remembered.0.len(), 1, "no key lies in memory that serves nobody any more");
@@ -69,7 +75,7 @@ mod tests {
         let (mut remembered, asked) = (Remembered::default(), Instant::now());
         remembered.keep(&Rung::Controller, &account("new"), asked + SERVES / 2);
         remembered.keep(&Rung::Controller, &account("old"), asked);
-        assert_eq!(access(remembered.get(&Rung::Controller, asked + SERVES / 2)).as_deref(), Some("new"));
+        assert_eq!(access(remembered.get(&Rung::Controller, asked, asked + SERVES / 2)).as_deref(), Some("new"));
     }
 
     #[test]
@@ -77,6 +83,14 @@ mod tests {
         let (mut remembered, asked) = (Remembered::default(), Instant::now());
         remembered.keep(&Rung::Controller, &account("one"), asked);
         remembered.forget(&Rung::Controller);
-        assert!(remembered.get(&Rung::Controller, asked).is_none());
+        assert!(remembered.get(&Rung::Controller, asked, asked).is_none());
+    }
+
+    #[test]
+    fn an_object_that_was_seen_after_the_read_is_not_served_by_it() {
+        let (mut remembered, asked) = (Remembered::default(), Instant::now());
+        remembered.keep(&Rung::Controller, &account("before"), asked);
+        let seen = asked + SERVES / 100;
+        assert!(remembered.get(&Rung::Controller, seen, seen).is_none());
     }
 }

@@ -62,7 +62,7 @@ impl Settings {
 
     /// Pause between two renewals: leaves time for one that hangs and for another one after it.
     fn renew(&self) -> Duration {
-        self.duration / 3
+        self.duration * 3 / 10
     }
 }
 

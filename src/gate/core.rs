@@ -28,8 +28,8 @@ pub struct Entrant {
     pub cluster: String,
     /// The key, by digest.
     pub key: KeyIdentity,
-    /// When the object was created, in seconds: of those that wait for one key the oldest is first.
-    pub created: i64,
+    /// Second in which it was asked for: of those that wait for one key the oldest is first.
+    pub wished: i64,
 }
 
 /// Why a call may not be made now.
@@ -121,9 +121,11 @@ impl Core {
     /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
     /// besides.
     pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
-        let Entrant { object, cluster, key: identity, created } = entrant;
+        let Entrant { object, cluster, key: identity, wished } = entrant;
         if let Some(by) = self.in_flight.get(cluster).cloned() {
-            self.step_back(entrant);
+            if let Some(key) = self.keys.get_mut(identity) {
+                key.line.leave(object);
+            }
             self.wait_for(object, Until::Cluster(cluster.clone()));
             return Err(Refusal::AnotherCall { by });
         }
@@ -140,8 +142,8 @@ impl Core {
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         let is_full = self.in_flight.len() >= self.concurrency;
-        if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *created) {
-            return Err(match key.line.wait(object, *created, stays, self.concurrency, now) {
+        if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *wished) {
+            return Err(match key.line.wait(object, *wished, stays, self.concurrency, now) {
                 Stand::Behind { ahead, waited } if stays => {
                     Refusal::Line { waited, wait: self.interval * u32::try_from(ahead).unwrap_or(u32::MAX) }
                 }
@@ -164,6 +166,13 @@ impl Core {
         let at = key.next_send.map_or(now, |next| next.max(now));
         key.next_send = Some(at + interval);
         at.saturating_duration_since(now)
+    }
+
+    /// The object is gone, or wants no call any more.
+    pub fn forget(&mut self, object: &ObjectName) {
+        for key in self.keys.values_mut() {
+            key.line.leave(object);
+        }
     }
 
     /// The entrant waits here no longer.
@@ -225,11 +234,16 @@ impl Core {
             Until::Anything => true,
         });
         let was_full = self.in_flight.len() + 1 >= self.concurrency;
-        for (key, state) in &mut self.keys {
-            if (*key == used || was_full) && !state.line.is_empty() {
-                woken.extend(state.line.call_up(self.concurrency, now));
+        let mut called =
+            self.keys.get_mut(&used).map(|key| key.line.call_up(self.concurrency, now)).unwrap_or_default();
+        if was_full {
+            // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
+            for state in self.keys.values_mut() {
+                let left = self.concurrency.saturating_sub(called.len());
+                called.extend(state.line.call_up(left, now));
             }
         }
+        woken.extend(called);
         woken
     }
 
@@ -286,9 +300,11 @@ impl Core {
     }
 }
 
-/// The next beat. One that was late by a part of it keeps the beat; after a rest a new one begins.
+/// The next beat. One that was a little late keeps the beat, but no later than the slack of a second allows; after a rest a
+/// new one begins.
 fn after(beat: Option<Instant>, interval: Duration, now: Instant) -> Instant {
-    let is_kept = |beat: &Instant| now.saturating_duration_since(*beat) < interval / 10;
+    let late = (interval / 10).min(Duration::from_secs(1).mul_f64(SLACK));
+    let is_kept = |beat: &Instant| now.saturating_duration_since(*beat) < late;
     beat.filter(is_kept).unwrap_or(now) + interval
 }
 

@@ -120,7 +120,6 @@ impl KeyState {
     /// Nobody has used it for long, and nothing is held against it.
     pub fn is_forgotten(&self, now: Instant) -> bool {
         self.in_flight == 0
-            && self.line.is_empty()
             && self.rejected.is_none()
             && self.used.is_none_or(|used| now.saturating_duration_since(used) >= FORGET_KEY_AFTER)
     }

@@ -1,4 +1,4 @@
-//! PURE: who of the objects that wait for one key is first: the one that was created first, and of those of one second the
+//! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
 //! one that was seen first. The clock is an argument.
 //!
 //! Only who is here, with a worker that waits, keeps others back. Whoever was called up and does not come was deleted or held
@@ -14,7 +14,10 @@ use super::core::ObjectName;
 /// Whoever was called up has this long to come.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Second of creation, and the order in which they were seen.
+/// Longer lines are not counted to their end.
+const MOST_COUNTED: usize = 1000;
+
+/// Second in which it was asked for, and the order in which they were seen.
 type Place = (i64, u64);
 
 /// See the module.
@@ -41,7 +44,7 @@ pub enum Stand {
     Here,
     /// So many are before it that its worker is of more use to others; it is called up.
     Behind {
-        /// How many.
+        /// How many, up to a thousand.
         ahead: usize,
         /// How long it has waited.
         waited: Duration,
@@ -50,14 +53,14 @@ pub enum Stand {
 
 impl Line {
     /// Nobody who is here was before it.
-    pub fn is_first(&self, object: &ObjectName, created: i64) -> bool {
-        let place = self.places.get(object).copied().unwrap_or((created, u64::MAX));
+    pub fn is_first(&self, object: &ObjectName, wished: i64) -> bool {
+        let place = self.places.get(object).copied().unwrap_or((wished, u64::MAX));
         self.here.first().is_none_or(|first| *first >= place)
     }
 
     /// Takes a place, or keeps the one it has. Of those that wait here there are `most`, and those that `stay`.
-    pub fn wait(&mut self, object: &ObjectName, created: i64, stays: bool, most: usize, now: Instant) -> Stand {
-        let place = self.places.get(object).copied().unwrap_or((created, self.next));
+    pub fn wait(&mut self, object: &ObjectName, wished: i64, stays: bool, most: usize, now: Instant) -> Stand {
+        let place = self.places.get(object).copied().unwrap_or((wished, self.next));
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
             self.waiting.insert(place, Waiter { object: object.clone(), since: now, called: None });
@@ -72,7 +75,8 @@ impl Line {
             return Stand::Here;
         }
         self.here.remove(&place);
-        Stand::Behind { ahead: self.waiting.range(..place).count(), waited: now.saturating_duration_since(since) }
+        let ahead = self.waiting.range(..place).take(MOST_COUNTED).count();
+        Stand::Behind { ahead, waited: now.saturating_duration_since(since) }
     }
 
     /// It waits here no longer, and keeps its place.

@@ -89,6 +89,11 @@ impl Gate {
         self.wake(woken);
     }
 
+    /// See [`Core::forget`].
+    pub fn forget(&self, object: &ObjectName) {
+        self.lock().forget(object);
+    }
+
     /// Looks at this object again at the next release.
     pub fn wait(&self, object: &ObjectName) {
         self.lock().wait(object);

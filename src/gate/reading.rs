@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn entrant(name: &str, cluster: &str) -> Entrant {
-        Entrant { object: ("team".to_owned(), name.to_owned()), cluster: cluster.to_owned(), key: key(), created: 0 }
+        Entrant { object: ("team".to_owned(), name.to_owned()), cluster: cluster.to_owned(), key: key(), wished: 0 }
     }
 
     #[test]

@@ -21,7 +21,7 @@ fn object(name: &str, reason: &str) -> Guarded {
         },
         "status": {"observedGeneration": 1, "conditions": [condition]},
     });
-    Guarded { object: Ok(serde_json::from_value(object).unwrap()), is_untouched: false }
+    Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()), is_untouched: false }
 }
 
 /// The lines of the gauges of objects, in order.

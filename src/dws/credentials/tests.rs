@@ -100,14 +100,20 @@ async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused()
     let directory = tempfile::tempdir().unwrap();
     let mut ladder = ladder(&["*"]);
     ladder.own = Some(directory.path().to_owned());
-    let missing = ladder.read(&Rung::Controller, now()).await.unwrap_err();
+    let missing = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
     std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
     std::fs::write(directory.path().join("secretKey"), "one").unwrap();
-    assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "one");
+    assert_eq!(
+        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        "one"
+    );
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
     ladder.forget(&Rung::Controller);
-    assert_eq!(pair(ladder.read(&Rung::Controller, now()).await.unwrap()).secret.expose_secret(), "two");
+    assert_eq!(
+        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        "two"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +147,7 @@ async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try(
         });
         let ladder = Ladder::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
         let rung = ladder.choose(Some("named"), "team");
-        let error = ladder.read(&rung, now()).await.unwrap_err();
+        let error = ladder.read(&rung, Instant::now(), now()).await.unwrap_err();
         assert_eq!(error.reason(), reason, "{code}: {error}");
         assert!(error.to_string().contains("Secret team/named"), "{error}");
     }
@@ -154,7 +160,7 @@ async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_t
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut ladder = ladder(&["*"]);
     ladder.own = Some(directory.path().to_owned());
-    let error = ladder.read(&Rung::Controller, now()).await.unwrap_err();
+    let error = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
 }

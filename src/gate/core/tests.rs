@@ -8,7 +8,7 @@ fn entrant(number: usize, key: u8) -> Entrant {
         object: ("team".to_owned(), format!("object-{number}")),
         cluster: format!("cluster-{number}"),
         key: KeyIdentity::from([key; 32]),
-        created: 0,
+        wished: 0,
     }
 }
 
@@ -376,4 +376,40 @@ fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
     assert_eq!(core.beat(key, now + beat * 10), Duration::ZERO, "a rest is no credit");
     assert_eq!(core.beat(key, now + beat * 10), beat);
     assert_eq!(Core::new(8, 0.0).beat(key, now), Duration::ZERO, "no pace, no beat");
+}
+
+#[test]
+fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
+    let now = Instant::now();
+    let mut core = Core::new(1, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), true, now).unwrap();
+    let twin = Entrant { object: ("team".to_owned(), "twin".to_owned()), ..entrant(0, 1) };
+    assert!(matches!(core.enter(&twin, true, now), Err(Refusal::AnotherCall { .. })));
+    for number in 1..50 {
+        assert!(core.enter(&entrant(number, 1), true, now).is_err());
+    }
+    for number in 1..49 {
+        core.forget(&entrant(number, 1).object);
+    }
+    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin.object, entrant(49, 1).object]);
+    core.enter(&entrant(49, 1), true, now).unwrap();
+}
+
+#[test]
+fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
+    let now = Instant::now();
+    let mut core = Core::new(3, 0.0);
+    for key in 0..50 {
+        proven(&mut core, key, now);
+    }
+    for number in 0..3 {
+        core.enter(&entrant(number, 0), true, now).unwrap();
+    }
+    for key in 1..50 {
+        for number in 0..5 {
+            assert!(core.enter(&entrant(usize::from(key) * 100 + number, key), false, now).is_err());
+        }
+    }
+    assert_eq!(core.leave(&entrant(0, 0), Some(KeyEffect::Good), now).len(), 3);
 }
