@@ -157,6 +157,11 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
         _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
+        Step::Hidden => {
+            let held = crd_outdated();
+            tell(&context, object, &held);
+            Ok(Action::requeue(held.again))
+        }
         Step::Wait(rest) => Ok(Action::requeue(rest)),
         Step::Observe(stage) => observe(&context, object, stage).await,
         Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,

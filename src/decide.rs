@@ -53,6 +53,8 @@ pub struct Rules {
 pub enum Step {
     /// Deleting, or this generation is closed.
     Nothing,
+    /// The installed CRD hides status, so whatever was written would erase what is there: nothing is.
+    Hidden,
     /// Nothing is written; look again after this long at the latest.
     Wait(Duration),
     /// Closed for ever, and nothing is ever sent again; but how far the redistribution is, is still looked at.
@@ -100,6 +102,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, now: Now) -> Step {
     if object.metadata.deletion_timestamp.is_some() {
         return Step::Nothing;
+    }
+    // Every CRD of this product gives it a default, so no view of an object is without it.
+    if object.status.as_ref().is_none_or(|status| status.observed_generation.is_none()) {
+        return Step::Hidden;
     }
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let journal = journal::read(object);

@@ -210,7 +210,11 @@ fn holds_are_weighed_in_a_fixed_order() {
     let mut object = attempted(2, past.clone());
     object.spec.region = Some("cn-south-1".to_owned());
     past.spec_hash = Some(journal::spec_hash(&object.spec));
-    object.status = Some(ClusterRedistributionStatus { attempt: Some(past), ..Default::default() });
+    object.status = Some(ClusterRedistributionStatus {
+        observed_generation: Some(past.generation),
+        attempt: Some(past),
+        ..Default::default()
+    });
     object.metadata.annotations = Some([(SUSPEND.to_owned(), "maybe".to_owned())].into());
     assert_eq!(held(bench.look(&object, 0)), Reason::InvalidAnnotation);
     object.metadata.annotations = None;
@@ -278,4 +282,13 @@ fn what_was_called_is_looked_at_only_with_observe_and_never_leads_to_anything_el
     assert!(!matches!(bench.look(&newer, 1_000_000), Step::Observe(_)), "the next wish is no look");
     called.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
     assert_eq!(bench.look(&called, 0), Step::Nothing);
+}
+
+#[test]
+fn a_status_that_the_installed_crd_hides_is_never_written_upon() {
+    for status in [None, Some(ClusterRedistributionStatus::default())] {
+        let mut object = fresh(1);
+        object.status = status;
+        assert_eq!(Bench::new().look(&object, 0), Step::Hidden);
+    }
 }

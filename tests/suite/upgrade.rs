@@ -144,3 +144,52 @@ async fn a_crd_that_knows_less_of_an_attempt_for_a_while_leads_to_no_second_call
 async fn a_crd_that_knows_no_journal_for_a_while_leads_to_no_second_call() {
     roll_back_and_forth(earlier(&["history", "attempt"], &[]), false).await;
 }
+
+/// A CRD that knows nothing of status: what was written stays in the store, and no view shows it.
+fn placeholder() -> Value {
+    let mut crd = crd_json().unwrap();
+    let version = crd.pointer_mut("/spec/versions/0").unwrap().as_object_mut().unwrap();
+    version.remove("selectableFields");
+    version.remove("additionalPrinterColumns");
+    version["schema"]["openAPIV3Schema"]["properties"]["status"] = json!({"type": "object"});
+    crd
+}
+
+#[tokio::test]
+async fn a_crd_that_hides_all_of_status_for_a_while_leads_to_no_second_call_and_erases_nothing() {
+    let plane: &'static ControlPlane =
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+    let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
+    apply_crd(&client, &current).await.unwrap();
+    let world = World::on(plane, Options::default()).await;
+    let (called, new) = (world.cluster(), world.cluster());
+    let operator = world.operator().await;
+    world.create("called", &called).await;
+    world.settled("called", "Delivered").await;
+    operator.kill().await.unwrap();
+
+    apply_crd(&client, &placeholder().to_string()).await.unwrap();
+    let under_the_placeholder = world.operator().await;
+    world.create("new", &new).await;
+    for name in ["called", "new"] {
+        testbed::eventually(crate::world::PATIENCE, &format!("{name} is held for the CRD"), async || {
+            let log = under_the_placeholder.output();
+            let says = |line: &str| line.contains(&format!("\"name\":\"{name}\"")) && line.contains("CRDOutdated");
+            if log.lines().any(says) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+
+    // The watch that was opened under the placeholder goes on hiding status, under resourceVersions that are current.
+    apply_crd(&client, &current).await.unwrap();
+    for name in ["called", "new"] {
+        world.annotate(name, "example.com/touched", Some("yes")).await;
+    }
+    world.settled("new", "Delivered").await;
+    let object = world.settled("called", "Delivered").await;
+    assert!(object.attempt().is_some(), "the journal was erased");
+    assert!(under_the_placeholder.terminate().await.unwrap().success());
+    let _again = world.operator().await;
+    look_around(&world, "looked").await;
+    assert_eq!((world.calls(&called), world.calls(&new)), (1, 1));
+}

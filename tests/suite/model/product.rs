@@ -159,7 +159,7 @@ impl Product {
         let step = decide(&object, &memory, &self.rules, Now { wall: self.wall, instant: self.start + waited });
         let generation = object.metadata.generation.unwrap();
         let answer = match step {
-            Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
+            Step::Nothing | Step::Hidden | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
             Step::Claim(_) => Move::Claim,
             Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
             Step::Hold { reason, message } => {
