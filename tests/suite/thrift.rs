@@ -40,12 +40,12 @@ async fn own_world() -> (&'static ControlPlane, World) {
 #[tokio::test]
 async fn an_accepted_generation_costs_two_writes_and_no_read_and_a_crowd_reads_its_secret_together() {
     let (plane, world) = own_world().await;
-    let operator = world.operator().await;
     let before = costs(plane).await;
     for number in 0..50 {
         let cluster = world.cluster();
         world.create(&format!("wish-{number}"), &cluster).await;
     }
+    let operator = world.operator().await;
     // Read by list, so that the test's own looks are not counted as reads.
     world.all_settled(&["Delivered"]).await;
     let after = costs(plane).await;
