@@ -183,7 +183,7 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_SETTLE_TIME", default_value = "10m", value_parser = between::<1, 3600>, help_heading = "Observation of the cloud")]
     pub settle_time: Duration,
 
-    /// Calls per second and key; 0 for no pace.
+    /// Calls per second and key, in the order in which they were asked for; 0 for no pace.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Pace and time")]
     pub rate_limit: f64,
 
