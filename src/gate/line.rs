@@ -1,8 +1,8 @@
 //! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
 //! one that was seen first. The clock is an argument.
 //!
-//! Only who is here, with a worker that waits, keeps others back. Whoever was called up and does not come was deleted or held
-//! meanwhile.
+//! Only who is here, with a worker that waits, keeps others back. Whoever was called up and does not come may be held up and
+//! keeps its place for a while, but nobody waits for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,8 +11,10 @@ use std::{
 
 use super::core::ObjectName;
 
-/// Whoever was called up has this long to come.
+/// Whoever was called up is waited for this long.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
+/// And has lost its place after this: it is gone.
+const GONE_AFTER: Duration = Duration::from_secs(60);
 
 /// Longer lines are not counted to their end.
 const MOST_COUNTED: usize = 1000;
@@ -96,12 +98,12 @@ impl Line {
 
     /// Calls up as many as are not here of the first `most`.
     pub fn call_up(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
-        let late = |waiter: &Waiter| waiter.called.is_some_and(|called| now - called >= COMES_WITHIN);
-        while let Some(entry) =
-            self.waiting.first_entry().filter(|entry| late(entry.get()) && !self.here.contains(entry.key()))
-        {
+        let called_for =
+            |waiter: &Waiter| waiter.called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| called_for(entry.get()) >= GONE_AFTER) {
             self.places.remove(&entry.remove().object);
         }
+        let late = |waiter: &Waiter| called_for(waiter) >= COMES_WITHIN;
         let mut woken = Vec::new();
         for (place, waiter) in self.waiting.iter_mut().filter(|(_, waiter)| !late(waiter)).take(most) {
             if !self.here.contains(place) && waiter.called.is_none() {
@@ -177,7 +179,21 @@ mod tests {
             called.extend(line.call_up(2, now + COMES_WITHIN * round));
         }
         assert_eq!(called, (0..100).map(name).collect::<Vec<_>>());
-        assert!(line.is_empty() && line.places.is_empty());
+        assert!(line.call_up(2, now + COMES_WITHIN * 60 + GONE_AFTER).is_empty());
+        assert!(line.waiting.is_empty() && line.places.is_empty());
+    }
+
+    #[test]
+    fn who_comes_late_has_kept_its_place() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        for number in 0..4 {
+            line.wait(&name(number), 7, false, 1, now);
+        }
+        assert_eq!(line.call_up(1, now), [name(0)]);
+        assert_eq!(line.call_up(1, now + COMES_WITHIN), [name(1)], "nobody waits for it");
+        assert_eq!(line.wait(&name(1), 7, true, 2, now + COMES_WITHIN), Stand::Here);
+        assert_eq!(line.wait(&name(0), 7, true, 2, now + COMES_WITHIN), Stand::Here);
+        assert!(line.is_first(&name(0), 7) && !line.is_first(&name(1), 7));
     }
 
     #[test]
