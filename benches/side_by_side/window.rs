@@ -12,6 +12,10 @@ use crate::{
 /// Share of the machine's CPU that others may use without spoiling a round.
 pub const FOREIGN_LIMIT: f64 = 0.03;
 
+/// CPU, in ticks of 10 ms, that is nobody's: ticks are rounded for each process, and what starts a candidate has ended when they
+/// are counted. It matters in windows of less than a second only.
+const NOBODYS: u64 = 5;
+
 /// An open window.
 pub struct Window {
     begin: Instant,
@@ -78,7 +82,7 @@ impl Window {
         let ours = sum(&self.ours)? - self.ours_before;
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| as_float(cores.get() as u64));
         let available = elapsed.as_secs_f64() * as_float(procfs::ticks_per_second()) * cores;
-        Ok(Seen { elapsed, cpu, foreign: as_float(machine.saturating_sub(ours)) / available })
+        Ok(Seen { elapsed, cpu, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
     }
 }
 
