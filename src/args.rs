@@ -132,7 +132,7 @@ pub struct Run {
     pub proxy: Option<Url>,
 
     /// Directory with the controller's own credentials, in files accessKey, secretKey and optionally securityToken and
-    /// expiresAt, or username, password and domainName (a mounted Secret). Read when needed, once a second at most.
+    /// expiresAt, or username, password and domainName (a mounted Secret). Read when needed.
     #[arg(long, value_name = "DIRECTORY", env = "DWS_OPERATOR_DEFAULT_CREDENTIALS_DIR", help_heading = "Credentials")]
     pub default_credentials_dir: Option<PathBuf>,
 

@@ -218,10 +218,11 @@ impl Core {
 
     /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
     pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
-        let (woken, most) =
-            (self.wake_waiting(|until| matches!(until, Until::Key(key) if *key == used)), self.concurrency);
-        let key = self.keys.get_mut(&used).filter(|key| !key.line.is_empty());
-        woken.into_iter().chain(key.map(|key| key.line.call_up(most, now)).unwrap_or_default()).collect()
+        let mut woken = self.wake_waiting(|until| matches!(until, Until::Key(key) if *key == used));
+        if let Some(key) = self.keys.get_mut(&used) {
+            woken.extend(key.line.call_up(self.concurrency, now));
+        }
+        woken
     }
 
     /// The next one for that cluster, and of those that wait for its key, or for a place, as many others as could enter. Not

@@ -114,11 +114,6 @@ impl Line {
         woken
     }
 
-    /// Nobody waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     fn comes(&self, place: &Place, waiter: &Waiter, now: Instant) -> bool {
         self.here.contains(place)
             || waiter.called.is_none_or(|called| now.saturating_duration_since(called) < COMES_WITHIN)

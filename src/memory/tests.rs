@@ -126,3 +126,16 @@ fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under
     assert!(memory.to_recall(&claimed(0)).is_none());
     assert!((1..=MOST_GIVEN_UP).all(|number| memory.to_recall(&claimed(number)).is_some()));
 }
+
+#[test]
+fn a_view_that_met_a_conflict_is_known_as_late_until_a_newer_one_comes() {
+    let (mut memory, mut object) = (Memory::default(), fresh(1));
+    assert!(!memory.is_overtaken(&object));
+    memory.overtaken(&object);
+    assert!(memory.is_overtaken(&object));
+    object.metadata.resource_version = Some("2".to_owned());
+    assert!(!memory.is_overtaken(&object));
+    object.metadata.resource_version = Some("1".to_owned());
+    memory.forget(UID);
+    assert!(!memory.is_overtaken(&object), "what is gone is not remembered");
+}
