@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt, future::ready};
+use futures::{Stream, StreamExt, TryStreamExt, future::ready};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::{
     Controller,
@@ -36,7 +36,7 @@ use crate::{
     held::{HELD_AGAIN, Held, crd_outdated},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{NotReady, Ready, object_name, prepare},
+    prepare::{NotReady, Ready, object_name, prepare, read_ahead},
     resource::{ClusterRedistribution, Reason},
     view::Guarded,
 };
@@ -87,6 +87,8 @@ pub async fn run(
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
         .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
+    let ahead = Arc::clone(&context);
+    let objects = objects.inspect_ok(move |object| read_ahead(&ahead, object));
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
         .reconcile_all_on(elected)

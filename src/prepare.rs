@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     context::Context,
-    decide::Plan,
+    decide::{Plan, Step},
     dws::{
         credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
@@ -21,6 +21,7 @@ use crate::{
     logins::PATIENCE,
     precheck::Mode,
     resource::{Baseline, ClusterRedistribution},
+    view::Guarded,
 };
 
 /// Preparation ended without a pass.
@@ -91,6 +92,18 @@ pub async fn prepare(
     let ready = Ready { key, rung, pass, note: None, baseline: None };
     let is_blind = context.precheck.mode == Mode::Off && context.observe.is_none();
     if is_blind { Ok(ready) } else { look::look(context, object, plan, ready).await }
+}
+
+/// Begins to read the key of a new object while it waits for its turn in the controller's queue, whose timer has it wait for
+/// some milliseconds in any case. Not of a crowd, which is served by one read for many, nor of what is not called now.
+pub fn read_ahead(context: &Context, object: &Guarded) {
+    let Ok(decoded) = &object.object else { return };
+    if !object.is_untouched || !context.may_begin() || context.gate.in_flight() > 0 {
+        return;
+    }
+    if let Step::Claim(plan) = context.decide(decoded) {
+        context.credentials.read_ahead(&rung(context, decoded, &plan), Timestamp::now());
+    }
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.

@@ -5,34 +5,34 @@
 pub mod error;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
-use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
-use kube::{Api, Client};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
-use tokio::time::timeout;
 
 pub use self::error::CredentialsError;
+use super::{
+    account::parse,
+    endpoint::Endpoint,
+    remembered::{Reading, Remembered, SERVES},
+    source::Source,
+};
 pub use super::{
     account::{Account, User},
     key::{Key, KeyIdentity, Pair, Token},
-};
-use super::{
-    account::{Data, KEYS, parse},
-    endpoint::Endpoint,
-    remembered::{Remembered, SERVES},
 };
 
 /// The Secret of an object's namespace that is used when nothing else is named.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
 /// A temporary key must outlive the request by this much.
 const MARGIN: Duration = Duration::from_secs(60);
-const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a key comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,8 +68,7 @@ impl Rung {
 
 /// See the module.
 pub struct Ladder {
-    client: Client,
-    own: Option<PathBuf>,
+    source: Source,
     own_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
@@ -80,7 +79,7 @@ impl Ladder {
     /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
     pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
         let (own_for, remembered) = (own_for.to_vec(), Arc::default());
-        Self { client, own, own_for, request_timeout, digest_key: rand::random(), remembered }
+        Self { source: Source { client, own }, own_for, request_timeout, digest_key: rand::random(), remembered }
     }
 
     /// Chooses the one rung for an object, by its annotation and namespace alone.
@@ -93,20 +92,50 @@ impl Ladder {
         }
     }
 
-    /// The account of that rung as it is now, or was within the last second, but never as it was before `since`.
+    /// The account of that rung as it is now, or was within the last second, but never as it was before `since`. Who comes
+    /// while it is being read waits for that read.
     pub async fn read(&self, rung: &Rung, since: Instant, now: Timestamp) -> Result<Account, CredentialsError> {
         let asked = Instant::now();
-        if let Some(account) = self.remembered().get(rung, since, asked) {
-            return Ok(account);
+        let reading = {
+            let mut remembered = self.remembered();
+            if let Some(account) = remembered.get(rung, since, asked) {
+                return Ok(account);
+            }
+            remembered.under_way(rung, since).unwrap_or_else(|| {
+                let reading = self.begin(rung.clone(), asked, now);
+                remembered.begun(rung, asked, &reading);
+                reading
+            })
+        };
+        reading.await
+    }
+
+    /// Begins to read for somebody who is about to ask, unless somebody reads already: of a crowd, the first has begun.
+    pub fn read_ahead(&self, rung: &Rung, now: Timestamp) {
+        let asked = Instant::now();
+        let mut remembered = self.remembered();
+        if !remembered.is_under_way(rung) {
+            let reading = self.begin(rung.clone(), asked, now);
+            remembered.begun(rung, asked, &reading);
+            tokio::spawn(reading);
         }
-        let account = self.read_anew(rung, now).await?;
-        self.remembered().keep(rung, &account, asked);
-        let remembered = Arc::clone(&self.remembered);
-        tokio::spawn(async move {
-            tokio::time::sleep(SERVES).await;
-            remembered.lock().unwrap_or_else(PoisonError::into_inner).forget_old(Instant::now());
-        });
-        Ok(account)
+    }
+
+    fn begin(&self, rung: Rung, asked: Instant, now: Timestamp) -> Reading {
+        let (source, remembered) = (self.source.clone(), Arc::clone(&self.remembered));
+        let must_outlive = self.request_timeout + MARGIN;
+        let reading = async move {
+            let of = rung.in_words();
+            let read = source.read(&rung, &of).await.and_then(|data| parse(&data, &of, now, must_outlive));
+            locked(&remembered).ended(&rung, asked, read.as_ref().ok());
+            let remembered = Arc::clone(&remembered);
+            tokio::spawn(async move {
+                tokio::time::sleep(SERVES).await;
+                locked(&remembered).forget_old(Instant::now());
+            });
+            read
+        };
+        reading.boxed().shared()
     }
 
     /// What that rung held was refused: it may have been changed since it was read.
@@ -115,16 +144,7 @@ impl Ladder {
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn read_anew(&self, rung: &Rung, now: Timestamp) -> Result<Account, CredentialsError> {
-        let of = rung.in_words();
-        let data = match rung {
-            Rung::Controller => self.read_own(&of).await?,
-            Rung::Secret { namespace, name } => self.read_secret(namespace, name, &of).await?,
-        };
-        parse(&data, &of, now, self.request_timeout + MARGIN)
+        locked(&self.remembered)
     }
 
     /// The key's name in the gate. Values, not a resourceVersion: the same wrong values in another Secret are the same
@@ -160,72 +180,10 @@ impl Ladder {
         }
         KeyIdentity::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
     }
-
-    async fn read_secret(&self, namespace: &str, name: &str, of: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
-            Ok(Ok(secret)) => secret,
-            Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
-            Ok(Err(kube::Error::Api(status))) => {
-                return Err(match status.code {
-                    404 => CredentialsError::NotFound(of.to_owned()),
-                    403 => CredentialsError::Forbidden(of.to_owned()),
-                    code => unavailable(format!("the API server answered {code}")),
-                });
-            }
-            // Never the error's own text: it could hold a piece of what was read.
-            Ok(Err(kube::Error::SerdeError(_))) => return Err(unavailable("the answer could not be read".to_owned())),
-            Ok(Err(error)) => return Err(unavailable(error.to_string())),
-        };
-        Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-    }
-
-    async fn read_own(&self, of: &str) -> Result<Data, CredentialsError> {
-        let directory = self.own.as_deref().ok_or_else(|| CredentialsError::NotFound(of.to_owned()))?;
-        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
-        let read = settled(|| read_files(directory)).await;
-        let unreadable = |error| CredentialsError::Unreadable { of: of.to_owned(), why: unreadable(directory, &error) };
-        match read.map_err(unreadable)? {
-            None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
-            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(of.to_owned())),
-            Some(data) => Ok(data),
-        }
-    }
 }
 
-async fn read_files(directory: &Path) -> std::io::Result<Data> {
-    let mut data = Data::new();
-    for key in KEYS {
-        match tokio::fs::read(directory.join(key)).await {
-            Ok(value) => drop(data.insert(key.to_owned(), value)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(data)
-}
-
-/// What two reads in a row agree on; `None` if no two do. A mounted Secret is renewed under the reader's hands, file by
-/// file as it seems here: half an old pair and half a new one is a wrong signature, which costs an object its one call
-/// and brings the key nearer to its lock.
-async fn settled<Read>(mut read: impl FnMut() -> Read) -> std::io::Result<Option<Data>>
-where
-    Read: Future<Output = std::io::Result<Data>>,
-{
-    let mut last = read().await?;
-    for _ in 0..3 {
-        let next = read().await?;
-        if next == last {
-            return Ok(Some(next));
-        }
-        last = next;
-    }
-    Ok(None)
-}
-
-fn unreadable(directory: &Path, error: &std::io::Error) -> String {
-    format!("a file in {} cannot be read: {}", directory.display(), error.kind())
+fn locked(remembered: &Mutex<Remembered>) -> MutexGuard<'_, Remembered> {
+    remembered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod probe;
 mod proxy;
 mod remembered;
 pub mod signing;
+mod source;
 mod tls;
 mod token;
 

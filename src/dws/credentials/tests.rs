@@ -1,4 +1,10 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use k8s_openapi::ByteString;
+use tokio::sync::Semaphore;
+
 use super::*;
+use crate::dws::account::Data;
 use crate::resource::Reason;
 
 fn data(pairs: &[(&str, &str)]) -> Data {
@@ -95,11 +101,101 @@ async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_
     assert_ne!(identity, ladder.identity(&key("AK", "SK"), &endpoint("https://b.example")));
 }
 
+/// A ladder whose API server counts reads of a Secret, and answers each only once it is let.
+fn slow_ladder() -> (Arc<Ladder>, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (reads, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let shared = (Arc::clone(&reads), Arc::clone(&answers));
+    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        let (reads, answers) = shared.clone();
+        async move {
+            let number = reads.fetch_add(1, Ordering::SeqCst);
+            answers.acquire().await.unwrap().forget();
+            let data = serde_json::json!({"accessKey": ByteString(b"AK".into()), "secretKey": ByteString(format!("SK{number}").into())});
+            let secret =
+                serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "named"}, "data": data});
+            Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(secret.to_string().into_bytes())))
+        }
+    });
+    (Arc::new(Ladder::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
+}
+
+/// Lets every task that can go on do so.
+async fn all_wait() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later_reads_it_anew() {
+    let (ladder, reads, answers) = slow_ladder();
+    let read = |since: Instant| {
+        let ladder = Arc::clone(&ladder);
+        tokio::spawn(async move {
+            let rung = ladder.choose(Some("named"), "team");
+            pair(ladder.read(&rung, since, now()).await.unwrap()).secret.expose_secret().to_owned()
+        })
+    };
+    let seen = Instant::now();
+    let crowd = futures::future::join_all((0..50).map(|_| read(seen)));
+    all_wait().await;
+    let later = read(Instant::now());
+    all_wait().await;
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+    answers.add_permits(2);
+    assert!(crowd.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
+    assert_eq!(later.await.unwrap(), "SK1");
+    assert_eq!(reads.load(Ordering::SeqCst), 2, "what either read had brought serves");
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_serves_whoever_was_seen_before_it_and_is_begun_once() {
+    let (ladder, reads, answers) = slow_ladder();
+    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
+    for _ in 0..10 {
+        ladder.read_ahead(&rung, now());
+        all_wait().await;
+    }
+    answers.add_permits(2);
+    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK0");
+    let later = ladder.read(&rung, Instant::now(), now()).await.unwrap();
+    assert_eq!(pair(later).secret.expose_secret(), "SK1", "who was seen later is not served by it");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_it() {
+    let (ladder, reads, answers) = slow_ladder();
+    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
+    all_wait().await;
+    ladder.forget(&rung);
+    answers.add_permits(2);
+    before.await.unwrap().unwrap();
+    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_read_that_everybody_gave_up_does_not_stand_in_the_way_of_the_next() {
+    let (ladder, reads, answers) = slow_ladder();
+    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
+    all_wait().await;
+    before.abort();
+    assert!(before.await.unwrap_err().is_cancelled());
+    answers.add_permits(1);
+    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut ladder = ladder(&["*"]);
-    ladder.own = Some(directory.path().to_owned());
+    ladder.source.own = Some(directory.path().to_owned());
     let missing = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
     std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
@@ -114,21 +210,6 @@ async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused()
         pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
         "two"
     );
-}
-
-#[tokio::test]
-async fn a_pair_read_across_a_rotation_is_not_used() {
-    let pair = |access: &str, secret: &str| data(&[("accessKey", access), ("secretKey", secret)]);
-    let settle = async |mut reads: Vec<Data>| {
-        reads.reverse();
-        let one_more = || std::io::Error::other("one read more than needed");
-        settled(|| std::future::ready(reads.pop().ok_or_else(one_more))).await.unwrap()
-    };
-    let (old, torn, new) = (pair("old", "old"), pair("old", "new"), pair("new", "new"));
-    assert_eq!(settle(vec![old.clone(), old.clone()]).await, Some(old.clone()));
-    assert_eq!(settle(vec![torn.clone(), new.clone(), new.clone()]).await, Some(new.clone()));
-    assert_eq!(settle(vec![old.clone(), torn.clone(), new.clone(), new.clone()]).await, Some(new.clone()));
-    assert_eq!(settle(vec![old.clone(), new.clone(), old, torn]).await, None);
 }
 
 #[tokio::test]
@@ -159,7 +240,7 @@ async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_t
     // What is no file cannot be read by root either.
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut ladder = ladder(&["*"]);
-    ladder.own = Some(directory.path().to_owned());
+    ladder.source.own = Some(directory.path().to_owned());
     let error = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
