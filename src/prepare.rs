@@ -95,15 +95,21 @@ pub async fn prepare(
 }
 
 /// Begins to read the key of a new object while it waits for its turn in the controller's queue, whose timer has it wait for
-/// some milliseconds in any case. Not of a crowd, which is served by one read for many, nor of what is not called now.
+/// some milliseconds in any case.
 pub fn read_ahead(context: &Context, object: &Guarded) {
-    let Ok(decoded) = &object.object else { return };
-    if !object.is_untouched || !context.may_begin() || context.gate.in_flight() > 0 {
-        return;
+    if let Some(rung) = to_read_ahead(context, object) {
+        context.credentials.read_ahead(&rung, Timestamp::now());
     }
-    if let Step::Claim(plan) = context.decide(decoded) {
-        context.credentials.read_ahead(&rung(context, decoded, &plan), Timestamp::now());
+}
+
+/// What to read ahead, if anything: not of a crowd, which is served by one read for many, nor of what is not called now.
+fn to_read_ahead(context: &Context, object: &Guarded) -> Option<Rung> {
+    let decoded = object.object.as_ref().ok().filter(|_| object.is_untouched && context.may_begin())?;
+    if context.gate.in_flight() > 0 || context.memory().is_overtaken(decoded) {
+        return None;
     }
+    let Step::Claim(plan) = context.decide(decoded) else { return None };
+    (!context.gate.is_away(&plan.endpoint.host)).then(|| rung(context, decoded, &plan))
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.
@@ -187,3 +193,7 @@ async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, susp
         },
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -93,7 +93,7 @@ impl Ladder {
     }
 
     /// The account of that rung as it is now, or was within the last second, but never as it was before `since`. Who comes
-    /// while it is being read waits for that read.
+    /// within a second after a read began waits for that read.
     pub async fn read(&self, rung: &Rung, since: Instant, now: Timestamp) -> Result<Account, CredentialsError> {
         let asked = Instant::now();
         let reading = {
@@ -101,7 +101,7 @@ impl Ladder {
             if let Some(account) = remembered.get(rung, since, asked) {
                 return Ok(account);
             }
-            remembered.under_way(rung, since).unwrap_or_else(|| {
+            remembered.under_way(rung, since, asked).unwrap_or_else(|| {
                 let reading = self.begin(rung.clone(), asked, now);
                 remembered.begun(rung, asked, &reading);
                 reading
@@ -110,11 +110,12 @@ impl Ladder {
         reading.await
     }
 
-    /// Begins to read for somebody who is about to ask, unless somebody reads already: of a crowd, the first has begun.
+    /// Begins to read for somebody who is about to ask, unless anything is being read already: of a crowd, the first has begun,
+    /// and a hundred Secrets of a hundred objects are not asked for at once.
     pub fn read_ahead(&self, rung: &Rung, now: Timestamp) {
         let asked = Instant::now();
         let mut remembered = self.remembered();
-        if !remembered.is_under_way(rung) {
+        if !remembered.is_reading() {
             let reading = self.begin(rung.clone(), asked, now);
             remembered.begun(rung, asked, &reading);
             tokio::spawn(reading);
@@ -127,10 +128,10 @@ impl Ladder {
         let reading = async move {
             let of = rung.in_words();
             let read = source.read(&rung, &of).await.and_then(|data| parse(&data, &of, now, must_outlive));
-            locked(&remembered).ended(&rung, asked, read.as_ref().ok());
+            locked(&remembered).ended(&rung, asked, read.as_ref().ok(), Instant::now());
             let remembered = Arc::clone(&remembered);
             tokio::spawn(async move {
-                tokio::time::sleep(SERVES).await;
+                tokio::time::sleep_until((asked + SERVES).into()).await;
                 locked(&remembered).forget_old(Instant::now());
             });
             read

@@ -36,15 +36,17 @@ impl Remembered {
         (*asked >= since && now.saturating_duration_since(*asked) < SERVES).then(|| account.clone())
     }
 
-    /// The read that has begun, but not before `since`, and has not ended.
-    pub fn under_way(&self, rung: &Rung, since: Instant) -> Option<Reading> {
+    /// The read that has begun within the last second, but not before `since`, and has not ended. One that takes longer
+    /// holds up nobody who comes later, and brings them nothing that is older than what is kept.
+    pub fn under_way(&self, rung: &Rung, since: Instant, now: Instant) -> Option<Reading> {
         let (asked, reading) = self.under_way.get(rung)?;
-        if *asked >= since { reading.upgrade() } else { None }
+        let serves = *asked >= since && now.saturating_duration_since(*asked) < SERVES;
+        if serves { reading.upgrade() } else { None }
     }
 
-    /// Whether anybody reads that rung now.
-    pub fn is_under_way(&self, rung: &Rung) -> bool {
-        self.under_way.get(rung).is_some_and(|(_, reading)| reading.upgrade().is_some())
+    /// Whether anybody reads anything now.
+    pub fn is_reading(&self) -> bool {
+        self.under_way.values().any(|(_, reading)| reading.upgrade().is_some())
     }
 
     /// A read began. Of two that overlap the later one tells more; whoever waits for the earlier goes on to do so.
@@ -54,8 +56,9 @@ impl Remembered {
         }
     }
 
-    /// That read ended, with this if with anything. What has been forgotten or overtaken meanwhile is not kept.
-    pub fn ended(&mut self, rung: &Rung, asked: Instant, account: Option<&Account>) {
+    /// That read ended, with this if with anything. What has been forgotten or overtaken meanwhile is not kept, nor what serves
+    /// nobody any more.
+    pub fn ended(&mut self, rung: &Rung, asked: Instant, account: Option<&Account>, now: Instant) {
         if self.under_way.get(rung).is_none_or(|(latest, _)| *latest != asked) {
             return;
         }
@@ -63,7 +66,7 @@ impl Remembered {
         if let Some(account) = account {
             self.kept.insert(rung.clone(), (asked, account.clone()));
         }
-        self.forget_old(asked);
+        self.forget_old(now);
     }
 
     /// What serves nobody any more is not kept.
@@ -93,7 +96,7 @@ mod tests {
     fn keep(remembered: &mut Remembered, rung: &Rung, what: &str, asked: Instant) {
         let reading: Reading = futures::future::pending().boxed().shared();
         remembered.begun(rung, asked, &reading);
-        remembered.ended(rung, asked, Some(&account(what)));
+        remembered.ended(rung, asked, Some(&account(what)), asked);
     }
 
     fn access(account: Option<Account>) -> Option<String> {
@@ -120,9 +123,25 @@ mod tests {
         let (old, new) = (futures::future::pending().boxed().shared(), futures::future::pending().boxed().shared());
         remembered.begun(&Rung::Controller, asked, &old);
         remembered.begun(&Rung::Controller, asked + SERVES / 2, &new);
-        remembered.ended(&Rung::Controller, asked + SERVES / 2, Some(&account("new")));
-        remembered.ended(&Rung::Controller, asked, Some(&account("old")));
+        remembered.ended(&Rung::Controller, asked + SERVES / 2, Some(&account("new")), asked + SERVES / 2);
+        remembered.ended(&Rung::Controller, asked, Some(&account("old")), asked + SERVES / 2);
         assert_eq!(access(remembered.get(&Rung::Controller, asked, asked + SERVES / 2)).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_read_that_takes_longer_than_it_serves_is_joined_by_nobody_who_comes_later_and_is_not_kept() {
+        let (mut remembered, asked) = (Remembered::default(), Instant::now());
+        let slow: Reading = futures::future::pending().boxed().shared();
+        remembered.begun(&Rung::Controller, asked, &slow);
+        assert!(remembered.under_way(&Rung::Controller, asked, asked + SERVES / 2).is_some());
+        assert!(remembered.under_way(&Rung::Controller, asked, asked + SERVES).is_none());
+        assert!(
+            remembered.under_way(&Rung::Controller, asked + SERVES / 4, asked + SERVES / 2).is_none(),
+            "seen later"
+        );
+        assert!(remembered.is_reading());
+        remembered.ended(&Rung::Controller, asked, Some(&account("old")), asked + SERVES);
+        assert!(remembered.kept.is_empty() && !remembered.is_reading());
     }
 
     #[test]

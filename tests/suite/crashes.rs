@@ -68,11 +68,29 @@ async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_noth
     first.pause().unwrap();
     let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
     world.settled("wish", "OutcomeUnknown").await;
-    // No answer was there when its own deadline passed. One that was would be true, and be recorded.
+    // No answer was there when its own deadline passed.
     first.resume().unwrap();
     says(&first, "\"message\":\"outcome\"").await;
     world.settled("wish", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
+    // It ends only once all it has begun is over.
+    assert!(first.terminate().await.unwrap().success());
+    world.settled("wish", "OutcomeUnknown").await;
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_sends_nothing_twice() {
+    let (world, cluster, first) = World::with_a_call_in_flight().await;
+    first.pause().unwrap();
+    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    world.settled("wish", "OutcomeUnknown").await;
+    world.cloud.release(&cluster);
+    first.resume().unwrap();
+    says(&first, "\"message\":\"outcome\"").await;
+    assert!(first.terminate().await.unwrap().success());
+    // The answer and its own deadline wait for it side by side; whichever it hears first is true.
+    world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
     assert_eq!(world.calls(&cluster), 1);
 }
 

@@ -1,7 +1,7 @@
 //! What it costs: writes, reads, and nothing at all while nothing happens. Each on a control plane of its own, whose
 //! counters belong to nobody else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redistribution_operator::resource::crd_yaml;
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
@@ -41,7 +41,7 @@ async fn own_world() -> (&'static ControlPlane, World) {
 async fn an_accepted_generation_costs_two_writes_and_no_read_of_the_object() {
     let (plane, world) = own_world().await;
     let operator = world.operator().await;
-    let before = costs(plane).await;
+    let (before, began) = (costs(plane).await, Instant::now());
     for number in 0..50 {
         let cluster = world.cluster();
         world.create(&format!("wish-{number}"), &cluster).await;
@@ -51,7 +51,10 @@ async fn an_accepted_generation_costs_two_writes_and_no_read_of_the_object() {
     let after = costs(plane).await;
     assert_eq!(after.0 - before.0, 100, "writes to status");
     assert_eq!(after.1 - before.1, 0, "reads of objects");
-    assert!(after.2 - before.2 <= 50, "reads of Secrets: {}", after.2 - before.2);
+    // One each, since none is called with what was read before it was seen; one more where the queue takes longer than a
+    // second after a read that was begun ahead, which happens once in that time at most.
+    let most = 50 + began.elapsed().as_secs() + 1;
+    assert!(after.2 - before.2 <= most, "reads of Secrets: {} of {most}", after.2 - before.2);
     println!("RSS after 50 calls: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
 }
 
@@ -68,8 +71,8 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
     let after = costs(plane).await;
     assert_eq!(after.0 - before.0, 100, "writes to status");
     assert!(after.2 - before.2 < 50, "reads of Secrets: {}", after.2 - before.2);
-    // The first list may still show an object as it was before its call, which a look at the object settles.
-    println!("reads of the Secret: {}, of objects: {}", after.2 - before.2, after.1 - before.1);
+    // The first list may still show an object as it was before its call, which one look at the object settles.
+    assert!(after.1 - before.1 <= 50, "reads of objects: {}", after.1 - before.1);
 }
 
 #[tokio::test]

@@ -70,7 +70,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
 }
 
 /// When the operator's own address says that it is ready; the peers do not tell theirs.
-async fn ready(running: &Running, client: reqwest::Result<reqwest::Client>, begin: Instant) -> Result<Option<Duration>, Failure> {
+async fn ready(
+    running: &Running,
+    client: reqwest::Result<reqwest::Client>,
+    begin: Instant,
+) -> Result<Option<Duration>, Failure> {
     let Running::Operator(operator) = running else { return Ok(None) };
     // One for all questions, made before the first: making one costs more than being ready does.
     let client = client?;
