@@ -15,7 +15,7 @@ use crate::{
         credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
-    gate::{self, Entrant, ObjectName, Pass, Reach, Refusal},
+    gate::{Entrant, ObjectName, Pass, Reach, Refusal, Wished},
     held::{self, CREDENTIALS_AGAIN, Held},
     jitter::jittered,
     logins::PATIENCE,
@@ -72,17 +72,15 @@ pub async fn prepare(
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
-        wished: wished(object),
+        wished: Wished { second: second(object), seen: Some(since) },
     };
     let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
             context.credentials.forget(&rung);
             NotReady::Held(held::refused(refusal, &rung))
         }
-        // It is woken when its turn comes; said only where that takes long.
-        (Refusal::Line { waited, .. }, _) if *waited < gate::PATIENCE => {
-            NotReady::InAMoment(gate::PATIENCE.saturating_sub(*waited))
-        }
+        // It is woken when its turn comes; said only where that takes long, and not by all of a crowd at once.
+        (Refusal::Line { quiet, .. }, _) if !quiet.is_zero() => NotReady::InAMoment(*quiet),
         // Its turn to look again has not come: what the last look found is still the best that can be said.
         (Refusal::Turn { .. } | Refusal::Line { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
             NotReady::Held(look::once_more(&last))
@@ -126,7 +124,7 @@ pub async fn rehearse(context: &Context, object: &ClusterRedistribution, plan: &
 
 /// Second in which this generation was asked for, as far as that is known: of an object that was edited, now. Else one that is
 /// edited again and again would come before all that are newer.
-fn wished(object: &ClusterRedistribution) -> i64 {
+fn second(object: &ClusterRedistribution) -> i64 {
     let created = object.metadata.creation_timestamp.as_ref().filter(|_| object.metadata.generation == Some(1));
     created.map_or_else(|| Timestamp::now().as_second(), |created| created.0.as_second())
 }

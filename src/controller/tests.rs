@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::*;
 use crate::{
     dws::credentials::{Key, Pair},
-    gate::Entrant,
+    gate::{Entrant, Wished},
     mock::{Odd, Server, context},
     prepare::Ready,
     resource::{Attempt, AttemptState},
@@ -17,8 +17,12 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let rung = context.credentials.choose(None, "team");
     let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
-    let entrant =
-        Entrant { object: object_name(&object), cluster: object.spec.cluster_id.clone(), key: identity, wished: 0 };
+    let entrant = Entrant {
+        object: object_name(&object),
+        cluster: object.spec.cluster_id.clone(),
+        key: identity,
+        wished: Wished::default(),
+    };
     let pass = context.gate.enter(entrant).await.unwrap();
     Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     keys::{KeyState, Rejection},
-    line::Stand,
+    line::{Stand, Wished},
     reach::{Endpoints, Reach},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
@@ -28,8 +28,8 @@ pub struct Entrant {
     pub cluster: String,
     /// The key, by digest.
     pub key: KeyIdentity,
-    /// Second in which it was asked for: of those that wait for one key the oldest is first.
-    pub wished: i64,
+    /// When it was asked for: of those that wait for one key the oldest is first.
+    pub wished: Wished,
 }
 
 /// Why a call may not be made now.
@@ -52,8 +52,8 @@ pub enum Refusal {
     },
     /// All is well, but many others are first. Woken when its turn comes near.
     Line {
-        /// How long it has waited already.
-        waited: Duration,
+        /// How long nothing is to be said of that yet.
+        quiet: Duration,
         /// How long it will wait yet, by the pace alone.
         wait: Duration,
     },
@@ -144,8 +144,8 @@ impl Core {
         let is_full = self.in_flight.len() >= self.concurrency;
         if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *wished) {
             return Err(match key.line.wait(object, *wished, stays, self.concurrency, now) {
-                Stand::Behind { ahead, waited } if stays => {
-                    Refusal::Line { waited, wait: self.interval * u32::try_from(ahead).unwrap_or(u32::MAX) }
+                Stand::Behind { ahead, quiet } if stays => {
+                    Refusal::Line { quiet, wait: self.interval * u32::try_from(ahead).unwrap_or(u32::MAX) }
                 }
                 Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace },
             });

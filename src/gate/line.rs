@@ -1,5 +1,5 @@
 //! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
-//! one that was seen first. The clock is an argument.
+//! one that the watch showed first. The clock is an argument.
 //!
 //! Only who is here, with a worker that waits, keeps others back. Whoever was called up and does not come may be held up and
 //! keeps its place for a while, but nobody waits for it.
@@ -9,7 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::core::ObjectName;
+use super::{PATIENCE, core::ObjectName};
+
+/// Whoever has others before it says that it waits later by this much for each of them: 25 a second at most write that to their
+/// status. A crowd that moves on as fast as the API server takes calls then costs no write more than its calls, since each is
+/// called before it would have said anything; at the pace of one key, which is five times slower, all have said it soon.
+const APART: Duration = Duration::from_millis(40);
 
 /// Whoever was called up is waited for this long.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
@@ -19,8 +24,17 @@ const GONE_AFTER: Duration = Duration::from_secs(60);
 /// Longer lines are not counted to their end.
 const MOST_COUNTED: usize = 1000;
 
-/// Second in which it was asked for, and the order in which they were seen.
-type Place = (i64, u64);
+/// When an object was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wished {
+    /// Second in which it was asked for.
+    pub second: i64,
+    /// When it was seen: the watch brings those of one second in their order, and the queue and the workers may not.
+    pub seen: Option<Instant>,
+}
+
+/// When it was asked for, and the order in which they came here.
+type Place = (Wished, u64);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -34,7 +48,8 @@ pub struct Line {
 #[derive(Debug)]
 struct Waiter {
     object: ObjectName,
-    since: Instant,
+    /// From when on it is to be said that it waits.
+    told_from: Instant,
     /// Looks again when it is called up, unless it is here.
     called: Option<Instant>,
 }
@@ -48,28 +63,30 @@ pub enum Stand {
     Behind {
         /// How many, up to a thousand.
         ahead: usize,
-        /// How long it has waited.
-        waited: Duration,
+        /// How long nothing is to be said of that yet.
+        quiet: Duration,
     },
 }
 
 impl Line {
     /// Nobody who is here was before it.
-    pub fn is_first(&self, object: &ObjectName, wished: i64) -> bool {
+    pub fn is_first(&self, object: &ObjectName, wished: Wished) -> bool {
         let place = self.places.get(object).copied().unwrap_or((wished, u64::MAX));
         self.here.first().is_none_or(|first| *first >= place)
     }
 
     /// Takes a place, or keeps the one it has. Of those that wait here there are `most`, and those that `stay`.
-    pub fn wait(&mut self, object: &ObjectName, wished: i64, stays: bool, most: usize, now: Instant) -> Stand {
+    pub fn wait(&mut self, object: &ObjectName, wished: Wished, stays: bool, most: usize, now: Instant) -> Stand {
         let place = self.places.get(object).copied().unwrap_or((wished, self.next));
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
-            self.waiting.insert(place, Waiter { object: object.clone(), since: now, called: None });
+            let apart = APART * u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+            let told_from = now + PATIENCE + apart;
+            self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
         }
-        let since = self.waiting.get_mut(&place).map_or(now, |waiter| {
+        let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.called = None;
-            waiter.since
+            waiter.told_from.saturating_duration_since(now)
         });
         let ahead = self.waiting.range(..place).filter(|(place, waiter)| self.comes(place, waiter, now));
         if stays && ahead.take(most).count() < most {
@@ -78,7 +95,7 @@ impl Line {
         }
         self.here.remove(&place);
         let ahead = self.waiting.range(..place).take(MOST_COUNTED).count();
-        Stand::Behind { ahead, waited: now.saturating_duration_since(since) }
+        Stand::Behind { ahead, quiet }
     }
 
     /// It waits here no longer, and keeps its place.
@@ -121,7 +138,7 @@ impl Line {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -129,45 +146,59 @@ mod tests {
         ("team".to_owned(), format!("object-{number}"))
     }
 
+    fn at(second: i64) -> Wished {
+        Wished { second, seen: None }
+    }
+
     #[test]
     fn the_first_one_here_goes_first_whoever_asks_first() {
         let (mut line, now) = (Line::default(), Instant::now());
         for number in 0..3 {
-            assert_eq!(line.wait(&name(number), 7, true, 8, now), Stand::Here);
+            assert_eq!(line.wait(&name(number), at(7), true, 8, now), Stand::Here);
         }
-        assert!(!line.is_first(&name(2), 7) && !line.is_first(&name(1), 7) && line.is_first(&name(0), 7));
-        assert!(!line.is_first(&name(9), 7), "nor does anybody who was not seen before");
+        assert!(!line.is_first(&name(2), at(7)) && !line.is_first(&name(1), at(7)) && line.is_first(&name(0), at(7)));
+        assert!(!line.is_first(&name(9), at(7)), "nor does anybody who was not seen before");
         line.leave(&name(0));
-        assert!(line.is_first(&name(1), 7));
+        assert!(line.is_first(&name(1), at(7)));
         line.step_back(&name(1));
-        assert!(line.is_first(&name(2), 7), "who is not here keeps nobody back");
+        assert!(line.is_first(&name(2), at(7)), "who is not here keeps nobody back");
     }
 
     #[test]
     fn an_older_object_comes_before_one_that_was_seen_first() {
         let (mut line, now) = (Line::default(), Instant::now());
-        assert_eq!(line.wait(&name(1), 8, true, 8, now), Stand::Here);
-        assert!(line.is_first(&name(2), 7) && !line.is_first(&name(3), 9));
+        assert_eq!(line.wait(&name(1), at(8), true, 8, now), Stand::Here);
+        assert!(line.is_first(&name(2), at(7)) && !line.is_first(&name(3), at(9)));
+    }
+
+    #[test]
+    fn of_one_second_the_one_that_was_seen_first_goes_first_whoever_asks_first() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        let seen = |millis| Wished { second: 7, seen: Some(now + Duration::from_millis(millis)) };
+        assert_eq!(line.wait(&name(2), seen(5), true, 8, now), Stand::Here);
+        assert!(line.is_first(&name(1), seen(4)) && !line.is_first(&name(3), seen(6)));
+        assert_eq!(line.wait(&name(1), seen(4), true, 8, now), Stand::Here);
+        assert!(!line.is_first(&name(2), seen(5)));
     }
 
     #[test]
     fn only_so_many_wait_here_and_the_others_are_called_up_in_their_order() {
         let (mut line, now) = (Line::default(), Instant::now());
-        let stands: Vec<_> = (0..5).map(|number| line.wait(&name(number), 7, true, 2, now)).collect();
+        let stands: Vec<_> = (0..5).map(|number| line.wait(&name(number), at(7), true, 2, now)).collect();
         assert_eq!(stands.iter().filter(|stand| **stand == Stand::Here).count(), 2);
-        assert_eq!(*stands.last().unwrap(), Stand::Behind { ahead: 4, waited: Duration::ZERO });
+        assert_eq!(*stands.last().unwrap(), Stand::Behind { ahead: 4, quiet: PATIENCE + APART * 4 });
         assert!(line.call_up(2, now).is_empty(), "the first two are here");
         line.leave(&name(0));
         assert_eq!(line.call_up(2, now), [name(2)]);
         assert!(line.call_up(2, now).is_empty(), "once");
-        assert_eq!(line.wait(&name(2), 7, true, 2, now), Stand::Here);
+        assert_eq!(line.wait(&name(2), at(7), true, 2, now), Stand::Here);
     }
 
     #[test]
     fn who_was_called_up_and_does_not_come_keeps_nobody_back_and_is_forgotten() {
         let (mut line, now) = (Line::default(), Instant::now());
         for number in 0..100 {
-            assert!(matches!(line.wait(&name(number), 7, false, 2, now), Stand::Behind { .. }));
+            assert!(matches!(line.wait(&name(number), at(7), false, 2, now), Stand::Behind { .. }));
         }
         let mut called = Vec::new();
         for round in 0..60 {
@@ -182,35 +213,53 @@ mod tests {
     fn who_comes_late_has_kept_its_place() {
         let (mut line, now) = (Line::default(), Instant::now());
         for number in 0..4 {
-            line.wait(&name(number), 7, false, 1, now);
+            line.wait(&name(number), at(7), false, 1, now);
         }
         assert_eq!(line.call_up(1, now), [name(0)]);
         assert_eq!(line.call_up(1, now + COMES_WITHIN), [name(1)], "nobody waits for it");
-        assert_eq!(line.wait(&name(1), 7, true, 2, now + COMES_WITHIN), Stand::Here);
-        assert_eq!(line.wait(&name(0), 7, true, 2, now + COMES_WITHIN), Stand::Here);
-        assert!(line.is_first(&name(0), 7) && !line.is_first(&name(1), 7));
+        assert_eq!(line.wait(&name(1), at(7), true, 2, now + COMES_WITHIN), Stand::Here);
+        assert_eq!(line.wait(&name(0), at(7), true, 2, now + COMES_WITHIN), Stand::Here);
+        assert!(line.is_first(&name(0), at(7)) && !line.is_first(&name(1), at(7)));
     }
 
     #[test]
     fn those_who_were_called_up_and_are_late_are_not_counted_as_ahead() {
         let (mut line, now) = (Line::default(), Instant::now());
         for number in 0..4 {
-            line.wait(&name(number), 7, false, 2, now);
+            line.wait(&name(number), at(7), false, 2, now);
         }
         assert_eq!(line.call_up(2, now).len(), 2);
-        assert!(matches!(line.wait(&name(9), 7, true, 2, now), Stand::Behind { ahead: 4, .. }));
+        assert!(matches!(line.wait(&name(9), at(7), true, 2, now), Stand::Behind { ahead: 4, .. }));
         line.leave(&name(2));
-        assert_eq!(line.wait(&name(9), 7, true, 2, now + COMES_WITHIN), Stand::Here, "one is before it");
+        assert_eq!(line.wait(&name(9), at(7), true, 2, now + COMES_WITHIN), Stand::Here, "one is before it");
     }
 
     #[test]
-    fn a_place_is_kept_however_often_it_is_asked_for_and_says_how_long_it_was_waited_for() {
+    fn a_place_is_kept_however_often_it_is_asked_for_and_so_is_the_time_from_which_on_it_is_told() {
         let (mut line, now) = (Line::default(), Instant::now());
-        line.wait(&name(0), 7, false, 1, now);
-        line.wait(&name(1), 7, false, 1, now);
-        let later = now + Duration::from_secs(5);
-        let stand = line.wait(&name(1), 7, true, 1, later);
-        assert_eq!(stand, Stand::Behind { ahead: 1, waited: Duration::from_secs(5) });
+        line.wait(&name(0), at(7), false, 1, now);
+        line.wait(&name(1), at(7), false, 1, now);
+        let later = now + PATIENCE;
+        let stand = line.wait(&name(1), at(7), true, 1, later);
+        assert_eq!(stand, Stand::Behind { ahead: 1, quiet: APART });
+        let stand = line.wait(&name(1), at(7), true, 1, later + APART);
+        assert_eq!(stand, Stand::Behind { ahead: 1, quiet: Duration::ZERO });
         assert_eq!(line.call_up(2, later), [name(0), name(1)]);
+    }
+
+    #[test]
+    fn a_crowd_says_that_it_waits_one_after_the_other_and_not_at_all_where_it_moves_on_faster_than_that() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        let quiet = |line: &mut Line, number, when| match line.wait(&name(number), at(7), false, 8, when) {
+            Stand::Behind { quiet, .. } => quiet,
+            Stand::Here => panic!("it does not stay"),
+        };
+        let crowd: Vec<_> = (0..10_000).map(|number| quiet(&mut line, number, now)).collect();
+        assert_eq!((crowd[0], crowd[25]), (PATIENCE, PATIENCE + Duration::from_secs(1)));
+        assert!(crowd.is_sorted_by(|one, other| *one + APART == *other));
+        for number in 0..9_999 {
+            line.leave(&name(number));
+        }
+        assert_eq!(quiet(&mut line, 10_000, now), PATIENCE + APART, "those who are through delay nobody");
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc};
 pub use self::{
     core::{Core, Entrant, ObjectName, Refusal},
     keys::{KeyState, Rejection},
+    line::Wished,
     reach::Reach,
     reading::Reading,
 };
@@ -24,7 +25,7 @@ use crate::dws::outcome::KeyEffect;
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
 /// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]

@@ -97,7 +97,7 @@ impl Drop for Reading {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::gate::{Entrant, Rejection};
+    use crate::gate::{Entrant, Rejection, line::Wished};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,7 +106,12 @@ mod tests {
     }
 
     fn entrant(name: &str, cluster: &str) -> Entrant {
-        Entrant { object: ("team".to_owned(), name.to_owned()), cluster: cluster.to_owned(), key: key(), wished: 0 }
+        Entrant {
+            object: ("team".to_owned(), name.to_owned()),
+            cluster: cluster.to_owned(),
+            key: key(),
+            wished: Wished::default(),
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! A cloud that answers late: the drain must take what the bound on calls allows, and memory must not grow.
+//! A cloud that answers late: the drain must take what the bound on calls allows, and memory must not grow. What counts is
+//! the time from the creation of the last object to the last call: before it the API server is busy with the runner, and
+//! after it there is less to do than may be in flight.
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use testbed::simulator::Script;
 
 use super::Case;
@@ -52,6 +55,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(stage)?.with_running(running.pid())?;
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
     wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    let created = i128::from(Timestamp::now().as_millisecond());
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
     let seen = window.seen()?;
     let (_, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
@@ -61,14 +65,24 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let rss = |part: &[(f64, f64)]| mean(&part.iter().map(|(_, mib)| *mib).collect::<Vec<_>>());
     let growth = rss(&points[3 * quarter..]) / rss(&points[quarter..2 * quarter.max(1)]).max(1e-9);
     let seconds = seen.elapsed.as_secs_f64();
-    let waves = as_float(case.objects.div_ceil(usize::from(case.in_flight)) as u64);
+    let arrivals: Vec<_> = stage.cloud.entries().iter().map(|call| call.arrived_millis).collect();
+    let share = in_flight(&arrivals, i128::try_from(case.late.as_millis())?, created) / f64::from(case.in_flight);
     Ok(Sample::new(candidate)
         .seen(seen)
         .figure("seconds", seconds)
-        .figure(SHARE, waves * case.late.as_secs_f64() / seconds)
+        .figure(SHARE, share)
         .figure("calls in flight, most", as_float(stage.cloud.max_in_flight().0 as u64))
         .figure(GROWTH, growth)
         .figure("RSS MiB peak", peak)
         .figure("duplicates", actors.duplicates())
         .curve("RSS MiB over seconds", points))
+}
+
+/// How many calls waited for their answer on average, from then to the arrival of the last one.
+fn in_flight(arrivals: &[i128], late: i128, from: i128) -> f64 {
+    let until = arrivals.iter().copied().max().unwrap_or(from);
+    let waited =
+        arrivals.iter().map(|arrived| ((arrived + late).min(until) - (*arrived).max(from)).max(0)).sum::<i128>();
+    as_float(u64::try_from(waited).unwrap_or_default())
+        / as_float(u64::try_from(until - from).unwrap_or_default().max(1))
 }

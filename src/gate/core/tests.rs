@@ -8,7 +8,7 @@ fn entrant(number: usize, key: u8) -> Entrant {
         object: ("team".to_owned(), format!("object-{number}")),
         cluster: format!("cluster-{number}"),
         key: KeyIdentity::from([key; 32]),
-        wished: 0,
+        wished: Wished::default(),
     }
 }
 
