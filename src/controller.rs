@@ -1,6 +1,7 @@
 //! Reconciliation as a table of contents: what is decided elsewhere is carried out here, step by step. It holds no
 //! rule of its own about when a call may be made.
 
+mod call;
 mod hold;
 mod observe;
 mod observed;
@@ -12,7 +13,6 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt, future::ready};
-use k8s_openapi::jiff::Timestamp;
 use kube::runtime::{
     Controller,
     controller::{Action, Config, Error as ControllerError},
@@ -23,21 +23,21 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
-    hold::{hold, is_said, report_undecodable, suspended, tell, unavailable},
+    call::call,
+    hold::{hold, is_said, report_undecodable, suspended, tell},
     observe::observe,
     settle::{recall, settle},
 };
 use crate::{
     context::Context,
-    decide::{Plan, Step},
-    delivery::{self, Delivered, deliver},
+    decide::Step,
     dws::credentials::CredentialsError,
     gate::ObjectName,
     held::{HELD_AGAIN, Held, crd_outdated},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{NotReady, Ready, object_name, prepare, read_ahead},
-    resource::{ClusterRedistribution, Reason},
+    prepare::{Seen, object_name, read_ahead},
+    resource::ClusterRedistribution,
     view::Guarded,
 };
 
@@ -87,7 +87,7 @@ pub async fn run(
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
         .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
-    let ahead = Arc::clone(&context);
+    let (ahead, gate) = (Arc::clone(&context), Arc::clone(&context.gate));
     let objects = objects.inspect_ok(move |object| read_ahead(&ahead, object));
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
@@ -97,8 +97,12 @@ pub async fn run(
         .run(measured, error_policy, context)
         .for_each(|result| {
             match result {
-                // Finished objects leave the cache while a look at them may still be due.
-                Ok(_) | Err(ControllerError::ObjectNotFound(_) | ControllerError::ReconcilerFailed(..)) => {}
+                // Finished objects leave the cache while a look at them may still be due. One that was called up and is gone
+                // keeps back nobody.
+                Err(ControllerError::ObjectNotFound(gone)) => {
+                    gate.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+                }
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
                 Err(error) => tracing::warn!(%error, "the controller's queue reports an error"),
             }
             ready(())
@@ -142,7 +146,8 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         // Nobody has written its status, so no schema can have hidden any of it, and the swap finds out whether that is still
         // so. One request less for each new object, and its call comes that much sooner.
         Step::Claim(plan) if object.is_untouched && !context.memory().is_overtaken(cached) => {
-            let result = call(&context, cached, plan, object.seen.unwrap_or_else(Instant::now)).await;
+            let as_of = object.seen.unwrap_or_else(Instant::now);
+            let result = call(&context, cached, plan, Seen { shown: object.seen, as_of }).await;
             return forgiven(&context, cached, result);
         }
         _ => {}
@@ -150,6 +155,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     // Whatever writes is decided on the object as it lies in the API server, not as the watch shows it: a watch that
     // was opened before the CRD was replaced goes on pruning what the old one did not know, under resourceVersions that
     // are current. Written back, such a view would erase the journal, and the swap would not notice.
+    let shown = object.seen;
     let object = &match context.ledger.get(cached, API_TIMEOUT).await {
         Ok(object) => object,
         Err(WriteError::Gone) => return Ok(Action::await_change()),
@@ -171,7 +177,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
         }
         Step::Rehearse(plan) => suspended(&context, object, &plan).await,
-        Step::Claim(plan) => call(&context, object, plan, Instant::now()).await,
+        Step::Claim(plan) => call(&context, object, plan, Seen { shown, as_of: Instant::now() }).await,
     };
     forgiven(&context, object, result)
 }
@@ -194,74 +200,6 @@ fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> A
     let pause = context.pause_after_failure(uid.unwrap_or_default());
     tracing::warn!(%error, seconds = pause.as_secs_f64(), "reconciliation failed; trying again");
     Action::requeue(pause)
-}
-
-/// Prepare, decide once more, claim and send. `since`: when the object was seen as it is.
-async fn call(
-    context: &Arc<Context>,
-    object: &ClusterRedistribution,
-    plan: Plan,
-    since: Instant,
-) -> Result<Action, Error> {
-    let ready = match prepare(context, object, &plan, since).await {
-        Ok(ready) => ready,
-        Err(NotReady::Held(held)) => return hold(context, object, held).await,
-        Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
-        Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
-    };
-    let object = &match journal_is_kept(context, object, &plan, &ready).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return hold(context, object, crd_outdated()).await,
-        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
-        Err(source) => return Err(Error::Write { object: object_name(object), source }),
-    };
-    // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
-    let usable = context.logins.may_use(&ready.key, Instant::now());
-    if !usable || !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
-        return Ok(Action::requeue(SOON));
-    }
-    let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));
-    match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
-        Delivered::Done => Ok(Action::await_change()),
-        Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
-            context.memory().overtaken(object);
-            Ok(Action::requeue(jittered(SOON)))
-        }
-        Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
-        Delivered::Pruned => {
-            let held = crd_outdated();
-            tell(context, object, &held);
-            Ok(Action::requeue(held.again))
-        }
-    }
-}
-
-/// Where the CRD was found too old before, a claim that it would prune must not be written a second time: it is asked
-/// without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
-/// it is too old still.
-async fn journal_is_kept(
-    context: &Context,
-    object: &ClusterRedistribution,
-    plan: &Plan,
-    ready: &Ready,
-) -> Result<Option<ClusterRedistribution>, WriteError> {
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if !conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str()) {
-        return Ok(Some(object.clone()));
-    }
-    let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
-    if !context.ledger.keeps_journal(object, &attempt, now).await? {
-        return Ok(None);
-    }
-    let latest = context.ledger.get(object, API_TIMEOUT).await?;
-    // Endpoint, key and cluster were chosen for the object as it was. One that moved on is looked at from the start.
-    if latest.metadata.resource_version == object.metadata.resource_version {
-        Ok(Some(latest))
-    } else {
-        Err(WriteError::Conflict)
-    }
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 pub const TURN_AGAIN: Duration = Duration::from_secs(15);
 /// A 429 may ask for hours; the object is looked at at least this often.
 const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
-/// Who has a long line before it asks again this late at the latest.
-const LINE_AGAIN: Duration = Duration::from_secs(60);
+/// Who has a long line before it and has said so asks again this late at the latest: each time costs a read.
+const LINE_AGAIN: Duration = Duration::from_secs(300);
 
 /// Why nothing is claimed now.
 #[derive(Debug)]

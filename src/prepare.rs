@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
+    conditions::reason_at,
     context::Context,
     decide::{Plan, Step},
     dws::{
@@ -23,6 +24,18 @@ use crate::{
     resource::{Baseline, ClusterRedistribution},
     view::Guarded,
 };
+
+/// Who has nothing to say yet is looked at this often: its time may have passed, or its Secret be gone.
+const QUIET_AGAIN: Duration = Duration::from_secs(60);
+
+/// When an object was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// When the watch showed it.
+    pub shown: Option<Instant>,
+    /// When it was as it is taken for: then, or when it was read.
+    pub as_of: Instant,
+}
 
 /// Preparation ended without a pass.
 #[derive(Debug)]
@@ -53,12 +66,12 @@ pub struct Ready {
 /// cluster; in this order, since what the gate gives is needed for whatever could lock a key, and must not be kept while
 /// somebody logs in.
 ///
-/// `since`: when the object was seen; no key is used that was read before.
+/// No key is used that was read before the object was seen.
 pub async fn prepare(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    since: Instant,
+    seen: Seen,
 ) -> Result<Ready, NotReady> {
     let name = object_name(object);
     let rung = rung(context, object, plan);
@@ -67,12 +80,15 @@ pub async fn prepare(
         return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let key = patient_key(context, object, plan, (&rung, since), PATIENCE).await?;
+    // Whoever was called up and is held comes no more: the next one does.
+    let is_held = |_: &NotReady| context.gate.forget(&name);
+    let key = patient_key(context, object, plan, (&rung, seen.as_of), PATIENCE).await.inspect_err(is_held)?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
-        wished: Wished { second: second(object), seen: Some(since) },
+        wished: wished(object, last.is_some(), seen.shown, Timestamp::now()),
+        shows: shows(object),
     };
     let pass = context.gate.enter(entrant).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
@@ -80,7 +96,9 @@ pub async fn prepare(
             NotReady::Held(held::refused(refusal, &rung))
         }
         // It is woken when its turn comes; said only where that takes long, and not by all of a crowd at once.
-        (Refusal::Line { quiet, .. }, _) if !quiet.is_zero() => NotReady::InAMoment(*quiet),
+        (Refusal::Line { quiet, .. }, _) if !quiet.is_zero() => {
+            NotReady::InAMoment((*quiet).min(jittered(QUIET_AGAIN)))
+        }
         // Its turn to look again has not come: what the last look found is still the best that can be said.
         (Refusal::Turn { .. } | Refusal::Line { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
             NotReady::Held(look::once_more(&last))
@@ -122,11 +140,19 @@ pub async fn rehearse(context: &Context, object: &ClusterRedistribution, plan: &
     held::suspended(&object.spec, &plan.endpoint.host, &rung, trouble.as_ref())
 }
 
-/// Second in which this generation was asked for, as far as that is known: of an object that was edited, now. Else one that is
-/// edited again and again would come before all that are newer.
-fn second(object: &ClusterRedistribution) -> i64 {
-    let created = object.metadata.creation_timestamp.as_ref().filter(|_| object.metadata.generation == Some(1));
-    created.map_or_else(|| Timestamp::now().as_second(), |created| created.0.as_second())
+/// When this generation was asked for, as far as that is known: of an object that was edited, now. Else one that is edited again
+/// and again would come before all that are newer. Likewise where the cluster was looked at before: the next look is a new wish,
+/// or looks at old objects would come before the first look at new ones for ever.
+fn wished(object: &ClusterRedistribution, was_looked_at: bool, seen: Option<Instant>, now: Timestamp) -> Wished {
+    let is_first = object.metadata.generation == Some(1) && !was_looked_at;
+    let created = object.metadata.creation_timestamp.as_ref().filter(|_| is_first);
+    Wished { second: created.map_or(now, |created| created.0).as_second(), seen }
+}
+
+/// Whether status says anything of this generation.
+fn shows(object: &ClusterRedistribution) -> bool {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    reason_at(conditions, object.metadata.generation.unwrap_or_default()).is_some()
 }
 
 /// Namespace and name.

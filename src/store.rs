@@ -147,6 +147,8 @@ impl Pending {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
                 drop(memory);
                 self.metrics.objects().seen(scope, &object, false);
+                // Another controller may have called it while it waited here for its turn.
+                self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }

@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 
-use crate::{bars::number, candidate::Candidate, rounds::Summary, sample::Curve};
+use crate::{bars::number, candidate::Candidate, process::as_float, rounds::Summary, sample::Curve};
 
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 34.0;
 const BELOW: f64 = 34.0;
-const LEGEND: f64 = 26.0;
+const LEGEND: f64 = 44.0;
+/// Names in one row of the legend; the longest has 28 letters.
+const IN_A_ROW: usize = 3;
 
 /// A colour for each candidate, apart from one another for those who see few colours too.
 fn colour(candidate: Candidate) -> &'static str {
@@ -39,25 +41,27 @@ pub fn draw(cases: &[Summary]) -> String {
         all
     };
     let rows = panels.len().div_ceil(2).max(1);
-    let height = LEGEND + crate::process::as_float(rows as u64) * (HEIGHT + TOP + BELOW);
+    let height = LEGEND + as_float(rows as u64) * (HEIGHT + TOP + BELOW);
     let width = 2.0 * (WIDTH + LEFT + 20.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
     for (index, candidate) in candidates.into_iter().enumerate() {
-        let (x, colour) = (LEFT + 168.0 * crate::process::as_float(index as u64), colour(candidate));
+        let (x, colour) = (LEFT + 300.0 * as_float((index % IN_A_ROW) as u64), colour(candidate));
+        let y = 8.0 + 18.0 * as_float((index / IN_A_ROW) as u64);
         let _ = writeln!(
             svg,
-            "<rect x=\"{x}\" y=\"8\" width=\"14\" height=\"4\" fill=\"{colour}\"/><text x=\"{}\" y=\"14\">{}</text>",
+            "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"4\" fill=\"{colour}\"/><text x=\"{}\" y=\"{}\">{}</text>",
             x + 20.0,
+            y + 6.0,
             candidate.title()
         );
     }
     for (index, panel) in panels.iter().enumerate() {
         let (column, line) = (index % 2, index / 2);
-        let x = LEFT + crate::process::as_float(column as u64) * (WIDTH + LEFT + 20.0);
-        let y = LEGEND + TOP + crate::process::as_float(line as u64) * (HEIGHT + TOP + BELOW);
+        let x = LEFT + as_float(column as u64) * (WIDTH + LEFT + 20.0);
+        let y = LEGEND + TOP + as_float(line as u64) * (HEIGHT + TOP + BELOW);
         svg += &draw_panel(panel, x, y);
     }
     svg + "</svg>\n"

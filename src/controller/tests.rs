@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::{
+    delivery::{Delivered, deliver},
     dws::credentials::{Key, Pair},
     gate::{Entrant, Wished},
     mock::{Odd, Server, context},
@@ -22,6 +23,7 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
         cluster: object.spec.cluster_id.clone(),
         key: identity,
         wished: Wished::default(),
+        shows: false,
     };
     let pass = context.gate.enter(entrant).await.unwrap();
     Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
@@ -144,4 +146,26 @@ async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() 
     assert_eq!(reason_of(&server), "Suspended");
     let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
+}
+
+#[tokio::test]
+async fn the_secret_of_a_new_object_is_read_as_soon_as_the_watch_brings_it() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let context = context(&server, true);
+    let seen = Guarded { seen: Some(Instant::now()), object: Ok(fresh(1)), is_untouched: true };
+    let objects = futures::stream::iter([Ok(seen)]).chain(futures::stream::pending());
+    // The cache does not hold it, so that no reconciliation can have read anything.
+    let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
+    writer.apply_watcher_event(&watcher::Event::Init);
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+    let (_wake, woken) = mpsc::unbounded_channel();
+    let running = tokio::spawn(run(Arc::clone(&context), objects, cache, woken, 1));
+    let read = async {
+        while server.secret_reads() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), read).await.unwrap();
+    running.abort();
+    assert_eq!(server.secret_reads(), 1);
 }

@@ -5,7 +5,7 @@
 //! the key (five bad signatures), from answering 429, and from meeting two calls for one cluster.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use super::{
     keys::{KeyState, Rejection},
     line::{Stand, Wished},
     reach::{Endpoints, Reach},
+    waiting::{Until, Waiting},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 
@@ -30,6 +31,8 @@ pub struct Entrant {
     pub key: KeyIdentity,
     /// When it was asked for: of those that wait for one key the oldest is first.
     pub wished: Wished,
+    /// Its status says something of this generation already.
+    pub shows: bool,
 }
 
 /// Why a call may not be made now.
@@ -54,7 +57,7 @@ pub enum Refusal {
     Line {
         /// How long nothing is to be said of that yet.
         quiet: Duration,
-        /// How long it will wait yet, by the pace alone.
+        /// When to look again, should nobody wake it.
         wait: Duration,
     },
     /// The gateway refused this key.
@@ -71,6 +74,10 @@ pub enum Refusal {
 /// earlier or later, and must not arrive as one too many.
 const SLACK: f64 = 0.015;
 
+/// Whoever has said that it waits looks again after this for each before it, should it not be called up: 25 looks a second of all
+/// of them together, since each costs a read.
+const LOOKS_APART: Duration = Duration::from_millis(40);
+
 /// The core. See the module.
 #[derive(Debug)]
 pub struct Core {
@@ -81,22 +88,7 @@ pub struct Core {
     pub(super) reading: usize,
     pub(super) keys: HashMap<KeyIdentity, KeyState>,
     endpoints: Endpoints,
-    waiting: VecDeque<Waiting>,
-}
-
-/// An object that is looked at again when something is released.
-#[derive(Debug)]
-struct Waiting {
-    object: ObjectName,
-    until: Until,
-}
-
-/// Whose release helps.
-#[derive(Debug)]
-enum Until {
-    Anything,
-    Cluster(String),
-    Key(KeyIdentity),
+    waiting: Waiting,
 }
 
 impl Core {
@@ -114,19 +106,16 @@ impl Core {
             reading: 0,
             keys: HashMap::new(),
             endpoints: Endpoints::default(),
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
         }
     }
 
     /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
     /// besides.
     pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
-        let Entrant { object, cluster, key: identity, wished } = entrant;
+        let Entrant { object, cluster, key: identity, wished, shows } = entrant;
         if let Some(by) = self.in_flight.get(cluster).cloned() {
-            if let Some(key) = self.keys.get_mut(identity) {
-                key.line.leave(object);
-            }
-            self.wait_for(object, Until::Cluster(cluster.clone()));
+            self.waiting.wait(object, Until::Cluster(cluster.clone()));
             return Err(Refusal::AnotherCall { by });
         }
         let key = self.keys.entry(*identity).or_default();
@@ -134,7 +123,7 @@ impl Core {
         if let Some(refusal) = key.rests(now) {
             key.line.step_back(object);
             if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
-                self.wait_for(object, Until::Key(*identity));
+                self.waiting.wait(object, Until::Key(*identity));
             }
             return Err(refusal);
         }
@@ -143,9 +132,10 @@ impl Core {
         let on_trial = !key.proven && key.in_flight > 0;
         let is_full = self.in_flight.len() >= self.concurrency;
         if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *wished) {
-            return Err(match key.line.wait(object, *wished, stays, self.concurrency, now) {
+            return Err(match key.line.wait((object, *wished), (stays, *shows), self.concurrency, now) {
                 Stand::Behind { ahead, quiet } if stays => {
-                    Refusal::Line { quiet, wait: self.interval * u32::try_from(ahead).unwrap_or(u32::MAX) }
+                    let each = self.interval.max(LOOKS_APART);
+                    Refusal::Line { quiet, wait: each * u32::try_from(ahead).unwrap_or(u32::MAX) }
                 }
                 Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace },
             });
@@ -154,7 +144,7 @@ impl Core {
         key.line.leave(object);
         key.next_call = (!self.interval.is_zero()).then(|| after(key.next_call, self.interval, now));
         self.in_flight.insert(cluster.clone(), object.clone());
-        self.waiting.retain(|waiting| waiting.object != *object);
+        self.waiting.leave(object);
         Ok(())
     }
 
@@ -168,11 +158,17 @@ impl Core {
         at.saturating_duration_since(now)
     }
 
-    /// The object is gone, or wants no call any more.
-    pub fn forget(&mut self, object: &ObjectName) {
-        for key in self.keys.values_mut() {
-            key.line.leave(object);
+    /// The object is gone, wants no call any more, or waits for something else: it leaves the lines of all keys, but that one's.
+    /// Returns who comes in its place: it may have been the last one that was called up.
+    pub fn leave_lines(&mut self, object: &ObjectName, but: Option<KeyIdentity>, now: Instant) -> Vec<ObjectName> {
+        let others = self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but);
+        let mut woken = Vec::new();
+        for (_, key) in others {
+            if key.line.leave(object) {
+                woken.extend(key.line.call_up(self.concurrency, now));
+            }
         }
+        woken
     }
 
     /// The entrant waits here no longer.
@@ -218,7 +214,7 @@ impl Core {
 
     /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
     pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
-        let mut woken = self.wake_waiting(|until| matches!(until, Until::Key(key) if *key == used));
+        let mut woken = self.waiting.wake(self.concurrency, |until| matches!(until, Until::Key(key) if *key == used));
         if let Some(key) = self.keys.get_mut(&used) {
             woken.extend(key.line.call_up(self.concurrency, now));
         }
@@ -229,7 +225,7 @@ impl Core {
     /// all of them: each looks at its object and its Secret, and most would only come to wait again.
     fn wake(&mut self, freed: &str, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         let mut is_next = true;
-        let mut woken = self.wake_waiting(|until| match until {
+        let mut woken = self.waiting.wake(self.concurrency, |until| match until {
             Until::Cluster(cluster) => cluster == freed && std::mem::take(&mut is_next),
             Until::Key(key) => *key == used,
             Until::Anything => true,
@@ -245,21 +241,6 @@ impl Core {
             }
         }
         woken.extend(called);
-        woken
-    }
-
-    /// Those for which that holds, but of those that do not wait for a cluster no more than could enter.
-    fn wake_waiting(&mut self, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
-        let (mut woken, mut others) = (Vec::new(), 0);
-        self.waiting.retain(|waiting| {
-            let counts = !matches!(waiting.until, Until::Cluster(_));
-            let is_woken = (!counts || others < self.concurrency) && is_due(&waiting.until);
-            if is_woken {
-                others += usize::from(counts);
-                woken.push(waiting.object.clone());
-            }
-            !is_woken
-        });
         woken
     }
 
@@ -281,18 +262,12 @@ impl Core {
     /// A probe or a call got through. Returns who waits.
     pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
         let was_away = self.endpoints.reachable(endpoint);
-        if was_away { self.waiting.drain(..).map(|waiting| waiting.object).collect() } else { Vec::new() }
+        if was_away { self.waiting.wake_all() } else { Vec::new() }
     }
 
     /// Wakes this object when an endpoint can be reached again, or a call ends.
     pub fn wait(&mut self, object: &ObjectName) {
-        self.wait_for(object, Until::Anything);
-    }
-
-    fn wait_for(&mut self, object: &ObjectName, until: Until) {
-        if !self.waiting.iter().any(|waiting| waiting.object == *object) {
-            self.waiting.push_back(Waiting { object: object.clone(), until });
-        }
+        self.waiting.wait(object, Until::Anything);
     }
 
     /// Calls in flight.

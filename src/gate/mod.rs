@@ -6,6 +6,7 @@ mod keys;
 mod line;
 mod reach;
 mod reading;
+mod waiting;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,7 +22,7 @@ pub use self::{
     reach::Reach,
     reading::Reading,
 };
-use crate::dws::outcome::KeyEffect;
+use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
 /// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
@@ -46,6 +47,8 @@ impl Gate {
     /// Lets the entrant in, at once or after a short wait for its turn.
     pub async fn enter(self: &Arc<Self>, entrant: Entrant) -> Result<Pass, Refusal> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        // Its Secret may have changed since it came to wait.
+        self.leave_lines(&entrant.object, Some(entrant.key));
         // Whoever stops to wait, however that happens, must keep nobody back.
         let stand = Standing { gate: self, entrant: &entrant };
         loop {
@@ -56,6 +59,9 @@ impl Gate {
                 Ok(()) => break,
                 Err(refusal) => refusal,
             };
+            if matches!(refusal, Refusal::AnotherCall { .. }) {
+                self.leave_lines(&entrant.object, None);
+            }
             let Refusal::Turn { wait } = refusal else { return Err(refusal) };
             let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
             if !stays {
@@ -90,9 +96,9 @@ impl Gate {
         self.wake(woken);
     }
 
-    /// See [`Core::forget`].
+    /// The object is gone, wants no call any more, or is held by something else than its turn.
     pub fn forget(&self, object: &ObjectName) {
-        self.lock().forget(object);
+        self.leave_lines(object, None);
     }
 
     /// Looks at this object again at the next release.
@@ -103,6 +109,14 @@ impl Gate {
     /// Calls in flight now.
     pub fn in_flight(&self) -> usize {
         self.lock().in_flight()
+    }
+
+    /// See [`Core::leave_lines`].
+    fn leave_lines(&self, object: &ObjectName, but: Option<KeyIdentity>) {
+        let woken = self.lock().leave_lines(object, but, Instant::now());
+        if !woken.is_empty() {
+            self.wake(woken);
+        }
     }
 
     fn leave(&self, entrant: &Entrant, effect: Option<KeyEffect>) {

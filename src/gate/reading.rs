@@ -111,6 +111,7 @@ mod tests {
             cluster: cluster.to_owned(),
             key: key(),
             wished: Wished::default(),
+            shows: false,
         }
     }
 

@@ -39,6 +39,7 @@ async fn a_secret_is_read_ahead_for_a_lone_new_object_that_is_about_to_be_called
         cluster: "other".to_owned(),
         key: [1; 32].into(),
         wished: Wished::default(),
+        shows: false,
     };
     let pass = leader.gate.enter(entrant).await.unwrap();
     assert!(!would(&leader, &seen(fresh(1), true)), "of a crowd");
@@ -46,4 +47,16 @@ async fn a_secret_is_read_ahead_for_a_lone_new_object_that_is_about_to_be_called
     assert!(would(&leader, &seen(fresh(1), true)));
     leader.closing.cancel();
     assert!(!would(&leader, &seen(fresh(1), true)), "nothing new is begun");
+}
+
+#[test]
+fn an_object_stands_in_line_by_its_creation_and_by_now_after_an_edit_or_a_look() {
+    let created = Timestamp::UNIX_EPOCH;
+    let now = created + Duration::from_secs(100);
+    let second = |generation, was_looked_at| {
+        let mut object = fresh(generation);
+        object.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created));
+        wished(&object, was_looked_at, None, now).second
+    };
+    assert_eq!((second(1, false), second(2, false), second(1, true)), (0, 100, 100));
 }

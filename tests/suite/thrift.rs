@@ -4,7 +4,10 @@
 use std::time::{Duration, Instant};
 
 use redistribution_operator::resource::crd_yaml;
-use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
+use testbed::{
+    ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd,
+    simulator::{Options, Script},
+};
 
 use crate::world::World;
 
@@ -73,6 +76,30 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
     assert!(after.2 - before.2 < 50, "reads of Secrets: {}", after.2 - before.2);
     // The first list may still show an object as it was before its call, which one look at the object settles.
     assert!(after.1 - before.1 <= 50, "reads of objects: {}", after.1 - before.1);
+}
+
+#[tokio::test]
+async fn a_crowd_behind_a_long_call_says_that_it_waits_once_each_and_all_of_it_is_called() {
+    let (plane, world) = own_world().await;
+    let long = world.cluster();
+    world.cloud.script(&long, [Script::held()]);
+    let flags = ["--concurrency=1", "--request-timeout=5m"];
+    let _operator = world.operator_with(&flags).await;
+    world.create("long", &long).await;
+    world.cloud.arrived(&long, 1).await;
+    let before = costs(plane).await;
+    for number in 0..40 {
+        let cluster = world.cluster();
+        world.create(&format!("wish-{number}"), &cluster).await;
+    }
+    world.all_settled(&["RequestInFlight", "Throttled"]).await;
+    let waiting = costs(plane).await;
+    assert_eq!(waiting.0 - before.0, 40, "writes to status");
+    world.cloud.release(&long);
+    world.all_settled(&["Delivered"]).await;
+    let after = costs(plane).await;
+    assert_eq!(after.0 - waiting.0, 81, "two more each, and one of the first call");
+    assert_eq!(world.cloud.total_calls(), 41);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ fn entrant(number: usize, key: u8) -> Entrant {
         cluster: format!("cluster-{number}"),
         key: KeyIdentity::from([key; 32]),
         wished: Wished::default(),
+        shows: false,
     }
 }
 
@@ -390,9 +391,10 @@ fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
         assert!(core.enter(&entrant(number, 1), true, now).is_err());
     }
     for number in 1..49 {
-        core.forget(&entrant(number, 1).object);
+        let woken = core.leave_lines(&entrant(number, 1).object, None, now);
+        assert_eq!(woken, [entrant(number + 1, 1).object], "nobody else may ever call it up");
     }
-    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin.object, entrant(49, 1).object]);
+    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was called up");
     core.enter(&entrant(49, 1), true, now).unwrap();
 }
 
@@ -412,4 +414,24 @@ fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
         }
     }
     assert_eq!(core.leave(&entrant(0, 0), Some(KeyEffect::Good), now).len(), 3);
+}
+
+#[test]
+fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_one_follows() {
+    let now = Instant::now();
+    let mut core = Core::new(1, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), true, now).unwrap();
+    for number in 1..10 {
+        assert!(core.enter(&entrant(number, 1), true, now).is_err());
+    }
+    let changed = entrant(1, 2);
+    assert_eq!(core.leave_lines(&changed.object, Some(changed.key), now), [entrant(2, 1).object]);
+    assert!(core.enter(&changed, true, now).is_err());
+    assert!(
+        core.leave_lines(&changed.object, Some(changed.key), now).is_empty(),
+        "it keeps its place with the new one"
+    );
+    core.leave(&entrant(0, 1), Some(KeyEffect::Good), now);
+    core.enter(&changed, true, now).unwrap();
 }

@@ -1,0 +1,90 @@
+//! An object that is to be called: prepare, decide once more, hand over to the delivery, and what follows from that for the
+//! queue. It sends nothing itself and holds no rule of its own about when a call may be made.
+
+use std::{sync::Arc, time::Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+
+use super::{
+    Error, SOON,
+    hold::{hold, tell, unavailable},
+};
+use crate::{
+    context::Context,
+    decide::{Plan, Step},
+    delivery::{self, Delivered, deliver},
+    held::crd_outdated,
+    jitter::jittered,
+    ledger::{API_TIMEOUT, WriteError},
+    prepare::{NotReady, Ready, Seen, object_name, prepare},
+    resource::{ClusterRedistribution, Reason},
+};
+
+/// Prepare, decide once more, claim and send.
+pub async fn call(
+    context: &Arc<Context>,
+    object: &ClusterRedistribution,
+    plan: Plan,
+    seen: Seen,
+) -> Result<Action, Error> {
+    let ready = match prepare(context, object, &plan, seen).await {
+        Ok(ready) => ready,
+        Err(NotReady::Held(held)) => return hold(context, object, held).await,
+        Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
+        Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
+    };
+    let object = &match journal_is_kept(context, object, &plan, &ready).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return hold(context, object, crd_outdated()).await,
+        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(source) => return Err(Error::Write { object: object_name(object), source }),
+    };
+    // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
+    let usable = context.logins.may_use(&ready.key, Instant::now());
+    if !usable || !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
+        return Ok(Action::requeue(SOON));
+    }
+    let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));
+    match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
+        Delivered::Done => Ok(Action::await_change()),
+        Delivered::NotSent => Ok(Action::requeue(SOON)),
+        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
+            context.memory().overtaken(object);
+            Ok(Action::requeue(jittered(SOON)))
+        }
+        Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
+        Delivered::Pruned => {
+            let held = crd_outdated();
+            tell(context, object, &held);
+            Ok(Action::requeue(held.again))
+        }
+    }
+}
+
+/// Where the CRD was found too old before, a claim that it would prune must not be written a second time: it is asked
+/// without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
+/// it is too old still.
+async fn journal_is_kept(
+    context: &Context,
+    object: &ClusterRedistribution,
+    plan: &Plan,
+    ready: &Ready,
+) -> Result<Option<ClusterRedistribution>, WriteError> {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if !conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str()) {
+        return Ok(Some(object.clone()));
+    }
+    let now = Timestamp::now();
+    let attempt = delivery::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
+    if !context.ledger.keeps_journal(object, &attempt, now).await? {
+        return Ok(None);
+    }
+    let latest = context.ledger.get(object, API_TIMEOUT).await?;
+    // Endpoint, key and cluster were chosen for the object as it was. One that moved on is looked at from the start.
+    if latest.metadata.resource_version == object.metadata.resource_version {
+        Ok(Some(latest))
+    } else {
+        Err(WriteError::Conflict)
+    }
+}
