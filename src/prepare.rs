@@ -21,7 +21,7 @@ use crate::{
     jitter::jittered,
     logins::PATIENCE,
     precheck::Mode,
-    resource::{Baseline, ClusterRedistribution},
+    resource::{Baseline, ClusterRedistribution, Reason},
     view::Guarded,
 };
 
@@ -80,9 +80,12 @@ pub async fn prepare(
         return Err(NotReady::Held(held));
     }
     reach(context, &name, &plan.endpoint, plan.probe_first).await?;
-    // Whoever was called up and is held comes no more: the next one does.
-    let is_held = |_: &NotReady| context.gate.forget(&name);
-    let key = patient_key(context, object, plan, (&rung, seen.as_of), PATIENCE).await.inspect_err(is_held)?;
+    let key = patient_key(context, object, plan, (&rung, seen.as_of), PATIENCE).await.inspect_err(|why| {
+        if matches!(why, NotReady::Held(_)) {
+            // Whoever was called up and is held comes no more: the next one does.
+            context.gate.forget(&name);
+        }
+    })?;
     let entrant = Entrant {
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
@@ -101,7 +104,7 @@ pub async fn prepare(
         }
         // Its turn to look again has not come: what the last look found is still the best that can be said.
         (Refusal::Turn { .. } | Refusal::Line { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
-            NotReady::Held(look::once_more(&last))
+            NotReady::Held(Held { reason: last.reason, message: last.message, ..held::refused(refusal, &rung) })
         }
         _ => NotReady::Held(held::refused(refusal, &rung)),
     })?;
@@ -149,10 +152,11 @@ fn wished(object: &ClusterRedistribution, was_looked_at: bool, seen: Option<Inst
     Wished { second: created.map_or(now, |created| created.0).as_second(), seen }
 }
 
-/// Whether status says anything of this generation.
+/// Whether status says anything of this generation but that it waits.
 fn shows(object: &ClusterRedistribution) -> bool {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    reason_at(conditions, object.metadata.generation.unwrap_or_default()).is_some()
+    let reason = reason_at(conditions, object.metadata.generation.unwrap_or_default());
+    reason.is_some_and(|reason| reason != Reason::Throttled.as_str())
 }
 
 /// Namespace and name.

@@ -31,7 +31,7 @@ pub struct Entrant {
     pub key: KeyIdentity,
     /// When it was asked for: of those that wait for one key the oldest is first.
     pub wished: Wished,
-    /// Its status says something of this generation already.
+    /// Its status says something of this generation, and not that it waits.
     pub shows: bool,
 }
 
@@ -74,8 +74,8 @@ pub enum Refusal {
 /// earlier or later, and must not arrive as one too many.
 const SLACK: f64 = 0.015;
 
-/// Whoever has said that it waits looks again after this for each before it, should it not be called up: 25 looks a second of all
-/// of them together, since each costs a read.
+/// Whoever has said that it waits looks again after this for each in line, should it not be called up: that is 25 looks a second
+/// of all of them together, each of which costs a read.
 const LOOKS_APART: Duration = Duration::from_millis(40);
 
 /// The core. See the module.
@@ -133,9 +133,9 @@ impl Core {
         let is_full = self.in_flight.len() >= self.concurrency;
         if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *wished) {
             return Err(match key.line.wait((object, *wished), (stays, *shows), self.concurrency, now) {
-                Stand::Behind { ahead, quiet } if stays => {
+                Stand::Behind { of, quiet } if stays => {
                     let each = self.interval.max(LOOKS_APART);
-                    Refusal::Line { quiet, wait: each * u32::try_from(ahead).unwrap_or(u32::MAX) }
+                    Refusal::Line { quiet, wait: each * u32::try_from(of).unwrap_or(u32::MAX) }
                 }
                 Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace },
             });
@@ -158,14 +158,24 @@ impl Core {
         at.saturating_duration_since(now)
     }
 
-    /// The object is gone, wants no call any more, or waits for something else: it leaves the lines of all keys, but that one's.
-    /// Returns who comes in its place: it may have been the last one that was called up.
-    pub fn leave_lines(&mut self, object: &ObjectName, but: Option<KeyIdentity>, now: Instant) -> Vec<ObjectName> {
-        let others = self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but);
-        let mut woken = Vec::new();
-        for (_, key) in others {
+    /// The object is gone, or wants no call any more. See [`Self::leave_lines`].
+    pub fn forget(&mut self, object: &ObjectName, now: Instant) -> Option<Vec<ObjectName>> {
+        self.waiting.leave(object);
+        self.leave_lines(object, None, now)
+    }
+
+    /// The object leaves the lines of all keys but that one's. Returns who comes in its place, if it was in one: it may have
+    /// been the last one that was called up, or the one for which somebody here waits.
+    pub fn leave_lines(
+        &mut self,
+        object: &ObjectName,
+        but: Option<KeyIdentity>,
+        now: Instant,
+    ) -> Option<Vec<ObjectName>> {
+        let mut woken = None::<Vec<_>>;
+        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
             if key.line.leave(object) {
-                woken.extend(key.line.call_up(self.concurrency, now));
+                woken.get_or_insert_default().extend(key.line.call_up(self.concurrency, now));
             }
         }
         woken

@@ -63,8 +63,8 @@ pub enum Stand {
     Here,
     /// So many are before it that its worker is of more use to others; it is called up.
     Behind {
-        /// How many, as far as they are counted.
-        ahead: usize,
+        /// How many are in line.
+        of: usize,
         /// How long nothing is to be said of that yet.
         quiet: Duration,
     },
@@ -89,13 +89,16 @@ impl Line {
         let place = self.places.get(object).copied().unwrap_or((wished, self.next));
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
-            let ahead = if shows { 0 } else { self.ahead(&place) };
-            let apart = APART * u32::try_from(ahead).unwrap_or(u32::MAX);
+            let apart = APART * u32::try_from(self.ahead(&place)).unwrap_or(u32::MAX);
             let told_from = now + PATIENCE + apart.min(MOST_QUIET);
             self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
         }
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.called = None;
+            if shows {
+                // Also if it was said while it stood here.
+                waiter.told_from = waiter.told_from.min(now + PATIENCE);
+            }
             waiter.told_from.saturating_duration_since(now)
         });
         let ahead = self.waiting.range(..place).filter(|(place, waiter)| self.comes(place, waiter, now));
@@ -104,7 +107,7 @@ impl Line {
             return Stand::Here;
         }
         self.here.remove(&place);
-        Stand::Behind { ahead: self.ahead(&place), quiet }
+        Stand::Behind { of: self.waiting.len(), quiet }
     }
 
     fn ahead(&self, place: &Place) -> usize {
@@ -204,7 +207,7 @@ mod tests {
         let (mut line, now) = (Line::default(), Instant::now());
         let stands: Vec<_> = (0..5).map(|number| line.wait((&name(number), at(7)), (true, false), 2, now)).collect();
         assert_eq!(stands.iter().filter(|stand| **stand == Stand::Here).count(), 2);
-        assert_eq!(*stands.last().unwrap(), Stand::Behind { ahead: 4, quiet: PATIENCE + APART * 4 });
+        assert_eq!(*stands.last().unwrap(), Stand::Behind { of: 5, quiet: PATIENCE + APART * 4 });
         assert!(line.call_up(2, now).is_empty(), "the first two are here");
         line.leave(&name(0));
         assert_eq!(line.call_up(2, now), [name(2)]);
@@ -247,7 +250,7 @@ mod tests {
             line.wait((&name(number), at(7)), (false, false), 2, now);
         }
         assert_eq!(line.call_up(2, now).len(), 2);
-        assert!(matches!(line.wait((&name(9), at(7)), (true, false), 2, now), Stand::Behind { ahead: 4, .. }));
+        assert!(matches!(line.wait((&name(9), at(7)), (true, false), 2, now), Stand::Behind { of: 5, .. }));
         line.leave(&name(2));
         assert_eq!(line.wait((&name(9), at(7)), (true, false), 2, now + COMES_WITHIN), Stand::Here, "one is before it");
     }
@@ -259,9 +262,9 @@ mod tests {
         line.wait((&name(1), at(7)), (false, false), 1, now);
         let later = now + PATIENCE;
         let stand = line.wait((&name(1), at(7)), (true, false), 1, later);
-        assert_eq!(stand, Stand::Behind { ahead: 1, quiet: APART });
+        assert_eq!(stand, Stand::Behind { of: 2, quiet: APART });
         let stand = line.wait((&name(1), at(7)), (true, false), 1, later + APART);
-        assert_eq!(stand, Stand::Behind { ahead: 1, quiet: Duration::ZERO });
+        assert_eq!(stand, Stand::Behind { of: 2, quiet: Duration::ZERO });
         assert_eq!(line.call_up(2, later), [name(0), name(1)]);
     }
 
@@ -295,5 +298,6 @@ mod tests {
         assert_eq!(quiet(8_001, at(6), false), PATIENCE, "it is older than all");
         assert_eq!(quiet(8_002, at(8), false), PATIENCE + MOST_QUIET);
         assert_eq!(quiet(8_003, at(8), true), PATIENCE, "its status says something else");
+        assert_eq!(quiet(8_002, at(8), true), PATIENCE, "or has come to say so in the meantime");
     }
 }

@@ -96,9 +96,12 @@ impl Gate {
         self.wake(woken);
     }
 
-    /// The object is gone, wants no call any more, or is held by something else than its turn.
+    /// See [`Core::forget`].
     pub fn forget(&self, object: &ObjectName) {
-        self.leave_lines(object, None);
+        let woken = self.lock().forget(object, Instant::now());
+        if let Some(woken) = woken {
+            self.wake(woken);
+        }
     }
 
     /// Looks at this object again at the next release.
@@ -114,7 +117,7 @@ impl Gate {
     /// See [`Core::leave_lines`].
     fn leave_lines(&self, object: &ObjectName, but: Option<KeyIdentity>) {
         let woken = self.lock().leave_lines(object, but, Instant::now());
-        if !woken.is_empty() {
+        if let Some(woken) = woken {
             self.wake(woken);
         }
     }

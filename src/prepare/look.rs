@@ -12,7 +12,7 @@ use crate::{
         Looked, Wish,
         credentials::{Key, Rung},
     },
-    held::{self, Held, TURN_AGAIN},
+    held::{self, Held},
     jitter::jittered,
     memory::{GoodLook, Look},
     precheck::{self, Mode, Verdict},
@@ -31,11 +31,6 @@ pub fn last(context: &Context, object: &ClusterRedistribution, rung: &Rung) -> O
 pub fn resting(last: &Look) -> Option<Held> {
     let rest = last.next.saturating_duration_since(Instant::now());
     (!rest.is_zero()).then(|| Held { reason: last.reason, message: last.message.clone(), again: rest })
-}
-
-/// What it found, although the next one is due: others are first.
-pub fn once_more(last: &Look) -> Held {
-    Held { reason: last.reason, message: last.message.clone(), again: jittered(TURN_AGAIN) }
 }
 
 /// Looks at the cluster with the right to call in hand: a look with a wrong key counts at the gateway like a call with it,

@@ -391,7 +391,7 @@ fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
         assert!(core.enter(&entrant(number, 1), true, now).is_err());
     }
     for number in 1..49 {
-        let woken = core.leave_lines(&entrant(number, 1).object, None, now);
+        let woken = core.forget(&entrant(number, 1).object, now).unwrap();
         assert_eq!(woken, [entrant(number + 1, 1).object], "nobody else may ever call it up");
     }
     assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was called up");
@@ -426,12 +426,23 @@ fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_on
         assert!(core.enter(&entrant(number, 1), true, now).is_err());
     }
     let changed = entrant(1, 2);
-    assert_eq!(core.leave_lines(&changed.object, Some(changed.key), now), [entrant(2, 1).object]);
+    assert_eq!(core.leave_lines(&changed.object, Some(changed.key), now).unwrap(), [entrant(2, 1).object]);
     assert!(core.enter(&changed, true, now).is_err());
-    assert!(
-        core.leave_lines(&changed.object, Some(changed.key), now).is_empty(),
-        "it keeps its place with the new one"
-    );
+    assert!(core.leave_lines(&changed.object, Some(changed.key), now).is_none(), "it keeps its place with the new one");
     core.leave(&entrant(0, 1), Some(KeyEffect::Good), now);
     core.enter(&changed, true, now).unwrap();
+}
+
+#[test]
+fn of_those_that_wait_for_a_cluster_one_that_is_gone_is_not_the_one_that_is_woken() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    proven(&mut core, 1, now);
+    core.enter(&entrant(0, 1), true, now).unwrap();
+    let twin = |name: &str| Entrant { object: ("team".to_owned(), name.to_owned()), ..entrant(0, 1) };
+    for name in ["gone", "next"] {
+        assert!(matches!(core.enter(&twin(name), true, now), Err(Refusal::AnotherCall { .. })));
+    }
+    assert_eq!(core.forget(&twin("gone").object, now), None);
+    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin("next").object]);
 }
