@@ -75,7 +75,7 @@ pub enum Refusal {
 const SLACK: f64 = 0.015;
 
 /// Whoever has said that it waits looks again after this for each in line, should it not be called up: that is 25 looks a second
-/// of all of them together, each of which costs a read.
+/// of a whole line, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
 const LOOKS_APART: Duration = Duration::from_millis(40);
 
 /// The core. See the module.
