@@ -14,7 +14,7 @@ use kube::{
 use redistribution_operator::resource::ClusterRedistribution;
 use testbed::simulator::Script;
 
-use crate::world::{World, spec};
+use crate::world::{World, message, reason_of, spec};
 
 /// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
 /// clusters.
@@ -39,16 +39,17 @@ pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Opti
     clusters
 }
 
-/// Counts the versions of every object of the namespace from now on, its creation included.
-pub fn versions(world: &World) -> Arc<Mutex<HashMap<String, usize>>> {
-    let counts = Arc::<Mutex<HashMap<String, usize>>>::default();
-    let counted = Arc::clone(&counts);
+/// What each version of every object of the namespace shows from now on, its creation included.
+pub fn versions(world: &World) -> Arc<Mutex<HashMap<String, Vec<String>>>> {
+    let shown = Arc::<Mutex<HashMap<String, Vec<String>>>>::default();
+    let counted = Arc::clone(&shown);
     let seen = watcher(world.api(), watcher::Config::default()).default_backoff().applied_objects();
     tokio::spawn(seen.for_each(move |object| {
         if let Ok(object) = object {
-            *counted.lock().unwrap().entry(object.name_any()).or_default() += 1;
+            let version = format!("{}: {}", reason_of(&object).unwrap_or_default(), message(&object));
+            counted.lock().unwrap().entry(object.name_any()).or_default().push(version);
         }
         futures::future::ready(())
     }));
-    counts
+    shown
 }
