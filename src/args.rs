@@ -26,6 +26,9 @@ pub struct Command {
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Watch ClusterRedistributions and deliver them, until SIGTERM.
+    ///
+    /// Of a flag that is given twice the last one holds, and those that may be repeated add up. A flag that is given
+    /// outweighs its environment twin.
     Run(Box<Run>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
@@ -42,6 +45,8 @@ pub enum LogFormat {
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
+// Whoever adds flags to a line that is made for them (`extraArgs` of the chart) must be able to change what it says.
+#[command(args_override_self = true)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Run {
     /// Kubeconfig file; without it KUBECONFIG or ~/.kube/config, else the pod's own ServiceAccount.
@@ -129,7 +134,7 @@ pub struct Run {
 
     /// Proxy for the cloud, for example http://proxy.example.com:3128. The usual proxy variables are not read.
     #[arg(long, value_name = "URL", env = "DWS_OPERATOR_PROXY", hide_env_values = true, help_heading = "Cloud")]
-    pub proxy: Option<Url>,
+    pub proxy: Option<String>,
 
     /// Directory with the controller's own credentials, in files accessKey, secretKey and optionally securityToken and
     /// expiresAt, or username, password and domainName (a mounted Secret). Read when needed.
@@ -155,12 +160,14 @@ pub struct Run {
     #[arg(long, env = "DWS_OPERATOR_HOLD_REVERTS", help_heading = "Guards")]
     pub hold_reverts: bool,
 
-    /// Look at the cluster before a call, which takes the right to read it (dws:openAPICluster:getDetail).
+    /// Look at the cluster before a call, which takes the right to read it (dws:openAPICluster:getDetail): `off`,
+    /// `warn` (call all the same) or `require` (hold until it waits for a redistribution).
     #[arg(
         long,
         value_name = "MODE",
         env = "DWS_OPERATOR_CHECK_CLUSTER",
         default_value = "off",
+        hide_possible_values = true,
         help_heading = "Guards"
     )]
     pub check_cluster: Mode,
@@ -227,12 +234,13 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_RELIST_EVERY", default_value = "1h", value_parser = between::<5, 86400>, help_heading = "Observation")]
     pub relist_every: Duration,
 
-    /// Form of the log lines.
+    /// Form of the log lines: `json`, one object a line, or `text`, for reading.
     #[arg(
         long,
         value_name = "FORM",
         env = "DWS_OPERATOR_LOG_FORMAT",
         default_value = "json",
+        hide_possible_values = true,
         help_heading = "Observation"
     )]
     pub log_format: LogFormat,
@@ -288,3 +296,7 @@ fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, St
         Err(format!("must be from {LEAST}s to {MOST}s"))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -158,7 +158,8 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     let shown = object.seen;
     let object = &match context.ledger.get(cached, API_TIMEOUT).await {
         Ok(object) => object,
-        Err(WriteError::Gone) => return Ok(Action::await_change()),
+        // The watch tells soon, and takes it out of the cache. Should it not, somebody looks again.
+        Err(WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
     let result = match context.decide(object) {

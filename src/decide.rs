@@ -203,7 +203,7 @@ fn rest_of_grace(
 
 fn journal_invalid(what: &str) -> Step {
     let message = format!(
-        "The journal in status cannot be trusted: {what}. Whether this generation was sent is not known, so it never will be. Look at the cluster in the cloud's console; if the redistribution is wanted, set spec.trigger to a new value"
+        "The journal in status cannot be trusted: {what}. Whether this generation was sent is not known, so it never will be. Look at the cluster in the cloud's console; only if none began there, set spec.trigger to a new value"
     );
     Step::Hold { reason: Reason::JournalInvalid, message }
 }

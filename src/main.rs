@@ -37,9 +37,13 @@ use redistribution_operator::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::MapResponseLayer;
+use url::Url;
 
 /// Something the person who started the process has to change: exit code 2.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A connection that watches or lists and says nothing for this long is given up. A watch lasts 50 s at most.
+const SILENT_READ: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let command = Command::parse();
@@ -159,7 +163,7 @@ fn context(
     let holder = run.holder.clone().unwrap_or_else(host_name);
     let cloud = dws::Client::new(&dws::ClientSettings {
         ca_bundle: run.ca_bundle.clone(),
-        proxy: run.proxy.clone(),
+        proxy: run.proxy.as_deref().map(proxy).transpose()?,
         connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
         request_timeout: run.request_timeout,
     })?;
@@ -196,6 +200,13 @@ fn context(
     })
 }
 
+/// Read here and not by the command line's parser, which repeats what it cannot read: there may be a password in it.
+fn proxy(text: &str) -> Result<Url, StartError> {
+    Url::parse(text).map_err(|error| {
+        format!("--proxy is not a URL such as http://HOST:PORT: {error}. In a login, write / as %2F, # as %23, ? as %3F and @ as %40").into()
+    })
+}
+
 /// Two clients: one that watches and whose bytes are counted, and one for everything else, which never repeats a
 /// request by itself: a repeated PUT of a claim would meet its own first application as a conflict.
 async fn clients(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), StartError> {
@@ -206,9 +217,13 @@ async fn clients(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(C
     })?;
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let requests = CountRequests { metrics: metrics.clone(), host };
+    // A list has no end of its own, and beside other watches that are well nobody would notice that one says nothing. A watch
+    // is ended by the API server long before.
+    config.read_timeout = Some(SILENT_READ);
     let counted = watchdog.clone();
     let bytes = MapResponseLayer::new(move |response| counted.count(response));
     let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
+    config.read_timeout = None;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     Ok((ClientBuilder::try_from(config)?.with_layer(&requests).build(), watching))

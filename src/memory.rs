@@ -5,7 +5,7 @@ mod looks;
 mod watches;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,9 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
+
+/// How long it is remembered that a finished object has been quiet for long enough.
+const REMEMBER_QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How many given up claims of one object are remembered. Only the last few can still be on their way.
 const MOST_GIVEN_UP: usize = 32;
@@ -190,6 +193,21 @@ impl Memory {
         self.given_up.remove(uid);
         self.looks.forget(uid);
         self.watches.end(uid);
+    }
+
+    /// All objects were listed, and these are the ones that are not finished. What is remembered of others is dropped: whoever
+    /// was deleted while it was prepared, called or looked at has left something behind since, and of whoever was deleted while
+    /// no watch was open nothing told.
+    pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
+        let Self { seen, live, given_up, retries, sent: _, overtaken, looks, watches: _ } = self;
+        let live: HashSet<_> = live.values().collect();
+        let keeps = |uid: &String| pending.contains(uid) || live.contains(uid);
+        // A finished object may have been quiet for long enough, and its next generation would wait for that anew.
+        seen.retain(|uid, sight| keeps(uid) || now.saturating_duration_since(sight.first) < REMEMBER_QUIET);
+        given_up.retain(|uid, _| keeps(uid));
+        retries.retain(|uid, _| keeps(uid));
+        overtaken.retain(|uid, _| keeps(uid));
+        looks.keep_only(keeps);
     }
 
     /// The object is finished; only a quiet period may still matter.

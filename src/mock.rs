@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     decide::Rules,
     dws::{self, credentials::Ladder, endpoint::Regions},
     events::Events,
-    gate::{Core, Gate},
+    gate::{Core, Entrant, Gate, ObjectName, Refusal, Wished},
     ledger::Ledger,
     logins::Logins,
     memory::Memory,
@@ -35,6 +36,8 @@ pub enum Odd {
     Hides(u16),
     /// Answers with this code and carries nothing out.
     Refuses(u16),
+    /// Somebody on the way answers with this code, and the API server never hears of it.
+    Strays(u16),
 }
 
 type Script = dyn FnMut(&str, &mut Value) -> Option<Odd> + Send;
@@ -110,8 +113,10 @@ impl Server {
         let bytes = request.into_body().collect_bytes().await.unwrap();
         let mut object = self.object.lock().unwrap();
         let odd = (self.script.lock().unwrap())(&method, &mut object);
-        if let Some(Odd::Refuses(code)) = odd {
-            return reply(code, &failure(code));
+        match odd {
+            Some(Odd::Refuses(code)) => return reply(code, &failure(code)),
+            Some(Odd::Strays(code)) => return reply(code, &json!("404 page not found")),
+            Some(Odd::Hides(_)) | None => {}
         }
         if method == "PUT" {
             let sent: Value = serde_json::from_slice(&bytes).unwrap();
@@ -135,7 +140,8 @@ pub fn bump(object: &mut Value) {
 }
 
 fn failure(code: u16) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"})
+    let reason = if code == 404 { "NotFound" } else { "x" };
+    json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": reason, "message": "x"})
 }
 
 fn reply(code: u16, body: &Value) -> http::Response<Body> {
@@ -178,4 +184,28 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         leadership: watch::channel(leads).1,
         failures: Mutex::new(HashMap::new()),
     })
+}
+
+/// Who wants to call that cluster with that key.
+pub fn entrant(name: &str, cluster: &str, key: u8) -> Entrant {
+    Entrant {
+        object: ("team".to_owned(), name.to_owned()),
+        cluster: cluster.to_owned(),
+        key: [key; 32].into(),
+        wished: Wished::default(),
+        shows: false,
+    }
+}
+
+/// A gate of one place, and who is called up: `sample` was, from the line of key 1, and `next` stands behind it. Unless it
+/// comes or leaves, nobody else is called up.
+pub async fn sample_is_called_up() -> (Arc<Gate>, mpsc::UnboundedReceiver<ObjectName>) {
+    let (gate, mut called) = Gate::new(Core::new(1, 0.0));
+    let pass = gate.enter(entrant("calls", "another", 1)).await.unwrap();
+    assert!(gate.enter(entrant("sample", "first", 1)).now_or_never().is_none(), "it waits here, and goes");
+    assert!(matches!(gate.enter(entrant("next", "second", 1)).now_or_never(), Some(Err(Refusal::Line { .. }))));
+    drop(pass);
+    assert_eq!(called.try_recv().unwrap().1, "sample");
+    assert!(called.try_recv().is_err());
+    (gate, called)
 }

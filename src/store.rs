@@ -43,6 +43,8 @@ struct Scope {
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<Guarded>>,
     synced: bool,
+    /// Its objects may not be read: nobody waits for what they would tell.
+    is_forbidden: bool,
 }
 
 /// How the objects are watched.
@@ -84,11 +86,11 @@ pub fn pending(
             let api = namespace
                 .as_ref()
                 .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            objects(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
+            let events = objects(api, config.clone(), *relist_every);
+            events.map(move |event| event.map(|event| (scope, event)).map_err(|error| (scope, error))).boxed()
         })
         .collect();
-    let scopes =
-        namespaces.into_iter().map(|namespace| Scope { namespace, listing: HashSet::new(), synced: false }).collect();
+    let scopes = namespaces.into_iter().map(Scope::new).collect();
     let counted = metrics.clone();
     let mut pending =
         Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics: counted, scopes, synced };
@@ -96,7 +98,8 @@ pub fn pending(
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),
             // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
-            Err(error) => {
+            Err((scope, error)) => {
+                pending.failed(scope, &error);
                 metrics.watch_error();
                 watchdog.notice();
                 tracing::warn!(%error, "a watch failed and is opened again");
@@ -105,6 +108,12 @@ pub fn pending(
         })
     });
     (stream, reader, is_synced)
+}
+
+impl Scope {
+    fn new(namespace: Option<String>) -> Self {
+        Self { namespace, listing: HashSet::new(), synced: false, is_forbidden: false }
+    }
 }
 
 impl Pending {
@@ -172,7 +181,7 @@ impl Pending {
         self.metrics.objects().listed(scope);
         let Some(scope) = self.scopes.get_mut(scope) else { return };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
-        scope.synced = true;
+        (scope.synced, scope.is_forbidden) = (true, false);
         let gone = |object: &Guarded| {
             (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
         };
@@ -182,8 +191,33 @@ impl Pending {
             }
         }
         if self.scopes.iter().all(|scope| scope.synced) {
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).watches.complete();
+            let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.keep_only(&pending, Instant::now());
+            drop(memory);
             self.synced.send_replace(true);
+        }
+        self.complete();
+    }
+
+    /// A namespace whose list is forbidden stays so until somebody grants it. Everywhere else looks go on.
+    fn failed(&mut self, scope: usize, error: &watcher::Error) {
+        let is_forbidden =
+            matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
+        if let Some(scope) = self.scopes.get_mut(scope).filter(|scope| is_forbidden && !scope.synced) {
+            scope.is_forbidden = true;
+            self.complete();
+        }
+    }
+
+    /// Whether all were seen that can be.
+    fn complete(&self) {
+        if self.scopes.iter().all(|scope| scope.synced || scope.is_forbidden) {
+            self.memory.lock().unwrap_or_else(PoisonError::into_inner).watches.complete();
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -29,13 +29,31 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let wrong = |reason: String| FilterError { filter: filter.to_owned(), reason };
     // Levels by target, and no filters by field: what those take is a twentieth of the whole program.
     let filter = filter.parse::<Targets>().map_err(|error| wrong(error.to_string()))?;
-    let quiet = filter_fn(|metadata| {
-        *metadata.level() <= Level::INFO || !QUIET.iter().any(|target| metadata.target().starts_with(target))
-    });
+    let quiet = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match format {
         LogFormat::Json => registry.with(fmt::layer().json().with_filter(quiet)).try_init(),
         LogFormat::Text => registry.with(fmt::layer().with_target(false).with_filter(quiet)).try_init(),
     };
     started.map_err(|error| wrong(error.to_string()))
+}
+
+/// kube's client besides warns of an answer that it cannot read with all of its text, and an answer can be a Secret. What
+/// comes of it is an error here, told without the text.
+fn is_harmless(target: &str, level: Level) -> bool {
+    let most = if target.starts_with("kube_client") { Level::ERROR } else { Level::INFO };
+    level <= most || !QUIET.iter().any(|quiet| target.starts_with(quiet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_show_a_secret_is_not_logged_however_loud_the_log_is() {
+        assert!(!is_harmless("kube_client::client", Level::WARN), "it holds the text of an answer");
+        assert!(is_harmless("kube_client::client", Level::ERROR));
+        assert!(!is_harmless("hyper::proto::h1", Level::DEBUG) && is_harmless("hyper::proto::h1", Level::WARN));
+        assert!(is_harmless("redistribution_operator::controller", Level::TRACE));
+    }
 }

@@ -49,7 +49,9 @@ pub async fn call(
     match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
+        // Nothing is remembered of what is gone: nobody would take that away again.
+        Delivered::NotClaimed(WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
+        Delivered::NotClaimed(WriteError::Conflict) => {
             context.memory().overtaken(object);
             Ok(Action::requeue(jittered(SOON)))
         }

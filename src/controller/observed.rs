@@ -61,7 +61,7 @@ pub async fn say(
             }
             Err(WriteError::Conflict) => {}
             Err(WriteError::Gone) => return Ok(true),
-            Err(WriteError::Unclear(_) | WriteError::Undecodable(_)) => untold = news,
+            Err(WriteError::Unclear(_) | WriteError::NotServed(_) | WriteError::Undecodable(_)) => untold = news,
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }
     }
@@ -71,12 +71,7 @@ pub async fn say(
 
 /// One log line and one event.
 fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &News) {
-    let (reason, mood, message) = match news {
-        News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
-        News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
-        News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
-        News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
-    };
+    let (reason, mood, message) = in_short(news);
     let ((namespace, name), generation) = (object_name(object), attempt.generation);
     tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
     context.events.say(
@@ -86,6 +81,19 @@ fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, ne
         reason,
         &format!("{message} (generation {generation}, attempt {})", attempt.id),
     );
+}
+
+/// Reason and mood of the event, and what it says.
+fn in_short(news: &News) -> (&'static str, Mood, &str) {
+    match news {
+        News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
+        News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
+        // Who has paused it knows; a pause that nobody has asked for waits for somebody.
+        News::Paused { message, by_user: true } => ("RedistributionPaused", Mood::Calm, message),
+        News::Paused { message, by_user: false } => ("RedistributionPaused", Mood::Warning, message),
+        News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
+        News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
 /// A claim nobody finished: its process is gone with what it knew, or alive and cut off. Then it may still say it.
 pub async fn settle(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = delivery::unknown_outcome(
-        "Whoever made the call wrote down no answer in time: gone, or cut off from the API server and still able to. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it is still wanted, set spec.trigger to a new value",
+        "Whoever made the call wrote down no answer in time: gone, or cut off from the API server. The cloud may have accepted, and it is never sent again by itself: look at the cluster in its console. Only if none began there, set spec.trigger to a new value",
     );
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }

@@ -5,7 +5,7 @@ use crate::{
     delivery::{Delivered, deliver},
     dws::credentials::{Key, Pair},
     gate::{Entrant, Wished},
-    mock::{Odd, Server, context},
+    mock::{Odd, Server, context, sample_is_called_up},
     prepare::Ready,
     resource::{Attempt, AttemptState},
     sample::{UID, attempt, attempted, fresh},
@@ -168,4 +168,46 @@ async fn the_secret_of_a_new_object_is_read_as_soon_as_the_watch_brings_it() {
     tokio::time::timeout(std::time::Duration::from_secs(60), read).await.unwrap();
     running.abort();
     assert_eq!(server.secret_reads(), 1);
+}
+
+/// The same context with the gate in which `sample` is called up.
+async fn in_line(server: &Server) -> (Arc<Context>, mpsc::UnboundedReceiver<ObjectName>) {
+    let (gate, called) = sample_is_called_up().await;
+    let mut context = context(server, true);
+    Arc::get_mut(&mut context).unwrap().gate = gate;
+    (context, called)
+}
+
+#[tokio::test]
+async fn who_was_called_up_and_has_no_secret_any_more_leaves_its_line_to_the_next() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let (context, mut called) = in_line(&server).await;
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(reason_of(&server), "CredentialsNotFound");
+    assert_eq!(called.try_recv().unwrap().1, "next");
+}
+
+#[tokio::test]
+async fn who_was_called_up_and_wants_no_call_any_more_leaves_its_line_to_the_next() {
+    let mut object = fresh(1);
+    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    let server = Server::new(&object, |_, _| None);
+    let (context, mut called) = in_line(&server).await;
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(called.try_recv().unwrap().1, "next");
+}
+
+#[tokio::test]
+async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_the_next() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let (context, mut called) = in_line(&server).await;
+    let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
+    writer.apply_watcher_event(&watcher::Event::Init);
+    writer.apply_watcher_event(&watcher::Event::InitDone);
+    let (wake, woken) = mpsc::unbounded_channel();
+    wake.send(object_name(&fresh(1))).unwrap();
+    let running = tokio::spawn(run(Arc::clone(&context), futures::stream::pending(), cache, woken, 1));
+    let next = tokio::time::timeout(Duration::from_secs(60), called.recv()).await.unwrap().unwrap();
+    running.abort();
+    assert_eq!(next.1, "next");
 }

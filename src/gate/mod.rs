@@ -188,3 +188,7 @@ impl Drop for Pass {
         self.gate.leave(&self.entrant, self.effect.take());
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

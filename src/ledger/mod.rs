@@ -75,7 +75,7 @@ impl Ledger {
             | WriteError::Unmade(_) => Claim::Lost(error),
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
-            WriteError::Conflict | WriteError::Undecodable(_) | WriteError::Unclear(_) => {
+            WriteError::Conflict | WriteError::Undecodable(_) | WriteError::NotServed(_) | WriteError::Unclear(_) => {
                 self.look_for(object, attempt, error, deadline).await
             }
         }
@@ -95,7 +95,7 @@ impl Ledger {
                 return Claim::Undecided(error);
             }
             match self.get(object, within).await {
-                Err(WriteError::Undecodable(_) | WriteError::Unclear(_)) => {
+                Err(WriteError::Undecodable(_) | WriteError::NotServed(_) | WriteError::Unclear(_)) => {
                     tokio::time::sleep(Duration::from_millis(100).min(within)).await;
                 }
                 Err(gone) => return Claim::Lost(gone),

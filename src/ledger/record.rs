@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{API_TIMEOUT, Ledger, WriteError, raw::Seen};
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 /// API server's return: without it nothing new can be claimed, so no more than `--concurrency` outcomes can be waiting,
 /// and a returning API server does not notice them.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
+/// An object that nobody serves for this long went with its kind.
+const NOT_SERVED: Duration = Duration::from_secs(120);
 /// Longest pause after a conflict, which says that the API server is there.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,7 @@ impl Ledger {
         let mut pause = RECORD_PAUSES.0;
         let mut reduce = false;
         let mut conflicts = 0;
+        let mut unserved = None::<Instant>;
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce => status::reduced(&next),
@@ -91,8 +95,12 @@ impl Ledger {
             }
             // Also after an unclear answer: the write may have been ours.
             match self.see(&identity, API_TIMEOUT).await {
-                Ok(latest) => object = latest,
+                Ok(latest) => (object, unserved) = (latest, None),
                 Err(WriteError::Gone) => return Recorded::Gone,
+                Err(WriteError::NotServed(_)) if unserved.is_some_and(|since| since.elapsed() >= NOT_SERVED) => {
+                    return Recorded::Gone;
+                }
+                Err(WriteError::NotServed(_)) => drop(unserved.get_or_insert_with(Instant::now)),
                 Err(error) => tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet"),
             }
         }

@@ -25,7 +25,7 @@ pub enum WriteError {
     /// Somebody changed or replaced the object (409). Nothing was written.
     #[error("the object was changed meanwhile")]
     Conflict,
-    /// The object is gone (404, or another uid under its name).
+    /// The object is gone (the API server's own 404 for it, or another uid under its name).
     #[error("the object is gone")]
     Gone,
     /// The API server does not take this status (422). Nothing was written.
@@ -46,6 +46,10 @@ pub enum WriteError {
     /// written is not known.
     #[error("the object does not fit the types of this controller's version: {0}")]
     Undecodable(String),
+    /// A 404 that is not the API server's word on this object: a load balancer's page, or an API server that does not serve
+    /// the kind, yet or any more. Taken for the object's end, an outcome that is known would be dropped.
+    #[error("nobody serves the object, which may be there all the same: {0}")]
+    NotServed(String),
     /// Whether it was written is not known.
     #[error("the API server did not say whether the status was written: {0}")]
     Unclear(String),
@@ -62,6 +66,7 @@ impl WriteError {
             Self::Nameless(_) => "nameless",
             Self::Unmade(_) => "unmade",
             Self::Undecodable(_) => "undecodable",
+            Self::NotServed(_) => "not_served",
             Self::Unclear(_) => "unclear",
         }
     }
@@ -133,7 +138,8 @@ pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::erro
         Ok(Ok(value)) => Ok(value),
         Err(_) => Err(WriteError::Unclear("no answer in time".to_owned())),
         Ok(Err(kube::Error::Api(status))) => Err(match status.code {
-            404 | 410 => WriteError::Gone,
+            404 if status.reason == "NotFound" => WriteError::Gone,
+            404 | 410 => WriteError::NotServed(status.message),
             409 => WriteError::Conflict,
             422 => WriteError::Invalid(status.message),
             // Throttled or timed out on the way: a proxy may say so about a request that went through.

@@ -85,6 +85,12 @@ impl Looks {
         self.good.retain(|_, look| look.cluster != cluster);
     }
 
+    /// Those of other objects are dropped.
+    pub fn keep_only(&mut self, keeps: impl Fn(&String) -> bool) {
+        self.held.retain(|uid, _| keeps(uid));
+        self.good.retain(|uid, _| keeps(uid));
+    }
+
     /// The object was claimed, or is finished, or gone.
     pub fn forget(&mut self, uid: &str) {
         self.held.remove(uid);

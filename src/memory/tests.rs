@@ -139,3 +139,31 @@ fn a_view_that_met_a_conflict_is_known_as_late_until_a_newer_one_comes() {
     memory.forget(UID);
     assert!(!memory.is_overtaken(&object), "what is gone is not remembered");
 }
+
+#[test]
+fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_and_what_is_quiet_long_enough() {
+    let (mut memory, start) = (Memory::default(), Instant::now());
+    let leave_behind = |memory: &mut Memory| {
+        memory.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start);
+        memory.give_up(UID, "a");
+        memory.overtaken(&fresh(1));
+        memory.not_sent(UID, 1, 1.0, start);
+    };
+    let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
+    let remembers = |memory: &Memory, at| {
+        let sights = memory.known_for(UID, "a", at) > Duration::ZERO;
+        (sights, memory.to_recall(&unknown).is_some(), memory.is_overtaken(&fresh(1)), memory.retries.contains_key(UID))
+    };
+    leave_behind(&mut memory);
+    let (nobody, later) = (HashSet::new(), start + SECOND);
+    memory.keep_only(&[UID.to_owned()].into(), later);
+    assert_eq!(remembers(&memory, later), (true, true, true, true), "it is pending");
+    memory.task_started(UID, "b");
+    memory.keep_only(&nobody, later);
+    assert_eq!(remembers(&memory, later), (true, true, true, true), "its task lives");
+    memory.task_ended("b");
+    memory.keep_only(&nobody, later);
+    assert_eq!(remembers(&memory, later), (true, false, false, false), "its next generation need not wait anew");
+    memory.keep_only(&nobody, start + REMEMBER_QUIET);
+    assert_eq!(remembers(&memory, later), (false, false, false, false));
+}

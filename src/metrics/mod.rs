@@ -1,8 +1,9 @@
 //! What can be counted, under the names that controller-runtime and Prometheus clients use, where there are such.
 //! `deploy/METRICS.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
-//! few that need a person. It decides nothing.
+//! few that a person has to look at. It decides nothing.
 
 mod labels;
+mod named;
 pub mod objects;
 mod process;
 mod requests;

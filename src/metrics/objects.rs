@@ -1,9 +1,9 @@
-//! How many objects there are, by reason, and which of them need a person. Fed by the watch, which sees every object,
-//! finished ones too; of a finished one sixteen bytes are kept, and names only of those few that need somebody. It decides
-//! nothing and nobody decides by it.
+//! How many objects there are, by reason, which of them need a person, and whose redistribution stands still. Fed by the
+//! watch, which sees every object, finished ones too; of a finished one sixteen bytes are kept, and names only of those few
+//! that need somebody. It decides nothing and nobody decides by it.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::RandomState},
+    collections::{HashMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
     sync::{
@@ -12,21 +12,21 @@ use std::{
     },
 };
 
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::MetricType,
 };
 
+use super::named::{Named, counts, gauge};
 use crate::{
-    conditions::is_held_at,
+    conditions::{REDISTRIBUTED, condition_at, is_held_at},
+    observation::Phase,
     resource::{ClusterRedistribution, Reason, Row},
     view::Guarded,
 };
 
-/// Series with the name of an object. Each of them needs a person, and nobody reads more.
-const MOST_NAMED: usize = 100;
 /// What an object says before its generation was looked at.
 const PENDING: &str = "Pending";
 
@@ -41,6 +41,8 @@ struct Said {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     said: Option<Said>,
+    /// Its redistribution has begun and stands still.
+    stopped: Option<Phase>,
     scope: u8,
     /// Of two lists after one another they differ.
     list: bool,
@@ -53,7 +55,8 @@ struct Known {
     hasher: RandomState,
     /// By a hash of the uid: two that collide make a count wrong by one.
     objects: HashMap<u64, Seen>,
-    named: BTreeMap<u64, (String, String, Reason)>,
+    stalled: Named,
+    stopped: Named,
     lists: HashMap<u8, bool>,
 }
 
@@ -77,15 +80,12 @@ impl Objects {
         let (key, scope) = (known.key(object), index(scope));
         let invalid = Said { reason: Reason::ObjectInvalid, held: false };
         let said = object.object.as_ref().map_or(Some(invalid), said_of);
+        let stopped = object.object.as_ref().ok().and_then(stopped_of);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
-        known.objects.insert(key, Seen { said, scope, list, queued });
-        match said.filter(|said| said.needs_person()).map(|said| said.reason) {
-            None => drop(known.named.remove(&key)),
-            Some(reason) if known.named.len() < MOST_NAMED || known.named.contains_key(&key) => {
-                known.named.insert(key, (object.namespace().unwrap_or_default(), object.name_any(), reason));
-            }
-            Some(_) => {}
-        }
+        known.objects.insert(key, Seen { said, stopped, scope, list, queued });
+        let stalled = said.filter(|said| said.needs_person());
+        known.stalled.show(key, object, stalled.map(|said| said.reason.as_str()));
+        known.stopped.show(key, object, stopped.map(Phase::as_str));
     }
 
     /// A reconciliation begins to look at it.
@@ -102,7 +102,8 @@ impl Objects {
         let mut known = self.known();
         let key = known.key(object);
         known.objects.remove(&key);
-        known.named.remove(&key);
+        known.stalled.forget(key);
+        known.stopped.forget(key);
     }
 
     /// A list of this watch begins.
@@ -115,10 +116,12 @@ impl Objects {
     /// It is complete: what it did not hold was deleted while no watch was open.
     pub fn listed(&self, scope: usize) {
         let mut known = self.known();
-        let (scope, Known { objects, named, lists, .. }) = (index(scope), &mut *known);
+        let (scope, Known { objects, stalled, stopped, lists, .. }) = (index(scope), &mut *known);
         let list = lists.get(&scope).copied().unwrap_or_default();
         objects.retain(|_, seen| seen.scope != scope || seen.list == list);
-        named.retain(|key, _| objects.contains_key(key));
+        for named in [stalled, stopped] {
+            named.retain(|key| objects.contains_key(&key));
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -148,11 +151,8 @@ impl Collector for Objects {
         }
 
         let count = |keep: fn(Said) -> bool| {
-            let mut counts = BTreeMap::<Reason, usize>::new();
-            for said in known.objects.values().filter_map(|seen| seen.said).filter(|said| keep(*said)) {
-                *counts.entry(said.reason).or_default() += 1;
-            }
-            counts
+            let said = known.objects.values().filter_map(|seen| seen.said).filter(|said| keep(*said));
+            counts(said.map(|said| said.reason.as_str()))
         };
         let pending = known.objects.values().filter(|seen| seen.said.is_none()).count();
         let mut objects = encoder.encode_descriptor(
@@ -162,7 +162,7 @@ impl Collector for Objects {
             MetricType::Gauge,
         )?;
         for (reason, count) in count(|_| true) {
-            gauge(count).encode(objects.encode_family(&[("reason", reason.as_str())])?)?;
+            gauge(count).encode(objects.encode_family(&[("reason", reason)])?)?;
         }
         if pending > 0 {
             gauge(pending).encode(objects.encode_family(&[("reason", PENDING)])?)?;
@@ -174,7 +174,7 @@ impl Collector for Objects {
             MetricType::Gauge,
         )?;
         for (reason, count) in count(Said::waits) {
-            gauge(count).encode(held.encode_family(&[("reason", reason.as_str())])?)?;
+            gauge(count).encode(held.encode_family(&[("reason", reason)])?)?;
         }
         let mut stalled = encoder.encode_descriptor(
             "dws_redistribution_stalled",
@@ -182,22 +182,16 @@ impl Collector for Objects {
             None,
             MetricType::Gauge,
         )?;
-        let mut unnamed = count(Said::needs_person);
-        for (namespace, name, reason) in known.named.values() {
-            let labels = [("namespace", namespace.as_str()), ("name", name.as_str()), ("reason", reason.as_str())];
-            gauge(1).encode(stalled.encode_family(&labels)?)?;
-            unnamed.entry(*reason).and_modify(|count| *count = count.saturating_sub(1));
-        }
-        for (reason, count) in unnamed.into_iter().filter(|(_, count)| *count > 0) {
-            let labels = [("namespace", ""), ("name", ""), ("reason", reason.as_str())];
-            gauge(count).encode(stalled.encode_family(&labels)?)?;
-        }
-        Ok(())
+        known.stalled.encode(count(Said::needs_person), &mut stalled)?;
+        let mut stopped = encoder.encode_descriptor(
+            "dws_redistribution_stopped",
+            "1 for each redistribution that stands still; beyond 100 a number without names; shown by the leader only",
+            None,
+            MetricType::Gauge,
+        )?;
+        let phases = known.objects.values().filter_map(|seen| seen.stopped);
+        known.stopped.encode(counts(phases.map(Phase::as_str)), &mut stopped)
     }
-}
-
-fn gauge(count: usize) -> ConstGauge<i64> {
-    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 fn index(scope: usize) -> u8 {
@@ -222,4 +216,11 @@ fn said_of(object: &ClusterRedistribution) -> Option<Said> {
     let generation = object.metadata.generation?;
     let held = is_held_at(conditions, generation, reason.as_str()) && reason.row() != Row::InFlight;
     (ready.observed_generation == Some(generation)).then_some(Said { reason, held })
+}
+
+/// How its redistribution stands still, by the condition that tells of it, if that speaks of the current generation.
+fn stopped_of(object: &ClusterRedistribution) -> Option<Phase> {
+    let conditions = &object.status.as_ref()?.conditions;
+    let told = condition_at(conditions, REDISTRIBUTED, object.metadata.generation?)?;
+    [Phase::Paused, Phase::Failed].into_iter().find(|phase| told.status == "False" && told.reason == phase.as_str())
 }

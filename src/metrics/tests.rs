@@ -1,25 +1,38 @@
 //! What the watch tells is what is counted, whatever of it was lost on the way.
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::objects::Objects;
 use crate::view::Guarded;
 
-fn object(name: &str, reason: &str) -> Guarded {
-    let condition = json!({
-        "type": "Ready", "status": "False", "reason": reason, "message": "", "observedGeneration": 1,
+/// Of the first generation.
+fn condition(type_: &str, status: &str, reason: &str) -> Value {
+    json!({
+        "type": type_, "status": status, "reason": reason, "message": "", "observedGeneration": 1,
         "lastTransitionTime": "2026-12-01T18:00:00Z",
-    });
+    })
+}
+
+fn object(name: &str, reason: &str) -> Guarded {
+    object_with(name, 1, &[condition("Ready", "False", reason)])
+}
+
+/// One whose redistribution, after a call that was delivered, is that far.
+fn redistributed(name: &str, status: &str, reason: &str) -> Guarded {
+    object_with(name, 1, &[condition("Ready", "True", "Delivered"), condition("Redistributed", status, reason)])
+}
+
+fn object_with(name: &str, generation: i64, conditions: &[Value]) -> Guarded {
     let object = json!({
         "apiVersion": "dws.huaweicloud.com/v1alpha1",
         "kind": "ClusterRedistribution",
-        "metadata": {"namespace": "team", "name": name, "uid": name, "generation": 1},
+        "metadata": {"namespace": "team", "name": name, "uid": name, "generation": generation},
         "spec": {
             "projectID": "89cd04f168b84af6be287f71730fdb4b", "clusterID": "e59d6b86-9072-46eb-a996-13f8b44994c1",
             "redisMode": "online", "parallelJobs": 3,
         },
-        "status": {"observedGeneration": 1, "conditions": [condition]},
+        "status": {"observedGeneration": 1, "conditions": conditions},
     });
     Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()), is_untouched: false }
 }
@@ -85,9 +98,54 @@ fn of_a_thousand_that_need_a_person_a_hundred_have_names_and_the_rest_a_number()
     assert_eq!(stalled[0], r#"dws_redistribution_stalled{namespace="",name="",reason="OutcomeUnknown"} 900"#);
 }
 
+/// The series of redistributions that stand still.
+fn stopped(objects: Objects) -> Vec<String> {
+    shown(objects).into_iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect()
+}
+
+#[test]
+fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_object_is_gone() {
+    let objects = leading();
+    objects.listing(0);
+    for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
+        objects.seen(0, &redistributed(name, "False", "Paused"), true);
+    }
+    objects.listed(0);
+    objects.listing(0);
+    objects.seen(0, &redistributed("paused", "False", "Paused"), true);
+    objects.seen(0, &redistributed("failed", "False", "Failed"), true);
+    objects.seen(0, &redistributed("resumed", "False", "Running"), true);
+    objects.seen(0, &redistributed("over", "True", "Finished"), false);
+    objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), false);
+    objects.gone(&redistributed("deleted", "False", "Paused"));
+    // What was seen speaks of the generation before.
+    objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), true);
+    objects.listed(0);
+    let expected = [
+        r#"dws_redistribution_stopped{namespace="team",name="failed",reason="Failed"} 1"#,
+        r#"dws_redistribution_stopped{namespace="team",name="paused",reason="Paused"} 1"#,
+    ];
+    assert_eq!(stopped(objects), expected);
+}
+
+#[test]
+fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and_none_needs_a_new_spec() {
+    let objects = leading();
+    for number in 0..1000 {
+        let reason = if number < 60 { "Failed" } else { "Paused" };
+        objects.seen(0, &redistributed(&number.to_string(), "False", reason), false);
+    }
+    let lines = shown(objects);
+    assert!(lines.iter().all(|line| !line.starts_with("dws_redistribution_stalled")), "{lines:?}");
+    let stopped: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect();
+    assert_eq!(stopped.len(), 101);
+    assert_eq!(stopped[0], r#"dws_redistribution_stopped{namespace="",name="",reason="Paused"} 900"#);
+}
+
 #[test]
 fn a_follower_shows_none() {
     let objects = Objects::default();
-    objects.seen(0, &object("one", "Delivered"), false);
+    objects.seen(0, &object("one", "BadRequest"), false);
+    objects.seen(0, &redistributed("two", "False", "Paused"), true);
     assert_eq!(shown(objects), Vec::<String>::new());
 }

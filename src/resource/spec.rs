@@ -12,7 +12,7 @@ use super::ClusterRedistributionStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RedisMode {
-    /// Tables stay writable while they are moved.
+    /// Tables stay writable while they are moved; their structure and indexes cannot be changed.
     Online,
     /// The table being moved cannot be written.
     Offline,
@@ -160,9 +160,11 @@ pub struct ClusterRedistributionSpec {
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')").message("clusterID must be the cluster's UUID of 36 characters, for example e59d6b86-9072-46eb-a996-13f8b44994c1"))]
     pub cluster_id: String,
 
-    /// Redistribution mode (the cloud's redis_mode; nothing to do with Redis): online keeps tables writable while they
-    /// are moved, offline does not. Use the mode of the scale-out. Example: online. Changing it asks again: a new
-    /// request is sent.
+    /// Redistribution mode (the cloud's redis_mode; nothing to do with Redis). online keeps tables writable while they
+    /// are moved, but blocks changes of structure and indexes meanwhile; most older versions of clusters do not support
+    /// it. offline blocks writes to the table that is being moved, and can fail because of a query that runs for longer
+    /// than 20 minutes. Use the mode of the scale-out; once the redistribution runs, its mode cannot be changed. Example:
+    /// online. Changing it asks again: a new request is sent.
     pub redis_mode: RedisMode,
 
     /// Concurrency of the redistribution, in jobs, 1 to 32 (the range of the API page this resource follows; newer

@@ -16,8 +16,15 @@ use crate::{
 pub enum News {
     /// It was not known whether the cloud accepted, and now it is.
     Confirmed(String),
-    /// It was seen to run for the first time, or again after a failure.
+    /// It was seen to run for the first time, or again after a pause or a failure.
     Started(String),
+    /// It stands still.
+    Paused {
+        /// What is said of it.
+        message: String,
+        /// A user has done it, and so meant it.
+        by_user: bool,
+    },
     /// It is over.
     Finished(String),
     /// It failed.
@@ -47,7 +54,7 @@ pub fn observed(
             let seen = redistribution(status.redistribution.as_ref(), *phase, details.as_deref(), now);
             let message = in_words(*phase, &seen);
             confirm(&mut next, generation, &seen, &mut news, now);
-            tell(status, generation, *phase, &message, &mut news);
+            tell(status, generation, (*phase, &seen), &message, &mut news);
             let moved = status.redistribution.as_ref().map(Redistribution::shown) != Some(seen.shown());
             if moved {
                 next.redistribution = Some(seen);
@@ -164,21 +171,25 @@ fn in_words(phase: Phase, seen: &Redistribution) -> String {
 }
 
 /// Each once: when the condition turns.
-fn tell(status: &ClusterRedistributionStatus, generation: i64, phase: Phase, message: &str, news: &mut Vec<News>) {
+fn tell(
+    status: &ClusterRedistributionStatus,
+    generation: i64,
+    (phase, seen): (Phase, &Redistribution),
+    message: &str,
+    news: &mut Vec<News>,
+) {
     let said = condition_at(&status.conditions, REDISTRIBUTED, generation);
     let before = said.filter(|said| said.status != "Unknown").map(|said| said.reason.as_str());
-    let message = || message.to_owned();
     if before == Some(phase.as_str()) {
         return;
     }
-    match phase {
-        Phase::Running | Phase::Paused if before.is_none() || before == Some(Phase::Failed.as_str()) => {
-            news.push(News::Started(message()));
-        }
-        Phase::Running | Phase::Paused => {}
-        Phase::Failed => news.push(News::Failed(message())),
-        Phase::Finished => news.push(News::Finished(message())),
-    }
+    let message = message.to_owned();
+    news.push(match phase {
+        Phase::Running => News::Started(message),
+        Phase::Paused => News::Paused { message, by_user: seen.paused_by_user == Some(true) },
+        Phase::Failed => News::Failed(message),
+        Phase::Finished => News::Finished(message),
+    });
 }
 
 #[cfg(test)]

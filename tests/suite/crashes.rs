@@ -1,26 +1,23 @@
 //! What an end of the process, gentle or not, leaves behind.
 
-use std::time::Duration;
-
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
 };
 use serde_json::json;
-use testbed::simulator::Script;
+use testbed::{Operator, access::Grant, simulator::Script};
 
-use crate::world::{World, condition, says};
+use crate::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, says};
 
 #[tokio::test]
 async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::status(200).after(Duration::from_secs(5))]);
-    let operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
-    assert!(operator.terminate().await.unwrap().success());
+    let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
+    let (status, ()) = tokio::join!(operator.terminate(), async {
+        says(&operator, "no new claim is made").await;
+        world.cloud.release(&cluster);
+    });
+    assert!(status.unwrap().success());
     let object = world.settled("wish", "Delivered").await;
     assert_eq!(object.status.unwrap().status_code, Some(200));
     assert_eq!(world.calls(&cluster), 1);
@@ -28,12 +25,8 @@ async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
 
 #[tokio::test]
 async fn sigterm_makes_no_new_claim() {
-    let world = World::new().await;
-    let (cluster, other) = (world.cluster(), world.cluster());
-    world.cloud.script(&cluster, [Script::held()]);
-    let operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
+    let other = world.cluster();
     let (status, ()) = tokio::join!(operator.terminate(), async {
         says(&operator, "no new claim is made").await;
         world.create("too-late", &other).await;
@@ -46,11 +39,21 @@ async fn sigterm_makes_no_new_claim() {
     world.settled("too-late", "Delivered").await;
 }
 
+/// Another operator, which may do the same under another account.
+async fn second(world: &World) -> Operator {
+    world
+        .operator_from(|options| {
+            "second".clone_into(&mut options.service_account);
+            options.arguments.push(SHORT_GRACE.into());
+        })
+        .await
+}
+
 #[tokio::test]
 async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_not_repeated() {
-    let (world, cluster, first) = World::with_a_call_in_flight().await;
+    let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.kill().await.unwrap();
-    let _second = world.operator().await;
+    let _second = world.operator_with(&[SHORT_GRACE]).await;
     let object = world.settled("wish", "OutcomeUnknown").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     let attempt = object.status.unwrap().attempt.unwrap();
@@ -64,9 +67,9 @@ async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_no
 
 #[tokio::test]
 async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_nothing_twice() {
-    let (world, cluster, first) = World::with_a_call_in_flight().await;
+    let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
-    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    let _second = second(&world).await;
     world.settled("wish", "OutcomeUnknown").await;
     // No answer was there when its own deadline passed.
     first.resume().unwrap();
@@ -81,9 +84,9 @@ async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_noth
 
 #[tokio::test]
 async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_sends_nothing_twice() {
-    let (world, cluster, first) = World::with_a_call_in_flight().await;
+    let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
-    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    let _second = second(&world).await;
     world.settled("wish", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     first.resume().unwrap();
@@ -96,7 +99,8 @@ async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_
 
 #[tokio::test]
 async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_the_unknown_outcome() {
-    let (world, cluster, _first) = World::with_a_call_in_flight().await;
+    // Until its answer comes the call must not be given up: its operator has as long as the taking of its rights may need.
+    let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE, "--request-timeout=40s"]).await;
     // From now on the first operator may not write: its answer has to wait.
     let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);
     let is_its_own = |binding: &RoleBinding| {
@@ -110,8 +114,12 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
     for binding in &taken {
         bindings.delete(&binding.name_any(), &DeleteParams::default()).await.unwrap();
     }
+    let watch = [world.namespace.clone()];
+    let its_own = Grant { namespace: &world.namespace, name: "redistribution-operator", watch: &watch, secrets: true };
+    its_own.lost(&world.client).await.unwrap();
     world.cloud.release(&cluster);
-    let _second = world.operator_from(|options| "second".clone_into(&mut options.service_account)).await;
+    says(&first, "the outcome is not written yet").await;
+    let _second = second(&world).await;
     let unknown = world.settled("wish", "OutcomeUnknown").await;
     assert_eq!(unknown.status.unwrap().status_code, None);
     for binding in &mut taken {
@@ -126,7 +134,7 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let (_world, _cluster, operator) = World::with_a_call_in_flight().await;
+    let (_world, _cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
         says(&operator, "no new claim is made").await;
         let pid = operator.pid().to_string();

@@ -1,4 +1,4 @@
-//! Many objects at once. It waits for nothing and holds no assertion.
+//! Many objects at once, and many versions of them. It holds no assertion.
 
 use std::{
     collections::HashMap,
@@ -9,12 +9,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
     api::PostParams,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use redistribution_operator::resource::ClusterRedistribution;
-use testbed::simulator::Script;
+use testbed::{eventually, simulator::Script};
+use tokio::sync::oneshot;
 
-use crate::world::{World, message, reason_of, spec};
+use crate::world::{PATIENCE, World, reason_of, spec};
 
 /// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
 /// clusters.
@@ -39,17 +40,57 @@ pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Opti
     clusters
 }
 
-/// What each version of every object of the namespace shows from now on, its creation included.
-pub fn versions(world: &World) -> Arc<Mutex<HashMap<String, Vec<String>>>> {
-    let shown = Arc::<Mutex<HashMap<String, Vec<String>>>>::default();
-    let counted = Arc::clone(&shown);
-    let seen = watcher(world.api(), watcher::Config::default()).default_backoff().applied_objects();
-    tokio::spawn(seen.for_each(move |object| {
-        if let Ok(object) = object {
-            let version = format!("{}: {}", reason_of(&object).unwrap_or_default(), message(&object));
-            counted.lock().unwrap().entry(object.name_any()).or_default().push(version);
+/// Versions of objects, in the order in which they were seen.
+pub type History = Arc<Mutex<Vec<ClusterRedistribution>>>;
+
+/// Every version of every object of the namespace, each once, from those on that are there now.
+pub async fn history(world: &World) -> History {
+    let history = History::default();
+    let (kept, api) = (Arc::clone(&history), world.api());
+    let (is_listed, listed) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut events = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
+        let (mut is_listed, mut newest) = (Some(is_listed), HashMap::new());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::InitApply(object) | Event::Apply(object)) => {
+                    // Where all are listed anew, what was seen before comes once more.
+                    let version = object.resource_version();
+                    if newest.insert(object.name_any(), version.clone()) != Some(version) {
+                        kept.lock().unwrap().push(object);
+                    }
+                }
+                Ok(Event::InitDone) => {
+                    if let Some(is_listed) = is_listed.take() {
+                        // Whoever asked for it may be gone by now.
+                        let _ = is_listed.send(());
+                    }
+                }
+                Ok(Event::Init | Event::Delete(_)) | Err(_) => {}
+            }
         }
-        futures::future::ready(())
-    }));
-    shown
+    });
+    listed.await.unwrap();
+    history
+}
+
+/// The first version of the object that said this of its generation. One that passes is missed by whoever looks now and then.
+pub async fn said(history: &History, name: &str, reason: &str) -> ClusterRedistribution {
+    eventually(PATIENCE, &format!("a version of {name} says {reason}"), async || {
+        let history = history.lock().unwrap();
+        let versions: Vec<_> = history.iter().filter(|object| object.name_any() == name).collect();
+        let said: Vec<_> = versions.iter().map(|object| reason_of(object)).collect();
+        let found = versions.into_iter().find(|object| reason_of(object).as_deref() == Some(reason)).cloned();
+        found.ok_or(format!("{said:?}"))
+    })
+    .await
+}
+
+/// What each object has said of its generation, version by version.
+pub fn reasons(history: &History) -> HashMap<String, Vec<String>> {
+    let mut reasons = HashMap::<String, Vec<String>>::new();
+    for object in history.lock().unwrap().iter() {
+        reasons.entry(object.name_any()).or_default().push(reason_of(object).unwrap_or_default());
+    }
+    reasons
 }

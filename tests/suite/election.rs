@@ -1,15 +1,16 @@
 //! Several controllers of which one works: who leads, and what happens when it goes. That nothing is called twice does
 //! not depend on any of this; the storm runs without it.
 
-use std::time::Duration;
-
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use testbed::{Operator, eventually, simulator::Script};
 
-use crate::world::{PATIENCE, World, says};
+use crate::world::{NO_TIMEOUT, PATIENCE, World, says};
 
+/// For who waits until a lease has run out.
 const FLAGS: [&str; 2] = ["--leader-election", "--lease-duration=6s"];
+/// For who does not: no machine stands still for so long that a leader loses its lease, lawfully.
+const LASTING: [&str; 2] = ["--leader-election", "--lease-duration=60s"];
 
 async fn leads(operator: &Operator) -> bool {
     operator
@@ -19,14 +20,14 @@ async fn leads(operator: &Operator) -> bool {
 }
 
 /// Two controllers, the leader first.
-async fn two(world: &World) -> (Operator, Operator) {
-    let first = world.operator_with(&FLAGS).await;
+async fn two(world: &World, flags: &[&str]) -> (Operator, Operator) {
+    let first = world.operator_with(flags).await;
     eventually(PATIENCE, "the first one leads", async || if leads(&first).await { Ok(()) } else { Err("not yet") })
         .await;
     let second = world
         .operator_from(|options| {
             "second".clone_into(&mut options.service_account);
-            options.arguments.extend(FLAGS.map(Into::into));
+            options.arguments.extend(flags.iter().map(Into::into));
         })
         .await;
     (first, second)
@@ -35,20 +36,22 @@ async fn two(world: &World) -> (Operator, Operator) {
 #[tokio::test]
 async fn a_follower_is_ready_and_does_nothing() {
     let world = World::new().await;
-    let (leader, follower) = two(&world).await;
+    let (leader, follower) = two(&world, &LASTING).await;
     assert_eq!(follower.get("/readyz").await.unwrap().0, 200);
     assert!(!leads(&follower).await);
     let cluster = world.cluster();
     world.create("wish", &cluster).await;
     world.settled("wish", "Delivered").await;
-    assert!(leader.output().contains("\"outcome\"") && !follower.output().contains("\"outcome\""));
+    // It is told after it is written.
+    says(&leader, "\"outcome\"").await;
+    assert!(!follower.output().contains("\"outcome\""));
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
 async fn a_killed_leader_is_followed_once_its_lease_has_run_out_and_what_was_pending_is_called() {
     let world = World::new().await;
-    let (leader, follower) = two(&world).await;
+    let (leader, follower) = two(&world, &FLAGS).await;
     leader.kill().await.unwrap();
     let cluster = world.cluster();
     world.create("wish", &cluster).await;
@@ -61,14 +64,15 @@ async fn a_killed_leader_is_followed_once_its_lease_has_run_out_and_what_was_pen
 async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     let world = World::new().await;
     let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::status(200).after(Duration::from_secs(4))]);
-    let (leader, follower) = two(&world).await;
+    world.cloud.script(&cluster, [Script::held()]);
+    let (leader, follower) = two(&world, &[&LASTING[..], &[NO_TIMEOUT]].concat()).await;
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     let next = world.cluster();
     let (ended, ()) = tokio::join!(leader.terminate(), async {
         says(&leader, "no new claim is made").await;
         world.create("next", &next).await;
+        world.cloud.release(&cluster);
     });
     assert!(ended.unwrap().success());
     let log = leader.output();
@@ -77,7 +81,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     let object = world.settled("next", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().state, "Answered");
     world.settled("wish", "Delivered").await;
-    assert!(follower.output().contains("\"outcome\""));
+    says(&follower, "\"outcome\"").await;
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }
 
@@ -86,7 +90,7 @@ async fn a_leader_that_loses_its_lease_makes_no_new_claim_and_still_records_what
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
-    let leader = world.operator_with(&FLAGS).await;
+    let leader = world.operator_with(&[&FLAGS[..], &[NO_TIMEOUT]].concat()).await;
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     // Somebody else takes it by force, for longer than this test lasts.

@@ -5,7 +5,7 @@ use redistribution_operator::resource::ClusterRedistribution;
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Options, Script};
 
-use crate::world::{World, reason_of, says};
+use crate::world::{NO_TIMEOUT, World, reason_of, says};
 
 /// Another object that is delivered now proves that the operator has looked at everything that was there before it.
 async fn looked_around(world: &World, name: &str) {
@@ -178,7 +178,7 @@ async fn conflicts_on_claim_and_record_change_nothing() {
 
 #[tokio::test]
 async fn a_record_that_meets_conflicts_is_written_all_the_same() {
-    let (world, cluster, _operator) = World::with_a_call_in_flight().await;
+    let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     // The object has moved on since the claim, so the first write of the outcome meets a conflict for certain.
     world.patch("wish", json!({"metadata": {"labels": {"moved": "on"}}})).await;
     world.cloud.release(&cluster);
@@ -191,7 +191,9 @@ async fn an_edit_while_a_call_is_in_flight_waits_for_it_and_is_then_sent_itself(
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
+    // A key that has not had its first answer carries one call: nobody could be served beside the one that is held.
+    looked_around(&world, "first").await;
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.patch("wish", json!({"spec": {"parallelJobs": 7}})).await;
@@ -208,7 +210,7 @@ async fn two_objects_for_one_cluster_are_called_one_after_the_other() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::new(Act::Answer(Answer::empty(200)))]);
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.create("first", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.create("second", &cluster.to_uppercase()).await;
@@ -225,7 +227,7 @@ async fn an_object_deleted_while_its_call_is_in_flight_harms_nobody() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
-    let operator = world.operator().await;
+    let operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.api().delete("wish", &DeleteParams::default()).await.unwrap();

@@ -6,7 +6,7 @@ use redistribution_operator::resource::crd_json;
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Script};
 
-use crate::world::{World, condition, message};
+use crate::world::{SHORT_GRACE, World, condition, message};
 
 fn forged(uid: &str, generation: i64, state: &str) -> Value {
     json!({"id": "f".repeat(32), "uid": uid, "generation": generation, "state": state, "graceSeconds": 15})
@@ -32,7 +32,7 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
         }
         world.patch_status(name, status).await;
     }
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[SHORT_GRACE]).await;
     for name in ["self", "foreign", "answer-only", "history-only", "future-word"] {
         let object = world.settled(name, "JournalInvalid").await;
         assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
@@ -54,7 +54,7 @@ async fn a_suspended_object_restored_with_its_status_is_called_once_after_an_edi
     world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
     let history = json!([{"id": "e".repeat(32), "generation": 7, "state": "Answered"}]);
     world.patch_status("wish", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[SHORT_GRACE]).await;
     world.settled("wish", "JournalInvalid").await;
     world.patch("wish", json!({"spec": {"trigger": "on"}})).await;
     let object = world.settled("wish", "Suspended").await;
@@ -70,7 +70,7 @@ async fn an_open_claim_of_nobody_is_settled_as_unknown() {
     let cluster = world.cluster();
     let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
     world.patch_status("wish", json!({"attempt": forged(&uid, 1, "Claimed")})).await;
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[SHORT_GRACE]).await;
     world.settled("wish", "OutcomeUnknown").await;
     assert_eq!(world.cloud.total_calls(), 0);
 }

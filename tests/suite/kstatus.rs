@@ -5,7 +5,7 @@ use redistribution_operator::resource::{ClusterRedistribution, Reason, Row};
 use serde_json::{Value, json};
 use testbed::simulator::{Act, Answer, Script};
 
-use crate::world::World;
+use crate::world::{NO_TIMEOUT, World};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -87,7 +87,7 @@ async fn real_objects_are_judged_rightly_on_their_way() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::new(Act::Answer(Answer::empty(403))), Script::lost_reply()]);
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.create("wish", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     assert_eq!(verdict(&world.settled("wish", "RequestInFlight").await), Verdict::InProgress);

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::api::DeleteParams;
 use testbed::{eventually, simulator::Script};
 
-use crate::world::{PATIENCE, World};
+use crate::{
+    progress::{OBSERVE, says},
+    world::{PATIENCE, World},
+};
 
 /// Type and label names by the name of a metric.
 type Table = BTreeMap<String, (String, BTreeSet<String>)>;
@@ -64,7 +67,7 @@ fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
     let world = World::new().await;
-    let operator = world.operator_with(&["--leader-election"]).await;
+    let operator = world.operator_with(&[&["--leader-election"], &OBSERVE[..]].concat()).await;
     let (good, bad) = (world.cluster(), world.cluster());
     world.cloud.script(&bad, [Script::status(400)]);
     world.create("delivered", &good).await;
@@ -78,6 +81,8 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
     world.settled("delivered", "Delivered").await;
     world.settled("refused", "BadRequest").await;
     world.settled("held", "Suspended").await;
+    says(&world, "delivered", "Running").await;
+    world.cloud.paused(&good, false);
     eventually(PATIENCE, "the metrics are those of the document", async || {
         let text = operator.metrics().await.map_err(|error| error.to_string())?;
         let (documented, shown) = (documented(), shown(&text));

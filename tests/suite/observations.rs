@@ -9,7 +9,7 @@ use testbed::{
 
 use crate::{
     progress::{OBSERVE, redistributed, says, seen},
-    world::{DEFAULT_SECRET, PATIENCE, World, condition, message},
+    world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
 };
 
 const SETTLE: [&str; 3] = ["--observe", "--observe-every=1s", "--settle-time=4s"];
@@ -124,12 +124,13 @@ async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
 
 #[tokio::test]
 async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
+    let flags = [&SETTLE[..], &[SHORT_GRACE]].concat();
     for executed in [true, false] {
         let world = World::new().await;
         let cluster = world.cluster();
         let held = Script::new(Act::Hang);
         world.cloud.script(&cluster, [if executed { held.executed() } else { held }]);
-        let first = world.operator_with(&SETTLE).await;
+        let first = world.operator_with(&flags).await;
         world.create("wish", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
         eventually(PATIENCE, "the call was read", async || {
@@ -138,7 +139,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         })
         .await;
         first.kill().await.unwrap();
-        let _second = world.operator_with(&SETTLE).await;
+        let _second = world.operator_with(&flags).await;
         if executed {
             is_confirmed(&world.settled("wish", "ConfirmedByObservation").await, None);
         } else {

@@ -1,25 +1,20 @@
 //! How far a redistribution is, seen by reading: shown while it moves, written only when it has moved, and read never
 //! again once it is over.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures::StreamExt;
 use k8s_openapi::api::events::v1::Event;
-use kube::{
-    Api, ResourceExt,
-    api::ListParams,
-    runtime::{WatchStreamExt, watcher},
-};
+use kube::{Api, ResourceExt, api::ListParams};
 use redistribution_operator::resource::{ClusterRedistribution, Redistribution};
 use testbed::{
     eventually,
     simulator::{Denial, NoRun, Options, Read},
 };
 
-use crate::world::{PATIENCE, World, condition};
+use crate::{
+    crowd::history,
+    world::{PATIENCE, World, condition},
+};
 
 pub const OBSERVE: [&str; 2] = ["--observe", "--observe-every=1s"];
 
@@ -50,19 +45,6 @@ async fn says_within(within: Duration, world: &World, name: &str, reason: &str) 
 /// What was seen last.
 pub fn seen(object: &ClusterRedistribution) -> Redistribution {
     object.status.as_ref().and_then(|status| status.redistribution.clone()).unwrap_or_default()
-}
-
-/// Every version of every object of the namespace from now on.
-pub fn history(world: &World) -> Arc<Mutex<Vec<ClusterRedistribution>>> {
-    let versions = Arc::new(Mutex::new(Vec::new()));
-    let (api, kept) = (world.api(), Arc::clone(&versions));
-    tokio::spawn(async move {
-        let mut objects = Box::pin(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
-        while let Some(object) = objects.next().await {
-            kept.lock().unwrap().extend(object);
-        }
-    });
-    versions
 }
 
 /// Waits until the cluster's redistribution was read so many times more.
@@ -110,7 +92,7 @@ async fn a_redistribution_of_a_hundred_steps_is_followed_likewise() {
 async fn follow_to_the_end(tables: u64) {
     let world = World::with(Options { tables_per_read: tables, ..Options::default() }).await;
     let cluster = world.cluster();
-    let versions = history(&world);
+    let versions = history(&world).await;
     let operator = world.operator_with(&OBSERVE).await;
     world.create("wish", &cluster).await;
     let done = says_within(PATIENCE * 3, &world, "wish", "Finished").await;
@@ -119,7 +101,16 @@ async fn follow_to_the_end(tables: u64) {
     let last = seen(&done);
     assert_eq!((last.state.as_str(), last.progress_percent, last.tables_left), ("Finished", Some(100), Some(0)));
     assert!(last.id.is_some() && last.start_time.is_some(), "{last:?}");
-    told(&world, &[("RedistributionStarted", 1), ("RedistributionFinished", 1), ("RedistributionFailed", 0)]).await;
+    told(
+        &world,
+        &[
+            ("RedistributionStarted", 1),
+            ("RedistributionFinished", 1),
+            ("RedistributionFailed", 0),
+            ("RedistributionPaused", 0),
+        ],
+    )
+    .await;
     // The watch of the test may be a moment behind.
     let version = done.resource_version();
     eventually(PATIENCE, "the last version is seen", async || {
@@ -151,8 +142,10 @@ async fn follow_to_the_end(tables: u64) {
     world.create("next", &next).await;
     says(&world, "next", "Running").await;
     read_again(&world, &next, 3).await;
-    assert_eq!(world.cloud.reads(&cluster).len() + world.cloud.reads(&next).len(), world.cloud.all_reads().len());
-    assert_eq!(world.cloud.reads(&cluster).len(), reads);
+    // In one view of them all: the next one is read on and on.
+    let all = world.cloud.all_reads();
+    assert!(all.iter().all(|read| read.cluster == cluster || read.cluster == next), "{all:?}");
+    assert_eq!(all.iter().filter(|read| read.cluster == cluster).count(), reads);
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }
 
@@ -189,7 +182,16 @@ async fn a_pause_a_failure_and_a_second_try_are_shown_and_told() {
     assert_eq!(condition(&failed, "Redistributed").as_deref(), Some("False"));
     world.cloud.redistributing(&cluster);
     says(&world, "wish", "Running").await;
-    told(&world, &[("RedistributionStarted", 2), ("RedistributionFailed", 1), ("RedistributionFinished", 0)]).await;
+    told(
+        &world,
+        &[
+            ("RedistributionStarted", 2),
+            ("RedistributionPaused", 1),
+            ("RedistributionFailed", 1),
+            ("RedistributionFinished", 0),
+        ],
+    )
+    .await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -242,7 +244,7 @@ async fn a_redistribution_of_before_is_never_shown_as_this_calls() {
     world.cloud.waiting(&cluster);
     let old = world.cloud.run_of(&cluster).map(|run| run.id);
     world.cloud.lag(&cluster, testbed::simulator::Lag::Reads(5));
-    let versions = history(&world);
+    let versions = history(&world).await;
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("wish", &cluster).await;
     // At first the cluster alone shows it.

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Script, Shape};
 
-use crate::world::{World, condition, message, reason_of};
+use crate::world::{NO_TIMEOUT, World, condition, message, reason_of};
 
 #[tokio::test]
 async fn every_documented_answer_ends_in_its_row() {
@@ -63,7 +63,7 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     let wait = |timeout: &str| {
         let mut command: Command = world.plane.kubectl_command();
         command.args([
@@ -78,7 +78,7 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     };
     world.create("wish", &cluster).await;
     let output = tokio::task::spawn_blocking({
-        let mut command = wait("60s");
+        let mut command = wait("120s");
         move || command.output()
     });
     let output = output.await.unwrap().unwrap();
@@ -91,7 +91,7 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     let mut in_flight = wait("1s");
     assert!(!in_flight.output().unwrap().status.success());
     world.cloud.release(&cluster);
-    assert!(wait("60s").output().unwrap().status.success());
+    assert!(wait("120s").output().unwrap().status.success());
     let object = world.api().get("wish").await.unwrap();
     assert_eq!((reason_of(&object).as_deref(), object.metadata.generation), (Some("Delivered"), Some(2)));
 }

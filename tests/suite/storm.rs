@@ -34,6 +34,7 @@ async fn a_storm_of_kills_makes_no_second_call_and_no_false_statement() {
     let size = storm::Size { generations: 200, objects: 20, operators: 3, kill_every: 4 };
     let report: Report = storm::run(&bench, size).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
+    // One edit in four asks for a kill, of 180, and none is left out: 45, more or less, on any machine.
     assert!(report.kills.unwrap() > 20 && report.calls > 100, "this was no storm: {report:?}");
     println!("{report:?}");
 }

@@ -9,7 +9,10 @@ use testbed::{
     simulator::{Act, Answer, Options, Read, Script, Shape},
 };
 
-use crate::world::{DEFAULT_SECRET, PATIENCE, World, message, reason_of, spec};
+use crate::{
+    crowd::{history, said},
+    world::{DEFAULT_SECRET, PATIENCE, World, message, reason_of, spec},
+};
 
 const USER: &str = "dws-operator 用户";
 const DOMAIN: &str = "Warehouse ä GmbH";
@@ -294,8 +297,9 @@ async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_
         world.cloud.script_logins([fault.clone()]);
         let cluster = world.cluster();
         world.cloud.add_cluster(OTHER_PROJECT, &cluster);
+        let history = history(&world).await;
         create_in_other_project(&world, "wish", &cluster).await;
-        let held = world.settled("wish", "EndpointUnreachable").await;
+        let held = said(&history, "wish", "EndpointUnreachable").await;
         is_unclaimed(&held);
         assert!(message(&held).starts_with("IAM at 127.0.0.1"), "{fault:?}: {}", message(&held));
         world.settled("wish", "Delivered").await;
@@ -353,9 +357,9 @@ async fn an_iam_that_asks_to_slow_down_is_asked_again_when_that_time_is_over() {
     let slow = Answer::error(Shape::A, 429, "IAM.0012", "Too many requests.").header("Retry-After", "4");
     world.cloud.script_logins([Script::new(Act::Answer(slow))]);
     let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
+    let (cluster, history) = (world.cluster(), history(&world).await);
     world.create("wish", &cluster).await;
-    let held = world.settled("wish", "Throttled").await;
+    let held = said(&history, "wish", "Throttled").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("IAM at"), "{}", message(&held));
     world.settled("wish", "Delivered").await;

@@ -11,7 +11,7 @@ use testbed::{
     simulator::{Options, Script},
 };
 
-use crate::world::{World, condition, reason_of};
+use crate::world::{SHORT_GRACE, World, condition, reason_of};
 
 /// The schema of `status` in a CRD.
 const STATUS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
@@ -93,7 +93,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
     apply_crd(&client, &current).await.unwrap();
     let world = World::on(plane, Options::default()).await;
-    let operator = world.operator().await;
+    let operator = world.operator_with(&[SHORT_GRACE]).await;
     let reasons = objects_in_every_state(&world).await;
     // One more, whose claim is left without anybody who knows of it.
     let orphaned = world.cluster();
@@ -104,7 +104,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     let calls = world.cloud.total_calls();
 
     apply_crd(&client, &older.to_string()).await.unwrap();
-    let under_the_older = world.operator().await;
+    let under_the_older = world.operator_with(&[SHORT_GRACE]).await;
     look_around(&world, "looked-1").await;
     nothing_is_false(&world).await;
     // Somebody writes each of them under the older schema, so that what it does not know is gone from the store too.
@@ -115,10 +115,10 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     under_the_older.kill().await.unwrap();
 
     apply_crd(&client, &current).await.unwrap();
-    let again: Operator = world.operator().await;
+    let again: Operator = world.operator_with(&[SHORT_GRACE]).await;
     look_around(&world, "looked-3").await;
     assert!(again.terminate().await.unwrap().success());
-    let _and_again = world.operator().await;
+    let _and_again = world.operator_with(&[SHORT_GRACE]).await;
     look_around(&world, "looked-4").await;
     nothing_is_false(&world).await;
     assert_eq!(world.cloud.total_calls(), calls, "called again");

@@ -21,7 +21,7 @@ use crate::{
     wishes,
 };
 
-const SHARE: &str = "share of concurrency / latency";
+const SHARE: &str = "calls in flight, share of their bound";
 const GROWTH: &str = "RSS, last quarter over second";
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {

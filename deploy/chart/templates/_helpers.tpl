@@ -88,12 +88,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $seconds -}}
 {{- end }}
 
-{{/* Ports beside the usual ones on which the proxy and the endpoints are reached. */}}
+{{/* The port that a URL names. */}}
+{{- define "operator.port" -}}
+{{- regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" -}}
+{{- end }}
+
+{{/* Ports beside the usual ones on which the proxy, which is spoken to in plain HTTP, and the endpoints are reached. */}}
 {{- define "operator.egressPorts" -}}
 {{- $ports := list -}}
-{{- range concat (compact (list .Values.cloud.proxy)) (values .Values.cloud.endpoints) (values .Values.cloud.iamEndpoints) -}}
-{{- with regexFind ":[0-9]+$" (urlParse .).host -}}
-{{- $ports = append $ports (trimPrefix ":" . | int) -}}
+{{- with .Values.cloud.proxy -}}
+{{- $ports = append $ports (include "operator.port" . | default "80" | int) -}}
+{{- end -}}
+{{- range concat (values .Values.cloud.endpoints) (values .Values.cloud.iamEndpoints) -}}
+{{- with include "operator.port" . -}}
+{{- $ports = append $ports (int .) -}}
 {{- end -}}
 {{- end -}}
 {{- without (sortAlpha $ports | uniq) "443" "6443" | toJson -}}

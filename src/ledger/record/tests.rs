@@ -85,3 +85,22 @@ async fn an_outcome_known_from_the_outside_is_written_without_its_details_where_
         (&json!("Unknown"), &json!(true), None)
     );
 }
+
+#[tokio::test]
+async fn a_404_of_somebody_on_the_way_is_not_taken_for_the_end_of_the_object_and_loses_no_outcome() {
+    let mut requests = 0;
+    let server = Server::new(&claimed(), move |_, _| {
+        requests += 1;
+        (requests <= 2).then_some(Odd::Strays(404))
+    });
+    let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
+    assert_eq!(recorded, Recorded::Written);
+    assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
+}
+
+#[tokio::test]
+async fn the_api_servers_own_404_ends_the_recording() {
+    let server = Server::new(&claimed(), |_, _| Some(Odd::Refuses(404)));
+    let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
+    assert_eq!(recorded, Recorded::Gone);
+}

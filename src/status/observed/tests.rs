@@ -86,8 +86,8 @@ fn a_status_is_written_only_when_a_shown_figure_moves() {
     assert_eq!(observed(&status, 1, &Finding::Nothing, at(120)), None);
     let (next, news) = observed(&status, 1, &run(Phase::Running, 46, 54), at(120)).unwrap();
     assert_eq!((next.redistribution.unwrap().tables_left, news), (Some(54), vec![]));
-    let (paused, news) = observed(&status, 1, &run(Phase::Paused, 45, 55), at(120)).unwrap();
-    assert_eq!((redistributed(&paused), news), (Some(pair("False", "Paused")), vec![]));
+    let (paused, _) = observed(&status, 1, &run(Phase::Paused, 45, 55), at(120)).unwrap();
+    assert_eq!(redistributed(&paused), Some(pair("False", "Paused")));
 }
 
 #[test]
@@ -96,6 +96,7 @@ fn each_turn_is_told_once() {
         let word = |news: &News| match news {
             News::Confirmed(_) => "confirmed",
             News::Started(_) => "started",
+            News::Paused { .. } => "paused",
             News::Finished(_) => "finished",
             News::Failed(_) => "failed",
         };
@@ -104,9 +105,10 @@ fn each_turn_is_told_once() {
     let mut status = delivered();
     for (finding, told) in [
         (Finding::Unseen(Unseen::NotStarted, "not yet".to_owned()), vec![]),
+        (run(Phase::Paused, 1, 99), vec!["paused"]),
         (run(Phase::Running, 1, 99), vec!["started"]),
-        (run(Phase::Paused, 1, 99), vec![]),
-        (run(Phase::Running, 2, 98), vec![]),
+        (run(Phase::Paused, 1, 99), vec!["paused"]),
+        (run(Phase::Running, 2, 98), vec!["started"]),
         (run(Phase::Failed, 2, 98), vec!["failed"]),
         (run(Phase::Running, 3, 97), vec!["started"]),
         (Finding::Run(Phase::Finished, None), vec!["finished"]),
@@ -193,9 +195,11 @@ fn a_pause_of_the_clouds_own_is_told_from_a_users() {
     let words = |by_user: Option<bool>| {
         let mut details = details(45, 55);
         (details.paused_by_user, details.fail_count) = (by_user, Some(3));
-        let (status, _) =
+        let (status, news) =
             observed(&delivered(), 1, &Finding::Run(Phase::Paused, Some(Box::new(details))), at(60)).unwrap();
-        condition(&status, REDISTRIBUTED).unwrap().2
+        let message = condition(&status, REDISTRIBUTED).unwrap().2;
+        assert_eq!(news, [News::Paused { message: message.clone(), by_user: by_user == Some(true) }]);
+        message
     };
     assert!(words(Some(true)).starts_with("A user has paused"));
     assert!(words(Some(false)).contains("The cloud itself has paused the redistribution after 3 failures"));

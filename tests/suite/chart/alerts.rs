@@ -134,6 +134,18 @@ fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
 }
 
 #[test]
+fn a_redistribution_that_stands_still_has_one_alert_and_never_one_that_asks_for_a_new_spec() {
+    let (alerts, (_, text)) =
+        (alerts(&[]), sections().into_iter().find(|(heading, _)| *heading == "RedistributionStopped").unwrap());
+    for reason in ["Paused", "Failed"] {
+        let asking: Vec<_> =
+            alerts.iter().filter(|alert| asks(alert, "dws_redistribution_stopped", reason)).cloned().collect();
+        assert_eq!(names(&asking), BTreeSet::from(["RedistributionStopped"]), "{reason}");
+        assert!(text.contains(&format!("| `{reason}`")), "its runbook does not tell of {reason}");
+    }
+}
+
+#[test]
 fn overrides_change_the_alert_they_name_and_no_other() {
     let before = alerts(&[]);
     let change = r#"metrics.prometheusRule.overrides={"RedistributionRefused":{"for":"9m","severity":"info","expr":"up"},"RedistributionNeedsPerson":{"enabled":false}}"#;

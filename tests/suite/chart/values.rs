@@ -68,12 +68,24 @@ fn wrong_values_are_refused_in_words() {
         (json!({"pace": {"requestTimeout": "soon"}}), "/pace/requestTimeout"),
         (json!({"log": {"format": "xml"}}), "/log/format"),
         (json!({"watchNamespaces": "team"}), "/watchNamespaces"),
+        (json!({"image": {"repository": "registry.example.com:5000/team/operator:0.1.0"}}), "/image/repository"),
+        (json!({"fullnameOverride": "redistribution.operator"}), "/fullnameOverride"),
+        (json!({"fullnameOverride": "2nd"}), "/fullnameOverride"),
         (json!({"cloud": {"endpoints": {"lab": "dws.example.com"}}}), "/cloud/endpoints/lab"),
+        (json!({"cloud": {"endpoints": {"lab": "http://dws.example.com"}}}), "/cloud/endpoints/lab"),
+        (json!({"cloud": {"endpoints": {"lab": "http://127.0.0.1.example.com"}}}), "/cloud/endpoints/lab"),
+        (json!({"cloud": {"endpoints": {"lab": "https://dws.example.com/v2"}}}), "/cloud/endpoints/lab"),
         (json!({"cloud": {"iamEndpoints": {"lab": "iam.example.com"}}}), "/cloud/iamEndpoints/lab"),
+        (json!({"cloud": {"iamEndpoints": {"lab": "http://localhost.example.com"}}}), "/cloud/iamEndpoints/lab"),
+        (json!({"networkPolicy": {"extraPorts": [0]}}), "/networkPolicy/extraPorts/0"),
         (json!({"cloud": {"proxy": "https://proxy.example.com"}}), "/cloud/proxy"),
         (
             json!({"image": {"repository": "a"}, "pace": {"requestTimeout": "1m15s"}}),
             "terminationGracePeriodSeconds must be above pace.requestTimeout + 15 s (90)",
+        ),
+        (
+            json!({"image": {"repository": "a"}, "defaultCredentials": {"namespaces": ["team"]}}),
+            "defaultCredentials.namespaces needs defaultCredentials.existingSecret: ",
         ),
     ];
     for (values, word) in refusals {
@@ -83,6 +95,17 @@ fn wrong_values_are_refused_in_words() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned().replace('.', "/")
             + &String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(word), "{values}: {said}");
+    }
+    // What is close to them is taken.
+    for (path, value) in [
+        ("image.repository", "operator"),
+        ("image.repository", "registry.example.com:5000/team/operator"),
+        ("fullnameOverride", "redistribution-operator-2"),
+        ("cloud.endpoints.lab", "https://dws.example.com:8443/"),
+        ("cloud.endpoints.lab", "http://127.0.0.1:8080"),
+        ("cloud.iamEndpoints.lab", "http://[::1]:8080"),
+    ] {
+        render(&["--set-json", &set(path, &value.into())]);
     }
     // A parent chart hands its own values down.
     render(&["--set", "global.anything=1"]);
@@ -139,4 +162,30 @@ fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
     assert_eq!(ports(&iam), [53, 53, 443, 6443, 8443, 9443]);
     let both = [&lab[..], &["--set", "cloud.proxy=http://proxy.example.com:3128"]].concat();
     assert_eq!(ports(&both), [53, 53, 443, 6443, 3128, 8443]);
+    assert_eq!(ports(&["--set", "cloud.proxy=http://proxy.example.com"]), [53, 53, 443, 6443, 80]);
+    // A DNS is asked over both protocols; what is open already is not said again.
+    let further = [&lab[..], &["--set", "networkPolicy.extraPorts={53,5353,6443,8443}"]].concat();
+    assert_eq!(ports(&further), [53, 53, 443, 6443, 8443, 5353, 5353]);
+}
+
+/// The containers of the pods with these flags.
+fn containers(flags: &[&str]) -> Vec<Value> {
+    let deployment = objects(&render(flags)).into_iter().find(|object| object["kind"] == "Deployment").unwrap();
+    deployment["spec"]["template"]["spec"]["containers"].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_operator_is_the_first_container_of_its_pod_which_kubectl_takes_for_the_meant_one() {
+    let more = r#"extraContainers=[{"name":"more","image":"example/more:1"}]"#;
+    let names: Vec<_> = containers(&["--set-json", more]).iter().map(|container| container["name"].clone()).collect();
+    assert_eq!(names, ["operator", "more"]);
+}
+
+#[test]
+fn what_is_off_leaves_no_flag_that_would_outweigh_its_environment_twin() {
+    let flags = |flags: &[&str]| containers(flags)[0]["args"].to_string();
+    let (off, on) = (flags(&[]), flags(&["--set", "checkCluster=warn", "--set", "observe.enabled=true"]));
+    for flag in ["--check-cluster", "--check-every", "--observe", "--observe-every", "--settle-time"] {
+        assert!(!off.contains(flag) && on.contains(flag), "{flag}: {off} {on}");
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use testbed::simulator::{Script, Shape};
 
 use super::release::{Ended, Release, WISH};
-use crate::world::{World, message, reason_of};
+use crate::world::{NO_TIMEOUT, World, message, reason_of};
 
 /// Calls that arrived, by the number of jobs they asked for.
 fn calls(world: &World) -> BTreeMap<String, usize> {
@@ -46,9 +46,9 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     world.cloud.script(&cluster, [Script::held()]);
     let release = Release::new(&world, &cluster);
     // Nobody has seen the object yet: that is no success either.
-    let mut helm = release.start("install", 3, &["--wait", "--timeout", "2m"]);
+    let mut helm = release.start("install", 3, &["--wait", "--timeout", "10m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 1).await;
     world.settled(WISH, "RequestInFlight").await;
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
@@ -73,7 +73,7 @@ async fn helm_does_not_take_the_last_generations_success_for_the_next_ones() {
     let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "10m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
-    let _operator = world.operator().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 2).await;
     world.cloud.release(&cluster);
     let ended = helm.ended().await;

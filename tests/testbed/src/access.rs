@@ -29,7 +29,7 @@ const ROLE: &str = "redistribution-operator";
 const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
 
 /// How long it may take until a right that was given or taken away has its effect.
-const EFFECTIVE_WITHIN: Duration = Duration::from_secs(30);
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Why the rights are not given.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,16 @@ impl Grant<'_> {
             let api = Api::<RoleBinding>::namespaced(client.clone(), self.namespace);
             self.bind(&api, "Role", &role_name, true).await?;
             self.effective(client, &role.rules.unwrap_or_default(), self.namespace, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what the operator may do in the watched namespaces, Secrets apart, is lost, after its bindings were deleted
+    /// by other hands.
+    pub async fn lost(&self, client: &Client) -> Result<(), AccessError> {
+        let [role, _] = cluster_roles()?;
+        for namespace in self.watch {
+            self.effective(client, role.rules.as_deref().unwrap_or_default(), namespace, false).await?;
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ use crate::eventually::{Overdue, try_eventually};
 /// Name under which the testbed applies objects.
 pub const FIELD_MANAGER: &str = "testbed";
 
+/// How long it may take until a CRD that was applied is served.
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(120);
+
 /// Why an object is not there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,16 +38,15 @@ pub async fn apply_crd(client: &Client, yaml: &str) -> Result<CustomResourceDefi
     let crd: CustomResourceDefinition =
         serde_saphyr::from_str(yaml).map_err(|error| ObjectError::Yaml(error.to_string()))?;
     let (api, name) = (Api::<CustomResourceDefinition>::all(client.clone()), crd.name_any());
-    let within = Duration::from_secs(30);
     // Two tests that apply it at the same moment may meet in a conflict, which is no refusal.
-    try_eventually(within, "the CRD is applied", async || {
+    try_eventually(EFFECTIVE_WITHIN, "the CRD is applied", async || {
         match api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&crd)).await {
             Err(kube::Error::Api(status)) if status.code == 409 => Err(status.message.clone()),
             result => Ok(result),
         }
     })
     .await??;
-    let established = try_eventually(within, "the CRD is established and served", async || {
+    let established = try_eventually(EFFECTIVE_WITHIN, "the CRD is established and served", async || {
         let seen = api.get(&name).await.map_err(|error| error.to_string())?;
         let conditions = seen.status.as_ref().and_then(|status| status.conditions.as_ref());
         match conditions.into_iter().flatten().find(|condition| condition.type_ == "Established") {

@@ -104,9 +104,12 @@ async fn a_namespace_is_deleted_once_the_controller_manager_runs() {
     assert_eq!(control_plane.pids().len(), 3, "asked twice, started once");
     let namespaces = Api::<Namespace>::all(client);
     namespaces.delete(&namespace, &DeleteParams::default()).await.unwrap();
-    eventually(Duration::from_secs(60), "the namespace is gone", async || match namespaces.get_opt(&namespace).await {
-        Ok(None) => Ok(()),
-        seen => Err(format!("{seen:?}")),
+    // It was not there before: how long the controller manager takes to start and to work is up to the machine.
+    eventually(Duration::from_secs(240), "the namespace is gone", async || {
+        match namespaces.get_opt(&namespace).await {
+            Ok(None) => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
     })
     .await;
 }

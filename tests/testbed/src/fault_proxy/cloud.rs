@@ -128,6 +128,9 @@ async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: Optio
         }
         Fault::HalfClose => {
             forward.send(shared).await;
+            if let Some(call) = call {
+                shared.record.over(call);
+            }
             let _ = stream.shutdown().await;
             until_gone(stream).await;
         }
@@ -208,10 +211,12 @@ async fn say(
     raw(stream, call, code, &text, shared).await;
 }
 
-/// The record knows of an answer before its first byte leaves.
+/// The record knows of an answer, and that the call is over, before the first byte leaves: what the operator does next may
+/// come sooner than the end of the write.
 async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, shared: &Shared) {
     if let Some(call) = call {
         shared.record.says(call, code);
+        shared.record.over(call);
     }
     wire::write(stream, text.as_bytes()).await;
 }
@@ -220,6 +225,7 @@ async fn relay(stream: &mut Stream, call: Option<usize>, reply: &[u8], shared: &
     let code = String::from_utf8_lossy(reply).split(' ').nth(1).and_then(|code| code.parse().ok());
     if let (Some(call), Some(code)) = (call, code) {
         shared.record.says(call, code);
+        shared.record.over(call);
     }
     wire::write(stream, reply).await;
 }

@@ -44,6 +44,9 @@ impl Record {
         let attempt = &status["attempt"];
         let reason = ready_reason(status);
         let (state, generation) = (attempt["state"].as_str(), attempt["generation"].as_i64());
+        if let (Some(id), Some(state)) = (attempt["id"].as_str(), state) {
+            self.comes(&name, id, state);
+        }
         if state == Some("NotSent") {
             self.not_sent.send_modify(|count| *count += 1);
         }
@@ -125,6 +128,8 @@ fn object_name(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -180,6 +185,23 @@ mod tests {
         record.read(third, Some(2));
         let laws: Vec<_> = record.violations().into_iter().map(|violation| violation.law).collect();
         assert_eq!(laws, [Law::Duplicate, Law::Overlap]);
+    }
+
+    #[test]
+    fn what_comes_of_a_claim_is_timed_from_when_the_claim_came_whatever_became_of_the_write() {
+        let record = Record::default();
+        let comes = |id: &str, state: &str| {
+            record.status(PATH, json!({"status": {"attempt": {"id": id, "state": state}}}).to_string().as_bytes());
+        };
+        comes("a", "Unknown");
+        assert_eq!(record.after_its_claim("a", "Unknown"), None, "nobody saw it claimed");
+        for (id, state) in [("b", "Claimed"), ("b", "Unknown"), ("c", "Claimed"), ("c", "NotSent"), ("c", "NotSent")] {
+            comes(id, state);
+        }
+        assert!(record.after_its_claim("b", "Unknown").is_some() && record.after_its_claim("b", "NotSent").is_none());
+        assert_eq!(record.unused_after("wish", Duration::ZERO), 1);
+        assert_eq!(record.unused_after("wish", Duration::from_secs(3600)), 0);
+        assert_eq!(record.unused_after("another", Duration::ZERO), 0);
     }
 
     #[test]

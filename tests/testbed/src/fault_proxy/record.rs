@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) log: Vec<String>,
     pub(super) calls: Vec<Call>,
     pub(super) claims: HashSet<String>,
+    /// By an attempt's id and state: its object's name, and when a write that says so came first.
+    pub(super) firsts: HashMap<(String, String), (String, Instant)>,
     pub(super) clusters: HashMap<String, String>,
     pub(super) canaries: Vec<String>,
     pub(super) violations: Vec<Violation>,
@@ -165,6 +167,28 @@ impl Record {
     /// Status writes that the API server took for the object of this name.
     pub fn applied_writes(&self, name: &str) -> usize {
         self.state().applied_writes.get(name).copied().unwrap_or_default()
+    }
+
+    /// An operator comes to write that the attempt is in this state.
+    pub(super) fn comes(&self, name: &str, id: &str, state: &str) {
+        let first = || (name.to_owned(), Instant::now());
+        self.state().firsts.entry((id.to_owned(), state.to_owned())).or_insert_with(first);
+    }
+
+    /// How long after its claim came an attempt was first said to be in this state.
+    pub fn after_its_claim(&self, id: &str, said: &str) -> Option<Duration> {
+        let state = self.state();
+        let came = |state_of: &str| state.firsts.get(&(id.to_owned(), state_of.to_owned())).map(|&(_, at)| at);
+        Some(came(said)?.saturating_duration_since(came("Claimed")?))
+    }
+
+    /// Claims for the object of this name that were said to be unused so long after they came, or later.
+    pub fn unused_after(&self, name: &str, least: Duration) -> usize {
+        let unused = |((id, said), (of, _)): (&(String, String), &(String, Instant))| {
+            (of == name && said == "NotSent").then(|| id.clone())
+        };
+        let ids: Vec<_> = self.state().firsts.iter().filter_map(unused).collect();
+        ids.iter().filter(|id| self.after_its_claim(id, "NotSent").is_some_and(|after| after >= least)).count()
     }
 
     /// Counts the statuses that say `NotSent`.

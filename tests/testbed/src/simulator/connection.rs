@@ -73,8 +73,8 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
     let ticket = cloud.arrive(entry(&head, &address, true));
     let script = cloud.next_script(&address);
     if let Some((Script { act: Act::BeforeBody(early), .. }, _)) = &script {
-        reply::respond(&mut stream, early, ticket, cloud).await;
         cloud.finish(ticket, &format!("{} before the body", early.status));
+        reply::respond(&mut stream, early, ticket, cloud).await;
         // Closing with unread bytes would reset the answer away.
         let _ = stream.shutdown().await;
         return reply::until_gone(stream).await;
@@ -88,8 +88,8 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
     cloud.whole(ticket, &body);
     let arrived = Arrived { method: &head.method, target: &head.target, headers: &head.headers, body: &body };
     if let Err(refusal) = cloud.judge(ticket, &address.project, &arrived) {
-        reply::respond(&mut stream, &refusal, ticket, cloud).await;
         cloud.finish(ticket, &format!("{} of the gateway", refusal.status));
+        reply::respond(&mut stream, &refusal, ticket, cloud).await;
         return reply::close(stream).await;
     }
     let Some((script, released)) = script else {

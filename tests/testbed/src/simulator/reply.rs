@@ -9,28 +9,32 @@ use tokio_rustls::server::TlsStream;
 
 use super::{address::Kind, answer::Answer, cloud::Cloud, ledger::Ticket, script::Act, wire};
 
-/// Does it, and enters what was done. An ordinary answer must have been put in the place of `Ordinary`.
+/// Enters what is done, and does it. An ordinary answer must have been put in the place of `Ordinary`.
 pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, cloud: &Cloud) {
     let name = match &act {
         Act::Answer(answer) | Act::BeforeBody(answer) => answer.status.to_string(),
         Act::Interim(interim, answer) => format!("{interim}, then {}", answer.status),
         other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase(),
     };
+    match &act {
+        Act::Interim(interim, _) => {
+            wire::write(&mut stream, format!("HTTP/1.1 {interim} {}\r\n\r\n", wire::phrase(*interim)).as_bytes()).await;
+        }
+        // Under way until the client gives it up.
+        Act::Hang => until_gone(&mut stream).await,
+        _ => {}
+    }
+    // Before the client can know that it is over: what the client does next is not to be counted together with it.
+    cloud.finish(ticket, &name);
     match act {
-        Act::Answer(answer) | Act::BeforeBody(answer) => respond(&mut stream, &answer, ticket, cloud).await,
-        Act::Interim(interim, answer) => {
-            wire::write(&mut stream, format!("HTTP/1.1 {interim} {}\r\n\r\n", wire::phrase(interim)).as_bytes()).await;
+        Act::Answer(answer) | Act::BeforeBody(answer) | Act::Interim(_, answer) => {
             respond(&mut stream, &answer, ticket, cloud).await;
         }
-        Act::Cut | Act::Ordinary => {}
-        Act::Reset => {
-            cloud.finish(ticket, &name);
-            return reset(stream);
-        }
+        Act::Cut | Act::Ordinary | Act::Hang => {}
+        Act::Reset => return reset(stream),
         Act::HalfHead => wire::write(&mut stream, b"HTTP/1.1 200 OK\r\nX-Requ").await,
         Act::HalfHeadReset => {
             wire::write(&mut stream, b"HTTP/1.1 200 OK\r\nX-Requ").await;
-            cloud.finish(ticket, &name);
             return reset(stream);
         }
         Act::HalfBody(answer) => {
@@ -45,11 +49,7 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
         Act::LargeBody(status) => {
             respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), ticket, cloud).await;
         }
-        Act::Hang => {
-            until_gone(&mut stream).await;
-        }
     }
-    cloud.finish(ticket, &name);
     close(stream).await;
 }
 

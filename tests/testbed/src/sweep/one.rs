@@ -141,7 +141,7 @@ fn executed(cloud: &Cloud, cluster: &str, generation: i64) -> Vec<Entry> {
     cloud.entries_of(&[cluster]).into_iter().filter(|entry| entry.executed && of(entry)).collect()
 }
 
-/// Short times, so that a plan ends soon.
+/// Short times, so that a plan ends soon. The verdict knows them too.
 fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
     let mut flags: Vec<_> =
         ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=20s"]

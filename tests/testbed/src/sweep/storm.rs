@@ -16,7 +16,7 @@ use kube::{
 };
 use rand::seq::IndexedRandom;
 use serde_json::json;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -71,13 +71,16 @@ struct Storm<'a> {
     namespace: String,
     clusters: BTreeMap<String, String>,
     seen: Arc<Mutex<Seen>>,
-    strike: Notify,
+    /// Asks for a kill. Whoever asks while one is under way and another is due waits, so that none of them is left out,
+    /// however long an operator takes to start.
+    strike: mpsc::Sender<()>,
 }
 
 /// Runs it.
 pub async fn run(bench: &Bench, size: Size) -> Result<Report, Failure> {
     let begin = Instant::now();
-    let storm = Storm::new(bench, size).await?;
+    let (strike, strikes) = mpsc::channel(1);
+    let storm = Storm::new(bench, size, strike).await?;
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     tokio::spawn(stop.clone().run_until_cancelled_owned(follow(storm.api.clone(), Arc::clone(&storm.seen))));
@@ -88,7 +91,7 @@ pub async fn run(bench: &Bench, size: Size) -> Result<Report, Failure> {
     }
     let per_object = size.generations / i64::try_from(size.objects.max(1))?;
     let over = CancellationToken::new();
-    let (kills, edited) = tokio::join!(storm.kill(&mut operators, &over), async {
+    let (kills, edited) = tokio::join!(kill(&mut operators, strikes, &over), async {
         let edited = storm.edit(per_object, size.kill_every).await;
         over.cancel();
         edited
@@ -112,6 +115,25 @@ async fn start(command: &OperatorCommand) -> Result<Operator, Failure> {
     Ok(operator)
 }
 
+/// Kills one after the other, at random, and starts it again at once.
+async fn kill(
+    operators: &mut [Operator],
+    mut strikes: mpsc::Receiver<()>,
+    over: &CancellationToken,
+) -> Result<usize, Failure> {
+    let mut kills = 0;
+    loop {
+        tokio::select! { () = over.cancelled() => return Ok(kills), _ = strikes.recv() => {} }
+        // The randomness is the point: no moment of an attempt is safe from it.
+        tokio::time::sleep(Duration::from_micros(rand::random_range(1_000..50_000))).await;
+        let which = rand::random_range(0..operators.len());
+        let Some(operator) = operators.get_mut(which) else { return Ok(kills) };
+        operator.kill().await?;
+        kills += 1;
+        *operator = start(&operator.command().clone()).await?;
+    }
+}
+
 /// Takes in every version of every object.
 async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
     let versions = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
@@ -133,7 +155,7 @@ async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
 }
 
 impl<'a> Storm<'a> {
-    async fn new(bench: &'a Bench, size: Size) -> Result<Self, Failure> {
+    async fn new(bench: &'a Bench, size: Size, strike: mpsc::Sender<()>) -> Result<Self, Failure> {
         let namespace = fresh_namespace(&bench.client, "storm").await?;
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "stringData": {"accessKey": bench.cloud.access_key(), "secretKey": bench.cloud.secret_key()}});
         let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(bench.client.clone(), &namespace);
@@ -157,7 +179,7 @@ impl<'a> Storm<'a> {
             api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
             clusters.insert(name, cluster);
         }
-        Ok(Self { bench, api, namespace, clusters, seen: Arc::default(), strike: Notify::new() })
+        Ok(Self { bench, api, namespace, clusters, seen: Arc::default(), strike })
     }
 
     fn command(&self) -> Result<OperatorCommand, Failure> {
@@ -194,7 +216,8 @@ impl<'a> Storm<'a> {
                 self.api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
                 edits.insert(name.clone(), Instant::now());
                 if rand::random_ratio(1, kill_every.max(1)) {
-                    self.strike.notify_one();
+                    // Nobody listens any more if a kill failed, which is told in its place.
+                    let _ = self.strike.send(()).await;
                 }
                 open.push((name, generation + 1));
             } else if !self.is_closed(&name, generation) {
@@ -202,21 +225,6 @@ impl<'a> Storm<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Kills one after the other, at random, and starts it again at once.
-    async fn kill(&self, operators: &mut [Operator], over: &CancellationToken) -> Result<usize, Failure> {
-        let mut kills = 0;
-        loop {
-            tokio::select! { () = over.cancelled() => return Ok(kills), () = self.strike.notified() => {} }
-            // The randomness is the point: no moment of an attempt is safe from it.
-            tokio::time::sleep(Duration::from_micros(rand::random_range(1_000..50_000))).await;
-            let which = rand::random_range(0..operators.len());
-            let Some(operator) = operators.get_mut(which) else { return Ok(kills) };
-            operator.kill().await?;
-            kills += 1;
-            *operator = start(&operator.command().clone()).await?;
-        }
     }
 
     fn is_closed(&self, name: &str, generation: i64) -> bool {

@@ -1,7 +1,7 @@
 //! Holds what was seen of a plan against the laws. What an operator wrote was judged by the record at the moment it was
 //! written; here is what can only be said at the end. It touches nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::scenario::{Settled, WISH};
 use crate::{
@@ -20,6 +20,16 @@ const WRITES_FOR_LOOKS: usize = 6;
 /// Further ones that a fault may cost: a claim given up and recalled, a hold on the way and its end, a settled claim.
 const WRITES_FOR_A_FAULT: usize = 6;
 
+/// Writes of a claim that was lawfully not used, because the machine stood still for longer than its send budget: the claim
+/// and what became of it.
+const WRITES_FOR_AN_UNUSED_CLAIM: usize = 2;
+
+/// Send budget of the operators of a plan, and how long they may take to connect.
+const SEND_BUDGET: Duration = Duration::from_secs(1);
+/// Their request timeout. What is given up sooner than this after its claim was given up without a reason; what is given up
+/// later may have been answered too late for the operator, however soon that was for the proxy.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Judges one generation by what the cloud said to it, and what it carried out.
 pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]) {
     let Some(status) = &settled.status else { return };
@@ -28,7 +38,7 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]
         .into_iter()
         .filter(|call| call.cluster == settled.cluster && call.generation == Some(settled.generation))
         .collect();
-    if let Err(what) = agrees(plan, settled.reason(), &calls) {
+    if let Err(what) = agrees(plan, settled.reason(), &calls, may_be_late(record, settled)) {
         let what = format!("{}, generation {}: {what}", settled.name, settled.generation);
         record.violated(Law::Unsettled, what);
     }
@@ -48,8 +58,15 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]
 /// What a look after the call has confirmed, which is judged by what was carried out.
 pub const CONFIRMED: &str = "ConfirmedByObservation";
 
+/// The operator may have seen no answer in time, as far as the clock tells; and it had never come to write one.
+fn may_be_late(record: &Record, settled: &Settled) -> bool {
+    let id = settled.status.as_ref().and_then(|status| status["attempt"]["id"].as_str()).unwrap_or_default();
+    let (unknown, answered) = (record.after_its_claim(id, "Unknown"), record.after_its_claim(id, "Answered"));
+    unknown.is_some_and(|unknown| unknown >= REQUEST_TIMEOUT && answered.is_none_or(|answered| answered > unknown))
+}
+
 /// Is this reason the one that it must be?
-fn agrees(plan: &Plan, reason: &str, calls: &[Call]) -> Result<(), String> {
+fn agrees(plan: &Plan, reason: &str, calls: &[Call], is_late: bool) -> Result<(), String> {
     let is_lost = plan.operators > 1 || plan.has(|step| step.fault.hits_the_process());
     let unread = plan.has(|step| {
         step.kind == Kind::Connect && matches!(step.fault, Fault::CloseUnread | Fault::ResetUnread | Fault::HangUnread)
@@ -57,14 +74,15 @@ fn agrees(plan: &Plan, reason: &str, calls: &[Call]) -> Result<(), String> {
     // The answer is there, but not what it says; or the connection ends in the middle of it.
     let torn = plan
         .has(|step| matches!(step.fault, Fault::HalfBody | Fault::HalfChunks | Fault::LargeBody | Fault::AnswerEarly));
+    let may_not_know = is_lost || is_late;
     let unknown = matches!(reason, "OutcomeUnknown" | CONFIRMED);
     let said = calls.first().map(|call| call.said);
     let fine = match said {
         None => (unknown && (is_lost || unread)) || (reason == "NotSent" && is_lost),
         Some(None) => unknown,
-        Some(Some(200..=299)) => reason == "Delivered" || (unknown && (is_lost || torn)),
-        Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && is_lost),
-        Some(Some(_)) => is_refused(reason) || (unknown && (is_lost || torn)),
+        Some(Some(200..=299)) => reason == "Delivered" || (unknown && (may_not_know || torn)),
+        Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && may_not_know),
+        Some(Some(_)) => is_refused(reason) || (unknown && (may_not_know || torn)),
     };
     if fine { Ok(()) } else { Err(format!("it says {reason} after {calls:?}")) }
 }
@@ -85,7 +103,8 @@ fn is_refused(reason: &str) -> bool {
 
 /// A fresh object that met no fault must be delivered like any other.
 pub fn judge_fresh(record: &Record, settled: &Settled) {
-    if !settled.disturbed && settled.status.is_some() && settled.reason() != "Delivered" {
+    let is_late = settled.reason() == "OutcomeUnknown" && may_be_late(record, settled);
+    if !settled.disturbed && settled.status.is_some() && settled.reason() != "Delivered" && !is_late {
         record.violated(Law::Deaf, format!("{}, which met no fault, ends as {}", settled.name, settled.reason()));
     }
 }
@@ -101,6 +120,7 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
     }
     let (writes, bound) = (record.applied_writes(WISH), WRITES + WRITES_FOR_A_FAULT * plan.steps.len());
     let bound = (bound + if observe { WRITES_FOR_LOOKS } else { 0 }) * plan.operators.min(2);
+    let bound = bound + WRITES_FOR_AN_UNUSED_CLAIM * record.unused_after(WISH, SEND_BUDGET);
     if writes > bound {
         record.violated(Law::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }
@@ -128,8 +148,8 @@ mod tests {
     #[test]
     fn without_a_fault_nothing_may_be_unknown_or_left_out() {
         let none = plan("nothing");
-        assert!(agrees(&none, "Delivered", &[call(Some(200))]).is_ok());
-        assert!(agrees(&none, "ClusterNotReady", &[call(Some(403))]).is_ok());
+        assert!(agrees(&none, "Delivered", &[call(Some(200))], false).is_ok());
+        assert!(agrees(&none, "ClusterNotReady", &[call(Some(403))], false).is_ok());
         for (reason, calls) in [
             ("OutcomeUnknown", vec![call(Some(200))]),
             ("OutcomeUnknown", vec![]),
@@ -138,20 +158,32 @@ mod tests {
             ("Delivered", vec![call(None)]),
             ("PermissionDenied", vec![call(Some(500))]),
         ] {
-            assert!(agrees(&none, reason, &calls).is_err(), "{reason} {calls:?}");
+            assert!(agrees(&none, reason, &calls, false).is_err(), "{reason} {calls:?}");
         }
     }
 
     #[test]
     fn a_killed_operator_may_not_know_and_still_may_not_invent() {
         let killed = plan("put#2:kill-after");
-        assert!(agrees(&killed, "OutcomeUnknown", &[]).is_ok());
-        assert!(agrees(&killed, "OutcomeUnknown", &[call(Some(200))]).is_ok());
-        assert!(agrees(&killed, "Delivered", &[]).is_err());
+        assert!(agrees(&killed, "OutcomeUnknown", &[], false).is_ok());
+        assert!(agrees(&killed, "OutcomeUnknown", &[call(Some(200))], false).is_ok());
+        assert!(agrees(&killed, "Delivered", &[], false).is_err());
         assert!(
-            agrees(&plan("put#2:504"), "OutcomeUnknown", &[]).is_err(),
+            agrees(&plan("put#2:504"), "OutcomeUnknown", &[], false).is_err(),
             "a fault of the API server alone loses nothing"
         );
+    }
+
+    #[test]
+    fn whose_answer_may_have_been_late_may_not_know_and_still_may_not_invent() {
+        let none = plan("nothing");
+        for code in [200, 403, 500] {
+            assert!(agrees(&none, "OutcomeUnknown", &[call(Some(code))], true).is_ok(), "{code}");
+        }
+        assert!(agrees(&none, "Delivered", &[call(Some(403))], true).is_err());
+        for reason in ["NotSent", "Delivered", "OutcomeUnknown"] {
+            assert!(agrees(&none, reason, &[], true).is_err(), "{reason}, and nothing came");
+        }
     }
 
     #[test]

@@ -1,0 +1,81 @@
+use super::*;
+use crate::{
+    mock::sample_is_called_up,
+    resource::{AttemptState, ClusterRedistribution},
+    sample::{attempt, attempted, fresh},
+};
+
+fn pending(gate: Arc<Gate>) -> Pending {
+    let mut writer = Writer::<Guarded>::default();
+    writer.apply_watcher_event(&Event::Init);
+    writer.apply_watcher_event(&Event::InitDone);
+    let reader = writer.as_reader();
+    Pending {
+        writer,
+        reader,
+        memory: Arc::default(),
+        gate,
+        observe: false,
+        metrics: Metrics::default(),
+        scopes: vec![Scope::new(None)],
+        synced: watch::channel(false).0,
+    }
+}
+
+fn shown(object: ClusterRedistribution) -> Guarded {
+    Guarded { seen: None, object: Ok(object), is_untouched: false }
+}
+
+#[tokio::test]
+async fn whoever_was_called_up_and_is_finished_by_another_or_gone_leaves_its_line_to_the_next() {
+    let finished = || shown(attempted(1, attempt("a", 1, AttemptState::Answered)));
+    let deleted = || Event::Delete(shown(fresh(1)));
+    // The list that is read after a watch was lost does not hold it any more.
+    let unlisted = [Event::Init, Event::InitDone];
+    for events in [vec![Event::Apply(finished())], vec![Event::InitApply(finished())], vec![deleted()], unlisted.into()]
+    {
+        let (gate, mut called) = sample_is_called_up().await;
+        let mut pending = pending(gate);
+        assert!(pending.apply(0, Event::Apply(shown(fresh(1)))).is_some());
+        assert!(called.try_recv().is_err(), "it still waits");
+        for event in events {
+            assert!(pending.apply(0, event).is_none());
+        }
+        assert!(pending.reader.is_empty());
+        assert_eq!(called.try_recv().unwrap().1, "next");
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_list() {
+    let (gate, _called) = sample_is_called_up().await;
+    let mut pending = pending(gate);
+    let memory = Arc::clone(&pending.memory);
+    let knows = || memory.lock().unwrap().is_overtaken(&fresh(1));
+    assert!(pending.apply(0, Event::Apply(shown(fresh(1)))).is_some());
+    assert!(pending.apply(0, Event::Delete(shown(fresh(1)))).is_none());
+    // Its reconciliation goes on with what it has in hand.
+    memory.lock().unwrap().overtaken(&fresh(1));
+    assert!(pending.apply(0, Event::Init).is_none() && knows());
+    assert!(pending.apply(0, Event::InitDone).is_none() && !knows());
+}
+
+#[tokio::test]
+async fn a_namespace_that_may_not_be_read_keeps_no_other_from_being_looked_at() {
+    let (gate, _called) = sample_is_called_up().await;
+    let mut pending = pending(gate);
+    pending.scopes = ["team", "closed", "slow"].map(|name| Scope::new(Some(name.to_owned()))).into();
+    let failure = |code| {
+        let status = kube::core::Status { code, ..kube::core::Status::default() };
+        watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)))
+    };
+    let memory = Arc::clone(&pending.memory);
+    let is_complete = || memory.lock().unwrap().watches.is_complete();
+    assert!(pending.apply(0, Event::InitDone).is_none());
+    pending.failed(1, &failure(403));
+    pending.failed(2, &failure(500));
+    assert!(!is_complete(), "one will tell yet");
+    assert!(pending.apply(2, Event::InitDone).is_none());
+    assert!(is_complete());
+    assert!(!*pending.synced.borrow(), "and the probe still says that one is missing");
+}
