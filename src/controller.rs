@@ -159,7 +159,10 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     let object = &match context.ledger.get(cached, API_TIMEOUT).await {
         Ok(object) => object,
         // The watch tells soon, and takes it out of the cache. Should it not, somebody looks again.
-        Err(WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(WriteError::Gone) => {
+            context.gate.forget(&object_name(cached));
+            return Ok(Action::requeue(jittered(HELD_AGAIN)));
+        }
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
     let result = match context.decide(object) {

@@ -128,7 +128,11 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         }
         context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
     }
-    record_outcome(&context, *claimed, &attempt, &record).await;
+    let recorded = record_outcome(&context, *claimed, &attempt, &record).await;
+    if retry && recorded == Recorded::Gone {
+        // Should it be there all the same, whoever sees it again still knows that nothing was sent.
+        context.memory().give_up(&attempt.uid, &attempt.id);
+    }
     drop(live);
     if retry { Delivered::NotSent } else { Delivered::Done }
 }
@@ -154,10 +158,16 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
 }
 
 /// Writes the outcome down, then tells people. Telling never changes the result.
-async fn record_outcome(context: &Context, object: ClusterRedistribution, attempt: &Attempt, record: &Record) {
+async fn record_outcome(
+    context: &Context,
+    object: ClusterRedistribution,
+    attempt: &Attempt,
+    record: &Record,
+) -> Recorded {
     let told = object.clone();
     let recorded = context.ledger.record(object, &attempt.id, record).await;
     tell(context, &told, attempt, record, recorded);
+    recorded
 }
 
 /// It is called although a look at the cluster did not see it wait.

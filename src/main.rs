@@ -42,9 +42,6 @@ use url::Url;
 /// Something the person who started the process has to change: exit code 2.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A connection that watches or lists and says nothing for this long is given up. A watch lasts 50 s at most.
-const SILENT_READ: Duration = Duration::from_secs(120);
-
 fn main() -> ExitCode {
     let command = Command::parse();
     let result = match command.action {
@@ -202,9 +199,7 @@ fn context(
 
 /// Read here and not by the command line's parser, which repeats what it cannot read: there may be a password in it.
 fn proxy(text: &str) -> Result<Url, StartError> {
-    Url::parse(text).map_err(|error| {
-        format!("--proxy is not a URL such as http://HOST:PORT: {error}. In a login, write / as %2F, # as %23, ? as %3F and @ as %40").into()
-    })
+    Url::parse(text).map_err(|error| format!("{}: {error}", dws::ClientError::Proxy).into())
 }
 
 /// Two clients: one that watches and whose bytes are counted, and one for everything else, which never repeats a
@@ -217,13 +212,9 @@ async fn clients(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(C
     })?;
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let requests = CountRequests { metrics: metrics.clone(), host };
-    // A list has no end of its own, and beside other watches that are well nobody would notice that one says nothing. A watch
-    // is ended by the API server long before.
-    config.read_timeout = Some(SILENT_READ);
     let counted = watchdog.clone();
     let bytes = MapResponseLayer::new(move |response| counted.count(response));
     let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
-    config.read_timeout = None;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     Ok((ClientBuilder::try_from(config)?.with_layer(&requests).build(), watching))

@@ -199,7 +199,8 @@ impl Memory {
     /// was deleted while it was prepared, called or looked at has left something behind since, and of whoever was deleted while
     /// no watch was open nothing told.
     pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
-        let Self { seen, live, given_up, retries, sent: _, overtaken, looks, watches: _ } = self;
+        // What was sent is remembered for its own time: without it a view that hides the journal would be believed.
+        let Self { seen, live, given_up, retries, sent: _, overtaken, looks, watches } = self;
         let live: HashSet<_> = live.values().collect();
         let keeps = |uid: &String| pending.contains(uid) || live.contains(uid);
         // A finished object may have been quiet for long enough, and its next generation would wait for that anew.
@@ -208,6 +209,7 @@ impl Memory {
         retries.retain(|uid, _| keeps(uid));
         overtaken.retain(|uid, _| keeps(uid));
         looks.keep_only(keeps);
+        watches.keep_only(keeps);
     }
 
     /// The object is finished; only a quiet period may still matter.

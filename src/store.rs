@@ -43,8 +43,6 @@ struct Scope {
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<Guarded>>,
     synced: bool,
-    /// Its objects may not be read: nobody waits for what they would tell.
-    is_forbidden: bool,
 }
 
 /// How the objects are watched.
@@ -86,8 +84,7 @@ pub fn pending(
             let api = namespace
                 .as_ref()
                 .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            let events = objects(api, config.clone(), *relist_every);
-            events.map(move |event| event.map(|event| (scope, event)).map_err(|error| (scope, error))).boxed()
+            objects(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
         })
         .collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
@@ -98,8 +95,7 @@ pub fn pending(
         ready(match event {
             Ok((scope, event)) => pending.apply(scope, event).map(Ok),
             // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
-            Err((scope, error)) => {
-                pending.failed(scope, &error);
+            Err(error) => {
                 metrics.watch_error();
                 watchdog.notice();
                 tracing::warn!(%error, "a watch failed and is opened again");
@@ -112,7 +108,7 @@ pub fn pending(
 
 impl Scope {
     fn new(namespace: Option<String>) -> Self {
-        Self { namespace, listing: HashSet::new(), synced: false, is_forbidden: false }
+        Self { namespace, listing: HashSet::new(), synced: false }
     }
 }
 
@@ -181,7 +177,7 @@ impl Pending {
         self.metrics.objects().listed(scope);
         let Some(scope) = self.scopes.get_mut(scope) else { return };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
-        (scope.synced, scope.is_forbidden) = (true, false);
+        scope.synced = true;
         let gone = |object: &Guarded| {
             (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
         };
@@ -194,26 +190,9 @@ impl Pending {
             let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.keep_only(&pending, Instant::now());
+            memory.watches.complete();
             drop(memory);
             self.synced.send_replace(true);
-        }
-        self.complete();
-    }
-
-    /// A namespace whose list is forbidden stays so until somebody grants it. Everywhere else looks go on.
-    fn failed(&mut self, scope: usize, error: &watcher::Error) {
-        let is_forbidden =
-            matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
-        if let Some(scope) = self.scopes.get_mut(scope).filter(|scope| is_forbidden && !scope.synced) {
-            scope.is_forbidden = true;
-            self.complete();
-        }
-    }
-
-    /// Whether all were seen that can be.
-    fn complete(&self) {
-        if self.scopes.iter().all(|scope| scope.synced || scope.is_forbidden) {
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).watches.complete();
         }
     }
 }

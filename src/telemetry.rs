@@ -41,7 +41,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
 /// kube's client besides warns of an answer that it cannot read with all of its text, and an answer can be a Secret. What
 /// comes of it is an error here, told without the text.
 fn is_harmless(target: &str, level: Level) -> bool {
-    let most = if target.starts_with("kube_client") { Level::ERROR } else { Level::INFO };
+    let most = if target == "kube_client::client" { Level::ERROR } else { Level::INFO };
     level <= most || !QUIET.iter().any(|quiet| target.starts_with(quiet))
 }
 
@@ -53,6 +53,10 @@ mod tests {
     fn what_could_show_a_secret_is_not_logged_however_loud_the_log_is() {
         assert!(!is_harmless("kube_client::client", Level::WARN), "it holds the text of an answer");
         assert!(is_harmless("kube_client::client", Level::ERROR));
+        assert!(
+            is_harmless("kube_client::client::tls", Level::WARN),
+            "it tells that authorities could not be read anew"
+        );
         assert!(!is_harmless("hyper::proto::h1", Level::DEBUG) && is_harmless("hyper::proto::h1", Level::WARN));
         assert!(is_harmless("redistribution_operator::controller", Level::TRACE));
     }

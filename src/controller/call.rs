@@ -49,9 +49,7 @@ pub async fn call(
     match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
-        // Nothing is remembered of what is gone: nobody would take that away again.
-        Delivered::NotClaimed(WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
-        Delivered::NotClaimed(WriteError::Conflict) => {
+        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
             context.memory().overtaken(object);
             Ok(Action::requeue(jittered(SOON)))
         }

@@ -89,8 +89,8 @@ fn in_short(news: &News) -> (&'static str, Mood, &str) {
         News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
         News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
         // Who has paused it knows; a pause that nobody has asked for waits for somebody.
-        News::Paused { message, by_user: true } => ("RedistributionPaused", Mood::Calm, message),
-        News::Paused { message, by_user: false } => ("RedistributionPaused", Mood::Warning, message),
+        News::Paused { message, by_cloud: false } => ("RedistributionPaused", Mood::Calm, message),
+        News::Paused { message, by_cloud: true } => ("RedistributionPaused", Mood::Warning, message),
         News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
         News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
     }

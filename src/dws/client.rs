@@ -46,8 +46,10 @@ pub enum ClientError {
         why: String,
     },
     /// The URL of `--proxy`.
-    #[error("--proxy {0}: must be http://host:port; TLS to the cloud goes through it unopened")]
-    Proxy(String),
+    #[error(
+        "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In a login, write / as %2F, # as %23, ? as %3F and @ as %40"
+    )]
+    Proxy,
     /// Anything else.
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),

@@ -19,8 +19,10 @@ pub struct Proxy {
 impl Proxy {
     /// Reads `http://[user:password@]host:port`.
     pub fn read(url: &Url) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Proxy(url.host_str().unwrap_or("?").to_owned());
-        let host = url.host_str().filter(|_| url.scheme() == "http").ok_or_else(wrong)?;
+        let wrong = || ClientError::Proxy;
+        // A login with a / that is not written as %2F reads as a host and a path.
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let host = url.host_str().filter(|_| url.scheme() == "http" && is_bare).ok_or_else(wrong)?;
         let port = url.port_or_known_default().unwrap_or(80);
         let address = format!("http://{host}:{port}").parse().map_err(|_| wrong())?;
         let login = if url.username().is_empty() {

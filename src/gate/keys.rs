@@ -11,9 +11,11 @@ const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
 const ENDED_AGAIN: Duration = Duration::from_secs(600);
-/// Keys nobody used for this long are forgotten, those that the gateway refused as well: whoever waits for one asks again
-/// and again, and what tenants have put into Secrets and taken away must not add up for ever.
-pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Keys nobody used for this long are forgotten.
+pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
+/// Those that the gateway refused too, but later: whoever waits for one asks again and again, and what was put into Secrets
+/// and taken away must not add up for ever.
+pub(super) const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a key rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +122,8 @@ impl KeyState {
 
     /// Nobody has used it for long.
     pub fn is_forgotten(&self, now: Instant) -> bool {
-        self.in_flight == 0 && self.used.is_none_or(|used| now.saturating_duration_since(used) >= FORGET_KEY_AFTER)
+        let after = if self.rejected.is_some() { FORGET_REFUSED_AFTER } else { FORGET_KEY_AFTER };
+        self.in_flight == 0 && self.used.is_none_or(|used| now.saturating_duration_since(used) >= after)
     }
 }
 

@@ -76,7 +76,8 @@ impl Ledger {
             };
             match self.put_seen(&object, next, API_TIMEOUT).await {
                 Ok(()) => return Recorded::Written,
-                Err(WriteError::Gone) => return Recorded::Gone,
+                // Looked at before it is believed: where the kind has no status to write, that is not found either.
+                Err(WriteError::Gone) => {}
                 Err(WriteError::Invalid(reason)) if !reduce => {
                     tracing::warn!(attempt = attempt_id, %reason, "the API server takes the outcome only without its details");
                     reduce = true;
@@ -101,7 +102,10 @@ impl Ledger {
                     return Recorded::Gone;
                 }
                 Err(WriteError::NotServed(_)) => drop(unserved.get_or_insert_with(Instant::now)),
-                Err(error) => tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet"),
+                Err(error) => {
+                    unserved = None;
+                    tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet");
+                }
             }
         }
     }

@@ -166,4 +166,7 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
     assert_eq!(remembers(&memory, later), (true, false, false, false), "its next generation need not wait anew");
     memory.keep_only(&nobody, start + REMEMBER_QUIET);
     assert_eq!(remembers(&memory, later), (false, false, false, false));
+    memory.sending(UID, 1, later);
+    memory.keep_only(&nobody, later);
+    assert!(memory.may_have_sent(UID, 1), "what was sent is remembered whatever a list shows");
 }

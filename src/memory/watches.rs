@@ -92,6 +92,11 @@ impl Watches {
         self.objects.remove(uid);
     }
 
+    /// Those of other objects are dropped.
+    pub fn keep_only(&mut self, keeps: impl Fn(&String) -> bool) {
+        self.objects.retain(|uid, _| keeps(uid));
+    }
+
     /// All objects have been seen once, and with them the calls of former processes.
     pub fn complete(&mut self) {
         self.is_complete = true;

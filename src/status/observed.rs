@@ -22,8 +22,8 @@ pub enum News {
     Paused {
         /// What is said of it.
         message: String,
-        /// A user has done it, and so meant it.
-        by_user: bool,
+        /// The cloud says that no user has done it, so that nobody meant it.
+        by_cloud: bool,
     },
     /// It is over.
     Finished(String),
@@ -186,7 +186,7 @@ fn tell(
     let message = message.to_owned();
     news.push(match phase {
         Phase::Running => News::Started(message),
-        Phase::Paused => News::Paused { message, by_user: seen.paused_by_user == Some(true) },
+        Phase::Paused => News::Paused { message, by_cloud: seen.paused_by_user == Some(false) },
         Phase::Failed => News::Failed(message),
         Phase::Finished => News::Finished(message),
     });

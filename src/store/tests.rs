@@ -59,23 +59,3 @@ async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_l
     assert!(pending.apply(0, Event::Init).is_none() && knows());
     assert!(pending.apply(0, Event::InitDone).is_none() && !knows());
 }
-
-#[tokio::test]
-async fn a_namespace_that_may_not_be_read_keeps_no_other_from_being_looked_at() {
-    let (gate, _called) = sample_is_called_up().await;
-    let mut pending = pending(gate);
-    pending.scopes = ["team", "closed", "slow"].map(|name| Scope::new(Some(name.to_owned()))).into();
-    let failure = |code| {
-        let status = kube::core::Status { code, ..kube::core::Status::default() };
-        watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)))
-    };
-    let memory = Arc::clone(&pending.memory);
-    let is_complete = || memory.lock().unwrap().watches.is_complete();
-    assert!(pending.apply(0, Event::InitDone).is_none());
-    pending.failed(1, &failure(403));
-    pending.failed(2, &failure(500));
-    assert!(!is_complete(), "one will tell yet");
-    assert!(pending.apply(2, Event::InitDone).is_none());
-    assert!(is_complete());
-    assert!(!*pending.synced.borrow(), "and the probe still says that one is missing");
-}

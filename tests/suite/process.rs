@@ -19,14 +19,15 @@ fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
     let nowhere = "{apiVersion: v1, kind: Config, clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}], users: [{name: x, user: {token: x}}], contexts: [{name: x, context: {cluster: x, user: x}}], current-context: x}";
     std::fs::write(&kubeconfig, nowhere).unwrap();
     let kubeconfig = kubeconfig.display().to_string();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--endpoint", "lab=http://dws.example.com"], "plain http is for loopback addresses only"),
         (&["--endpoint", "lab"], "REGION=URL"),
         (&["--region", "mars-1"], "region \"mars-1\" is not known"),
         (&["--allow-region", "dws.example.com"], "is not a region's name"),
         (&["--ca-bundle", &missing], "--ca-bundle"),
         (&["--proxy", "socks5://127.0.0.1:1"], "--proxy"),
-        (&["--proxy", "http://user:pa/ss@127.0.0.1:3128"], "--proxy is not a URL"),
+        (&["--proxy", "http://user:pa/ss@127.0.0.1:3128"], "write / as %2F"),
+        (&["--proxy", "http://user:12/pa/ss@127.0.0.1:3128"], "write / as %2F"),
         (&["--request-timeout", "1h"], "must be from 2s to 300s"),
         (&["--concurrency", "0"], "0 is not in 1..=100"),
         (&["--default-credentials-namespace", "*"], "needs --default-credentials-dir"),

@@ -117,15 +117,15 @@ async fn a_write_that_nobody_answered_for_is_looked_for_and_made_once() {
 }
 
 #[test]
-fn a_pause_warns_unless_a_user_has_made_it_and_a_failure_always_does() {
+fn a_pause_warns_where_the_cloud_has_made_it_and_a_failure_always_does() {
     let message = || "why".to_owned();
     let short = |news: News| {
         let (reason, mood, _) = in_short(&news);
         (reason, mood)
     };
-    let pause = |by_user| short(News::Paused { message: message(), by_user });
-    assert_eq!(pause(true), ("RedistributionPaused", Mood::Calm));
-    assert_eq!(pause(false), ("RedistributionPaused", Mood::Warning));
+    let pause = |by_cloud| short(News::Paused { message: message(), by_cloud });
+    assert_eq!(pause(false), ("RedistributionPaused", Mood::Calm));
+    assert_eq!(pause(true), ("RedistributionPaused", Mood::Warning));
     assert_eq!(short(News::Failed(message())), ("RedistributionFailed", Mood::Warning));
     assert_eq!(short(News::Started(message())), ("RedistributionStarted", Mood::Calm));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::gate::keys::FORGET_KEY_AFTER;
+use crate::gate::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -183,7 +183,7 @@ fn a_waiting_object_is_woken_once() {
 }
 
 #[test]
-fn keys_nobody_uses_for_a_day_are_forgotten_and_refused_ones_that_somebody_waits_for_are_not() {
+fn keys_nobody_uses_are_forgotten_and_refused_ones_only_where_nobody_waits_for_them_for_a_day() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     for key in 0..100 {
@@ -193,12 +193,15 @@ fn keys_nobody_uses_for_a_day_are_forgotten_and_refused_ones_that_somebody_waits
     core.leave(&entrant(0, 200), Some(KeyEffect::RejectedByGateway), now);
     // Whoever waits asks again and again.
     for look in 1..=4 {
-        let later = now + FORGET_KEY_AFTER * look / 2;
+        let later = now + FORGET_REFUSED_AFTER * look / 2;
         assert!(core.enter(&entrant(0, 200), false, later).is_err());
         proven(&mut core, 201, later);
     }
     assert_eq!(core.keys.len(), 2);
-    proven(&mut core, 201, now + FORGET_KEY_AFTER * 3);
+    let last = now + FORGET_REFUSED_AFTER * 2;
+    proven(&mut core, 202, last + 2 * FORGET_KEY_AFTER);
+    assert_eq!(core.keys.len(), 2, "the other good one is forgotten");
+    proven(&mut core, 202, last + FORGET_REFUSED_AFTER);
     assert_eq!(core.keys.len(), 1);
 }
 

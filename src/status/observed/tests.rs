@@ -198,7 +198,7 @@ fn a_pause_of_the_clouds_own_is_told_from_a_users() {
         let (status, news) =
             observed(&delivered(), 1, &Finding::Run(Phase::Paused, Some(Box::new(details))), at(60)).unwrap();
         let message = condition(&status, REDISTRIBUTED).unwrap().2;
-        assert_eq!(news, [News::Paused { message: message.clone(), by_user: by_user == Some(true) }]);
+        assert_eq!(news, [News::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
         message
     };
     assert!(words(Some(true)).starts_with("A user has paused"));
