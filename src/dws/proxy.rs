@@ -19,18 +19,18 @@ pub struct Proxy {
 impl Proxy {
     /// Reads `http://[user:password@]host:port`.
     pub fn read(url: &Url) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Proxy;
         // A login with a / that is not written as %2F reads as a host and a path.
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let host = url.host_str().filter(|_| url.scheme() == "http" && is_bare).ok_or_else(wrong)?;
+        let host = url.host_str().filter(|_| url.scheme() == "http" && is_bare).ok_or(ClientError::Proxy)?;
         let port = url.port_or_known_default().unwrap_or(80);
-        let address = format!("http://{host}:{port}").parse().map_err(|_| wrong())?;
+        let address = format!("http://{host}:{port}").parse().map_err(|_| ClientError::Proxy)?;
         let login = if url.username().is_empty() {
             None
         } else {
             let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
             let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
-            let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|_| wrong())?;
+            let mut value =
+                HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).map_err(|_| ClientError::Proxy)?;
             value.set_sensitive(true);
             Some(value)
         };
