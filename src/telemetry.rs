@@ -1,10 +1,12 @@
 //! Sets the log up, once. What may be logged is decided where it is logged; this room only gives it a form.
 
-use tracing::Level;
+use std::io;
+
+use tracing::{Level, Subscriber};
 use tracing_subscriber::{
     Layer,
     filter::{Targets, filter_fn},
-    fmt,
+    fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -29,13 +31,19 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let wrong = |reason: String| FilterError { filter: filter.to_owned(), reason };
     // Levels by target, and no filters by field: what those take is a twentieth of the whole program.
     let filter = filter.parse::<Targets>().map_err(|error| wrong(error.to_string()))?;
-    let quiet = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match format {
-        LogFormat::Json => registry.with(fmt::layer().json().with_filter(quiet)).try_init(),
-        LogFormat::Text => registry.with(fmt::layer().with_target(false).with_filter(quiet)).try_init(),
+    log(format, filter, io::stdout).try_init().map_err(|error| wrong(error.to_string()))
+}
+
+fn log<W>(format: LogFormat, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = match format {
+        LogFormat::Json => fmt::layer().json().with_writer(writer).boxed(),
+        LogFormat::Text => fmt::layer().with_target(false).with_writer(writer).boxed(),
     };
-    started.map_err(|error| wrong(error.to_string()))
+    let quiet = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(quiet))
 }
 
 /// kube's client besides warns of an answer that it cannot read with all of its text, and an answer can be a Secret. What
@@ -46,8 +54,42 @@ fn is_harmless(target: &str, level: Level) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_log_holds_back_what_could_show_a_secret_in_each_form_and_tells_the_rest() {
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let written = Written::default();
+            let writer = written.clone();
+            let log = log(format, "trace".parse().unwrap(), move || writer.clone());
+            tracing::subscriber::with_default(log, || {
+                tracing::warn!(target: "kube_client::client", "CANARY of an answer");
+                tracing::trace!(target: "hyper::proto::h1", "CANARY of a header");
+                tracing::error!(target: "kube_client::client", "a failure");
+                tracing::trace!("a detail");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("CANARY"), "{text}");
+            assert!(text.contains("a failure") && text.contains("a detail"), "{text}");
+        }
+    }
 
     #[test]
     fn what_could_show_a_secret_is_not_logged_however_loud_the_log_is() {

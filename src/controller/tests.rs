@@ -1,11 +1,14 @@
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use super::*;
 use crate::{
     delivery::{Delivered, deliver},
     dws::credentials::{Key, Pair},
-    gate::{Entrant, Wished},
-    mock::{Odd, Server, context, sample_is_called_up},
+    gate::Entrant,
+    mock::{Odd, Server, context, entrant, sample_is_called_up},
     prepare::Ready,
     resource::{Attempt, AttemptState},
     sample::{UID, attempt, attempted, fresh},
@@ -18,14 +21,8 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let rung = context.credentials.choose(None, "team");
     let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
-    let entrant = Entrant {
-        object: object_name(&object),
-        cluster: object.spec.cluster_id.clone(),
-        key: identity,
-        wished: Wished::default(),
-        shows: false,
-    };
-    let pass = context.gate.enter(entrant).await.unwrap();
+    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
+    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
     Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }
 
@@ -102,6 +99,33 @@ async fn recalling_a_claim_of_an_older_generation_makes_the_newer_one_neither_wa
     assert_eq!(attempt_of(&server).state, "NotSent");
     assert!(context.memory().may_have_sent(UID, 2));
     assert_eq!(context.memory().retry_in(UID, 2, Instant::now()), None);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_stays_known_of_an_object_that_seemed_gone_while_that_was_written_down() {
+    let seems_gone = Arc::new(AtomicBool::new(true));
+    let hides = Arc::clone(&seems_gone);
+    let mut is_claimed = false;
+    let server = Server::new(&fresh(1), move |_, _| {
+        let hides = is_claimed && hides.load(Ordering::SeqCst);
+        is_claimed = true;
+        hides.then_some(Odd::Refuses(404))
+    });
+    let context = context(&server, true);
+    assert!(matches!(claim(&context, &server).await, Delivered::NotSent));
+    assert_eq!(attempt_of(&server).state, "Claimed", "nobody could write anything else");
+    seems_gone.store(false, Ordering::SeqCst);
+    reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(attempt_of(&server).state, "NotSent");
+}
+
+#[tokio::test]
+async fn an_object_that_seems_gone_leaves_its_line_to_the_next_and_is_looked_at_again() {
+    let server = Server::new(&fresh(1), |method, _| (method == "GET").then_some(Odd::Refuses(404)));
+    let (context, mut called) = in_line(&server).await;
+    let action = reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_ne!(action, Action::await_change(), "should the watch not tell");
+    assert_eq!(called.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]

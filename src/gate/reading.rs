@@ -97,7 +97,7 @@ impl Drop for Reading {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::gate::{Entrant, Rejection, line::Wished};
+    use crate::{gate::Rejection, mock::entrant};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -105,23 +105,13 @@ mod tests {
         KeyIdentity::from([1; 32])
     }
 
-    fn entrant(name: &str, cluster: &str) -> Entrant {
-        Entrant {
-            object: ("team".to_owned(), name.to_owned()),
-            cluster: cluster.to_owned(),
-            key: key(),
-            wished: Wished::default(),
-            shows: false,
-        }
-    }
-
     #[test]
     fn a_read_takes_no_place_of_a_call_and_no_cluster() {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
-        assert_eq!(core.enter(&entrant("a", "1"), false, now), Ok(()));
-        core.leave(&entrant("a", "1"), Some(KeyEffect::Good), now);
+        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Ok(()));
+        core.leave(&entrant("a", "1", 1), Some(KeyEffect::Good), now);
         assert_eq!(core.may_read(key(), now), Ok(()));
-        assert_eq!(core.enter(&entrant("a", "1"), false, now), Ok(()), "calls do not wait for reads");
+        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Ok(()), "calls do not wait for reads");
         assert!(core.may_read(key(), now).is_err(), "as many reads at once as calls");
         assert_eq!(core.in_flight(), 1);
         core.read(key(), now);
@@ -133,12 +123,12 @@ mod tests {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         assert!(core.may_read(key(), now).is_err());
-        assert_eq!(core.enter(&entrant("a", "1"), false, now), Err(Refusal::Turn { wait: None }));
+        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Err(Refusal::Turn { wait: None }));
         core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
         let woken = core.read(key(), now);
         assert_eq!(woken, [("team".to_owned(), "a".to_owned())], "who waits for the key's first answer learns of it");
         assert!(matches!(core.may_read(key(), now), Err(Refusal::Rejected { why: Rejection::Wrong, .. })));
-        assert!(matches!(core.enter(&entrant("a", "1"), false, now), Err(Refusal::Rejected { .. })));
+        assert!(matches!(core.enter(&entrant("a", "1", 1), false, now), Err(Refusal::Rejected { .. })));
     }
 
     #[test]
@@ -161,8 +151,8 @@ mod tests {
         core.read(key(), now);
         let beat = core.interval;
         assert_eq!(core.may_read(key(), now + beat), Err(Refusal::Turn { wait: Some(beat) }));
-        assert_eq!(core.enter(&entrant("a", "1"), true, now), Err(Refusal::Turn { wait: Some(beat) }));
-        assert_eq!(core.enter(&entrant("a", "1"), true, now + beat), Ok(()), "what reads leave over");
+        assert_eq!(core.enter(&entrant("a", "1", 1), true, now), Err(Refusal::Turn { wait: Some(beat) }));
+        assert_eq!(core.enter(&entrant("a", "1", 1), true, now + beat), Ok(()), "what reads leave over");
         assert_eq!(core.may_read(key(), now + beat * 2), Ok(()));
     }
 

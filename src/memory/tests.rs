@@ -148,24 +148,32 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
         memory.give_up(UID, "a");
         memory.overtaken(&fresh(1));
         memory.not_sent(UID, 1, 1.0, start);
+        let watch = memory.watches.of(UID, "a", SECOND, start);
+        memory.watches.keep(UID, Watch { unmoved: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
     let remembers = |memory: &Memory, at| {
         let sights = memory.known_for(UID, "a", at) > Duration::ZERO;
-        (sights, memory.to_recall(&unknown).is_some(), memory.is_overtaken(&fresh(1)), memory.retries.contains_key(UID))
+        let others = [
+            memory.to_recall(&unknown).is_some(),
+            memory.is_overtaken(&fresh(1)),
+            memory.retries.contains_key(UID),
+            memory.watches.is_watched(UID),
+        ];
+        (sights, others)
     };
     leave_behind(&mut memory);
     let (nobody, later) = (HashSet::new(), start + SECOND);
     memory.keep_only(&[UID.to_owned()].into(), later);
-    assert_eq!(remembers(&memory, later), (true, true, true, true), "it is pending");
+    assert_eq!(remembers(&memory, later), (true, [true; 4]), "it is pending");
     memory.task_started(UID, "b");
     memory.keep_only(&nobody, later);
-    assert_eq!(remembers(&memory, later), (true, true, true, true), "its task lives");
+    assert_eq!(remembers(&memory, later), (true, [true; 4]), "its task lives");
     memory.task_ended("b");
     memory.keep_only(&nobody, later);
-    assert_eq!(remembers(&memory, later), (true, false, false, false), "its next generation need not wait anew");
+    assert_eq!(remembers(&memory, later), (true, [false; 4]), "its next generation need not wait anew");
     memory.keep_only(&nobody, start + REMEMBER_QUIET);
-    assert_eq!(remembers(&memory, later), (false, false, false, false));
+    assert_eq!(remembers(&memory, later), (false, [false; 4]));
     memory.sending(UID, 1, later);
     memory.keep_only(&nobody, later);
     assert!(memory.may_have_sent(UID, 1), "what was sent is remembered whatever a list shows");

@@ -97,6 +97,12 @@ impl Watches {
         self.objects.retain(|uid, _| keeps(uid));
     }
 
+    /// Whether that object is looked at.
+    #[cfg(test)]
+    pub fn is_watched(&self, uid: &str) -> bool {
+        self.objects.contains_key(uid)
+    }
+
     /// All objects have been seen once, and with them the calls of former processes.
     pub fn complete(&mut self) {
         self.is_complete = true;

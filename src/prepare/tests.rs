@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     annotations::{NOT_AFTER, SUSPEND},
-    mock::{Server, context},
+    mock::{Server, context, entrant},
     sample::fresh,
 };
 
@@ -34,14 +34,7 @@ async fn a_secret_is_read_ahead_for_a_lone_new_object_that_is_about_to_be_called
     away.gate.unreachable(&away.rules.regions.resolve(None).unwrap().host);
     assert!(!would(&away, &seen(fresh(1), true)), "the endpoint is not there");
 
-    let entrant = Entrant {
-        object: object_name(&fresh(2)),
-        cluster: "other".to_owned(),
-        key: [1; 32].into(),
-        wished: Wished::default(),
-        shows: false,
-    };
-    let pass = leader.gate.enter(entrant).await.unwrap();
+    let pass = leader.gate.enter(entrant("another", "other", 1)).await.unwrap();
     assert!(!would(&leader, &seen(fresh(1), true)), "of a crowd");
     drop(pass);
     assert!(would(&leader, &seen(fresh(1), true)));

@@ -1,16 +1,13 @@
 use super::*;
-use crate::gate::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER};
+use crate::{
+    gate::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER},
+    mock,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn entrant(number: usize, key: u8) -> Entrant {
-    Entrant {
-        object: ("team".to_owned(), format!("object-{number}")),
-        cluster: format!("cluster-{number}"),
-        key: KeyIdentity::from([key; 32]),
-        wished: Wished::default(),
-        shows: false,
-    }
+    mock::entrant(&format!("object-{number}"), &format!("cluster-{number}"), key)
 }
 
 fn proven(core: &mut Core, key: u8, now: Instant) {

@@ -160,14 +160,15 @@ fn told(outcomes: &[Outcome], begin: Instant) -> Report {
     println!("{}\n\n{}", report::table(outcomes, true, seconds), report::table(outcomes, false, seconds));
     let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), seconds);
     println!(
-        "\n{} plans, {} calls, {} duplicates, {} overlaps, {} false statements, {} of {} generations unknown, {seconds:.0} s",
+        "\n{} plans, {} calls, {} duplicates, {} overlaps, {} false statements, {} of {} generations unknown, {} of them late, {seconds:.0} s",
         report.plans,
         report.calls,
         report.duplicates,
         report.overlaps,
         report.false_statements,
         report.unknown,
-        report.settled
+        report.settled,
+        report.late
     );
     report
 }

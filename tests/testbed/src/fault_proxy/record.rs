@@ -72,6 +72,7 @@ pub(super) struct State {
     pub(super) violations: Vec<Violation>,
     pub(super) applied_writes: HashMap<String, usize>,
     pub(super) struck: usize,
+    pub(super) late: usize,
 }
 
 type Knows = dyn Fn(&str, i64) -> bool + Send + Sync;
@@ -109,6 +110,16 @@ impl Record {
     /// Who knows what the cloud has carried out, by cluster and generation.
     pub fn ask(&self, oracle: impl Fn(&str, i64) -> bool + Send + Sync + 'static) {
         let _ = self.oracle.set(Oracle(Box::new(oracle)));
+    }
+
+    /// An answer was there, and the operator may have seen it too late.
+    pub fn was_late(&self) {
+        self.state().late += 1;
+    }
+
+    /// How often.
+    pub fn late(&self) -> usize {
+        self.state().late
     }
 
     /// This must appear in nothing that an operator writes.

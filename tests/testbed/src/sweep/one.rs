@@ -33,6 +33,8 @@ pub struct Outcome {
     pub reasons: Vec<String>,
     /// Attempts.
     pub attempts: usize,
+    /// Generations whose answer may have come too late for the operator.
+    pub late: usize,
     /// How many of its faults struck.
     pub strikes: usize,
     /// How long it took.
@@ -72,6 +74,7 @@ pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
         violations: record.violations(),
         reasons: settled.iter().map(|settled| settled.reason().to_owned()).collect(),
         attempts: record.calls().len(),
+        late: record.late(),
         strikes: record.strikes(),
         seconds: begin.elapsed().as_secs_f64(),
         trace: record.lines(),
@@ -143,10 +146,14 @@ fn executed(cloud: &Cloud, cluster: &str, generation: i64) -> Vec<Entry> {
 
 /// Short times, so that a plan ends soon. The verdict knows them too.
 fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
-    let mut flags: Vec<_> =
-        ["--send-budget=1s", "--request-timeout=2s", "--connect-timeout=1s", "--grace-margin=2s", "--stale-after=20s"]
-            .map(str::to_owned)
-            .to_vec();
+    let seconds = |flag: &str, time: Duration| format!("{flag}={}s", time.as_secs());
+    let mut flags = vec![
+        seconds("--send-budget", verdict::SEND_BUDGET),
+        seconds("--connect-timeout", verdict::SEND_BUDGET),
+        seconds("--request-timeout", verdict::REQUEST_TIMEOUT),
+        "--grace-margin=2s".to_owned(),
+        "--stale-after=20s".to_owned(),
+    ];
     flags.extend(bench.looks());
     // Nothing but a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
