@@ -1,11 +1,15 @@
 //! One attempt, from the claim to its record: claim, send, record, in this order and in one task that nothing but the
 //! end of the process interrupts. It decides nothing about the object beyond this attempt.
 
+mod told;
+
 use std::{sync::Arc, time::Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 
+pub use self::told::tell;
+use self::told::tell_note;
 use crate::{
     conditions::to_second,
     context::Context,
@@ -168,38 +172,6 @@ async fn record_outcome(
     let recorded = context.ledger.record(object, &attempt.id, record).await;
     tell(context, &told, attempt, record, recorded);
     recorded
-}
-
-/// It is called although a look at the cluster did not see it wait.
-fn tell_note(context: &Context, object: &ClusterRedistribution, note: &str) {
-    let (namespace, name) = crate::prepare::object_name(object);
-    tracing::warn!(namespace, name, note, "called although the cluster was not seen to wait");
-    context.events.tell(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
-}
-
-/// One log line and one event for each outcome.
-pub fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, record: &Record, recorded: Recorded) {
-    let (namespace, name) = crate::prepare::object_name(object);
-    tracing::info!(
-        namespace,
-        name,
-        uid = attempt.uid,
-        generation = attempt.generation,
-        attempt = attempt.id,
-        state = record.state.as_str(),
-        reason = %record.reason,
-        status_code = record.status_code,
-        error_code = record.error_code,
-        request_id = record.request_id,
-        endpoint = attempt.endpoint,
-        recorded = ?recorded,
-        "outcome"
-    );
-    if recorded != Recorded::Known {
-        let code = record.status_code.map_or_else(|| record.state.as_str().to_owned(), |code| format!("Http{code}"));
-        let note = format!("{} (generation {}, attempt {})", record.message, attempt.generation, attempt.id);
-        context.events.tell(object, record.reason, &code, &note);
-    }
 }
 
 /// What status will say of an outcome.

@@ -151,14 +151,14 @@ impl Pending {
             if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() && !is_observed() {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
                 drop(memory);
-                self.metrics.objects().seen(scope, &object, false);
+                self.metrics.objects().seen(scope, &object, (false, self.observe));
                 // Another controller may have called it while it waited here for its turn.
                 self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
-        self.metrics.objects().seen(scope, &object, true);
+        self.metrics.objects().seen(scope, &object, (true, self.observe));
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{core::Refusal, line::Line};
+use super::{entrant::Refusal, line::Line};
 use crate::dws::outcome::KeyEffect;
 
 /// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it

@@ -2,6 +2,7 @@
 //! longer. It must not read or write objects.
 
 mod core;
+mod entrant;
 mod keys;
 mod line;
 mod reach;
@@ -16,7 +17,8 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 
 pub use self::{
-    core::{Core, Entrant, ObjectName, Refusal},
+    core::Core,
+    entrant::{Entrant, ObjectName, Refusal},
     keys::{KeyState, Rejection},
     line::Wished,
     reach::Reach,

@@ -9,7 +9,8 @@ use std::{
 
 use super::{
     Gate,
-    core::{Core, ObjectName, Refusal},
+    core::Core,
+    entrant::{ObjectName, Refusal},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::core::ObjectName;
+use super::entrant::ObjectName;
 use crate::dws::credentials::KeyIdentity;
 
 /// Whose release helps.

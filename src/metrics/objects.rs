@@ -74,13 +74,14 @@ impl Objects {
         self.shown.store(leads, Ordering::Relaxed);
     }
 
-    /// The watch shows an object. `queued`: a reconciliation will look at it.
-    pub fn seen(&self, scope: usize, object: &Guarded, queued: bool) {
+    /// The watch shows an object. `queued`: a reconciliation will look at it. `observe`: redistributions are looked at, so that
+    /// what status says of one is of now.
+    pub fn seen(&self, scope: usize, object: &Guarded, (queued, observe): (bool, bool)) {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
         let invalid = Said { reason: Reason::ObjectInvalid, held: false };
         let said = object.object.as_ref().map_or(Some(invalid), said_of);
-        let stopped = object.object.as_ref().ok().and_then(stopped_of);
+        let stopped = object.object.as_ref().ok().filter(|_| observe).and_then(stopped_of);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
         known.objects.insert(key, Seen { said, stopped, scope, list, queued });
         let stalled = said.filter(|said| said.needs_person());

@@ -58,7 +58,7 @@ fn leading() -> Objects {
 fn an_object_counts_once_by_its_latest_reason() {
     let objects = leading();
     for reason in ["RequestInFlight", "OutcomeUnknown", "Suspended"] {
-        objects.seen(0, &object("one", reason), true);
+        objects.seen(0, &object("one", reason), (true, true));
     }
     let expected = [
         r#"dws_redistribution_held_objects{reason="Suspended"} 1"#,
@@ -71,12 +71,12 @@ fn an_object_counts_once_by_its_latest_reason() {
 fn what_a_later_list_does_not_hold_is_counted_no_more_but_for_other_watches() {
     let objects = leading();
     objects.listing(0);
-    objects.seen(0, &object("gone", "Delivered"), false);
-    objects.seen(0, &object("kept", "Delivered"), false);
+    objects.seen(0, &object("gone", "Delivered"), (false, true));
+    objects.seen(0, &object("kept", "Delivered"), (false, true));
     objects.listed(0);
-    objects.seen(1, &object("elsewhere", "BadRequest"), false);
+    objects.seen(1, &object("elsewhere", "BadRequest"), (false, true));
     objects.listing(0);
-    objects.seen(0, &object("kept", "Delivered"), false);
+    objects.seen(0, &object("kept", "Delivered"), (false, true));
     objects.listed(0);
     let expected = [
         r#"dws_redistribution_objects{reason="BadRequest"} 1"#,
@@ -90,7 +90,7 @@ fn what_a_later_list_does_not_hold_is_counted_no_more_but_for_other_watches() {
 fn of_a_thousand_that_need_a_person_a_hundred_have_names_and_the_rest_a_number() {
     let objects = leading();
     for number in 0..1000 {
-        objects.seen(0, &object(&number.to_string(), "OutcomeUnknown"), false);
+        objects.seen(0, &object(&number.to_string(), "OutcomeUnknown"), (false, true));
     }
     let lines = shown(objects);
     let stalled: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stalled")).collect();
@@ -108,18 +108,18 @@ fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_o
     let objects = leading();
     objects.listing(0);
     for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
-        objects.seen(0, &redistributed(name, "False", "Paused"), true);
+        objects.seen(0, &redistributed(name, "False", "Paused"), (true, true));
     }
     objects.listed(0);
     objects.listing(0);
-    objects.seen(0, &redistributed("paused", "False", "Paused"), true);
-    objects.seen(0, &redistributed("failed", "False", "Failed"), true);
-    objects.seen(0, &redistributed("resumed", "False", "Running"), true);
-    objects.seen(0, &redistributed("over", "True", "Finished"), false);
-    objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), false);
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (true, true));
+    objects.seen(0, &redistributed("failed", "False", "Failed"), (true, true));
+    objects.seen(0, &redistributed("resumed", "False", "Running"), (true, true));
+    objects.seen(0, &redistributed("over", "True", "Finished"), (false, true));
+    objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), (false, true));
     objects.gone(&redistributed("deleted", "False", "Paused"));
     // What was seen speaks of the generation before.
-    objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), true);
+    objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), (true, true));
     objects.listed(0);
     let expected = [
         r#"dws_redistribution_stopped{namespace="team",name="failed",reason="Failed"} 1"#,
@@ -129,11 +129,19 @@ fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_o
 }
 
 #[test]
+fn where_nobody_looks_any_more_the_last_look_pages_nobody() {
+    let objects = leading();
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, true));
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, false));
+    assert_eq!(stopped(objects), [""; 0]);
+}
+
+#[test]
 fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and_none_needs_a_new_spec() {
     let objects = leading();
     for number in 0..1000 {
         let reason = if number < 60 { "Failed" } else { "Paused" };
-        objects.seen(0, &redistributed(&number.to_string(), "False", reason), false);
+        objects.seen(0, &redistributed(&number.to_string(), "False", reason), (false, true));
     }
     let lines = shown(objects);
     assert!(lines.iter().all(|line| !line.starts_with("dws_redistribution_stalled")), "{lines:?}");
@@ -145,7 +153,7 @@ fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and
 #[test]
 fn a_follower_shows_none() {
     let objects = Objects::default();
-    objects.seen(0, &object("one", "BadRequest"), false);
-    objects.seen(0, &redistributed("two", "False", "Paused"), true);
+    objects.seen(0, &object("one", "BadRequest"), (false, true));
+    objects.seen(0, &redistributed("two", "False", "Paused"), (true, true));
     assert_eq!(shown(objects), Vec::<String>::new());
 }

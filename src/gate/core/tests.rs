@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    gate::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER},
+    gate::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER, Rejection},
     mock,
 };
 
