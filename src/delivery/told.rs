@@ -8,10 +8,13 @@ use crate::{
     status::Record,
 };
 
+/// Whoever filters the log or reads it by machine finds these lines under the module of the attempt.
+const TARGET: &str = "redistribution_operator::delivery";
+
 /// It is called although a look at the cluster did not see it wait.
 pub(super) fn tell_note(context: &Context, object: &ClusterRedistribution, note: &str) {
     let (namespace, name) = object_name(object);
-    tracing::warn!(namespace, name, note, "called although the cluster was not seen to wait");
+    tracing::warn!(target: TARGET, namespace, name, note, "called although the cluster was not seen to wait");
     context.events.tell(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
 }
 
@@ -19,6 +22,7 @@ pub(super) fn tell_note(context: &Context, object: &ClusterRedistribution, note:
 pub fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, record: &Record, recorded: Recorded) {
     let (namespace, name) = object_name(object);
     tracing::info!(
+        target: TARGET,
         namespace,
         name,
         uid = attempt.uid,

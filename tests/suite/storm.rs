@@ -25,6 +25,8 @@ async fn no_fault_at_the_claim_or_at_the_call_breaks_the_law() {
     let outcomes = many::run(&bench, plans, 8).await;
     let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).collect();
     assert!(broken.is_empty(), "{broken:#?}");
+    let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), 0.0);
+    assert!(report.is_clean(), "{report:?}");
     assert!(count > 60 && outcomes.iter().all(|outcome| outcome.strikes == 1), "a fault never struck");
 }
 

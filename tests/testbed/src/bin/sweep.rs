@@ -160,7 +160,7 @@ fn told(outcomes: &[Outcome], begin: Instant) -> Report {
     println!("{}\n\n{}", report::table(outcomes, true, seconds), report::table(outcomes, false, seconds));
     let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), seconds);
     println!(
-        "\n{} plans, {} calls, {} duplicates, {} overlaps, {} false statements, {} of {} generations unknown, {} of them late, {seconds:.0} s",
+        "\n{} plans, {} calls, {} duplicates, {} overlaps, {} false statements, {} of {} generations unknown, {} answers late, {seconds:.0} s",
         report.plans,
         report.calls,
         report.duplicates,
@@ -170,5 +170,11 @@ fn told(outcomes: &[Outcome], begin: Instant) -> Report {
         report.settled,
         report.late
     );
+    for outcome in outcomes.iter().filter(|outcome| outcome.late > 0) {
+        println!("late: {} {}", outcome.late, outcome.plan);
+    }
+    if report.losing > 0 {
+        println!("under {} faults so many answers were late that the operator must lose them", report.losing);
+    }
     report
 }

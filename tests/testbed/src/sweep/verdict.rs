@@ -41,6 +41,7 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]
     if let Err(what) = agrees(plan, settled.reason(), &calls, false) {
         let is_excused = may_be_late(record, settled) && agrees(plan, settled.reason(), &calls, true).is_ok();
         if is_excused {
+            record.trace(format_args!("the answer for {} may have come too late", settled.name));
             record.was_late();
         } else {
             record.violated(Law::Unsettled, format!("{}, generation {}: {what}", settled.name, settled.generation));
@@ -108,7 +109,7 @@ fn is_refused(reason: &str) -> bool {
 
 /// A fresh object that met no fault must be delivered like any other.
 pub fn judge_fresh(record: &Record, settled: &Settled) {
-    let is_late = settled.reason() == "OutcomeUnknown" && may_be_late(record, settled);
+    let is_late = matches!(settled.reason(), "OutcomeUnknown" | CONFIRMED) && may_be_late(record, settled);
     if !settled.disturbed && settled.status.is_some() && settled.reason() != "Delivered" && !is_late {
         record.violated(Law::Deaf, format!("{}, which met no fault, ends as {}", settled.name, settled.reason()));
     }
