@@ -59,3 +59,26 @@ async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_l
     assert!(pending.apply(0, Event::Init).is_none() && knows());
     assert!(pending.apply(0, Event::InitDone).is_none() && !knows());
 }
+
+#[tokio::test]
+async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobody_else() {
+    let paused = serde_json::json!([{
+        "type": "Redistributed", "status": "False", "reason": "Paused", "message": "", "observedGeneration": 1,
+        "lastTransitionTime": "2026-12-01T18:00:00Z",
+    }]);
+    for (state, observe) in [
+        (AttemptState::Answered, true),
+        (AttemptState::Answered, false),
+        (AttemptState::Claimed, true),
+        (AttemptState::Claimed, false),
+    ] {
+        let mut object = attempted(1, attempt("a", 1, state));
+        object.status.as_mut().unwrap().conditions = serde_json::from_value(paused.clone()).unwrap();
+        let (gate, _called) = sample_is_called_up().await;
+        let mut pending = Pending { observe, ..pending(gate) };
+        pending.metrics.alone();
+        pending.apply(0, Event::Apply(shown(object)));
+        let text = pending.metrics.text();
+        assert_eq!(text.contains("\ndws_redistribution_stopped{"), observe, "{state:?}: {text}");
+    }
+}
