@@ -37,6 +37,7 @@ use arguments::Arguments;
 use clap::Parser;
 use programs::Programs;
 use report::Report;
+use rounds::Summary;
 use setting::Setting;
 
 /// Anything that ends a run early, told in one sentence.
@@ -74,11 +75,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let programs = Programs::build(arguments.operator.as_deref(), &candidates)?;
         let setting = Setting::new(arguments.clone(), programs);
         for case in &cases {
-            let summary = rounds::run(case, &setting).await?;
+            // After each round, so that what took hours is not lost with a later one.
+            let after_each = |summary: &Summary| {
+                report.add(summary.clone());
+                keep(&arguments, &report)
+            };
+            let summary = rounds::run(case, &setting, after_each).await?;
             print!("{}", report::table(&summary));
-            report.add(summary);
-            // After each case, so that what took hours is not lost with a later one.
-            keep(&arguments, &report)?;
         }
     }
     keep(&arguments, &report)

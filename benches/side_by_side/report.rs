@@ -88,7 +88,10 @@ pub fn table(case: &Summary) -> String {
 }
 
 fn rounds(case: &Summary) -> String {
-    let mut text = format!("{} rounds; medians, in brackets the least and the most.", case.rounds.len());
+    let mut text = match case.rounds.len() {
+        1 => "One round; of a figure that it gave twice the mean, in brackets the least and the most.".to_owned(),
+        several => format!("{several} rounds; medians, in brackets the least and the most."),
+    };
     if case.thrown_away > 0 {
         let _ = write!(text, " {} more were thrown away since others used the machine.", case.thrown_away);
     }

@@ -32,8 +32,12 @@ pub struct Summary {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Runs all rounds of a case.
-pub async fn run(case: &Case, setting: &Setting) -> Result<Summary, Failure> {
+/// Runs all rounds of a case, and tells after each that counts what they gave so far.
+pub async fn run(
+    case: &Case,
+    setting: &Setting,
+    mut after_each: impl FnMut(&Summary) -> Result<(), Failure>,
+) -> Result<Summary, Failure> {
     let wanted = setting.arguments.rounds.unwrap_or(case.rounds);
     let mut summary = Summary {
         name: case.name.clone(),
@@ -70,8 +74,9 @@ pub async fn run(case: &Case, setting: &Setting) -> Result<Summary, Failure> {
             );
         }
         summary.rounds.push(samples);
+        summary.verdicts = case.bars.iter().map(|bar: &Bar| bar.judge(&summary)).collect();
+        after_each(&summary)?;
     }
-    summary.verdicts = case.bars.iter().map(|bar: &Bar| bar.judge(&summary)).collect();
     Ok(summary)
 }
 

@@ -63,8 +63,12 @@ async fn tour(arguments: &Arguments) -> Result<(), Failure> {
     // Ctrl-C leaves the tour at any point, and the cluster is tidied all the same.
     let result = tokio::select! {
         result = visit(arguments, &cluster, &binary) => result,
-        // With --keep that is how it is meant to end.
-        _ = tokio::signal::ctrl_c() => if arguments.keep { Ok(()) } else { Err("ended by Ctrl-C".into()) },
+        ended = testbed::asked_to_end() => match ended {
+            // With --keep that is how it is meant to end.
+            Ok(_) if arguments.keep => Ok(()),
+            Ok(signal) => Err(format!("ended by {signal}").into()),
+            Err(error) => Err(error.into()),
+        },
     };
     say("Tidying up");
     cluster.tidy()?;
@@ -121,7 +125,7 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
         println!("    kubectl config set-context --current --namespace={}", cluster.namespace());
         println!("    kubectl get clusterredistributions -w");
         println!("    the cloud's ledger: {}/ledger", cloud.admin_url());
-        tokio::signal::ctrl_c().await?;
+        testbed::asked_to_end().await?;
     }
     say("Stopping the operator: SIGTERM, and it finishes what it has begun");
     operator.terminate().await?;

@@ -11,7 +11,9 @@
 //! | [`operator`] | the built binary as a process |
 //! | [`fault_proxy`] | what goes wrong between an operator, its API server and its cloud |
 //! | [`sweep`] | does the law hold under every fault, under pairs of them, and in a storm? |
+//! | [`own_file`] | a file for programs that this process starts |
 //! | [`supervisor`] | how all of them end with their owner, even if that is killed |
+//! | [`ending`] | how a program tidies up when it is ended from outside |
 //! | [`mod@eventually`] | waiting for a condition with a deadline |
 //!
 //! It must not use the operator's own crate: what checks it shares no code with it.
@@ -26,17 +28,20 @@
 pub mod access;
 pub mod control_plane;
 pub mod credentials;
+pub mod ending;
 pub mod eventually;
 pub mod fault_proxy;
 pub mod node;
 pub mod objects;
 pub mod operator;
+pub mod own_file;
 pub mod simulator;
 pub mod supervisor;
 pub mod sweep;
 pub mod tools;
 
 pub use control_plane::{ControlPlane, ControlPlaneError, Options};
+pub use ending::asked_to_end;
 pub use eventually::{eventually, try_eventually};
 pub use objects::{apply_crd, fresh_namespace};
 pub use operator::{Operator, OperatorError, OperatorOptions};

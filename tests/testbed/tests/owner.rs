@@ -16,6 +16,7 @@ use std::{
 
 use testbed::{
     ControlPlane, Options, Progress, Tools, eventually,
+    simulator::{self, Simulator},
     supervisor::{Supervisor, is_running},
 };
 
@@ -28,9 +29,10 @@ fn own(notes: &Path) {
     let control_plane = ControlPlane::start(&Tools::new(Progress::OneLine), Options::default()).unwrap();
     let mut supervisor = Supervisor::start(&[], Stdio::null()).unwrap();
     let stays = supervisor.spawn(Path::new("/bin/sleep"), &["86400".into()], None).unwrap();
+    let cloud = Simulator::start(&simulator::Options::default()).unwrap();
     let ids: Vec<_> = control_plane.pids().into_iter().chain([stays]).map(|id| id.to_string()).collect();
-    let directories = [control_plane.directory(), supervisor.directory()].map(|path| path.display().to_string());
-    let text = format!("{}\n{}\n", ids.join(" "), directories.join(" "));
+    let files = [control_plane.directory(), supervisor.directory(), cloud.ca_file().parent().unwrap()];
+    let text = format!("{}\n{}\n", ids.join(" "), files.map(|path| path.display().to_string()).join(" "));
     let unfinished = notes.with_extension("unfinished");
     fs::write(&unfinished, text).unwrap();
     fs::rename(unfinished, notes).unwrap();
@@ -59,11 +61,11 @@ async fn killing_the_owner_leaves_no_process_and_no_file() {
     })
     .await
     .unwrap();
-    let (ids, directories) = text.trim().split_once('\n').unwrap();
+    let (ids, files) = text.trim().split_once('\n').unwrap();
     let ids: Vec<u32> = ids.split(' ').map(|id| id.parse().unwrap()).collect();
-    let directories: Vec<_> = directories.split(' ').map(PathBuf::from).collect();
-    assert_eq!((ids.len(), directories.len()), (3, 2));
-    assert!(ids.iter().all(|id| is_running(*id)) && directories.iter().all(|directory| directory.exists()));
+    let files: Vec<_> = files.split(' ').map(PathBuf::from).collect();
+    assert_eq!((ids.len(), files.len()), (3, 3));
+    assert!(ids.iter().all(|id| is_running(*id)) && files.iter().all(|file| file.exists()));
 
     owner.kill().unwrap();
     assert_eq!(owner.wait().unwrap().signal(), Some(9));
@@ -73,8 +75,8 @@ async fn killing_the_owner_leaves_no_process_and_no_file() {
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?} run")) }
     })
     .await;
-    eventually(MINUTE, "no directory is left", async || {
-        let left: Vec<_> = directories.iter().filter(|directory| directory.exists()).collect();
+    eventually(MINUTE, "no file is left", async || {
+        let left: Vec<_> = files.iter().filter(|file| file.exists()).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?} exist")) }
     })
     .await;

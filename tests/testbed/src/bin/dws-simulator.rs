@@ -4,7 +4,6 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use testbed::simulator::{Lag, Options, Simulator, TaskState};
-use tokio::signal::unix::SignalKind;
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, shows how they go on, checks signatures and tokens, and
 /// keeps a ledger. It costs nothing and moves no data.
@@ -108,12 +107,6 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("for the operator: --region lab --endpoint lab={} --ca-bundle {}", simulator.url(), ca.display());
     println!("Ctrl-C ends it.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    })?;
+    runtime.block_on(testbed::asked_to_end())?;
     Ok(())
 }

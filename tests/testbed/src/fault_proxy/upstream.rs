@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use super::kubernetes::BoxError;
-use crate::{control_plane::ControlPlane, simulator::Simulator, simulator::certificate};
+use crate::{control_plane::ControlPlane, own_file::OwnFile, simulator::Simulator, simulator::certificate};
 
 const CONNECT: Duration = Duration::from_secs(20);
 
@@ -46,7 +46,7 @@ pub struct Network {
     pub(super) cloud: SocketAddr,
     pub(super) cloud_tls: TlsConnector,
     ca_pem: String,
-    ca_file: tempfile::NamedTempFile,
+    ca_file: OwnFile,
 }
 
 impl Network {
@@ -55,8 +55,7 @@ impl Network {
         let other = io::Error::other;
         let own = certificate::make(&[]).map_err(other)?;
         let stranger = certificate::make(&[]).map_err(other)?;
-        let ca_file = tempfile::Builder::new().prefix("fault-proxy-ca-").suffix(".pem").tempfile()?;
-        std::fs::write(ca_file.path(), &own.ca_pem)?;
+        let ca_file = OwnFile::write("fault-proxy-ca.pem", &own.ca_pem)?;
         let address = plane.url().trim_start_matches("https://").parse().map_err(io::Error::other)?;
         Ok(Self {
             acceptor: TlsAcceptor::from(own.server),

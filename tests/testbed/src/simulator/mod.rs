@@ -80,6 +80,8 @@ pub use task::TaskState;
 
 use address::Door;
 
+use crate::own_file::OwnFile;
+
 /// The simulator could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
@@ -106,7 +108,7 @@ pub struct Simulator {
     iam: SocketAddr,
     admin: SocketAddr,
     ca_pem: String,
-    ca_file: tempfile::NamedTempFile,
+    ca_file: OwnFile,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -115,8 +117,7 @@ impl Simulator {
     /// Starts it on a thread and a runtime of its own, so that any test may use it. Blocks until it listens.
     pub fn start(options: &Options) -> Result<Self, SimulatorError> {
         let certificate = certificate::make(&options.names).map_err(SimulatorError::Certificate)?;
-        let ca_file = tempfile::Builder::new().prefix("simulator-ca-").suffix(".pem").tempfile()?;
-        std::fs::write(ca_file.path(), &certificate.ca_pem)?;
+        let ca_file = OwnFile::write("simulator-ca.pem", &certificate.ca_pem)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let bind = |address: SocketAddr| {
             let failed = move |source| SimulatorError::Listen { address, source };
