@@ -31,12 +31,12 @@ const LOOKS_APART: Duration = Duration::from_millis(40);
 pub struct Core {
     pub(super) concurrency: usize,
     pub(super) interval: Duration,
-    in_flight: HashMap<String, ObjectName>,
+    pub(super) in_flight: HashMap<String, ObjectName>,
     /// Reads under way.
     pub(super) reading: usize,
     pub(super) keys: HashMap<KeyIdentity, KeyState>,
     endpoints: Endpoints,
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
 }
 
 impl Core {
@@ -68,8 +68,15 @@ impl Core {
         }
         let key = self.keys.entry(*identity).or_default();
         key.used = Some(now);
-        if let Some(refusal) = key.rests(now) {
-            key.line.step_back(object);
+        let each = self.interval.max(LOOKS_APART);
+        if let Some(mut refusal) = key.rests(now) {
+            if let Refusal::Throttled { wait } = &mut refusal {
+                let behind = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
+                // Only those who are next look at its end; they call up the others.
+                *wait += behind.map_or(Duration::ZERO, |of| each * u32::try_from(of).unwrap_or(u32::MAX));
+            } else {
+                key.line.step_back(object);
+            }
             if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
                 self.waiting.wait(object, Until::Key(*identity));
             }
@@ -79,13 +86,21 @@ impl Core {
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         let is_full = self.in_flight.len() >= self.concurrency;
-        if is_full || on_trial || pace.is_some() || !key.line.is_first(object, *wished) {
-            return Err(match key.line.wait((object, *wished), (stays, *shows), self.concurrency, now) {
+        // Whoever stood here when a 429 came has gone; without this the first who looks afterwards would be called next, from
+        // whatever place.
+        let resumes = key.resumes(now);
+        let is_first = match resumes {
+            Some(_) => key.line.is_next(object, *wished, now),
+            None => key.line.is_first(object, *wished),
+        };
+        if is_full || on_trial || pace.is_some() || !is_first {
+            // One more than may enter, should all those before it be called up and not come: somebody must be here to see that.
+            let most = self.concurrency + usize::from(resumes.is_some());
+            return Err(match key.line.wait((object, *wished), (stays, *shows), most, now) {
                 Stand::Behind { of, quiet } if stays => {
-                    let each = self.interval.max(LOOKS_APART);
                     Refusal::Line { quiet, wait: each * u32::try_from(of).unwrap_or(u32::MAX) }
                 }
-                Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace },
+                Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace.or(resumes) },
             });
         }
         key.in_flight += 1;
@@ -104,29 +119,6 @@ impl Core {
         let at = key.next_send.map_or(now, |next| next.max(now));
         key.next_send = Some(at + interval);
         at.saturating_duration_since(now)
-    }
-
-    /// The object is gone, or wants no call any more. See [`Self::leave_lines`].
-    pub fn forget(&mut self, object: &ObjectName, now: Instant) -> Option<Vec<ObjectName>> {
-        self.waiting.leave(object);
-        self.leave_lines(object, None, now)
-    }
-
-    /// The object leaves the lines of all keys but that one's. Returns who comes in its place, if it was in one: it may have
-    /// been the last one that was called up, or the one for which somebody here waits.
-    pub fn leave_lines(
-        &mut self,
-        object: &ObjectName,
-        but: Option<KeyIdentity>,
-        now: Instant,
-    ) -> Option<Vec<ObjectName>> {
-        let mut woken = None::<Vec<_>>;
-        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
-            if key.line.leave(object) {
-                woken.get_or_insert_default().extend(key.line.call_up(self.concurrency, now));
-            }
-        }
-        woken
     }
 
     /// The entrant waits here no longer.
@@ -170,38 +162,6 @@ impl Core {
         self.keys.retain(|_, key| !key.is_forgotten(now));
     }
 
-    /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
-    pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
-        let mut woken = self.waiting.wake(self.concurrency, |until| matches!(until, Until::Key(key) if *key == used));
-        if let Some(key) = self.keys.get_mut(&used) {
-            woken.extend(key.line.call_up(self.concurrency, now));
-        }
-        woken
-    }
-
-    /// The next one for that cluster, and of those that wait for its key, or for a place, as many others as could enter. Not
-    /// all of them: each looks at its object and its Secret, and most would only come to wait again.
-    fn wake(&mut self, freed: &str, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
-        let mut is_next = true;
-        let mut woken = self.waiting.wake(self.concurrency, |until| match until {
-            Until::Cluster(cluster) => cluster == freed && std::mem::take(&mut is_next),
-            Until::Key(key) => *key == used,
-            Until::Anything => true,
-        });
-        let was_full = self.in_flight.len() + 1 >= self.concurrency;
-        let mut called =
-            self.keys.get_mut(&used).map(|key| key.line.call_up(self.concurrency, now)).unwrap_or_default();
-        if was_full {
-            // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
-            for state in self.keys.values_mut() {
-                let left = self.concurrency.saturating_sub(called.len());
-                called.extend(state.line.call_up(left, now));
-            }
-        }
-        woken.extend(called);
-        woken
-    }
-
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
     pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
         self.endpoints.reach(endpoint, suspect, now)
@@ -221,11 +181,6 @@ impl Core {
     pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
         let was_away = self.endpoints.reachable(endpoint);
         if was_away { self.waiting.wake_all() } else { Vec::new() }
-    }
-
-    /// Wakes this object when an endpoint can be reached again, or a call ends.
-    pub fn wait(&mut self, object: &ObjectName) {
-        self.waiting.wait(object, Until::Anything);
     }
 
     /// Calls in flight.

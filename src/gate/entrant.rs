@@ -33,7 +33,8 @@ pub enum Refusal {
     },
     /// The cloud told this key to wait (429).
     Throttled {
-        /// Time left.
+        /// Time left, and more for who stands far back in line and is called up then: when to look again, should nobody
+        /// wake it.
         wait: Duration,
     },
     /// All is well, but others are first: pace, bound on calls, or a key on its first call.

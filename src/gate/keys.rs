@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{entrant::Refusal, line::Line};
+use super::{
+    entrant::{ObjectName, Refusal},
+    line::Line,
+};
 use crate::dws::outcome::KeyEffect;
 
 /// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
@@ -11,6 +14,9 @@ const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
 const ENDED_AGAIN: Duration = Duration::from_secs(600);
+/// After the window of a 429 the order of the line is kept for so long, whoever is here: those who are next are due to look
+/// within a second of its end, and call up the others before them.
+const RESUMES_WITHIN: Duration = Duration::from_secs(3);
 /// Keys nobody used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 /// Those that the gateway refused too, but later: whoever waits for one asks again and again, and what was put into Secrets
@@ -69,8 +75,25 @@ impl KeyState {
                 _ => {}
             }
         }
+        self.throttled(now).map(|wait| Refusal::Throttled { wait })
+    }
+
+    fn throttled(&self, now: Instant) -> Option<Duration> {
         let wait = self.throttled_until?.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(Refusal::Throttled { wait })
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// A 429 has just run out: how much longer the order of the line is kept for those who met it and are not back yet.
+    pub fn resumes(&self, now: Instant) -> Option<Duration> {
+        let since = now.checked_duration_since(self.throttled_until?)?;
+        RESUMES_WITHIN.checked_sub(since).filter(|rest| !rest.is_zero())
+    }
+
+    /// Calls up the first `most` in line. While a 429 holds only one: it comes in vain, but somebody has to know when that
+    /// is over.
+    pub fn call_up(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
+        let most = if self.throttled(now).is_some() { most.min(1) } else { most };
+        self.line.call_up(most, now)
     }
 
     /// It has worked, and was not refused since.

@@ -1,8 +1,8 @@
 //! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
 //! one that the watch showed first. The clock is an argument.
 //!
-//! Only who is here, with a worker that waits, keeps others back. Whoever was called up and does not come may be held up and
-//! keeps its place for a while, but nobody waits for it.
+//! Only who is here, with a worker that waits, keeps others back; just after a 429, when nobody is, all in line do. Whoever
+//! was called up and does not come may be held up and keeps its place for a while, but nobody waits for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -77,6 +77,28 @@ impl Line {
         self.here.first().is_none_or(|first| *first >= place)
     }
 
+    /// Nobody in line was before it, here or not, apart from those who were called up and did not come.
+    pub fn is_next(&self, object: &ObjectName, wished: Wished, now: Instant) -> bool {
+        let place = self.places.get(object).copied().unwrap_or((wished, u64::MAX));
+        self.before(&place, 1, now) == 0
+    }
+
+    /// Takes a place, or keeps the one it has, and comes back after a time in which nobody may call; how long nothing is said
+    /// of others counts from its end (`over`). If `most` are before it, it is called up: returns how many are in line then.
+    pub fn comes_later(
+        &mut self,
+        (object, wished): (&ObjectName, Wished),
+        most: usize,
+        (now, over): (Instant, Instant),
+    ) -> Option<usize> {
+        let place = self.place(object, wished, over);
+        self.here.remove(&place);
+        if let Some(waiter) = self.waiting.get_mut(&place) {
+            waiter.called = None;
+        }
+        (self.before(&place, most, now) >= most).then_some(self.waiting.len())
+    }
+
     /// Takes a place, or keeps the one it has. Of those that wait here there are `most`, and those that `stay`. Whoever `shows`
     /// something else than that it waits must not show that for long.
     pub fn wait(
@@ -86,13 +108,7 @@ impl Line {
         most: usize,
         now: Instant,
     ) -> Stand {
-        let place = self.places.get(object).copied().unwrap_or((wished, self.next));
-        if self.places.insert(object.clone(), place).is_none() {
-            self.next += 1;
-            let apart = APART * u32::try_from(self.ahead(&place)).unwrap_or(u32::MAX);
-            let told_from = now + PATIENCE + apart.min(MOST_QUIET);
-            self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
-        }
+        let place = self.place(object, wished, now);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.called = None;
             if shows {
@@ -101,13 +117,28 @@ impl Line {
             }
             waiter.told_from.saturating_duration_since(now)
         });
-        let ahead = self.waiting.range(..place).filter(|(place, waiter)| self.comes(place, waiter, now));
-        if stays && ahead.take(most).count() < most {
+        if stays && self.before(&place, most, now) < most {
             self.here.insert(place);
             return Stand::Here;
         }
         self.here.remove(&place);
         Stand::Behind { of: self.waiting.len(), quiet }
+    }
+
+    fn place(&mut self, object: &ObjectName, wished: Wished, now: Instant) -> Place {
+        let place = self.places.get(object).copied().unwrap_or((wished, self.next));
+        if self.places.insert(object.clone(), place).is_none() {
+            self.next += 1;
+            let apart = APART * u32::try_from(self.ahead(&place)).unwrap_or(u32::MAX);
+            let told_from = now + PATIENCE + apart.min(MOST_QUIET);
+            self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
+        }
+        place
+    }
+
+    /// How many that come are before it; counted up to `most`.
+    fn before(&self, place: &Place, most: usize, now: Instant) -> usize {
+        self.waiting.range(..place).filter(|(place, waiter)| self.comes(place, waiter, now)).take(most).count()
     }
 
     fn ahead(&self, place: &Place) -> usize {

@@ -7,6 +7,7 @@ mod keys;
 mod line;
 mod reach;
 mod reading;
+mod release;
 mod waiting;
 
 use std::{
@@ -40,7 +41,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate, and the stream of objects to look at again. The stream is bounded by the objects that wait: each is in
-    /// it at most once per release.
+    /// it at most once per release, and once more after a 429.
     pub fn new(core: Core) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectName>) {
         let (wake, woken) = mpsc::unbounded_channel();
         (Arc::new(Self { core: Mutex::new(core), turn: Notify::new(), wake }), woken)
@@ -57,10 +58,7 @@ impl Gate {
             // Registered before the look, so that a release between look and wait is not missed.
             let turn = self.turn.notified();
             let stays = tokio::time::Instant::now() < deadline;
-            let refusal = match self.lock().enter(&entrant, stays, Instant::now()) {
-                Ok(()) => break,
-                Err(refusal) => refusal,
-            };
+            let Err(refusal) = self.try_to_enter(&entrant, stays) else { break };
             if matches!(refusal, Refusal::AnotherCall { .. }) {
                 self.leave_lines(&entrant.object, None);
             }
@@ -129,8 +127,22 @@ impl Gate {
         self.wake(woken);
     }
 
+    fn try_to_enter(&self, entrant: &Entrant, stays: bool) -> Result<(), Refusal> {
+        let (mut core, now) = (self.lock(), Instant::now());
+        let entered = core.enter(entrant, stays, now);
+        if matches!(entered, Ok(()) | Err(Refusal::Turn { .. } | Refusal::Line { .. })) {
+            // Nobody who waits here may enter sooner for that.
+            self.call(core.resume(entrant.key, now));
+        }
+        entered
+    }
+
     fn wake(&self, woken: Vec<ObjectName>) {
         self.turn.notify_waiters();
+        self.call(woken);
+    }
+
+    fn call(&self, woken: Vec<ObjectName>) {
         for object in woken {
             // Nobody listens any more once the controller stops, and then nobody needs waking.
             let _ = self.wake.send(object);

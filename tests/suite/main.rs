@@ -23,6 +23,7 @@ mod gitops;
 mod holds;
 mod journal;
 mod kstatus;
+mod line;
 mod looks;
 mod many;
 mod metrics;

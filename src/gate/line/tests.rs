@@ -136,3 +136,30 @@ fn how_long_nothing_is_said_depends_on_those_before_and_not_on_those_behind_and_
     assert_eq!(quiet(8_003, at(8), true), PATIENCE, "its status says something else");
     assert_eq!(quiet(8_002, at(8), true), PATIENCE, "or has come to say so in the meantime");
 }
+
+#[test]
+fn who_has_to_come_later_keeps_its_place_and_is_called_up_again() {
+    let (mut line, now) = (Line::default(), Instant::now());
+    for number in 0..2 {
+        line.wait((&name(number), at(7)), (false, false), 1, now);
+    }
+    assert_eq!(line.call_up(1, now), [name(0)]);
+    let much_later = now + GONE_AFTER;
+    assert_eq!(line.comes_later((&name(2), at(6)), 1, (now, much_later)), None, "it is the first");
+    assert_eq!(line.comes_later((&name(0), at(7)), 1, (now, much_later)), Some(3));
+    assert!(!line.is_next(&name(0), at(7), much_later) && line.is_next(&name(2), at(6), much_later));
+    assert_eq!(line.call_up(2, much_later), [name(2), name(0)]);
+    assert!(!line.is_next(&name(1), at(7), much_later), "they are on their way");
+    assert!(line.is_next(&name(1), at(7), much_later + COMES_WITHIN));
+}
+
+#[test]
+fn the_time_in_which_nobody_may_call_is_not_counted_as_time_in_which_others_were_first() {
+    let (mut line, now) = (Line::default(), Instant::now());
+    let over = now + GONE_AFTER;
+    for number in 0..2 {
+        line.comes_later((&name(number), at(7)), 1, (now, over));
+    }
+    let stand = line.wait((&name(1), at(7)), (true, false), 1, over);
+    assert_eq!(stand, Stand::Behind { of: 2, quiet: PATIENCE + APART });
+}
