@@ -94,12 +94,12 @@ pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
             ),
             again: jittered(TURN_AGAIN * 2),
         },
-        Refusal::Throttled { wait } => Held {
+        Refusal::Throttled { wait, behind } => Held {
             reason: Reason::Throttled,
             message: format!(
                 "The cloud asked {secret} to slow down (429). This object is called when that time is over"
             ),
-            again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
+            again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)) + jittered(behind.min(LINE_AGAIN)),
         },
         Refusal::Turn { .. } => others_first(&secret, TURN_AGAIN),
         // It is woken when its turn comes, and need not ask before.

@@ -81,6 +81,8 @@ pub fn tell(context: &Context, object: &ClusterRedistribution, held: &Held) {
 pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
     let object =
         (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
+    // It could be read when it came to wait for its turn, and keeps nobody back now.
+    context.gate.forget(&object);
     match context.ledger.report_undecodable(&invalid.metadata, &invalid.error, Timestamp::now()).await {
         Ok(true) => {
             tracing::warn!(namespace = object.0, name = object.1, error = invalid.error, "this object cannot be read");

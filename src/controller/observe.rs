@@ -103,7 +103,9 @@ async fn look(
     let reading = match context.gate.read(road.key_identity) {
         Ok(reading) => reading,
         Err(Refusal::Rejected { wait, .. }) => return put_off(watch, settings, wait.unwrap_or(HELD_AGAIN)),
-        Err(Refusal::Throttled { wait } | Refusal::Turn { wait: Some(wait) }) => return put_off(watch, settings, wait),
+        Err(Refusal::Throttled { wait, .. } | Refusal::Turn { wait: Some(wait) }) => {
+            return put_off(watch, settings, wait);
+        }
         Err(_) => return put_off(watch, settings, Duration::ZERO),
     };
     tokio::select! {

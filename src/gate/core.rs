@@ -22,7 +22,7 @@ use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
 /// earlier or later, and must not arrive as one too many.
 const SLACK: f64 = 0.015;
 
-/// Whoever has said that it waits looks again after this for each in line, should it not be called up: that is 25 looks a second
+/// Whoever stands far back looks again after this for each in line, should it not be called up: that is 25 looks a second
 /// of a whole line, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
 const LOOKS_APART: Duration = Duration::from_millis(40);
 
@@ -70,10 +70,10 @@ impl Core {
         key.used = Some(now);
         let each = self.interval.max(LOOKS_APART);
         if let Some(mut refusal) = key.rests(now) {
-            if let Refusal::Throttled { wait } = &mut refusal {
-                let behind = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
-                // Only those who are next look at its end; they call up the others.
-                *wait += behind.map_or(Duration::ZERO, |of| each * u32::try_from(of).unwrap_or(u32::MAX));
+            if let Refusal::Throttled { wait, behind } = &mut refusal {
+                let line = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
+                // Only those who are next look at its end by themselves; the others are called up, as ever.
+                *behind = line.map_or(Duration::ZERO, |of| each * u32::try_from(of).unwrap_or(u32::MAX));
             } else {
                 key.line.step_back(object);
             }

@@ -33,9 +33,10 @@ pub enum Refusal {
     },
     /// The cloud told this key to wait (429).
     Throttled {
-        /// Time left, and more for who stands far back in line and is called up then: when to look again, should nobody
-        /// wake it.
+        /// Time left.
         wait: Duration,
+        /// For who stands far back in line: how long after it to look again, should nobody wake it. Zero for who is next.
+        behind: Duration,
     },
     /// All is well, but others are first: pace, bound on calls, or a key on its first call.
     Turn {

@@ -14,8 +14,8 @@ const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
 const ENDED_AGAIN: Duration = Duration::from_secs(600);
-/// After the window of a 429 the order of the line is kept for so long, whoever is here: those who are next are due to look
-/// within a second of its end, and call up the others before them.
+/// After the window of a 429 the order of the line is kept for so long, whoever is here: those who are next are due within
+/// a second of its end, and whoever looks calls up those before it.
 const RESUMES_WITHIN: Duration = Duration::from_secs(3);
 /// Keys nobody used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
@@ -75,10 +75,11 @@ impl KeyState {
                 _ => {}
             }
         }
-        self.throttled(now).map(|wait| Refusal::Throttled { wait })
+        self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
     }
 
-    fn throttled(&self, now: Instant) -> Option<Duration> {
+    /// How long a 429 still holds.
+    pub fn throttled(&self, now: Instant) -> Option<Duration> {
         let wait = self.throttled_until?.saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
     }
@@ -89,10 +90,13 @@ impl KeyState {
         RESUMES_WITHIN.checked_sub(since).filter(|rest| !rest.is_zero())
     }
 
-    /// Calls up the first `most` in line. While a 429 holds only one: it comes in vain, but somebody has to know when that
-    /// is over.
+    /// Calls up the first `most` in line. While a 429 holds they would come in vain: then only one is, and only if nobody in
+    /// line has heard of it, since somebody has to look when it is over.
     pub fn call_up(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
-        let most = if self.throttled(now).is_some() { most.min(1) } else { most };
+        let most = match self.throttled(now) {
+            Some(_) => most.min(usize::from(!self.line.is_awake(now))),
+            None => most,
+        };
         self.line.call_up(most, now)
     }
 

@@ -45,6 +45,8 @@ pub struct Line {
     waiting: BTreeMap<Place, Waiter>,
     here: BTreeSet<Place>,
     places: HashMap<ObjectName, Place>,
+    /// Who looks again by itself as soon as a time is over in which nobody may call, and when that is.
+    awake: Option<(Place, Instant)>,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,8 @@ impl Line {
     }
 
     /// Takes a place, or keeps the one it has, and comes back after a time in which nobody may call; how long nothing is said
-    /// of others counts from its end (`over`). If `most` are before it, it is called up: returns how many are in line then.
+    /// of others counts from its end (`over`). If `most` are before it, it need not come by itself: returns how many are in
+    /// line then.
     pub fn comes_later(
         &mut self,
         (object, wished): (&ObjectName, Wished),
@@ -93,10 +96,25 @@ impl Line {
     ) -> Option<usize> {
         let place = self.place(object, wished, over);
         self.here.remove(&place);
+        // Once for each such time: it has just been said why nothing is called.
+        let silence = self.waiting.get(&place).filter(|waiter| waiter.told_from < over + PATIENCE);
+        let told_from = silence.map(|_| self.told_from(&place, over));
         if let Some(waiter) = self.waiting.get_mut(&place) {
             waiter.called = None;
+            waiter.told_from = told_from.unwrap_or(waiter.told_from);
         }
-        (self.before(&place, most, now) >= most).then_some(self.waiting.len())
+        if self.before(&place, most, now) >= most {
+            return Some(self.waiting.len());
+        }
+        if !self.is_awake(now) {
+            self.awake = Some((place, over));
+        }
+        None
+    }
+
+    /// Somebody in line looks by itself when the time is over in which nobody may call.
+    pub fn is_awake(&self, now: Instant) -> bool {
+        self.awake.is_some_and(|(place, over)| now < over + COMES_WITHIN && self.waiting.contains_key(&place))
     }
 
     /// Takes a place, or keeps the one it has. Of those that wait here there are `most`, and those that `stay`. Whoever `shows`
@@ -109,6 +127,7 @@ impl Line {
         now: Instant,
     ) -> Stand {
         let place = self.place(object, wished, now);
+        self.awake = self.awake.filter(|(awake, _)| *awake != place);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.called = None;
             if shows {
@@ -129,11 +148,15 @@ impl Line {
         let place = self.places.get(object).copied().unwrap_or((wished, self.next));
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
-            let apart = APART * u32::try_from(self.ahead(&place)).unwrap_or(u32::MAX);
-            let told_from = now + PATIENCE + apart.min(MOST_QUIET);
+            let told_from = self.told_from(&place, now);
             self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
         }
         place
+    }
+
+    fn told_from(&self, place: &Place, since: Instant) -> Instant {
+        let apart = APART * u32::try_from(self.ahead(place)).unwrap_or(u32::MAX);
+        since + PATIENCE + apart.min(MOST_QUIET)
     }
 
     /// How many that come are before it; counted up to `most`.

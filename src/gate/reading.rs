@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Throttled(60 * SECOND)), now);
         core.read(key(), now);
-        assert_eq!(core.may_read(key(), now + 59 * SECOND), Err(Refusal::Throttled { wait: SECOND }));
+        assert_eq!(
+            core.may_read(key(), now + 59 * SECOND),
+            Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO })
+        );
         assert_eq!(core.may_read(key(), now + 60 * SECOND), Ok(()));
     }
 

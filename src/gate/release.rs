@@ -35,8 +35,12 @@ impl Core {
         woken
     }
 
-    /// After the window of a 429: those who are next and may not know yet that it is over.
+    /// After the window of a 429: those who are next and may not know yet that it is over. Where all places are taken, the end
+    /// of a call calls them up.
     pub fn resume(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        if self.in_flight.len() >= self.concurrency {
+            return Vec::new();
+        }
         let most = self.concurrency + 1;
         let key = self.keys.get_mut(&key).filter(|key| key.resumes(now).is_some() && key.rests(now).is_none());
         key.map(|key| key.call_up(most, now)).unwrap_or_default()
@@ -64,7 +68,7 @@ impl Core {
         let mut called = self.keys.get_mut(&used).map(|key| key.call_up(self.concurrency, now)).unwrap_or_default();
         if was_full {
             // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
-            for state in self.keys.values_mut() {
+            for state in self.keys.values_mut().filter(|key| key.throttled(now).is_none()) {
                 let left = self.concurrency.saturating_sub(called.len());
                 called.extend(state.call_up(left, now));
             }

@@ -45,7 +45,7 @@ pub fn denied(denied: Denied, rung: &Rung, host: &str, project: &str) -> Held {
                 "IAM at {host} asked the user of {secret} to slow down (429). This object is called when that time is over"
             ),
             again: match refusal {
-                Refusal::Throttled { wait } => wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
+                Refusal::Throttled { wait, .. } => wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
                 _ => jittered(CREDENTIALS_AGAIN),
             },
         },

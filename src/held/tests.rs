@@ -28,3 +28,16 @@ fn who_waits_for_the_trial_of_a_key_is_woken_and_does_not_poll() {
     let held = refused(Refusal::Rejected { why: Rejection::Clock, wait: None }, &Rung::Controller);
     assert!(held.again >= CREDENTIALS_AGAIN / 2, "{:?}", held.again);
 }
+
+#[test]
+fn who_stands_far_back_looks_after_a_429_at_a_time_of_its_own_however_long_it_lasts() {
+    let second = Duration::from_secs(1);
+    let again = |wait, behind| refused(Refusal::Throttled { wait, behind }, &Rung::Controller).again;
+    for wait in [second, THROTTLED_AT_MOST, THROTTLED_AT_MOST * 4] {
+        let wait_at_most = wait.min(THROTTLED_AT_MOST);
+        let (next, far) = (again(wait, Duration::ZERO), again(wait, LINE_AGAIN * 9));
+        assert!((wait_at_most + second / 2..=wait_at_most + second).contains(&next), "{next:?}");
+        let all = second + LINE_AGAIN;
+        assert!((wait_at_most + all / 2..=wait_at_most + all).contains(&far), "{far:?}");
+    }
+}

@@ -119,7 +119,10 @@ fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
     let mut core = Core::new(8, 0.0);
     core.enter(&entrant(0, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
-    assert_eq!(core.enter(&entrant(1, 1), false, now + 10 * SECOND), Err(Refusal::Throttled { wait: 20 * SECOND }));
+    assert_eq!(
+        core.enter(&entrant(1, 1), false, now + 10 * SECOND),
+        Err(Refusal::Throttled { wait: 20 * SECOND, behind: Duration::ZERO })
+    );
     core.enter(&entrant(2, 2), false, now + 10 * SECOND).unwrap();
     core.enter(&entrant(1, 1), false, now + 30 * SECOND).unwrap();
 }
@@ -294,7 +297,10 @@ fn of_two_windows_of_429_the_longer_one_holds() {
     core.enter(&entrant(1, 1), false, now).unwrap();
     core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
     core.leave(&entrant(1, 1), Some(KeyEffect::Throttled(SECOND)), now);
-    assert_eq!(core.enter(&entrant(2, 1), false, now + SECOND), Err(Refusal::Throttled { wait: 29 * SECOND }));
+    assert_eq!(
+        core.enter(&entrant(2, 1), false, now + SECOND),
+        Err(Refusal::Throttled { wait: 29 * SECOND, behind: Duration::ZERO })
+    );
 }
 
 #[test]
@@ -467,7 +473,7 @@ fn told_to_wait(now: Instant) -> Core {
     core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(SECOND)), now);
     for number in [3, 1, 2] {
         let refusal = core.enter(&of_a_crowd(number), true, now).unwrap_err();
-        assert_eq!(refusal, Refusal::Throttled { wait: SECOND });
+        assert_eq!(refusal, Refusal::Throttled { wait: SECOND, behind: Duration::ZERO });
     }
     core
 }
@@ -530,12 +536,45 @@ fn while_a_429_holds_one_is_called_up_to_hear_of_it_and_it_calls_up_the_others_w
         assert_eq!(core.enter(&of_a_crowd(number), true, now), Err(Refusal::Turn { wait: None }));
         core.step_back(&of_a_crowd(number));
     }
+    let throttled = Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO });
     assert_eq!(core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(SECOND)), now), names(&[2]));
-    assert!(core.leave(&of_a_crowd(1), Some(KeyEffect::Good), now).is_empty());
-    assert_eq!(core.enter(&of_a_crowd(2), true, now), Err(Refusal::Throttled { wait: SECOND }));
+    assert_eq!(core.enter(&of_a_crowd(2), true, now), throttled);
+    assert!(core.leave(&of_a_crowd(1), Some(KeyEffect::Good), now).is_empty(), "it knows");
+    assert_eq!(core.forget(&of_a_crowd(2).object, now), Some(names(&[3])), "it is gone: another one has to know");
+    assert_eq!(core.enter(&of_a_crowd(3), true, now), throttled);
     let over = now + SECOND;
-    core.enter(&of_a_crowd(2), true, over).unwrap();
-    assert_eq!(core.resume(of_a_crowd(0).key, over), names(&[3]));
+    assert!(core.enter(&of_a_crowd(4), false, over).is_err());
+    core.enter(&of_a_crowd(3), true, over).unwrap();
+    assert_eq!(core.resume(of_a_crowd(0).key, over), names(&[4]));
+}
+
+#[test]
+fn a_free_place_calls_up_nobody_whose_key_was_told_to_wait_but_those_of_other_keys() {
+    let now = Instant::now();
+    for other in 2..20 {
+        let mut core = Core::new(1, 0.0);
+        let (told, first) = (entrant(0, 1), entrant(1, 1));
+        core.enter(&told, false, now).unwrap();
+        core.leave(&told, Some(KeyEffect::Throttled(SECOND)), now);
+        core.enter(&first, true, now).unwrap_err();
+        let (calls, waits) = (entrant(2, 100), entrant(3, other));
+        core.enter(&calls, false, now).unwrap();
+        core.enter(&waits, false, now).unwrap_err();
+        assert_eq!(core.leave(&calls, Some(KeyEffect::Good), now), [waits.object], "key {other}");
+    }
+}
+
+#[test]
+fn while_all_places_are_taken_nobody_is_called_up_after_a_429() {
+    let now = Instant::now();
+    let (mut core, over, key) = (told_to_wait(now), now + SECOND, of_a_crowd(0).key);
+    proven(&mut core, 2, over);
+    for number in [10, 11] {
+        core.enter(&entrant(number, 2), false, over).unwrap();
+    }
+    assert!(core.enter(&of_a_crowd(9), true, over).is_err());
+    assert!(core.resume(key, over).is_empty());
+    assert_eq!(core.leave(&entrant(10, 2), Some(KeyEffect::Good), over), names(&[1, 2]), "the end of a call does that");
 }
 
 #[test]
@@ -545,7 +584,10 @@ fn a_second_429_just_after_the_first_has_everybody_wait_again_in_the_same_order(
     core.enter(&of_a_crowd(1), true, over).unwrap();
     core.leave(&of_a_crowd(1), Some(KeyEffect::Throttled(SECOND)), over);
     for number in [3, 2] {
-        assert_eq!(core.enter(&of_a_crowd(number), true, over), Err(Refusal::Throttled { wait: SECOND }));
+        assert_eq!(
+            core.enter(&of_a_crowd(number), true, over),
+            Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO })
+        );
     }
     assert!(core.resume(key, over).is_empty());
     assert!(matches!(core.enter(&of_a_crowd(3), true, over + SECOND), Err(Refusal::Turn { .. })));
@@ -561,7 +603,8 @@ fn of_a_crowd_that_meets_a_429_only_those_who_are_next_look_at_its_end_and_all_a
     core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(SECOND)), now);
     let waits: Vec<_> = (1..=4).map(|number| core.enter(&of_a_crowd(number), true, now).unwrap_err()).collect();
     let each = core.interval;
-    assert_eq!(waits, [SECOND, SECOND, SECOND + 3 * each, SECOND + 4 * each].map(|wait| Refusal::Throttled { wait }));
+    let after = [Duration::ZERO, Duration::ZERO, 3 * each, 4 * each];
+    assert_eq!(waits, after.map(|behind| Refusal::Throttled { wait: SECOND, behind }));
     let over = now + SECOND;
     core.enter(&of_a_crowd(1), true, over).unwrap();
     core.leave(&of_a_crowd(1), Some(KeyEffect::Good), over);

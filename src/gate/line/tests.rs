@@ -157,9 +157,32 @@ fn who_has_to_come_later_keeps_its_place_and_is_called_up_again() {
 fn the_time_in_which_nobody_may_call_is_not_counted_as_time_in_which_others_were_first() {
     let (mut line, now) = (Line::default(), Instant::now());
     let over = now + GONE_AFTER;
-    for number in 0..2 {
+    line.wait((&name(1), at(7)), (false, false), 1, now);
+    for number in [0, 1, 2, 1] {
         line.comes_later((&name(number), at(7)), 1, (now, over));
     }
-    let stand = line.wait((&name(1), at(7)), (true, false), 1, over);
-    assert_eq!(stand, Stand::Behind { of: 2, quiet: PATIENCE + APART });
+    let mut quiet = |number, when| match line.wait((&name(number), at(7)), (false, false), 1, when) {
+        Stand::Behind { quiet, .. } => quiet,
+        Stand::Here => panic!("it does not stay"),
+    };
+    assert_eq!((quiet(1, over), quiet(2, over)), (PATIENCE, PATIENCE + APART * 2), "the first of the line came first");
+    line.leave(&name(1));
+    line.comes_later((&name(2), at(7)), 1, (now, over));
+    let stand = line.wait((&name(2), at(7)), (false, false), 1, over);
+    assert_eq!(stand, Stand::Behind { of: 2, quiet: PATIENCE + APART * 2 }, "set once for each such time");
+}
+
+#[test]
+fn somebody_knows_when_the_time_is_over_until_it_is_gone_has_come_or_does_not_come() {
+    let (mut line, now) = (Line::default(), Instant::now());
+    let over = now + GONE_AFTER;
+    assert_eq!(line.comes_later((&name(0), at(7)), 1, (now, over)), None);
+    assert_eq!(line.comes_later((&name(1), at(7)), 1, (now, over)), Some(2), "it is called up");
+    assert!(line.is_awake(over) && !line.is_awake(over + COMES_WITHIN), "and does not come");
+    line.wait((&name(0), at(7)), (false, false), 1, now);
+    assert!(!line.is_awake(now), "it has come, and waits for its turn");
+    line.comes_later((&name(0), at(7)), 1, (now, over));
+    assert!(line.is_awake(now));
+    line.leave(&name(0));
+    assert!(!line.is_awake(now), "it is gone");
 }

@@ -123,7 +123,7 @@ fn a_lock_and_a_request_to_slow_down_rest_the_user_and_end_no_token() {
         (Login::Locked, rejected(Rejection::Locked, Some(300))),
         (
             Login::Throttled(Duration::from_secs(7)),
-            Denied::Account(Refusal::Throttled { wait: Duration::from_secs(7) }),
+            Denied::Account(Refusal::Throttled { wait: Duration::from_secs(7), behind: Duration::ZERO }),
         ),
     ] {
         let (mut core, now) = (Core::new(SHORTEST), Instant::now());
