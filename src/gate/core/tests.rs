@@ -553,14 +553,16 @@ fn a_free_place_calls_up_nobody_whose_key_was_told_to_wait_but_those_of_other_ke
     let now = Instant::now();
     for other in 2..20 {
         let mut core = Core::new(1, 0.0);
-        let (told, first) = (entrant(0, 1), entrant(1, 1));
-        core.enter(&told, false, now).unwrap();
-        core.leave(&told, Some(KeyEffect::Throttled(SECOND)), now);
-        core.enter(&first, true, now).unwrap_err();
-        let (calls, waits) = (entrant(2, 100), entrant(3, other));
-        core.enter(&calls, false, now).unwrap();
-        core.enter(&waits, false, now).unwrap_err();
-        assert_eq!(core.leave(&calls, Some(KeyEffect::Good), now), [waits.object], "key {other}");
+        core.enter(&of_a_crowd(0), false, now).unwrap();
+        for number in [1, 2] {
+            core.enter(&of_a_crowd(number), false, now).unwrap_err();
+        }
+        let called = core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(60 * SECOND)), now);
+        assert_eq!(called, names(&[1]), "it does not come");
+        let (calls, waits, later) = (entrant(10, 100), entrant(11, other), now + 3 * SECOND);
+        core.enter(&calls, false, later).unwrap();
+        core.enter(&waits, false, later).unwrap_err();
+        assert_eq!(core.leave(&calls, Some(KeyEffect::Good), later), [waits.object], "key {other}");
     }
 }
 
