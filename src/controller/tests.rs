@@ -3,6 +3,8 @@ use std::{
     time::Instant,
 };
 
+use kube::core::error_boundary::InvalidObject;
+
 use super::*;
 use crate::{
     delivery::{Delivered, deliver},
@@ -218,6 +220,17 @@ async fn who_was_called_up_and_wants_no_call_any_more_leaves_its_line_to_the_nex
     let server = Server::new(&object, |_, _| None);
     let (context, mut called) = in_line(&server).await;
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!(called.try_recv().unwrap().1, "next");
+}
+
+#[tokio::test]
+async fn who_was_called_up_and_cannot_be_read_any_more_leaves_its_line_to_the_next() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let (context, mut called) = in_line(&server).await;
+    let invalid = InvalidObject { metadata: fresh(1).metadata, error: "unknown redis_mode".to_owned() };
+    let object = Arc::new(Guarded { seen: None, object: Err(invalid), is_untouched: false });
+    // What the API server says of the note on the object decides nothing here.
+    drop(reconcile(object, Arc::clone(&context)).await);
     assert_eq!(called.try_recv().unwrap().1, "next");
 }
 

@@ -69,11 +69,12 @@ impl Core {
         let key = self.keys.entry(*identity).or_default();
         key.used = Some(now);
         let each = self.interval.max(LOOKS_APART);
+        let after_all = |of: usize| each * u32::try_from(of).unwrap_or(u32::MAX);
         if let Some(mut refusal) = key.rests(now) {
             if let Refusal::Throttled { wait, behind } = &mut refusal {
-                let line = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
+                let of = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
                 // Only those who are next look at its end by themselves; the others are called up, as ever.
-                *behind = line.map_or(Duration::ZERO, |of| each * u32::try_from(of).unwrap_or(u32::MAX));
+                *behind = of.map_or(Duration::ZERO, after_all);
             } else {
                 key.line.step_back(object);
             }
@@ -97,9 +98,7 @@ impl Core {
             // One more than may enter, should all those before it be called up and not come: somebody must be here to see that.
             let most = self.concurrency + usize::from(resumes.is_some());
             return Err(match key.line.wait((object, *wished), (stays, *shows), most, now) {
-                Stand::Behind { of, quiet } if stays => {
-                    Refusal::Line { quiet, wait: each * u32::try_from(of).unwrap_or(u32::MAX) }
-                }
+                Stand::Behind { of, quiet } if stays => Refusal::Line { quiet, wait: after_all(of) },
                 Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace.or(resumes) },
             });
         }

@@ -77,3 +77,7 @@ impl Core {
         woken
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
