@@ -23,6 +23,9 @@ pub struct Arguments {
     /// As many minutes instead of the scenario's own, where it watches for a time (writes, idle, growth).
     #[arg(long, value_name = "NUMBER")]
     pub minutes: Option<f64>,
+    /// As many calls of the operator in flight in drain.
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    pub in_flight: u16,
     /// Only these candidates, comma-separated, besides the limit.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub candidates: Vec<Candidate>,
@@ -41,6 +44,9 @@ pub struct Arguments {
     /// Take tables and curves from these files of --json as well, so that runs of several days make one report.
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
+    /// Count the rounds of a case that --with brings as its first ones, so that they need not be measured in one go.
+    #[arg(long, requires = "with", conflicts_with = "report_only")]
+    pub go_on: bool,
     /// Measure nothing; only report what --with brings.
     #[arg(long, requires = "with")]
     pub report_only: bool,

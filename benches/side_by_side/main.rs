@@ -75,12 +75,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let programs = Programs::build(arguments.operator.as_deref(), &candidates)?;
         let setting = Setting::new(arguments.clone(), programs);
         for case in &cases {
+            let earlier = arguments.go_on.then(|| report.case(&case.name).cloned()).flatten();
             // After each round, so that what took hours is not lost with a later one.
             let after_each = |summary: &Summary| {
                 report.add(summary.clone());
                 keep(&arguments, &report)
             };
-            let summary = rounds::run(case, &setting, after_each).await?;
+            let summary = rounds::run(case, &setting, earlier, after_each).await?;
             print!("{}", report::table(&summary));
         }
     }

@@ -34,6 +34,11 @@ impl Report {
         Ok(())
     }
 
+    /// The case of this name.
+    pub fn case(&self, name: &str) -> Option<&Summary> {
+        self.cases.iter().find(|case| case.name == name)
+    }
+
     /// Adds a case, in place of one of the same name.
     pub fn add(&mut self, case: Summary) {
         self.cases.retain(|other| other.name != case.name);

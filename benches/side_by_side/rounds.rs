@@ -32,14 +32,16 @@ pub struct Summary {
     pub verdicts: Vec<Verdict>,
 }
 
-/// Runs all rounds of a case, and tells after each that counts what they gave so far.
+/// Runs the rounds of a case that an earlier run has not left, and tells after each that counts what they gave so far.
 pub async fn run(
     case: &Case,
     setting: &Setting,
+    earlier: Option<Summary>,
     mut after_each: impl FnMut(&Summary) -> Result<(), Failure>,
 ) -> Result<Summary, Failure> {
     let wanted = setting.arguments.rounds.unwrap_or(case.rounds);
-    let mut summary = Summary {
+    let order = order(case);
+    let mut summary = earlier.unwrap_or_else(|| Summary {
         name: case.name.clone(),
         how: case.how.clone(),
         rounds: Vec::new(),
@@ -47,21 +49,28 @@ pub async fn run(
         under_load: 0,
         ratio: case.ratio.map(str::to_owned),
         verdicts: Vec::new(),
-    };
+    });
+    summary.can_go_on(&order)?;
     println!("\n==> {}: {}", case.name, case.how);
+    if !summary.rounds.is_empty() {
+        println!("    {} of {wanted} rounds are of an earlier run", summary.rounds.len());
+    }
+    // Those of this run only: an earlier one may have had its own trouble.
+    let mut thrown_away = 0;
     while summary.rounds.len() < wanted {
-        let number_of_it = summary.rounds.len() + summary.thrown_away + 1;
-        let samples = round(case, setting, number_of_it).await?;
+        let number_of_it = summary.rounds.len() + thrown_away + 1;
+        let samples = round(case, &order, setting, number_of_it).await?;
         let foreign = samples.iter().map(|sample| sample.foreign).fold(0.0, f64::max);
         let loaded = foreign > FOREIGN_LIMIT;
         if loaded && !setting.arguments.accept_load {
             summary.thrown_away += 1;
+            thrown_away += 1;
             println!(
                 "    round {number_of_it} is thrown away: others used {} % of the machine",
                 number(foreign * 100.0)
             );
             // Each round is as long as the others, so this bounds the time as well.
-            if summary.thrown_away > 2 * wanted {
+            if thrown_away > 2 * wanted {
                 return Err("others use the machine all the time; --accept-load keeps such rounds, marked".into());
             }
             continue;
@@ -80,13 +89,22 @@ pub async fn run(
     Ok(summary)
 }
 
-async fn round(case: &Case, setting: &Setting, number_of_it: usize) -> Result<Vec<Sample>, Failure> {
+fn order(case: &Case) -> Vec<Candidate> {
     let mut order = case.candidates.clone();
     if case.mirrored {
         order.extend(case.candidates.iter().rev());
     }
+    order
+}
+
+async fn round(
+    case: &Case,
+    order: &[Candidate],
+    setting: &Setting,
+    number_of_it: usize,
+) -> Result<Vec<Sample>, Failure> {
     let mut samples = Vec::new();
-    for candidate in order {
+    for &candidate in order {
         let sample = step(case, setting, candidate).await.map_err(|error| format!("{}: {error}", candidate.title()))?;
         let figures: Vec<_> = sample.figures.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
         println!("    round {number_of_it}, {}: {}", candidate.title(), figures.join("; "));
@@ -96,6 +114,20 @@ async fn round(case: &Case, setting: &Setting, number_of_it: usize) -> Result<Ve
 }
 
 impl Summary {
+    /// Rounds of other candidates, or in another order, are not the same measurement.
+    fn can_go_on(&self, order: &[Candidate]) -> Result<(), Failure> {
+        let same = |round: &Vec<Sample>| round.iter().map(|sample| sample.candidate).eq(order.iter().copied());
+        if self.rounds.iter().all(same) {
+            return Ok(());
+        }
+        Err(format!(
+            "the earlier rounds of {} are of other candidates; expected {}: name those with --candidates, or leave out --go-on",
+            self.name,
+            order.iter().map(|candidate| candidate.title()).collect::<Vec<_>>().join(", ")
+        )
+        .into())
+    }
+
     /// Those that were measured, in the order of the tables.
     pub fn candidates(&self) -> Vec<Candidate> {
         let mut all: Vec<_> = self.rounds.iter().flatten().map(|sample| sample.candidate).collect();

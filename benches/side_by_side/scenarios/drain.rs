@@ -35,7 +35,8 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     if candidate != Candidate::Limit {
         // As the administrator of a crowd would set it; controller-runtime has its 8 workers or its default.
-        let in_flight = if candidate == Candidate::Operator { 16 } else { Settings::default().in_flight };
+        let in_flight =
+            if candidate == Candidate::Operator { setting.arguments.in_flight } else { Settings::default().in_flight };
         let settings = Settings { in_flight, ..Settings::default() };
         return drain(case.objects, setting, candidate, &settings).await;
     }
