@@ -21,6 +21,7 @@ mod election;
 mod generations;
 mod gitops;
 mod holds;
+mod image;
 mod journal;
 mod kstatus;
 mod line;

@@ -182,7 +182,12 @@ impl Record {
 
     /// An operator comes to write that the attempt is in this state.
     pub(super) fn comes(&self, name: &str, id: &str, state: &str) {
-        let first = || (name.to_owned(), Instant::now());
+        self.came(name, id, state, Instant::now());
+    }
+
+    /// It came at this instant, unless it had come before.
+    pub(crate) fn came(&self, name: &str, id: &str, state: &str, at: Instant) {
+        let first = || (name.to_owned(), at);
         self.state().firsts.entry((id.to_owned(), state.to_owned())).or_insert_with(first);
     }
 
@@ -208,7 +213,7 @@ impl Record {
     }
 
     /// A call has begun to arrive. Returns its place.
-    pub(super) fn arrive(&self, cluster: &str) -> usize {
+    pub(crate) fn arrive(&self, cluster: &str) -> usize {
         let (mut state, cluster) = (self.state(), cluster.to_lowercase());
         let overlaps = state.calls.iter().any(|call| call.cluster == cluster && !call.over);
         state.calls.push(Call { cluster: cluster.clone(), generation: None, said: None, over: false });
@@ -226,7 +231,7 @@ impl Record {
     }
 
     /// Its body has been read: now it is known which generation it was for, and whether it was the first.
-    pub(super) fn read(&self, call: usize, generation: Option<i64>) {
+    pub(crate) fn read(&self, call: usize, generation: Option<i64>) {
         let mut state = self.state();
         let Some(generation) = generation else { return };
         let cluster = state.calls[call].cluster.clone();
@@ -240,7 +245,7 @@ impl Record {
     }
 
     /// The whole head of its answer is about to be written.
-    pub(super) fn says(&self, call: usize, status: u16) {
+    pub(crate) fn says(&self, call: usize, status: u16) {
         self.state().calls[call].said = Some(status);
     }
 

@@ -1,0 +1,162 @@
+//! The script that builds the image, with stand-ins for the compiler and for what packs: which flags it compiles with, and
+//! what it does not pack. Nothing is compiled here.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+/// The variable in which cargo takes flags for one target.
+#[cfg(target_arch = "x86_64")]
+const TARGET_FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS";
+#[cfg(target_arch = "x86_64")]
+const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
+
+/// The header of a static program for this machine, 64 bytes that hold nothing to start.
+fn header() -> Vec<u8> {
+    let mut header = vec![0_u8; 64];
+    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    header[16] = 2; // an executable
+    header[18] = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    header[20] = 1; // the format's version
+    header[52] = 64; // this header's size
+    header
+}
+
+/// A program of one segment, which does nothing but `exit(0)`.
+#[cfg(target_arch = "x86_64")]
+fn starts() -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    let code = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]; // mov eax, 60; xor edi, edi; syscall
+    let mut file = header();
+    file[24..32].copy_from_slice(&(BASE + 120).to_le_bytes()); // where it begins
+    file[32] = 64; // where the table of segments is, how large one is, and how many there are
+    file[54] = 56;
+    file[56] = 1;
+    let size = 120 + code.len() as u64;
+    file.extend([1_u32, 5].into_iter().flat_map(u32::to_le_bytes)); // loaded, to be read and executed
+    file.extend([0, BASE, BASE, size, size, 0x1000].into_iter().flat_map(u64::to_le_bytes));
+    file.extend(code);
+    file
+}
+
+/// Puts a program where it is started. A process of its own writes it: what this one has open to write might still be open in
+/// a child of another test when it is started, and Linux starts no file that somebody may write to.
+fn install(source: &Path, target: &Path) {
+    let mut install = Command::new("install");
+    assert!(install.args(["-m", "0755"]).arg(source).arg(target).status().unwrap().success());
+}
+
+/// A copy of the script beside stand-ins.
+struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    /// `program`: what the compiler makes; `rustc`: its version.
+    fn new(program: &[u8], rustc: &str) -> Self {
+        let bench = Self { directory: tempfile::tempdir().unwrap() };
+        let (container, bin) = (bench.at("tree/deploy/container"), bench.at("bin"));
+        fs::create_dir_all(&container).unwrap();
+        fs::create_dir(&bin).unwrap();
+        for file in ["build", "check-binary", "Containerfile"] {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/container").join(file);
+            install(&source, &container.join(file));
+        }
+        fs::write(bench.at("roots.pem"), "roots").unwrap();
+        fs::write(bench.at("program"), program).unwrap();
+        bench.stand_in("rustc", &format!("echo 'rustc {rustc} (0123456789 2026-01-01)'"));
+        bench.stand_in("rustup", "echo x86_64-unknown-linux-musl; echo aarch64-unknown-linux-musl");
+        bench.stand_in(
+            "cargo",
+            &format!(
+                r#"printf '%s|%s' "${{RUSTFLAGS-}}" "${{CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS-}}" > '{flags}'
+                while [ "$1" != --target ]; do shift; done
+                mkdir -p "target/$2/image"
+                install -m 0755 '{program}' "target/$2/image/redistribution-operator""#,
+                flags = bench.at("flags").display(),
+                program = bench.at("program").display(),
+            ),
+        );
+        bench.stand_in("buildah", &format!("echo \"$*\" > '{}'", bench.at("packed").display()));
+        bench
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn stand_in(&self, name: &str, script: &str) {
+        let text = self.at("text");
+        fs::write(&text, format!("#!/bin/sh\nset -e\n{script}\n")).unwrap();
+        install(&text, &self.at("bin").join(name));
+    }
+
+    /// Builds the image with these variables, and no other flags.
+    fn build(&self, variables: &[(&str, &str)]) -> Output {
+        Command::new(self.at("tree/deploy/container/build"))
+            .arg("localhost/image:test")
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", self.at("bin").display()))
+            .env("CA_CERTIFICATES", self.at("roots.pem"))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    /// Flags of the compiler, those for everything and those for the target.
+    #[cfg(target_arch = "x86_64")]
+    fn flags(&self, variables: &[(&str, &str)]) -> (String, String) {
+        let output = self.build(variables);
+        assert!(output.status.success(), "{output:?}");
+        let flags = fs::read_to_string(self.at("flags")).unwrap();
+        let (all, target) = flags.split_once('|').unwrap();
+        (all.to_owned(), target.to_owned())
+    }
+}
+
+#[test]
+fn a_program_that_does_not_start_is_packed_into_no_image() {
+    let bench = Bench::new(&header(), "1.95.0");
+    let output = bench.build(&[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does not start"), "{output:?}");
+    assert!(!bench.at("packed").exists());
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_program_that_starts_is_packed_with_its_certificates() {
+    let bench = Bench::new(&starts(), "1.95.0");
+    let output = bench.build(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let packed = fs::read_to_string(bench.at("packed")).unwrap();
+    assert!(packed.contains("--platform linux/amd64") && packed.contains("--tag localhost/image:test"), "{packed}");
+    let context = bench.at("tree/target/image/amd64/context");
+    assert_eq!(fs::read(context.join("redistribution-operator")).unwrap(), starts());
+    assert_eq!(fs::read(context.join("etc/ssl/certs/ca-certificates.crt")).unwrap(), b"roots");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_builders_own_flags_stay_beside_the_packed_relocations() {
+    let bench = Bench::new(&starts(), "1.95.0");
+    let own = "-C target-cpu=x86-64-v3";
+    let both = format!("{own} {PACKED}");
+    assert_eq!(bench.flags(&[]), (String::new(), PACKED.to_owned()));
+    assert_eq!(bench.flags(&[(TARGET_FLAGS, own)]), (String::new(), both.clone()));
+    // Where RUSTFLAGS is set, cargo reads no other.
+    assert_eq!(bench.flags(&[("RUSTFLAGS", own)]), (both, String::new()));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn relocations_are_packed_from_the_first_rust_whose_c_library_applies_them() {
+    for (rustc, packed) in [("1.90.0", ""), ("1.92.0", ""), ("1.93.0", PACKED), ("1.100.1", PACKED), ("2.0.0", PACKED)]
+    {
+        assert_eq!(Bench::new(&starts(), rustc).flags(&[]).1, packed, "{rustc}");
+    }
+}
