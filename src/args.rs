@@ -2,15 +2,21 @@
 //! one sentence before anything starts. It opens no connection.
 #![allow(rustdoc::bare_urls, reason = "these texts are the help of the command line")]
 
+mod values;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+use self::values::{between, endpoint, rate};
 use crate::{
     journal::{MAX_GRACE_MARGIN, MAX_REQUEST_TIMEOUT, MAX_SEND_BUDGET},
     precheck::Mode,
 };
+
+/// kube-runtime's `WATCH_IDLE_TIMEOUT_MARGIN`: a watch that should have been ended so long ago is given up.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(5);
 
 /// Kubernetes operator that delivers a GaussDB(DWS) cluster redistribution: one request for each spec generation of a
 /// ClusterRedistribution, never repeated because its outcome is not known.
@@ -264,36 +270,11 @@ impl Run {
 
     /// When the API server shall end a watch, so that it is opened anew, in seconds. One that has fallen silent is given up
     /// by kube-runtime 5 s after that: within a minute, and before proxies and load balancers on the way commonly end a
-    /// silent connection (240 s and more), and before silence counts as death.
+    /// silent connection (240 s and more); and with a third of `--stale-after` left for the new watch, so that a slow
+    /// machine does not let silence count as death while it is being mended.
     pub fn watch_seconds(&self) -> u32 {
-        u32::try_from((self.stale_after / 2).as_secs()).unwrap_or(u32::MAX).min(50)
-    }
-}
-
-fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (region, url) =
-        text.split_once('=').ok_or("expected REGION=URL, for example my-region=https://dws.example.com")?;
-    if region.is_empty() {
-        return Err("the region before the = is empty".to_owned());
-    }
-    let url = Url::parse(url).map_err(|error| format!("{url:?} is not a URL: {error}"))?;
-    Ok((region.to_owned(), url))
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|rate| (0.0..=1000.0).contains(rate))
-        .ok_or_else(|| "expected a number from 0 (no pace) to 1000".to_owned())
-}
-
-fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, String> {
-    let duration =
-        humantime::parse_duration(text).map_err(|error| format!("not a duration such as 5s or 1m: {error}"))?;
-    if (Duration::from_secs(LEAST)..=Duration::from_secs(MOST)).contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(format!("must be from {LEAST}s to {MOST}s"))
+        let third = self.stale_after.saturating_sub(GIVEN_UP_AFTER) / 3;
+        u32::try_from(third.as_secs()).unwrap_or(u32::MAX).clamp(1, 50)
     }
 }
 

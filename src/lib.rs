@@ -32,11 +32,12 @@
 //! | [`view`] | PURE: what do an object's bytes say? |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
 //! | [`election`] | which of several controllers works? |
-//! | [`args`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
+//! | [`args`], [`clients`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
 
 pub mod admin;
 pub mod annotations;
 pub mod args;
+pub mod clients;
 pub mod conditions;
 pub mod context;
 pub mod controller;

@@ -5,19 +5,14 @@ use std::{
     collections::HashMap,
     process::ExitCode,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use clap::Parser;
-use kube::{
-    Client, Config,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
-    runtime::watcher,
-};
+use kube::{Client, runtime::watcher};
 use redistribution_operator::{
     admin::{self, Admin},
     args::{Action, Command, Run},
+    clients,
     context::{Context, Timing},
     controller,
     decide::Rules,
@@ -28,7 +23,7 @@ use redistribution_operator::{
     ledger::Ledger,
     logins::Logins,
     memory::Memory,
-    metrics::{CountRequests, Metrics},
+    metrics::Metrics,
     observation::Observe,
     precheck::Precheck,
     resource, store, telemetry,
@@ -36,7 +31,6 @@ use redistribution_operator::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::util::MapResponseLayer;
 use url::Url;
 
 /// Something the person who started the process has to change: exit code 2.
@@ -73,7 +67,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watchdog = Watchdog::new(run.stale_after);
     let metrics = Metrics::new(&watchdog);
-    let (client, watching) = clients(&run, &watchdog, &metrics).await?;
+    let (client, watching) = clients::start(&run, &watchdog, &metrics).await?;
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
@@ -200,33 +194,6 @@ fn context(
 /// Read here and not by the command line's parser, which repeats what it cannot read: there may be a password in it.
 fn proxy(text: &str) -> Result<Url, StartError> {
     Url::parse(text).map_err(|error| format!("{}: {error}", dws::ClientError::Proxy).into())
-}
-
-/// Two clients: one that watches and whose bytes are counted, and one for everything else, which never repeats a
-/// request by itself: a repeated PUT of a claim would meet its own first application as a conflict.
-async fn clients(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), StartError> {
-    let mut config = kube_config(run).await.map_err(|error| {
-        format!(
-            "no way to reach a Kubernetes API server: {error}. Run it in a pod, or name a kubeconfig with --kubeconfig"
-        )
-    })?;
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-    let requests = CountRequests { metrics: metrics.clone(), host };
-    let counted = watchdog.clone();
-    let bytes = MapResponseLayer::new(move |response| counted.count(response));
-    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    Ok((ClientBuilder::try_from(config)?.with_layer(&requests).build(), watching))
-}
-
-async fn kube_config(run: &Run) -> Result<Config, StartError> {
-    let options = KubeConfigOptions { context: run.context.clone(), ..KubeConfigOptions::default() };
-    match &run.kubeconfig {
-        Some(file) => Ok(Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?),
-        None if run.context.is_some() => Ok(Config::from_kubeconfig(&options).await?),
-        None => Ok(Config::infer().await?),
-    }
 }
 
 fn host_name() -> String {

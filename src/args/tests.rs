@@ -37,3 +37,15 @@ fn of_a_flag_that_may_be_repeated_all_that_are_given_add_up() {
     let endpoints = run(&["--endpoint=a=https://a.example.com", "--endpoint=b=https://b.example.com"]).endpoints;
     assert_eq!(endpoints.iter().map(|(region, _)| region.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
+
+#[test]
+fn a_watch_that_fell_silent_is_given_up_with_a_third_of_the_time_left_before_silence_counts_as_death() {
+    for seconds in 10..=3600 {
+        let run = run(&[&format!("--stale-after={seconds}s")]);
+        let given_up = Duration::from_secs(run.watch_seconds().into()) + GIVEN_UP_AFTER;
+        assert!(run.watch_seconds() >= 1, "0 would mean: never");
+        assert!(given_up * 3 <= run.stale_after * 2, "{seconds} s: given up after {given_up:?}");
+        assert!(given_up < Duration::from_secs(60), "{seconds} s");
+    }
+    assert_eq!(run(&[]).watch_seconds(), 50);
+}

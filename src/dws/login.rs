@@ -15,7 +15,10 @@ use super::{
     endpoint::Endpoint,
     exchange::{leaves_in_tls, reply},
     look::READ_TIMEOUT,
-    outcome::{Body, Reply, body, http_date, window},
+    outcome::{
+        Body, Reply, body,
+        when::{http_date, window},
+    },
 };
 
 /// Without the catalogue of all services, which is large.

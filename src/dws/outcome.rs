@@ -4,23 +4,15 @@
 //! It must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
+pub(super) mod when;
 mod words;
 
 use std::time::Duration;
 
-use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
+use k8s_openapi::jiff::Timestamp;
 
 pub use self::words::scrub;
 use crate::{resource::Reason, status::cut};
-
-/// The gateway refuses a signature that is further off than this.
-const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// What a 429 without any hint asks for.
-const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
-/// Shortest wait: who says 0, or an instant that has passed, does not want to be asked again at once.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
-/// Longest wait that is believed.
-const LONGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +145,7 @@ fn read(reply: &Reply, secrets: &[&str], now: Timestamp, token: bool) -> Answer 
         status: reply.status,
         code: fault.code.as_deref(),
         text: fault.text.as_deref().unwrap_or_default(),
-        skew: if token { None } else { skew(reply.date.as_deref(), now) },
+        skew: if token { None } else { when::skew(reply.date.as_deref(), now) },
         token,
         body: &reply.body,
     };
@@ -222,7 +214,7 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
 
 fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.status {
-        429 => KeyEffect::Throttled(window(retry_after, facts.text, now)),
+        429 => KeyEffect::Throttled(when::window(retry_after, facts.text, now)),
         ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
         200..=299 => KeyEffect::Good,
         _ if facts.is_from_service() => KeyEffect::Good,
@@ -232,42 +224,6 @@ fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str
         // A load balancer's 502, a gateway's 404: as good as none.
         _ => KeyEffect::Neutral,
     }
-}
-
-/// How long a 429 asks to wait: the header, else the window in the gateway's text, else a minute.
-pub(super) fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
-    let asked = retry_after.and_then(|value| {
-        let seconds = value.trim().parse::<u64>().ok().map(Duration::from_secs);
-        seconds.or_else(|| http_date(value).map(|at| whole_seconds_between(now, at)))
-    });
-    let told = || {
-        let (number, unit) = text.split_once("time:")?.1.split_once(' ')?;
-        let unit = match unit.trim_start().chars().take_while(char::is_ascii_alphabetic).collect::<String>().as_str() {
-            "second" | "seconds" => 1,
-            "minute" | "minutes" => 60,
-            "hour" | "hours" => 3600,
-            "day" | "days" => 86_400,
-            _ => return None,
-        };
-        number.trim().parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
-    };
-    asked.or_else(told).unwrap_or(DEFAULT_WINDOW).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
-}
-
-/// How far this host's clock is from the gateway's, if that is more than the gateway tolerates.
-fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
-    let server = http_date(date?)?;
-    let off = Duration::from_secs(now.as_second().abs_diff(server.as_second()));
-    (off > CLOCK_WINDOW).then_some(off)
-}
-
-pub(super) fn http_date(value: &str) -> Option<Timestamp> {
-    // HTTP's own form ends in GMT, which RFC 2822 still knows.
-    rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())
-}
-
-fn whole_seconds_between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(to.as_second().saturating_sub(from.as_second())).unwrap_or(0))
 }
 
 /// Only what an id is made of, so that no text can pose as one; nothing if it echoes one of `secrets`.

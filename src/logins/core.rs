@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::lost::{Lost, Why};
+use super::{account::Account, lost::Why};
 use crate::{
     dws::{
         credentials::{KeyIdentity, Token},
         login::Login,
         outcome::KeyEffect,
     },
-    gate::{KeyState, Refusal},
+    gate::Refusal,
 };
 
 /// How long before its end a token is renewed; a fourth of its life if that is less.
@@ -85,40 +85,6 @@ struct Purpose {
     renew: Instant,
     trouble: Option<(Trouble, Instant)>,
     used: Instant,
-}
-
-#[derive(Debug, Default)]
-struct Account {
-    key: KeyState,
-    lost: Lost,
-    /// When the login that is under way began.
-    asked: Option<Instant>,
-}
-
-impl Account {
-    /// Why nobody logs in now. A refusal says more than a login that nobody answered.
-    fn rests(&self, now: Instant) -> Option<Denied> {
-        let lost = || self.lost.rests(self.key.is_proven(), now).map(|(why, rest)| Denied::Lost(why, rest));
-        self.key.rests(now).map(Denied::Account).or_else(lost)
-    }
-
-    /// The password is right, which ends the count of wrong ones.
-    fn is_let_in(&mut self, now: Instant) {
-        self.lost.end();
-        self.key.learn(Some(KeyEffect::Good), now);
-    }
-
-    /// An answer that rests the user.
-    fn refused(&mut self, effect: KeyEffect, now: Instant) -> Denied {
-        self.key.learn(Some(effect), now);
-        self.rests(now).unwrap_or(Denied::Away)
-    }
-
-    /// No answer that says anything: the password may have counted as a wrong one.
-    fn lost(&mut self, why: Why, now: Instant) -> Denied {
-        self.lost.add(why, now);
-        self.rests(now).unwrap_or(Denied::Away)
-    }
 }
 
 /// See the module.

@@ -1,6 +1,7 @@
 //! The tokens of users as the controller uses them: the pure core behind a lock, and short silent waits for a login that
 //! another object makes. Kept in memory only. It must not read Secrets, nor talk to IAM itself.
 
+mod account;
 mod core;
 mod lost;
 

@@ -73,7 +73,7 @@ async fn a_watch_that_falls_silent_is_opened_anew_without_a_restart_and_nothing_
     let world = World::new().await;
     let detour = Detour::new(&world, "watch#1:black-hole").await;
     let (first, unseen) = (world.cluster(), world.cluster());
-    // There from the start, so that the first event comes on the first watch, which is renewed every ten seconds.
+    // There from the start, so that the first event comes on the first watch, which is renewed every five seconds.
     world.create("first", &first).await;
     let operator = detour.operator(&world, &FLAGS).await;
     world.settled("first", "Delivered").await;
