@@ -21,6 +21,8 @@ pub struct Window {
     begin: Instant,
     candidate: Option<u32>,
     candidate_before: Duration,
+    plane: Vec<u32>,
+    plane_before: u64,
     ours: Vec<u32>,
     ours_before: u64,
     machine_before: u64,
@@ -33,6 +35,8 @@ pub struct Seen {
     pub elapsed: Duration,
     /// What the candidate used of the CPU; nothing if it is the limit, which is no process of its own.
     pub cpu: Duration,
+    /// What etcd and the API server used.
+    pub plane: Duration,
     /// Share of the machine's CPU that others used.
     pub foreign: f64,
 }
@@ -40,12 +44,16 @@ pub struct Seen {
 impl Window {
     /// Begins now. A candidate that is about to start has used nothing yet.
     pub fn open(stage: &Stage) -> Result<Self, Failure> {
-        let ours: Vec<_> = stage.plane.pids().into_iter().chain([std::process::id()]).collect();
+        let plane = stage.plane.pids();
+        let plane_before = sum(&plane)?;
+        let ours: Vec<_> = plane.iter().copied().chain([std::process::id()]).collect();
         let ours_before = sum(&ours)?;
         Ok(Self {
             begin: Instant::now(),
             candidate: None,
             candidate_before: Duration::ZERO,
+            plane,
+            plane_before,
             ours,
             ours_before,
             machine_before: machine_ticks()?,
@@ -78,11 +86,13 @@ impl Window {
     pub fn seen(&self) -> Result<Seen, Failure> {
         let elapsed = self.begin.elapsed();
         let cpu = self.candidate.map(cpu).transpose()?.unwrap_or_default().saturating_sub(self.candidate_before);
+        let per_second = as_float(procfs::ticks_per_second());
+        let plane = Duration::from_secs_f64(as_float(sum(&self.plane)? - self.plane_before) / per_second);
         let machine = machine_ticks()? - self.machine_before;
         let ours = sum(&self.ours)? - self.ours_before;
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| as_float(cores.get() as u64));
-        let available = elapsed.as_secs_f64() * as_float(procfs::ticks_per_second()) * cores;
-        Ok(Seen { elapsed, cpu, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
+        let available = elapsed.as_secs_f64() * per_second * cores;
+        Ok(Seen { elapsed, cpu, plane, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
     }
 }
 

@@ -93,7 +93,9 @@ fn after_a_call(reason: &str) -> (Record, Settled) {
 fn came(record: &Record, writes: &[(&str, Duration)]) {
     let claimed = Instant::now();
     record.came("wish", "a", "Claimed", claimed);
-    writes.iter().for_each(|&(state, after)| record.came("wish", "a", state, claimed + after));
+    for &(state, after) in writes {
+        record.came("wish", "a", state, claimed + after);
+    }
 }
 
 const SOONER: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_millis(1));
