@@ -270,7 +270,7 @@ impl Run {
 
     /// When the API server shall end a watch, so that it is opened anew, in seconds. One that has fallen silent is given up
     /// by kube-runtime 5 s after that: within a minute, and before proxies and load balancers on the way commonly end a
-    /// silent connection (240 s and more); and with a third of `--stale-after` left for the new watch, so that a slow
+    /// silent connection (240 s and more); and with at least a third of `--stale-after` left for the new watch, so that a slow
     /// machine does not let silence count as death while it is being mended.
     pub fn watch_seconds(&self) -> u32 {
         let third = self.stale_after.saturating_sub(GIVEN_UP_AFTER) / 3;

@@ -31,7 +31,7 @@ pub enum ClientsError {
 
 /// Two clients: one for everything else, which never repeats a request by itself, since a repeated PUT of a claim would
 /// meet its own first application as a conflict; and one that watches and whose bytes are counted.
-pub async fn start(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), ClientsError> {
+pub async fn both(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), ClientsError> {
     let mut config = config(run).await.map_err(ClientsError::Nowhere)?;
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let requests = CountRequests { metrics: metrics.clone(), host };

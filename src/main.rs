@@ -67,7 +67,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watchdog = Watchdog::new(run.stale_after);
     let metrics = Metrics::new(&watchdog);
-    let (client, watching) = clients::start(&run, &watchdog, &metrics).await?;
+    let (client, watching) = clients::both(&run, &watchdog, &metrics).await?;
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();

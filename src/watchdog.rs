@@ -1,5 +1,5 @@
 //! Tells a watch that is silent because nothing happens from one that is dead. kube-runtime does not surface bookmarks,
-//! so the bytes themselves are what is watched: the API server ends and renews a quiet watch every few minutes.
+//! so the bytes themselves are what is watched: a quiet watch is ended by the API server and opened anew within a minute.
 
 use std::{
     fmt,

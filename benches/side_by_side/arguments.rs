@@ -23,7 +23,7 @@ pub struct Arguments {
     /// As many minutes instead of the scenario's own, where it watches for a time (writes, idle, growth).
     #[arg(long, value_name = "NUMBER")]
     pub minutes: Option<f64>,
-    /// As many calls of the operator in flight in drain.
+    /// As many calls of the operator in flight in drain, instead of 16.
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     pub in_flight: u16,
     /// Only these candidates, comma-separated, besides the limit.

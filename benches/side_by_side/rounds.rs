@@ -50,7 +50,7 @@ pub async fn run(
         ratio: case.ratio.map(str::to_owned),
         verdicts: Vec::new(),
     });
-    summary.can_go_on(&order)?;
+    summary.can_go_on(&order, setting.arguments.accept_load)?;
     println!("\n==> {}: {}", case.name, case.how);
     if !summary.rounds.is_empty() {
         println!("    {} of {wanted} rounds are of an earlier run", summary.rounds.len());
@@ -60,6 +60,7 @@ pub async fn run(
     while summary.rounds.len() < wanted {
         let number_of_it = summary.rounds.len() + thrown_away + 1;
         let samples = round(case, &order, setting, number_of_it).await?;
+        summary.measures_the_same(&samples)?;
         let foreign = samples.iter().map(|sample| sample.foreign).fold(0.0, f64::max);
         let loaded = foreign > FOREIGN_LIMIT;
         if loaded && !setting.arguments.accept_load {
@@ -114,8 +115,30 @@ async fn round(
 }
 
 impl Summary {
+    /// Rounds with other figures are of a runner that measured in another way.
+    fn measures_the_same(&self, samples: &[Sample]) -> Result<(), Failure> {
+        let names = |samples: &[Sample]| -> Vec<Vec<String>> {
+            samples.iter().map(|sample| sample.figures.keys().cloned().collect()).collect()
+        };
+        if self.rounds.iter().all(|round| names(round) == names(samples)) {
+            return Ok(());
+        }
+        Err(format!(
+            "earlier rounds of {} have other figures; expected those of this runner: leave out --go-on",
+            self.name
+        )
+        .into())
+    }
+
     /// Rounds of other candidates, or in another order, are not the same measurement.
-    fn can_go_on(&self, order: &[Candidate]) -> Result<(), Failure> {
+    fn can_go_on(&self, order: &[Candidate], accept_load: bool) -> Result<(), Failure> {
+        if self.under_load > 0 && !accept_load {
+            return Err(format!(
+                "earlier rounds of {} were disturbed by others; expected --accept-load, or no --go-on",
+                self.name
+            )
+            .into());
+        }
         let same = |round: &Vec<Sample>| round.iter().map(|sample| sample.candidate).eq(order.iter().copied());
         if self.rounds.iter().all(same) {
             return Ok(());

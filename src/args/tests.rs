@@ -47,5 +47,7 @@ fn a_watch_that_fell_silent_is_given_up_with_a_third_of_the_time_left_before_sil
         assert!(given_up * 3 <= run.stale_after * 2, "{seconds} s: given up after {given_up:?}");
         assert!(given_up < Duration::from_secs(60), "{seconds} s");
     }
-    assert_eq!(run(&[]).watch_seconds(), 50);
+    for (stale_after, seconds) in [("10s", 1), ("20s", 5), ("154s", 49), ("155s", 50), ("5m", 50)] {
+        assert_eq!(run(&[&format!("--stale-after={stale_after}")]).watch_seconds(), seconds, "{stale_after}");
+    }
 }

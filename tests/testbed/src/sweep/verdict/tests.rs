@@ -98,6 +98,10 @@ fn came(record: &Record, writes: &[(&str, Duration)]) {
     }
 }
 
+fn laws(record: &Record) -> Vec<Law> {
+    record.violations().iter().map(|violation| violation.law).collect()
+}
+
 const SOONER: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_millis(1));
 
 #[test]
@@ -114,7 +118,7 @@ fn an_answer_that_may_have_come_too_late_is_counted_and_one_that_was_given_up_so
         let (record, settled) = after_a_call("OutcomeUnknown");
         came(&record, writes);
         judge(&record, &plan("nothing"), &settled, &[]);
-        assert_eq!(record.violations().iter().map(|violation| violation.law).collect::<Vec<_>>(), [Law::Unsettled]);
+        assert_eq!(laws(&record), [Law::Unsettled]);
         assert_eq!(record.late(), 0, "{writes:?}");
     }
 }
@@ -124,7 +128,7 @@ fn no_lateness_excuses_a_confirmation_of_what_was_not_carried_out() {
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
-    assert_eq!(record.violations()[0].law, Law::FalseStatement);
+    assert_eq!(laws(&record), [Law::FalseStatement]);
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[Entry::default()]);
