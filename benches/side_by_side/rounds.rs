@@ -55,12 +55,15 @@ pub async fn run(
     if !summary.rounds.is_empty() {
         println!("    {} of {wanted} rounds are of an earlier run", summary.rounds.len());
     }
+    let earlier = summary.rounds.len();
     // Those of this run only: an earlier one may have had its own trouble.
     let mut thrown_away = 0;
     while summary.rounds.len() < wanted {
         let number_of_it = summary.rounds.len() + thrown_away + 1;
         let samples = round(case, &order, setting, number_of_it).await?;
-        summary.measures_the_same(&samples)?;
+        if summary.rounds.len() == earlier {
+            summary.measures_the_same(&samples)?;
+        }
         let foreign = samples.iter().map(|sample| sample.foreign).fold(0.0, f64::max);
         let loaded = foreign > FOREIGN_LIMIT;
         if loaded && !setting.arguments.accept_load {
@@ -117,10 +120,8 @@ async fn round(
 impl Summary {
     /// Rounds with other figures are of a runner that measured in another way.
     fn measures_the_same(&self, samples: &[Sample]) -> Result<(), Failure> {
-        let names = |samples: &[Sample]| -> Vec<Vec<String>> {
-            samples.iter().map(|sample| sample.figures.keys().cloned().collect()).collect()
-        };
-        if self.rounds.iter().all(|round| names(round) == names(samples)) {
+        let same = |(one, other): (&Sample, &Sample)| one.figures.keys().eq(other.figures.keys());
+        if self.rounds.iter().all(|round| round.iter().zip(samples).all(same)) {
             return Ok(());
         }
         Err(format!(

@@ -1,4 +1,4 @@
-//! What the text of a flag must be like, and one sentence about what is wrong with it. It knows no flag.
+//! What the text of a flag must be like, and one sentence about what is wrong with it. It must not look at any other flag.
 
 use std::time::Duration;
 

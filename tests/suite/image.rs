@@ -9,18 +9,20 @@ use std::{
 
 use tempfile::TempDir;
 
+const THIS_MACHINE: u8 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+
 /// The variable in which cargo takes flags for one target.
 #[cfg(target_arch = "x86_64")]
 const TARGET_FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS";
 #[cfg(target_arch = "x86_64")]
 const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
 
-/// The header of a static program for this machine, 64 bytes that hold nothing to start.
-fn header() -> Vec<u8> {
+/// The header of a static program, 64 bytes that hold nothing to start. Machines: 62 is `EM_X86_64`, 183 `EM_AARCH64`.
+pub fn header(machine: u8) -> Vec<u8> {
     let mut header = vec![0_u8; 64];
     header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     header[16] = 2; // an executable
-    header[18] = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    header[18] = machine;
     header[20] = 1; // the format's version
     header[52] = 64; // this header's size
     header
@@ -31,7 +33,7 @@ fn header() -> Vec<u8> {
 fn starts() -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
     let code = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]; // mov eax, 60; xor edi, edi; syscall
-    let mut file = header();
+    let mut file = header(THIS_MACHINE);
     file[24..32].copy_from_slice(&(BASE + 120).to_le_bytes()); // where it begins
     file[32] = 64; // where the table of segments is, how large one is, and how many there are
     file[54] = 56;
@@ -120,7 +122,7 @@ impl Bench {
 
 #[test]
 fn a_program_that_does_not_start_is_packed_into_no_image() {
-    let bench = Bench::new(&header(), "1.95.0");
+    let bench = Bench::new(&header(THIS_MACHINE), "1.95.0");
     let output = bench.build(&[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not start"), "{output:?}");

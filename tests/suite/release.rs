@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
 };
 
 use serde_json::{Value, json};
+
+use crate::image::header;
 
 const WORKFLOW: &str = include_str!("../../.github/workflows/release.yml");
 const CI: &str = include_str!("../../.ci/run");
@@ -94,27 +96,16 @@ fn ci_rehearses_the_release_for_its_own_architecture_only() {
     assert!(CI.lines().any(|line| line.starts_with("part ") && line.ends_with(" rehearsal")));
 }
 
-/// The first 64 bytes of a program for this machine, which asks for no loader.
-fn program(directory: &Path, machine: u8) -> String {
-    let mut header = [0_u8; 64];
-    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-    header[16] = 2; // an executable
-    header[18] = machine;
-    header[20] = 1; // the format's version
-    header[52] = 64; // this header's size
-    let file = directory.join(machine.to_string());
-    fs::write(&file, header).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_binary_of_another_machine_is_packed_under_no_platform() {
     let directory = tempfile::tempdir().unwrap();
     // EM_X86_64, EM_AARCH64, and EM_386 and EM_RISCV, which have no platform here.
     for machine in [62, 183, 3, 243] {
-        let file = program(directory.path(), machine);
+        let file = directory.path().join(machine.to_string());
+        fs::write(&file, header(machine)).unwrap();
+        let file = file.to_str().unwrap();
         for (platform, right) in [("linux/amd64", 62), ("linux/arm64", 183)] {
-            let output = run("deploy/container/check-binary", &[&file, platform]);
+            let output = run("deploy/container/check-binary", &[file, platform]);
             assert_eq!(output.status.success(), machine == right, "machine {machine} as {platform}: {output:?}");
         }
     }
