@@ -2,6 +2,7 @@
 //! rule of its own about when a call may be made.
 
 mod call;
+mod hidden;
 mod hold;
 mod observe;
 mod observed;
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use futures::{Stream, StreamExt, future::ready};
 use kube::runtime::{
     Controller,
     controller::{Action, Config, Error as ControllerError},
@@ -24,7 +25,8 @@ use tokio_stream::wrappers::WatchStream;
 
 use self::{
     call::call,
-    hold::{hold, is_said, report_undecodable, suspended, tell},
+    hidden::{hidden, whole},
+    hold::{hold, is_said, report_undecodable, suspended},
     observe::observe,
     settle::{recall, settle},
 };
@@ -33,10 +35,10 @@ use crate::{
     decide::Step,
     dws::credentials::CredentialsError,
     gate::ObjectName,
-    held::{HELD_AGAIN, Held, crd_outdated},
+    held::{HELD_AGAIN, Held},
     jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
-    prepare::{Seen, object_name, read_ahead},
+    prepare::{Seen, object_name},
     resource::ClusterRedistribution,
     view::Guarded,
 };
@@ -87,8 +89,7 @@ pub async fn run(
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
         .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
-    let (ahead, gate) = (Arc::clone(&context), Arc::clone(&context.gate));
-    let objects = objects.inspect_ok(move |object| read_ahead(&ahead, object));
+    let gate = Arc::clone(&context.gate);
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
         .reconcile_all_on(elected)
@@ -143,13 +144,6 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         Step::Hold { reason, message } if is_said(cached, reason, &message) => {
             return Ok(Action::requeue(jittered(HELD_AGAIN)));
         }
-        // Nobody has written its status, so no schema can have hidden any of it, and the swap finds out whether that is still
-        // so. One request less for each new object, and its call comes that much sooner.
-        Step::Claim(plan) if object.is_untouched && !context.memory().is_overtaken(cached) => {
-            let as_of = object.seen.unwrap_or_else(Instant::now);
-            let result = call(&context, cached, plan, Seen { shown: object.seen, as_of }).await;
-            return forgiven(&context, cached, result);
-        }
         _ => {}
     }
     // Whatever writes is decided on the object as it lies in the API server, not as the watch shows it: a watch that
@@ -165,15 +159,15 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
-    let result = match context.decide(object) {
+    let step = context.decide(object);
+    if !matches!(step, Step::Hidden(_)) {
+        whole(&context, object);
+    }
+    let result = match step {
         Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
         _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
-        Step::Hidden => {
-            let held = crd_outdated();
-            tell(&context, object, &held);
-            Ok(Action::requeue(held.again))
-        }
+        Step::Hidden(what) => hidden(&context, object, &what).await,
         Step::Wait(rest) => Ok(Action::requeue(rest)),
         Step::Observe(stage) => observe(&context, object, stage).await,
         Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,

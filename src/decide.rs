@@ -53,8 +53,9 @@ pub struct Rules {
 pub enum Step {
     /// Deleting, or this generation is closed.
     Nothing,
-    /// The installed CRD hides status, so whatever was written would erase what is there: nothing is.
-    Hidden,
+    /// This view lacks something that was written, which is named here. Nothing is written upon it, since that would erase
+    /// what a schema only hides.
+    Hidden(String),
     /// Nothing is written; look again after this long at the latest.
     Wait(Duration),
     /// Closed for ever, and nothing is ever sent again; but how far the redistribution is, is still looked at.
@@ -103,20 +104,22 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
     if object.metadata.deletion_timestamp.is_some() {
         return Step::Nothing;
     }
-    // Every CRD of this product gives it a default, so no view of an object is without it.
-    if object.status.as_ref().is_none_or(|status| status.observed_generation.is_none()) {
-        return Step::Hidden;
-    }
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let (uid, generation) =
+        (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
     let journal = journal::read(object);
-    if let Journal::Invalid(what) = &journal {
-        return journal_invalid(what);
+    if let Journal::Missing(what) = journal {
+        return Step::Hidden(what);
     }
     // Nobody else can ever say it. Where the claim was settled as unknown meanwhile, its generation stays closed.
     if let Some(attempt) = memory.to_recall(object) {
         return Step::Recall { attempt_id: attempt.id.clone() };
     }
     match &journal {
+        // Said once for a generation, it stays so.
+        Journal::Invalid(_) if journal::invalid_at(object) == Some(generation) => return Step::Nothing,
+        Journal::Invalid(what) => {
+            return Step::Hold { reason: Reason::JournalInvalid, message: journal_invalid(what) };
+        }
         Journal::Closed => {
             let stage = observation::stage(object, now.wall).filter(|_| rules.observe);
             return stage.map_or(Step::Nothing, Step::Observe);
@@ -135,13 +138,12 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
                 return Step::Wait(rest);
             }
         }
-        Journal::Free | Journal::Retry | Journal::Invalid(_) => {}
+        Journal::Free | Journal::Retry | Journal::Missing(_) => {}
     }
-    let generation = object.metadata.generation.unwrap_or_default();
     // Neither an empty journal nor one that shows an earlier try proves itself: what was sent and then proven not to have
     // left is not remembered as sent.
     if memory.may_have_sent(uid, generation) {
-        return journal_invalid("this controller has called for this generation, but that attempt is not there");
+        return Step::Hidden("the attempt that this controller has made for this generation is not there".to_owned());
     }
     match plan(object, rules, now, journal == Journal::Retry) {
         Err((reason, message)) => Step::Hold { reason, message },
@@ -201,11 +203,11 @@ fn rest_of_grace(
     (!rest.is_zero()).then_some(rest)
 }
 
-fn journal_invalid(what: &str) -> Step {
-    let message = format!(
+/// The message of `JournalInvalid`.
+pub fn journal_invalid(what: &str) -> String {
+    format!(
         "The journal in status cannot be trusted: {what}. Whether this generation was sent is not known, so it never will be. Look at the cluster in the cloud's console; only if none began there, set spec.trigger to a new value"
-    );
-    Step::Hold { reason: Reason::JournalInvalid, message }
+    )
 }
 
 #[cfg(test)]

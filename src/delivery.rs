@@ -62,6 +62,8 @@ pub fn new_attempt(
         credentials: Some(credentials),
         spec_hash: Some(spec_hash(&object.spec)),
         grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
+        // Written from the start: a view without it is known to be incomplete, since managed fields name it.
+        closed: Some(false),
         claimed_time: Some(to_second(now)),
         baseline,
         ..Attempt::default()
@@ -111,8 +113,8 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         tokio::time::sleep(rest).await;
     }
     let started = Instant::now();
-    // What is sent is built from the very object whose resourceVersion the claim carried.
-    let wish = Wish::from(&object.spec);
+    // What is sent is built from what is stored: the object that the claim returned.
+    let wish = Wish::from(&claimed.spec);
     let outcome = context.cloud.send(permit, &wish, &key, &plan.endpoint, Timestamp::now()).await;
     context.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
     if matches!(outcome, Outcome::Answered(_)) {
@@ -154,8 +156,16 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::Done
         }
+        Claim::Altered(latest) => {
+            let record = not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
+            record_outcome(context, *latest, attempt, &record).await;
+            Delivered::NotSent
+        }
         Claim::Pruned(latest) => match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-            Recorded::Written => Delivered::Pruned,
+            Recorded::Written => {
+                context.memory().crd_is_outdated();
+                Delivered::Pruned
+            }
             Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
         },
     }

@@ -72,6 +72,17 @@ pub fn crd_outdated() -> Held {
     }
 }
 
+/// The object lacks something that was written. Only for log and event, since nothing is written to such an object.
+pub fn status_hidden(what: &str) -> Held {
+    Held {
+        reason: Reason::CRDOutdated,
+        message: format!(
+            "This object's status is not whole: {what}. An older CRD or an admission webhook may hide it, so nothing is written and nothing is called. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. If it is lost and not hidden, the object is reported as JournalInvalid after that"
+        ),
+        again: jittered(HELD_AGAIN),
+    }
+}
+
 /// The endpoint did not answer a connection.
 pub fn unreachable(host: &str, again: Duration) -> Held {
     Held {

@@ -26,6 +26,9 @@ pub const LOST: &str = "journal";
 /// What the journal says about the object's current generation.
 #[derive(Debug, PartialEq)]
 pub enum Journal<'a> {
+    /// This view lacks something that was written: the schema it was read under hides it, or it was lost. Which of the two
+    /// only a dry run can tell, and until then nothing is written, since a write would erase what is hidden.
+    Missing(String),
     /// Nothing was claimed for this generation, and nothing before it is open.
     Free,
     /// This generation's attempt is Answered, Unknown or NotSent for good.
@@ -50,47 +53,130 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     let Some(generation) = object.metadata.generation.filter(|generation| *generation > 0) else {
         return Journal::Invalid("the object carries no generation".to_owned());
     };
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let held_at = invalid_since(object);
+    if let Some(field) = hidden(object) {
+        return Journal::Missing(format!("{field} was written and is not there"));
+    }
+    let invalid_at = invalid_at(object);
+    let said = invalid_at.is_some_and(|said| said >= generation);
+    let missing = |evidence| if said { Journal::Invalid(evidence) } else { Journal::Missing(evidence) };
+    if let Some(attempt) = object.attempt() {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let is_ours = is_complete(attempt) && attempt.uid == uid;
+        // An attempt that lacks what names it, or that belongs to another object, is claimed over only by an edit made
+        // after JournalInvalid was reported.
+        if !is_ours && invalid_at.is_some() && !said {
+            return cooling_down(attempt);
+        }
+        if !is_complete(attempt) {
+            return missing("its attempt lacks its id, uid, generation or state".to_owned());
+        }
+        if !is_ours {
+            return Journal::Invalid(format!("its attempt belongs to another object (uid {})", attempt.uid));
+        }
+    }
+    if let Some(evidence) = evidence_without_attempt(object, generation) {
+        return missing(evidence);
+    }
     let Some(attempt) = object.attempt() else {
-        return without_attempt(object, generation, held_at);
-    };
-    if attempt.uid != uid {
-        // A copy of another object's status. Only an edit made after we said so is a wish of this object.
-        return if held_at.is_some_and(|held| held < generation) {
-            quiet(attempt)
-        } else {
-            Journal::Invalid(format!("its attempt belongs to another object (uid {})", attempt.uid))
+        return match invalid_at {
+            // Said once, it holds until the next generation, even where saying so has overwritten the evidence.
+            Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
+            Some(_) => LOST_ATTEMPT,
+            None if lacks_ready(object) => LOST_ATTEMPT,
+            None => Journal::Free,
         };
+    };
+    if let Some(contradiction) = contradiction(object, attempt, generation) {
+        return Journal::Invalid(contradiction);
     }
-    if attempt.generation > generation {
-        return Journal::Invalid(format!(
-            "its attempt is of generation {}, which is still to come: the object seems to have been restored, and generations up to that one may have been sent",
-            attempt.generation
-        ));
+    if said {
+        return Journal::Invalid("it was found to be wrong for this generation before".to_owned());
     }
-    if let Some(evidence) = evidence_without_attempt(object, generation, attempt.generation) {
-        return Journal::Invalid(evidence);
-    }
-    match (attempt.known_state().filter(|_| is_complete(attempt)), attempt.generation == generation) {
-        (None, true) => Journal::Invalid(format!(
-            "its attempt is in the state {:?}, which this version does not know",
-            attempt.state
-        )),
-        // An older generation's attempt that cannot be read: a new generation claims over it, but not on top of it.
-        (None | Some(AttemptState::Unknown), false) => quiet(attempt),
+    let lost = || invalid_at.is_some_and(|said| said >= attempt.generation) || lacks_ready(object);
+    match (attempt.known_state(), attempt.generation == generation) {
         (Some(AttemptState::Claimed), _) => Journal::Open(attempt),
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) => Journal::Retry,
         // An attempt was lost since this one, and its request may still be on its way.
-        (Some(AttemptState::Answered | AttemptState::NotSent), false)
-            if held_at.is_some_and(|held| held < generation && held >= attempt.generation) =>
-        {
-            Journal::Quiet { key: LOST, grace: MAX_GRACE }
-        }
+        (_, false) if lost() => LOST_ATTEMPT,
+        // The unknown state of an older generation's attempt: a new generation claims over it, after its grace.
+        (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
     }
+}
+
+/// What to wait for where an attempt was lost: its grace is lost with it, so it is the longest.
+const LOST_ATTEMPT: Journal<'static> = Journal::Quiet { key: LOST, grace: MAX_GRACE };
+
+/// A field that was written at some time and that this view does not show.
+///
+/// Every CRD of this product gives `observedGeneration` a default, so a view without it was read under another schema. For
+/// the rest managed fields are the witness, since no schema prunes them: a CRD that lacks a field prunes it at each read,
+/// and from the store at the next write, while managed fields go on naming it. Once `Ready` says `JournalInvalid`, what is
+/// named and absent is known to be lost.
+pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
+    let status = object.status.as_ref();
+    let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
+        return Some("status.observedGeneration");
+    };
+    if invalid_at(object).is_some() {
+        return None;
+    }
+    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
+    let is_named = |path: &str| {
+        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(path).is_some())
+    };
+    let attempt = status.attempt.as_ref();
+    [
+        ("status.conditions", "/f:status/f:conditions", !status.conditions.is_empty()),
+        ("status.attempt", "/f:status/f:attempt", attempt.is_some()),
+        ("status.attempt.id", "/f:status/f:attempt/f:id", attempt.is_some_and(|attempt| !attempt.id.is_empty())),
+        ("status.attempt.uid", "/f:status/f:attempt/f:uid", attempt.is_some_and(|attempt| !attempt.uid.is_empty())),
+        (
+            "status.attempt.generation",
+            "/f:status/f:attempt/f:generation",
+            attempt.is_some_and(|attempt| attempt.generation != 0),
+        ),
+        (
+            "status.attempt.state",
+            "/f:status/f:attempt/f:state",
+            attempt.is_some_and(|attempt| !attempt.state.is_empty()),
+        ),
+        (
+            "status.attempt.closed",
+            "/f:status/f:attempt/f:closed",
+            attempt.is_some_and(|attempt| attempt.closed.is_some()),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(field, path, is_there)| (!is_there && is_named(path)).then_some(field))
+}
+
+/// What an attempt of this object says that cannot be so.
+fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: i64) -> Option<String> {
+    if attempt.generation > generation {
+        return Some(format!(
+            "its attempt is of generation {}, which is still to come: the object seems to have been restored, and generations up to that one may have been sent",
+            attempt.generation
+        ));
+    }
+    if attempt.generation < generation {
+        return None;
+    }
+    let Some(state) = attempt.known_state() else {
+        return Some(format!("its attempt is in the state {:?}, which this version does not know", attempt.state));
+    };
+    // Every claim sets both at once.
+    let observed = observed_generation(object);
+    if observed < generation {
+        return Some(format!(
+            "its attempt is of this generation, but status.observedGeneration is {observed}: status seems to have been restored"
+        ));
+    }
+    let other_spec = attempt.spec_hash.as_deref().is_some_and(|hash| hash != spec_hash(&object.spec));
+    (other_spec && state != AttemptState::NotSent)
+        .then(|| "its attempt of this generation was made for another spec".to_owned())
 }
 
 /// The object's own attempt, as long as nobody has proven what became of it.
@@ -146,35 +232,41 @@ pub fn asked_before(object: &ClusterRedistribution) -> bool {
         || status.history.iter().any(|past| asked(&past.state, past.generation, past.spec_hash.as_deref()))
 }
 
-fn without_attempt(object: &ClusterRedistribution, generation: i64, held_at: Option<i64>) -> Journal<'_> {
-    match (evidence_without_attempt(object, generation, 0), held_at) {
-        (Some(evidence), _) => Journal::Invalid(evidence),
-        // Said once, it holds until the next generation, even where the evidence was overwritten by saying so.
-        (None, Some(held)) if held >= generation => {
-            Journal::Invalid("the attempt of this generation was lost from it".to_owned())
-        }
-        (None, Some(_)) => Journal::Quiet { key: LOST, grace: MAX_GRACE },
-        (None, None) => Journal::Free,
-    }
-}
-
-/// Traces of an attempt for this generation that are there without the attempt itself: somebody wiped the journal, or
-/// an older CRD pruned it. Either way a request may have left.
-fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64, attempted: i64) -> Option<String> {
+/// Traces of an attempt for this generation that are there without the attempt itself, or without the `Ready` that every
+/// write of this product sets: somebody wiped them, or an older CRD pruned them. Either way a request may have left.
+fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> Option<String> {
     let status = object.status.as_ref()?;
     if let Some(past) = status.history.iter().find(|past| past.generation >= generation) {
         return Some(format!("its history holds an attempt of generation {}", past.generation));
     }
-    if attempted == generation {
+    let observed = observed_generation(object);
+    let attempt = status.attempt.as_ref().filter(|attempt| attempt.generation == generation);
+    // A claim that was taken back under a CRD without conditions leaves this too, and proves that nothing was sent.
+    let is_unsent = attempt.is_some_and(|attempt| attempt.known_state() == Some(AttemptState::NotSent));
+    if observed == generation && lacks_ready(object) && !is_unsent {
+        return Some("this generation was observed, but the condition Ready that says so is missing".to_owned());
+    }
+    if attempt.is_some() {
         return None;
     }
-    if status.observed_generation == Some(generation) && status.status_code.is_some() {
-        return Some("it holds an answer for this generation, but not the attempt".to_owned());
+    if status.status_code.is_some() && (observed == generation || observed <= 0) {
+        return Some("it holds an answer, but not the attempt that got it".to_owned());
     }
     // Only what was called is looked at afterwards.
     let was_observed = condition_at(&status.conditions, REDISTRIBUTED, generation).is_some();
     (was_observed || speak_of_a_call(&status.conditions, generation))
         .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
+}
+
+/// True where a generation was observed, and the condition `Ready` of that generation is not there.
+fn lacks_ready(object: &ClusterRedistribution) -> bool {
+    let observed = observed_generation(object);
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    observed > 0 && condition_at(conditions, "Ready", observed).is_none()
+}
+
+fn observed_generation(object: &ClusterRedistribution) -> i64 {
+    object.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(-1)
 }
 
 /// Whether conditions of ours say that this generation was called, or may have been. Others' are none of our business.
@@ -192,18 +284,18 @@ pub fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
     })
 }
 
-/// The generation for which `JournalInvalid` was last said, if it still stands in status.
-fn invalid_since(object: &ClusterRedistribution) -> Option<i64> {
+/// The generation for which `Ready` says `JournalInvalid`, if it does.
+pub fn invalid_at(object: &ClusterRedistribution) -> Option<i64> {
     let conditions = &object.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     (ready.reason == Reason::JournalInvalid.as_str()).then_some(ready.observed_generation).flatten()
 }
 
 fn is_complete(attempt: &Attempt) -> bool {
-    !attempt.id.is_empty() && attempt.generation > 0
+    !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
 }
 
-fn quiet(attempt: &Attempt) -> Journal<'_> {
+fn cooling_down(attempt: &Attempt) -> Journal<'_> {
     Journal::Quiet { key: &attempt.id, grace: grace_of(attempt) }
 }
 

@@ -23,6 +23,11 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// Longest pause between two tries.
 const LAST_RETRY: Duration = Duration::from_secs(300);
 
+/// First pause before a status that lacks something is tried out without writing.
+const FIRST_DRY_RUN: Duration = Duration::from_secs(10);
+/// Longest pause between two of them.
+const LAST_DRY_RUN: Duration = Duration::from_secs(300);
+
 /// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
 
@@ -40,8 +45,10 @@ pub struct Memory {
     given_up: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
-    /// By uid: the resourceVersion at which a claim met a conflict. The watch is late.
-    overtaken: HashMap<String, String>,
+    /// By uid: objects whose view lacks something, and when a dry run is due.
+    hidden: HashMap<String, Hidden>,
+    /// The installed CRD was seen not to keep all of status: every claim is tried out without writing first.
+    crd_was_outdated: bool,
     /// Looks before a call.
     pub looks: Looks,
     /// Looks after a call.
@@ -63,6 +70,12 @@ struct Sight {
     first: Instant,
     /// resourceVersion of the newest view that showed it.
     version: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Hidden {
+    next: Instant,
+    pause: Duration,
 }
 
 #[derive(Debug)]
@@ -148,17 +161,40 @@ impl Memory {
         self.sent.insert(uid.to_owned(), Sent { generation, at: now });
     }
 
-    /// Somebody has changed the object since that view of it.
-    pub fn overtaken(&mut self, object: &ClusterRedistribution) {
-        if let (Some(uid), Some(version)) = (&object.metadata.uid, &object.metadata.resource_version) {
-            self.overtaken.insert(uid.clone(), version.clone());
+    /// A view of the object lacks something. Returns whether that is new, and how long a dry run has to wait. The first
+    /// wait lets API servers finish a change of the CRD, each later one is twice as long.
+    pub fn hidden(&mut self, uid: &str, now: Instant) -> (bool, Duration) {
+        self.crd_was_outdated = true;
+        if let Some(hidden) = self.hidden.get_mut(uid) {
+            let wait = hidden.next.saturating_duration_since(now);
+            if wait.is_zero() {
+                hidden.pause = hidden.pause.saturating_mul(2).min(LAST_DRY_RUN);
+                hidden.next = now + hidden.pause;
+            }
+            return (false, wait);
         }
+        self.hidden.insert(uid.to_owned(), Hidden { next: now + FIRST_DRY_RUN, pause: FIRST_DRY_RUN });
+        (true, FIRST_DRY_RUN)
     }
 
-    /// True if that is known of this view.
-    pub fn is_overtaken(&self, object: &ClusterRedistribution) -> bool {
-        let known = object.metadata.uid.as_ref().and_then(|uid| self.overtaken.get(uid));
-        known.is_some() && known == object.metadata.resource_version.as_ref()
+    /// A view of the object was whole.
+    pub fn whole(&mut self, uid: &str) {
+        self.hidden.remove(uid);
+    }
+
+    /// How many objects are hidden.
+    pub fn hidden_objects(&self) -> usize {
+        self.hidden.len()
+    }
+
+    /// The API server did not keep all of a status that was written, or that was only tried out.
+    pub fn crd_is_outdated(&mut self) {
+        self.crd_was_outdated = true;
+    }
+
+    /// True once that was seen.
+    pub fn crd_was_outdated(&self) -> bool {
+        self.crd_was_outdated
     }
 
     /// True if this process may have sent for this generation lately. A journal that does not show that is wrong: a
@@ -186,7 +222,7 @@ impl Memory {
 
     /// The object is gone for good; a uid never comes back.
     pub fn forget(&mut self, uid: &str) {
-        self.overtaken.remove(uid);
+        self.hidden.remove(uid);
         self.seen.remove(uid);
         self.retries.remove(uid);
         self.sent.remove(uid);
@@ -200,21 +236,21 @@ impl Memory {
     /// no watch was open nothing told.
     pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
         // What was sent is remembered for its own time: without it a view that hides the journal would be believed.
-        let Self { seen, live, given_up, retries, sent: _, overtaken, looks, watches } = self;
+        let Self { seen, live, given_up, retries, sent: _, hidden, crd_was_outdated: _, looks, watches } = self;
         let live: HashSet<_> = live.values().collect();
         let keeps = |uid: &String| pending.contains(uid) || live.contains(uid);
         // A finished object may have been quiet for long enough, and its next generation would wait for that anew.
         seen.retain(|uid, sight| keeps(uid) || now.saturating_duration_since(sight.first) < REMEMBER_QUIET);
         given_up.retain(|uid, _| keeps(uid));
         retries.retain(|uid, _| keeps(uid));
-        overtaken.retain(|uid, _| keeps(uid));
+        hidden.retain(|uid, _| keeps(uid));
         looks.keep_only(keeps);
         watches.keep_only(keeps);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
-        self.overtaken.remove(uid);
+        self.hidden.remove(uid);
         self.retries.remove(uid);
         self.looks.forget(uid);
         self.watches.end(uid);

@@ -3,10 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -48,7 +45,6 @@ pub struct Server {
     object: Arc<Mutex<Value>>,
     script: Arc<Mutex<Box<Script>>>,
     secret: Arc<Mutex<u16>>,
-    secret_reads: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -62,18 +58,12 @@ impl Server {
             object: Arc::new(Mutex::new(object)),
             script: Arc::new(Mutex::new(Box::new(script))),
             secret: Arc::new(Mutex::new(404)),
-            secret_reads: Arc::default(),
         }
     }
 
     /// Answers so when it is asked for a Secret; 404 at first.
     pub fn secret_answers(&self, code: u16) {
         *self.secret.lock().unwrap() = code;
-    }
-
-    /// How often it was asked for one.
-    pub fn secret_reads(&self) -> usize {
-        self.secret_reads.load(Ordering::SeqCst)
     }
 
     /// A client of it.
@@ -106,7 +96,6 @@ impl Server {
     async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let method = request.method().as_str().to_owned();
         if !request.uri().path().contains("/clusterredistributions/") {
-            self.secret_reads.fetch_add(usize::from(request.uri().path().contains("/secrets/")), Ordering::SeqCst);
             let code = *self.secret.lock().unwrap();
             return reply(code, &failure(code));
         }

@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     conditions::reason_at,
     context::Context,
-    decide::{Plan, Step},
+    decide::Plan,
     dws::{
         credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
@@ -22,7 +22,6 @@ use crate::{
     logins::PATIENCE,
     precheck::Mode,
     resource::{Baseline, ClusterRedistribution, Reason},
-    view::Guarded,
 };
 
 /// Who has nothing to say yet is looked at this often: its time may have passed, or its Secret be gone.
@@ -111,24 +110,6 @@ pub async fn prepare(
     let ready = Ready { key, rung, pass, note: None, baseline: None };
     let is_blind = context.precheck.mode == Mode::Off && context.observe.is_none();
     if is_blind { Ok(ready) } else { look::look(context, object, plan, ready).await }
-}
-
-/// Begins to read the key of a new object while it waits for its turn in the controller's queue, whose timer has it wait for
-/// some milliseconds in any case.
-pub fn read_ahead(context: &Context, object: &Guarded) {
-    if let Some(rung) = to_read_ahead(context, object) {
-        context.credentials.read_ahead(&rung, Timestamp::now());
-    }
-}
-
-/// What to read ahead, if anything: not of a crowd, which is served by one read for many, nor of what is not called now.
-fn to_read_ahead(context: &Context, object: &Guarded) -> Option<Rung> {
-    let decoded = object.object.as_ref().ok().filter(|_| object.is_untouched && context.may_begin())?;
-    if context.gate.in_flight() > 0 || context.memory().is_overtaken(decoded) {
-        return None;
-    }
-    let Step::Claim(plan) = context.decide(decoded) else { return None };
-    (!context.gate.is_away(&plan.endpoint.host)).then(|| rung(context, decoded, &plan))
 }
 
 /// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.

@@ -2,8 +2,12 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::resource::{
-    Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus, RedisMode,
+use crate::{
+    conditions::set_at,
+    resource::{
+        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus, Reason,
+        RedisMode,
+    },
 };
 
 /// uid of every sample.
@@ -52,7 +56,16 @@ pub fn attempt(id: &str, generation: i64, state: AttemptState) -> Attempt {
 /// An object of generation `generation` whose journal holds that attempt.
 pub fn attempted(generation: i64, attempt: Attempt) -> ClusterRedistribution {
     let mut object = fresh(generation);
+    let reason = match attempt.known_state() {
+        Some(AttemptState::Claimed) => Reason::RequestInFlight,
+        Some(AttemptState::NotSent) => Reason::EndpointUnreachable,
+        Some(AttemptState::Answered) => Reason::Delivered,
+        Some(AttemptState::Unknown) | None => Reason::OutcomeUnknown,
+    };
+    let mut conditions = Vec::new();
+    let _changed = set_at(&mut conditions, attempt.generation, reason, "", at(0));
     let status = ClusterRedistributionStatus {
+        conditions,
         observed_generation: Some(attempt.generation),
         attempt: Some(attempt),
         ..ClusterRedistributionStatus::default()

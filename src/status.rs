@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
-    resource::{Attempt, AttemptState, ClusterRedistributionStatus, Reason, Row},
+    resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, PastAttempt, Reason, Row},
 };
 
 /// What became of an attempt.
@@ -132,16 +132,18 @@ pub fn recorded(
     }
     // Once Unknown was said, this generation is closed, whatever is learnt later.
     let was_given_up = state == AttemptState::Unknown || attempt.closed == Some(true);
-    attempt.closed = (was_given_up || record.state == AttemptState::Unknown).then_some(true);
+    let generation = attempt.generation;
+    // Once JournalInvalid was said for a generation, it stays so: another attempt of it may have been lost.
+    let is_invalid = reason_at(&next.conditions, generation) == Some(Reason::JournalInvalid.as_str());
+    attempt.closed = Some(was_given_up || is_invalid || record.state == AttemptState::Unknown);
     record.state.as_str().clone_into(&mut attempt.state);
     attempt.finished_time = Some(to_second(now));
     attempt.status_code = record.status_code;
     attempt.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
     attempt.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
     attempt.message = Some(cut(&record.message, 256));
-    let generation = attempt.generation;
     // A late record must not speak for a newer generation that was observed meanwhile.
-    if next.observed_generation.is_none_or(|observed| observed <= generation) {
+    if !is_invalid && next.observed_generation.is_none_or(|observed| observed <= generation) {
         observe(&mut next, generation);
         next.status_code = record.status_code;
         let (reason, message) = conditions_of(record, was_given_up, generation == current_generation);
@@ -183,6 +185,36 @@ pub fn withdrawn(
 
 fn is_readable(attempt: &Attempt) -> bool {
     !attempt.id.is_empty() && !attempt.uid.is_empty() && attempt.generation > 0 && attempt.is_open()
+}
+
+/// A status in which everything is set that shows that a generation was called; for a dry run alone.
+pub fn with_every_trace(object: &ClusterRedistribution, now: Timestamp) -> ClusterRedistributionStatus {
+    let (uid, generation) =
+        (object.metadata.uid.clone().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+    let attempt = Attempt {
+        id: "dry-run".to_owned(),
+        uid,
+        generation,
+        state: AttemptState::Answered.as_str().to_owned(),
+        closed: Some(true),
+        ..Attempt::default()
+    };
+    let past = PastAttempt {
+        id: "dry-run".to_owned(),
+        generation,
+        state: AttemptState::Answered.as_str().to_owned(),
+        ..PastAttempt::default()
+    };
+    let mut conditions = Vec::new();
+    let _changed = set_at(&mut conditions, generation, Reason::Delivered, "dry run", now);
+    ClusterRedistributionStatus {
+        conditions,
+        observed_generation: Some(generation),
+        status_code: Some(200),
+        attempt: Some(attempt),
+        history: vec![past],
+        ..ClusterRedistributionStatus::default()
+    }
 }
 
 /// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).

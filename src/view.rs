@@ -1,16 +1,19 @@
-//! PURE: an object as the API server shows it, read from its bytes. Only what this product uses is read: managed fields are
-//! half of an object's bytes, and of labels nobody here knows anything. It decides nothing.
+//! PURE: an object as the API server shows it, read from its bytes. Only what this product uses is kept: managed fields are
+//! half of an object's bytes and are kept only where they tell that this view hides something. It decides nothing.
 //!
 //! Own code instead of kube's `DeserializeGuard`, which reads every object twice, managed fields included.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, Time};
 use kube::{Resource, core::error_boundary::InvalidObject};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
-use crate::resource::{ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus};
+use crate::{
+    journal,
+    resource::{ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus},
+};
 
 /// An object of the watch: one that does not fit this version's types is an error of its own, not of the whole watch.
 #[derive(Clone, Debug)]
@@ -19,11 +22,6 @@ pub struct Guarded {
     pub seen: Option<Instant>,
     /// The object, or why it cannot be read, with its metadata.
     pub object: Result<ClusterRedistribution, InvalidObject>,
-    /// Nobody has ever written its status, for two reasons that a watch which was opened under an older CRD, and hides the
-    /// journal, cannot both fake: `observedGeneration` shows the CRD's default, while everything this product writes sets it,
-    /// so a schema that knows the field shows what was written and one that does not know it has no default; and managed
-    /// fields, which no schema prunes, name no writer of status. False where it cannot be known.
-    pub is_untouched: bool,
 }
 
 /// Of metadata, what is used.
@@ -41,10 +39,11 @@ struct Metadata {
     managed_fields: Vec<Writer>,
 }
 
-/// Who wrote, and what of the object.
+/// The fields that one manager has written, unread: only an entry that names status is of interest.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Writer {
-    subresource: Option<String>,
+    fields_v1: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +65,11 @@ impl<'de> Deserialize<'de> for Guarded {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let error = match serde_json::from_str::<Whole>(raw.get()) {
             Ok(Whole { metadata, spec, status }) => {
-                let is_untouched = metadata.shows_no_writer_of_status() && status.as_ref().is_some_and(is_default);
-                let object = ClusterRedistribution { metadata: metadata.into(), spec, status };
-                return Ok(Self { seen: None, object: Ok(object), is_untouched });
+                let mut object = ClusterRedistribution { metadata: metadata.into(), spec, status };
+                if journal::hidden(&object).is_none() {
+                    object.metadata.managed_fields = None;
+                }
+                return Ok(Self { seen: None, object: Ok(object) });
             }
             Err(error) => error,
         };
@@ -77,21 +78,17 @@ impl<'de> Deserialize<'de> for Guarded {
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
         let error = serde_json::from_value::<Whole>(value).err().unwrap_or(error).to_string();
         let object = Err(InvalidObject { error, metadata: metadata.into() });
-        Ok(Self { seen: None, object, is_untouched: false })
+        Ok(Self { seen: None, object })
     }
 }
 
-impl Metadata {
-    /// Every write is tracked there, unless somebody has emptied the list, and then it shows no writer at all.
-    fn shows_no_writer_of_status(&self) -> bool {
-        !self.managed_fields.is_empty()
-            && self.managed_fields.iter().all(|writer| writer.subresource.as_deref() != Some("status"))
+impl Writer {
+    /// What it wrote of status, as the API server lists it.
+    fn of_status(self) -> Option<ManagedFieldsEntry> {
+        let fields = self.fields_v1.filter(|fields| fields.get().contains("\"f:status\""))?;
+        let fields_v1 = Some(FieldsV1(serde_json::from_str(fields.get()).ok()?));
+        Some(ManagedFieldsEntry { fields_v1, ..ManagedFieldsEntry::default() })
     }
-}
-
-/// What the CRD's default makes of an absent status.
-fn is_default(status: &ClusterRedistributionStatus) -> bool {
-    *status == ClusterRedistributionStatus { observed_generation: Some(-1), ..ClusterRedistributionStatus::default() }
 }
 
 impl From<Metadata> for ObjectMeta {
@@ -105,6 +102,7 @@ impl From<Metadata> for ObjectMeta {
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
             annotations: metadata.annotations,
+            managed_fields: Some(metadata.managed_fields.into_iter().filter_map(Writer::of_status).collect()),
             ..Self::default()
         }
     }

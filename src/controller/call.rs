@@ -49,10 +49,7 @@ pub async fn call(
     match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => {
-            context.memory().overtaken(object);
-            Ok(Action::requeue(jittered(SOON)))
-        }
+        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
         Delivered::Pruned => {
             let held = crd_outdated();
@@ -62,8 +59,8 @@ pub async fn call(
     }
 }
 
-/// Where the CRD was found too old before, a claim that it would prune must not be written a second time: it is asked
-/// without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
+/// Where the CRD was found too old before, by this process or on this object, a claim that it would prune must not be
+/// written: it is tried out without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
 /// it is too old still.
 async fn journal_is_kept(
     context: &Context,
@@ -72,7 +69,8 @@ async fn journal_is_kept(
     ready: &Ready,
 ) -> Result<Option<ClusterRedistribution>, WriteError> {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if !conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str()) {
+    let is_said = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
+    if !is_said && !context.memory().crd_was_outdated() {
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();

@@ -37,7 +37,7 @@ fn reason_of(server: &Server) -> String {
 }
 
 fn guarded(server: &Server) -> Arc<Guarded> {
-    Arc::new(Guarded { seen: None, object: Ok(server.object()), is_untouched: false })
+    Arc::new(Guarded { seen: None, object: Ok(server.object()) })
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_claim_that_a_refusal_of_somebody_on_the_way_has_hidden_is_recalled_an
         assert_eq!(attempt_of(&server).state, "Claimed", "it was applied all the same");
         reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
         let attempt = attempt_of(&server);
-        assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", None), "{code}");
+        assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", Some(false)), "{code}");
     }
 }
 
@@ -73,7 +73,7 @@ async fn a_claim_that_nobody_could_be_asked_about_is_recalled_too() {
 #[tokio::test]
 async fn what_was_given_up_is_recalled_by_whoever_knows_it_also_after_losing_the_lease() {
     for (state, closed, reason) in
-        [(AttemptState::Claimed, None, "ClaimTooSlow"), (AttemptState::Unknown, Some(true), "NotSent")]
+        [(AttemptState::Claimed, Some(false), "ClaimTooSlow"), (AttemptState::Unknown, Some(true), "NotSent")]
     {
         let server = Server::new(&attempted(1, attempt("a", 1, state)), |_, _| None);
         let context = context(&server, false);
@@ -174,28 +174,6 @@ async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() 
     assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
 }
 
-#[tokio::test]
-async fn the_secret_of_a_new_object_is_read_as_soon_as_the_watch_brings_it() {
-    let server = Server::new(&fresh(1), |_, _| None);
-    let context = context(&server, true);
-    let seen = Guarded { seen: Some(Instant::now()), object: Ok(fresh(1)), is_untouched: true };
-    let objects = futures::stream::iter([Ok(seen)]).chain(futures::stream::pending());
-    // The cache does not hold it, so that no reconciliation can have read anything.
-    let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
-    writer.apply_watcher_event(&watcher::Event::Init);
-    writer.apply_watcher_event(&watcher::Event::InitDone);
-    let (_wake, woken) = mpsc::unbounded_channel();
-    let running = tokio::spawn(run(Arc::clone(&context), objects, cache, woken, 1));
-    let read = async {
-        while server.secret_reads() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), read).await.unwrap();
-    running.abort();
-    assert_eq!(server.secret_reads(), 1);
-}
-
 /// The same context with the gate in which `sample` is called up.
 async fn in_line(server: &Server) -> (Arc<Context>, mpsc::UnboundedReceiver<ObjectName>) {
     let (gate, called) = sample_is_called_up().await;
@@ -228,7 +206,7 @@ async fn who_was_called_up_and_cannot_be_read_any_more_leaves_its_line_to_the_ne
     let server = Server::new(&fresh(1), |_, _| None);
     let (context, mut called) = in_line(&server).await;
     let invalid = InvalidObject { metadata: fresh(1).metadata, error: "unknown redis_mode".to_owned() };
-    let object = Arc::new(Guarded { seen: None, object: Err(invalid), is_untouched: false });
+    let object = Arc::new(Guarded { seen: None, object: Err(invalid) });
     // What the API server says of the note on the object decides nothing here.
     drop(reconcile(object, Arc::clone(&context)).await);
     assert_eq!(called.try_recv().unwrap().1, "next");

@@ -110,18 +110,6 @@ impl Ladder {
         reading.await
     }
 
-    /// Begins to read for somebody who is about to ask, unless anything is being read already: of a crowd, the first has begun,
-    /// and a hundred Secrets of a hundred objects are not asked for at once.
-    pub fn read_ahead(&self, rung: &Rung, now: Timestamp) {
-        let asked = Instant::now();
-        let mut remembered = self.remembered();
-        if !remembered.is_reading() {
-            let reading = self.begin(rung.clone(), asked, now);
-            remembered.begun(rung, asked, &reading);
-            tokio::spawn(reading);
-        }
-    }
-
     fn begin(&self, rung: Rung, asked: Instant, now: Timestamp) -> Reading {
         let (source, remembered) = (self.source.clone(), Arc::clone(&self.remembered));
         let must_outlive = self.request_timeout + MARGIN;

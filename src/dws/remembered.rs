@@ -44,11 +44,6 @@ impl Remembered {
         if serves { reading.upgrade() } else { None }
     }
 
-    /// Whether anybody reads anything now.
-    pub fn is_reading(&self) -> bool {
-        self.under_way.values().any(|(_, reading)| reading.upgrade().is_some())
-    }
-
     /// A read began. Of two that overlap the later one tells more; whoever waits for the earlier goes on to do so.
     pub fn begun(&mut self, rung: &Rung, asked: Instant, reading: &Reading) {
         if let Some(reading) = reading.downgrade() {
@@ -139,9 +134,8 @@ mod tests {
             remembered.under_way(&Rung::Controller, asked + SERVES / 4, asked + SERVES / 2).is_none(),
             "seen later"
         );
-        assert!(remembered.is_reading());
         remembered.ended(&Rung::Controller, asked, Some(&account("old")), asked + SERVES);
-        assert!(remembered.kept.is_empty() && !remembered.is_reading());
+        assert!(remembered.kept.is_empty() && remembered.under_way.is_empty());
     }
 
     #[test]

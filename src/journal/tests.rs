@@ -1,3 +1,5 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+
 use super::*;
 use crate::{
     resource::{ClusterRedistributionStatus, PastAttempt},
@@ -9,6 +11,99 @@ fn is_invalid(object: &ClusterRedistribution) -> bool {
     matches!(read(object), Journal::Invalid(_))
 }
 
+fn is_missing(object: &ClusterRedistribution) -> bool {
+    matches!(read(object), Journal::Missing(_))
+}
+
+/// With managed fields that name all of an attempt and the conditions, as after any attempt.
+fn managed(mut object: ClusterRedistribution) -> ClusterRedistribution {
+    let names = serde_json::json!({"f:status": {
+        "f:conditions": {}, "f:observedGeneration": {},
+        "f:attempt": {"f:id": {}, "f:uid": {}, "f:generation": {}, "f:state": {}, "f:closed": {}},
+    }});
+    object.metadata.managed_fields =
+        Some(vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(names)), ..ManagedFieldsEntry::default() }]);
+    object
+}
+
+#[test]
+fn what_managed_fields_name_and_a_view_lacks_is_missing() {
+    let mut whole = managed(attempted(1, attempt("a", 1, AttemptState::Unknown)));
+    whole.status.as_mut().unwrap().attempt.as_mut().unwrap().closed = Some(true);
+    assert_eq!(read(&whole), Journal::Closed);
+    let losses: [(&str, fn(&mut ClusterRedistributionStatus)); 7] = [
+        ("conditions", |status| status.conditions.clear()),
+        ("attempt", |status| status.attempt = None),
+        ("id", |status| status.attempt.as_mut().unwrap().id.clear()),
+        ("uid", |status| status.attempt.as_mut().unwrap().uid.clear()),
+        ("generation", |status| status.attempt.as_mut().unwrap().generation = 0),
+        ("state", |status| status.attempt.as_mut().unwrap().state.clear()),
+        ("closed", |status| status.attempt.as_mut().unwrap().closed = None),
+    ];
+    for (field, lose) in losses {
+        let mut object = whole.clone();
+        lose(object.status.as_mut().unwrap());
+        let found = hidden(&object).unwrap();
+        assert!(found.ends_with(field), "{field}: {found}");
+        assert!(is_missing(&object), "{field}");
+        // An edit does not bring it back.
+        object.metadata.generation = Some(2);
+        assert!(is_missing(&object), "{field}");
+    }
+}
+
+#[test]
+fn a_view_without_observed_generation_is_missing_something() {
+    let mut object = attempted(1, attempt("a", 1, AttemptState::Answered));
+    object.status.as_mut().unwrap().observed_generation = None;
+    assert!(is_missing(&object));
+    object.status = None;
+    assert!(is_missing(&object));
+}
+
+#[test]
+fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
+    let mut object = managed(fresh(1));
+    assert!(is_missing(&object));
+    object.status = held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
+    assert_eq!(hidden(&object), None);
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(2);
+    assert!(matches!(read(&object), Journal::Quiet { key: LOST, .. }));
+}
+
+#[test]
+fn an_observed_generation_without_its_ready_is_missing_it() {
+    let mut object = fresh(2);
+    object.status.as_mut().unwrap().observed_generation = Some(2);
+    assert!(is_missing(&object));
+    object.status.as_mut().unwrap().observed_generation = Some(1);
+    assert!(matches!(read(&object), Journal::Quiet { key: LOST, grace: MAX_GRACE }));
+    let mut unsent = attempted(2, attempt("a", 2, AttemptState::NotSent));
+    unsent.status.as_mut().unwrap().conditions.clear();
+    assert_eq!(read(&unsent), Journal::Retry, "its attempt proves that nothing was sent");
+}
+
+#[test]
+fn an_attempt_that_is_ahead_of_the_observed_generation_is_invalid() {
+    let mut object = attempted(7, attempt("a", 7, AttemptState::Answered));
+    assert_eq!(read(&object), Journal::Closed);
+    object.status = held(object.status.as_ref(), 6, Reason::JournalInvalid, "why", at(0));
+    assert!(is_invalid(&object));
+}
+
+#[test]
+fn an_attempt_of_another_spec_is_invalid_unless_it_was_not_sent() {
+    for (state, invalid) in
+        [(AttemptState::Claimed, true), (AttemptState::Answered, true), (AttemptState::NotSent, false)]
+    {
+        let mut made = attempt("a", 1, state);
+        made.spec_hash = Some("0123".to_owned());
+        assert_eq!(is_invalid(&attempted(1, made.clone())), invalid, "{state:?}");
+        assert!(!is_invalid(&attempted(2, made)), "{state:?} of an older generation");
+    }
+}
+
 #[test]
 fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
     for reason in Reason::ALL.iter().filter(|reason| reason.row() == Row::Refused) {
@@ -17,16 +112,13 @@ fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
         assert_eq!(read(&object), Journal::Free, "{reason}");
         // Without the condition that says that it goes on by itself, it could be what is left of a call.
         object.status.as_mut().unwrap().conditions.retain(|condition| condition.type_ != "Reconciling");
-        assert!(is_invalid(&object), "{reason}");
+        assert!(is_missing(&object), "{reason}");
     }
 }
 
 #[test]
 fn an_object_nobody_touched_is_free() {
     assert_eq!(read(&fresh(1)), Journal::Free);
-    let mut bare = fresh(1);
-    bare.status = None;
-    assert_eq!(read(&bare), Journal::Free);
 }
 
 #[test]
@@ -52,27 +144,28 @@ fn a_journal_that_contradicts_the_object_is_invalid() {
     foreign.uid = "another".to_owned();
     let mut newer_word = attempt("a", 1, AttemptState::Answered);
     newer_word.state = "Observed".to_owned();
-    let mut nameless = attempt("", 1, AttemptState::Claimed);
-    nameless.id = String::new();
-    for bad in [foreign, newer_word, nameless, attempt("a", 2, AttemptState::Claimed)] {
+    for bad in [foreign, newer_word, attempt("a", 2, AttemptState::Claimed)] {
         assert!(is_invalid(&attempted(1, bad.clone())), "{bad:?}");
     }
     assert!(is_invalid(&fresh(0)));
 }
 
 #[test]
-fn traces_of_a_call_without_its_attempt_are_invalid() {
+fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
     let with = |change: &dyn Fn(&mut ClusterRedistributionStatus)| {
         let mut object = fresh(2);
         change(object.status.as_mut().unwrap());
         object
     };
-    assert!(is_invalid(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
-    assert!(is_invalid(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
+    assert!(is_missing(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
+    assert!(is_missing(&with(&|status| status.status_code = Some(200))), "of whichever generation");
+    assert!(is_missing(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
+    assert!(is_missing(&with(&|status| status.attempt = Some(attempt("", 2, AttemptState::Claimed)))));
     for reason in Reason::ALL {
         let object = with(&|status| *status = held(None, 2, *reason, "why", at(0)).unwrap());
         let after_a_claim = matches!(reason.row(), Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown);
-        assert_eq!(is_invalid(&object), after_a_claim, "{reason}");
+        let is_said = *reason == Reason::JournalInvalid;
+        assert_eq!((is_missing(&object), is_invalid(&object)), (after_a_claim && !is_said, is_said), "{reason}");
     }
     let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
     assert_eq!(read(&older), Journal::Free, "what was said of an older generation is no trace of this one");
@@ -85,6 +178,7 @@ fn what_conditions_of_others_say_is_no_trace_of_a_call() {
     for condition in &mut status.conditions {
         condition.type_ = format!("example.com/{}", condition.type_);
     }
+    let _ = crate::conditions::set_at(&mut status.conditions, 2, Reason::Suspended, "why", at(0));
     object.status = Some(status);
     assert_eq!(read(&object), Journal::Free);
 }
@@ -131,8 +225,11 @@ fn a_generation_up_to_one_that_was_claimed_before_a_restore_is_never_sent() {
         assert!(is_invalid(&object));
         object.status = held(object.status.as_ref(), generation, Reason::JournalInvalid, "why", at(0));
     }
+    object.metadata.generation = Some(5);
+    assert!(is_invalid(&object), "also the generation of the attempt");
+    object.status = held(object.status.as_ref(), 5, Reason::JournalInvalid, "why", at(0));
     object.metadata.generation = Some(6);
-    assert_eq!(read(&object), Journal::Free);
+    assert!(matches!(read(&object), Journal::Quiet { key: LOST, .. }));
 }
 
 #[test]
@@ -189,6 +286,7 @@ fn only_attempts_of_lower_generations_that_could_have_arrived_count_as_asked_bef
 impl Journal<'_> {
     fn kind(&self) -> Kind {
         match self {
+            Self::Missing(_) => Kind::Missing,
             Self::Free => Kind::Free,
             Self::Closed => Kind::Closed,
             Self::Retry => Kind::Retry,
@@ -201,6 +299,7 @@ impl Journal<'_> {
 
 #[derive(Debug)]
 enum Kind {
+    Missing,
     Free,
     Closed,
     Retry,

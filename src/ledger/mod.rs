@@ -18,7 +18,8 @@ pub use record::Recorded;
 pub use swap::{API_TIMEOUT, WriteError};
 
 use crate::{
-    resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus},
+    conditions::reason_at,
+    resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
     status,
 };
 
@@ -32,6 +33,9 @@ pub enum Claim {
     /// It was written, but before we could see that, somebody gave it up as unknown: it is no right to call any more,
     /// and we hold the proof that nothing was sent.
     Overtaken(Box<ClusterRedistribution>),
+    /// It was written, but onto another spec or generation than it was made for: it is no right to call that one, and we
+    /// hold the proof that nothing was sent.
+    Altered(Box<ClusterRedistribution>),
     /// It was written, but the installed CRD dropped the journal, or a part of it: this is what is there now.
     Pruned(Box<ClusterRedistribution>),
     /// It was not seen to stand, but may be applied later. Its id must be given up before anything else happens.
@@ -64,7 +68,7 @@ impl Ledger {
         let next = status::claimed(object.status.as_ref(), attempt.clone(), message, now);
         let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
         let error = match self.put(object, next, within, false).await {
-            Ok(written) => return read_back(written, attempt),
+            Ok(written) => return read_back(written, object, attempt),
             Err(error) => error,
         };
         match error {
@@ -101,7 +105,7 @@ impl Ledger {
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {
                     if latest.attempt().is_some_and(|there| there.id == attempt.id) {
-                        return read_back(latest, attempt);
+                        return read_back(latest, object, attempt);
                     }
                     // Written by somebody else since: our resourceVersion can never match again.
                     if latest.metadata.resource_version != object.metadata.resource_version {
@@ -122,7 +126,7 @@ impl Ledger {
         self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
     }
 
-    /// Would the installed CRD keep a journal? Asked without writing anything.
+    /// Would the installed CRD keep a claim? Asked without writing anything.
     pub async fn keeps_journal(
         &self,
         object: &ClusterRedistribution,
@@ -131,18 +135,67 @@ impl Ledger {
     ) -> Result<bool, WriteError> {
         let next = status::claimed(object.status.as_ref(), attempt.clone(), "", now);
         let echo = self.put(object, next, API_TIMEOUT, true).await?;
-        Ok(echo.attempt() == Some(attempt))
+        Ok(echo.attempt() == Some(attempt) && shows_claim(&echo, attempt))
+    }
+
+    /// Would the installed CRD keep everything that shows that a generation was called? Asked without writing anything.
+    pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, WriteError> {
+        let next = status::with_every_trace(object, now);
+        let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
+        let Some(kept) = echo.status else { return Ok(false) };
+        Ok(kept.attempt == next.attempt
+            && kept.conditions == next.conditions
+            && kept.status_code == next.status_code
+            && kept.history == next.history
+            && kept.observed_generation == next.observed_generation)
     }
 }
 
-/// The claim stands only if the API server kept all of it. An older CRD prunes what it does not know, in silence, and
-/// an operator that trusted the 200 would call again after every look.
-fn read_back(written: ClusterRedistribution, attempt: &Attempt) -> Claim {
+/// What the object shows of a claim that was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it, on the object that it was made for.
+    Stands,
+    /// All of it, on another spec or generation.
+    Altered,
+    /// Its attempt, which somebody has closed since.
+    Closed,
+    /// Not all of it: the installed CRD or somebody on the way dropped the rest.
+    Pruned,
+}
+
+/// PURE: compares what was written with what was meant. An older CRD prunes what it does not know, in silence, and an
+/// operator that trusted the 200 would call again after every look.
+pub fn standing(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Standing {
     match written.attempt() {
-        Some(there) if there == attempt => Claim::Taken(Box::new(written)),
-        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => {
-            Claim::Overtaken(Box::new(written))
+        Some(there) if there == attempt => {
+            if written.metadata.generation != Some(attempt.generation) || written.spec != object.spec {
+                Standing::Altered
+            } else if shows_claim(written, attempt) {
+                Standing::Stands
+            } else {
+                Standing::Pruned
+            }
         }
-        _ => Claim::Pruned(Box::new(written)),
+        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => Standing::Closed,
+        _ => Standing::Pruned,
     }
+}
+
+fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
+    let standing = standing(&written, object, attempt);
+    let written = Box::new(written);
+    match standing {
+        Standing::Stands => Claim::Taken(written),
+        Standing::Altered => Claim::Altered(written),
+        Standing::Closed => Claim::Overtaken(written),
+        Standing::Pruned => Claim::Pruned(written),
+    }
+}
+
+/// What a claim writes besides the attempt: a later view that lacks it is known to be incomplete by that.
+fn shows_claim(object: &ClusterRedistribution, attempt: &Attempt) -> bool {
+    let status = object.status.as_ref().filter(|status| status.observed_generation == Some(attempt.generation));
+    let reason = status.and_then(|status| reason_at(&status.conditions, attempt.generation));
+    reason == Some(Reason::RequestInFlight.as_str())
 }

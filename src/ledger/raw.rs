@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Ledger, WriteError, swap::answer};
-use crate::resource::{ClusterRedistribution, ClusterRedistributionStatus};
+use crate::{
+    journal::hidden,
+    resource::{ClusterRedistribution, ClusterRedistributionStatus},
+};
 
 /// See the module.
 pub(super) enum Seen {
@@ -28,6 +31,14 @@ impl Seen {
                 attempt: object.data.pointer("/status/attempt").cloned().and_then(read),
                 ..ClusterRedistributionStatus::default()
             }),
+        }
+    }
+
+    /// True for another view than the reply of that resourceVersion, if it lacks something that was written.
+    pub fn is_later_and_hidden(&self, reply: Option<&str>) -> bool {
+        match self {
+            Self::Whole(object) => object.metadata.resource_version.as_deref() != reply && hidden(object).is_some(),
+            Self::InPart(_) => false,
         }
     }
 

@@ -48,8 +48,12 @@ impl Ledger {
     /// For the claimant alone, who knows that nothing was sent. What is left half-way would read as a call that nobody
     /// knows of, and close the generation.
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
-        let left = pruned.attempt().cloned();
+        let (left, reply) = (pruned.attempt().cloned(), pruned.metadata.resource_version.clone());
         self.until_written(pruned, attempt_id, |object| {
+            // Another claimant's journal may be what a later view hides.
+            if object.is_later_and_hidden(reply.as_deref()) {
+                return Recording::Replaced;
+            }
             status::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())
         })
         .await

@@ -128,16 +128,27 @@ fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under
 }
 
 #[test]
-fn a_view_that_met_a_conflict_is_known_as_late_until_a_newer_one_comes() {
-    let (mut memory, mut object) = (Memory::default(), fresh(1));
-    assert!(!memory.is_overtaken(&object));
-    memory.overtaken(&object);
-    assert!(memory.is_overtaken(&object));
-    object.metadata.resource_version = Some("2".to_owned());
-    assert!(!memory.is_overtaken(&object));
-    object.metadata.resource_version = Some("1".to_owned());
+fn dry_runs_of_a_hidden_object_come_later_each_time() {
+    let (mut memory, start) = (Memory::default(), Instant::now());
+    assert!(!memory.crd_was_outdated());
+    assert_eq!(memory.hidden(UID, start), (true, 10 * SECOND));
+    assert!(memory.crd_was_outdated(), "every claim is tried out from now on");
+    let mut now = start;
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        let (is_new, wait) = memory.hidden(UID, now);
+        assert!(!is_new);
+        pauses.push(wait.as_secs());
+        now += wait;
+        assert_eq!(memory.hidden(UID, now), (false, Duration::ZERO), "due");
+    }
+    assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
+    memory.whole(UID);
+    assert_eq!(memory.hidden_objects(), 0);
+    assert!(memory.crd_was_outdated(), "the process remembers it");
+    assert!(memory.hidden(UID, now).0);
     memory.forget(UID);
-    assert!(!memory.is_overtaken(&object), "what is gone is not remembered");
+    assert_eq!(memory.hidden_objects(), 0);
 }
 
 #[test]
@@ -146,7 +157,7 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
     let leave_behind = |memory: &mut Memory| {
         memory.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start);
         memory.give_up(UID, "a");
-        memory.overtaken(&fresh(1));
+        let _ = memory.hidden(UID, start);
         memory.not_sent(UID, 1, 1.0, start);
         let watch = memory.watches.of(UID, "a", SECOND, start);
         memory.watches.keep(UID, Watch { unmoved: 1, ..watch });
@@ -156,7 +167,7 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
         let sights = memory.known_for(UID, "a", at) > Duration::ZERO;
         let others = [
             memory.to_recall(&unknown).is_some(),
-            memory.is_overtaken(&fresh(1)),
+            memory.hidden_objects() == 1,
             memory.retries.contains_key(UID),
             memory.watches.is_watched(UID),
         ];

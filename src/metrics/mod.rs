@@ -53,6 +53,7 @@ pub struct Metrics {
     api_requests: Family<ApiLabels, Counter>,
     holds: Family<ReasonLabels, Counter>,
     in_flight: Gauge,
+    hidden: Gauge,
     watch_errors: Counter,
     events_dropped: Counter,
     leading: Family<LeaderLabels, Gauge>,
@@ -76,6 +77,7 @@ impl Metrics {
             api_requests: Family::default(),
             holds: Family::default(),
             in_flight: Gauge::default(),
+            hidden: Gauge::default(),
             watch_errors: Counter::default(),
             events_dropped: Counter::default(),
             leading: Family::default(),
@@ -151,6 +153,11 @@ impl Metrics {
     /// Calls in flight now.
     pub fn in_flight(&self, calls: usize) {
         self.in_flight.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    }
+
+    /// Objects whose status is not whole now.
+    pub fn hidden(&self, objects: usize) {
+        self.hidden.set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
     /// The watch met an error.

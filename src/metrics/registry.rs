@@ -28,6 +28,11 @@ impl Metrics {
         );
         registry.register("dws_redistribution_requests_in_flight", "Calls in flight", self.in_flight.clone());
         registry.register(
+            "dws_redistribution_hidden_objects",
+            "Objects whose status lacks something that was written: an older CRD hides it, or it was lost",
+            self.hidden.clone(),
+        );
+        registry.register(
             "dws_redistribution_holds",
             "Times an object began to be held, by reason",
             self.holds.clone(),

@@ -34,7 +34,7 @@ fn object_with(name: &str, generation: i64, conditions: &[Value]) -> Guarded {
         },
         "status": {"observedGeneration": 1, "conditions": conditions},
     });
-    Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()), is_untouched: false }
+    Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()) }
 }
 
 /// The lines of the gauges of objects, in order.

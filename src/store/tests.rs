@@ -23,7 +23,7 @@ fn pending(gate: Arc<Gate>) -> Pending {
 }
 
 fn shown(object: ClusterRedistribution) -> Guarded {
-    Guarded { seen: None, object: Ok(object), is_untouched: false }
+    Guarded { seen: None, object: Ok(object) }
 }
 
 #[tokio::test]
@@ -51,11 +51,11 @@ async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_l
     let (gate, _called) = sample_is_called_up().await;
     let mut pending = pending(gate);
     let memory = Arc::clone(&pending.memory);
-    let knows = || memory.lock().unwrap().is_overtaken(&fresh(1));
+    let knows = || memory.lock().unwrap().hidden_objects() == 1;
     assert!(pending.apply(0, Event::Apply(shown(fresh(1)))).is_some());
     assert!(pending.apply(0, Event::Delete(shown(fresh(1)))).is_none());
     // Its reconciliation goes on with what it has in hand.
-    memory.lock().unwrap().overtaken(&fresh(1));
+    let _ = memory.lock().unwrap().hidden(crate::sample::UID, Instant::now());
     assert!(pending.apply(0, Event::Init).is_none() && knows());
     assert!(pending.apply(0, Event::InitDone).is_none() && !knows());
 }
@@ -73,7 +73,8 @@ async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobo
         (AttemptState::Claimed, false),
     ] {
         let mut object = attempted(1, attempt("a", 1, state));
-        object.status.as_mut().unwrap().conditions = serde_json::from_value(paused.clone()).unwrap();
+        let paused: Vec<_> = serde_json::from_value(paused.clone()).unwrap();
+        object.status.as_mut().unwrap().conditions.extend(paused);
         let (gate, _called) = sample_is_called_up().await;
         let mut pending = Pending { observe, ..pending(gate) };
         pending.metrics.alone();

@@ -1,8 +1,12 @@
 //! A journal that cannot be trusted, a CRD that does not keep one, and objects that cannot be read: no call, a reason,
 //! and nobody else harmed.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
-use redistribution_operator::resource::crd_json;
+use redistribution_operator::{
+    resource::{Reason, crd_json},
+    status,
+};
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Script};
 
@@ -23,17 +27,18 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
         ("answer-only", json!({"observedGeneration": 1, "statusCode": 200})),
         ("history-only", json!({"history": [{"id": "h", "generation": 1, "state": "Answered"}]})),
         ("future-word", json!({"attempt": {"state": "Observed"}})),
+        ("unobserved", json!({"attempt": {"state": "Answered"}})),
     ];
     for (name, status) in cases {
         let own = if name == "self" { uid.clone() } else { world.create(name, &cluster).await.metadata.uid.unwrap() };
         let mut status = status;
-        if name == "future-word" {
-            status = json!({"attempt": forged(&own, 1, "Observed")});
+        if let Some(state) = status.pointer("/attempt/state").filter(|_| status["attempt"]["id"].is_null()) {
+            status = json!({"attempt": forged(&own, 1, state.as_str().unwrap())});
         }
         world.patch_status(name, status).await;
     }
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    for name in ["self", "foreign", "answer-only", "history-only", "future-word"] {
+    for name in ["self", "foreign", "answer-only", "history-only", "future-word", "unobserved"] {
         let object = world.settled(name, "JournalInvalid").await;
         assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
         assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
@@ -43,6 +48,21 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
     world.patch("foreign", json!({"spec": {"trigger": "on"}})).await;
     world.settled("foreign", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_status_put_back_says_so_at_every_generation_that_waits() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
+    world.patch_status("wish", json!({"attempt": forged(&uid, 3, "Answered")})).await;
+    let _operator = world.operator_with(&[SHORT_GRACE]).await;
+    for generation in 1..=3 {
+        let object = world.settled("wish", "JournalInvalid").await;
+        assert_eq!(object.metadata.generation, Some(generation));
+        world.patch("wish", json!({"spec": {"trigger": generation.to_string()}})).await;
+    }
+    assert_eq!(world.calls(&cluster), 0, "generation 4 waits for what may be on its way");
 }
 
 #[tokio::test]
@@ -69,7 +89,9 @@ async fn an_open_claim_of_nobody_is_settled_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
-    world.patch_status("wish", json!({"attempt": forged(&uid, 1, "Claimed")})).await;
+    let mut status = json!(status::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
+    status["attempt"] = forged(&uid, 1, "Claimed");
+    world.patch_status("wish", status).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
     world.settled("wish", "OutcomeUnknown").await;
     assert_eq!(world.cloud.total_calls(), 0);

@@ -20,6 +20,7 @@ mod documents;
 mod election;
 mod generations;
 mod gitops;
+mod hidden;
 mod holds;
 mod image;
 mod journal;

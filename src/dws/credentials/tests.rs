@@ -151,22 +151,6 @@ async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later
 }
 
 #[tokio::test]
-async fn what_is_read_ahead_serves_whoever_was_seen_before_it_and_is_begun_once() {
-    let (ladder, reads, answers) = slow_ladder();
-    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
-    for _ in 0..10 {
-        ladder.read_ahead(&rung, now());
-        ladder.read_ahead(&ladder.choose(Some("another"), "team"), now());
-        all_wait().await;
-    }
-    answers.add_permits(2);
-    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK0");
-    let later = ladder.read(&rung, Instant::now(), now()).await.unwrap();
-    assert_eq!(pair(later).secret.expose_secret(), "SK1", "who was seen later is not served by it");
-    assert_eq!(reads.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
 async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_it() {
     let (ladder, reads, answers) = slow_ladder();
     let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());

@@ -14,7 +14,7 @@ impl World {
     /// The same state without what can make no difference any more, so that equal futures are explored once.
     pub fn tidied(&self, mut state: State) -> State {
         let holds = |number: Number| {
-            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..)) | Task::Ready((other, ..)) if other == number);
+            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
             state.replicas.iter().any(held)
         };
         // A permit nobody holds sends nothing.
@@ -25,7 +25,7 @@ impl World {
         };
         state.replies.retain(|&(number, _)| awaited(number));
         // A claim built from an older version can never be applied.
-        state.late_claims.retain(|&(_, base)| base == state.object);
+        state.late_claims.retain(|&(_, base)| base.1 == state.object.1);
         let current = self.product.attempt(state.object.0).map(|(number, _)| number);
         for replica in &mut state.replicas {
             let matters =
@@ -39,7 +39,7 @@ impl World {
             replica.sent = replica.sent.filter(|&sent| sent == here);
             // An older view than the present one leads only to a conflict; one such view stands for all.
             if replica.task != Task::None {
-                replica.cache = None;
+                (replica.cache, replica.is_kept) = (None, false);
             }
         }
         state.replicas.sort_unstable();

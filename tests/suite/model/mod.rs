@@ -11,32 +11,54 @@ mod product;
 mod world;
 
 use explore::{Found, explore};
-use world::{Budget, Crd, Mutant};
+use product::prunes;
+use world::{Budget, Mutant};
+
+const NONE: Budget = Budget {
+    replicas: 2,
+    crashes: 0,
+    edits: 0,
+    recreations: 0,
+    attempts: 0,
+    pruned: 0,
+    old_at_first: false,
+    rollbacks: 0,
+    labels: 0,
+    emptied: 0,
+};
 
 /// Enough for every kind of trouble to meet every other once.
 const BUDGETS: [(&str, Budget); 6] = [
-    ("a crash, an edit, two attempts", Budget { crashes: 1, edits: 1, recreations: 0, attempts: 2, crd: Crd::Current }),
+    ("a crash, an edit, two attempts", Budget { crashes: 1, edits: 1, attempts: 2, ..NONE }),
     (
         "an old CRD that prunes the journal",
-        Budget { crashes: 1, edits: 1, recreations: 0, attempts: 3, crd: Crd::WithoutAttempt },
+        Budget {
+            crashes: 1,
+            edits: 1,
+            attempts: 3,
+            pruned: prunes::ATTEMPT | prunes::HISTORY,
+            old_at_first: true,
+            ..NONE
+        },
     ),
     (
         "an old CRD that prunes a part of an attempt",
-        Budget { crashes: 1, edits: 1, recreations: 0, attempts: 3, crd: Crd::WithoutAField },
+        Budget { crashes: 1, edits: 1, attempts: 3, pruned: prunes::A_PART, old_at_first: true, ..NONE },
     ),
-    (
-        "a crash, a re-creation, an edit",
-        Budget { crashes: 1, edits: 1, recreations: 1, attempts: 2, crd: Crd::Current },
-    ),
-    (
-        "two crashes, an edit, three attempts",
-        Budget { crashes: 2, edits: 1, recreations: 0, attempts: 3, crd: Crd::Current },
-    ),
-    (
-        "a crash, two edits, three attempts",
-        Budget { crashes: 1, edits: 2, recreations: 0, attempts: 3, crd: Crd::Current },
-    ),
+    ("a crash, a re-creation, an edit", Budget { crashes: 1, edits: 1, recreations: 1, attempts: 2, ..NONE }),
+    ("two crashes, an edit, three attempts", Budget { crashes: 2, edits: 1, attempts: 3, ..NONE }),
+    ("a crash, two edits, three attempts", Budget { crashes: 1, edits: 2, attempts: 3, ..NONE }),
 ];
+
+/// A CRD that prunes these is installed and replaced again, while somebody labels the object or empties its managed
+/// fields.
+fn rolled_back(pruned: u8, emptied: u8) -> Budget {
+    Budget { replicas: 1, crashes: 2, edits: 1, attempts: 2, pruned, rollbacks: 1, labels: 1, emptied, ..NONE }
+}
+
+/// What no CRD may prune together if managed fields are emptied too: nothing is left then that tells a called object from
+/// a new one.
+const TOO_MUCH: u8 = prunes::ATTEMPT | prunes::CONDITIONS | prunes::OBSERVED_GENERATION;
 
 #[test]
 fn no_interleaving_breaks_the_law_and_a_closed_state_stays_in_reach_of_every_one() {
@@ -53,10 +75,25 @@ fn no_interleaving_breaks_the_law_and_a_closed_state_stays_in_reach_of_every_one
 }
 
 #[test]
+fn a_crd_that_prunes_any_part_of_status_for_a_while_leads_to_no_second_call() {
+    let (mut states, all) = (0, 31);
+    for pruned in 1..=all {
+        let emptied = u8::from(pruned & TOO_MUCH != TOO_MUCH);
+        let found = explore(rolled_back(pruned, emptied), None);
+        println!("pruned {pruned:05b}: {} states", found.states);
+        assert_eq!(found.violation, None, "pruned {pruned:05b}");
+        assert_eq!(found.stuck, 0, "pruned {pruned:05b}: states from which nothing closes any more");
+        states += found.states;
+    }
+    println!("{states} states in all");
+}
+
+#[test]
 fn every_mutant_of_the_protocol_is_caught() {
     for mutant in Mutant::ALL {
-        let caught = BUDGETS.iter().find_map(|(_, budget)| {
-            let Found { violation, states, .. } = explore(*budget, Some(mutant));
+        let rolled_back = [rolled_back(prunes::ATTEMPT | prunes::CONDITIONS, 1), rolled_back(31, 0)];
+        let caught = BUDGETS.iter().map(|(_, budget)| *budget).chain(rolled_back).find_map(|budget| {
+            let Found { violation, states, .. } = explore(budget, Some(mutant));
             violation.map(|violation| (states, violation))
         });
         let (states, (law, trace)) = caught.unwrap_or_else(|| panic!("{mutant:?} was not caught"));

@@ -6,18 +6,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry},
+    jiff::Timestamp,
+};
 use redistribution_operator::{
-    decide::{Now, Rules, Step, decide},
+    conditions::set_at,
+    decide::{Now, Rules, Step, decide, journal_invalid},
     dws::endpoint::Regions,
     journal::{self, Journal},
+    ledger::{Standing, standing},
     memory::Memory,
     observation::{Finding, Phase, Unseen},
     resource::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason},
     status::{self, Record, Recording, observed::observed},
+    view::Guarded,
 };
+use serde_json::json;
 
-use super::world::Crd;
+/// What a CRD prunes from status: any of these.
+pub mod prunes {
+    pub const ATTEMPT: u8 = 1;
+    pub const CONDITIONS: u8 = 2;
+    pub const STATUS_CODE: u8 = 4;
+    pub const HISTORY: u8 = 8;
+    pub const OBSERVED_GENERATION: u8 = 16;
+    /// Two fields of the attempt.
+    pub const A_PART: u8 = 32;
+}
 
 /// An interned object.
 pub type ObjectId = u16;
@@ -39,6 +55,9 @@ pub enum Move {
     Settle(ObjectId),
     /// Look whether this attempt was carried out.
     Observe(Number),
+    /// Try out without writing whether the CRD keeps all of status; if it does and the next view still lacks something,
+    /// write this object.
+    DryRun(ObjectId),
 }
 
 /// What becomes of an attempt.
@@ -60,12 +79,14 @@ enum Question {
     Claimed(Number),
     Recorded(Number, Outcome),
     Edited,
-    Pruned(Crd),
+    Seen(u8),
+    Kept(ObjectId, u8),
+    Unmanaged,
     Observed { running: bool },
-    Withdrawn,
+    Withdrawn(ObjectId),
 }
 
-/// See the module.
+/// See the module. Objects are stored ones, as the API server keeps them, or views, as it shows them.
 pub struct Product {
     objects: Vec<ClusterRedistribution>,
     index: HashMap<String, ObjectId>,
@@ -74,10 +95,11 @@ pub struct Product {
     rules: Rules,
     wall: Timestamp,
     start: Instant,
+    ready_is_asked_for: bool,
 }
 
 impl Product {
-    pub fn new() -> Self {
+    pub fn new(ready_is_asked_for: bool) -> Self {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
         let grace = Duration::from_secs(75);
         let rules = Rules { require_not_after: false, hold_reverts: false, grace, regions, observe: true };
@@ -90,6 +112,7 @@ impl Product {
             rules,
             wall,
             start: Instant::now(),
+            ready_is_asked_for,
         }
     }
 
@@ -99,7 +122,6 @@ impl Product {
         object.metadata.namespace = Some("team".to_owned());
         object.metadata.uid = Some(uid.to_string());
         object.metadata.generation = Some(1);
-        object.status = Some(ClusterRedistributionStatus { observed_generation: Some(-1), ..Default::default() });
         self.intern(object)
     }
 
@@ -146,7 +168,10 @@ impl Product {
         if let Some(&known) = self.moves.get(&(id, question)) {
             return known;
         }
-        let object = self.object(id).clone();
+        let mut object = self.object(id).clone();
+        if !self.ready_is_asked_for {
+            with_ready(&mut object, self.wall);
+        }
         let mut memory = Memory::default();
         for number in (0..7).filter(|number| given_up & (1 << number) != 0) {
             memory.give_up(object.metadata.uid.as_deref().unwrap(), &format!("a{number}"));
@@ -159,7 +184,12 @@ impl Product {
         let step = decide(&object, &memory, &self.rules, Now { wall: self.wall, instant: self.start + waited });
         let generation = object.metadata.generation.unwrap();
         let answer = match step {
-            Step::Nothing | Step::Hidden | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
+            Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
+            Step::Hidden(what) => {
+                let (reason, message) = (Reason::JournalInvalid, journal_invalid(&what));
+                let held = status::held(object.status.as_ref(), generation, reason, &message, self.wall);
+                held.map_or(Move::Rest, |held| Move::DryRun(self.with_status(id, held)))
+            }
             Step::Claim(_) => Move::Claim,
             Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
             Step::Hold { reason, message } => {
@@ -181,16 +211,7 @@ impl Product {
     pub fn claimed(&mut self, id: ObjectId, number: Number) -> ObjectId {
         self.change(id, Question::Claimed(number), |product| {
             let object = product.object(id);
-            let attempt = Attempt {
-                id: format!("a{number}"),
-                uid: object.metadata.uid.clone().unwrap(),
-                generation: object.metadata.generation.unwrap(),
-                state: AttemptState::Claimed.as_str().to_owned(),
-                grace_seconds: Some(75),
-                baseline: Some(Baseline::default()),
-                ..Attempt::default()
-            };
-            let claimed = status::claimed(object.status.as_ref(), attempt, "calling", product.wall);
+            let claimed = status::claimed(object.status.as_ref(), new_attempt(object, number), "calling", product.wall);
             Some(product.with_status(id, claimed))
         })
         .unwrap()
@@ -230,44 +251,74 @@ impl Product {
         })
     }
 
-    /// The object as an old CRD keeps it.
-    pub fn pruned(&mut self, id: ObjectId, crd: Crd) -> ObjectId {
-        self.change(id, Question::Pruned(crd), |product| {
-            let mut status = product.object(id).status.clone().unwrap();
-            if crd == Crd::WithoutAttempt {
-                status.attempt = None;
-                status.history.clear();
+    /// A view of a stored object under a CRD that prunes this.
+    pub fn seen(&mut self, stored: ObjectId, pruned: u8) -> ObjectId {
+        self.change(stored, Question::Seen(pruned), |product| {
+            let mut object = product.object(stored).clone();
+            let mut status = object.status.take().unwrap_or_default();
+            prune(&mut status, pruned);
+            if pruned & prunes::OBSERVED_GENERATION == 0 && status.observed_generation.is_none() {
+                status.observed_generation = Some(-1);
             }
-            if let Some(attempt) = &mut status.attempt {
-                (attempt.grace_seconds, attempt.baseline) = (None, None);
-            }
-            status.redistribution = None;
-            Some(product.with_status(id, status))
+            object.status = Some(status);
+            let shown = serde_json::to_string(&object).unwrap();
+            Some(product.intern(serde_json::from_str::<Guarded>(&shown).unwrap().object.unwrap()))
         })
         .unwrap()
     }
 
-    /// All of the attempt was kept.
-    pub fn is_whole(&self, id: ObjectId) -> bool {
-        self.attempt(id).is_some_and(|(_, attempt)| attempt.grace_seconds.is_some())
+    /// What is stored once the status of `next` was written over `stored` under a CRD that prunes this. Managed fields
+    /// change by what the API server sees of both under that CRD: what it prunes it neither adds nor takes away.
+    pub fn kept(&mut self, stored: ObjectId, next: ObjectId, pruned: u8) -> ObjectId {
+        self.change(stored, Question::Kept(next, pruned), |product| {
+            let mut object = product.object(stored).clone();
+            let mut before = object.status.clone().unwrap_or_default();
+            let mut after = product.object(next).status.clone().unwrap_or_default();
+            prune(&mut before, pruned);
+            prune(&mut after, pruned);
+            let named = names(&object).into_iter().zip(values(&before).into_iter().zip(values(&after)));
+            let named: Vec<_> = named
+                .map(|(was, (before, after))| {
+                    let (is_gone, is_new) = (before.is_some() && after.is_none(), after.is_some() && before != after);
+                    is_new || (was && !is_gone)
+                })
+                .collect();
+            object.metadata.managed_fields = managed_fields(&named);
+            object.status = Some(after);
+            Some(product.intern(object))
+        })
+        .unwrap()
     }
 
-    /// The object after its claimant has taken back what an old CRD kept of its claim; `None` if that changes nothing.
-    pub fn withdrawn(&mut self, id: ObjectId) -> Option<ObjectId> {
-        self.change(id, Question::Withdrawn, |product| {
-            let object = product.object(id);
+    /// The object after somebody has emptied its managed fields.
+    pub fn unmanaged(&mut self, stored: ObjectId) -> ObjectId {
+        self.change(stored, Question::Unmanaged, |product| {
+            let mut object = product.object(stored).clone();
+            object.metadata.managed_fields = None;
+            Some(product.intern(object))
+        })
+        .unwrap()
+    }
+
+    /// What a view shows of a claim that was made on another view.
+    pub fn standing(&self, written: ObjectId, made_on: ObjectId, number: Number) -> Standing {
+        let object = self.object(made_on);
+        standing(self.object(written), object, &new_attempt(object, number))
+    }
+
+    /// The object after its claimant has taken back what the reply shows of its claim; `None` if that changes nothing.
+    pub fn withdrawn(&mut self, id: ObjectId, reply: ObjectId) -> Option<ObjectId> {
+        self.change(id, Question::Withdrawn(reply), |product| {
+            let (object, left) = (product.object(id), product.object(reply).attempt());
+            if id != reply && journal::hidden(object).is_some() {
+                return None;
+            }
             let (status, generation) = (object.status.as_ref().unwrap(), object.metadata.generation.unwrap());
-            match status::withdrawn(status, status.attempt.as_ref(), generation, "old", product.wall) {
+            match status::withdrawn(status, left, generation, "old", product.wall) {
                 Recording::Write(next) => Some(product.with_status(id, *next)),
                 Recording::Known | Recording::Replaced => None,
             }
         })
-    }
-
-    /// Status says that the CRD was found too old.
-    pub fn says_outdated(&self, id: ObjectId) -> bool {
-        let conditions = self.object(id).status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str())
     }
 
     fn closed(&mut self, id: ObjectId, attempt_id: &str, outcome: Outcome) -> Option<ObjectId> {
@@ -312,5 +363,83 @@ impl Product {
             self.objects.push(object);
         }
         id
+    }
+}
+
+fn new_attempt(object: &ClusterRedistribution, number: Number) -> Attempt {
+    Attempt {
+        id: format!("a{number}"),
+        uid: object.metadata.uid.clone().unwrap(),
+        generation: object.metadata.generation.unwrap(),
+        state: AttemptState::Claimed.as_str().to_owned(),
+        closed: Some(false),
+        grace_seconds: Some(75),
+        baseline: Some(Baseline::default()),
+        ..Attempt::default()
+    }
+}
+
+fn prune(status: &mut ClusterRedistributionStatus, pruned: u8) {
+    let prunes = |what: u8| pruned & what != 0;
+    if prunes(prunes::ATTEMPT) {
+        status.attempt = None;
+    }
+    if prunes(prunes::CONDITIONS) {
+        status.conditions.clear();
+    }
+    if prunes(prunes::STATUS_CODE) {
+        status.status_code = None;
+    }
+    if prunes(prunes::HISTORY) {
+        status.history.clear();
+    }
+    if prunes(prunes::OBSERVED_GENERATION) {
+        status.observed_generation = None;
+    }
+    if prunes(prunes::A_PART)
+        && let Some(attempt) = &mut status.attempt
+    {
+        (attempt.grace_seconds, attempt.baseline) = (None, None);
+    }
+    if pruned != 0 {
+        status.redistribution = None;
+    }
+}
+
+/// The fields that managed fields are asked for: `conditions`, and these of `attempt`.
+const OF_ATTEMPT: [&str; 5] = ["id", "uid", "generation", "state", "closed"];
+
+fn values(status: &ClusterRedistributionStatus) -> Vec<Option<serde_json::Value>> {
+    let conditions = (!status.conditions.is_empty()).then(|| json!(status.conditions));
+    let attempt = json!(status.attempt);
+    let of_attempt = OF_ATTEMPT.iter().map(|field| attempt.get(field).cloned());
+    std::iter::once(conditions).chain(of_attempt).collect()
+}
+
+fn names(object: &ClusterRedistribution) -> Vec<bool> {
+    let fields = object.metadata.managed_fields.as_ref().and_then(|entries| entries.first()?.fields_v1.clone());
+    let fields = fields.map(|fields| fields.0).unwrap_or_default();
+    let is_named = |path: &str| fields.pointer(path).is_some();
+    let of_attempt = OF_ATTEMPT.iter().map(|field| is_named(&format!("/f:status/f:attempt/f:{field}")));
+    std::iter::once(is_named("/f:status/f:conditions")).chain(of_attempt).collect()
+}
+
+fn managed_fields(named: &[bool]) -> Option<Vec<ManagedFieldsEntry>> {
+    let mut fields = json!({"f:status": {}});
+    for (name, _) in OF_ATTEMPT.iter().zip(&named[1..]).filter(|(_, is_named)| **is_named) {
+        fields["f:status"]["f:attempt"][format!("f:{name}")] = json!({});
+    }
+    if named[0] {
+        fields["f:status"]["f:conditions"] = json!({});
+    }
+    Some(vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(fields)), ..ManagedFieldsEntry::default() }])
+}
+
+/// As a controller that does not ask for `Ready` would see it.
+fn with_ready(object: &mut ClusterRedistribution, now: Timestamp) {
+    let Some(status) = &mut object.status else { return };
+    let observed = status.observed_generation.filter(|observed| *observed > 0);
+    if let Some(observed) = observed.filter(|_| status.conditions.is_empty()) {
+        let _ = set_at(&mut status.conditions, observed, Reason::Throttled, "", now);
     }
 }

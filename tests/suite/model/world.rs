@@ -1,25 +1,28 @@
 //! The world around two controllers: an API server that compares and swaps, a network that loses and delays, a cloud
 //! that carries out or refuses, people who edit. All of it as steps from one state to the next.
 
+use redistribution_operator::ledger::Standing;
+
 use super::product::{Move, NO_ATTEMPT, Number, ObjectId, Outcome, Product};
 
 /// How much trouble there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Budget {
+    pub replicas: u8,
     pub crashes: u8,
     pub edits: u8,
     pub recreations: u8,
     pub attempts: u8,
-    /// The CRD at first; an old one may be replaced at any time.
-    pub crd: Crd,
-}
-
-/// What the installed CRD keeps of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Crd {
-    Current,
-    WithoutAttempt,
-    WithoutAField,
+    /// What the older CRD prunes.
+    pub pruned: u8,
+    /// The older CRD is installed at first.
+    pub old_at_first: bool,
+    /// How often the older CRD may be installed later. It may be replaced by the current one at any time.
+    pub rollbacks: u8,
+    /// Writes of others that leave status alone, but for what the CRD prunes.
+    pub labels: u8,
+    /// How often somebody may empty the managed fields.
+    pub emptied: u8,
 }
 
 /// A protocol with one part left out.
@@ -34,10 +37,12 @@ pub enum Mutant {
     NoSendDeadline,
     NoQuietPeriod,
     AbsenceIsAccepted,
+    ReadyIsNotAskedFor,
+    ManagedFieldsAreNotRead,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NoClaim,
         Self::ClaimWithoutSwap,
         Self::EveryErrorIsNotSent,
@@ -47,10 +52,12 @@ impl Mutant {
         Self::NoSendDeadline,
         Self::NoQuietPeriod,
         Self::AbsenceIsAccepted,
+        Self::ReadyIsNotAskedFor,
+        Self::ManagedFieldsAreNotRead,
     ];
 }
 
-/// An object and its resourceVersion.
+/// A stored object or a view, and its resourceVersion.
 pub(super) type Seen = (ObjectId, u8);
 /// A request: attempt, uid, generation.
 pub(super) type Call = (Number, u8, u8);
@@ -58,8 +65,10 @@ pub(super) type Call = (Number, u8, u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Task {
     None,
-    /// The reply to the claim was lost.
-    Lost(Call),
+    /// The reply to the claim was lost. The claim was made on this view.
+    Lost(Call, ObjectId),
+    /// The CRD pruned the claim; this is what the reply showed.
+    Withdrawing(Call, ObjectId),
     Ready(Call),
     Waiting(Call),
     Recording(Call, Outcome),
@@ -72,10 +81,12 @@ pub(super) struct Replica {
     pub(super) lapsed: Option<Number>,
     pub(super) given_up: u8,
     pub(super) sent: Option<(u8, u8)>,
+    /// A dry run came back whole.
+    pub(super) is_kept: bool,
     pub(super) task: Task,
 }
 
-const IDLE: Replica = Replica { cache: None, lapsed: None, given_up: 0, sent: None, task: Task::None };
+const IDLE: Replica = Replica { cache: None, lapsed: None, given_up: 0, sent: None, is_kept: false, task: Task::None };
 
 /// See the module. Lists are kept sorted, so that equal worlds are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +113,7 @@ pub struct World {
 
 impl World {
     pub fn new(budget: Budget, mutant: Option<Mutant>) -> Self {
-        Self { product: Product::new(), budget, mutant }
+        Self { product: Product::new(mutant != Some(Mutant::ReadyIsNotAskedFor)), budget, mutant }
     }
 
     pub fn first(&mut self) -> State {
@@ -115,7 +126,7 @@ impl World {
             replies: Vec::new(),
             late_claims: Vec::new(),
             permits: 0,
-            old_crd: self.budget.crd != Crd::Current,
+            old_crd: self.budget.old_at_first,
             left: self.budget,
         }
     }
@@ -123,7 +134,7 @@ impl World {
     /// Everything that can happen next.
     pub fn steps(&mut self, state: &State) -> Vec<(String, State)> {
         let mut steps = Vec::new();
-        for replica in 0..2 {
+        for replica in 0..usize::from(self.budget.replicas) {
             self.replica_steps(state, replica, &mut steps);
         }
         self.network_steps(state, &mut steps);
@@ -149,14 +160,20 @@ impl World {
         };
         match replica.task {
             Task::None => {
-                if replica.cache != Some(state.object) {
-                    add("looks", with(&|next, own| own.cache = Some(next.object)));
+                let view = (self.seen(state), state.object.1);
+                if replica.cache != Some(view) {
+                    add("looks", with(&|_, own| own.cache = Some(view)));
                 }
                 if let Some(seen) = replica.cache {
                     self.idle_steps(state, which, seen, &mut add);
                 }
             }
-            Task::Lost(call) => add("looks for its claim", self.look_for_claim(state, which, call)),
+            Task::Lost(call, view) => add("looks for its claim", self.look_for_claim(state, which, (call, view))),
+            Task::Withdrawing(_, reply) => {
+                let view = self.seen(state);
+                let object = self.product.withdrawn(view, reply).map(|next| self.kept(state, next));
+                add("takes its claim back", Self::rewritten(with(&|_, own| own.task = Task::None), object));
+            }
             Task::Ready(call) => {
                 if state.permits & 1 << call.0 != 0 || self.mutant == Some(Mutant::NoSendDeadline) {
                     add(
@@ -189,44 +206,46 @@ impl World {
                 add("gets no answer", with(&|_, own| own.task = Task::Recording(call, assumed)));
             }
             Task::Recording(call, outcome) => {
-                // Tried until it is written: one read and one swap, at some moment.
-                let (object, uid) = (state.object.0, self.product.uid(state.object.0));
-                let recorded = if uid == call.1 { self.product.recorded(object, call.0, outcome) } else { None };
-                let recorded = recorded.map(|object| self.kept(state, object));
-                add(
-                    "records",
-                    with(&|next, own| {
+                // Tried until it is written: one read and one swap, at some moment. The first try is made on what the
+                // claim returned, also where the CRD would hide that by now.
+                for view in [self.seen(state), self.product.seen(state.object.0, 0)] {
+                    let is_ours = self.product.uid(view) == call.1;
+                    let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
+                    let object = recorded.map(|object| self.kept(state, object));
+                    let done = with(&|_, own| {
                         own.task = Task::None;
                         own.cache = None;
                         if outcome == Outcome::NotSent {
                             own.sent = None;
                         }
-                        if let Some(object) = recorded {
-                            next.object = (object, next.object.1 + 1);
-                        }
-                    }),
-                );
+                    });
+                    add("records", Self::rewritten(done, object));
+                }
             }
         }
     }
 
     /// The reply to a claim was lost: what the object itself says of it.
-    fn look_for_claim(&mut self, state: &State, which: usize, call: Call) -> State {
+    fn look_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
         let mut next = state.clone();
-        let there = self.product.attempt(state.object.0).filter(|(number, _)| *number == call.0);
-        let is_open = there.map(|(_, attempt)| attempt.is_open());
-        let kept = self.product.is_whole(state.object.0) || self.mutant == Some(Mutant::NoReadBack);
+        let view = self.seen(state);
+        let is_there = self.product.attempt(view).is_some_and(|(number, _)| number == call.0);
+        let standing = is_there.then(|| self.product.standing(view, made_on, call.0));
         let own = &mut next.replicas[which];
-        own.task = match is_open {
+        own.task = match standing {
             _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => Task::Ready(call),
-            Some(true) if kept => Task::Ready(call),
-            Some(false) => Task::Recording(call, Outcome::NotSent),
-            Some(true) | None => Task::None,
+            Some(Standing::Pruned) if self.mutant == Some(Mutant::NoReadBack) => Task::Ready(call),
+            Some(Standing::Stands) => Task::Ready(call),
+            Some(Standing::Altered | Standing::Closed) => Task::Recording(call, Outcome::NotSent),
+            Some(Standing::Pruned) | None => Task::None,
         };
         if own.task == Task::None {
             (own.cache, own.given_up) = (None, own.given_up | 1 << call.0);
-            if let Some(object) = is_open.and_then(|_| self.product.withdrawn(state.object.0)) {
-                next.object = (object, next.object.1 + 1);
+            if standing.is_some()
+                && let Some(object) = self.product.withdrawn(view, view)
+            {
+                let kept = self.kept(state, object);
+                return Self::rewritten(next, Some(kept));
             }
         }
         next
@@ -247,16 +266,24 @@ impl World {
         if matches!(action, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried) {
             action = Move::Claim;
         }
-        let fits = state.object == seen;
+        let fits = state.object.1 == seen.1;
+        if let Move::DryRun(object) = action {
+            // The view that follows a dry run decides.
+            if replica.is_kept {
+                action = Move::Write(object);
+            } else if !state.old_crd {
+                let mut next = state.clone();
+                (next.replicas[which].cache, next.replicas[which].is_kept) = (None, true);
+                return add("tries out what the CRD keeps", next);
+            }
+        }
         match action {
-            Move::Rest => {}
+            Move::Rest | Move::DryRun(_) => {}
             Move::Write(object) | Move::Settle(object) => {
                 let mut next = state.clone();
-                next.replicas[which].cache = None;
-                if fits {
-                    next.object = (self.kept(state, object), seen.1 + 1);
-                }
-                add(if fits { "writes" } else { "meets a conflict" }, next);
+                (next.replicas[which].cache, next.replicas[which].is_kept) = (None, false);
+                let object = fits.then(|| self.kept(state, object));
+                add(if fits { "writes" } else { "meets a conflict" }, Self::rewritten(next, object));
             }
             Move::Claim => self.claim_steps(state, which, seen, add),
             Move::Observe(number) => self.observe_steps(state, which, (seen, number), add),
@@ -280,19 +307,13 @@ impl World {
             let Some(object) = self.product.observed(seen.0, running) else { continue };
             let mut next = state.clone();
             next.replicas[which].cache = None;
-            if state.object == seen {
-                next.object = (self.kept(state, object), seen.1 + 1);
-            }
-            add(label, next);
+            let object = (state.object.1 == seen.1).then(|| self.kept(state, object));
+            add(label, Self::rewritten(next, object));
         }
     }
 
     fn claim_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&str, State)) {
         if state.left.attempts == 0 {
-            return;
-        }
-        // Said to be old before: asked without writing first.
-        if state.old_crd && self.product.says_outdated(seen.0) && self.mutant != Some(Mutant::NoReadBack) {
             return;
         }
         let number = self.budget.attempts - state.left.attempts;
@@ -312,25 +333,34 @@ impl World {
             return add("calls without a claim", with(Task::Ready(call), None));
         }
         let unswapped = self.mutant == Some(Mutant::ClaimWithoutSwap) && self.product.uid(state.object.0) == call.1;
-        if state.object == seen || unswapped {
-            let claimed = self.product.claimed(state.object.0, number);
+        if state.object.1 == seen.1 || unswapped {
+            let claimed = self.product.claimed(seen.0, number);
             let kept = self.kept(state, claimed);
-            if kept == claimed || self.mutant == Some(Mutant::NoReadBack) {
-                add("claims", with(Task::Ready(call), Some(kept)));
-            } else {
-                // Read back without the journal: nothing is sent, and the object says why.
-                let held = self.product.withdrawn(kept).unwrap_or(kept);
-                let mut next = with(Task::None, Some(held));
-                next.object.1 += 1;
-                next.replicas[which].given_up |= 1 << number;
-                add("claims, and the CRD prunes it", next);
-                add("claims, the CRD prunes it, and it stops before saying so", with(Task::None, Some(kept)));
+            let reply = self.product.seen(kept, self.pruned(state));
+            let standing = self.product.standing(reply, seen.0, number);
+            match standing {
+                Standing::Stands => add("claims", with(Task::Ready(call), Some(kept))),
+                _ if self.mutant == Some(Mutant::NoReadBack) || unswapped => {
+                    add("claims", with(Task::Ready(call), Some(kept)));
+                }
+                _ => {
+                    // Read back without the journal: nothing is sent, and the object says why.
+                    let pruned = |task: Task| {
+                        let mut next = with(task, Some(kept));
+                        next.replicas[which].given_up |= 1 << number;
+                        next
+                    };
+                    let held = self.product.withdrawn(reply, reply);
+                    let held = held.map(|held| self.product.kept(kept, held, self.pruned(state)));
+                    add("claims, and the CRD prunes it", Self::rewritten(pruned(Task::None), held));
+                    add("claims, the CRD prunes it, somebody writes", pruned(Task::Withdrawing(call, reply)));
+                }
             }
-            add("claims, and the reply is lost", with(Task::Lost(call), Some(kept)));
+            add("claims, and the reply is lost", with(Task::Lost(call, seen.0), Some(kept)));
         } else {
             add("claims, and meets a conflict", with(Task::None, None));
         }
-        let mut late = with(Task::Lost(call), None);
+        let mut late = with(Task::Lost(call, seen.0), None);
         insert(&mut late.late_claims, (number, seen));
         add("claims, no reply, perhaps later", late);
     }
@@ -355,11 +385,11 @@ impl World {
         for &(number, base) in &state.late_claims {
             let mut next = state.clone();
             next.late_claims.retain(|other| *other != (number, base));
-            if state.object == base {
+            let object = (state.object.1 == base.1).then(|| {
                 let claimed = self.product.claimed(base.0, number);
-                next.object = (self.kept(state, claimed), base.1 + 1);
-            }
-            steps.push((format!("claim {number} arrives late"), next));
+                self.kept(state, claimed)
+            });
+            steps.push((format!("claim {number} arrives late"), Self::rewritten(next, object)));
         }
         for number in (0..self.budget.attempts).filter(|number| state.permits & 1 << number != 0) {
             let mut next = state.clone();
@@ -369,22 +399,35 @@ impl World {
     }
 
     fn people_steps(&mut self, state: &State, steps: &mut Vec<(String, State)>) {
+        let here = self.kept(state, state.object.0);
+        let mut add = |label: &str, object: Option<ObjectId>, change: &dyn Fn(&mut State)| {
+            let mut next = Self::rewritten(state.clone(), object);
+            change(&mut next);
+            steps.push((label.to_owned(), next));
+        };
         if state.left.edits > 0 {
-            let mut next = state.clone();
-            next.object = (self.product.edited(state.object.0), state.object.1 + 1);
-            next.left.edits -= 1;
-            steps.push(("the spec is edited".to_owned(), next));
+            let edited = self.product.edited(here);
+            add("the spec is edited", Some(edited), &|next| next.left.edits -= 1);
         }
         if state.left.recreations > 0 {
-            let mut next = state.clone();
-            next.object = (self.product.create(self.product.uid(state.object.0) + 1), state.object.1 + 1);
-            next.left.recreations -= 1;
-            steps.push(("the object is deleted and created again".to_owned(), next));
+            let created = self.product.create(self.product.uid(state.object.0) + 1);
+            add("the object is deleted and created again", Some(created), &|next| next.left.recreations -= 1);
+        }
+        // A label without effect on what is stored makes no difference but a conflict.
+        if state.left.labels > 0 && state.old_crd {
+            add("somebody labels the object", Some(here), &|next| next.left.labels -= 1);
+        }
+        if state.left.emptied > 0 {
+            let unmanaged = self.product.unmanaged(here);
+            add("the managed fields are emptied", Some(unmanaged), &|next| next.left.emptied -= 1);
         }
         if state.old_crd {
-            let mut next = state.clone();
-            next.old_crd = false;
-            steps.push(("the CRD is replaced".to_owned(), next));
+            add("the CRD is replaced", None, &|next| next.old_crd = false);
+        } else if state.left.rollbacks > 0 {
+            add("the older CRD is installed", None, &|next| {
+                next.old_crd = true;
+                next.left.rollbacks -= 1;
+            });
         }
     }
 
@@ -399,8 +442,32 @@ impl World {
         }
     }
 
+    /// What the CRD that is installed prunes.
+    fn pruned(&self, state: &State) -> u8 {
+        if state.old_crd { self.budget.pruned } else { 0 }
+    }
+
+    /// The object as the API server shows it now.
+    fn seen(&mut self, state: &State) -> ObjectId {
+        let stored = if self.mutant == Some(Mutant::ManagedFieldsAreNotRead) {
+            self.product.unmanaged(state.object.0)
+        } else {
+            state.object.0
+        };
+        self.product.seen(stored, self.pruned(state))
+    }
+
+    /// What is stored once the status of this object was written.
     fn kept(&mut self, state: &State, object: ObjectId) -> ObjectId {
-        if state.old_crd { self.product.pruned(object, self.budget.crd) } else { object }
+        self.product.kept(state.object.0, object, self.pruned(state))
+    }
+
+    /// With another object stored, if any.
+    fn rewritten(mut state: State, object: Option<ObjectId>) -> State {
+        if let Some(object) = object {
+            state.object = (object, state.object.1 + 1);
+        }
+        state
     }
 }
 

@@ -1,0 +1,63 @@
+//! An object whose view lacks something that was written. Nothing is written upon such a view, since that would erase what a
+//! schema only hides; a dry run finds out whether it is hidden or lost.
+
+use std::time::Instant;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+
+use super::{
+    Error, SOON,
+    hold::{hold, tell},
+};
+use crate::{
+    context::Context,
+    decide::{Step, journal_invalid},
+    held::{HELD_AGAIN, Held, status_hidden},
+    jitter::jittered,
+    ledger::{API_TIMEOUT, WriteError},
+    prepare::object_name,
+    resource::{ClusterRedistribution, Reason},
+};
+
+/// Waits for the CRD to show status again. Once a dry run says that the API server keeps all of it, and the object still
+/// lacks the field after that, the field is lost: `JournalInvalid`.
+pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &str) -> Result<Action, Error> {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let (is_new, wait) = context.memory().hidden(uid, Instant::now());
+    gauge(context);
+    if is_new {
+        tell(context, object, &status_hidden(what));
+    }
+    if !wait.is_zero() {
+        return Ok(Action::requeue(wait));
+    }
+    let failed = |source| Error::Write { object: object_name(object), source };
+    let latest = match context.ledger.keeps_status(object, Timestamp::now()).await {
+        Ok(true) => context.ledger.get(object, API_TIMEOUT).await,
+        Ok(false) => return Ok(Action::requeue(SOON)),
+        Err(error) => Err(error),
+    };
+    let latest = match latest {
+        Ok(latest) => latest,
+        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(source) => return Err(failed(source)),
+    };
+    match context.decide(&latest) {
+        Step::Hidden(what) => {
+            let message = journal_invalid(&what);
+            hold(context, &latest, Held { reason: Reason::JournalInvalid, message, again: jittered(HELD_AGAIN) }).await
+        }
+        _ => Ok(Action::requeue(SOON)),
+    }
+}
+
+/// A view of the object showed all that was written.
+pub fn whole(context: &Context, object: &ClusterRedistribution) {
+    context.memory().whole(object.metadata.uid.as_deref().unwrap_or_default());
+    gauge(context);
+}
+
+fn gauge(context: &Context) {
+    context.metrics.hidden(context.memory().hidden_objects());
+}
