@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
+    conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at, reason_at},
     resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
 };
 
@@ -82,7 +82,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
             // Said once, it holds until the next generation, even where saying so has overwritten the evidence.
             Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
             Some(_) => LOST_ATTEMPT,
-            None if lacks_ready(object) => LOST_ATTEMPT,
+            None if lost_an_older_attempt(object, generation) => LOST_ATTEMPT,
             None => Journal::Free,
         };
     };
@@ -92,7 +92,8 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     if said {
         return Journal::Invalid("it was found to be wrong for this generation before".to_owned());
     }
-    let lost = || invalid_at.is_some_and(|said| said >= attempt.generation) || lacks_ready(object);
+    let lost =
+        || invalid_at.is_some_and(|said| said >= attempt.generation) || lost_an_older_attempt(object, generation);
     match (attempt.known_state(), attempt.generation == generation) {
         (Some(AttemptState::Claimed), _) => Journal::Open(attempt),
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
@@ -256,6 +257,20 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> 
     let was_observed = condition_at(&status.conditions, REDISTRIBUTED, generation).is_some();
     (was_observed || speak_of_a_call(&status.conditions, generation))
         .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
+}
+
+/// True where an older generation was observed, and what status says of it is missing, or says that a request may be on
+/// its way of which there is no attempt.
+fn lost_an_older_attempt(object: &ClusterRedistribution, generation: i64) -> bool {
+    let Some(status) = &object.status else { return false };
+    let observed = observed_generation(object);
+    let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == observed);
+    let may_be_under_way = || {
+        let reason = reason_at(&status.conditions, observed);
+        let row = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.row());
+        matches!(row, Some(Row::InFlight | Row::Unknown))
+    };
+    observed < generation && (lacks_ready(object) || (!is_attempted && may_be_under_way()))
 }
 
 /// True where a generation was observed, and the condition `Ready` of that generation is not there.

@@ -169,6 +169,10 @@ fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
     }
     let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
     assert_eq!(read(&older), Journal::Free, "what was said of an older generation is no trace of this one");
+    for reason in [Reason::RequestInFlight, Reason::OutcomeUnknown, Reason::ServerError] {
+        let older = with(&|status| *status = held(None, 1, reason, "why", at(0)).unwrap());
+        assert_eq!(read(&older), LOST_ATTEMPT, "{reason}: its request may be on its way");
+    }
 }
 
 #[test]
