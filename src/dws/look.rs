@@ -13,7 +13,7 @@ use super::{
     credentials::Key,
     details::{self, Details},
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    exchange::{NO_ID, Unsigned, classified_read, reply, signed},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::resource::Reason;
@@ -167,10 +167,13 @@ impl Client {
             }
         };
         let reply = reply(response).await;
-        let answer = classified(&reply, key, now);
+        let answer = classified_read(&reply, key, now);
         match (reply.body, answer.reason) {
-            // A 2xx without an error code.
+            // A 2xx without an error of its own.
             (Body::Complete(bytes), Reason::Delivered) => Looked::Seen(bytes),
+            (_, Reason::OutcomeUnknown) if (300..=399).contains(&reply.status) => {
+                Looked::Unreadable("the answer is a redirect, which is not followed")
+            }
             (_, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable("the answer could not be read"),
             _ => Looked::Refused(answer),
         }
