@@ -27,6 +27,7 @@ pub struct Contents {
     hides_code: bool,
     /// DWS is named in the way its codes name it.
     names_service: bool,
+    is_text: bool,
 }
 
 /// An error code, and where it stands if the damage does not hide that.
@@ -42,6 +43,9 @@ pub fn read(bytes: &[u8]) -> Contents {
     let bytes = bare(bytes);
     let wrapped = unwrapped(bytes);
     let text = wrapped.as_deref().unwrap_or(bytes);
+    // Of a text in UTF-16, what is left is what people read.
+    let without_zeros: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    let text = without_zeros.as_slice();
     let walked = walk(text);
     let at = |entry: &Entry| {
         let (depth, object) = (entry.depth, Some(entry.object));
@@ -61,6 +65,7 @@ pub fn read(bytes: &[u8]) -> Contents {
         hides_code: is_plain && codes_anywhere(&unescaped).iter().any(|found| code(found).is_some()),
         names_service: text.windows(4).any(|window| window == b"DWS."),
         is_cut: walked.is_cut && text.first().is_some_and(|first| b"{[".contains(first)),
+        is_text: std::str::from_utf8(text).is_ok(),
         is_empty: bytes.is_empty(),
         is_plain,
         entries: walked.entries,
@@ -114,6 +119,11 @@ impl Contents {
     /// It is JSON that ends in the middle.
     pub fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Nothing in it is hidden by an encoding that is not known here.
+    pub fn is_text(&self) -> bool {
+        self.is_text
     }
 
     /// Any code of DWS, or what is left of one.

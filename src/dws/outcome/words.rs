@@ -66,7 +66,8 @@ impl Facts<'_> {
     /// The answer comes from the gateway, and from nobody behind it: by its code, or because nothing in it that could have
     /// been a code of DWS was lost.
     pub fn is_gateways_own(&self) -> bool {
-        !self.contents.speaks_of_service() && (self.contents.code().is_some() || self.is_read())
+        !self.contents.speaks_of_service()
+            && (self.contents.code().is_some() || (self.is_read() && self.contents.is_text()))
     }
 
     fn is_success(&self) -> bool {

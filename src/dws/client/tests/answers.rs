@@ -59,6 +59,7 @@ fn damaged(code: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("base64", wrapped.clone().into_bytes()),
         ("base64, cut", wrapped.as_bytes()[..wrapped.len() - 6].to_vec()),
         ("base64 in quotes", format!(r#""{wrapped}""#).into_bytes()),
+        ("UTF-16", plain.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         ("after a byte order mark", format!("\u{feff} {plain}x").into_bytes()),
     ]
 }
@@ -69,6 +70,7 @@ fn without_a_code() -> Vec<(&'static str, Vec<u8>)> {
         ("cut in the code", br#"{"error_code":"DWS.70"#.to_vec()),
         ("cut at the end of the code", br#"{"error_code":"DWS.7023"#.to_vec()),
         ("compressed", GZIP.to_vec()),
+        ("compressed, cut", GZIP[..30].to_vec()),
     ]
 }
 
@@ -163,6 +165,15 @@ async fn a_401_of_the_service_counts_against_no_key_however_its_body_is_damaged(
         let answer = told(401, "", &body, 0).await;
         assert_eq!(answer.reason, Reason::AuthenticationFailed, "{name}: a 401 is read in any case");
         assert_eq!(answer.key_effect, KeyEffect::Neutral, "{name}: nobody knows whose it is");
+    }
+    for (header, body) in
+        [("content-encoding: br\r\n", &b"\x0b\x02\x80"[..]), ("", b"\xc3\x28"), ("", b"&quot;DWS.0047&quot;")]
+    {
+        assert_eq!(told(401, header, body, 0).await.key_effect, KeyEffect::Neutral, "nobody knows whose it is");
+    }
+    for body in ["", "{}", "<html>", r#"{"error":{"code":401,"message":"x"}}"#] {
+        let answer = told(401, "", body.as_bytes(), 0).await;
+        assert_eq!(answer.key_effect, KeyEffect::RejectedByGateway, "{body}: nothing in it is of the service");
     }
     let broken = told(401, "", br#"{"error_"#, 10).await;
     assert_eq!((broken.reason, broken.key_effect), (Reason::AuthenticationFailed, KeyEffect::Neutral));

@@ -171,3 +171,101 @@ fn without_a_code_only_a_4xx_that_was_read_whole_is_refused_by_its_status() {
         assert_eq!(classify(&encoded, &[], now()).reason, reason, "{encoding:?}");
     }
 }
+
+const WORDS: [&str; 9] = ["DWS.7023", "DWS.0047", "DWS.0005", "APIGW.0301", "DWS.0000", "OK", "", "x", "200"];
+
+/// JSON in which codes and signs of a failure stand anywhere.
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::json;
+    let leaf = prop_oneof![
+        proptest::sample::select(&WORDS[..]).prop_map(|word| json!(word)),
+        proptest::sample::select(vec![json!(null), json!(true), json!(false), json!(0), json!(200), json!(7023)]),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let key =
+            proptest::sample::select(vec!["error_code", "errCode", "code", "errors", "success", "error_msg", "a", "b"]);
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            proptest::collection::btree_map(key.prop_map(str::to_owned), inner, 0..4)
+                .prop_map(|object| serde_json::Value::Object(object.into_iter().collect())),
+        ]
+    })
+}
+
+/// The table's words on a body, with the parser of another crate: all codes with their depth, and any sign of a failure.
+fn told(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)>) -> bool {
+    use serde_json::Value;
+    let is_code = |text: &str| ["DWS.7023", "DWS.0047", "DWS.0005", "APIGW.0301"].contains(&text);
+    match value {
+        Value::Array(list) => list.iter().fold(false, |fails, value| told(value, depth + 1, codes) | fails),
+        Value::Object(object) => object.iter().fold(false, |fails, (key, value)| {
+            let is_key = KEYS.contains(&key.as_str());
+            if is_key {
+                let texts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                let found = texts.iter().filter_map(Value::as_str).filter(|text| is_code(text));
+                codes.extend(found.map(|code| (depth, code.to_owned())));
+            }
+            let is_nothing = matches!(value, Value::Null) || value == "";
+            let fails_here = match key.as_str() {
+                "success" => value == false || value == 0,
+                "errors" | "error_msg" => {
+                    let is_empty = value.as_array().is_some_and(Vec::is_empty)
+                        || value.as_object().is_some_and(serde_json::Map::is_empty);
+                    !is_nothing && !is_empty
+                }
+                "code" if value == 200 || value == "200" => false,
+                _ if is_key => !(is_nothing || value == 0 || ["DWS.0000", "OK"].iter().any(|good| value == good)),
+                _ => false,
+            };
+            told(value, depth + 1, codes) | fails_here | fails
+        }),
+        _ => false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_read_as_the_table_says(value in json(), indented in any::<bool>()) {
+        let mut codes = Vec::new();
+        let fails = told(&value, 0, &mut codes);
+        let different: std::collections::BTreeSet<_> = codes.iter().map(|(_, code)| code.as_str()).collect();
+        let text = if indented { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let (ok, no) = (read(200, &text), read(403, &text));
+        let row = match different.len() {
+            0 if value.is_object() && !fails => Row::Delivered,
+            1 if !different.contains("DWS.0005") => Row::Refused,
+            _ => Row::Unknown,
+        };
+        prop_assert_eq!(ok.reason.row(), row, "{}", text);
+        let outermost = codes.iter().map(|(depth, _)| depth).min();
+        let outermost: Vec<_> = codes.iter().filter(|(depth, _)| Some(depth) == outermost).map(|(_, code)| code.as_str()).collect();
+        let named = no.error_code.as_deref();
+        prop_assert!(named.map_or(outermost.is_empty(), |code| outermost.contains(&code)), "{:?} {}", named, text);
+        let row = if named == Some("DWS.0005") { Row::Unknown } else { Row::Refused };
+        prop_assert_eq!(no.reason.row(), row, "{}", text);
+        prop_assert_eq!(read(401, &text).key_effect == KeyEffect::Good, named.is_some_and(|code| code.starts_with("DWS.")));
+        prop_assert_eq!(read(500, &text).reason, Reason::ServerError);
+        prop_assert_eq!(read(303, &text).reason, Reason::OutcomeUnknown);
+    }
+
+    #[test]
+    fn no_piece_of_json_is_taken_for_more_than_came(value in json(), at in 0.0_f64..1.0) {
+        let text = value.to_string();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a length")]
+        let piece = &text.as_bytes()[..(text.len() as f64 * at) as usize];
+        let mut codes = Vec::new();
+        told(&value, 0, &mut codes);
+        for body in [Body::Broken(piece.to_vec()), Body::TooLarge(piece.to_vec()), Body::Complete(piece.to_vec())] {
+            let is_broken = !matches!(body, Body::Complete(_));
+            let (ok, no) = (of(200, body.clone()), of(403, body));
+            prop_assert!(ok.reason != Reason::Delivered || (piece.is_empty() && !is_broken), "{:?}", piece);
+            for answer in [&ok, &no] {
+                let code = answer.error_code.as_deref();
+                prop_assert!(code.is_none_or(|code| codes.iter().any(|(_, known)| known == code)), "{:?}", code);
+            }
+            if is_broken && no.error_code.is_none() {
+                prop_assert_eq!(no.reason, Reason::OutcomeUnknown);
+            }
+        }
+    }
+}
