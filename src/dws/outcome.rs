@@ -205,10 +205,10 @@ fn of_read(facts: &words::Facts<'_>) -> Reason {
 
 fn of_refusal(facts: &words::Facts<'_>) -> Reason {
     match (facts.code(), facts.reply.status) {
-        // Whoever gave up waiting has looked at nothing, unless a code says so.
+        // Without a code, what had come before the server gave up waiting may have been handed on.
         (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
         (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
-        // Of these no code would say that the call was carried out.
+        // These are the gateway's own: it has handed nothing on.
         (None, 401 | 429) => by_status(facts),
         (None, 408) => Reason::OutcomeUnknown,
         (None, _) if facts.is_read() => by_status(facts),

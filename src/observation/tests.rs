@@ -315,7 +315,7 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
 }
 
 #[test]
-fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_it_is_seen() {
+fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
     let none = Looked::Seen(None);
     let silent = Looked::Seen(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
     for case in [Case::waiting(), Case::waiting().known(Some("mine")), Case::waiting().known(None)] {

@@ -112,7 +112,7 @@ async fn a_200_is_delivered_only_if_its_body_says_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_401_or_403_of_the_service_in_a_damaged_body_locks_no_key_and_blames_no_right() {
+async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let not_utf8 = b"{\"error_msg\":\"\xff\",\"error_code\":\"DWS.0047\"}";
@@ -138,7 +138,7 @@ async fn a_401_or_403_of_the_service_in_a_damaged_body_locks_no_key_and_blames_n
 }
 
 #[tokio::test]
-async fn what_turns_or_hides_a_text_of_the_cloud_reaches_neither_status_nor_event() {
+async fn characters_that_turn_a_text_reach_neither_status_nor_event() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let cluster = world.cluster();

@@ -395,7 +395,7 @@ fn characters_that_turn_or_hide_a_text_are_scrubbed_and_hide_no_secret() {
 }
 
 #[test]
-fn an_answer_to_a_read_is_refused_by_its_own_code_and_not_by_what_it_shows() {
+fn an_answer_to_a_read_is_refused_by_its_own_code_alone() {
     let of = |status: u16, body: &str| {
         let asked = Asked { with_token: false, only_read: true };
         classify_as(asked, &reply(status, body), &[], now()).reason

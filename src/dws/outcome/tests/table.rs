@@ -103,7 +103,7 @@ fn what_is_no_code_refuses_no_2xx_and_names_no_4xx() {
 }
 
 #[test]
-fn several_different_codes_leave_a_2xx_unknown_and_refuse_a_4xx_by_the_outermost_first_one() {
+fn several_codes_leave_a_2xx_unknown_and_refuse_a_4xx_by_the_outermost() {
     for (body, code, reason) in [
         (r#"{"error_code":"DWS.7023","errCode":"DWS.0047"}"#, "DWS.7023", Reason::ClusterNotReady),
         (r#"{"a":{"code":"DWS.0047"},"error_code":"DWS.7023"}"#, "DWS.7023", Reason::ClusterNotReady),
