@@ -161,10 +161,16 @@ pub fn over() -> Finding {
     Finding::Unseen(Unseen::EndNotSeen, message.to_owned())
 }
 
-/// An answer that says that nothing began. Not one of those that prove no refusal whatever their status.
+/// An answer that says that nothing began, as far as status tells: a 4xx with a code that proves it, and the two that are read in
+/// any case. Without a code, a body that was not read whole may have held one that proves nothing.
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
-    let proves_nothing = status_code == Some(408) || error_code.is_some_and(outcome::proves_nothing);
-    status_code.is_some_and(|code| (300..500).contains(&code)) && !proves_nothing
+    let proves = match status_code {
+        Some(401 | 429) => true,
+        Some(408) => false,
+        Some(code) => (400..500).contains(&code) && error_code.is_some(),
+        None => false,
+    };
+    proves && !error_code.is_some_and(outcome::proves_nothing)
 }
 
 impl Phase {

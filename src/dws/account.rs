@@ -74,11 +74,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn pair(&self, now: Timestamp, needed: Duration) -> Result<Pair, CredentialsError> {
-        let access = self.required("accessKey", Self::for_header)?;
-        let secret = self.required("secretKey", Self::for_header)?;
-        if access.contains(',') {
-            return Err(self.invalid("accessKey", "holds a comma, which no access key has"));
-        }
+        let access = self.required("accessKey", Self::of_key)?;
+        let secret = self.required("secretKey", Self::of_key)?;
         if let Some(expiry) = self.for_header("expiresAt")? {
             let at: Timestamp = expiry
                 .parse()
@@ -88,7 +85,11 @@ impl Reader<'_> {
                 return Err(CredentialsError::Expired { of: self.of.to_owned(), at, needed: needed.as_secs() });
             }
         }
-        Ok(Pair { access, secret: secret.into(), token: self.for_header("securityToken")?.map(Into::into) })
+        let token = self.for_header("securityToken")?;
+        if token.as_ref().is_some_and(|token| token.contains(['"', '\''])) {
+            return Err(self.invalid("securityToken", "holds a quotation mark, which no token has"));
+        }
+        Ok(Pair { access, secret: secret.into(), token: token.map(Into::into) })
     }
 
     fn user(&self) -> Result<User, CredentialsError> {
@@ -105,6 +106,20 @@ impl Reader<'_> {
         read: impl FnOnce(&Self, &'static str) -> Result<Option<String>, CredentialsError>,
     ) -> Result<String, CredentialsError> {
         read(self, key)?.ok_or_else(|| self.invalid(key, "is missing"))
+    }
+
+    /// What the cloud makes keys of, and nothing else: a value with its quotes, or two in one, would be refused by the gateway, which
+    /// uses up a generation and brings the key nearer to its lock.
+    fn of_key(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
+        let text = self.text(key)?;
+        let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
+        if text.as_ref().is_some_and(|text| !text.bytes().all(is_known)) {
+            return Err(self.invalid(
+                key,
+                "holds a character that no key has: only letters, digits and + / = _ - are used, no quotes or blanks",
+            ));
+        }
+        Ok(text)
     }
 
     /// All of it becomes part of a header.

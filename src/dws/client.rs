@@ -84,6 +84,8 @@ impl Client {
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0)
             .http1_only()
+            // A control character in one header must not cost the answer: its status is what status must say.
+            .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
             .referer(false)
             .tcp_nodelay(true)

@@ -36,7 +36,7 @@ pub struct ClusterState {
     pub sub_status: Vec<String>,
 }
 
-/// Reads the body of a cluster's detail; `None` if it is not one.
+/// Reads the body of a cluster's detail; `None` if it is not one, or says neither how the cluster is nor what is done to it.
 pub fn read(body: &[u8]) -> Option<ClusterState> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let cluster = body.get("cluster")?.as_object()?;
@@ -47,9 +47,13 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
         Some(Value::String(text)) => task(&word(text)),
         Some(_) => Task::Other("(no text)".to_owned()),
     };
+    let status = text("status");
+    if status.is_none() && !cluster.contains_key("task_status") {
+        return None;
+    }
     let sub_status = text("sub_status").unwrap_or_default();
     let members = sub_status.split('|').map(|member| member.trim().to_owned()).filter(|member| !member.is_empty());
-    Some(ClusterState { task, status: text("status"), sub_status: members.collect() })
+    Some(ClusterState { task, status, sub_status: members.collect() })
 }
 
 fn task(word: &str) -> Task {
@@ -85,9 +89,9 @@ impl Task {
 
 impl ClusterState {
     /// It works, and nothing is being done to it: no task, no redistribution among its `sub_status`, and of the two
-    /// vocabularies the word for a cluster that works.
+    /// vocabularies the word for a cluster that works. A cluster that does not say how it is may be doing anything.
     pub fn is_idle(&self) -> bool {
-        let works = self.status.as_deref().is_none_or(|status| matches!(status, "AVAILABLE" | "ACTIVE"));
+        let works = self.status.as_deref().is_some_and(|status| matches!(status, "AVAILABLE" | "ACTIVE"));
         self.task == Task::Idle && works && !self.has_failed() && !self.is_redistributing()
     }
 
@@ -150,7 +154,29 @@ mod tests {
         ] {
             assert_eq!(state(&format!(r#"{{"task_status": {text}}}"#)).task, task, "{text}");
         }
-        assert_eq!(state("{}").task, Task::Idle);
+        assert_eq!(state(r#"{"status": "AVAILABLE"}"#).task, Task::Idle);
+    }
+
+    #[test]
+    fn idle_is_only_a_cluster_whose_status_says_that_it_works() {
+        for working in
+            [r#"{"status": "AVAILABLE"}"#, r#"{"status": "ACTIVE", "task_status": null, "sub_status": "NORMAL"}"#]
+        {
+            assert!(state(working).is_idle(), "{working}");
+        }
+        for other in [
+            r#"{"task_status": null}"#,
+            r#"{"task_status": "", "sub_status": "NORMAL"}"#,
+            r#"{"task_status": null, "status": ""}"#,
+            r#"{"task_status": null, "status": 1}"#,
+            r#"{"status": "FROZEN"}"#,
+            r#"{"status": "available"}"#,
+            r#"{"status": "AVAILABLE", "task_status": "GROWING"}"#,
+            r#"{"status": "AVAILABLE", "task_status": ["x"]}"#,
+            r#"{"status": "AVAILABLE", "sub_status": "REDISTRIBUTING"}"#,
+        ] {
+            assert!(!state(other).is_idle(), "{other}");
+        }
     }
 
     #[test]
@@ -168,6 +194,11 @@ mod tests {
             ["", "null", "[]", "{}", r#"{"cluster": null}"#, r#"{"cluster": "x"}"#, r#"{"error_code": "DWS.0047"}"#]
         {
             assert_eq!(read(body.as_bytes()), None, "{body}");
+        }
+        for silent in
+            ["{}", r#"{"id": "x"}"#, r#"{"status": ""}"#, r#"{"status": null}"#, r#"{"sub_status": "NORMAL"}"#]
+        {
+            assert_eq!(read(format!(r#"{{"cluster": {silent}}}"#).as_bytes()), None, "{silent}");
         }
     }
 

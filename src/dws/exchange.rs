@@ -8,7 +8,7 @@ use super::{
     cause::innermost,
     credentials::{Key, Pair},
     endpoint::{Endpoint, is_loopback},
-    outcome::{Answer, Body, Reply, classify, classify_of_token},
+    outcome::{Answer, Asked, Body, Reply, classify_as},
     signing,
 };
 
@@ -99,27 +99,49 @@ pub async fn reply(mut response: reqwest::Response) -> Reply {
         date: text("date"),
         retry_after: text("retry-after"),
         request_id: text("x-request-id"),
-        body: Body::Broken,
+        encoding: text("content-encoding"),
+        redirect: text("location").and_then(|location| host_of(&response.url().join(&location).ok()?)),
+        body: Body::Broken(Vec::new()),
     };
     let mut bytes = Vec::new();
     reply.body = loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_LIMIT => bytes.extend_from_slice(&chunk),
-            Ok(Some(_)) => break Body::TooLarge,
+            Ok(Some(chunk)) => {
+                let room = BODY_LIMIT - bytes.len();
+                bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                if chunk.len() > room {
+                    break Body::TooLarge(bytes);
+                }
+            }
             Ok(None) => break Body::Complete(bytes),
-            Err(_) => break Body::Broken,
+            Err(_) => break Body::Broken(bytes),
         }
     };
     reply
 }
 
-/// What an answer says, without anything of the key in it. A token learns of it here, where every answer passes.
+fn host_of(url: &url::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// What the answer to a call says, without anything of the key in it. A token learns of it here, where every answer passes.
 pub fn classified(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
+    told(reply, key, now, false)
+}
+
+/// The same of the answer to a read.
+pub fn classified_read(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
+    told(reply, key, now, true)
+}
+
+fn told(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
+    let asked = |with_token| Asked { with_token, only_read };
     match key {
         Key::Pair(pair) => {
             let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
-            classify(reply, &[&pair.access, pair.secret.expose_secret(), token], now)
+            classify_as(asked(false), reply, &[&pair.access, pair.secret.expose_secret(), token], now)
         }
-        Key::Token(token) => token.heard(classify_of_token(reply, &[token.text()], now)),
+        Key::Token(token) => token.heard(classify_as(asked(true), reply, &[token.text()], now)),
     }
 }

@@ -129,12 +129,10 @@ fn token(headers: &HeaderMap) -> Option<SecretString> {
 
 /// PURE: what an answer means. Its text is recognised, never quoted.
 fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp) -> Login {
-    let text = match &reply.body {
-        Body::Complete(bytes) => body::fault(bytes).text.unwrap_or_default(),
-        Body::Broken | Body::TooLarge => String::new(),
-    };
+    let contents = body::read(reply.body.bytes());
+    let text = contents.text().unwrap_or_default();
     // A user may be called anything.
-    let told = without(&without(&text, &user.name), &user.domain).to_lowercase();
+    let told = without(&without(text, &user.name), &user.domain).to_lowercase();
     let speaks_of = |sought: &[&str]| told.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
     let is_of_project = speaks_of(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
     match reply.status {
@@ -147,7 +145,7 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
         400 | 401 | 404 if is_of_project => Login::Project(reply.status),
         401 => Login::Wrong,
         403 => Login::Forbidden,
-        429 => Login::Throttled(window(reply.retry_after.as_deref(), &text, now)),
+        429 => Login::Throttled(window(reply.retry_after.as_deref(), text, now)),
         500.. => Login::Failed(reply.status),
         status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
         _ => Login::Unreadable("the answer is none of a login"),

@@ -13,7 +13,7 @@ use super::{
     credentials::Key,
     details::{self, Details},
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    exchange::{NO_ID, Unsigned, classified_read, reply, signed},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::resource::Reason;
@@ -116,8 +116,9 @@ impl Looked<Option<Details>> {
 impl Client {
     /// Looks at the cluster that a wish is for.
     pub async fn look(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Looked<ClusterState> {
-        let looked = self.read(wish.cluster_path(), wish, key, endpoint, now).await;
-        looked.read_as(|body| cluster::read(&body), "the answer holds no cluster")
+        let otherwise = "the answer holds no cluster";
+        let looked = self.read(wish.cluster_path(), wish, key, endpoint, now, otherwise).await;
+        looked.read_as(|body| cluster::read(&body), otherwise)
     }
 
     /// Looks at the redistribution of the cluster that a wish is for; `None` if there is none to show.
@@ -128,8 +129,9 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Looked<Option<Details>> {
-        let looked = self.read(wish.path(), wish, key, endpoint, now).await;
-        looked.read_as(|body| details::read(&body), "the answer holds no redistribution")
+        let otherwise = "the answer holds no redistribution";
+        let looked = self.read(wish.path(), wish, key, endpoint, now, otherwise).await;
+        looked.read_as(|body| details::read(&body), otherwise)
     }
 
     async fn read(
@@ -139,6 +141,7 @@ impl Client {
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,
+        otherwise: &'static str,
     ) -> Looked<Vec<u8>> {
         let request = path.ok_or_else(|| NO_ID.to_owned()).and_then(|path| {
             let unsigned =
@@ -167,10 +170,16 @@ impl Client {
             }
         };
         let reply = reply(response).await;
-        let answer = classified(&reply, key, now);
+        let answer = classified_read(&reply, key, now);
         match (reply.body, answer.reason) {
-            // A 2xx without an error code.
+            // A 2xx without an error of its own.
             (Body::Complete(bytes), Reason::Delivered) => Looked::Seen(bytes),
+            (Body::Complete(_), Reason::OutcomeUnknown) if (200..=299).contains(&reply.status) => {
+                Looked::Unreadable(otherwise)
+            }
+            (_, Reason::OutcomeUnknown) if (300..=399).contains(&reply.status) => {
+                Looked::Unreadable("the answer is a redirect, which is not followed")
+            }
             (_, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable("the answer could not be read"),
             _ => Looked::Refused(answer),
         }

@@ -1,9 +1,12 @@
 //! PURE: what an answer, or its absence, proves. A full response head is an answer; a failed connection is "not sent";
-//! everything else is "unknown". Then the cloud's error code decides before the HTTP status, except for 5xx.
+//! everything else is "unknown". Then the cloud's error code decides before the HTTP status, in a 2xx or 4xx: any other
+//! status proves neither. A 2xx is believed only if its body holds no sign of a failure, and a 4xx without a code only if it
+//! was read whole.
 //!
 //! It must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
+mod scan;
 pub(super) mod when;
 mod words;
 
@@ -105,10 +108,19 @@ pub enum KeyEffect {
 pub enum Body {
     /// To its end.
     Complete(Vec<u8>),
-    /// It broke off, or took longer than the request may.
-    Broken,
-    /// Larger than is read.
-    TooLarge,
+    /// It broke off, or took longer than the request may. What had come by then.
+    Broken(Vec<u8>),
+    /// Larger than is read. Its beginning.
+    TooLarge(Vec<u8>),
+}
+
+impl Body {
+    /// What came of it.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Complete(bytes) | Self::Broken(bytes) | Self::TooLarge(bytes) => bytes,
+        }
+    }
 }
 
 /// An answer as it came over the wire.
@@ -122,57 +134,85 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// Header `X-Request-Id`.
     pub request_id: Option<String>,
+    /// Header `Content-Encoding`.
+    pub encoding: Option<String>,
+    /// Host that header `Location` leads to, with its port if it names one.
+    pub redirect: Option<String>,
     /// The body.
     pub body: Body,
 }
 
-/// Reads an answer. `secrets` never appear in what is returned; `now` is this host's clock.
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// With a token, which bears no date and no signature.
+    pub with_token: bool,
+    /// A read, which may show codes and texts of failures that are none of its own.
+    pub only_read: bool,
+}
+
+/// Reads the answer to a call. `secrets` never appear in what is returned; `now` is this host's clock.
 pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
-    read(reply, secrets, now, false)
+    classify_as(Asked::default(), reply, secrets, now)
 }
 
-/// The same for a request with a token, which bears no date and no signature.
-pub fn classify_of_token(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
-    read(reply, secrets, now, true)
-}
-
-fn read(reply: &Reply, secrets: &[&str], now: Timestamp, token: bool) -> Answer {
-    let fault = match &reply.body {
-        Body::Complete(bytes) => body::fault(bytes),
-        Body::Broken | Body::TooLarge => body::Fault::default(),
-    };
-    let facts = words::Facts {
-        status: reply.status,
-        code: fault.code.as_deref(),
-        text: fault.text.as_deref().unwrap_or_default(),
-        skew: if token { None } else { when::skew(reply.date.as_deref(), now) },
-        token,
-        body: &reply.body,
-    };
+/// The same for any request.
+pub fn classify_as(asked: Asked, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    let contents = body::read(reply.body.bytes());
+    let skew = if asked.with_token { None } else { when::skew(reply.date.as_deref(), now) };
+    let facts = words::Facts { asked, reply, contents: &contents, skew };
     let reason = reason(&facts);
     Answer {
         status_code: reply.status,
         reason,
         message: words::message(reason, &facts, secrets),
         key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
-        error_code: fault.code.as_deref().and_then(|code| identifier(code, 64, secrets)),
-        request_id: reply
-            .request_id
-            .as_deref()
-            .or(fault.request_id.as_deref())
-            .and_then(|id| identifier(id, 128, secrets)),
+        error_code: contents.shown_code().and_then(|code| identifier(code, 64, secrets)),
+        request_id: reply.request_id.as_deref().or(contents.request_id()).and_then(|id| identifier(id, 128, secrets)),
     }
 }
 
 fn reason(facts: &words::Facts<'_>) -> Reason {
-    match facts.status {
+    match facts.reply.status {
         // Whatever the body says: a failing server's idea of its own state is not to be trusted. Codes from 600 on are
         // none of HTTP's, which asks to read them as a 5xx (RFC 9110, section 15): they do not prove a refusal.
         500.. => Reason::ServerError,
-        200..=299 if *facts.body == Body::Broken || *facts.body == Body::TooLarge => Reason::OutcomeUnknown,
-        200..=299 if facts.code.is_none_or(|code| code == "DWS.0000") => Reason::Delivered,
-        _ if code_of(facts).is_some_and(proves_nothing) => Reason::OutcomeUnknown,
-        _ => by_code(facts).unwrap_or_else(|| by_status(facts)),
+        200..=299 if facts.asked.only_read => of_read(facts),
+        200..=299 => of_success(facts),
+        400..=499 => of_refusal(facts),
+        // Where the request was to be sent instead, or whether it was carried out before, a redirect does not tell.
+        _ => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_success(facts: &words::Facts<'_>) -> Reason {
+    match facts.code() {
+        Some(_) if facts.contents.is_torn() => Reason::OutcomeUnknown,
+        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
+        None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
+        None => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_read(facts: &words::Facts<'_>) -> Reason {
+    match facts.contents.own_code() {
+        _ if !facts.is_whole() => Reason::OutcomeUnknown,
+        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
+        None if facts.contents.is_shown(facts.reply.status) => Reason::Delivered,
+        None => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_refusal(facts: &words::Facts<'_>) -> Reason {
+    match (facts.code(), facts.reply.status) {
+        // Without a code, what had come before the server gave up waiting may have been handed on.
+        (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
+        (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
+        // These are the gateway's own: it has handed nothing on.
+        (None, 401 | 429) => by_status(facts),
+        (None, 408) => Reason::OutcomeUnknown,
+        (None, _) if facts.is_read() => by_status(facts),
+        (None, _) => Reason::OutcomeUnknown,
     }
 }
 
@@ -182,46 +222,38 @@ pub fn proves_nothing(code: &str) -> bool {
 }
 
 /// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.
-fn by_code(facts: &words::Facts<'_>) -> Option<Reason> {
-    match code_of(facts)? {
+fn by_code(code: &str) -> Option<Reason> {
+    match code {
+        code if proves_nothing(code) => Some(Reason::OutcomeUnknown),
         "DWS.0015" | "DWS.0047" | "DWS.3027" => Some(Reason::ClusterNotFound),
         "DWS.7023" => Some(Reason::ClusterNotReady),
         _ => None,
     }
 }
 
-/// The code; of the catch-all the real one, which its text carries.
-fn code_of<'a>(facts: &words::Facts<'a>) -> Option<&'a str> {
-    match facts.code? {
-        "DWS.9999" => words::inner_code(facts.text).or(Some("DWS.9999")),
-        code => Some(code),
-    }
-}
-
 fn by_status(facts: &words::Facts<'_>) -> Reason {
-    match facts.status {
+    match facts.reply.status {
         400 => Reason::BadRequest,
         401 if facts.clock_is_off() => Reason::ClockSkew,
         401 => Reason::AuthenticationFailed,
         403 => Reason::PermissionDenied,
         404 => Reason::NotFound,
-        // Whoever gave up waiting may have handed on what had come by then.
-        408 => Reason::OutcomeUnknown,
         429 => Reason::TooManyRequests,
         _ => Reason::Rejected,
     }
 }
 
 fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
-    match facts.status {
-        429 => KeyEffect::Throttled(when::window(retry_after, facts.text, now)),
+    match facts.reply.status {
+        429 => KeyEffect::Throttled(when::window(retry_after, facts.text(), now)),
         ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
-        200..=299 => KeyEffect::Good,
+        200..=299 if reason == Reason::Delivered => KeyEffect::Good,
         _ if facts.is_from_service() => KeyEffect::Good,
+        401 if !facts.is_gateways_own() => KeyEffect::Neutral,
         401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
         401 if facts.is_locked() => KeyEffect::LockedByGateway,
         401 => KeyEffect::RejectedByGateway,
-        // A load balancer's 502, a gateway's 404: as good as none.
+        // A load balancer's 502, a gateway's 404, a page with a 200: as good as none.
         _ => KeyEffect::Neutral,
     }
 }

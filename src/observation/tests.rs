@@ -35,7 +35,7 @@ fn baseline(task: Option<&str>, id: Option<&str>) -> Baseline {
 }
 
 fn cluster(task: Task) -> Looked<ClusterState> {
-    Looked::Seen(ClusterState { task, status: None, sub_status: Vec::new() })
+    Looked::Seen(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
 }
 
 fn shown(id: &str, state: RunState) -> Looked<Option<Details>> {
@@ -312,6 +312,42 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
     assert_eq!(case.following(&none, Task::Waiting), Finding::Nothing, "late, perhaps");
     let waits_again = case.following_twice(&none, Task::Waiting);
     assert!(matches!(waits_again, Finding::Unseen(Unseen::EndNotSeen, _)), "{waits_again:?}");
+}
+
+#[test]
+fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
+    let none = Looked::Seen(None);
+    let silent = Looked::Seen(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
+    for case in [Case::waiting(), Case::waiting().known(Some("mine")), Case::waiting().known(None)] {
+        for hint in [None, Some(Hint::Idle)] {
+            let case = Case { hint, ..case.clone() };
+            let (finding, next) = case.judge(Stage::Following, &none, Some(&silent));
+            assert!(!matches!(finding, Finding::Run(..)), "{finding:?}");
+            assert_eq!(next, None, "it is no sign of an end either");
+        }
+    }
+}
+
+#[test]
+fn only_a_4xx_that_was_read_says_that_nothing_began() {
+    for (status, code, expected) in [
+        (Some(403), Some("DWS.7023"), true),
+        (Some(403), Some("APIGW.0302"), true),
+        (Some(401), None, true),
+        (Some(429), None, true),
+        (Some(403), None, false),
+        (Some(404), None, false),
+        (Some(408), Some("DWS.7023"), false),
+        (Some(400), Some("DWS.9999"), false),
+        (Some(401), Some("DWS.0005"), false),
+        (Some(303), Some("DWS.7023"), false),
+        (Some(301), None, false),
+        (Some(200), Some("DWS.7023"), false),
+        (Some(500), Some("DWS.7023"), false),
+        (None, None, false),
+    ] {
+        assert_eq!(is_refusal(status, code), expected, "{status:?} {code:?}");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ reasons! {
     NotSent => Refused,
     /// 5xx: the cloud may have accepted.
     ServerError => Unknown,
-    /// No readable answer: the cloud may have accepted.
+    /// No answer that proves anything: the cloud may have accepted.
     OutcomeUnknown => Unknown,
 }
 

@@ -59,6 +59,34 @@ async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
+    let world = World::new().await;
+    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    let quoted = |text: &str| format!("\"{text}\"");
+    for (name, access, secret, told) in [
+        ("quoted-access", quoted(&access), secret.clone(), "accessKey"),
+        ("quoted-secret", access.clone(), format!("'{secret}'"), "secretKey"),
+        ("blank-inside", format!("{access} {access}"), secret.clone(), "accessKey"),
+        ("blank-before", access.clone(), format!(" {secret}"), "secretKey"),
+    ] {
+        world.secret(name, &[("accessKey", &access), ("secretKey", &secret)]).await;
+        create_naming(&world, name, &cluster, name).await;
+        let object = world.settled(name, "CredentialsInvalid").await;
+        let said = message(&object);
+        assert!(said.contains(told) && !said.contains(world.cloud.secret_key()), "{said}");
+        assert_eq!(object.status.unwrap().attempt, None, "{name}");
+    }
+    assert_eq!(world.cloud.total_calls(), 0);
+    // Corrected, it goes on by itself, in the same generation; a newline at the end is what editors append.
+    let (access, secret) = (format!("{access}\n"), format!("{secret}\r\n"));
+    world.secret("quoted-access", &[("accessKey", &access), ("secretKey", &secret)]).await;
+    let object = world.settled("quoted-access", "Delivered").await;
+    assert_eq!((object.metadata.generation, world.calls(&cluster)), (Some(1), 1));
+}
+
+#[tokio::test]
 async fn a_secret_that_may_not_be_read_holds_the_call_and_never_falls_through() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());

@@ -8,7 +8,7 @@ use testbed::{
 };
 
 use crate::{
-    progress::{OBSERVE, redistributed, says, seen},
+    progress::{OBSERVE, read_again, redistributed, says, seen},
     world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
 };
 
@@ -181,6 +181,32 @@ async fn one_that_ended_before_anybody_looked_is_confirmed_by_its_name() {
     let done = says(&world, "wish", "Finished").await;
     assert!(seen(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_cluster_that_says_nothing_of_itself_ends_no_redistribution() {
+    for silent in [
+        serde_json::json!({}),
+        serde_json::json!({"id": "x", "sub_status": "NORMAL"}),
+        serde_json::json!({"task_status": null}),
+    ] {
+        let world = World::new().await;
+        let cluster = world.cluster();
+        let _operator = world.operator_with(&OBSERVE).await;
+        world.create("wish", &cluster).await;
+        says(&world, "wish", "Running").await;
+        world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
+        world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
+        read_again(&world, &cluster, 5).await;
+        let object = world.api().get("wish").await.unwrap();
+        assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
+        // It runs on, and is seen to end.
+        world.cloud.replace(&cluster, Read::Redistribution, None);
+        world.cloud.replace(&cluster, Read::Cluster, None);
+        world.cloud.idle(&cluster);
+        says(&world, "wish", "Finished").await;
+        assert_eq!(world.calls(&cluster), 1);
+    }
 }
 
 #[tokio::test]

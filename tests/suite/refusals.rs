@@ -2,10 +2,15 @@
 
 use std::process::Command;
 
+use k8s_openapi::api::events::v1::Event;
+use kube::{Api, api::ListParams};
 use serde_json::json;
-use testbed::simulator::{Act, Answer, Script, Shape};
+use testbed::{
+    eventually,
+    simulator::{Act, Answer, Script, Shape},
+};
 
-use crate::world::{NO_TIMEOUT, World, condition, message, reason_of};
+use crate::world::{NO_TIMEOUT, PATIENCE, World, condition, message, reason_of};
 
 #[tokio::test]
 async fn every_documented_answer_ends_in_its_row() {
@@ -24,6 +29,14 @@ async fn every_documented_answer_ends_in_its_row() {
         ("not-found", Script::new(Act::Answer(Answer::empty(404))), 404, "NotFound", refused),
         ("conflict", Script::new(Act::Answer(Answer::empty(409))), 409, "Rejected", refused),
         ("teapot", Script::error(Shape::I, 417, "DWS.1", "x"), 417, "Rejected", refused),
+        (
+            "see-other",
+            Script::new(Act::Answer(Answer::empty(303).header("Location", "/x"))),
+            303,
+            "OutcomeUnknown",
+            unknown,
+        ),
+        ("timeout", Script::new(Act::Answer(Answer::empty(408))), 408, "OutcomeUnknown", unknown),
         ("ok-but-no", Script::error(Shape::H, 200, "DWS.7023", "x"), 200, "ClusterNotReady", refused),
         ("internal", Script::error(Shape::B, 500, "DWS.0005", "Server failure."), 500, "ServerError", unknown),
         ("unavailable", Script::status(503), 503, "ServerError", unknown),
@@ -44,6 +57,123 @@ async fn every_documented_answer_ends_in_its_row() {
         assert_eq!(world.calls(&cluster), 1, "{name}");
         assert!(message(&object).chars().count() <= 256 && !message(&object).is_empty(), "{name}");
     }
+}
+
+/// `{"error_code":"DWS.7023","error_msg":"x"}`, compressed.
+const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x2d\x2a\xca\x2f\x8a\x4f\xce\x4f\x49\x55\xb2\x52\x72\x09\x0f\xd6\x33\x37\x30\x32\x56\xd2\x81\x8a\xe7\x16\xa7\x03\x85\x2b\x94\x6a\x01\x76\xde\x18\xb4\x29\x00\x00\x00";
+
+#[tokio::test]
+async fn a_200_is_delivered_only_if_its_body_says_nothing_else() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    // A key that has not had its first answer carries one call: the rows would wait for each other.
+    world.create("first", &world.cluster()).await;
+    world.settled("first", "Delivered").await;
+    let deep = format!(r#"{{"details":{}{},"error_code":"DWS.7023"}}"#, "[".repeat(200), "]".repeat(200));
+    let (refused, unknown, delivered) = ("ClusterNotReady", "OutcomeUnknown", "Delivered");
+    let rows: [(&str, &[u8], &str); 21] = [
+        ("surrogate", br#"{"error_code":"DWS.7023","error_msg":"x\ud83d"}"#, refused),
+        ("deep", deep.as_bytes(), refused),
+        ("nan", br#"{"error_code":"DWS.7023","wait":NaN}"#, refused),
+        ("two-documents", br#"{} {"error_code":"DWS.7023"}"#, refused),
+        ("no-utf8", b"{\"error_msg\":\"\xff\",\"error_code\":\"DWS.7023\"}", refused),
+        ("list-of-codes", br#"{"error_code":["DWS.7023"]}"#, refused),
+        ("key-twice", br#"{"error_code":"DWS.7023","error_code":"DWS.0000"}"#, refused),
+        ("in-a-list", br#"[{"error_code":"DWS.7023"}]"#, refused),
+        ("among-errors", br#"{"errors":[{"code":"DWS.7023"}]}"#, refused),
+        ("cut", br#"{"error_code":"DWS.70"#, unknown),
+        ("gzip", GZIP, unknown),
+        ("number", br#"{"error_code":7023}"#, unknown),
+        ("no-success", br#"{"success":false}"#, unknown),
+        ("page", b"<html><body>Welcome</body></html>", unknown),
+        ("several", br#"{"error_code":"DWS.7023","details":[{"code":"DWS.0047"}]}"#, unknown),
+        ("catch-all", br#"{"error_code":"DWS.9999","error_msg":"failed"}"#, unknown),
+        ("zero", br#"{"code":"0"}"#, delivered),
+        ("ok", br#"{"code":"OK"}"#, delivered),
+        ("err-zero", br#"{"errCode":"0"}"#, delivered),
+        ("success", br#"{"code":"SUCCESS"}"#, delivered),
+        ("own-status", br#"{"code":200,"message":"done"}"#, delivered),
+    ];
+    let clusters: Vec<_> = rows.iter().map(|_| world.cluster()).collect();
+    for ((name, body, _), cluster) in rows.iter().zip(&clusters) {
+        world.cloud.script(cluster, [Script::new(Act::Bytes(200, body.to_vec()))]);
+        world.create(name, cluster).await;
+    }
+    for ((name, _, reason), cluster) in rows.iter().zip(&clusters) {
+        let object = world.settled(name, reason).await;
+        let said = match *reason {
+            "Delivered" => "True",
+            "OutcomeUnknown" => "Unknown",
+            _ => "False",
+        };
+        assert_eq!(condition(&object, "Delivered").as_deref(), Some(said), "{name}");
+        assert_eq!((object.status.unwrap().status_code, world.calls(cluster)), (Some(200), 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    let not_utf8 = b"{\"error_msg\":\"\xff\",\"error_code\":\"DWS.0047\"}";
+    // The first answers that this key gets: five refusals of the gateway would have locked it, the first one held all others.
+    for (name, status, body, reason) in [
+        ("surrogate", 401, &br#"{"error_code":"DWS.0047","error_msg":"x\ud83d"}"#[..], "ClusterNotFound"),
+        ("no-utf8", 401, &not_utf8[..], "ClusterNotFound"),
+        ("trailing", 401, br#"{"error_code":"DWS.0047"}x"#, "ClusterNotFound"),
+        ("cut-401", 401, br#"{"error_code":"DWS.00"#, "AuthenticationFailed"),
+        ("gzip-401", 401, GZIP, "AuthenticationFailed"),
+        ("nan", 403, br#"{"error_code":"DWS.7023","wait":NaN}"#, "ClusterNotReady"),
+        ("cut-403", 403, br#"{"error_code":"DWS.70"#, "OutcomeUnknown"),
+        ("gzip-403", 403, GZIP, "OutcomeUnknown"),
+    ] {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [Script::new(Act::Bytes(status, body.to_vec()))]);
+        world.create(name, &cluster).await;
+        let object = world.settled(name, reason).await;
+        assert_eq!((object.status.unwrap().status_code, world.calls(&cluster)), (Some(i32::from(status)), 1), "{name}");
+    }
+    world.create("next", &world.cluster()).await;
+    world.settled("next", "Delivered").await;
+}
+
+#[tokio::test]
+async fn characters_that_turn_a_text_reach_neither_status_nor_event() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    let cluster = world.cluster();
+    let text = "Cluster \u{202e}ydaer ton\u{202c} \u{2066}is\u{2069} \u{200b}busy\u{7}\u{85} now";
+    world.cloud.script(&cluster, [Script::error(Shape::A, 403, "DWS.7023", text)]);
+    world.create("wish", &cluster).await;
+    let told = message(&world.settled("wish", "ClusterNotReady").await);
+    let is_clean = |text: &str| {
+        let hides = |character| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        !text.chars().any(|character| character.is_control() || hides(character))
+    };
+    assert!(told.contains("busy") && is_clean(&told), "{told:?}");
+    let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
+    eventually(PATIENCE, "the event of the refusal", async || {
+        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let notes: Vec<_> = events.into_iter().filter_map(|event| event.note).collect();
+        assert!(notes.iter().all(|note| is_clean(note)), "{notes:?}");
+        if notes.iter().any(|note| note.contains("busy")) { Ok(()) } else { Err(format!("{notes:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_named_with_its_host_and_is_not_followed() {
+    let world = World::new().await;
+    let _operator = world.operator().await;
+    let cluster = world.cluster();
+    let answer = Answer::empty(307).header("Location", "https://elsewhere.example/v2?token=canary");
+    world.cloud.script(&cluster, [Script::new(Act::Answer(answer))]);
+    world.create("wish", &cluster).await;
+    let object = world.settled("wish", "OutcomeUnknown").await;
+    let told = message(&object);
+    assert!(told.contains("HTTP 307") && told.contains("a redirect to elsewhere.example,"), "{told}");
+    assert!(!told.contains("canary") && !told.contains("v2"), "{told}");
+    assert_eq!((object.status.unwrap().status_code, world.calls(&cluster)), (Some(307), 1));
 }
 
 #[tokio::test]

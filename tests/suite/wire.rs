@@ -5,6 +5,9 @@ use testbed::simulator::{Act, Answer, Script};
 
 use crate::world::{World, condition};
 
+/// The beginning of a body, in which the code has arrived.
+const CODE: &str = r#"{"error_code":"DWS.7023","#;
+
 struct Row {
     name: &'static str,
     script: Script,
@@ -33,11 +36,18 @@ async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
         row("half-a-head-reset", Act::HalfHeadReset, unknown, None),
         row("half-a-body", Act::HalfBody(Answer::with_body(200, "{")), unknown, Some(200)),
         row("half-the-chunks", Act::HalfChunks(Answer::with_body(200, "{")), unknown, Some(200)),
-        row("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), "PermissionDenied", Some(403)),
+        row("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), unknown, Some(403)),
+        row("half-a-refusal-with-its-code", Act::HalfBody(Answer::with_body(403, CODE)), "ClusterNotReady", Some(403)),
+        row("half-an-ok-with-a-code", Act::HalfChunks(Answer::with_body(200, CODE)), "ClusterNotReady", Some(200)),
+        row("half-a-401", Act::HalfBody(Answer::with_body(401, CODE)), "ClusterNotReady", Some(401)),
+        row("large-refusal", Act::LargeBody(403), unknown, Some(403)),
         row("large-body", Act::LargeBody(200), unknown, Some(200)),
-        row("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), "Rejected", Some(301)),
-        row("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), "Rejected", Some(307)),
-        row("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), "Rejected", Some(308)),
+        row("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), unknown, Some(301)),
+        row("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), unknown, Some(307)),
+        row("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), unknown, Some(308)),
+        row("redirect-303", Act::Answer(Answer::empty(303).header("Location", "/done")), unknown, Some(303)),
+        row("control-in-a-header", Act::Answer(ok().header("X-Trace", "a\u{1b}[31mb")), "Delivered", Some(200)),
+        row("control-in-a-name", Act::Answer(refused().header("X-\u{7}", "b")), "PermissionDenied", Some(403)),
         row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
         row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
         row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),

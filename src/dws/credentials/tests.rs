@@ -44,7 +44,50 @@ fn what_is_missing_is_named_and_no_value_is_shown() {
         let error = read(&[present]).unwrap_err().to_string();
         assert!(error.contains(&format!("{missing} is missing")) && !error.contains("canary"), "{error}");
     }
-    assert!(matches!(read(&[("accessKey", "A,B"), ("secretKey", "SK")]), Err(CredentialsError::Invalid { .. })));
+}
+
+#[test]
+fn a_key_of_anything_but_key_characters_is_invalid() {
+    for good in ["AK", "a+/=_-9", "Zm9vYmFy/+=="] {
+        assert!(read(&[("accessKey", good), ("secretKey", good)]).is_ok(), "{good:?}");
+    }
+    for bad in [
+        "\"AK\"",
+        "'AK'",
+        "\"AK",
+        "AK'",
+        "A,B",
+        "A B",
+        " AK",
+        "AK ",
+        "A\tB",
+        "A\nB",
+        "AK\u{a0}",
+        "\u{feff}AK",
+        "\u{200b}AK",
+        "AK;",
+        "AK:",
+        "<AK>",
+        "A.K",
+        "AK\\n",
+        "$AK",
+        "{AK}",
+        "A\u{e9}",
+        "AK\0",
+        "AK%3D",
+        "\r\nAK",
+        "AK\n\n",
+    ] {
+        for (key, other) in [("accessKey", "secretKey"), ("secretKey", "accessKey")] {
+            let error = read(&[(key, bad), (other, "GOOD")]).unwrap_err();
+            assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{key} {bad:?}");
+            assert!(error.to_string().contains(&format!("Secret team/dws: {key} ")), "{error}");
+        }
+    }
+    for bad in ["\"T\"", "'T'"] {
+        let error = read(&[GOOD[0], GOOD[1], ("securityToken", bad)]).unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{bad:?}");
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ fn now() -> Timestamp {
 fn reply(status: u16, body: &str, date: Option<&str>) -> Reply {
     let body = Body::Complete(body.as_bytes().to_vec());
     let date = date.map(str::to_owned);
-    Reply { status, date, retry_after: Some("7".to_owned()), request_id: None, body }
+    let retry_after = Some("7".to_owned());
+    Reply { status, date, retry_after, request_id: None, encoding: None, redirect: None, body }
 }
 
 fn answer(status: u16, body: &str) -> Login {

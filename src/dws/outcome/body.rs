@@ -1,49 +1,239 @@
-//! PURE: finds the error code and text in a body, in any of the shapes the cloud is known to use.
+//! PURE: what a body says: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
+//! and whether it says that nothing failed. It must not judge an answer: it knows no status but by argument.
 
-use base64::{Engine, engine::general_purpose};
-use serde_json::Value;
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 
-/// What a body says went wrong; all absent in the body of a success.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Fault {
-    /// `error_code`, `errCode`, `code`, in this order; strings only, since a number there repeats the HTTP status.
-    pub code: Option<String>,
-    /// The text beside it.
-    pub text: Option<String>,
-    /// `request_id`.
-    pub request_id: Option<String>,
+use super::scan::{CODES, Entry, TEXTS, Value, codes_anywhere, is_plain_object, walk};
+
+/// The code that says that nothing failed.
+const NO_ERROR: &str = "DWS.0000";
+
+/// A body, read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// What stands at the keys that matter.
+    entries: Vec<Entry>,
+    /// All error codes, the outermost, first one first.
+    codes: Vec<Code>,
+    /// Nothing, or one JSON object that holds no key twice.
+    is_plain: bool,
+    is_empty: bool,
+    is_cut: bool,
+    /// A text inside of it holds a code, as of a body in a body.
+    hides_code: bool,
+    /// DWS is named in the way its codes name it.
+    names_service: bool,
+    is_text: bool,
 }
 
-/// Reads a body. What is no JSON object, also after unwrapping base64, says nothing.
-pub fn fault(bytes: &[u8]) -> Fault {
-    let Some(object) = object(bytes) else { return Fault::default() };
-    let nested = object.get("error").filter(|error| error.is_object());
-    let find = |keys: &[&str]| {
-        let places = [Some(&object), nested];
-        places.into_iter().flatten().find_map(|place| keys.iter().find_map(|key| text(place, key)))
+/// An error code, and where it stands if the damage does not hide that.
+#[derive(Debug)]
+struct Code {
+    text: String,
+    depth: usize,
+    object: Option<usize>,
+}
+
+/// Reads the bytes of a body, or those of it that came.
+pub fn read(bytes: &[u8]) -> Contents {
+    let bytes = bare(bytes);
+    let wrapped = unwrapped(bytes);
+    let text = wrapped.as_deref().unwrap_or(bytes);
+    // Of a text in UTF-16, what is left is what people read.
+    let without_zeros: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    let text = without_zeros.as_slice();
+    let walked = walk(text);
+    let at = |entry: &Entry| {
+        let (depth, object) = (entry.depth, Some(entry.object));
+        code_at(entry).map(|code| Code { text: code.to_owned(), depth, object })
     };
-    Fault {
-        code: find(&["error_code", "errCode", "code"]),
-        text: find(&["error_msg", "externalMessage", "message"]),
-        request_id: find(&["request_id"]),
+    let mut codes: Vec<_> = walked.entries.iter().filter_map(at).collect();
+    // The order of the body is kept where the depth is the same.
+    codes.sort_by_key(|code| code.depth);
+    let is_plain = wrapped.is_none() && (bytes.is_empty() || is_plain_object(bytes));
+    if !is_plain {
+        let anywhere = codes_anywhere(text);
+        let missed = anywhere.iter().filter_map(|found| code(found));
+        codes.extend(missed.map(|code| Code { text: code.to_owned(), depth: usize::MAX, object: None }));
+    }
+    let unescaped: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
+    Contents {
+        hides_code: is_plain && codes_anywhere(&unescaped).iter().any(|found| code(found).is_some()),
+        names_service: text.windows(4).any(|window| window == b"DWS."),
+        is_cut: walked.is_cut && text.first().is_some_and(|first| b"{[".contains(first)),
+        is_text: std::str::from_utf8(text).is_ok(),
+        is_empty: bytes.is_empty(),
+        is_plain,
+        entries: walked.entries,
+        codes,
     }
 }
 
-fn text(place: &Value, key: &str) -> Option<String> {
-    place.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+impl Contents {
+    /// The error code: of several different ones the outermost, first one.
+    pub fn code(&self) -> Option<&str> {
+        self.codes.first().map(|code| code.text.as_str())
+    }
+
+    /// It holds several different codes.
+    pub fn is_torn(&self) -> bool {
+        self.codes.iter().any(|code| Some(code.text.as_str()) != self.code())
+    }
+
+    /// The code of the answer itself, not of anything that it shows.
+    pub fn own_code(&self) -> Option<&str> {
+        let first = self.codes.first().filter(|code| self.is_plain && code.depth == 1);
+        first.map(|code| code.text.as_str())
+    }
+
+    /// The code, or what else names an error in its place, to be shown and nothing else.
+    pub fn shown_code(&self) -> Option<&str> {
+        let named = || self.entries.iter().filter(|entry| is_code_key(entry)).find_map(|entry| name(&entry.value));
+        // Beside a 4xx it tells that the answer was read whole.
+        self.code().or_else(|| named().filter(|_| self.is_plain))
+    }
+
+    /// The text beside the code; without one the outermost text.
+    pub fn text(&self) -> Option<&str> {
+        let of_code = self.codes.first().map(|code| code.object);
+        let beside = |entry: &&Entry| of_code.is_none_or(|object| object == Some(entry.object));
+        let texts = self.entries.iter().filter(beside).filter_map(|entry| {
+            let rank = TEXTS.iter().position(|key| *key == entry.key)?;
+            Some(((entry.depth, rank), filled(&entry.value)?))
+        });
+        texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
+    }
+
+    /// The cloud's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        let ids = self.entries.iter().filter(|entry| entry.key == "request_id");
+        ids.filter_map(|entry| Some((entry.depth, filled(&entry.value)?)))
+            .min_by_key(|(depth, _)| *depth)
+            .map(|(_, id)| id)
+    }
+
+    /// It is JSON that ends in the middle.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Nothing in it is hidden by an encoding that is not known here.
+    pub fn is_text(&self) -> bool {
+        self.is_text
+    }
+
+    /// Any code of DWS, or what is left of one.
+    pub fn speaks_of_service(&self) -> bool {
+        self.codes.iter().any(|code| code.text.starts_with("DWS.")) || (self.codes.is_empty() && self.names_service)
+    }
+
+    /// The body of an answer with this 2xx says that nothing failed: it is empty, or an object that holds no sign of a
+    /// failure at any depth.
+    pub fn is_success(&self, status: u16) -> bool {
+        let says_so = self.is_plain && self.codes.is_empty() && !self.hides_code;
+        self.is_empty || (says_so && self.entries.iter().all(|entry| !tells_failure(entry, status)))
+    }
+
+    /// The same of what was only read: what it shows of a cluster may hold codes and texts of failures of its own.
+    pub fn is_shown(&self, status: u16) -> bool {
+        let of_answer = self.entries.iter().filter(|entry| entry.depth == 1 && entry.key != TEXTS[0]);
+        self.is_empty || (self.is_plain && of_answer.clone().all(|entry| !tells_failure(entry, status)))
+    }
 }
 
-fn object(bytes: &[u8]) -> Option<Value> {
-    // Some servers put a byte order mark before JSON; a refusal behind it must not pass for a success.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let plain = || serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object);
-    let wrapped = || {
-        // Encoders fold long lines.
-        let text: String = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace().collect();
-        let text = text.trim_matches('"').trim_end_matches('=');
-        let engines = [general_purpose::STANDARD_NO_PAD, general_purpose::URL_SAFE_NO_PAD];
-        let decoded = engines.iter().find_map(|engine| engine.decode(text).ok())?;
-        serde_json::from_slice::<Value>(&decoded).ok().filter(Value::is_object)
+/// A text that is an error code, without the blanks around it.
+pub fn code(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let (service, number) = text.split_once('.')?;
+    let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_service && is_number(number) && !text.eq_ignore_ascii_case(NO_ERROR)).then_some(text)
+}
+
+fn is_number(text: &str) -> bool {
+    (4..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The one code of DWS that stands in a text, as in that of the catch-all `DWS.9999`.
+pub fn inner_code<'a>(text: &'a str, outer: &str) -> Option<&'a str> {
+    let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character)));
+    let words = words.map(|word| word.trim_matches('.')).filter(|word| word.starts_with("DWS.") && *word != outer);
+    let mut codes = words.filter_map(code);
+    let first = codes.next()?;
+    codes.all(|other| other == first).then_some(first)
+}
+
+fn code_at(entry: &Entry) -> Option<&str> {
+    match &entry.value {
+        Value::Text(text) | Value::Element(text) if is_code_key(entry) => code(text),
+        _ => None,
+    }
+}
+
+fn is_code_key(entry: &Entry) -> bool {
+    CODES.contains(&entry.key.as_str())
+}
+
+/// Such as `PAP5.0001` of the new IAM. Never one that looks like the service's own.
+fn name(value: &Value) -> Option<&str> {
+    let Value::Text(text) = value else { return None };
+    let (service, number) = text.split_once('.')?;
+    let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_service && is_number(number) && service != "DWS").then_some(text)
+}
+
+fn filled(value: &Value) -> Option<&str> {
+    let Value::Text(text) = value else { return None };
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+/// What a body with a 2xx must not hold.
+fn tells_failure(entry: &Entry, status: u16) -> bool {
+    let is_nothing = match &entry.value {
+        Value::Text(text) => text.trim().is_empty(),
+        Value::Bare(word) => word == "null",
+        Value::Empty => true,
+        Value::Element(_) | Value::Members => false,
     };
-    plain().or_else(wrapped)
+    let word = match &entry.value {
+        Value::Text(word) | Value::Bare(word) => word.trim(),
+        _ => "",
+    };
+    match entry.key.as_str() {
+        "success" => word == "0" || word.eq_ignore_ascii_case("false"),
+        "error_msg" | "errors" => !is_nothing,
+        key if CODES.contains(&key) => {
+            let is_status = key == "code" && word == status.to_string();
+            let is_good = word == NO_ERROR || ["0", "OK", "SUCCESS"].iter().any(|good| word.eq_ignore_ascii_case(good));
+            !(is_status || is_good || (is_nothing && entry.value != Value::Empty))
+        }
+        _ => false,
+    }
+}
+
+/// Without white space and the byte order mark that some servers put before JSON.
+fn bare(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.trim_ascii();
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii()
+}
+
+/// What a body in base64 holds, also if it ends in the middle.
+fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let quoted = serde_json::from_slice::<String>(bytes);
+    let text = quoted.as_deref().or_else(|_| std::str::from_utf8(bytes)).ok()?;
+    // Encoders fold long lines.
+    let text: String = text.split_ascii_whitespace().collect();
+    let text = text.trim_matches('"').trim_end_matches('=');
+    let lenient = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    // One character alone of the last four holds no byte.
+    let whole = text.get(..text.len() - usize::from(text.len() % 4 == 1))?;
+    [STANDARD, URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(whole).ok())
+        .filter(|decoded| !decoded.is_empty())
 }

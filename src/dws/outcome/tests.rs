@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod table;
+
 fn now() -> Timestamp {
     "2026-12-01T18:00:00Z".parse().unwrap()
 }
@@ -12,6 +14,8 @@ fn reply(status: u16, body: &str) -> Reply {
         date: Some("Tue, 01 Dec 2026 18:00:01 GMT".to_owned()),
         retry_after: None,
         request_id: Some("req-1".to_owned()),
+        encoding: None,
+        redirect: None,
         body: Body::Complete(body.as_bytes().to_vec()),
     }
 }
@@ -25,15 +29,19 @@ fn fault(code: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_2xx_without_an_error_code_is_delivered_whatever_its_body() {
+fn a_2xx_whose_body_is_empty_or_an_object_without_a_code_is_delivered() {
     for status in [200, 201, 202, 204, 299] {
-        for body in ["", "{}", "{ }", "[]", "null", "<html>", "{\"x\":1}", &fault("DWS.0000", "ok"), "\u{feff}"] {
+        for body in ["", "{}", "{ }", "{\"x\":1}", &fault("DWS.0000", ""), "\u{feff}"] {
             let answer = read(status, body);
             assert_eq!(
                 (answer.reason, answer.status_code, answer.key_effect),
                 (Reason::Delivered, status, KeyEffect::Good),
                 "{body}"
             );
+        }
+        for body in ["[]", "null", "<html>", "OK", &fault("DWS.0000", "ok")] {
+            let answer = read(status, body);
+            assert_eq!((answer.reason, answer.key_effect), (Reason::OutcomeUnknown, KeyEffect::Neutral), "{body}");
         }
     }
 }
@@ -48,20 +56,19 @@ fn a_2xx_with_another_code_is_a_refusal_that_keeps_its_status() {
 
 #[test]
 fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
-    for body in [Body::Broken, Body::TooLarge] {
-        let mut reply = reply(200, "");
-        reply.body = body;
-        let answer = classify(&reply, &[], now());
-        assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, 200));
+    for body in [Body::Broken(b"{}".to_vec()), Body::TooLarge(b"{}".to_vec()), Body::Broken(Vec::new())] {
+        for status in [200, 403] {
+            let mut reply = reply(status, "");
+            reply.body = body.clone();
+            let answer = classify(&reply, &[], now());
+            assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, status));
+        }
     }
-    let mut refused = reply(403, "");
-    refused.body = Body::Broken;
-    assert_eq!(classify(&refused, &[], now()).reason, Reason::PermissionDenied, "a refusal needs no body");
 }
 
 #[test]
 fn an_answer_that_proves_no_refusal_is_none() {
-    for status in [200, 202, 301, 400, 401, 403, 404, 409, 429, 499] {
+    for status in [200, 202, 400, 401, 403, 404, 408, 409, 429, 499] {
         for (code, text) in
             [("DWS.9999", "failed"), ("DWS.9999", ""), ("DWS.9999", "DWS.0005"), ("DWS.0005", "Server failure.")]
         {
@@ -244,7 +251,8 @@ fn every_known_code_of_the_gateway_has_its_row() {
 #[test]
 fn without_a_body_the_status_decides() {
     use Reason::{
-        AuthenticationFailed, BadRequest, NotFound, PermissionDenied, Rejected, ServerError, TooManyRequests,
+        AuthenticationFailed, BadRequest, NotFound, OutcomeUnknown, PermissionDenied, Rejected, ServerError,
+        TooManyRequests,
     };
     for (status, reason) in [
         (400, BadRequest),
@@ -252,9 +260,15 @@ fn without_a_body_the_status_decides() {
         (403, PermissionDenied),
         (404, NotFound),
         (429, TooManyRequests),
-        (301, Rejected),
-        (307, Rejected),
+        (100, OutcomeUnknown),
+        (199, OutcomeUnknown),
+        (300, OutcomeUnknown),
+        (301, OutcomeUnknown),
+        (303, OutcomeUnknown),
+        (307, OutcomeUnknown),
+        (399, OutcomeUnknown),
         (405, Rejected),
+        (408, OutcomeUnknown),
         (409, Rejected),
         (418, Rejected),
         (500, ServerError),
@@ -325,11 +339,13 @@ fn ids_are_made_of_id_characters_only() {
     let mut odd = reply(400, &fault("DWS.5038\u{7}<b>", "x"));
     odd.request_id = Some(format!("a b/{}", "c".repeat(300)));
     let answer = classify(&odd, &[], now());
-    assert_eq!(answer.error_code.as_deref(), Some("DWS.5038b"));
+    assert_eq!(answer.error_code, None, "it is no code, and is not made one");
     assert_eq!(answer.request_id.unwrap().len(), 128);
     let mut none = reply(400, r#"{"error_code":"DWS.5038","request_id":"in-the-body"}"#);
     none.request_id = None;
-    assert_eq!(classify(&none, &[], now()).request_id.as_deref(), Some("in-the-body"));
+    let answer = classify(&none, &[], now());
+    assert_eq!(answer.request_id.as_deref(), Some("in-the-body"));
+    assert_eq!(answer.error_code.as_deref(), Some("DWS.5038"));
 }
 
 #[test]
@@ -357,7 +373,52 @@ fn an_echo_of_the_key_is_no_code_and_no_id() {
     echo.request_id = Some("for:HST3CANARYKEY-1".to_owned());
     let answer = classify(&echo, &["HST3CANARYKEY"], now());
     assert_eq!((answer.error_code.as_deref(), answer.request_id.as_deref()), (None, None));
+    let as_code = classify(&reply(403, &fault("CANARY.12345678", "x")), &["CANARY12345678", "Y.123"], now());
+    assert_eq!(as_code.error_code, None, "{}", as_code.message);
     assert!(!answer.message.contains("CANARY"), "{}", answer.message);
+}
+
+#[test]
+fn characters_that_turn_or_hide_a_text_are_scrubbed_and_hide_no_secret() {
+    let turns =
+        ['\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200e}', '\u{200f}', '\u{61c}', '\u{200b}', '\u{feff}'];
+    let controls = ['\u{0}', '\u{7}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\n'];
+    for character in turns.into_iter().chain(controls).chain(['\u{2028}', '\u{ad}', '\u{e0041}']) {
+        let text = format!("Cluster {character}busy{character} SK-can{character}ary");
+        let message = read(403, &fault("DWS.7023", &text)).message;
+        assert!(message.contains("busy") && !message.contains(character), "{message:?}");
+        if !controls.contains(&character) {
+            assert!(!message.contains("SK-"), "{message}");
+        }
+    }
+    assert_eq!(scrub("集群 ж é 🙂", &[], 80), "集群 ж é 🙂", "letters of any script stay");
+}
+
+#[test]
+fn an_answer_to_a_read_is_refused_by_its_own_code_alone() {
+    let of = |status: u16, body: &str| {
+        let asked = Asked { with_token: false, only_read: true };
+        classify_as(asked, &reply(status, body), &[], now()).reason
+    };
+    for shown in [
+        r#"{"cluster":{"status":"AVAILABLE","failed_reasons":{"error_code":"DWS.6000","error_msg":"x"}}}"#,
+        r#"{"redis_info":null,"error_msg":"x"}"#,
+        r#"{"redis_info":{"success":false,"errors":["x"]},"code":200}"#,
+    ] {
+        assert_eq!(of(200, shown), Reason::Delivered, "{shown}");
+    }
+    assert_eq!(of(200, &fault("DWS.0047", "x")), Reason::ClusterNotFound);
+    assert_eq!(of(200, &fault("DWS.1234", "x")), Reason::Rejected);
+    assert_eq!(of(404, &fault("DWS.5037", "x")), Reason::NotFound);
+    for unreadable in [
+        r#"{"cluster":{"failed_reasons":{"error_code":"DWS.6000"}}"#,
+        r#"{"success":false}"#,
+        r#"{"code":"FAIL"}"#,
+        r#"{"cluster":{},"cluster":{}}"#,
+        "<html>",
+    ] {
+        assert_eq!(of(200, unreadable), Reason::OutcomeUnknown, "{unreadable}");
+    }
 }
 
 #[test]
@@ -370,17 +431,17 @@ fn the_longest_quote_leaves_the_advice_whole() {
     let text = "word ".repeat(40);
     for (status, code) in [
         (400, "DWS.5038"),
-        (401, "DWS.1"),
+        (401, "DWS.1111"),
         (403, "DWS.5036"),
-        (404, "DWS.1"),
-        (429, "DWS.1"),
+        (404, "DWS.1111"),
+        (429, "DWS.1111"),
         (404, "DWS.3027"),
         (403, "DWS.7023"),
         (500, "DWS.0005"),
         (200, "DWS.0005"),
-        (417, "DWS.1"),
+        (417, "DWS.1111"),
     ] {
-        for code in [code.to_owned(), format!("{code:0<32}")] {
+        for code in [code.to_owned(), format!("{code:0<12}")] {
             let message = read(status, &fault(&code, &text)).message;
             let ends = ["each change asks again", "to a new value", "to a new value to ask again"];
             assert!(ends.iter().any(|end| message.ends_with(end)), "{status} {code}: {message}");
@@ -410,8 +471,10 @@ proptest! {
             4 => serde_json::json!({"error": {"code": code, "message": text}}).to_string().into_bytes(),
             _ => serde_json::json!({"errCode": format!("DWS.{code}"), "externalMessage": text}).to_string().into_bytes(),
         };
-        let body = match end { 0 => Body::Broken, 1 => Body::TooLarge, _ => Body::Complete(body) };
-        let reply = Reply { status, date: header.clone(), retry_after: header.clone(), request_id: header.map(|header| header + secret), body };
+        let body = match end { 0 => Body::Broken(body), 1 => Body::TooLarge(body), _ => Body::Complete(body) };
+        let (date, retry_after, redirect) = (header.clone(), header.clone(), header.clone().map(|header| header + secret));
+        let (encoding, request_id) = (None, header.map(|header| header + secret));
+        let reply = Reply { status, date, retry_after, request_id, encoding, redirect, body };
         let answer = classify(&reply, &[secret], now());
         prop_assert!(answer.message.chars().count() <= 256);
         prop_assert!(!answer.message.contains(secret));
@@ -421,6 +484,9 @@ proptest! {
         }
         prop_assert_eq!(answer.status_code, status);
         prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.row() == crate::resource::Row::Delivered);
+        let row = answer.reason.row();
+        prop_assert!(row != crate::resource::Row::Delivered || (200..300).contains(&status));
+        prop_assert!(row != crate::resource::Row::Refused || (200..300).contains(&status) || (400..500).contains(&status));
     }
 }
 
@@ -429,7 +495,8 @@ fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
     let of = |status: u16, code: &str, text: &str| {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"{text}"}}"#);
         let far = Some("Tue, 01 Jan 2019 00:00:00 GMT".to_owned());
-        classify_of_token(&Reply { date: far, ..reply(status, &body) }, &["canary"], now())
+        let asked = Asked { with_token: true, only_read: false };
+        classify_as(asked, &Reply { date: far, ..reply(status, &body) }, &["canary"], now())
     };
     for (status, code, text) in [
         (401, "APIGW.0307", "The token must be updated"),
@@ -448,8 +515,14 @@ fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
         (403, "DWS.5036", KeyEffect::Good),
         (403, "APIGW.0306", KeyEffect::Neutral),
         (500, "APIGW.0307", KeyEffect::Neutral),
-        (200, "DWS.0000", KeyEffect::Good),
+        (200, "DWS.7023", KeyEffect::Good),
     ] {
         assert_eq!(of(status, code, "x").key_effect, effect, "{status} {code}");
     }
+    assert_eq!(of(200, "DWS.0000", "").key_effect, KeyEffect::Good);
+    assert_eq!(
+        of(401, "DWS.00", "x").key_effect,
+        KeyEffect::Neutral,
+        "what is left of a code of the service ends no token"
+    );
 }

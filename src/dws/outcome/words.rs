@@ -3,39 +3,81 @@
 
 use std::time::Duration;
 
-use super::Body;
+use super::{
+    Asked, Body, Reply,
+    body::{Contents, inner_code},
+};
 use crate::{resource::Reason, status::cut};
 
 /// Length of a message, in characters.
 const LIMIT: usize = 256;
 /// Length of what is quoted of the service, in characters.
 const QUOTE: usize = 80;
+/// Length of a host that is named, in characters.
+const HOST: usize = 48;
+/// What compressed bytes begin with.
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// What is known of an answer.
 pub struct Facts<'a> {
-    pub status: u16,
-    pub code: Option<&'a str>,
-    pub text: &'a str,
+    pub asked: Asked,
+    pub reply: &'a Reply,
+    pub contents: &'a Contents,
     /// How far this host's clock is off, if that is too much.
     pub skew: Option<Duration>,
-    pub body: &'a Body,
-    /// The request bore a token of IAM, no signature.
-    pub token: bool,
 }
 
 impl Facts<'_> {
+    /// The code; of the catch-all the real one, which its text carries.
+    pub fn code(&self) -> Option<&str> {
+        match self.contents.code()? {
+            "DWS.9999" => inner_code(self.text(), "DWS.9999").or(Some("DWS.9999")),
+            code => Some(code),
+        }
+    }
+
+    /// The text beside the code.
+    pub fn text(&self) -> &str {
+        self.contents.text().unwrap_or_default()
+    }
+
+    /// All of the body has come.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.reply.body, Body::Complete(_))
+    }
+
+    /// All of it has come, and a code in it would have been found: it is neither compressed nor JSON that ends in the middle.
+    pub fn is_read(&self) -> bool {
+        self.is_whole() && !self.contents.is_cut() && !self.is_compressed()
+    }
+
+    fn is_compressed(&self) -> bool {
+        let named = self.reply.encoding.as_deref().map(str::trim).filter(|encoding| !encoding.is_empty());
+        let bytes = self.reply.body.bytes();
+        let is_encoded = named.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        bytes.starts_with(GZIP) || (is_encoded && !bytes.is_empty())
+    }
+
     /// The answer comes from DWS itself: its signature was accepted, whatever else is wrong.
     pub fn is_from_service(&self) -> bool {
-        self.code.is_some_and(|code| code.starts_with("DWS."))
+        self.contents.code().is_some_and(|code| code.starts_with("DWS."))
+    }
+
+    /// The answer comes from the gateway, and from nobody behind it: by its code, or because nothing in it that could have
+    /// been a code of DWS was lost.
+    pub fn is_gateways_own(&self) -> bool {
+        !self.contents.speaks_of_service()
+            && (self.contents.code().is_some() || (self.is_read() && self.contents.is_text()))
     }
 
     fn is_success(&self) -> bool {
-        (200..=299).contains(&self.status)
+        (200..=299).contains(&self.reply.status)
     }
 
     /// A refusal of the gateway for the signature's date.
     pub fn clock_is_off(&self) -> bool {
-        !self.token && !self.is_from_service() && (self.skew.is_some() || self.says("signature expired"))
+        let is_skewed = self.skew.is_some() || self.says("signature expired");
+        !self.asked.with_token && !self.contents.speaks_of_service() && is_skewed
     }
 
     /// The gateway has locked the key for some minutes.
@@ -45,32 +87,23 @@ impl Facts<'_> {
 
     /// The gateway did not take the token: a 401, or the code that says "The token must be updated".
     pub fn is_token_refused(&self) -> bool {
-        let is_over = self.code.is_some_and(|code| code.ends_with(".0307"));
-        self.token && !self.is_from_service() && (self.status == 401 || is_over)
+        let is_over = self.contents.code().is_some_and(|code| code.ends_with(".0307"));
+        self.asked.with_token && self.is_gateways_own() && (self.reply.status == 401 || is_over)
     }
 
     fn says(&self, phrase: &str) -> bool {
-        self.text.to_ascii_lowercase().contains(phrase)
+        self.text().to_ascii_lowercase().contains(phrase)
     }
-}
-
-/// The code inside the text of the catch-all `DWS.9999`.
-pub fn inner_code(text: &str) -> Option<&str> {
-    text.match_indices("DWS.").find_map(|(start, _)| {
-        let code = text.get(start..start + 8)?;
-        let digits = code.get(4..)?;
-        (digits.bytes().all(|digit| digit.is_ascii_digit()) && code != "DWS.9999").then_some(code)
-    })
 }
 
 /// One to three short sentences: what happened, and what to do.
 pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
     // The advice stands at the end: where room is short, the quote gives way.
-    let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0)).chars().count() + 2);
-    cut(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE))), LIMIT)
+    let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0), secrets).chars().count() + 2);
+    cut(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE)), secrets), LIMIT)
 }
 
-fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
+fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -> String {
     let again = "then set spec.trigger to a new value";
     match reason {
         Reason::Delivered => {
@@ -81,8 +114,15 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
         Reason::BadRequest => {
             format!("The cloud refused the request as wrong ({answer}). Correct the spec: each change asks again")
         }
-        _ if facts.status < 500 && facts.is_token_refused() => format!(
+        Reason::OutcomeUnknown => format!(
+            "The cloud answered {answer}, {}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value",
+            why_unknown(facts, secrets)
+        ),
+        _ if facts.reply.status < 500 && facts.is_token_refused() => format!(
             "The gateway did not take the token of the Secret's user ({answer}): it was ended early, or is for another region than the endpoint. The next call has a new one; set spec.trigger to a new value"
+        ),
+        Reason::AuthenticationFailed if !facts.is_gateways_own() && !facts.is_from_service() => format!(
+            "The cloud refused ({answer}), and whether for the credentials is not readable. Look at the Secret and at clusterID, {again}"
         ),
         Reason::AuthenticationFailed => {
             format!("{} ({answer}). Correct the Secret, {again}", why_unauthenticated(facts))
@@ -115,16 +155,6 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
         Reason::ServerError => format!(
             "The cloud failed ({answer}) and may have accepted all the same. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
         ),
-        Reason::OutcomeUnknown => {
-            let what = match facts.body {
-                Body::TooLarge if facts.is_success() => "but the body is larger than 64 KiB",
-                Body::Broken if facts.is_success() => "but the body broke off",
-                _ => "which proves no refusal",
-            };
-            format!(
-                "The cloud answered {answer}, {what}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
-            )
-        }
         _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
     }
 }
@@ -132,13 +162,41 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str) -> String {
 /// `HTTP 403 DWS.7023: Cluster status is not allowed`, with so many characters of the service's text.
 fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
     let code = facts
-        .code
+        .contents
+        .shown_code()
         .and_then(|code| super::identifier(code, 32, secrets))
         .map(|code| format!(" {code}"))
         .unwrap_or_default();
-    let quote = if facts.is_from_service() { scrub(facts.text, secrets, quoted) } else { String::new() };
+    let quote = if facts.is_from_service() { scrub(facts.text(), secrets, quoted) } else { String::new() };
     let quote = if quote.is_empty() { quote } else { format!(": {quote}") };
-    format!("HTTP {}{code}{quote}", facts.status)
+    format!("HTTP {}{code}{quote}", facts.reply.status)
+}
+
+fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
+    let why = match facts.reply.body {
+        _ if (300..=399).contains(&facts.reply.status) => return redirect(facts.reply.redirect.as_deref(), secrets),
+        _ if facts.is_success() && facts.contents.is_torn() => "with several error codes",
+        _ if facts.contents.code().is_some() => "which proves no refusal",
+        Body::TooLarge(_) => "but the body is larger than 64 KiB",
+        Body::Broken(_) => "but the body broke off",
+        Body::Complete(_) if facts.is_compressed() => "but the body is compressed",
+        Body::Complete(_) if facts.contents.is_cut() => "but the body ends in the middle",
+        Body::Complete(_) if facts.is_success() => "but the body does not say that it accepted",
+        Body::Complete(_) => "which proves no refusal",
+    };
+    why.to_owned()
+}
+
+/// Where it leads: the host and nothing else of the address, which may hold anything.
+fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
+    let known = |character: &char| character.is_ascii_alphanumeric() || ".-_:[]".contains(*character);
+    let kept = |text: &str| text.chars().filter(known).collect::<String>().to_ascii_lowercase();
+    let host = kept(host.unwrap_or_default());
+    // Hosts are written in lower case, whatever the case of what they repeat.
+    let echoes = secrets.iter().map(|secret| kept(secret)).any(|secret| !secret.is_empty() && host.contains(&secret));
+    let host = if echoes { "***".to_owned() } else { cut(&host, HOST) };
+    let to = if host.is_empty() { "to no host that can be read".to_owned() } else { format!("to {host}") };
+    format!("a redirect {to}, which is not followed")
 }
 
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
@@ -155,10 +213,12 @@ fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
     }
 }
 
-/// A text that may be shown: no control characters, none of `secrets`, nothing that looks like a key, at most `limit`
+/// A text that may be shown: no control characters, none that turns the direction or is not to be seen, none of `secrets`, nothing that looks like a key, at most `limit`
 /// characters.
 pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
-    let mut text: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    // What is invisible goes before the secrets are looked for: it could stand in the middle of one.
+    let visible = text.chars().filter(|character| !is_invisible(*character));
+    let mut text: String = visible.map(|character| if character.is_control() { ' ' } else { character }).collect();
     // The longest first: one may be the beginning of another, whose rest would stay.
     let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -167,6 +227,15 @@ pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     }
     let words: Vec<_> = text.split_whitespace().map(|word| if looks_secret(word) { "***" } else { word }).collect();
     cut(&words.join(" "), limit).trim_end().to_owned()
+}
+
+/// Characters that turn the direction of a text, or are not to be seen: what people read would not be what is written.
+const fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Signed headers and long runs of key characters. An id with hyphens in its usual places is neither.

@@ -76,7 +76,10 @@ fn after_a_restart_statuses_tell_who_has_called() {
         (AttemptState::Answered, Some(408), None, true),
         (AttemptState::Answered, Some(400), Some("DWS.0005"), true),
         (AttemptState::Answered, Some(403), Some("DWS.9999"), true),
-        (AttemptState::Answered, Some(403), None, false),
+        (AttemptState::Answered, Some(403), None, true), // its body may have broken off before its code
+        (AttemptState::Answered, Some(301), None, true),
+        (AttemptState::Answered, Some(401), None, false),
+        (AttemptState::Answered, Some(429), None, false),
         (AttemptState::Answered, Some(403), Some("DWS.7023"), false),
         (AttemptState::NotSent, None, None, false),
     ] {

@@ -1,22 +1,34 @@
-//! No answer of the cloud breaks its reading or gets a secret out.
+//! No answer of the cloud breaks its reading, gets a secret out, or is believed beyond what its status can say.
 #![no_main]
 
 use k8s_openapi::jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use redistribution_operator::dws::outcome::{Body, Reply, classify};
+use redistribution_operator::{
+    dws::outcome::{Body, Reply, classify},
+    resource::Row,
+};
 
 const SECRET: &str = "Sup3r/Secret+Canary";
 
 fuzz_target!(|input: (u16, Option<String>, Option<String>, Vec<u8>, u8)| {
     let (status, header, text, bytes, end) = input;
+    let told = |text: &str| format!("{{\"error_code\":\"{text}\",\"error_msg\":\"{SECRET}{text}\"}}").into_bytes();
     let body = match (end % 4, text) {
-        (0, _) => Body::Broken,
-        (1, _) => Body::TooLarge,
-        (2, Some(text)) => Body::Complete(format!("{{\"error_code\":\"{text}\",\"error_msg\":\"{SECRET}{text}\"}}").into_bytes()),
+        (0, _) => Body::Broken(bytes),
+        (1, _) => Body::TooLarge(bytes),
+        (2, Some(text)) => Body::Complete(told(&text)),
         _ => Body::Complete(bytes),
     };
-    let reply = Reply { status, date: header.clone(), retry_after: header.clone(), request_id: header, body };
+    let is_whole = matches!(body, Body::Complete(_));
+    let (date, retry_after, request_id) = (header.clone(), header.clone(), header.clone());
+    let (encoding, redirect) = (None, header.map(|header| header + SECRET));
+    let reply = Reply { status, date, retry_after, request_id, encoding, redirect, body };
     let answer = classify(&reply, &[SECRET], Timestamp::UNIX_EPOCH);
     assert_eq!(answer.status_code, status);
     assert!(answer.message.chars().count() <= 256 && !answer.message.contains(SECRET));
+    match answer.reason.row() {
+        Row::Delivered => assert!((200..300).contains(&status) && is_whole && answer.error_code.is_none()),
+        Row::Refused => assert!((200..300).contains(&status) || (400..500).contains(&status)),
+        _ => {}
+    }
 });

@@ -75,7 +75,7 @@ impl Record {
     }
 
     /// `Delivered` may be True only after a 2xx or, where that was seen, once it was carried out; and False after a call only
-    /// if that was refused.
+    /// if that was refused, which a redirect is not.
     fn judge_conditions(&self, name: &str, status: &Value) {
         for condition in status["conditions"].as_array().into_iter().flatten() {
             if condition["type"] != "Delivered" {
@@ -87,7 +87,7 @@ impl Record {
             let is_true = match condition["status"].as_str() {
                 Some("True") if condition["reason"] == "ConfirmedByObservation" => self.was_executed(name, generation),
                 Some("True") => said.iter().any(|said| said.is_some_and(|code| (200..300).contains(&code))),
-                Some("False") => said.iter().all(|said| said.is_some_and(|code| (300..500).contains(&code))),
+                Some("False") => said.iter().all(|said| said.is_some_and(|code| (400..500).contains(&code))),
                 _ => true,
             };
             if !is_true {
@@ -174,6 +174,9 @@ mod tests {
         assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Law::FalseStatement]);
         assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Law::FalseStatement]);
         assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Law::FalseStatement]);
+        let redirected = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 307});
+        assert_eq!(written(&called(Some(307)), &redirected, "False"), [Law::FalseStatement]);
+        assert_eq!(written(&called(Some(307)), &redirected, "Unknown"), []);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
     let name = match &act {
         Act::Answer(answer) | Act::BeforeBody(answer) => answer.status.to_string(),
         Act::Interim(interim, answer) => format!("{interim}, then {}", answer.status),
+        Act::Bytes(status, _) => status.to_string(),
         other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase(),
     };
     match &act {
@@ -45,6 +46,11 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
             let head = head_of(&answer, ticket, cloud, "Transfer-Encoding: chunked");
             wire::write(&mut stream, format!("{head}{:x}\r\n{}\r\n", answer.body.len().max(1), answer.body).as_bytes())
                 .await;
+        }
+        Act::Bytes(status, body) => {
+            let length = format!("Content-Length: {}", body.len());
+            let head = head_of(&Answer::empty(status), ticket, cloud, &length);
+            wire::write(&mut stream, &[head.as_bytes(), &body].concat()).await;
         }
         Act::LargeBody(status) => {
             respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), ticket, cloud).await;

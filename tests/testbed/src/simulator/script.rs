@@ -32,6 +32,8 @@ pub enum Act {
     HalfChunks(Answer),
     /// A whole head and a body of more than 64 KiB, whole.
     LargeBody(u16),
+    /// A whole answer of this status whose body is these bytes, which need not be text.
+    Bytes(u16, Vec<u8>),
     /// Nothing, until the client leaves.
     Hang,
     /// What would have been answered without a script; `executed` means nothing here.

@@ -32,6 +32,22 @@ fn without_a_fault_nothing_may_be_unknown_or_left_out() {
 }
 
 #[test]
+fn a_redirect_is_unknown_and_never_a_refusal() {
+    let redirected = plan("call#1:307");
+    for code in [300, 301, 303, 307, 308, 399] {
+        for (reason, is_fine) in [
+            ("OutcomeUnknown", true),
+            (CONFIRMED, true),
+            ("Rejected", false),
+            ("Delivered", false),
+            ("ServerError", false),
+        ] {
+            assert_eq!(agrees(&redirected, reason, &[call(Some(code))], false).is_ok(), is_fine, "{code} {reason}");
+        }
+    }
+}
+
+#[test]
 fn a_killed_operator_may_not_know_and_still_may_not_invent() {
     let killed = plan("put#2:kill-after");
     assert!(agrees(&killed, "OutcomeUnknown", &[], false).is_ok());
