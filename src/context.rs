@@ -9,6 +9,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    clock::Clock,
     decide::{Now, Rules, Step, decide},
     dws,
     election::Leadership,
@@ -56,6 +57,8 @@ pub struct Context {
     pub observe: Option<Observe>,
     /// The times that bound one call.
     pub timing: Timing,
+    /// By which the right to send ends.
+    pub clock: Clock,
     /// What this process remembers.
     pub memory: Arc<Mutex<Memory>>,
     /// Where events go.

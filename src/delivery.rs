@@ -78,7 +78,7 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         Err(error) => return Delivered::NotClaimed(error),
     };
     let live = Live::new(&context, &attempt);
-    let permit = SendPermit::mint(attempt.id.clone(), Instant::now(), context.timing.send_budget);
+    let permit = SendPermit::mint(attempt.id.clone(), context.clock.deadline(context.timing.send_budget));
     let deadline = tokio::time::Instant::now() + context.timing.send_budget;
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
     let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
@@ -239,3 +239,7 @@ impl Drop for Live<'_> {
         self.context.memory().task_ended(&self.id);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -17,9 +17,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    clock::{Clock, Reading},
     context::{Context, Timing},
-    decide::Rules,
-    dws::{self, credentials::Ladder, endpoint::Regions},
+    decide::{Rules, Step},
+    delivery::{Delivered, deliver},
+    dws::{
+        self,
+        credentials::{Key, Ladder, Pair},
+        endpoint::Regions,
+    },
     events::Events,
     gate::{Core, Entrant, Gate, ObjectName, Refusal, Wished},
     ledger::Ledger,
@@ -27,7 +33,9 @@ use crate::{
     memory::Memory,
     metrics::Metrics,
     precheck::{Mode, Precheck},
+    prepare::{Ready, object_name},
     resource::ClusterRedistribution,
+    sample::at,
 };
 
 /// What the API server does with a request instead of what it should.
@@ -175,6 +183,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         precheck: Precheck { mode: Mode::Off, every: Duration::from_secs(60) },
         observe: None,
         timing: Timing { send_budget: Duration::from_millis(300), grace },
+        clock: Clock::of_this_host(),
         memory: Arc::new(Mutex::new(Memory::default())),
         events: Events::start(client, "mock", Metrics::default()),
         metrics: Metrics::default(),
@@ -184,6 +193,47 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         leadership: watch::channel(leads).1,
         failures: Mutex::new(HashMap::new()),
     })
+}
+
+/// Clocks that stand still until a test moves them.
+#[derive(Clone)]
+pub struct Hands(Arc<Mutex<Reading>>);
+
+impl Default for Hands {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Reading { since_boot: Duration::from_secs(1000), wall: at(0) })))
+    }
+}
+
+impl Hands {
+    /// The clocks.
+    pub fn clock(&self) -> Clock {
+        let hands = self.clone();
+        Clock::new(move || *hands.0.lock().unwrap())
+    }
+
+    /// The machine was suspended, and its wall clock has not been corrected.
+    pub fn suspended(&self, time: Duration) {
+        self.0.lock().unwrap().since_boot += time;
+    }
+
+    /// Somebody set the wall clock.
+    pub fn wall_set(&self, forward: Duration, back: Duration) {
+        let mut reading = self.0.lock().unwrap();
+        reading.wall = reading.wall + forward - back;
+    }
+}
+
+/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
+pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
+    let object = server.object();
+    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
+    let rung = context.credentials.choose(None, "team");
+    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
+    let identity = context.credentials.identity(&key, &plan.endpoint);
+    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
+    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
+    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }
 
 /// Who wants to call that cluster with that key.

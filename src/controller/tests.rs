@@ -7,26 +7,11 @@ use kube::core::error_boundary::InvalidObject;
 
 use super::*;
 use crate::{
-    delivery::{Delivered, deliver},
-    dws::credentials::{Key, Pair},
-    gate::Entrant,
-    mock::{Odd, Server, context, entrant, sample_is_called_up},
-    prepare::Ready,
+    delivery::Delivered,
+    mock::{Odd, Server, claim, context, sample_is_called_up},
     resource::{Attempt, AttemptState},
     sample::{UID, attempt, attempted, fresh},
 };
-
-/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
-async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
-    let object = server.object();
-    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
-    let rung = context.credentials.choose(None, "team");
-    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
-    let identity = context.credentials.identity(&key, &plan.endpoint);
-    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
-    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
-    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
-}
 
 fn attempt_of(server: &Server) -> Attempt {
     server.object().status.unwrap().attempt.unwrap()
