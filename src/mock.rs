@@ -36,6 +36,7 @@ use crate::{
     prepare::{Ready, object_name},
     resource::ClusterRedistribution,
     sample::at,
+    store::Synced,
 };
 
 /// What the API server does with a request instead of what it should.
@@ -167,6 +168,8 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         request_timeout: Duration::from_secs(2),
     });
     let grace = Duration::from_secs(75);
+    let synced = Synced::new(&[]);
+    synced.complete(0);
     Arc::new(Context {
         ledger: Ledger::new(client.clone()),
         gate: Gate::new(Core::new(8, 0.0)).0,
@@ -191,6 +194,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         leadership: watch::channel(leads).1,
+        synced,
         failures: Mutex::new(HashMap::new()),
     })
 }
