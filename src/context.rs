@@ -95,6 +95,12 @@ impl Context {
         !self.closing.is_cancelled() && *self.leadership.borrow()
     }
 
+    /// Whether this object may be claimed for, as far as that depends on the process: not before the first list of its scope is
+    /// complete. What status tells of earlier calls is not known until then. The store hands it on again once that is so.
+    pub fn may_claim(&self, object: &ClusterRedistribution) -> bool {
+        self.may_begin() && self.synced.is_complete(object.metadata.namespace.as_deref().unwrap_or_default())
+    }
+
     /// The memory. Every change of it is whole, so a panic elsewhere has not left it half-way.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)

@@ -123,7 +123,10 @@ pub fn read_ahead(context: &Context, object: &Guarded) {
 
 /// What to read ahead, if anything: not of a crowd, which is served by one read for many, nor of what is not called now.
 fn to_read_ahead(context: &Context, object: &Guarded) -> Option<Rung> {
-    let decoded = object.object.as_ref().ok().filter(|_| object.is_untouched && context.may_begin())?;
+    let decoded = object.object.as_ref().ok()?;
+    if !object.is_untouched || !context.may_claim(decoded) {
+        return None;
+    }
     if context.gate.in_flight() > 0 || context.memory().is_overtaken(decoded) {
         return None;
     }

@@ -11,6 +11,7 @@ use crate::{
     mock::{Odd, Server, claim, context, sample_is_called_up},
     resource::{Attempt, AttemptState},
     sample::{UID, attempt, attempted, fresh},
+    store::Synced,
 };
 
 fn attempt_of(server: &Server) -> Attempt {
@@ -38,6 +39,26 @@ async fn a_claim_that_a_refusal_of_somebody_on_the_way_has_hidden_is_recalled_an
         reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
         let attempt = attempt_of(&server);
         assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", None), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_before_the_first_list_of_the_scope_is_complete() {
+    // Of a new object, and of one that is decided on a fresh read.
+    for is_untouched in [true, false] {
+        let server = Server::new(&fresh(1), |_, _| None);
+        server.secret_answers(503);
+        let mut context = Arc::into_inner(context(&server, true)).unwrap();
+        let synced = Synced::new(&["elsewhere".to_owned(), "team".to_owned()]);
+        context.synced = synced.clone();
+        let context = Arc::new(context);
+        let shown = || Arc::new(Guarded { is_untouched, ..Guarded::clone(&guarded(&server)) });
+        assert!(synced.complete(0));
+        let action = reconcile(shown(), Arc::clone(&context)).await.unwrap();
+        assert_eq!((action, server.secret_reads()), (Action::await_change(), 0));
+        assert!(synced.complete(1));
+        let _held = reconcile(shown(), context).await;
+        assert_eq!(server.secret_reads(), 1, "its call is prepared");
     }
 }
 
