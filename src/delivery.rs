@@ -122,6 +122,8 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&rung);
+        // Before status tells others of it.
+        context.gate.own(&attempt.id);
     }
     pass.leave(effect);
     context.metrics.in_flight(context.gate.in_flight());
@@ -184,6 +186,10 @@ fn record_of(outcome: &Outcome) -> Record {
             status_code: Some(i32::from(answer.status_code)),
             error_code: answer.error_code.clone(),
             request_id: answer.request_id.clone(),
+            retry_after: match answer.key_effect {
+                KeyEffect::Throttled(window) => i64::try_from(window.as_secs()).ok(),
+                _ => None,
+            },
         },
         Outcome::NotSent(not) => not_sent(not.reason, &not.message),
         Outcome::Unknown(unknown) => unknown_outcome(&unknown.message),
@@ -206,6 +212,7 @@ pub fn not_sent(reason: Reason, message: &str) -> Record {
         status_code: None,
         error_code: None,
         request_id: None,
+        retry_after: None,
     }
 }
 
@@ -218,6 +225,7 @@ pub fn unknown_outcome(message: &str) -> Record {
         status_code: None,
         error_code: None,
         request_id: None,
+        retry_after: None,
     }
 }
 

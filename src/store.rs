@@ -168,6 +168,7 @@ impl Pending {
     fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
         object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
+            self.gate.hear(decoded);
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.note(decoded, Instant::now());
             if self.observe {
