@@ -122,6 +122,8 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&rung);
+    }
+    if matches!(outcome.status_code(), Some(401 | 429)) {
         // Before status tells others of it.
         context.gate.own(&attempt.id);
     }

@@ -70,5 +70,5 @@ fn built(builder: ClientBuilder) -> Result<reqwest::Client, ClientError> {
 
 /// Whether a connection failed only because it came too late.
 pub fn is_too_late(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source()).any(|error| error.is::<TooLate>())
+    std::iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<TooLate>)
 }
