@@ -9,6 +9,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    clock::Clock,
     decide::{Now, Rules, Step, decide},
     dws,
     election::Leadership,
@@ -22,6 +23,7 @@ use crate::{
     observation::Observe,
     precheck::Precheck,
     resource::ClusterRedistribution,
+    store::Synced,
 };
 
 /// Objects whose failures are counted.
@@ -56,6 +58,8 @@ pub struct Context {
     pub observe: Option<Observe>,
     /// The times that bound one call.
     pub timing: Timing,
+    /// By which the right to send ends.
+    pub clock: Clock,
     /// What this process remembers.
     pub memory: Arc<Mutex<Memory>>,
     /// Where events go.
@@ -70,6 +74,8 @@ pub struct Context {
     pub closing: CancellationToken,
     /// False while another controller works.
     pub leadership: Leadership,
+    /// Which first lists are complete.
+    pub synced: Synced,
     /// Failures in a row by object, for the pause before the next try.
     pub failures: Mutex<HashMap<String, u32>>,
 }
@@ -87,6 +93,12 @@ impl Context {
     /// Whether anything new may be begun: this process leads and is not being stopped. What has claimed goes on either way.
     pub fn may_begin(&self) -> bool {
         !self.closing.is_cancelled() && *self.leadership.borrow()
+    }
+
+    /// Whether this object may be claimed for, as far as that depends on the process: not before the first list of its scope is
+    /// complete. What status tells of earlier calls is not known until then. The store hands it on again once that is so.
+    pub fn may_claim(&self, object: &ClusterRedistribution) -> bool {
+        self.may_begin() && self.synced.is_complete(object.metadata.namespace.as_deref().unwrap_or_default())
     }
 
     /// The memory. Every change of it is whole, so a panic elsewhere has not left it half-way.

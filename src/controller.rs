@@ -138,6 +138,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     match step {
         Step::Recall { .. } => {}
         _ if !context.may_begin() => return Ok(Action::await_change()),
+        Step::Claim(_) if !context.may_claim(cached) => return Ok(Action::await_change()),
         Step::Nothing => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
         Step::Observe(stage) => return observe(&context, cached, stage).await,
@@ -166,6 +167,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     let result = match step {
         Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
         _ if !context.may_begin() => Ok(Action::await_change()),
+        Step::Claim(_) if !context.may_claim(object) => Ok(Action::await_change()),
         Step::Nothing => Ok(Action::await_change()),
         Step::Hidden(what) => hidden(&context, object, &what).await,
         Step::Wait(rest) => Ok(Action::requeue(rest)),

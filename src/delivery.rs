@@ -80,7 +80,7 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         Err(error) => return Delivered::NotClaimed(error),
     };
     let live = Live::new(&context, &attempt);
-    let permit = SendPermit::mint(attempt.id.clone(), Instant::now(), context.timing.send_budget);
+    let permit = SendPermit::mint(attempt.id.clone(), context.clock.deadline(context.timing.send_budget));
     let deadline = tokio::time::Instant::now() + context.timing.send_budget;
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
     let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
@@ -124,6 +124,10 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&rung);
+    }
+    if matches!(outcome.status_code(), Some(401 | 429)) {
+        // Before status tells others of it.
+        context.gate.own(&attempt.id);
     }
     pass.leave(effect);
     context.metrics.in_flight(context.gate.in_flight());
@@ -194,6 +198,10 @@ fn record_of(outcome: &Outcome) -> Record {
             status_code: Some(i32::from(answer.status_code)),
             error_code: answer.error_code.clone(),
             request_id: answer.request_id.clone(),
+            retry_after: match answer.key_effect {
+                KeyEffect::Throttled(window) => i64::try_from(window.as_secs()).ok(),
+                _ => None,
+            },
         },
         Outcome::NotSent(not) => not_sent(not.reason, &not.message),
         Outcome::Unknown(unknown) => unknown_outcome(&unknown.message),
@@ -216,6 +224,7 @@ pub fn not_sent(reason: Reason, message: &str) -> Record {
         status_code: None,
         error_code: None,
         request_id: None,
+        retry_after: None,
     }
 }
 
@@ -228,6 +237,7 @@ pub fn unknown_outcome(message: &str) -> Record {
         status_code: None,
         error_code: None,
         request_id: None,
+        retry_after: None,
     }
 }
 
@@ -249,3 +259,7 @@ impl Drop for Live<'_> {
         self.context.memory().task_ended(&self.id);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

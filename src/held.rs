@@ -148,6 +148,9 @@ fn rejected(why: Rejection, secret: &str) -> String {
         Rejection::Token => format!(
             "The gateway does not take the tokens that the user of {secret} gets from IAM. {again}. Look whether the region's endpoint and its IAM (--iam-endpoint) belong together"
         ),
+        Rejection::Often => format!(
+            "The gateway refused {secret} at least four times within 5 minutes, as status of other objects tells. Since five refusals would lock the key, it is used again when only three are younger than that. Look whether access key and secret key are right"
+        ),
         Rejection::Clock => format!(
             "The gateway refused the date of a signature with {secret}: the clock of the controller's node is off. {again}. Correct the clock"
         ),

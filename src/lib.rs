@@ -28,6 +28,7 @@
 //! | [`logins`] | which tokens of users are held, and who may fetch one? |
 //! | [`ledger`] | the only writer of status |
 //! | [`delivery`] | claim, send, record |
+//! | [`clock`] | when is it too late to send? |
 //! | [`dws`] | the only sender: endpoint, credentials, signature, outcome |
 //! | [`view`] | PURE: what do an object's bytes say? |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
@@ -38,6 +39,7 @@ pub mod admin;
 pub mod annotations;
 pub mod args;
 pub mod clients;
+pub mod clock;
 pub mod conditions;
 pub mod context;
 pub mod controller;
@@ -55,7 +57,7 @@ pub mod logins;
 pub mod memory;
 pub mod metrics;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod mock;
 pub mod observation;
 pub mod precheck;

@@ -13,6 +13,7 @@ use redistribution_operator::{
     admin::{self, Admin},
     args::{Action, Command, Run},
     clients,
+    clock::Clock,
     context::{Context, Timing},
     controller,
     decide::Rules,
@@ -84,8 +85,9 @@ async fn operate(run: Run) -> Result<(), StartError> {
         relist_every: run.relist_every,
         observe: run.observe,
     };
-    let (objects, cache, synced) =
-        store::pending(&watching, &observed, (memory, Arc::clone(&context.gate)), metrics.clone(), watchdog.clone());
+    let synced = context.synced.clone();
+    let listeners = store::Listeners { memory, gate: Arc::clone(&context.gate), synced: synced.clone() };
+    let (objects, cache) = store::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
@@ -180,6 +182,7 @@ fn context(
         precheck: Precheck { mode: run.check_cluster, every: run.check_every },
         observe: run.observe.then_some(Observe { every: run.observe_every, settle: run.settle_time }),
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },
+        clock: Clock::of_this_host(),
         memory: Arc::clone(memory),
         events: Events::start(client.clone(), &holder, metrics.clone()),
         metrics: metrics.clone(),
@@ -187,6 +190,7 @@ fn context(
         tasks: TaskTracker::new(),
         closing: closing.clone(),
         leadership,
+        synced: store::Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
     })
 }
@@ -202,10 +206,9 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-async fn announce(mut synced: tokio::sync::watch::Receiver<bool>) {
-    if synced.wait_for(|synced| *synced).await.is_ok() {
-        tracing::info!("watching");
-    }
+async fn announce(synced: store::Synced) {
+    synced.all_complete().await;
+    tracing::info!("watching");
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.

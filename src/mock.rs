@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,9 +17,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    clock::{Clock, Reading},
     context::{Context, Timing},
-    decide::Rules,
-    dws::{self, credentials::Ladder, endpoint::Regions},
+    decide::{Rules, Step},
+    delivery::{Delivered, deliver},
+    dws::{
+        self,
+        credentials::{Key, Ladder, Pair},
+        endpoint::Regions,
+    },
     events::Events,
     gate::{Core, Entrant, Gate, ObjectName, Refusal, Wished},
     ledger::Ledger,
@@ -24,7 +33,10 @@ use crate::{
     memory::Memory,
     metrics::Metrics,
     precheck::{Mode, Precheck},
+    prepare::{Ready, object_name},
     resource::ClusterRedistribution,
+    sample::at,
+    store::Synced,
 };
 
 /// What the API server does with a request instead of what it should.
@@ -45,6 +57,7 @@ pub struct Server {
     object: Arc<Mutex<Value>>,
     script: Arc<Mutex<Box<Script>>>,
     secret: Arc<Mutex<u16>>,
+    secret_reads: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -58,12 +71,18 @@ impl Server {
             object: Arc::new(Mutex::new(object)),
             script: Arc::new(Mutex::new(Box::new(script))),
             secret: Arc::new(Mutex::new(404)),
+            secret_reads: Arc::default(),
         }
     }
 
     /// Answers so when it is asked for a Secret; 404 at first.
     pub fn secret_answers(&self, code: u16) {
         *self.secret.lock().unwrap() = code;
+    }
+
+    /// How often it was asked for one.
+    pub fn secret_reads(&self) -> usize {
+        self.secret_reads.load(Ordering::SeqCst)
     }
 
     /// A client of it.
@@ -96,6 +115,7 @@ impl Server {
     async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let method = request.method().as_str().to_owned();
         if !request.uri().path().contains("/clusterredistributions/") {
+            self.secret_reads.fetch_add(usize::from(request.uri().path().contains("/secrets/")), Ordering::SeqCst);
             let code = *self.secret.lock().unwrap();
             return reply(code, &failure(code));
         }
@@ -148,6 +168,8 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         request_timeout: Duration::from_secs(2),
     });
     let grace = Duration::from_secs(75);
+    let synced = Synced::new(&[]);
+    synced.complete(0);
     Arc::new(Context {
         ledger: Ledger::new(client.clone()),
         gate: Gate::new(Core::new(8, 0.0)).0,
@@ -164,6 +186,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         precheck: Precheck { mode: Mode::Off, every: Duration::from_secs(60) },
         observe: None,
         timing: Timing { send_budget: Duration::from_millis(300), grace },
+        clock: Clock::of_this_host(),
         memory: Arc::new(Mutex::new(Memory::default())),
         events: Events::start(client, "mock", Metrics::default()),
         metrics: Metrics::default(),
@@ -171,8 +194,50 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         leadership: watch::channel(leads).1,
+        synced,
         failures: Mutex::new(HashMap::new()),
     })
+}
+
+/// Clocks that stand still until a test moves them.
+#[derive(Clone)]
+pub struct Hands(Arc<Mutex<Reading>>);
+
+impl Default for Hands {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Reading { since_boot: Duration::from_secs(1000), wall: at(0) })))
+    }
+}
+
+impl Hands {
+    /// The clocks.
+    pub fn clock(&self) -> Clock {
+        let hands = self.clone();
+        Clock::new(move || *hands.0.lock().unwrap())
+    }
+
+    /// The machine was suspended, and its wall clock has not been corrected.
+    pub fn suspended(&self, time: Duration) {
+        self.0.lock().unwrap().since_boot += time;
+    }
+
+    /// Somebody set the wall clock.
+    pub fn wall_set(&self, forward: Duration, back: Duration) {
+        let mut reading = self.0.lock().unwrap();
+        reading.wall = reading.wall + forward - back;
+    }
+}
+
+/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
+pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
+    let object = server.object();
+    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
+    let rung = context.credentials.choose(None, "team");
+    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
+    let identity = context.credentials.identity(&key, &plan.endpoint);
+    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
+    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
+    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
 }
 
 /// Who wants to call that cluster with that key.

@@ -166,7 +166,10 @@ async fn patient_key(
     patience: Duration,
 ) -> Result<Key, NotReady> {
     let account = context.credentials.read(rung, since, Timestamp::now()).await.map_err(wrong)?;
-    login::key(context, object, plan, rung, (account, patience)).await
+    let key = login::key(context, object, plan, rung, (account, patience)).await?;
+    let identity = context.credentials.identity(&key, &plan.endpoint);
+    context.gate.recall(rung, &plan.endpoint.host, (identity, matches!(key, Key::Pair(_))));
+    Ok(key)
 }
 
 fn wrong(error: CredentialsError) -> NotReady {

@@ -8,7 +8,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
-    resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, PastAttempt, Reason, Row},
+    resource::{
+        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt, Reason, Row,
+    },
 };
 
 /// What became of an attempt.
@@ -27,6 +29,8 @@ pub struct Record {
     pub error_code: Option<String>,
     /// The cloud's id of the request.
     pub request_id: Option<String>,
+    /// How many seconds a 429 asked to wait.
+    pub retry_after: Option<i64>,
 }
 
 /// What a record would do to the status that is there now.
@@ -141,6 +145,7 @@ pub fn recorded(
     attempt.status_code = record.status_code;
     attempt.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
     attempt.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
+    attempt.retry_after_seconds = record.retry_after.map(|seconds| seconds.clamp(0, MAX_RETRY_AFTER));
     attempt.message = Some(cut(&record.message, 256));
     // A late record must not speak for a newer generation that was observed meanwhile.
     if !is_invalid && next.observed_generation.is_none_or(|observed| observed <= generation) {

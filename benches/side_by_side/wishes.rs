@@ -121,6 +121,7 @@ pub fn delivered() -> Record {
         status_code: Some(200),
         error_code: None,
         request_id: Some("simulator-00000001".to_owned()),
+        retry_after: None,
     }
 }
 

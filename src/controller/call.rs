@@ -42,7 +42,7 @@ pub async fn call(
     };
     // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
     let usable = context.logins.may_use(&ready.key, Instant::now());
-    if !usable || !context.may_begin() || !matches!(context.decide(object), Step::Claim(_)) {
+    if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
     }
     let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));

@@ -7,26 +7,12 @@ use kube::core::error_boundary::InvalidObject;
 
 use super::*;
 use crate::{
-    delivery::{Delivered, deliver},
-    dws::credentials::{Key, Pair},
-    gate::Entrant,
-    mock::{Odd, Server, context, entrant, sample_is_called_up},
-    prepare::Ready,
+    delivery::Delivered,
+    mock::{Odd, Server, claim, context, sample_is_called_up},
     resource::{Attempt, AttemptState},
     sample::{UID, attempt, attempted, fresh},
+    store::Synced,
 };
-
-/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
-async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
-    let object = server.object();
-    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
-    let rung = context.credentials.choose(None, "team");
-    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
-    let identity = context.credentials.identity(&key, &plan.endpoint);
-    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
-    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
-    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
-}
 
 fn attempt_of(server: &Server) -> Attempt {
     server.object().status.unwrap().attempt.unwrap()
@@ -54,6 +40,22 @@ async fn a_claim_that_a_refusal_of_somebody_on_the_way_has_hidden_is_recalled_an
         let attempt = attempt_of(&server);
         assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", Some(false)), "{code}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_before_the_first_list_of_the_scope_is_complete() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    server.secret_answers(503);
+    let mut context = Arc::into_inner(context(&server, true)).unwrap();
+    let synced = Synced::new(&["elsewhere".to_owned(), "team".to_owned()]);
+    context.synced = synced.clone();
+    let context = Arc::new(context);
+    assert!(synced.complete(0));
+    let action = reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
+    assert_eq!((action, server.secret_reads()), (Action::await_change(), 0));
+    assert!(synced.complete(1));
+    let _held = reconcile(guarded(&server), context).await;
+    assert_eq!(server.secret_reads(), 1, "its call is prepared");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The strict client. Everything an HTTP client does out of kindness is off, since each of it can send the one call a
 //! second time: redirects (307 repeats a POST), retries, reused connections, HTTP/2 streams.
 
+mod strict;
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -8,9 +10,9 @@ use std::{
 
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
-use reqwest::redirect::Policy;
 use url::Url;
 
+use self::strict::{Strict, is_too_late};
 use super::{
     SendPermit, Wish,
     cause::innermost,
@@ -70,7 +72,10 @@ pub struct ClientSettings {
 
 /// See the module.
 pub struct Client {
+    /// For reads and logins.
     pub(super) http: reqwest::Client,
+    /// For calls.
+    strict: Strict,
     pub(super) request_timeout: Duration,
     prober: Prober,
 }
@@ -79,29 +84,16 @@ impl Client {
     /// Makes the client; nothing is connected yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let tls = tls::config(settings.ca_bundle.as_deref())?;
-        let mut builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            // A control character in one header must not cost the answer: its status is what status must say.
-            .http1_ignore_invalid_headers_in_responses(true)
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            // Else the kernel could deliver the request minutes after we have given it up.
-            .tcp_user_timeout(settings.request_timeout)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls.clone());
         let proxy = settings.proxy.as_ref().map(Proxy::read).transpose()?;
-        if let Some(proxy) = &proxy {
-            builder = builder.proxy(proxy.for_calls()?);
-        }
-        let http = builder.build().map_err(|error| ClientError::Setup(innermost(&error)))?;
+        let strict = Strict {
+            tls: tls.clone(),
+            proxy: proxy.clone(),
+            connect_timeout: settings.connect_timeout,
+            request_timeout: settings.request_timeout,
+        };
         Ok(Self {
-            http,
+            http: strict.client()?,
+            strict,
             request_timeout: settings.request_timeout,
             prober: Prober::new(tls, proxy, settings.connect_timeout),
         })
@@ -125,16 +117,16 @@ impl Client {
                 );
             }
         };
-        // The last look before the first byte: beyond its budget a claim may be given up by others, and the next
-        // generation's call must not meet this one.
-        if permit.has_expired(Instant::now()) {
-            return not_sent(
-                Reason::ClaimTooSlow,
-                "The API server confirmed the claim too late, so nothing was sent".to_owned(),
-            );
+        // Beyond its budget a claim may be given up by others, and the next generation's call must not meet this one.
+        if permit.has_expired() {
+            return too_late("before it was begun");
         }
+        let http = match self.strict.client_until(&permit.deadline) {
+            Ok(http) => http,
+            Err(error) => return not_sent(Reason::EndpointUnreachable, format!("{error}. Nothing was sent")),
+        };
         tracing::debug!(attempt = permit.attempt_id, endpoint = endpoint.host, "sending");
-        match self.http.execute(request).await {
+        match http.execute(request).await {
             // 101 comes through the HTTP library as if it were an answer. Nobody asked to switch protocols: whoever says
             // so has not told what became of the request.
             Ok(response) if response.status().is_informational() => {
@@ -147,6 +139,7 @@ impl Client {
                 }
                 Outcome::Answered(answer)
             }
+            Err(error) if error.is_connect() && is_too_late(&error) => too_late("when the connection stood"),
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,
@@ -176,6 +169,15 @@ impl Client {
 
 fn not_sent(reason: Reason, message: String) -> Outcome {
     Outcome::NotSent(NotSent { reason, message })
+}
+
+fn too_late(when: &str) -> Outcome {
+    not_sent(
+        Reason::ClaimTooSlow,
+        format!(
+            "The time for the call (--send-budget) was over {when}: the API server or the connection was slow, or the machine stood still. Nothing was sent"
+        ),
+    )
 }
 
 fn unknown(endpoint: &Endpoint, what: &str) -> Outcome {

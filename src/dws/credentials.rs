@@ -57,6 +57,14 @@ impl Rung {
         }
     }
 
+    /// The rung behind such a text of an object in that namespace.
+    pub fn described(text: &str, namespace: &str) -> Option<Self> {
+        match text.strip_prefix("Namespace/") {
+            Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
+            None => (text == "Controller").then_some(Self::Controller),
+        }
+    }
+
     /// In an error, at its beginning.
     pub fn in_words(&self) -> String {
         match self {

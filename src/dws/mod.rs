@@ -21,32 +21,32 @@ mod source;
 mod tls;
 mod token;
 
-use std::time::{Duration, Instant};
-
 pub use client::{Client, ClientError, ClientSettings};
 pub use look::{CLUSTER_LABELS, DETAILS_LABELS, Looked};
 pub use probe::ProbeError;
 
-use crate::resource::{ClusterRedistributionSpec, RedisMode};
+use crate::{
+    clock::Deadline,
+    resource::{ClusterRedistributionSpec, RedisMode},
+};
 
 /// The right to send once, minted with the claim and used up by sending. It cannot be copied, so an attempt cannot be
 /// sent twice; what is left unused proves that nothing was sent.
 #[derive(Debug)]
 pub struct SendPermit {
     attempt_id: String,
-    started: Instant,
-    budget: Duration,
+    deadline: Deadline,
 }
 
 impl SendPermit {
-    /// `started`: when the claim was begun; the permit dies `budget` later.
-    pub fn mint(attempt_id: String, started: Instant, budget: Duration) -> Self {
-        Self { attempt_id, started, budget }
+    /// `deadline`: the send budget, which runs from when the claim was begun.
+    pub const fn mint(attempt_id: String, deadline: Deadline) -> Self {
+        Self { attempt_id, deadline }
     }
 
     /// Others may already be waiting for the end of this attempt's grace: too late to send.
-    pub fn has_expired(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.started) >= self.budget
+    pub fn has_expired(&self) -> bool {
+        self.deadline.is_over()
     }
 }
 

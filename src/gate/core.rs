@@ -14,6 +14,7 @@ use super::{
     keys::KeyState,
     line::Stand,
     reach::{Endpoints, Reach},
+    told::Told,
     waiting::{Until, Waiting},
 };
 use crate::dws::{credentials::KeyIdentity, outcome::KeyEffect};
@@ -37,6 +38,7 @@ pub struct Core {
     pub(super) keys: HashMap<KeyIdentity, KeyState>,
     endpoints: Endpoints,
     pub(super) waiting: Waiting,
+    pub(super) told: Told,
 }
 
 impl Core {
@@ -55,6 +57,7 @@ impl Core {
             keys: HashMap::new(),
             endpoints: Endpoints::default(),
             waiting: Waiting::default(),
+            told: Told::default(),
         }
     }
 

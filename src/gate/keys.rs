@@ -1,6 +1,9 @@
 //! PURE: what answers have said of a key, and whether it may be used. The clock is an argument.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use super::{
     entrant::{ObjectName, Refusal},
@@ -11,6 +14,10 @@ use crate::dws::outcome::KeyEffect;
 /// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
 /// again. The gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
+/// How long a refusal counts: for that long the gateway remembers it.
+pub(super) const REFUSALS_COUNT_FOR: Duration = PROBE_KEY_AFTER;
+/// The fifth locks the key for everybody.
+const MOST_REFUSALS: usize = 4;
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
 const ENDED_AGAIN: Duration = Duration::from_secs(600);
@@ -36,6 +43,8 @@ pub enum Rejection {
     Clock,
     /// The gateway did not take the tokens of the user. Tried again likewise.
     Token,
+    /// It was refused so often within 5 minutes, as status of other objects tells, that once more would lock it.
+    Often,
 }
 
 /// One key. See the module.
@@ -52,6 +61,8 @@ pub struct KeyState {
     /// Reads take half of the pace at most, and leave the rest to calls.
     pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,
+    /// By attempt: refusals that this process was told of, and how long each counts.
+    refused_elsewhere: HashMap<String, Instant>,
     pub(crate) used: Option<Instant>,
     /// Who waits for it.
     pub(super) line: Line,
@@ -75,7 +86,28 @@ impl KeyState {
                 _ => {}
             }
         }
+        if let Some(wait) = self.too_often(now).filter(|_| !self.proven) {
+            return Some(Refusal::Rejected { why: Rejection::Often, wait: Some(wait) });
+        }
         self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
+    }
+
+    /// How long one more refusal would still be one too many.
+    fn too_often(&self, now: Instant) -> Option<Duration> {
+        let mut ends: Vec<_> = self.refused_elsewhere.values().filter(|until| **until > now).collect();
+        ends.sort_unstable();
+        let enough = ends.len().checked_sub(MOST_REFUSALS)?;
+        ends.get(enough).map(|until| until.saturating_duration_since(now))
+    }
+
+    /// Status tells of a refusal that counts for so long.
+    pub fn was_refused_elsewhere(&mut self, attempt_id: &str, until: Instant) {
+        self.refused_elsewhere.insert(attempt_id.to_owned(), until);
+    }
+
+    /// Of two windows the longer one holds.
+    pub fn is_throttled_until(&mut self, until: Instant) {
+        self.throttled_until = self.throttled_until.max(Some(until));
     }
 
     /// How long a 429 still holds.
@@ -118,8 +150,7 @@ impl KeyState {
             // What reads are given is no proof that calls are let through too.
             Some(KeyEffect::Good) if self.ended_lately(now) => {}
             Some(KeyEffect::Good) => self.is_good(),
-            // Of two windows the longer one holds.
-            Some(KeyEffect::Throttled(wait)) => self.throttled_until = self.throttled_until.max(Some(now + wait)),
+            Some(KeyEffect::Throttled(wait)) => self.is_throttled_until(now + wait),
             Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
             Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
             Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),

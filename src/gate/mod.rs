@@ -8,6 +8,7 @@ mod line;
 mod reach;
 mod reading;
 mod release;
+mod told;
 mod waiting;
 
 use std::{

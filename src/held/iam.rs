@@ -80,7 +80,7 @@ fn rejected(why: Rejection, secret: &str, host: &str) -> String {
                 "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {again}"
             )
         }
-        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token => format!(
+        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::Often => format!(
             "IAM at {host} refused the user of {secret}, who had been let in before. {again}. Look whether the password was changed, or the user disabled or deleted"
         ),
     }

@@ -18,7 +18,9 @@ fn what_is_said_of_a_refused_key_is_its_cause_and_when_it_is_tried_again() {
         assert!(message.contains(cause) && message.contains("again 5 minutes after"), "{message}");
         assert!(!message.contains("until its values change"), "{message}");
     }
-    for why in [Rejection::Wrong, Rejection::WorkedBefore, Rejection::Locked, Rejection::Clock] {
+    let often = told(Rejection::Often);
+    assert!(often.contains("as status of other objects tells") && !often.contains("had not worked"), "{often}");
+    for why in [Rejection::Wrong, Rejection::WorkedBefore, Rejection::Locked, Rejection::Clock, Rejection::Often] {
         assert!(!told(why).contains("another object"), "the refused call may have been this object's own");
     }
 }

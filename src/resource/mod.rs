@@ -10,7 +10,7 @@ pub use reason::{Reason, Row};
 pub use redistribution::{Baseline, NONE, Redistribution};
 pub use schema::{SchemaError, crd_json, crd_yaml};
 pub use spec::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode};
-pub use status::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt};
+pub use status::{Attempt, AttemptState, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt};
 
 impl ClusterRedistribution {
     /// The journal of the last attempt.

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use super::redistribution::{Baseline, Redistribution};
 
+/// Longest window of a 429 that is recorded, in seconds.
+pub const MAX_RETRY_AFTER: i64 = 600;
+
 /// How far an attempt has come. Stored as a word; a word this version does not know makes the journal invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttemptState {
@@ -165,6 +168,12 @@ pub struct Attempt {
     #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub request_id: Option<String>,
+
+    /// Seconds that a 429 asked to wait, at most 600. A controller that starts makes no call with these credentials at this
+    /// endpoint until they have passed since finishedTime. Example: 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 600))]
+    pub retry_after_seconds: Option<i64>,
 
     /// What happened, scrubbed of anything secret, at most 256 characters.
     #[serde(skip_serializing_if = "Option::is_none")]

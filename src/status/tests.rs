@@ -5,7 +5,15 @@ use crate::{
 };
 
 fn record(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Record {
-    Record { state, reason, message: "what happened".to_owned(), status_code, error_code: None, request_id: None }
+    Record {
+        state,
+        reason,
+        message: "what happened".to_owned(),
+        status_code,
+        error_code: None,
+        request_id: None,
+        retry_after: None,
+    }
 }
 
 /// Recorded on an object whose generation is that of its attempt.

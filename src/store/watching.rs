@@ -40,8 +40,8 @@ pub fn objects(
     newcomers.map(|object| Ok(Event::Apply(object))).chain(watch_anew(api, config.page_size(PAGE), relist_every))
 }
 
-/// A new object would otherwise wait until the list of a long history comes to its name. Not more than a page: who wakes to
-/// a backlog has enough to do with that. Only a head start: where it is not to be had, the list brings the same objects.
+/// What holds a new object would otherwise be said only once the list of a long history is complete; its call waits for that
+/// list in any case. Not more than a page: who wakes to a backlog has enough to do with that. Only a head start: where it is not to be had, the list brings the same objects.
 async fn newcomers(api: Api<Guarded>, config: watcher::Config) -> Vec<Guarded> {
     let mut few = ListParams::default().fields(NEW).limit(PAGE);
     few.label_selector = config.label_selector;

@@ -4,13 +4,13 @@ use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use redistribution_operator::resource::ClusterRedistribution;
 use testbed::{
-    Operator, eventually,
+    eventually,
     simulator::{Act, Answer, Denial, Read, Script},
 };
 
 use crate::{
     detour::Detour,
-    world::{DEFAULT_SECRET, PATIENCE, World, condition, message, spec},
+    world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, spec},
 };
 
 /// A name, how the cloud gets there, and what is told.
@@ -161,14 +161,6 @@ async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
     .await;
 }
 
-/// Reconciliations that left the object held.
-async fn reconciled(operator: &Operator) -> usize {
-    let metrics = operator.metrics().await.unwrap();
-    let held = "controller_runtime_reconcile_total{controller=\"clusterredistribution\",result=\"requeue_after\"} ";
-    let count = metrics.lines().find_map(|line| line.strip_prefix(held));
-    count.map_or(0, |count| count.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
     let world = World::new().await;
@@ -179,10 +171,10 @@ async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
     world.settled("wish", "ClusterNotWaiting").await;
     for number in 0..10 {
         // Each of them is looked at before the next one comes: the queue would make one of several.
-        let before = reconciled(&operator).await;
+        let before = held(&operator).await;
         world.annotate("wish", "example.com/noise", Some(&number.to_string())).await;
         eventually(PATIENCE, "it was woken", async || {
-            let count = reconciled(&operator).await;
+            let count = held(&operator).await;
             if count > before { Ok(()) } else { Err(format!("{count} reconciliations")) }
         })
         .await;

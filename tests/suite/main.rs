@@ -42,6 +42,7 @@ mod secrets;
 mod signatures;
 mod storm;
 mod thrift;
+mod throttled;
 mod tokens;
 mod upgrade;
 mod wire;

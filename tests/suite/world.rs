@@ -198,6 +198,14 @@ pub async fn says(operator: &Operator, words: &str) {
     .await;
 }
 
+/// Reconciliations of this operator that left an object held.
+pub async fn held(operator: &Operator) -> usize {
+    let metrics = operator.metrics().await.unwrap();
+    let held = "controller_runtime_reconcile_total{controller=\"clusterredistribution\",result=\"requeue_after\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(held));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
 /// The operator's binary, built by cargo for this very test run.
 pub fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_redistribution-operator"))

@@ -16,12 +16,14 @@ use super::*;
 mod answers;
 
 use crate::{
+    clock::{Clock, Reading},
     dws::{
         credentials::{KeyIdentity, Pair, Token},
         endpoint::Regions,
         signing,
     },
     resource::RedisMode,
+    sample::at,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-request-id: r-1\r\n\r\n";
@@ -63,7 +65,7 @@ fn key() -> Key {
 }
 
 fn permit() -> SendPermit {
-    SendPermit::mint("a".to_owned(), Instant::now(), Duration::from_secs(5))
+    SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::from_secs(5)))
 }
 
 async fn send(endpoint: &Endpoint) -> Outcome {
@@ -147,6 +149,10 @@ fn is_unreachable(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable)
 }
 
+fn is_too_slow(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow)
+}
+
 fn answered(outcome: &Outcome) -> (u16, Reason) {
     match outcome {
         Outcome::Answered(answer) => (answer.status_code, answer.reason),
@@ -215,11 +221,38 @@ async fn a_stalled_or_failing_tls_handshake_is_not_sent() {
 #[tokio::test]
 async fn an_expired_permit_sends_nothing_and_connects_to_nobody() {
     let peer = Peer::answering(OK).await;
-    let expired = SendPermit::mint("a".to_owned(), Instant::now(), Duration::ZERO);
+    let expired = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::ZERO));
     let outcome =
         client().send(expired, &wish(), &key(), &endpoint(&format!("http://{}", peer.address)), Timestamp::now()).await;
-    assert!(matches!(outcome, Outcome::NotSent(NotSent { reason: Reason::ClaimTooSlow, .. })));
+    assert!(is_too_slow(&outcome), "{outcome:?}");
     assert_eq!(peer.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_permit_that_expires_while_it_connects_sends_nothing() {
+    for jumped in [(17, 0), (0, 17)] {
+        let (told, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let peer = Peer::new(move |mut connection| {
+            let told = told.clone();
+            async move {
+                let mut bytes = Vec::new();
+                connection.stream.read_to_end(&mut bytes).await.unwrap();
+                told.send(bytes).unwrap();
+            }
+        })
+        .await;
+        // The third look is that at the connection that stands; the two before it are at the claim and at the start.
+        let looks = AtomicUsize::new(0);
+        let clock = Clock::new(move || {
+            let (boot, wall) = if looks.fetch_add(1, Ordering::SeqCst) < 2 { (0, 0) } else { jumped };
+            Reading { since_boot: Duration::from_secs(boot), wall: at(wall) }
+        });
+        let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(2)));
+        let endpoint = endpoint(&format!("http://{}", peer.address));
+        let outcome = client().send(permit, &wish(), &key(), &endpoint, Timestamp::now()).await;
+        assert!(is_too_slow(&outcome), "{outcome:?}");
+        assert_eq!(received.recv().await.unwrap(), b"", "it connected, and wrote nothing");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use k8s_openapi::jiff::Timestamp;
@@ -14,6 +14,7 @@ use tokio::{
 
 use super::*;
 use crate::{
+    clock::{Clock, Reading},
     dws::{
         Client, ClientSettings, SendPermit, Wish,
         endpoint::{Endpoint, Regions},
@@ -21,6 +22,7 @@ use crate::{
         outcome::Outcome,
     },
     resource::{Reason, RedisMode},
+    sample::at,
 };
 
 /// A proxy that tunnels whatever is asked of it, and what it was asked.
@@ -65,6 +67,10 @@ fn endpoint(cloud: &Simulator) -> Endpoint {
 }
 
 async fn send(client: &Client, cloud: &Simulator) -> Outcome {
+    send_by(client, cloud, &Clock::of_this_host()).await
+}
+
+async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
     let wish = Wish {
         project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
         cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
@@ -76,7 +82,7 @@ async fn send(client: &Client, cloud: &Simulator) -> Outcome {
         secret: cloud.secret_key().into(),
         token: None,
     });
-    let permit = SendPermit::mint("a".to_owned(), Instant::now(), Duration::from_secs(5));
+    let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(5)));
     client.send(permit, &wish, &key, &endpoint(cloud), Timestamp::now()).await
 }
 
@@ -103,6 +109,20 @@ async fn a_proxy_gets_the_login_and_the_target_and_nothing_of_the_call() {
             assert!(!lower.contains(piece), "{head}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_permit_that_expires_during_tunnel_and_tls_sends_nothing() {
+    let cloud = Simulator::start(&Options { accept_any_cluster: true, ..Options::default() }).unwrap();
+    let (url, asked) = proxy().await;
+    let asked_for = Arc::clone(&asked);
+    let clock = Clock::new(move || {
+        let passed = if asked_for.lock().unwrap().is_empty() { 0 } else { 17 };
+        Reading { since_boot: Duration::from_secs(passed), wall: at(0) }
+    });
+    let outcome = send_by(&client(Some(url), Some(&cloud)), &cloud, &clock).await;
+    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow), "{outcome:?}");
+    assert_eq!((asked.lock().unwrap().len(), cloud.total_calls()), (1, 0));
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ fn delivered() -> Record {
         status_code: Some(200),
         error_code: None,
         request_id: None,
+        retry_after: None,
     }
 }
 

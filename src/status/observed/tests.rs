@@ -36,7 +36,7 @@ fn called(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Clus
     attempt.baseline = Some(Baseline::default());
     let claimed = claimed(None, attempt, "calling", at(0));
     let message = "what happened".to_owned();
-    let record = Record { state, reason, message, status_code, error_code: None, request_id: None };
+    let record = Record { state, reason, message, status_code, error_code: None, request_id: None, retry_after: None };
     match recorded(&claimed, 1, "a", &record, at(1)) {
         Recording::Write(status) => *status,
         other => unreachable!("{other:?}"),
@@ -167,7 +167,8 @@ fn a_late_answer_outweighs_what_was_seen() {
     let late = |status: &ClusterRedistributionStatus, reason: Reason, code: i32| {
         let (message, status_code) = ("late".to_owned(), Some(code));
         let state = AttemptState::Answered;
-        let record = Record { state, reason, message, status_code, error_code: None, request_id: None };
+        let record =
+            Record { state, reason, message, status_code, error_code: None, request_id: None, retry_after: None };
         match recorded(status, 1, "a", &record, at(70)) {
             Recording::Write(status) => *status,
             other => unreachable!("{other:?}"),

@@ -328,7 +328,15 @@ impl Product {
             Outcome::NotSent => (AttemptState::NotSent, Reason::EndpointUnreachable, None),
             Outcome::Unknown => (AttemptState::Unknown, Reason::OutcomeUnknown, None),
         };
-        let record = Record { state, reason, message: String::new(), status_code, error_code: None, request_id: None };
+        let record = Record {
+            state,
+            reason,
+            message: String::new(),
+            status_code,
+            error_code: None,
+            request_id: None,
+            retry_after: None,
+        };
         let (object, generation) = (self.object(id), i64::from(self.generation(id)));
         match status::recorded(object.status.as_ref().unwrap(), generation, attempt_id, &record, self.wall) {
             Recording::Write(next) => Some(self.with_status(id, *next)),
