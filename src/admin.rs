@@ -6,10 +6,10 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, watchdog::Watchdog};
+use crate::{metrics::Metrics, store::Synced, watchdog::Watchdog};
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub struct Admin {
     /// For `/livez`.
     pub watchdog: Watchdog,
     /// For `/readyz`: all first lists are complete.
-    pub synced: watch::Receiver<bool>,
+    pub synced: Synced,
     /// For `/readyz`: not while shutting down.
     pub closing: CancellationToken,
 }
@@ -70,7 +70,7 @@ async fn livez(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     if admin.closing.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
-    } else if *admin.synced.borrow() {
+    } else if admin.synced.are_all_complete() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the first list of objects is not complete\n")

@@ -22,6 +22,7 @@ use crate::{
     observation::Observe,
     precheck::Precheck,
     resource::ClusterRedistribution,
+    store::Synced,
 };
 
 /// Objects whose failures are counted.
@@ -70,6 +71,8 @@ pub struct Context {
     pub closing: CancellationToken,
     /// False while another controller works.
     pub leadership: Leadership,
+    /// Which first lists are complete.
+    pub synced: Synced,
     /// Failures in a row by object, for the pause before the next try.
     pub failures: Mutex<HashMap<String, u32>>,
 }

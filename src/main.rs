@@ -84,8 +84,9 @@ async fn operate(run: Run) -> Result<(), StartError> {
         relist_every: run.relist_every,
         observe: run.observe,
     };
-    let (objects, cache, synced) =
-        store::pending(&watching, &observed, (memory, Arc::clone(&context.gate)), metrics.clone(), watchdog.clone());
+    let synced = context.synced.clone();
+    let listeners = store::Listeners { memory, gate: Arc::clone(&context.gate), synced: synced.clone() };
+    let (objects, cache) = store::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
@@ -187,6 +188,7 @@ fn context(
         tasks: TaskTracker::new(),
         closing: closing.clone(),
         leadership,
+        synced: store::Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
     })
 }
@@ -202,10 +204,9 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-async fn announce(mut synced: tokio::sync::watch::Receiver<bool>) {
-    if synced.wait_for(|synced| *synced).await.is_ok() {
-        tracing::info!("watching");
-    }
+async fn announce(synced: store::Synced) {
+    synced.all_complete().await;
+    tracing::info!("watching");
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.

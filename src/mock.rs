@@ -28,6 +28,7 @@ use crate::{
     metrics::Metrics,
     precheck::{Mode, Precheck},
     resource::ClusterRedistribution,
+    store::Synced,
 };
 
 /// What the API server does with a request instead of what it should.
@@ -159,6 +160,8 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         request_timeout: Duration::from_secs(2),
     });
     let grace = Duration::from_secs(75);
+    let synced = Synced::new(&[]);
+    synced.complete(0);
     Arc::new(Context {
         ledger: Ledger::new(client.clone()),
         gate: Gate::new(Core::new(8, 0.0)).0,
@@ -182,6 +185,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         leadership: watch::channel(leads).1,
+        synced,
         failures: Mutex::new(HashMap::new()),
     })
 }

@@ -1,16 +1,22 @@
 //! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
 //! costs no memory. It must not decide anything but "finished", and it writes nothing.
 
+mod synced;
 mod watching;
 
 use std::{
     collections::HashSet,
-    future::ready,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt, stream::select_all};
+pub use self::synced::Synced;
+use self::watching::objects;
+use crate::{gate::Gate, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
+use futures::{
+    Stream, StreamExt,
+    stream::{self, select_all},
+};
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
@@ -19,10 +25,6 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use tokio::sync::watch;
-
-use self::watching::objects;
-use crate::{gate::Gate, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
@@ -34,7 +36,7 @@ struct Pending {
     observe: bool,
     metrics: Metrics,
     scopes: Vec<Scope>,
-    synced: watch::Sender<bool>,
+    synced: Synced,
 }
 
 /// One watch: a namespace, or all of them.
@@ -42,7 +44,8 @@ struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<Guarded>>,
-    synced: bool,
+    /// Its first list is complete.
+    is_synced: bool,
 }
 
 /// How the objects are watched.
@@ -58,22 +61,31 @@ pub struct Watching {
     pub observe: bool,
 }
 
-/// Watches the given namespaces (none = all) and returns the objects to reconcile, the cache they are looked up in,
-/// and whether all first lists are complete.
+/// What the objects that are seen are told to.
+#[derive(Clone)]
+pub struct Listeners {
+    /// What this process remembers of them.
+    pub memory: Arc<Mutex<Memory>>,
+    /// Who waits for a turn.
+    pub gate: Arc<Gate>,
+    /// Which first lists are complete; of the namespaces that are watched.
+    pub synced: Synced,
+}
+
+/// Watches the given namespaces (none = all) and returns the objects to reconcile, and the cache they are looked up in.
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
-    (memory, gate): (Arc<Mutex<Memory>>, Arc<Gate>),
+    Listeners { memory, gate, synced }: Listeners,
     metrics: Metrics,
     watchdog: Watchdog,
-) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>, watch::Receiver<bool>) {
+) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>) {
     let mut writer = Writer::<Guarded>::default();
     // The cache counts as complete from the start: each object is decided by its own journal, as it arrives, and waits
     // for no other.
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
-    let (synced, is_synced) = watch::channel(false);
     let all = || vec![None];
     let Watching { namespaces, config, relist_every, observe } = watching;
     let namespaces = if namespaces.is_empty() { all() } else { namespaces.iter().cloned().map(Some).collect() };
@@ -91,44 +103,41 @@ pub fn pending(
     let counted = metrics.clone();
     let mut pending =
         Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics: counted, scopes, synced };
-    let stream = select_all(watches).filter_map(move |event| {
-        ready(match event {
-            Ok((scope, event)) => pending.apply(scope, event).map(Ok),
-            // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
-            Err(error) => {
-                metrics.watch_error();
-                watchdog.notice();
-                tracing::warn!(%error, "a watch failed and is opened again");
-                None
-            }
-        })
+    let stream = select_all(watches).flat_map(move |event| match event {
+        Ok((scope, event)) => stream::iter(pending.apply(scope, event)).map(Ok).left_stream(),
+        // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
+        Err(error) => {
+            metrics.watch_error();
+            watchdog.notice();
+            tracing::warn!(%error, "a watch failed and is opened again");
+            stream::empty().right_stream()
+        }
     });
-    (stream, reader, is_synced)
+    (stream, reader)
 }
 
 impl Scope {
     fn new(namespace: Option<String>) -> Self {
-        Self { namespace, listing: HashSet::new(), synced: false }
+        Self { namespace, listing: HashSet::new(), is_synced: false }
     }
 }
 
 impl Pending {
-    /// Takes in one event of one watch; returns the object if it is to be reconciled.
-    fn apply(&mut self, scope: usize, event: Event<Guarded>) -> Option<Guarded> {
-        match event {
+    /// Takes in one event of one watch; returns the objects that are to be reconciled.
+    fn apply(&mut self, scope: usize, event: Event<Guarded>) -> impl Iterator<Item = Guarded> + Send + use<> {
+        let mut all = None;
+        let one = match event {
             Event::Init => {
-                self.scopes.get_mut(scope)?.listing.clear();
+                if let Some(scope) = self.scopes.get_mut(scope) {
+                    scope.listing.clear();
+                }
                 self.metrics.objects().listing(scope);
                 None
             }
-            Event::InitApply(object) => {
-                let name = ObjectRef::from_obj(&object);
-                let object = self.take(scope, object)?;
-                self.scopes.get_mut(scope)?.listing.insert(name);
-                Some(object)
-            }
+            Event::InitApply(object) => self.list(scope, object),
             Event::InitDone => {
-                self.drop_unlisted(scope);
+                // Nothing is begun for an object before all of its scope are known.
+                all = self.complete(scope).then(|| self.all_of(scope));
                 None
             }
             Event::Apply(object) => self.take(scope, object),
@@ -136,7 +145,24 @@ impl Pending {
                 self.forget(object);
                 None
             }
-        }
+        };
+        one.into_iter().chain(all.into_iter().flatten())
+    }
+
+    /// One object of a list. Of the first list none is reconciled until it is complete.
+    fn list(&mut self, scope: usize, object: Guarded) -> Option<Guarded> {
+        let name = ObjectRef::from_obj(&object);
+        let object = self.take(scope, object)?;
+        let scope = self.scopes.get_mut(scope)?;
+        scope.listing.insert(name);
+        scope.is_synced.then_some(object)
+    }
+
+    /// The pending objects of that scope. Copied one by one: all at once may be many.
+    fn all_of(&self, scope: usize) -> impl Iterator<Item = Guarded> + Send + use<> {
+        let namespace = self.scopes.get(scope).and_then(|scope| scope.namespace.clone());
+        let is_of = move |object: &Arc<Guarded>| namespace.is_none() || namespace == object.namespace();
+        self.reader.state().into_iter().filter(is_of).map(|object| Guarded::clone(&object))
     }
 
     fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
@@ -172,12 +198,12 @@ impl Pending {
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
-    /// A list is complete: what it did not hold was deleted while no watch was open.
-    fn drop_unlisted(&mut self, scope: usize) {
-        self.metrics.objects().listed(scope);
-        let Some(scope) = self.scopes.get_mut(scope) else { return };
+    /// A list is complete: what it did not hold was deleted while no watch was open. Returns whether it was the first list.
+    fn complete(&mut self, index: usize) -> bool {
+        self.metrics.objects().listed(index);
+        let Some(scope) = self.scopes.get_mut(index) else { return false };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
-        scope.synced = true;
+        scope.is_synced = true;
         let gone = |object: &Guarded| {
             (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
         };
@@ -186,14 +212,13 @@ impl Pending {
                 self.forget(Guarded::clone(&object));
             }
         }
-        if self.scopes.iter().all(|scope| scope.synced) {
+        if self.scopes.iter().all(|scope| scope.is_synced) {
             let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.keep_only(&pending, Instant::now());
             memory.watches.complete();
-            drop(memory);
-            self.synced.send_replace(true);
         }
+        self.synced.complete(index)
     }
 }
 

@@ -18,7 +18,7 @@ fn pending(gate: Arc<Gate>) -> Pending {
         observe: false,
         metrics: Metrics::default(),
         scopes: vec![Scope::new(None)],
-        synced: watch::channel(false).0,
+        synced: Synced::new(&[]),
     }
 }
 
@@ -36,10 +36,10 @@ async fn whoever_was_called_up_and_is_finished_by_another_or_gone_leaves_its_lin
     {
         let (gate, mut called) = sample_is_called_up().await;
         let mut pending = pending(gate);
-        assert!(pending.apply(0, Event::Apply(shown(fresh(1)))).is_some());
+        assert_eq!(pending.apply(0, Event::Apply(shown(fresh(1)))).count(), 1);
         assert!(called.try_recv().is_err(), "it still waits");
         for event in events {
-            assert!(pending.apply(0, event).is_none());
+            assert_eq!(pending.apply(0, event).count(), 0);
         }
         assert!(pending.reader.is_empty());
         assert_eq!(called.try_recv().unwrap().1, "next");
@@ -52,12 +52,12 @@ async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_l
     let mut pending = pending(gate);
     let memory = Arc::clone(&pending.memory);
     let knows = || memory.lock().unwrap().is_overtaken(&fresh(1));
-    assert!(pending.apply(0, Event::Apply(shown(fresh(1)))).is_some());
-    assert!(pending.apply(0, Event::Delete(shown(fresh(1)))).is_none());
+    assert_eq!(pending.apply(0, Event::Apply(shown(fresh(1)))).count(), 1);
+    assert_eq!(pending.apply(0, Event::Delete(shown(fresh(1)))).count(), 0);
     // Its reconciliation goes on with what it has in hand.
     memory.lock().unwrap().overtaken(&fresh(1));
-    assert!(pending.apply(0, Event::Init).is_none() && knows());
-    assert!(pending.apply(0, Event::InitDone).is_none() && !knows());
+    assert!(pending.apply(0, Event::Init).next().is_none() && knows());
+    assert!(pending.apply(0, Event::InitDone).next().is_none() && !knows());
 }
 
 #[tokio::test]
@@ -77,8 +77,30 @@ async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobo
         let (gate, _called) = sample_is_called_up().await;
         let mut pending = Pending { observe, ..pending(gate) };
         pending.metrics.alone();
-        pending.apply(0, Event::Apply(shown(object)));
+        drop(pending.apply(0, Event::Apply(shown(object))));
         let text = pending.metrics.text();
         assert_eq!(text.contains("\ndws_redistribution_stopped{"), observe, "{state:?}: {text}");
     }
+}
+
+#[test]
+fn pending_objects_are_handed_on_once_the_first_list_of_their_scope_is_complete() {
+    let synced = Synced::new(&["team".to_owned(), "others".to_owned()]);
+    let (gate, _called) = Gate::new(crate::gate::Core::new(1, 0.0));
+    let scopes = ["team", "others"].map(|namespace| Scope::new(Some(namespace.to_owned()))).into();
+    let mut pending = Pending { scopes, synced: synced.clone(), ..pending(gate) };
+    let finished = shown(attempted(1, attempt("a", 1, AttemptState::Answered)));
+    for event in [Event::Init, Event::InitApply(shown(fresh(1)))] {
+        assert_eq!(pending.apply(0, event).count(), 0);
+    }
+    assert!(!synced.is_complete("team"));
+    assert_eq!(pending.apply(1, Event::InitDone).count(), 0, "it is none of theirs");
+    assert!(synced.is_complete("others") && !synced.is_complete("team"));
+    assert_eq!(pending.apply(0, Event::InitDone).count(), 1);
+    assert!(synced.is_complete("team") && synced.are_all_complete());
+    // Of later lists each is handed on as it comes, and nothing twice.
+    assert_eq!(pending.apply(0, Event::Init).count(), 0);
+    assert_eq!(pending.apply(0, Event::InitApply(shown(fresh(1)))).count(), 1);
+    assert_eq!(pending.apply(0, Event::InitApply(finished)).count(), 0);
+    assert_eq!(pending.apply(0, Event::InitDone).count(), 0);
 }
