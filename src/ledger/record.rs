@@ -1,10 +1,13 @@
 //! Writes down what became of an attempt: again and again, from a fresh read each time, until it stands, somebody else's
-//! knowledge is as good, or the object is gone. It takes no right and decides nothing.
+//! knowledge is as good, or the object is gone. Each retry pauses, whatever the error. It takes no right and decides nothing.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{API_TIMEOUT, Ledger, WriteError, raw::Seen};
 use crate::{
@@ -14,13 +17,71 @@ use crate::{
 };
 
 /// Pauses between tries to record an outcome. The longest is short, so that an outcome is written within seconds of the
-/// API server's return: without it nothing new can be claimed, so no more than `--concurrency` outcomes can be waiting,
-/// and a returning API server does not notice them.
+/// API server's return.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// An object that nobody serves for this long went with its kind.
-const NOT_SERVED: Duration = Duration::from_secs(120);
-/// Longest pause after a conflict, which says that the API server is there.
-const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+/// First pause after a conflict, which says that the API server is there.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+/// What it means that a status is not found where the object is.
+const NO_STATUS: &str = "the object is there and its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
+
+/// Outcomes that could not be written are tried one after the other, so that many of them ask no more of an API server
+/// than one does. Once one is written the others follow at once.
+#[derive(Debug)]
+pub(super) struct Turn {
+    not_before: Instant,
+    /// Kinds of errors that were said since anything could be written.
+    said: HashSet<&'static str>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { not_before: Instant::now(), said: HashSet::new() }
+    }
+}
+
+/// What was said of one outcome, and its pauses.
+struct Retry<'a> {
+    attempt_id: &'a str,
+    said: HashSet<&'static str>,
+    pause: Duration,
+    conflicts: u32,
+    not_before: Instant,
+}
+
+impl<'a> Retry<'a> {
+    fn new(attempt_id: &'a str) -> Self {
+        let (said, pause, not_before) = (HashSet::new(), RECORD_PAUSES.0, Instant::now());
+        Self { attempt_id, said, pause, conflicts: 0, not_before }
+    }
+
+    /// After a failure: later each time, for this outcome and for all that wait with it.
+    fn put_off(&mut self, turn: &mut Turn) {
+        self.not_before = Instant::now() + jittered(self.pause);
+        turn.not_before = self.not_before;
+        self.pause = self.pause.saturating_mul(2).min(RECORD_PAUSES.1);
+    }
+
+    /// Each kind of error once.
+    fn say(&mut self, turn: &mut Turn, kind: &'static str, error: &str) {
+        if !self.said.insert(kind) || !turn.said.insert(kind) {
+            tracing::debug!(attempt = self.attempt_id, error, "the outcome is still not written");
+            return;
+        }
+        let (attempt, seconds) = (self.attempt_id, RECORD_PAUSES.1.as_secs());
+        tracing::warn!(
+            attempt,
+            error,
+            seconds,
+            "the outcome is not written yet; it is kept and tried again, each few seconds, until it is written"
+        );
+    }
+
+    /// Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
+    async fn after_conflict(&mut self) {
+        sleep(jittered(CONFLICT_PAUSE.saturating_mul(1 << self.conflicts.min(8)).min(RECORD_PAUSES.1))).await;
+        self.conflicts += 1;
+    }
+}
 
 /// How the recording of an outcome ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +124,7 @@ impl Ledger {
     ) -> Recorded {
         let identity = object.clone();
         let mut object = Seen::Whole(Box::new(object));
-        let mut pause = RECORD_PAUSES.0;
-        let mut reduce = false;
-        let mut conflicts = 0;
-        let mut unserved = None::<Instant>;
+        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<Turn>>, false);
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce => status::reduced(&next),
@@ -74,40 +132,76 @@ impl Ledger {
                 Recording::Known => return Recorded::Known,
                 Recording::Replaced => return Recorded::Replaced,
             };
+            // Looked at before it is believed: where the kind has no status to write, that is not found either.
+            let mut is_missing = false;
             match self.put_seen(&object, next, API_TIMEOUT).await {
-                Ok(()) => return Recorded::Written,
-                // Looked at before it is believed: where the kind has no status to write, that is not found either.
-                Err(WriteError::Gone) => {}
+                Ok(()) => {
+                    if let Some(mut turn) = turn {
+                        *turn = Turn::default();
+                    }
+                    return Recorded::Written;
+                }
+                Err(WriteError::Gone) => is_missing = true,
                 Err(WriteError::Invalid(reason)) if !reduce => {
                     tracing::warn!(attempt = attempt_id, %reason, "the API server takes the outcome only without its details");
                     reduce = true;
-                    continue;
+                    retry.after_conflict().await;
                 }
-                // Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
-                Err(WriteError::Conflict) => {
-                    conflicts += 1;
-                    tokio::time::sleep(Duration::from_millis(20 * (conflicts - 1)).min(CONFLICT_PAUSE)).await;
-                }
-                Err(error) => {
-                    tracing::warn!(attempt = attempt_id, %error, seconds = pause.as_secs(), "the outcome is not written yet; trying again");
-                    tokio::time::sleep(jittered(pause)).await;
-                    pause = pause.saturating_mul(2).min(RECORD_PAUSES.1);
-                }
+                Err(WriteError::Conflict) => retry.after_conflict().await,
+                Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
             // Also after an unclear answer: the write may have been ours.
-            match self.see(&identity, API_TIMEOUT).await {
-                Ok(latest) => (object, unserved) = (latest, None),
-                Err(WriteError::Gone) => return Recorded::Gone,
-                Err(WriteError::NotServed(_)) if unserved.is_some_and(|since| since.elapsed() >= NOT_SERVED) => {
-                    return Recorded::Gone;
-                }
-                Err(WriteError::NotServed(_)) => drop(unserved.get_or_insert_with(Instant::now)),
-                Err(error) => {
-                    unserved = None;
-                    tracing::debug!(attempt = attempt_id, %error, "the object cannot be read yet");
-                }
+            match self.see_again(&identity, &mut retry, &mut turn).await {
+                Err(ended) => return ended,
+                Ok(Some(latest)) => object = latest,
+                Ok(None) => {}
+            }
+            if is_missing {
+                self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
             }
         }
+    }
+
+    /// Reads the object until it can be read; only its own absence ends that. None: it may not be read, but perhaps be
+    /// written.
+    async fn see_again(
+        &self,
+        identity: &ClusterRedistribution,
+        retry: &mut Retry<'_>,
+        turn: &mut Option<OwnedMutexGuard<Turn>>,
+    ) -> Result<Option<Seen>, Recorded> {
+        loop {
+            let error = match self.see(identity, API_TIMEOUT).await {
+                Ok(latest) => return Ok(Some(latest)),
+                Err(WriteError::Gone) => return Err(Recorded::Gone),
+                Err(error) => error,
+            };
+            self.pause(retry, turn, error.reason(), &error.to_string()).await;
+            if matches!(error, WriteError::Refused(_)) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says what is wrong, and waits until it is this outcome's turn to be tried again.
+    async fn pause(
+        &self,
+        retry: &mut Retry<'_>,
+        turn: &mut Option<OwnedMutexGuard<Turn>>,
+        kind: &'static str,
+        error: &str,
+    ) {
+        let mut failed = match turn.take() {
+            Some(turn) => turn,
+            None => Arc::clone(&self.turn).lock_owned().await,
+        };
+        retry.say(&mut failed, kind, error);
+        retry.put_off(&mut failed);
+        drop(failed);
+        sleep_until(retry.not_before).await;
+        let next = Arc::clone(&self.turn).lock_owned().await;
+        sleep_until(next.not_before).await;
+        *turn = Some(next);
     }
 
     /// Records an outcome that is known from the outside, once, on the object as it was seen. A conflict is no
