@@ -19,7 +19,6 @@ use kube::runtime::{
     reflector::{ObjectRef, Store},
     watcher,
 };
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
@@ -43,6 +42,8 @@ use crate::{
 
 /// After a change by somebody else, should the watch not bring it at once.
 const SOON: Duration = Duration::from_secs(2);
+/// So often in a row an object may be changed or deleted in between until that is no matter of chance.
+const USUAL: u32 = 4;
 
 /// Why a reconciliation failed. It is tried again with growing pauses; nothing was lost.
 #[derive(Debug, thiserror::Error)]
@@ -73,20 +74,35 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Bounded word for the log.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Write { source, .. } => source.reason(),
+            Self::Credentials { .. } => "credentials",
+            Self::Task { .. } => "task",
+        }
+    }
+
+    /// Somebody else changed or deleted the object in between, which happens.
+    const fn is_usual(&self) -> bool {
+        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. })
+    }
+}
+
 /// Runs until the stream of objects and the running reconciliations have ended. `workers` objects at once.
 pub async fn run(
     context: Arc<Context>,
     objects: impl Stream<Item = Result<Guarded, watcher::Error>> + Send + 'static,
     cache: Store<Guarded>,
-    mut woken: mpsc::UnboundedReceiver<ObjectName>,
+    woken: impl Stream<Item = ObjectName> + Send + 'static,
     workers: u16,
 ) {
     let closing = context.closing.clone();
     context.metrics.workers(workers);
     // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
-    let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
-        .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
+    let wake = woken.map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
     let (ahead, gate) = (Arc::clone(&context), Arc::clone(&context.gate));
     let objects = objects.inspect_ok(move |object| read_ahead(&ahead, object));
     Controller::for_stream(objects, cache)
@@ -117,6 +133,7 @@ async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action,
     let word = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
+        Err(error) if error.is_usual() => "requeue_after",
         Err(_) => "error",
     };
     context.metrics.reconciled(&reconciling, word);
@@ -145,7 +162,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         // Nobody has written its status, so no schema can have hidden any of it, and the swap finds out whether that is still
         // so. One request less for each new object, and its call comes that much sooner.
-        Step::Claim(plan) if object.is_untouched && !context.memory().is_overtaken(cached) => {
+        Step::Claim(plan) if object.is_untouched && !is_doubtful(&context, cached) => {
             let as_of = object.seen.unwrap_or_else(Instant::now);
             let result = call(&context, cached, plan, Seen { shown: object.seen, as_of }).await;
             return forgiven(&context, cached, result);
@@ -186,6 +203,12 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     forgiven(&context, object, result)
 }
 
+/// Somebody has changed the object since that view of it, or the last look at it failed: then a read comes before a write.
+fn is_doubtful(context: &Context, object: &ClusterRedistribution) -> bool {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    context.memory().is_overtaken(object) || context.failures_of(uid) > 0
+}
+
 /// What went well ends a row of failures.
 fn forgiven(context: &Context, object: &ClusterRedistribution, result: Result<Action, Error>) -> Result<Action, Error> {
     if result.is_ok() {
@@ -201,8 +224,19 @@ fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> A
         Ok(object) => object.metadata.uid.as_deref(),
         Err(invalid) => invalid.metadata.uid.as_deref(),
     };
-    let pause = context.pause_after_failure(uid.unwrap_or_default());
-    tracing::warn!(%error, seconds = pause.as_secs_f64(), "reconciliation failed; trying again");
+    let uid = uid.unwrap_or_default();
+    let pause = context.pause_after_failure(uid);
+    let seconds = pause.as_secs_f64();
+    let is_said = !error.is_usual() || context.failures_of(uid) >= USUAL;
+    match is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten() {
+        Some(more) => tracing::warn!(
+            %error,
+            seconds,
+            more,
+            "reconciliation failed; trying again. Further failures of this kind are said after ten minutes"
+        ),
+        None => tracing::debug!(%error, seconds, "reconciliation failed; trying again"),
+    }
     Action::requeue(pause)
 }
 

@@ -187,6 +187,8 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         leadership: watch::channel(leads).1,
         synced,
         failures: Mutex::new(HashMap::new()),
+        complaints: Mutex::default(),
+        ended: mpsc::unbounded_channel().0,
     })
 }
 

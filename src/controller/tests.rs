@@ -4,6 +4,7 @@ use std::{
 };
 
 use kube::core::error_boundary::InvalidObject;
+use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::{
@@ -25,7 +26,8 @@ async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let identity = context.credentials.identity(&key, &plan.endpoint);
     let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
     let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
-    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
+    let (ready, (known, _)) = (Ready { key, rung, pass, note: None, baseline: None }, oneshot::channel());
+    Box::pin(deliver(Arc::clone(context), object, plan, ready, known)).await
 }
 
 fn attempt_of(server: &Server) -> Attempt {
@@ -184,8 +186,7 @@ async fn the_secret_of_a_new_object_is_read_as_soon_as_the_watch_brings_it() {
     let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
     writer.apply_watcher_event(&watcher::Event::Init);
     writer.apply_watcher_event(&watcher::Event::InitDone);
-    let (_wake, woken) = mpsc::unbounded_channel();
-    let running = tokio::spawn(run(Arc::clone(&context), objects, cache, woken, 1));
+    let running = tokio::spawn(run(Arc::clone(&context), objects, cache, futures::stream::pending(), 1));
     let read = async {
         while server.secret_reads() == 0 {
             tokio::task::yield_now().await;
@@ -241,8 +242,7 @@ async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_t
     let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
     writer.apply_watcher_event(&watcher::Event::Init);
     writer.apply_watcher_event(&watcher::Event::InitDone);
-    let (wake, woken) = mpsc::unbounded_channel();
-    wake.send(object_name(&fresh(1))).unwrap();
+    let woken = futures::stream::iter([object_name(&fresh(1))]).chain(futures::stream::pending());
     let running = tokio::spawn(run(Arc::clone(&context), futures::stream::pending(), cache, woken, 1));
     let next = tokio::time::timeout(Duration::from_secs(60), called.recv()).await.unwrap().unwrap();
     running.abort();
