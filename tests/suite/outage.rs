@@ -154,16 +154,3 @@ async fn a_thousand_objects_at_start_and_a_flapping_api_server_stay_within_bound
     assert!(files < 100, "{files} open files");
     assert!(memory < 100 * 1024 * 1024, "{memory} bytes");
 }
-
-#[tokio::test]
-async fn an_object_that_nobody_has_looked_at_is_called_while_the_list_of_the_others_is_still_to_come() {
-    let world = World::new().await;
-    let detour = Detour::new(&world, "list#1:hang").await;
-    let cluster = world.cluster();
-    world.create("new", &cluster).await;
-    tokio::select! {
-        _ = detour.operator(&world, &FLAGS) => panic!("it says that it has seen all objects"),
-        _ = world.settled("new", "Delivered") => {}
-    }
-    assert_eq!(world.calls(&cluster), 1);
-}
