@@ -124,10 +124,10 @@ impl Ledger {
     ) -> Recorded {
         let identity = object.clone();
         let mut object = Seen::Whole(Box::new(object));
-        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<Turn>>, false);
+        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<Turn>>, None);
         loop {
             let next = match recording(&object) {
-                Recording::Write(next) if reduce => status::reduced(&next),
+                Recording::Write(next) if reduce.is_some() => status::reduced(&next),
                 Recording::Write(next) => *next,
                 Recording::Known => return Recorded::Known,
                 Recording::Replaced => return Recorded::Replaced,
@@ -139,12 +139,14 @@ impl Ledger {
                     if let Some(mut turn) = turn {
                         *turn = Turn::default();
                     }
+                    if let Some(reason) = reduce {
+                        tracing::warn!(attempt = attempt_id, reason, "the API server took the outcome only without its details");
+                    }
                     return Recorded::Written;
                 }
                 Err(WriteError::Gone) => is_missing = true,
-                Err(WriteError::Invalid(reason)) if !reduce => {
-                    tracing::warn!(attempt = attempt_id, %reason, "the API server takes the outcome only without its details");
-                    reduce = true;
+                Err(WriteError::Invalid(reason)) if reduce.is_none() => {
+                    reduce = Some(reason);
                     retry.after_conflict().await;
                 }
                 Err(WriteError::Conflict) => retry.after_conflict().await,

@@ -191,7 +191,7 @@ async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_f
     tokio::time::sleep(LASTS).await;
     let requests = detour.proxy.requests() - before;
     assert!(requests <= 20 * 6, "{requests} requests in {LASTS:?}");
-    let said = lines(&operator, "a watch failed;") + lines(&operator, "kube_runtime");
+    let said = lines(&operator, "a watch failed;") + lines(&operator, "watch list error with 403");
     assert!((1..=4).contains(&said), "{said} lines: {}", operator.output());
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -105,7 +105,7 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     objects.create("waits", &[(SUSPEND, "true")], false).await?;
     objects.says("waits", "Suspended").await?;
 
-    begin(bench, fault, &proxy).await?;
+    begin(bench, fault, &proxy, &objects.api()).await?;
     let (start, before, said) = (Instant::now(), proxy.requests(), operator.output().len());
     bench.cloud.release(&called);
     if fault == Endless::NoStatus {
@@ -132,7 +132,12 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     Ok(figures)
 }
 
-async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy) -> Result<(), Failure> {
+async fn begin(
+    bench: &Bench,
+    fault: Endless,
+    proxy: &FaultProxy,
+    objects: &Api<DynamicObject>,
+) -> Result<(), Failure> {
     let crds = Api::<CustomResourceDefinition>::all(bench.client.clone());
     match fault {
         Endless::NoCrd => {
@@ -156,10 +161,9 @@ async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy) -> Result<(), 
                 version.subresources = None;
             }
             crds.replace(CRD, &PostParams::default(), &crd).await?;
-            let objects = bench.objects("default");
-            let gone = async || match objects.get_status("none").await {
-                Err(kube::Error::Api(status)) if !status.message.contains("\"none\"") => Ok(()),
-                other => Err(format!("{other:?}")),
+            let gone = async || match objects.get_status("called").await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                other => Err(format!("{:?}", other.map(|_| "it is there"))),
             };
             try_eventually(WITHIN, "the subresource is gone", gone).await?;
         }
@@ -224,7 +228,7 @@ impl Objects<'_> {
         Ok(try_eventually(WITHIN, &format!("{name} says {reason}"), said).await?)
     }
 
-    fn api(&self) -> Api<kube::core::DynamicObject> {
+    fn api(&self) -> Api<DynamicObject> {
         self.bench.objects(self.namespace)
     }
 }
