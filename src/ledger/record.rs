@@ -63,16 +63,16 @@ impl<'a> Retry<'a> {
 
     /// Each kind of error once.
     fn say(&mut self, turn: &mut Turn, kind: &'static str, error: &str) {
+        let (attempt, seconds) = (self.attempt_id, self.pause.as_secs());
         if !self.said.insert(kind) || !turn.said.insert(kind) {
-            tracing::debug!(attempt = self.attempt_id, error, "the outcome is still not written");
+            tracing::debug!(attempt, error, seconds, "the outcome is not written yet, as was said");
             return;
         }
-        let (attempt, seconds) = (self.attempt_id, RECORD_PAUSES.1.as_secs());
         tracing::warn!(
             attempt,
             error,
             seconds,
-            "the outcome is not written yet; it is kept and tried again, each few seconds, until it is written"
+            "the outcome is not written yet; it is kept and tried again every few seconds until it is written"
         );
     }
 
@@ -140,7 +140,11 @@ impl Ledger {
                         *turn = Turn::default();
                     }
                     if let Some(reason) = reduce {
-                        tracing::warn!(attempt = attempt_id, reason, "the API server took the outcome only without its details");
+                        tracing::warn!(
+                            attempt = attempt_id,
+                            reason,
+                            "the API server took the outcome only without its details"
+                        );
                     }
                     return Recorded::Written;
                 }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long a fault lasts here; `sweep endless` has it last for minutes.
-const LASTS: Duration = Duration::from_secs(12);
+const LASTS: Duration = Duration::from_secs(10);
 
 /// Lines of the log that hold this.
 fn lines(operator: &Operator, words: &str) -> usize {
@@ -39,9 +39,7 @@ async fn an_operator_asks_and_says_little_while_a_fault_lasts() {
     for fault in Endless::ALL {
         let figures = endless::run(&bench, fault, LASTS).await.unwrap();
         println!("{figures}");
-        // The first pauses are short: they are most of so short a time.
-        assert!(figures.requests <= 24, "{figures}");
-        assert!(figures.lines.values().all(|lines| *lines == 1), "{figures}");
+        assert!(figures.is_within(), "{figures}");
     }
 }
 
@@ -214,13 +212,13 @@ async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
 #[tokio::test]
 async fn a_list_whose_second_page_fails_is_not_begun_again_at_full_speed() {
     let world = World::new().await;
-    let plan = ["list#2:500"; 6].join("+");
+    let plan = ["list#2:500"; 8].join("+");
     let detour = Detour::new(&world, &plan).await;
     // Two pages.
     crate::crowd::crowd(&world, 201, |_| Some(Script::status(200))).await;
     let begun = std::time::Instant::now();
     let operator = detour.operator(&world, &["--concurrency=50"]).await;
-    assert_eq!(detour.record.strikes(), 6);
-    assert!(begun.elapsed() > Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(detour.record.strikes(), 8);
+    assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(lines(&operator, "a watch failed;") <= 1, "{}", operator.output());
 }

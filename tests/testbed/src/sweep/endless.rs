@@ -22,6 +22,9 @@ use crate::{
     simulator::Script,
 };
 
+/// Requests of a short time are counted once this has passed, since the pauses grow within it; those of a minute and more
+/// from the beginning of the fault.
+const GROWING: Duration = Duration::from_secs(15);
 /// Longest wait for a step, and for all to be as it was once the fault is over.
 const WITHIN: Duration = Duration::from_secs(240);
 const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
@@ -106,12 +109,16 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     objects.says("waits", "Suspended").await?;
 
     begin(bench, fault, &proxy, &objects.api()).await?;
-    let (start, before, said) = (Instant::now(), proxy.requests(), operator.output().len());
+    let said = operator.output().len();
     bench.cloud.release(&called);
     if fault == Endless::NoStatus {
         objects.let_go("waits").await?;
     }
     // How long it lasts is what is counted over, not a wait for something to happen.
+    if lasts < Duration::from_secs(60) {
+        sleep(GROWING).await;
+    }
+    let (start, before) = (Instant::now(), proxy.requests());
     sleep(lasts).await;
     let figures = Figures {
         fault,
@@ -132,12 +139,7 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     Ok(figures)
 }
 
-async fn begin(
-    bench: &Bench,
-    fault: Endless,
-    proxy: &FaultProxy,
-    objects: &Api<DynamicObject>,
-) -> Result<(), Failure> {
+async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy, objects: &Api<DynamicObject>) -> Result<(), Failure> {
     let crds = Api::<CustomResourceDefinition>::all(bench.client.clone());
     match fault {
         Endless::NoCrd => {
