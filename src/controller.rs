@@ -84,9 +84,9 @@ impl Error {
         }
     }
 
-    /// Somebody else changed or deleted the object in between, which happens.
-    const fn is_usual(&self) -> bool {
-        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. })
+    /// Somebody else changed or deleted the object in between, which happens, but not many times in a row.
+    const fn is_usual(&self, failures: u32) -> bool {
+        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. }) && failures < USUAL
     }
 }
 
@@ -129,11 +129,12 @@ pub async fn run(
 /// A reconciliation, counted and timed.
 async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let reconciling = context.metrics.reconciling(&object);
+    let failures = context.failures_of(uid_of(&object));
     let result = reconcile(object, Arc::clone(&context)).await;
     let word = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
-        Err(error) if error.is_usual() => "requeue_after",
+        Err(error) if error.is_usual(failures + 1) => "requeue_after",
         Err(_) => "error",
     };
     context.metrics.reconciled(&reconciling, word);
@@ -217,17 +218,21 @@ fn forgiven(context: &Context, object: &ClusterRedistribution, result: Result<Ac
     result
 }
 
-/// After a failure: again, later each time.
-#[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
-fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+fn uid_of(object: &Guarded) -> &str {
     let uid = match &object.object {
         Ok(object) => object.metadata.uid.as_deref(),
         Err(invalid) => invalid.metadata.uid.as_deref(),
     };
-    let uid = uid.unwrap_or_default();
+    uid.unwrap_or_default()
+}
+
+/// After a failure: again, later each time.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
+fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let uid = uid_of(&object);
     let pause = context.pause_after_failure(uid);
     let seconds = pause.as_secs_f64();
-    let is_said = !error.is_usual() || context.failures_of(uid) >= USUAL;
+    let is_said = !error.is_usual(context.failures_of(uid));
     match is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten() {
         Some(more) => tracing::warn!(
             %error,
