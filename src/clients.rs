@@ -37,8 +37,9 @@ pub async fn both(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(
     let requests = CountRequests { metrics: metrics.clone(), host };
     let counted = watchdog.clone();
     let bytes = MapResponseLayer::new(move |response| counted.count(response));
-    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
+    // Who watches pauses by itself: the client's own pauses would begin with a burst and grow to minutes.
     config.default_retry = false;
+    let watching = ClientBuilder::try_from(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     Ok((ClientBuilder::try_from(config)?.with_layer(&requests).build(), watching))
 }

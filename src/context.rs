@@ -3,18 +3,20 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
+    complaints::Complaints,
     decide::{Now, Rules, Step, decide},
     dws,
     election::Leadership,
     events::Events,
-    gate::Gate,
+    gate::{Gate, ObjectName},
     jitter::jittered,
     ledger::Ledger,
     logins::Logins,
@@ -26,8 +28,14 @@ use crate::{
     store::Synced,
 };
 
-/// Objects whose failures are counted.
-const MOST_FAILING: usize = 10_000;
+/// Longest pause after a failure, of few objects that fail.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Of many that go on failing each waits longer, so that all of them together make less than one request a second.
+const EACH: Duration = Duration::from_secs(4);
+/// However many there are.
+const AT_MOST: Duration = Duration::from_secs(300);
+/// Who has not failed for so long was deleted, or waits for something else. What is lost is only how often it had failed.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
 /// The times that bound one call.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +85,18 @@ pub struct Context {
     /// Which first lists are complete.
     pub synced: Synced,
     /// Failures in a row by object, for the pause before the next try.
-    pub failures: Mutex<HashMap<String, u32>>,
+    pub failures: Mutex<HashMap<String, Failing>>,
+    /// What was said of them.
+    pub complaints: Mutex<Complaints>,
+    /// Objects whose attempt ended after its reconciliation are looked at again.
+    pub ended: mpsc::UnboundedSender<ObjectName>,
+}
+
+/// An object whose reconciliations fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Failing {
+    count: u32,
+    at: Instant,
 }
 
 impl Context {
@@ -106,22 +125,27 @@ impl Context {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pause after one more failure in a row of this object: 1 s, doubling, 60 s at most, half of it by chance.
+    /// The pause after one more failure in a row of this object: 1 s, doubling, half of it by chance.
     pub fn pause_after_failure(&self, uid: &str) -> Duration {
+        let now = Instant::now();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of objects that were deleted while they failed. What is lost is only how often the others had failed.
-        if failures.len() > MOST_FAILING {
-            failures.clear();
-        }
-        let count = failures.entry(uid.to_owned()).or_default();
-        let full = Duration::from_secs(1 << (*count).min(6)).min(Duration::from_secs(60));
-        *count = count.saturating_add(1);
-        jittered(full)
+        failures.retain(|_, failing| now.saturating_duration_since(failing.at) < FORGOTTEN_AFTER);
+        let count = failures.get(uid).map_or(0, |failing| failing.count);
+        failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), at: now });
+        let all = EACH.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX));
+        let longest = LONGEST_PAUSE.max(all).min(AT_MOST);
+        jittered(Duration::from_secs(1 << count.min(16)).min(longest))
     }
 
     /// How often in a row reconciliations of this object have failed.
     pub fn failures_of(&self, uid: &str) -> u32 {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(uid).copied().unwrap_or_default()
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(uid).map_or(0, |failing| failing.count)
+    }
+
+    /// What is said of failures.
+    pub fn complaints(&self) -> MutexGuard<'_, Complaints> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reconciliation of this object went well.

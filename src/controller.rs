@@ -20,7 +20,6 @@ use kube::runtime::{
     reflector::{ObjectRef, Store},
     watcher,
 };
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 
 use self::{
@@ -45,6 +44,8 @@ use crate::{
 
 /// After a change by somebody else, should the watch not bring it at once.
 const SOON: Duration = Duration::from_secs(2);
+/// So often in a row an object may be changed or deleted in between until that is no matter of chance.
+const USUAL: u32 = 4;
 
 /// Why a reconciliation failed. It is tried again with growing pauses; nothing was lost.
 #[derive(Debug, thiserror::Error)]
@@ -75,20 +76,35 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Bounded word for the log.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Write { source, .. } => source.reason(),
+            Self::Credentials { .. } => "credentials",
+            Self::Task { .. } => "task",
+        }
+    }
+
+    /// Somebody else changed or deleted the object in between, which happens, but not many times in a row.
+    const fn is_usual(&self, failures: u32) -> bool {
+        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. }) && failures < USUAL
+    }
+}
+
 /// Runs until the stream of objects and the running reconciliations have ended. `workers` objects at once.
 pub async fn run(
     context: Arc<Context>,
     objects: impl Stream<Item = Result<Guarded, watcher::Error>> + Send + 'static,
     cache: Store<Guarded>,
-    mut woken: mpsc::UnboundedReceiver<ObjectName>,
+    woken: impl Stream<Item = ObjectName> + Send + 'static,
     workers: u16,
 ) {
     let closing = context.closing.clone();
     context.metrics.workers(workers);
     // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
-    let wake = futures::stream::poll_fn(move |task| woken.poll_recv(task))
-        .map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
+    let wake = woken.map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
     let gate = Arc::clone(&context.gate);
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
@@ -114,10 +130,12 @@ pub async fn run(
 /// A reconciliation, counted and timed.
 async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let reconciling = context.metrics.reconciling(&object);
+    let failures = context.failures_of(uid_of(&object));
     let result = reconcile(object, Arc::clone(&context)).await;
     let word = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
+        Err(error) if error.is_usual(failures + 1) => "requeue_after",
         Err(_) => "error",
     };
     context.metrics.reconciled(&reconciling, word);
@@ -190,15 +208,30 @@ fn forgiven(context: &Context, object: &ClusterRedistribution, result: Result<Ac
     result
 }
 
-/// After a failure: again, later each time.
-#[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
-fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+fn uid_of(object: &Guarded) -> &str {
     let uid = match &object.object {
         Ok(object) => object.metadata.uid.as_deref(),
         Err(invalid) => invalid.metadata.uid.as_deref(),
     };
-    let pause = context.pause_after_failure(uid.unwrap_or_default());
-    tracing::warn!(%error, seconds = pause.as_secs_f64(), "reconciliation failed; trying again");
+    uid.unwrap_or_default()
+}
+
+/// After a failure: again, later each time.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
+fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let uid = uid_of(&object);
+    let pause = context.pause_after_failure(uid);
+    let seconds = pause.as_secs_f64();
+    let is_said = !error.is_usual(context.failures_of(uid));
+    match is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten() {
+        Some(more) => tracing::warn!(
+            %error,
+            seconds,
+            more,
+            "reconciliation failed; trying again. Further failures of this kind are said after ten minutes"
+        ),
+        None => tracing::debug!(%error, seconds, "reconciliation failed; trying again"),
+    }
     Action::requeue(pause)
 }
 

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
+use tokio::sync::oneshot;
 
 pub use self::told::tell;
 use self::told::tell_note;
@@ -71,8 +72,14 @@ pub fn new_attempt(
 }
 
 /// Carries one attempt through. Runs in a task of its own that is started before the claim leaves: whoever waits for
-/// it may go away, the attempt may not.
-pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan: Plan, ready: Ready) -> Delivered {
+/// it may go away, the attempt may not. `known` is told once nothing is left to do but to write down what is known.
+pub async fn deliver(
+    context: Arc<Context>,
+    object: ClusterRedistribution,
+    plan: Plan,
+    ready: Ready,
+    known: oneshot::Sender<()>,
+) -> Delivered {
     let now = Timestamp::now();
     let Ready { key, rung, pass, note, baseline } = ready;
     let attempt = match new_attempt(&context, &object, &plan, (rung.describe(), baseline), now) {
@@ -91,6 +98,8 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
             context.memory().give_up(&attempt.uid, &attempt.id);
             // Nobody is calling; writing that down may take longer.
             drop((permit, pass));
+            // Nobody may be listening any more.
+            let _ = known.send(());
             return not_taken(&context, other, &attempt).await;
         }
     };
@@ -138,6 +147,7 @@ pub async fn deliver(context: Arc<Context>, object: ClusterRedistribution, plan:
         }
         context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
     }
+    let _ = known.send(());
     let recorded = record_outcome(&context, *claimed, &attempt, &record).await;
     if retry && recorded == Recorded::Gone {
         // Should it be there all the same, whoever sees it again still knows that nothing was sent.

@@ -33,13 +33,14 @@
 //! | [`view`] | PURE: what do an object's bytes say? |
 //! | [`controller`], [`store`], [`context`] | what is watched, and step by step done? |
 //! | [`election`] | which of several controllers works? |
-//! | [`args`], [`clients`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`] | the process around it |
+//! | [`args`], [`clients`], [`telemetry`], [`events`], [`metrics`], [`admin`], [`watchdog`], [`jitter`], [`complaints`] | the process around it |
 
 pub mod admin;
 pub mod annotations;
 pub mod args;
 pub mod clients;
 pub mod clock;
+pub mod complaints;
 pub mod conditions;
 pub mod context;
 pub mod controller;

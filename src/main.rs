@@ -8,6 +8,10 @@ use std::{
 };
 
 use clap::Parser;
+use futures::{
+    Stream,
+    stream::{poll_fn, select},
+};
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
     admin::{self, Admin},
@@ -20,7 +24,7 @@ use redistribution_operator::{
     dws::{self, credentials::Ladder, endpoint::Regions},
     election::{self, Leadership},
     events::Events,
-    gate::{Core, Gate},
+    gate::{Core, Gate, ObjectName},
     ledger::Ledger,
     logins::Logins,
     memory::Memory,
@@ -30,7 +34,10 @@ use redistribution_operator::{
     resource, store, telemetry,
     watchdog::Watchdog,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
@@ -73,7 +80,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
-    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics, leadership)?);
+    let (ended, ends) = mpsc::unbounded_channel();
+    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics, (leadership, ended))?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -98,6 +106,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
 
     // More workers than calls, so that holds and waits never queue up behind slow calls.
     let workers = run.concurrency.saturating_mul(2).saturating_add(8);
+    let woken = select(received(woken), received(ends));
     controller::run(Arc::clone(&context), objects, cache, woken, workers).await;
     // The stream is over and with it every reconciliation; what has claimed still sends and records.
     context.tasks.close();
@@ -114,6 +123,10 @@ async fn operate(run: Run) -> Result<(), StartError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn received<T: Send + 'static>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+    poll_fn(move |task| receiver.poll_recv(task))
 }
 
 /// Without `--leader-election` this process always leads.
@@ -145,7 +158,7 @@ fn context(
     gate: Arc<Gate>,
     memory: &Arc<Mutex<Memory>>,
     metrics: &Metrics,
-    leadership: Leadership,
+    (leadership, ended): (Leadership, mpsc::UnboundedSender<ObjectName>),
 ) -> Result<Context, StartError> {
     if run.default_credentials_dir.is_none() && !run.default_credentials_namespaces.is_empty() {
         return Err(
@@ -192,6 +205,8 @@ fn context(
         leadership,
         synced: store::Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
+        complaints: Mutex::default(),
+        ended,
     })
 }
 

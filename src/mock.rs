@@ -13,7 +13,7 @@ use std::{
 use futures::FutureExt;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -196,6 +196,8 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         leadership: watch::channel(leads).1,
         synced,
         failures: Mutex::new(HashMap::new()),
+        complaints: Mutex::default(),
+        ended: mpsc::unbounded_channel().0,
     })
 }
 
@@ -237,7 +239,8 @@ pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let identity = context.credentials.identity(&key, &plan.endpoint);
     let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
     let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
-    Box::pin(deliver(Arc::clone(context), object, plan, Ready { key, rung, pass, note: None, baseline: None })).await
+    let (ready, (known, _)) = (Ready { key, rung, pass, note: None, baseline: None }, oneshot::channel());
+    Box::pin(deliver(Arc::clone(context), object, plan, ready, known)).await
 }
 
 /// Who wants to call that cluster with that key.

@@ -9,7 +9,8 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
     resource::{
-        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt, Reason, Row,
+        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt,
+        Reason, Row,
     },
 };
 

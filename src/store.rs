@@ -1,7 +1,9 @@
 //! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
 //! costs no memory. It must not decide anything but "finished", and it writes nothing.
 
+mod pauses;
 mod synced;
+mod trouble;
 mod watching;
 
 use std::{
@@ -11,7 +13,10 @@ use std::{
 };
 
 pub use self::synced::Synced;
-use self::watching::objects;
+use self::{
+    trouble::Trouble,
+    watching::{Heard, objects},
+};
 use crate::{gate::Gate, journal, memory::Memory, metrics::Metrics, observation, view::Guarded, watchdog::Watchdog};
 use futures::{
     Stream, StreamExt,
@@ -19,12 +24,15 @@ use futures::{
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     runtime::{
         reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, Event},
     },
 };
+
+/// Namespaces that a line of the log names; beyond that their number tells enough.
+const MOST_NAMES: usize = 10;
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
@@ -37,6 +45,7 @@ struct Pending {
     metrics: Metrics,
     scopes: Vec<Scope>,
     synced: Synced,
+    trouble: Trouble,
 }
 
 /// One watch: a namespace, or all of them.
@@ -86,30 +95,34 @@ pub fn pending(
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
-    let all = || vec![None];
     let Watching { namespaces, config, relist_every, observe } = watching;
-    let namespaces = if namespaces.is_empty() { all() } else { namespaces.iter().cloned().map(Some).collect() };
-    let watches: Vec<_> = namespaces
-        .iter()
-        .enumerate()
-        .map(|(scope, namespace)| {
-            let api = namespace
-                .as_ref()
-                .map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-            objects(api, config.clone(), *relist_every).map(move |event| event.map(|event| (scope, event))).boxed()
-        })
-        .collect();
+    let namespaces =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect::<Vec<_>>() };
+    let watch = |(scope, namespace): (usize, &Option<String>)| {
+        let heard = objects(client, namespace.as_deref(), (config, *relist_every), namespaces.len());
+        heard.map(move |heard| (scope, heard)).boxed()
+    };
+    let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
-    let counted = metrics.clone();
+    let trouble = Trouble::default();
     let mut pending =
-        Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics: counted, scopes, synced };
-    let stream = select_all(watches).flat_map(move |event| match event {
-        Ok((scope, event)) => stream::iter(pending.apply(scope, event)).map(Ok).left_stream(),
-        // Each watch backs off by itself. Handed on, one forbidden namespace would slow all the others down.
-        Err(error) => {
-            metrics.watch_error();
+        Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics, scopes, synced, trouble };
+    let stream = select_all(watches).flat_map(move |(scope, heard)| match heard {
+        Heard::Event(event) => {
+            // A list may begin again and again; one that is complete does not yet make a watch.
+            if matches!(event, Event::Apply(_) | Event::Delete(_)) {
+                pending.works(scope);
+            }
+            stream::iter(pending.apply(scope, event)).map(Ok).left_stream()
+        }
+        Heard::Open => {
+            pending.works(scope);
+            stream::empty().right_stream()
+        }
+        // Each watch pauses by itself. Handed on, one forbidden namespace would slow all the others down.
+        Heard::Failed(error, pause) => {
             watchdog.notice();
-            tracing::warn!(%error, "a watch failed and is opened again");
+            pending.failed(scope, &error, pause);
             stream::empty().right_stream()
         }
     });
@@ -165,6 +178,38 @@ impl Pending {
         self.reader.state().into_iter().filter(is_of).map(|object| Guarded::clone(&object))
     }
 
+    /// A watch failed: counted each time, said once.
+    fn failed(&mut self, scope: usize, error: &watcher::Error, pause: Option<Duration>) {
+        self.metrics.watch_error();
+        let Some(pause) = pause else {
+            tracing::debug!(%error, "a watch is too old to go on, and all is listed anew");
+            return;
+        };
+        let is_refused =
+            matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
+        self.synced.failed(scope, is_refused);
+        if !self.trouble.failed(scope, error.to_string(), Instant::now()) {
+            tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
+            return;
+        }
+        let name = |scope: usize| self.scopes.get(scope)?.namespace.as_deref();
+        let failing: Vec<_> = self.trouble.failing().collect();
+        let namespaces: Vec<_> = failing.iter().filter_map(|scope| name(*scope)).take(MOST_NAMES).collect();
+        tracing::warn!(
+            %error,
+            watches = failing.len(),
+            namespaces = namespaces.join(" "),
+            "a watch failed; it is opened again after pauses that grow, and this is said again when the error changes"
+        );
+    }
+
+    /// A watch works.
+    fn works(&mut self, scope: usize) {
+        if self.trouble.works(scope) {
+            tracing::info!("the watch works again");
+        }
+    }
+
     fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
         object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
@@ -213,12 +258,9 @@ impl Pending {
                 self.forget(Guarded::clone(&object));
             }
         }
-        if self.scopes.iter().all(|scope| scope.is_synced) {
-            let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.keep_only(&pending, Instant::now());
-            memory.watches.complete();
-        }
+        // Of a scope that was never listed nothing is remembered that is not in the cache.
+        let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).keep_only(&pending, Instant::now());
         self.synced.complete(index)
     }
 }

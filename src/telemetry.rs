@@ -26,6 +26,9 @@ pub struct FilterError {
 const QUIET: [&str; 9] =
     ["hyper", "h2", "rustls", "reqwest", "tower", "tokio_util", "kube_client", "kube_core", "want"];
 
+/// What comes of the failures that these tell of is an error here, told once and not at each try.
+const TOLD_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
+
 /// Starts logging to standard output.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let wrong = |reason: String| FilterError { filter: filter.to_owned(), reason };
@@ -49,6 +52,9 @@ where
 /// kube's client besides warns of an answer that it cannot read with all of its text, and an answer can be a Secret. What
 /// comes of it is an error here, told without the text.
 fn is_harmless(target: &str, level: Level) -> bool {
+    if TOLD_HERE.contains(&target) && level <= Level::WARN {
+        return false;
+    }
     let most = if target == "kube_client::client" { Level::ERROR } else { Level::INFO };
     level <= most || !QUIET.iter().any(|quiet| target.starts_with(quiet))
 }
@@ -101,5 +107,14 @@ mod tests {
         );
         assert!(!is_harmless("hyper::proto::h1", Level::DEBUG) && is_harmless("hyper::proto::h1", Level::WARN));
         assert!(is_harmless("redistribution_operator::controller", Level::TRACE));
+    }
+
+    #[test]
+    fn what_is_told_here_once_is_not_told_by_others_at_each_try() {
+        for target in ["kube_client::client::builder", "kube_runtime::watcher"] {
+            assert!(!is_harmless(target, Level::ERROR) && !is_harmless(target, Level::WARN), "{target}");
+        }
+        assert!(is_harmless("kube_runtime::watcher", Level::DEBUG));
+        assert!(is_harmless("kube_runtime::controller", Level::WARN));
     }
 }

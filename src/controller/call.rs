@@ -1,10 +1,15 @@
 //! An object that is to be called: prepare, decide once more, hand over to the delivery, and what follows from that for the
 //! queue. It sends nothing itself and holds no rule of its own about when a call may be made.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
+use tokio::{sync::oneshot, task::JoinError, time::sleep};
 
 use super::{
     Error, SOON,
@@ -15,11 +20,14 @@ use crate::{
     decide::{Plan, Step},
     delivery::{self, Delivered, deliver},
     held::crd_outdated,
-    jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
     prepare::{NotReady, Ready, Seen, object_name, prepare},
     resource::{ClusterRedistribution, Reason},
 };
+
+/// How long a reconciliation waits for a known outcome to be written. Longer, and outcomes that the API server does not take
+/// would keep all workers.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Prepare, decide once more, claim and send.
 pub async fn call(
@@ -37,7 +45,6 @@ pub async fn call(
     let object = &match journal_is_kept(context, object, &plan, &ready).await {
         Ok(Some(object)) => object,
         Ok(None) => return hold(context, object, crd_outdated()).await,
-        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     };
     // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
@@ -45,11 +52,40 @@ pub async fn call(
     if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Claim(_)) {
         return Ok(Action::requeue(SOON));
     }
-    let task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready));
-    match task.await.map_err(|source| Error::Task { object: object_name(object), source })? {
+    let (known, is_known) = oneshot::channel();
+    let mut task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready, known));
+    tokio::select! {
+        delivered = &mut task => return ended(context, object, delivered),
+        () = overdue(is_known) => {}
+    }
+    let (context, object) = (Arc::clone(context), object.clone());
+    context.clone().tasks.spawn(async move {
+        if let Err(error) = ended(&context, &object, task.await) {
+            tracing::warn!(%error, "an attempt whose outcome was written late has failed");
+        }
+        // Nobody listens any more once the controller stops.
+        let _ = context.ended.send(object_name(&object));
+    });
+    Ok(Action::await_change())
+}
+
+/// The outcome has been known for a while. Never, where the attempt ends without one.
+async fn overdue(is_known: oneshot::Receiver<()>) {
+    match is_known.await {
+        Ok(()) => sleep(WRITTEN_WITHIN).await,
+        Err(_) => pending().await,
+    }
+}
+
+/// What follows from how an attempt ended.
+fn ended(
+    context: &Context,
+    object: &ClusterRedistribution,
+    delivered: Result<Delivered, JoinError>,
+) -> Result<Action, Error> {
+    match delivered.map_err(|source| Error::Task { object: object_name(object), source })? {
         Delivered::Done => Ok(Action::await_change()),
         Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(WriteError::Conflict | WriteError::Gone) => Ok(Action::requeue(jittered(SOON))),
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
         Delivered::Pruned => {
             let held = crd_outdated();

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
 
-use super::{Error, SOON};
+use super::Error;
 use crate::{
     conditions::reason_at,
     context::Context,
@@ -57,12 +57,9 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
     };
     let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));
     let is_new = before != Some(held.reason.as_str());
-    match context.ledger.write(object, next).await {
-        Ok(()) => {}
-        // The watch brings what changed.
-        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
-        Err(source) => return Err(Error::Write { object: object_name(object), source }),
-    }
+    // Of a conflict the watch brings what changed; the pause is for who meets one again and again.
+    let written = context.ledger.write(object, next).await;
+    written.map_err(|source| Error::Write { object: object_name(object), source })?;
     if is_new {
         tell(context, object, &held);
     }

@@ -91,9 +91,10 @@ async fn look(
         let next = Instant::now() + jittered(HELD_AGAIN);
         return Look::Found(Box::new(observation::over()), Watch { next, ..watch });
     }
-    // Whether somebody else has called for the cluster is known only once all objects were seen.
+    // Whether somebody else has called for the cluster is known only once all objects that may be seen were.
     let is_known = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
-    if !is_known && !context.memory().watches.is_complete() {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    if !is_known && !context.synced.is_all_known_for(namespace) {
         return put_off(watch, settings, Duration::ZERO);
     }
     let road = match road(context, object, attempt).await {

@@ -1,12 +1,16 @@
 //! Writes down what a look after a call has seen, and tells people. It never touches the journal.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::sleep;
 
 use super::Error;
 use crate::{
     context::Context,
     decide::Step,
     events::Mood,
+    jitter::jittered,
     ledger::{API_TIMEOUT, WriteError},
     observation::{self, Finding},
     prepare::object_name,
@@ -15,7 +19,9 @@ use crate::{
 };
 
 /// Tries to write what was seen. What could not be written is seen again.
-const TRIES: usize = 5;
+const TRIES: u32 = 5;
+/// Half of the first pause between them; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
 /// looked for any more.
@@ -31,7 +37,10 @@ pub async fn say(
     }
     // News of a write of which nobody knows whether it was applied.
     let mut untold = Vec::new();
-    for _ in 0..TRIES {
+    for again in 0..TRIES {
+        if again > 0 {
+            sleep(jittered(PAUSE * (1 << again))).await;
+        }
         let latest = match context.ledger.get(object, API_TIMEOUT).await {
             Ok(latest) => latest,
             Err(WriteError::Gone) => return Ok(true),
@@ -59,8 +68,8 @@ pub async fn say(
                 }
                 return Ok(observation::stage(&said, now).is_none());
             }
-            Err(WriteError::Conflict) => {}
-            Err(WriteError::Gone) => return Ok(true),
+            // Where the kind has no status to write, that is not found either: whether the object is gone a read tells.
+            Err(WriteError::Conflict | WriteError::Gone) => {}
             Err(WriteError::Unclear(_) | WriteError::NotServed(_) | WriteError::Undecodable(_)) => untold = news,
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }

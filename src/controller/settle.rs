@@ -6,7 +6,7 @@ use super::{Error, SOON};
 use crate::{
     context::Context,
     delivery,
-    ledger::{Recorded, WriteError},
+    ledger::Recorded,
     prepare::object_name,
     resource::{ClusterRedistribution, Reason},
     status,
@@ -50,7 +50,6 @@ async fn close(
             }
             Ok(recorded == Recorded::Written)
         }
-        Err(WriteError::Conflict | WriteError::Gone) => Ok(false),
         Err(source) => Err(Error::Write { object: object_name(object), source }),
     }
 }

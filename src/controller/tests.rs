@@ -4,6 +4,7 @@ use std::{
 };
 
 use kube::core::error_boundary::InvalidObject;
+use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::{
@@ -221,10 +222,41 @@ async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_t
     let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
     writer.apply_watcher_event(&watcher::Event::Init);
     writer.apply_watcher_event(&watcher::Event::InitDone);
-    let (wake, woken) = mpsc::unbounded_channel();
-    wake.send(object_name(&fresh(1))).unwrap();
+    let woken = futures::stream::iter([object_name(&fresh(1))]).chain(futures::stream::pending());
     let running = tokio::spawn(run(Arc::clone(&context), futures::stream::pending(), cache, woken, 1));
     let next = tokio::time::timeout(Duration::from_secs(60), called.recv()).await.unwrap().unwrap();
     running.abort();
     assert_eq!(next.1, "next");
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_found_on_an_object_that_is_there_is_tried_later_each_time() {
+    let mut object = fresh(1);
+    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    let server = Server::new(&object, |method, _| (method == "PUT").then_some(Odd::Refuses(404)));
+    let context = context(&server, true);
+    for look in 1..=8 {
+        let error = reconcile(guarded(&server), Arc::clone(&context)).await.unwrap_err();
+        assert!(matches!(error, Error::Write { source: WriteError::Gone, .. }), "{error}");
+        let _pause = error_policy(guarded(&server), &error, Arc::clone(&context));
+        assert_eq!(context.failures_of(UID), look, "each pause is longer");
+    }
+    assert!(context.pause_after_failure(UID) >= Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn many_objects_that_fail_are_looked_at_less_than_once_a_second_in_all() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let context = context(&server, true);
+    let objects = 50_u32;
+    let mut least = Duration::MAX;
+    for look in 0..20 {
+        for object in 0..objects {
+            let pause = context.pause_after_failure(&object.to_string());
+            if look == 19 {
+                least = least.min(pause);
+            }
+        }
+    }
+    assert!(least >= Duration::from_secs(1) * objects, "{least:?}");
 }

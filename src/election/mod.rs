@@ -60,6 +60,11 @@ impl Settings {
         self.duration * 2 / 15
     }
 
+    /// The same after so many troubles in a row: longer each time, but not so long that the lease would be taken up late.
+    fn retry_after(&self, troubles: u32) -> Duration {
+        self.retry().saturating_mul(1 << troubles.saturating_sub(1).min(8)).min(self.renew_deadline())
+    }
+
     /// Pause between two renewals: leaves time for one that hangs and for another one after it.
     fn renew(&self) -> Duration {
         self.duration * 3 / 10
@@ -100,7 +105,7 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
-        let mut complaint = Complaint::default();
+        let (mut complaint, mut troubles) = (Complaint::default(), 0_u32);
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
@@ -113,6 +118,7 @@ impl Candidate {
                 Err(_) => Some("no answer in time".to_owned()),
             };
             let is_well = said.is_none();
+            troubles = if is_well { 0 } else { troubles.saturating_add(1) };
             if let Some(error) = complaint.about(said, begun.into_std()) {
                 tracing::warn!(
                     lease = self.settings.name,
@@ -124,10 +130,10 @@ impl Candidate {
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
             self.lead(renewed.is_some());
             let rest = match renewed {
-                None => jittered(self.settings.retry()),
+                None => jittered(self.settings.retry_after(troubles)),
                 Some(renewed) if is_well => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
                 // A leader that hears nothing must not sleep through its deadline.
-                Some(renewed) => jittered(self.settings.retry() / 4)
+                Some(renewed) => jittered(self.settings.retry_after(troubles).min(self.settings.retry() * 2) / 4)
                     .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
             };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }

@@ -7,12 +7,12 @@ mod record;
 mod swap;
 mod undecodable;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 pub use record::Recorded;
 pub use swap::{API_TIMEOUT, WriteError};
@@ -22,6 +22,9 @@ use crate::{
     resource::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
     status,
 };
+
+/// First and longest pause between two looks for a claim of which nobody knows whether it stands.
+const LOOK_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -46,13 +49,15 @@ pub enum Claim {
 #[derive(Clone)]
 pub struct Ledger {
     client: Client,
+    /// Whose turn it is to try again what could not be recorded.
+    turn: Arc<Mutex<record::Turn>>,
 }
 
 impl Ledger {
     /// `client` should not repeat writes by itself: a repeated PUT meets its own first application as a conflict. The
     /// ledger would still find out, at the price of a read.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, turn: Arc::default() }
     }
 
     /// Takes the right to call for the generation of `object`, by the resourceVersion it carries. After `deadline` no
@@ -93,6 +98,7 @@ impl Ledger {
         error: WriteError,
         deadline: Instant,
     ) -> Claim {
+        let mut pause = LOOK_PAUSES.0;
         loop {
             let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
             if within.is_zero() {
@@ -100,7 +106,8 @@ impl Ledger {
             }
             match self.get(object, within).await {
                 Err(WriteError::Undecodable(_) | WriteError::NotServed(_) | WriteError::Unclear(_)) => {
-                    tokio::time::sleep(Duration::from_millis(100).min(within)).await;
+                    tokio::time::sleep(pause.min(within)).await;
+                    pause = (pause * 2).min(LOOK_PAUSES.1);
                 }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {

@@ -34,11 +34,19 @@ impl Seen {
         }
     }
 
-    /// True for another view than the reply of that resourceVersion, if it lacks something that was written.
-    pub fn is_later_and_hidden(&self, reply: Option<&str>) -> bool {
+    /// True where this view lacks something that was written.
+    pub fn is_hidden(&self) -> bool {
         match self {
-            Self::Whole(object) => object.metadata.resource_version.as_deref() != reply && hidden(object).is_some(),
+            Self::Whole(object) => hidden(object).is_some(),
             Self::InPart(_) => false,
+        }
+    }
+
+    /// Its resourceVersion.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Whole(object) => object.metadata.resource_version.as_deref(),
+            Self::InPart(object) => object.metadata.resource_version.as_deref(),
         }
     }
 

@@ -51,7 +51,6 @@ pub struct Others {
 pub struct Watches {
     objects: HashMap<String, Watch>,
     calls: HashMap<String, Vec<Call>>,
-    is_complete: bool,
 }
 
 #[derive(Debug)]
@@ -101,16 +100,6 @@ impl Watches {
     #[cfg(test)]
     pub fn is_watched(&self, uid: &str) -> bool {
         self.objects.contains_key(uid)
-    }
-
-    /// All objects have been seen once, and with them the calls of former processes.
-    pub fn complete(&mut self) {
-        self.is_complete = true;
-    }
-
-    /// Whether they have.
-    pub fn is_complete(&self) -> bool {
-        self.is_complete
     }
 
     /// Takes in the calls that an object's status tells of.

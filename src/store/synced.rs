@@ -16,12 +16,14 @@ struct Scope {
     /// None: all of them.
     namespace: Option<String>,
     is_complete: bool,
+    /// The API server does not allow it, so that nothing will be known of it.
+    is_refused: bool,
 }
 
 impl Synced {
     /// Of the watches of these namespaces, in their order; of none, one watch of all of them.
     pub fn new(namespaces: &[String]) -> Self {
-        let scope = |namespace| Scope { namespace, is_complete: false };
+        let scope = |namespace| Scope { namespace, is_complete: false, is_refused: false };
         let scopes = if namespaces.is_empty() {
             vec![scope(None)]
         } else {
@@ -35,6 +37,21 @@ impl Synced {
         let scopes = self.scopes.borrow();
         let mut watched = scopes.iter().filter(|scope| scope.holds(namespace)).peekable();
         watched.peek().is_some() && watched.all(|scope| scope.is_complete)
+    }
+
+    /// Whether all that can be known of other objects is known for one of this namespace: its own list is complete, and the
+    /// others are, or are not allowed.
+    pub fn is_all_known_for(&self, namespace: &str) -> bool {
+        self.is_complete(namespace) && self.scopes.borrow().iter().all(|scope| scope.is_complete || scope.is_refused)
+    }
+
+    /// A watch failed; the API server did not allow its list, or there was another reason.
+    pub fn failed(&self, scope: usize, is_refused: bool) {
+        self.scopes.send_if_modified(|scopes| {
+            scopes
+                .get_mut(scope)
+                .is_some_and(|scope| std::mem::replace(&mut scope.is_refused, is_refused) != is_refused)
+        });
     }
 
     /// Whether all first lists are complete.
@@ -80,6 +97,18 @@ mod tests {
         assert!(synced.complete(1));
         assert!(synced.are_all_complete() && synced.all_complete().now_or_never().is_some());
         assert!(!synced.is_complete("three"), "nobody watches it");
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_allowed_keeps_nothing_from_the_others() {
+        let synced = Synced::new(&["one".to_owned(), "two".to_owned()]);
+        synced.complete(0);
+        assert!(!synced.is_all_known_for("one"), "the other list is still to come");
+        synced.failed(1, false);
+        assert!(!synced.is_all_known_for("one"), "it may come yet");
+        synced.failed(1, true);
+        assert!(synced.is_all_known_for("one") && !synced.is_all_known_for("two"));
+        assert!(!synced.is_complete("two") && !synced.are_all_complete());
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn pending(gate: Arc<Gate>) -> Pending {
         metrics: Metrics::default(),
         scopes: vec![Scope::new(None)],
         synced: Synced::new(&[]),
+        trouble: Trouble::default(),
     }
 }
 

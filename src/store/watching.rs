@@ -1,88 +1,162 @@
-//! One watch, for ever: first those that nobody has looked at yet, then a list of all and the events after it, and the list
-//! again now and then. It decides nothing about an object.
+//! One watch, without end: a list of all and the events after it, and the list again now and then. What fails is tried again
+//! after pauses that grow. It decides nothing about an object.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, time::Duration};
 
-use backon::ExponentialBuilder;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use http::Request;
 use kube::{
-    Api,
-    api::ListParams,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+    Api, Client,
+    client::Body,
+    runtime::watcher::{self, Event, watcher},
 };
 use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
 };
 
+use super::pauses::Pauses;
 use crate::{jitter::jittered, view::Guarded};
 
-/// First and longest pause before a watch that failed is opened again. Short, since nothing else wakes an object whose
-/// user waits; one request each ten seconds is no burden for an API server that comes back.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Objects in one answer of the list: few, since that many are in memory at once, whatever there is in all.
 const PAGE: u32 = 200;
-/// What the CRD's default says of an object whose status nobody has written.
-const NEW: &str = "status.observedGeneration=-1";
-/// The early list is worth no longer wait.
-const EARLY: Duration = Duration::from_secs(2);
 
-/// The events of one watch.
+/// What is heard of a watch.
+pub enum Heard {
+    /// An event.
+    Event(Event<Guarded>),
+    /// The API server has accepted the watch; of a quiet one nothing else may be heard for long.
+    Open,
+    /// It failed. None where it goes on at once.
+    Failed(watcher::Error, Option<Duration>),
+}
+
+/// One of `watches` watches: of this namespace, or of all of them.
 pub fn objects(
+    client: &Client,
+    namespace: Option<&str>,
+    (config, relist_every): (&watcher::Config, Duration),
+    watches: usize,
+) -> impl Stream<Item = Heard> + Send + use<> {
+    let (client, answers) = heard(client);
+    let api =
+        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let config = config.clone().page_size(PAGE);
+    let watch = Watch {
+        api,
+        config,
+        relist_every,
+        answers,
+        events: None,
+        is_listed: false,
+        relist_at: None,
+        pauses: Pauses::new(watches),
+        pause: None,
+    };
+    stream::unfold(watch, |mut watch| async { Some((watch.next().await, watch)) })
+}
+
+/// The same client, and how often it was answered well: kube-runtime does not tell when a watch is open.
+fn heard(client: &Client) -> (Client, watch::Receiver<u64>) {
+    let (answers, answered) = watch::channel(0_u64);
+    let inner = client.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (inner, answers) = (inner.clone(), answers.clone());
+        async move {
+            let response = inner.send(request).await?;
+            if response.status().is_success() {
+                answers.send_modify(|answers| *answers = answers.wrapping_add(1));
+            }
+            Ok::<_, kube::Error>(response)
+        }
+    });
+    (Client::new(service, client.default_namespace()), answered)
+}
+
+struct Watch {
     api: Api<Guarded>,
     config: watcher::Config,
     relist_every: Duration,
-) -> impl Stream<Item = watcher::Result<Event<Guarded>>> + Send {
-    let newcomers = stream::once(newcomers(api.clone(), config.clone())).flat_map(stream::iter);
-    newcomers.map(|object| Ok(Event::Apply(object))).chain(watch_anew(api, config.page_size(PAGE), relist_every))
+    answers: watch::Receiver<u64>,
+    /// None: it begins with a list.
+    events: Option<BoxStream<'static, watcher::Result<Event<Guarded>>>>,
+    /// Its list is complete, so that what is asked for next is a watch.
+    is_listed: bool,
+    /// kube-runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way
+    /// would wait without end.
+    relist_at: Option<Instant>,
+    pauses: Pauses,
+    pause: Option<Duration>,
 }
 
-/// What holds a new object would otherwise be said only once the list of a long history is complete; its call waits for that
-/// list in any case. Not more than a page: who wakes to a backlog has enough to do with that. Only a head start: where it is not to be had, the list brings the same objects.
-async fn newcomers(api: Api<Guarded>, config: watcher::Config) -> Vec<Guarded> {
-    let mut few = ListParams::default().fields(NEW).limit(PAGE);
-    few.label_selector = config.label_selector;
-    match timeout(EARLY, api.list(&few)).await {
-        Ok(Ok(list)) => list.items,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no early look at new objects");
-            Vec::new()
+impl Watch {
+    async fn next(&mut self) -> Heard {
+        if let Some(pause) = self.pause.take() {
+            sleep(pause).await;
         }
-        Err(_) => Vec::new(),
+        loop {
+            let events = match &mut self.events {
+                Some(events) => events,
+                None => {
+                    self.is_listed = false;
+                    self.events.insert(watcher(self.api.clone(), self.config.clone()).boxed())
+                }
+            };
+            tokio::select! {
+                // Whatever was received comes before the news that it can be.
+                biased;
+                event = events.next() => match event {
+                    Some(Ok(event)) => {
+                        if matches!(event, Event::InitDone) {
+                            self.listed();
+                        }
+                        return Heard::Event(event);
+                    }
+                    Some(Err(error)) => return self.failed(error),
+                    None => self.events = None,
+                },
+                () = at(self.relist_at) => (self.events, self.relist_at) = (None, None),
+                Ok(()) = self.answers.changed(), if self.is_listed => return Heard::Open,
+            }
+        }
+    }
+
+    fn listed(&mut self) {
+        self.is_listed = true;
+        self.relist_at = Some(Instant::now() + jittered(self.relist_every));
+        // Those answers were the list's.
+        self.answers.mark_unchanged();
+    }
+
+    fn failed(&mut self, error: watcher::Error) -> Heard {
+        let is_gone = is_gone(&error);
+        if is_gone {
+            // Where the very request for a watch is answered so, kube-runtime would repeat it.
+            (self.events, self.relist_at) = (None, None);
+        }
+        let pause = self.pauses.after_failure(is_gone, std::time::Instant::now());
+        self.pause = (!pause.is_zero()).then(|| jittered(pause));
+        Heard::Failed(error, self.pause)
     }
 }
 
-/// A watch that begins with a list, and so again each time `relist_every` has passed since a list was complete. kube-
-/// runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way would wait
-/// for ever.
-fn watch_anew(
-    api: Api<Guarded>,
-    config: watcher::Config,
-    relist_every: Duration,
-) -> impl Stream<Item = watcher::Result<Event<Guarded>>> + Send {
-    stream::repeat_with(move || {
-        let listed = Arc::new(Notify::new());
-        let tell = Arc::clone(&listed);
-        let due = async move {
-            listed.notified().await;
-            sleep(jittered(relist_every)).await;
-        };
-        let events = watcher(api.clone(), config.clone()).backoff(pauses());
-        let events = events.inspect_ok(move |event| {
-            if matches!(event, Event::InitDone) {
-                tell.notify_one();
-            }
-        });
-        events.take_until(Box::pin(due))
-    })
-    .flatten()
+/// What was seen is too old to go on from.
+fn is_gone(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchError(status) => status.code == 410,
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code == 410,
+        _ => false,
+    }
 }
 
-fn pauses() -> watcher::ExponentialBackoff {
-    let (first, longest) = RETRY;
-    let doubling = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest).with_factor(2.0);
-    doubling.without_max_times().with_jitter().into()
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
 }

@@ -86,3 +86,22 @@ async fn a_namespace_goes_while_the_operator_is_off() {
     operator.kill().await.unwrap();
     delete(&world).await;
 }
+
+#[tokio::test]
+#[ignore = "passes after part 2"]
+async fn an_object_made_anew_during_a_slow_answer_says_that_another_call_is_in_flight() {
+    let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
+    let old = world.api().get("wish").await.unwrap().metadata.uid;
+    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
+    let new = world.create("wish", &cluster).await.metadata.uid;
+    assert_ne!(old, new);
+    // The answer comes only after that was said.
+    world.settled("wish", "AnotherCallInFlight").await;
+    assert_eq!(world.calls(&cluster), 1);
+    world.cloud.release(&cluster);
+    eventually(PATIENCE, "the new object is called", async || {
+        let calls = world.calls(&cluster);
+        if calls == 2 { Ok(()) } else { Err(format!("{calls} calls")) }
+    })
+    .await;
+}

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use testbed::{
-    Operator,
+    Operator, OperatorOptions,
     fault_proxy::{FaultProxy, Network, Record, order::Order},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::world::World;
+use crate::world::{World, binary};
 
 /// See the module.
 pub struct Detour {
@@ -31,17 +31,20 @@ impl Detour {
 
     /// An operator behind it, ready.
     pub async fn operator(&self, world: &World, flags: &[&str]) -> Operator {
-        let cloud = [
-            format!("--endpoint=lab={}", self.proxy.cloud_url()),
-            format!("--ca-bundle={}", self.network.ca_file().display()),
-        ];
-        world
-            .operator_from(|options| {
-                options.through = Some((self.proxy.kubernetes_url(), self.network.ca_pem().to_owned()));
-                options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-                options.arguments.extend(cloud.map(Into::into));
-                options.arguments.extend(flags.iter().map(Into::into));
-            })
-            .await
+        let operator = self.start(world, |options| options.arguments.extend(flags.iter().map(Into::into))).await;
+        operator.wait_ready().await.unwrap();
+        operator
+    }
+
+    /// An operator behind it with any option changed, which may never be ready.
+    pub async fn start(&self, world: &World, change: impl FnOnce(&mut OperatorOptions<'_>)) -> Operator {
+        let mut options = OperatorOptions::new(binary(), world.plane, &world.namespace);
+        options.through = Some((self.proxy.kubernetes_url(), self.network.ca_pem().to_owned()));
+        options.arguments = world.flags();
+        options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
+        options.arguments.push(format!("--endpoint=lab={}", self.proxy.cloud_url()).into());
+        options.arguments.push(format!("--ca-bundle={}", self.network.ca_file().display()).into());
+        change(&mut options);
+        Operator::start(options).await.unwrap()
     }
 }

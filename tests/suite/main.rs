@@ -27,6 +27,7 @@ mod journal;
 mod kstatus;
 mod line;
 mod looks;
+mod loops;
 mod many;
 mod metrics;
 mod model;

@@ -61,11 +61,12 @@ fn redistributed(server: &Server) -> Option<String> {
 #[tokio::test]
 async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
     let object = delivered(Timestamp::now());
-    let (server, context, writes) = world(&object, |_| None);
+    let (server, mut context, writes) = world(&object, |_| None);
+    Arc::get_mut(&mut context).unwrap().synced = crate::store::Synced::new(&[]);
     // Until all objects were seen, nobody knows who else has called: that is waited for, and not for long.
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) <= Duration::from_secs(2));
-    context.memory().watches.complete();
+    context.synced.complete(0);
     let due = Watch { next: std::time::Instant::now(), ..watch(&context) };
     context.memory().watches.keep(UID, due);
     observe(&context, &object, Stage::Following).await.unwrap();

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -110,24 +112,58 @@ async fn a_write_that_finds_nothing_is_not_believed_while_the_object_can_be_read
     assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
 }
 
+/// An API server that answers so for an hour, and how often it is asked meanwhile.
+fn odd_for_an_hour(odd: impl Fn(&str) -> Option<Odd> + Send + 'static) -> (Server, Arc<AtomicU32>) {
+    let (began, asked) = (Instant::now(), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&asked);
+    let server = Server::new(&claimed(), move |method, _| {
+        let goes_on = began.elapsed() < HOUR;
+        counted.fetch_add(u32::from(goes_on), Ordering::SeqCst);
+        if goes_on { odd(method) } else { None }
+    });
+    (server, asked)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
 #[tokio::test(start_paused = true)]
-async fn an_object_that_nobody_serves_is_given_up_after_two_minutes_of_that_in_a_row() {
-    let interrupted_at = Duration::from_secs(100);
-    for is_served in [true, false] {
-        let began = Instant::now();
-        let mut interrupted = false;
-        let server = Server::new(&claimed(), move |method, _| {
-            if method == "GET" && began.elapsed() >= interrupted_at && !interrupted {
-                interrupted = true;
-                return (!is_served).then_some(Odd::Refuses(503));
-            }
-            Some(Odd::Strays(404))
-        });
+async fn an_outcome_is_kept_while_nobody_serves_the_object_and_then_written() {
+    for code in [404, 410] {
+        let (server, _) = odd_for_an_hour(move |_| Some(Odd::Strays(code)));
         let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
-        assert_eq!(recorded, Recorded::Gone);
-        let (least, tries) = (interrupted_at + NOT_SERVED, RECORD_PAUSES.1 * 3);
-        assert!((least..least + tries).contains(&began.elapsed()), "{is_served}: {:?}", began.elapsed());
+        assert_eq!(recorded, Recorded::Written, "{code}");
+        assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_asks_less_than_once_a_second_whatever_the_error() {
+    let refuses = |method: &'static str, code| {
+        move |asked: &str| (asked == method || method == "any").then_some(Odd::Refuses(code))
+    };
+    for (method, code) in [("PUT", 404), ("PUT", 403), ("PUT", 409), ("PUT", 422), ("any", 503), ("GET", 403)] {
+        let (server, asked) = odd_for_an_hour(refuses(method, code));
+        let recorded = Ledger::new(server.client()).record(claimed(), "a", &delivered()).await;
+        assert_eq!(recorded, Recorded::Written, "{method} {code}");
+        let asked = asked.load(Ordering::SeqCst);
+        assert!(u64::from(asked) < HOUR.as_secs(), "{method} {code}: {asked} requests in an hour");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_outcomes_ask_no_more_than_one_and_are_all_written_at_once() {
+    let (server, asked) = odd_for_an_hour(|method| (method == "PUT").then_some(Odd::Refuses(404)));
+    let (ledger, began) = (Ledger::new(server.client()), Instant::now());
+    let records = (0..64).map(|_| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move { ledger.record(claimed(), "a", &delivered()).await })
+    });
+    for recorded in futures::future::join_all(records).await {
+        assert!(matches!(recorded.unwrap(), Recorded::Written | Recorded::Known));
+    }
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(u64::from(asked) < HOUR.as_secs(), "{asked} requests in an hour");
+    assert!(began.elapsed() < HOUR + RECORD_PAUSES.1 * 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

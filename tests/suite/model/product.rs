@@ -156,6 +156,10 @@ impl Product {
         matches!(journal::read(self.object(id)), Journal::Quiet { .. })
     }
 
+    pub fn is_hidden(&self, view: ObjectId) -> bool {
+        journal::hidden(self.object(view)).is_some()
+    }
+
     /// Closed: finished, or held until a person acts.
     pub fn is_closed(&self, id: ObjectId) -> bool {
         let object = self.object(id);

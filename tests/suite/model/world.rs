@@ -211,6 +211,9 @@ impl World {
                 for view in [self.seen(state), self.product.seen(state.object.0, 0)] {
                     let is_ours = self.product.uid(view) == call.1;
                     let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
+                    if is_ours && recorded.is_none() && self.product.is_hidden(view) {
+                        continue;
+                    }
                     let object = recorded.map(|object| self.kept(state, object));
                     let done = with(&|_, own| {
                         own.task = Task::None;

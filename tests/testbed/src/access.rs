@@ -93,6 +93,16 @@ impl Grant<'_> {
         Ok(())
     }
 
+    /// Takes the rights on all namespaces back, those on the Lease apart, and waits until they are lost.
+    pub async fn revoke(&self, client: &Client) -> Result<(), AccessError> {
+        let api = Api::<ClusterRoleBinding>::all(client.clone());
+        for role in cluster_roles()? {
+            self.bind(&api, "ClusterRole", &role.name_any(), false).await?;
+            self.effective(client, role.rules.as_deref().unwrap_or_default(), "", false).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until what the operator may do in the watched namespaces, Secrets apart, is lost, after its bindings were deleted
     /// by other hands.
     pub async fn lost(&self, client: &Client) -> Result<(), AccessError> {

@@ -28,7 +28,10 @@ mod upstream;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use order::{Order, OrderKind};
@@ -58,6 +61,7 @@ pub(crate) struct Shared {
     orders: mpsc::UnboundedSender<Order>,
     old_list: Mutex<Option<String>>,
     outage: Outage,
+    requests: AtomicUsize,
     stop: CancellationToken,
 }
 
@@ -107,6 +111,7 @@ impl FaultProxy {
             orders,
             old_list: Mutex::default(),
             outage: Outage::default(),
+            requests: AtomicUsize::new(0),
             stop: CancellationToken::new(),
         });
         let stop = shared.stop.clone();
@@ -133,6 +138,11 @@ impl FaultProxy {
     /// What an old list will show from now on.
     pub fn remember_list(&self, list: String) {
         *self.shared.old_list.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
+    }
+
+    /// Requests to the API server so far, and connections that met an outage.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::Relaxed)
     }
 
     /// The switch that takes the API server away.

@@ -9,8 +9,10 @@
 //! | [`verdict`] | did the laws hold? |
 //! | [`many`], [`report`] | how are many carried out and told? |
 //! | [`storm`] | the same for kills at random |
+//! | [`endless`] | what does it cost while something is wrong without end? |
 
 pub mod bench;
+pub mod endless;
 pub mod keeper;
 pub mod many;
 pub mod one;

@@ -1,13 +1,18 @@
 //! Every single fault, pairs of faults, frozen operators and storms of kills, against the built operator on a real API
 //! server: `cargo run --release -p testbed --bin sweep -- single`.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::{Parser, Subcommand};
 use testbed::{
     fault_proxy::Plan,
     sweep::{
         bench::{Bench, Failure},
+        endless::{self, Endless},
         many,
         one::{self, Outcome},
         report::{self, Report},
@@ -68,6 +73,13 @@ enum What {
         /// One edit in so many is followed by a kill, 1 to 50 ms later.
         #[arg(long, default_value_t = 10)]
         kill_every: u32,
+    },
+    /// Faults that never end (CRD, rights, API server and subresource gone): at most one request a second and one line of the
+    /// log a minute while each of them lasts.
+    Endless {
+        /// How long each lasts.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
     },
     /// One plan, with everything that happened.
     Replay {
@@ -139,6 +151,7 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
             println!("{} kills, {} attempts, {share:.1} % of them unknown", report.kills.unwrap_or(0), report.plans);
             report
         }
+        What::Endless { seconds } => return endless(&bench, Duration::from_secs(seconds)).await,
         What::Replay { plan, log } => {
             let outcome = one::run(&bench, plan).await;
             if log {
@@ -152,6 +165,17 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
         report.write(file)?;
     }
     Ok(report.is_clean())
+}
+
+/// Whether the operator asks and says little while something is wrong without end.
+async fn endless(bench: &Bench, lasts: Duration) -> Result<bool, Failure> {
+    let mut is_within = true;
+    for fault in Endless::ALL {
+        let figures = endless::run(bench, fault, lasts).await?;
+        println!("{figures}{}", if figures.is_within() { "" } else { "\n  more than it may be" });
+        is_within &= figures.is_within();
+    }
+    Ok(is_within)
 }
 
 /// Prints the tables.

@@ -69,11 +69,6 @@ impl Armed {
         std::mem::take(&mut self.state().old_list_is_next)
     }
 
-    /// Whether the next list is an old one; what is read before it is as old.
-    pub fn awaits_old_list(&self) -> bool {
-        self.state().old_list_is_next
-    }
-
     /// Changes whenever a request has come.
     pub fn changes(&self) -> watch::Receiver<usize> {
         self.changes.subscribe()
@@ -105,7 +100,6 @@ mod tests {
         let armed = Armed::new(&"put#1:kill-after-old".parse().unwrap());
         assert!(!armed.takes_old_list());
         armed.come(Kind::Put);
-        assert!(armed.awaits_old_list());
         assert!(armed.takes_old_list());
         assert!(!armed.takes_old_list());
     }

@@ -1,7 +1,10 @@
 //! The side towards the API server: every connection of the operator has one of its own behind the proxy, every request
 //! is numbered, and the plan says which of them meet a fault. It judges nothing; the record does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -48,6 +51,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     if shared.outage.is_on() {
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         return;
     }
     let _ = stream.set_nodelay(true);
@@ -81,6 +85,7 @@ struct Exchange {
 
 impl Exchange {
     async fn handle(self, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let path = head.uri.path().to_owned();
@@ -93,7 +98,7 @@ impl Exchange {
         record.trace(format_args!("{label} {what}{}", fault.map_or_else(String::new, |f| format!(" <- {}", f.word()))));
         let request = Request::from_parts(head, Full::new(body));
         let armed = &self.shared.armed;
-        if kind == Kind::List && armed.takes_old_list() || kind == Kind::Newcomers && armed.awaits_old_list() {
+        if kind == Kind::List && armed.takes_old_list() {
             return self.old_list(request, &label).await;
         }
         match fault {
@@ -239,7 +244,6 @@ fn kind_of(method: &Method, path: &str, query: &str) -> Kind {
     let is_collection = path.ends_with(resource);
     match method.as_str() {
         "GET" if is_collection && query.contains("watch=true") => Kind::Watch,
-        "GET" if is_collection && query.contains("fieldSelector=") => Kind::Newcomers,
         "GET" if is_collection => Kind::List,
         "GET" if path.contains(resource) => Kind::Get,
         "GET" if path.contains("/secrets/") => Kind::Secret,

@@ -11,8 +11,6 @@ pub use super::fault::Fault;
 pub enum Kind {
     /// List of the resource.
     List,
-    /// The list of those that nobody has looked at yet, at the start.
-    Newcomers,
     /// Watch of the resource.
     Watch,
     /// Get of one object.
@@ -37,9 +35,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::List,
-        Self::Newcomers,
         Self::Watch,
         Self::Get,
         Self::Secret,
@@ -56,7 +53,6 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::List => "list",
-            Self::Newcomers => "newcomers",
             Self::Watch => "watch",
             Self::Get => "get",
             Self::Secret => "secret",

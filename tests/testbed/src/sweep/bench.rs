@@ -42,6 +42,8 @@ pub struct Bench {
     binary: PathBuf,
     token: String,
     home: String,
+    /// The CRD, as YAML.
+    pub crd: String,
 }
 
 impl Bench {
@@ -61,13 +63,19 @@ impl Bench {
         })
         .await??;
         let client = plane.client().await?;
-        apply_crd(&client, &String::from_utf8(crd.stdout)?).await?;
+        let crd = String::from_utf8(crd.stdout)?;
+        apply_crd(&client, &crd).await?;
         let home = fresh_namespace(&client, "sweep").await?;
         Grant { namespace: &home, name: ACCOUNT, watch: &[], secrets: true }.apply(&client).await?;
         let token = token(&client, &home, ACCOUNT).await?;
         let cloud = Simulator::start(&Options::default())?;
         let network = Network::new(&plane, &cloud)?;
-        Ok(Self { plane, client, cloud, network, check: false, observe: false, binary, token, home })
+        Ok(Self { plane, client, cloud, network, check: false, observe: false, binary, token, home, crd })
+    }
+
+    /// The operators' rights.
+    pub fn grant(&self) -> Grant<'_> {
+        Grant { namespace: &self.home, name: ACCOUNT, watch: &[], secrets: true }
     }
 
     /// The resource in a namespace.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Project of all plans.
-const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
+pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const SECRET: &str = "dws-redistribution-credentials";
 /// Longest wait for one step: several patience times of an operator, one after the other, and a grace.
 const SETTLES_WITHIN: Duration = Duration::from_secs(100);

@@ -133,7 +133,7 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
         record.violated(Law::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }
     let silent = plan.has(|step| {
-        matches!(step.kind, Kind::List | Kind::Newcomers | Kind::Watch)
+        matches!(step.kind, Kind::List | Kind::Watch)
             && matches!(step.fault, Fault::Hang | Fault::HangReply | Fault::Late | Fault::BlackHole | Fault::Freeze)
     });
     if probe_ended > 0 && !silent {
