@@ -16,7 +16,7 @@ use super::{
     cause::innermost,
     credentials::Key,
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
     outcome::{NotSent, Outcome, Unknown},
     probe::{ProbeError, Prober},
     proxy::Proxy,
@@ -139,7 +139,7 @@ impl Client {
                 unknown(endpoint, "the peer tried to switch protocols instead of answering")
             }
             Ok(response) => {
-                let answer = classified(&reply(response).await, key, now);
+                let answer = classified(&reply(response, CALL_LIMIT).await, key, now);
                 if let Key::Token(token) = key {
                     token.heard_of_rights(&answer, Instant::now());
                 }

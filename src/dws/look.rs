@@ -13,7 +13,7 @@ use super::{
     credentials::Key,
     details::{self, Details},
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    exchange::{NO_ID, READ_LIMIT, TOO_LARGE, Unsigned, classified, reply, signed},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::resource::Reason;
@@ -166,11 +166,12 @@ impl Client {
                 };
             }
         };
-        let reply = reply(response).await;
+        let reply = reply(response, READ_LIMIT).await;
         let answer = classified(&reply, key, now);
         match (reply.body, answer.reason) {
             // A 2xx without an error code.
             (Body::Complete(bytes), Reason::Delivered) => Looked::Seen(bytes),
+            (Body::TooLarge, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable(TOO_LARGE),
             (_, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable("the answer could not be read"),
             _ => Looked::Refused(answer),
         }
