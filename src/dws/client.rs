@@ -1,6 +1,8 @@
 //! The strict client. Everything an HTTP client does out of kindness is off, since each of it can send the one call a
 //! second time: redirects (307 repeats a POST), retries, reused connections, HTTP/2 streams.
 
+mod strict;
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -8,17 +10,18 @@ use std::{
 
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
-use reqwest::redirect::Policy;
 use url::Url;
 
+use self::strict::Strict;
+pub(super) use self::strict::stands;
 use super::{
     SendPermit, Wish,
     cause::innermost,
     credentials::Key,
     endpoint::Endpoint,
     exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
+    names::Names,
     outcome::{NotSent, Outcome, Unknown},
-    probe::{ProbeError, Prober},
     proxy::Proxy,
     tls,
 };
@@ -62,7 +65,8 @@ pub struct ClientSettings {
     pub ca_bundle: Option<PathBuf>,
     /// Explicit proxy; those of the environment are not used.
     pub proxy: Option<Url>,
-    /// Connection and TLS. Well below the whole, since only a failure to connect proves that nothing was sent.
+    /// Connection and TLS; DNS has its own time. Well below the whole, since only a failure to connect proves that nothing was
+    /// sent.
     pub connect_timeout: Duration,
     /// The whole call.
     pub request_timeout: Duration,
@@ -71,37 +75,33 @@ pub struct ClientSettings {
 /// See the module.
 pub struct Client {
     pub(super) http: reqwest::Client,
+    pub(super) prober: reqwest::Client,
+    pub(super) names: Names,
+    pub(super) proxy: Option<Proxy>,
     pub(super) request_timeout: Duration,
-    prober: Prober,
 }
 
 impl Client {
     /// Makes the client; nothing is connected yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        let tls = tls::config(settings.ca_bundle.as_deref())?;
-        let mut builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            // Else the kernel could deliver the request minutes after we have given it up.
-            .tcp_user_timeout(settings.request_timeout)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls.clone());
-        let proxy = settings.proxy.as_ref().map(Proxy::read).transpose()?;
-        if let Some(proxy) = &proxy {
-            builder = builder.proxy(proxy.for_calls()?);
-        }
-        let http = builder.build().map_err(|error| ClientError::Setup(innermost(&error)))?;
-        Ok(Self {
-            http,
+        Self::with(settings, Names::of_system())
+    }
+
+    /// The same with another DNS.
+    pub(super) fn with(settings: &ClientSettings, names: Names) -> Result<Self, ClientError> {
+        let strict = Strict {
+            tls: tls::config(settings.ca_bundle.as_deref())?,
+            proxy: settings.proxy.as_ref().map(Proxy::read).transpose()?,
+            names: names.clone(),
+            connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
-            prober: Prober::new(tls, proxy, settings.connect_timeout),
+        };
+        Ok(Self {
+            http: strict.client()?,
+            prober: strict.prober()?,
+            names,
+            proxy: strict.proxy,
+            request_timeout: settings.request_timeout,
         })
     }
 
@@ -157,11 +157,6 @@ impl Client {
                 unknown(endpoint, what)
             }
         }
-    }
-
-    /// Connects and does the TLS handshake, and sends no request: where a call could not connect, this fails.
-    pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        self.prober.probe(endpoint).await
     }
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.

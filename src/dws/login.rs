@@ -96,6 +96,10 @@ impl Client {
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
+        if let Err(error) = self.resolve(iam).await {
+            tracing::info!(iam = iam.host, %error, "no login");
+            return Login::Unreachable;
+        }
         match self.http.execute(request).await {
             Ok(response) => {
                 let token = token(response.headers());

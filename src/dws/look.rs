@@ -153,6 +153,10 @@ impl Client {
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
+        if let Err(error) = self.resolve(endpoint).await {
+            tracing::debug!(%error, "no address for a look");
+            return Looked::Unreachable;
+        }
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
