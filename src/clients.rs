@@ -78,8 +78,10 @@ fn builder(
 ) -> Result<ClientBuilder<tower::util::MapErr<Service, fn(BoxError) -> BoxError>>, ClientsError> {
     // kube panics over a token that no header can hold, if it is the plugin's and without an end: only kube sees it.
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {
-        eprintln!("redistribution-operator: {}", ClientsError::Unusable(told::TOKEN.to_owned()));
+    std::panic::set_hook(Box::new(|panic| {
+        let is_token = panic.payload().downcast_ref::<String>().is_some_and(|text| text.contains("not valid header"));
+        let why = if is_token { told::TOKEN } else { told::UNUSABLE };
+        eprintln!("redistribution-operator: {}", ClientsError::Unusable(why.to_owned()));
         std::process::exit(2);
     }));
     let built = ClientBuilder::try_from(config);

@@ -11,6 +11,9 @@ use kube::{
 pub const TOKEN: &str =
     "the token of its user holds a line break or another character that no header can hold. Write it in one line";
 
+/// No more can be said.
+pub const UNUSABLE: &str = "its configuration cannot be used";
+
 /// What is wrong with a kubeconfig.
 pub fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
@@ -59,7 +62,7 @@ pub fn of_client(error: &Error) -> String {
         Error::RustlsTls(_) => {
             "client-certificate and client-key of its user must be PEM, and belong together".to_owned()
         }
-        _ => "its configuration cannot be used".to_owned(),
+        _ => UNUSABLE.to_owned(),
     }
 }
 

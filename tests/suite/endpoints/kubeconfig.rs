@@ -151,33 +151,40 @@ async fn a_proxy_variable_does_not_keep_it_from_what_is_on_this_machine() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_the_kubeconfig_gets_its_login_and_nobody_else_sees_it() {
+async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
     let world = World::new().await;
     let cluster = world.cluster();
     let (address, asked) = proxy().await;
     let first = world.operator().await;
     let mut command = first.command().clone();
     first.terminate().await.unwrap();
-    "trace,hyper=trace,hyper_util=trace,kube_client=trace,tower=trace".clone_into(&mut command.log_level);
+    "trace,hyper=trace,hyper_util=trace,kube_client=trace,reqwest=trace,tower=trace".clone_into(&mut command.log_level);
     edit(&command.kubeconfig, |kubeconfig| {
         kubeconfig["clusters"][0]["cluster"]["proxy-url"] = json!(format!("http://user:canary%40pass@{address}"));
     });
+    command.arguments.push(format!("--proxy=http://team:canary-cloud@{address}").into());
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
     world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    let object = world.settled("wish", "Delivered").await;
     let metrics = operator.metrics().await.unwrap();
     operator.terminate().await.unwrap();
     let asked = asked.lock().unwrap().clone();
-    let login = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "user:canary@pass");
-    assert!(!asked.is_empty());
-    for head in &asked {
-        // The cloud has its own proxy, or none.
-        assert!(head.starts_with(&format!("CONNECT {} ", world.plane.url().trim_start_matches("https://"))), "{head}");
-        assert!(head.contains(&format!("Proxy-Authorization: Basic {login}")), "{head}");
+    let login = |pair: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+    let of_kubernetes = (world.plane.url().trim_start_matches("https://").to_owned(), login("user:canary@pass"));
+    let of_cloud = (world.cloud.address().to_string(), login("team:canary-cloud"));
+    for (target, login) in [&of_kubernetes, &of_cloud] {
+        let heads: Vec<_> = asked.iter().filter(|head| head.starts_with(&format!("CONNECT {target} "))).collect();
+        assert!(!heads.is_empty(), "{asked:?}");
+        for head in heads {
+            let given =
+                head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("proxy-auth").then_some(line));
+            assert!(given.is_some_and(|line| line.ends_with(&format!(": Basic {login}"))), "{head}");
+        }
     }
-    for (place, text) in [("log", operator.output()), ("metrics", metrics)] {
-        for canary in ["canary", &login] {
+    let status = serde_json::to_string(&object.status).unwrap();
+    for (place, text) in [("log", operator.output()), ("metrics", metrics), ("status", status)] {
+        for canary in ["canary", &of_kubernetes.1, &of_cloud.1] {
             assert!(!text.contains(canary), "{canary} is in the {place}");
         }
     }

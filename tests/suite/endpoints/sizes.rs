@@ -15,11 +15,8 @@ async fn a_cluster_detail_of_67_kilobytes_is_read() {
     let world = World::new().await;
     let (cluster, huge) = (world.cluster(), world.cluster());
     let detail = json!({"cluster": {"status": "AVAILABLE", "task_status": "WAITING_REDISTRIBUTION", "nodes": filled(67 * 1024)}});
-    world.cloud.script_reads(
-        &cluster,
-        Read::Cluster,
-        [Script::new(Act::Answer(Answer::with_body(200, detail.to_string())))],
-    );
+    let detail = Answer::with_body(200, detail.to_string());
+    world.cloud.script_reads(&cluster, Read::Cluster, (0..20).map(|_| Script::new(Act::Answer(detail.clone()))));
     world.cloud.script_reads(&huge, Read::Cluster, (0..200).map(|_| Script::new(Act::LargeBody(200))));
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     world.create("wish", &cluster).await;
