@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -32,16 +33,27 @@ pub struct Admin {
     pub closing: CancellationToken,
 }
 
-/// Takes the address. Where the kernel has no IPv6, the unspecified address means IPv4.
+/// Takes the address. The unspecified one means IPv6 and IPv4, whatever the kernel's default is
+/// (`net.ipv6.bindv6only`); where the kernel has no IPv6, it means IPv4 alone.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let error = match TcpListener::bind(address).await {
-        Ok(listener) => return Ok(listener),
-        Err(source) => ListenError { address, source },
+    let listener = if address.is_ipv6() && address.ip().is_unspecified() {
+        match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
+            Ok(socket) => both_families(&socket, address).and_then(|()| TcpListener::from_std(socket.into())),
+            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await,
+        }
+    } else {
+        TcpListener::bind(address).await
     };
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        return TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(|_| error);
-    }
-    Err(error)
+    listener.map_err(|source| ListenError { address, source })
+}
+
+fn both_families(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
+    socket.set_only_v6(false)?;
+    // The rest is what tokio does.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)
 }
 
 /// Serves until the process ends: also while it shuts down, since a call in flight may take its time.

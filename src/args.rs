@@ -55,7 +55,8 @@ pub enum LogFormat {
 #[command(args_override_self = true)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Run {
-    /// Kubeconfig file; without it KUBECONFIG or ~/.kube/config, else the pod's own ServiceAccount.
+    /// Kubeconfig file; without it KUBECONFIG or ~/.kube/config, else the pod's own ServiceAccount. With a kubeconfig its
+    /// proxy-url, HTTPS_PROXY and NO_PROXY hold for the API server, as for kubectl.
     #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_KUBECONFIG", help_heading = "Kubernetes")]
     pub kubeconfig: Option<PathBuf>,
 
@@ -138,7 +139,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE", env = "DWS_OPERATOR_CA_BUNDLE", help_heading = "Cloud")]
     pub ca_bundle: Option<PathBuf>,
 
-    /// Proxy for the cloud, for example http://proxy.example.com:3128. The usual proxy variables are not read.
+    /// Proxy for the cloud, for example http://proxy.example.com:3128. The usual proxy variables are not read for it.
     #[arg(long, value_name = "URL", env = "DWS_OPERATOR_PROXY", hide_env_values = true, help_heading = "Cloud")]
     pub proxy: Option<String>,
 
@@ -212,7 +213,8 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_REQUEST_TIMEOUT", default_value = "60s", value_parser = between::<2, {MAX_REQUEST_TIMEOUT.as_secs()}>, help_heading = "Pace and time")]
     pub request_timeout: Duration,
 
-    /// Longest wait for a connection to the cloud, TLS included, 1s to 30s; at most half the request timeout is used.
+    /// Longest wait for a connection to the cloud, TLS included, 1s to 30s; at most half the request timeout is used. All
+    /// addresses of a name share it; DNS has 20 s of its own.
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_CONNECT_TIMEOUT", default_value = "5s", value_parser = between::<1, 30>, help_heading = "Pace and time")]
     pub connect_timeout: Duration,
 

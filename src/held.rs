@@ -83,15 +83,17 @@ pub fn status_hidden(what: &str) -> Held {
     }
 }
 
-/// The endpoint did not answer a connection.
-pub fn unreachable(host: &str, again: Duration) -> Held {
-    Held {
-        reason: Reason::EndpointUnreachable,
-        message: format!(
+/// The endpoint did not answer a connection, or DNS did not resolve this name, which has to come before.
+pub fn unreachable(host: &str, unresolved: Option<&str>, again: Duration) -> Held {
+    let message = match unresolved {
+        Some(name) => format!(
+            "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. It is tried again by itself; look at the name, and at the DNS of the controller's host or pod"
+        ),
+        None => format!(
             "{host} cannot be reached. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle"
         ),
-        again,
-    }
+    };
+    Held { reason: Reason::EndpointUnreachable, message, again }
 }
 
 /// The gate let nobody in.

@@ -67,7 +67,11 @@ fn start(run: Run) -> Result<(), StartError> {
     telemetry::start(run.log_format, &run.log_level)?;
     // One thread: an object is worth a millisecond of work and waits for the rest of its time. More threads would spend as
     // much on waking each other, and each would keep memory of its own. Files are read by others.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(operate(run))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(operate(run));
+    // A question to DNS that nobody waits for any more may still hold a thread for many seconds.
+    runtime.shutdown_background();
+    result
 }
 
 async fn operate(run: Run) -> Result<(), StartError> {

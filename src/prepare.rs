@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     decide::Plan,
     dws::{
+        ProbeError,
         credentials::{Account, CredentialsError, Key, Rung},
         endpoint::Endpoint,
     },
@@ -180,29 +181,49 @@ fn wrong(error: CredentialsError) -> NotReady {
 }
 
 /// After a connection failed, the endpoint is tried without sending anything before the next claim: an outage of the
-/// cloud then costs neither writes nor attempts.
+/// cloud then costs neither writes nor attempts. Its addresses are known before any claim: DNS may take longer than a claim
+/// may wait for its call.
 async fn reach(context: &Context, object: &ObjectName, endpoint: &Endpoint, suspect: bool) -> Result<(), NotReady> {
-    let unreachable = |again| NotReady::Held(held::unreachable(&endpoint.host, again));
-    match context.gate.reach(&endpoint.host, suspect) {
-        Reach::Open => Ok(()),
+    let unreachable =
+        |again| NotReady::Held(held::unreachable(&endpoint.host, context.cloud.unresolved(endpoint), again));
+    let reach = context.gate.reach(&endpoint.host, suspect);
+    let trial = async {
+        match reach {
+            Reach::Probe => context.cloud.probe(endpoint).await,
+            _ => context.cloud.resolve(endpoint).await.map_err(ProbeError::from),
+        }
+    };
+    match reach {
         Reach::Probing(rest) => {
             context.gate.wait(object);
-            Err(NotReady::InAMoment(jittered(rest.max(Duration::from_secs(1)))))
+            return Err(NotReady::InAMoment(jittered(rest.max(Duration::from_secs(1)))));
         }
         Reach::Wait(rest) => {
             context.gate.wait(object);
-            Err(unreachable(jittered(rest.max(Duration::from_secs(1)) * 2)))
+            return Err(unreachable(jittered(rest.max(Duration::from_secs(1)) * 2)));
         }
-        Reach::Probe => match context.cloud.probe(endpoint).await {
-            Ok(()) => {
-                context.gate.reachable(&endpoint.host);
-                Ok(())
-            }
-            Err(error) => {
-                tracing::info!(endpoint = %endpoint.host, %error, "the endpoint cannot be reached");
-                Err(unreachable(context.gate.unreachable(&endpoint.host)))
-            }
-        },
+        Reach::Open | Reach::Probe => {}
+    }
+    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
+    let tried = tokio::select! {
+        tried = trial => tried,
+        () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+    };
+    match tried {
+        Ok(()) if reach == Reach::Probe => {
+            context.gate.reachable(&endpoint.host);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+        // All who waited for the same answer learn of it at once; one of them counts.
+        Err(_) if reach == Reach::Open && context.gate.is_away(&endpoint.host) => {
+            context.gate.wait(object);
+            Err(unreachable(jittered(Duration::from_secs(4))))
+        }
+        Err(error) => {
+            tracing::info!(endpoint = %endpoint.host, %error, "the endpoint cannot be reached");
+            Err(unreachable(context.gate.unreachable(&endpoint.host)))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use kube::core::error_boundary::InvalidObject;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::{

@@ -12,15 +12,16 @@ use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
+pub(super) use self::strict::stands;
 use self::strict::{Strict, is_too_late};
 use super::{
     SendPermit, Wish,
     cause::innermost,
     credentials::Key,
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified, reply, signed},
+    exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
+    names::Names,
     outcome::{NotSent, Outcome, Unknown},
-    probe::{ProbeError, Prober},
     proxy::Proxy,
     tls,
 };
@@ -64,7 +65,8 @@ pub struct ClientSettings {
     pub ca_bundle: Option<PathBuf>,
     /// Explicit proxy; those of the environment are not used.
     pub proxy: Option<Url>,
-    /// Connection and TLS. Well below the whole, since only a failure to connect proves that nothing was sent.
+    /// Connection and TLS; DNS has its own time. Well below the whole, since only a failure to connect proves that nothing was
+    /// sent.
     pub connect_timeout: Duration,
     /// The whole call.
     pub request_timeout: Duration,
@@ -76,26 +78,34 @@ pub struct Client {
     pub(super) http: reqwest::Client,
     /// For calls.
     strict: Strict,
+    pub(super) prober: reqwest::Client,
+    pub(super) names: Names,
+    pub(super) proxy: Option<Proxy>,
     pub(super) request_timeout: Duration,
-    prober: Prober,
 }
 
 impl Client {
     /// Makes the client; nothing is connected yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        let tls = tls::config(settings.ca_bundle.as_deref())?;
-        let proxy = settings.proxy.as_ref().map(Proxy::read).transpose()?;
+        Self::with(settings, Names::of_system())
+    }
+
+    /// The same with another DNS.
+    pub(super) fn with(settings: &ClientSettings, names: Names) -> Result<Self, ClientError> {
         let strict = Strict {
-            tls: tls.clone(),
-            proxy: proxy.clone(),
+            tls: tls::config(settings.ca_bundle.as_deref())?,
+            proxy: settings.proxy.as_ref().map(Proxy::read).transpose()?,
+            names: names.clone(),
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
         };
         Ok(Self {
             http: strict.client()?,
+            prober: strict.prober()?,
+            names,
+            proxy: strict.proxy.clone(),
             strict,
             request_timeout: settings.request_timeout,
-            prober: Prober::new(tls, proxy, settings.connect_timeout),
         })
     }
 
@@ -133,7 +143,7 @@ impl Client {
                 unknown(endpoint, "the peer tried to switch protocols instead of answering")
             }
             Ok(response) => {
-                let answer = classified(&reply(response).await, key, now);
+                let answer = classified(&reply(response, CALL_LIMIT).await, key, now);
                 if let Key::Token(token) = key {
                     token.heard_of_rights(&answer, Instant::now());
                 }
@@ -152,11 +162,6 @@ impl Client {
                 unknown(endpoint, what)
             }
         }
-    }
-
-    /// Connects and does the TLS handshake, and sends no request: where a call could not connect, this fails.
-    pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        self.prober.probe(endpoint).await
     }
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.

@@ -12,8 +12,12 @@ use super::{
     signing,
 };
 
-/// Bytes of an answer's body that are read.
-const BODY_LIMIT: usize = 64 * 1024;
+/// Bytes that are read of the body that answers a call.
+pub const CALL_LIMIT: usize = 64 * 1024;
+/// The same of a read or a login: a cluster with many nodes, or a token with many roles, takes hundreds of kilobytes.
+pub const READ_LIMIT: usize = 1024 * 1024;
+/// What is said of an answer beyond that.
+pub const TOO_LARGE: &str = "the answer is larger than 1 MiB";
 /// Why an address cannot be made.
 pub const NO_ID: &str = "projectID or clusterID holds a character that no id has";
 
@@ -92,7 +96,7 @@ fn plain(text: &str) -> Result<HeaderValue, String> {
 }
 
 /// The head is the answer; the body is read afterwards, bounded, and may be missing.
-pub async fn reply(mut response: reqwest::Response) -> Reply {
+pub async fn reply(mut response: reqwest::Response, limit: usize) -> Reply {
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut reply = Reply {
         status: response.status().as_u16(),
@@ -107,7 +111,7 @@ pub async fn reply(mut response: reqwest::Response) -> Reply {
     reply.body = loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = BODY_LIMIT - bytes.len();
+                let room = limit - bytes.len();
                 bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
                 if chunk.len() > room {
                     break Body::TooLarge(bytes);

@@ -13,7 +13,7 @@ use super::{
     cause::innermost,
     credentials::User,
     endpoint::Endpoint,
-    exchange::{leaves_in_tls, reply},
+    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply},
     look::READ_TIMEOUT,
     outcome::{
         Body, Reply, body,
@@ -96,10 +96,14 @@ impl Client {
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
+        if let Err(error) = self.resolve(iam).await {
+            tracing::info!(iam = iam.host, %error, "no login");
+            return Login::Unreachable;
+        }
         match self.http.execute(request).await {
             Ok(response) => {
                 let token = token(response.headers());
-                read(&reply(response).await, token, user, now)
+                read(&reply(response, READ_LIMIT).await, token, user, now)
             }
             Err(error) => {
                 tracing::debug!(error = innermost(&error), "no readable answer to the login");
@@ -136,6 +140,7 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
     let speaks_of = |sought: &[&str]| told.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
     let is_of_project = speaks_of(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
     match reply.status {
+        201 if matches!(reply.body, Body::TooLarge(_)) => Login::Unreadable(TOO_LARGE),
         201 => match (token, life(reply, now)) {
             (Some(token), Some(life)) => Login::Token(token, life),
             (None, _) => Login::Unreadable("the answer holds no token"),

@@ -13,7 +13,7 @@ use super::{
     credentials::Key,
     details::{self, Details},
     endpoint::Endpoint,
-    exchange::{NO_ID, Unsigned, classified_read, reply, signed},
+    exchange::{NO_ID, READ_LIMIT, TOO_LARGE, Unsigned, classified_read, reply, signed},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::resource::Reason;
@@ -156,6 +156,10 @@ impl Client {
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
+        if let Err(error) = self.resolve(endpoint).await {
+            tracing::debug!(%error, "no address for a look");
+            return Looked::Unreachable;
+        }
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
@@ -169,7 +173,7 @@ impl Client {
                 };
             }
         };
-        let reply = reply(response).await;
+        let reply = reply(response, READ_LIMIT).await;
         let answer = classified_read(&reply, key, now);
         match (reply.body, answer.reason) {
             // A 2xx without an error of its own.
@@ -180,6 +184,7 @@ impl Client {
             (_, Reason::OutcomeUnknown) if (300..=399).contains(&reply.status) => {
                 Looked::Unreadable("the answer is a redirect, which is not followed")
             }
+            (Body::TooLarge(_), Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable(TOO_LARGE),
             (_, Reason::Delivered | Reason::OutcomeUnknown) => Looked::Unreadable("the answer could not be read"),
             _ => Looked::Refused(answer),
         }

@@ -12,6 +12,7 @@ mod exchange;
 mod key;
 pub mod login;
 mod look;
+mod names;
 pub mod outcome;
 mod probe;
 mod proxy;
@@ -23,6 +24,7 @@ mod token;
 
 pub use client::{Client, ClientError, ClientSettings};
 pub use look::{CLUSTER_LABELS, DETAILS_LABELS, Looked};
+pub use names::NameError;
 pub use probe::ProbeError;
 
 use crate::{

@@ -1,68 +1,62 @@
-//! Does an endpoint answer? Connects and does the TLS handshake, through the proxy if there is one, and sends no
-//! request. Where a call could not connect, this fails.
+//! Does an endpoint answer? Tries it by the very connector of the calls (names, addresses, proxy, TLS, times) and sends no
+//! request. Where a call could not connect, this fails, and where one could, it does not.
 
-use std::{sync::Arc, time::Duration};
+use url::Host;
 
-use http::Uri;
-use hyper_util::{
-    client::legacy::connect::{HttpConnector, proxy::Tunnel},
-    rt::TokioIo,
-};
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::TlsConnector;
-use tower::Service;
-
-use super::{cause::innermost, endpoint::Endpoint, proxy::Proxy};
+use super::{Client, cause::innermost, client::stands, endpoint::Endpoint, names::NameError};
 
 /// An endpoint did not answer the probe. For the log; status says less.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ProbeError(String);
-
-/// See the module.
-pub struct Prober {
-    tls: TlsConnector,
-    proxy: Option<Proxy>,
-    within: Duration,
+pub enum ProbeError {
+    /// Its name has no address.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No connection, or no TLS.
+    #[error("{0}")]
+    Connection(String),
 }
 
-impl Prober {
-    /// With the TLS configuration, proxy and connect timeout of the calls.
-    pub fn new(tls: ClientConfig, proxy: Option<Proxy>, within: Duration) -> Self {
-        Self { tls: TlsConnector::from(Arc::new(tls)), proxy, within }
-    }
-
-    /// Probes.
+impl Client {
+    /// Connects and does the TLS handshake, and sends no request: where a call could not connect, this fails.
     pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        match timeout(self.within, self.connect(endpoint)).await {
-            Ok(result) => result,
-            Err(_) => Err(ProbeError("no connection in time".to_owned())),
+        self.resolve(endpoint).await?;
+        match self.prober.get(endpoint.url.clone()).send().await {
+            Err(error) if !stands(&error) => {
+                if let Some(name) = self.name_of(endpoint) {
+                    self.names.forget(name);
+                }
+                Err(ProbeError::Connection(innermost(&error)))
+            }
+            _ => Ok(()),
         }
     }
 
-    async fn connect(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
-        let failed = |error: &dyn std::error::Error| ProbeError(innermost(error));
-        let host = endpoint.url.host_str().unwrap_or_default();
-        let bare = host.trim_matches(['[', ']']);
-        let port = endpoint.url.port_or_known_default().unwrap_or(443);
-        let name = ServerName::try_from(bare.to_owned()).map_err(|error| failed(&error))?;
-        // Plain http is for loopback alone: there, connecting is all there is.
-        let secure = endpoint.url.scheme() == "https";
-        if let Some(proxy) = self.proxy.as_ref().filter(|_| secure) {
-            let target: Uri = format!("https://{host}:{port}").parse().map_err(|error| failed(&error))?;
-            let mut tunnel = Tunnel::new(proxy.address.clone(), HttpConnector::new());
-            if let Some(login) = &proxy.login {
-                tunnel = tunnel.with_auth(login.clone());
-            }
-            let stream = tunnel.call(target).await.map_err(|error| failed(&error))?;
-            self.tls.connect(name, TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-        } else {
-            let stream = TcpStream::connect((bare, port)).await.map_err(|error| failed(&error))?;
-            if secure {
-                self.tls.connect(name, stream).await.map_err(|error| failed(&error))?;
-            }
+    /// Has the addresses of an endpoint ready for the next connection, which then need not wait for DNS.
+    pub async fn resolve(&self, endpoint: &Endpoint) -> Result<(), NameError> {
+        match self.name_of(endpoint) {
+            Some(name) => self.names.resolve(name).await.map(drop),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The name that DNS did not resolve when it was last asked for this endpoint.
+    pub fn unresolved<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        self.name_of(endpoint).filter(|name| self.names.is_failing(name))
+    }
+
+    /// The name that has to be resolved: a proxy resolves the endpoint's itself. None if there is an address.
+    fn name_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        // As for the call: plain http goes past the proxy.
+        match self.proxy.as_ref().filter(|_| endpoint.url.scheme() == "https") {
+            Some(proxy) => proxy.name(),
+            None => match endpoint.url.host() {
+                Some(Host::Domain(name)) => Some(name),
+                _ => None,
+            },
+        }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

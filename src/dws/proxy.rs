@@ -37,6 +37,12 @@ impl Proxy {
         Ok(Self { address, login })
     }
 
+    /// Its name, unless it is an address.
+    pub fn name(&self) -> Option<&str> {
+        let host = self.address.host()?;
+        host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err().then_some(host)
+    }
+
     /// The same for the client that calls. For https alone: a proxy would get a plain request whole, signature and all,
     /// and its own answer would pass for the cloud's. Plain http is for loopback, which no proxy leads to.
     pub fn for_calls(&self) -> Result<reqwest::Proxy, ClientError> {

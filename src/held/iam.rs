@@ -17,7 +17,7 @@ pub fn away(rung: &Rung, host: &str, again: Duration) -> Held {
     Held {
         reason: Reason::EndpointUnreachable,
         message: format!(
-            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. It is tried again by itself; look at the network, the proxy, --ca-bundle and --iam-endpoint",
+            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. It is tried again by itself; look at DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
             in_words(rung)
         ),
         again,

@@ -76,7 +76,8 @@ pub async fn look(
             Err(NotReady::InAMoment(Duration::from_secs(1)))
         }
         Verdict::Unreachable => {
-            Err(NotReady::Held(held::unreachable(&plan.endpoint.host, context.gate.unreachable(&plan.endpoint.host))))
+            let (host, unresolved) = (&plan.endpoint.host, context.cloud.unresolved(&plan.endpoint));
+            Err(NotReady::Held(held::unreachable(host, unresolved, context.gate.unreachable(host))))
         }
         Verdict::Hold(reason, message) => {
             let again = jittered(context.precheck.every);

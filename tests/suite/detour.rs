@@ -29,6 +29,11 @@ impl Detour {
         Self { network, proxy, record, _orders: orders }
     }
 
+    /// The authority of its certificates.
+    pub fn ca_pem(&self) -> &str {
+        self.network.ca_pem()
+    }
+
     /// An operator behind it, ready.
     pub async fn operator(&self, world: &World, flags: &[&str]) -> Operator {
         let operator = self.start(world, |options| options.arguments.extend(flags.iter().map(Into::into))).await;

@@ -18,6 +18,7 @@ mod delivery;
 mod detour;
 mod documents;
 mod election;
+mod endpoints;
 mod generations;
 mod gitops;
 mod hidden;

@@ -1,7 +1,7 @@
-//! The HTTP client with everything off that could send a second time, and with a last look at the clock: once the connection
-//! stands, before a byte of the request is written.
+//! The HTTP client with everything off that could send a second time: one with a last look at the clock once the connection
+//! stands, before a byte of the request is written, and one that only connects.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use reqwest::{ClientBuilder, redirect::Policy};
 use rustls::ClientConfig;
@@ -10,13 +10,14 @@ use tower::{BoxError, util::MapResultLayer};
 use super::ClientError;
 use crate::{
     clock::Deadline,
-    dws::{cause::innermost, proxy::Proxy},
+    dws::{cause::innermost, names::Names, proxy::Proxy},
 };
 
 /// What such a client is made from.
 pub struct Strict {
     pub tls: ClientConfig,
     pub proxy: Option<Proxy>,
+    pub names: Names,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
 }
@@ -25,6 +26,11 @@ pub struct Strict {
 #[derive(Debug, thiserror::Error)]
 #[error("the time for the call was over when the connection stood")]
 struct TooLate;
+
+/// A connection stands, TLS included, and no more was wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection stands")]
+struct Stands;
 
 impl Strict {
     /// For requests that may be made at any time.
@@ -39,6 +45,16 @@ impl Strict {
         let deadline = deadline.clone();
         built(self.builder()?.connector_layer(MapResultLayer::new(move |connected: Result<_, BoxError>| {
             connected.and_then(|connection| if deadline.is_over() { Err(TooLate.into()) } else { Ok(connection) })
+        })))
+    }
+
+    /// Connects as the others do, in all particulars, and closes the connection before anything is sent.
+    pub fn prober(&self) -> Result<reqwest::Client, ClientError> {
+        built(self.builder()?.connector_layer(MapResultLayer::new(|connected: Result<_, BoxError>| {
+            connected.and_then(|connection| {
+                drop(connection);
+                Err(Stands.into())
+            })
         })))
     }
 
@@ -58,6 +74,7 @@ impl Strict {
             .connect_timeout(self.connect_timeout)
             .timeout(self.request_timeout)
             .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(self.names.clone()))
             .tls_backend_preconfigured(self.tls.clone());
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.for_calls()?);
@@ -72,5 +89,14 @@ fn built(builder: ClientBuilder) -> Result<reqwest::Client, ClientError> {
 
 /// Whether a connection failed only because it came too late.
 pub fn is_too_late(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<TooLate>)
+    is_caused_by::<TooLate>(error)
+}
+
+/// Whether a connection failed only since it was closed when it stood.
+pub fn stands(error: &reqwest::Error) -> bool {
+    is_caused_by::<Stands>(error)
+}
+
+fn is_caused_by<Cause: Error + 'static>(error: &reqwest::Error) -> bool {
+    std::iter::successors(error.source(), |&error| error.source()).any(|error| error.is::<Cause>())
 }

@@ -44,5 +44,5 @@ pub use control_plane::{ControlPlane, ControlPlaneError, Options};
 pub use ending::asked_to_end;
 pub use eventually::{eventually, try_eventually};
 pub use objects::{apply_crd, fresh_namespace};
-pub use operator::{Operator, OperatorError, OperatorOptions};
+pub use operator::{Operator, OperatorCommand, OperatorError, OperatorOptions};
 pub use tools::{Progress, Tool, ToolError, Tools};

@@ -53,7 +53,8 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
             wire::write(&mut stream, &[head.as_bytes(), &body].concat()).await;
         }
         Act::LargeBody(status) => {
-            respond(&mut stream, &Answer::with_body(status, " ".repeat(80 * 1024)), ticket, cloud).await;
+            let size = if matches!(ticket.kind, Kind::Call) { 80 * 1024 } else { 1100 * 1024 };
+            respond(&mut stream, &Answer::with_body(status, " ".repeat(size)), ticket, cloud).await;
         }
     }
     close(stream).await;

@@ -30,7 +30,7 @@ pub enum Act {
     HalfBody(Answer),
     /// The same in chunks, the last of which is missing.
     HalfChunks(Answer),
-    /// A whole head and a body of more than 64 KiB, whole.
+    /// A whole head and a body of more than 64 KiB, whole; of a read or a login more than 1 MiB.
     LargeBody(u16),
     /// A whole answer of this status whose body is these bytes, which need not be text.
     Bytes(u16, Vec<u8>),
