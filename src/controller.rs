@@ -223,14 +223,16 @@ fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> A
     let pause = context.pause_after_failure(uid);
     let seconds = pause.as_secs_f64();
     let is_said = !error.is_usual(context.failures_of(uid));
-    match is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten() {
-        Some(more) => tracing::warn!(
+    let said = is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten();
+    if let Some(more) = said {
+        tracing::warn!(
             %error,
             seconds,
             more,
             "reconciliation failed; trying again. Further failures of this kind are said after ten minutes"
-        ),
-        None => tracing::debug!(%error, seconds, "reconciliation failed; trying again"),
+        );
+    } else {
+        tracing::debug!(%error, seconds, "reconciliation failed; trying again");
     }
     Action::requeue(pause)
 }

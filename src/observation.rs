@@ -166,8 +166,7 @@ pub fn over() -> Finding {
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
     let proves = match status_code {
         Some(401 | 429) => true,
-        Some(408) => false,
-        Some(code) => (400..500).contains(&code) && error_code.is_some(),
+        Some(code) => (400..500).contains(&code) && code != 408 && error_code.is_some(),
         None => false,
     };
     proves && !error_code.is_some_and(outcome::proves_nothing)

@@ -21,7 +21,7 @@ const STEADY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Pauses {
     builder: ExponentialBuilder,
-    pauses: ExponentialBackoff,
+    growing: ExponentialBackoff,
     /// When the last pause was over.
     tried: Option<Instant>,
 }
@@ -33,7 +33,7 @@ impl Pauses {
         let longest = LONGEST.max(all).min(AT_MOST);
         let builder = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(longest).with_factor(2.0);
         let builder = builder.without_max_times();
-        Self { builder, pauses: builder.build(), tried: None }
+        Self { builder, growing: builder.build(), tried: None }
     }
 
     /// The pause after a failure. After a 410 (`is_gone`) there is none, since a list makes up for it; but where that does
@@ -41,9 +41,9 @@ impl Pauses {
     pub fn after_failure(&mut self, is_gone: bool, now: Instant) -> Duration {
         let was_steady = self.tried.is_none_or(|tried| now.saturating_duration_since(tried) >= STEADY);
         if was_steady {
-            self.pauses = self.builder.build();
+            self.growing = self.builder.build();
         }
-        let pause = if was_steady && is_gone { Duration::ZERO } else { self.pauses.next().unwrap_or(AT_MOST) };
+        let pause = if was_steady && is_gone { Duration::ZERO } else { self.growing.next().unwrap_or(AT_MOST) };
         self.tried = Some(now + pause);
         pause
     }

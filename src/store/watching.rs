@@ -25,6 +25,7 @@ use crate::{jitter::jittered, view::Guarded};
 const PAGE: u32 = 200;
 
 /// What is heard of a watch.
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are events")]
 pub enum Heard {
     /// An event.
     Event(Event<Guarded>),
@@ -98,13 +99,10 @@ impl Watch {
             sleep(pause).await;
         }
         loop {
-            let events = match &mut self.events {
-                Some(events) => events,
-                None => {
-                    self.is_listed = false;
-                    self.events.insert(watcher(self.api.clone(), self.config.clone()).boxed())
-                }
-            };
+            let events = self.events.get_or_insert_with(|| {
+                self.is_listed = false;
+                watcher(self.api.clone(), self.config.clone()).boxed()
+            });
             tokio::select! {
                 // Whatever was received comes before the news that it can be.
                 biased;
@@ -145,13 +143,14 @@ impl Watch {
 
 /// What was seen is too old to go on from.
 fn is_gone(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::WatchError(status) => status.code == 410,
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code == 410,
-        _ => false,
-    }
+    let (watcher::Error::WatchError(status)
+    | watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
+    else {
+        return false;
+    };
+    status.code == 410
 }
 
 async fn at(instant: Option<Instant>) {

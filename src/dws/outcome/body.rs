@@ -14,6 +14,7 @@ const NO_ERROR: &str = "DWS.0000";
 
 /// A body, read.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one body that do not depend on each other")]
 pub struct Contents {
     /// What stands at the keys that matter.
     entries: Vec<Entry>,

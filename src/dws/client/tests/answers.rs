@@ -36,7 +36,7 @@ fn damaged(code: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("half a surrogate pair", format!(r#"{{"error_code":"{code}","error_msg":"x\ud83d"}}"#).into_bytes()),
         ("deeper than is parsed", deep.into_bytes()),
         ("no number", format!(r#"{{"error_code":"{code}","wait":NaN}}"#).into_bytes()),
-        ("a second document", format!(r#"{{}}{plain}"#).into_bytes()),
+        ("a second document", format!("{{}}{plain}").into_bytes()),
         ("trailing text", format!("{plain} and more").into_bytes()),
         ("text before", format!(")]}}',\n{plain}").into_bytes()),
         (
@@ -57,7 +57,7 @@ fn damaged(code: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("another key", format!(r#"{{"errorCode":"{code}"}}"#).into_bytes()),
         ("an escaped key", format!(r#"{{"error\u005fcode":"{code}"}}"#).into_bytes()),
         ("base64", wrapped.clone().into_bytes()),
-        ("base64, cut", wrapped.as_bytes()[..wrapped.len() - 6].to_vec()),
+        ("base64, cut", wrapped.bytes().take(wrapped.len() - 6).collect()),
         ("base64 in quotes", format!(r#""{wrapped}""#).into_bytes()),
         ("UTF-16", plain.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         ("after a byte order mark", format!("\u{feff} {plain}x").into_bytes()),
@@ -70,7 +70,7 @@ fn without_a_code() -> Vec<(&'static str, Vec<u8>)> {
         ("cut in the code", br#"{"error_code":"DWS.70"#.to_vec()),
         ("cut at the end of the code", br#"{"error_code":"DWS.7023"#.to_vec()),
         ("compressed", GZIP.to_vec()),
-        ("compressed, cut", GZIP[..30].to_vec()),
+        ("compressed, cut", GZIP.iter().copied().take(30).collect()),
     ]
 }
 

@@ -85,10 +85,9 @@ fn agrees(plan: &Plan, reason: &str, calls: &[Call], is_late: bool) -> Result<()
     let said = calls.first().map(|call| call.said);
     let fine = match said {
         None => (unknown && (is_lost || unread)) || (reason == "NotSent" && is_lost),
-        Some(None) => unknown,
+        // Whether what is redirected was carried out before, nobody has said either.
+        Some(None | Some(300..=399)) => unknown,
         Some(Some(200..=299)) => reason == "Delivered" || (unknown && (may_not_know || torn)),
-        // Whether what is redirected was carried out before, nobody has said.
-        Some(Some(300..=399)) => unknown,
         Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && may_not_know),
         Some(Some(_)) => is_refused(reason) || (unknown && (may_not_know || torn)),
     };
