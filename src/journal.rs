@@ -266,7 +266,8 @@ fn lost_an_older_attempt(object: &ClusterRedistribution, generation: i64) -> boo
     let observed = observed_generation(object);
     let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == observed);
     let may_be_under_way = || {
-        let reason = reason_at(&status.conditions, observed);
+        // What JournalInvalid means for this is asked where its generation is compared.
+        let reason = reason_at(&status.conditions, observed).filter(|_| invalid_at(object).is_none());
         let row = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.row());
         matches!(row, Some(Row::InFlight | Row::Unknown))
     };

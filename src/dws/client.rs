@@ -77,7 +77,7 @@ pub struct Client {
     /// For reads and logins.
     pub(super) http: reqwest::Client,
     /// For calls.
-    strict: Strict,
+    pub(super) strict: Strict,
     pub(super) prober: reqwest::Client,
     pub(super) names: Names,
     pub(super) proxy: Option<Proxy>,
