@@ -28,10 +28,12 @@ use crate::{
     store::Synced,
 };
 
-/// Longest pause after a failure, of few objects that fail.
+/// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Of many that go on failing each waits longer, so that all of them together make less than one request a second.
+/// Of many that have failed for long each waits longer, so that all of them together make less than one request a second.
 const EACH: Duration = Duration::from_secs(4);
+/// An outage that comes and goes is not long: what failed in it is tried again soon.
+const LONG: Duration = Duration::from_secs(300);
 /// However many there are.
 const AT_MOST: Duration = Duration::from_secs(300);
 /// Who has not failed for so long was deleted, or waits for something else. What is lost is only how often it had failed.
@@ -96,6 +98,7 @@ pub struct Context {
 #[derive(Clone, Copy, Debug)]
 pub struct Failing {
     count: u32,
+    since: Instant,
     at: Instant,
 }
 
@@ -126,14 +129,15 @@ impl Context {
     }
 
     /// The pause after one more failure in a row of this object: 1 s, doubling, half of it by chance.
-    pub fn pause_after_failure(&self, uid: &str) -> Duration {
-        let now = Instant::now();
+    pub fn pause_after_failure(&self, uid: &str, now: Instant) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.retain(|_, failing| now.saturating_duration_since(failing.at) < FORGOTTEN_AFTER);
-        let count = failures.get(uid).map_or(0, |failing| failing.count);
-        failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), at: now });
-        let all = EACH.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX));
-        let longest = LONGEST_PAUSE.max(all).min(AT_MOST);
+        let Failing { count, since, .. } =
+            failures.get(uid).copied().unwrap_or(Failing { count: 0, since: now, at: now });
+        failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), since, at: now });
+        let is_long = now.saturating_duration_since(since) >= LONG;
+        let all = EACH.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX)).min(AT_MOST);
+        let longest = if is_long { LONGEST_PAUSE.max(all) } else { LONGEST_PAUSE };
         jittered(Duration::from_secs(1 << count.min(16)).min(longest))
     }
 

@@ -220,7 +220,7 @@ fn uid_of(object: &Guarded) -> &str {
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
 fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let uid = uid_of(&object);
-    let pause = context.pause_after_failure(uid);
+    let pause = context.pause_after_failure(uid, Instant::now());
     let seconds = pause.as_secs_f64();
     let is_said = !error.is_usual(context.failures_of(uid));
     let said = is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten();

@@ -179,6 +179,8 @@ impl Ledger {
                 Ok(None) => {}
             }
             if is_missing {
+                // Somebody has to install a CRD, and each try is two requests.
+                sleep(RECORD_PAUSES.1).await;
                 self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
             }
         }

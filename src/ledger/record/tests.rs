@@ -101,7 +101,7 @@ async fn a_404_of_somebody_on_the_way_is_not_taken_for_the_end_of_the_object_and
     assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_write_that_finds_nothing_is_not_believed_while_the_object_can_be_read() {
     let mut first = true;
     let server = Server::new(&claimed(), move |method, _| {
