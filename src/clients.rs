@@ -38,7 +38,7 @@ pub enum ClientsError {
         in_cluster: kube::config::InClusterError,
     },
     /// A kubeconfig that cannot be used.
-    #[error("kubeconfig {file}: {why}", file = file.display())]
+    #[error("kubeconfig {file} (--kubeconfig, KUBECONFIG or ~/.kube/config): {why}", file = file.display())]
     Kubeconfig {
         /// The file.
         file: PathBuf,

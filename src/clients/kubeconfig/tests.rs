@@ -29,7 +29,7 @@ async fn of(cluster: &[&str], user: &[&str]) -> Result<Config, String> {
     let (_directory, file) = file(cluster, user);
     of_file(Some(&file), None).await.map_err(|error| {
         let told = error.to_string();
-        assert!(told.starts_with(&format!("kubeconfig {}: ", file.display())), "{told}");
+        assert!(told.starts_with(&format!("kubeconfig {} (", file.display())), "{told}");
         told
     })
 }
