@@ -11,7 +11,7 @@ fn file(cluster: &[&str], user: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let lines = |lines: &[&str]| {
         lines.iter().fold(String::new(), |mut text, line| {
-            write!(text, "    {line}\n").unwrap();
+            writeln!(text, "    {line}").unwrap();
             text
         })
     };

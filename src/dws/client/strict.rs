@@ -68,5 +68,5 @@ fn built(builder: ClientBuilder) -> Result<reqwest::Client, ClientError> {
 
 /// Whether a connection only failed since it was given up when it stood.
 pub fn stands(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source()).any(|error| error.is::<Stands>())
+    std::iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<Stands>)
 }
