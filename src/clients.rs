@@ -12,7 +12,7 @@ use kube::{
 };
 use tower::{
     BoxError,
-    util::{BoxService, MapErrLayer, MapResponseLayer},
+    util::{BoxService, MapErr, MapErrLayer, MapResponseLayer},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ pub enum ClientsError {
         in_cluster: kube::config::InClusterError,
     },
     /// A kubeconfig that cannot be used.
-    #[error("kubeconfig {file}: {why}", file = file.display())]
+    #[error("kubeconfig {file} (--kubeconfig, KUBECONFIG or ~/.kube/config): {why}", file = file.display())]
     Kubeconfig {
         /// The file.
         file: PathBuf,
@@ -72,11 +72,10 @@ pub async fn both(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(
 }
 
 type Service = BoxService<http::Request<kube::client::Body>, http::Response<Box<DynBody>>, BoxError>;
+type Scrubbed = MapErr<Service, fn(BoxError) -> BoxError>;
 
 /// kube's own client. What a credential plugin prints, when it is asked for a new token, gets into no error.
-fn builder(
-    config: Config,
-) -> Result<ClientBuilder<tower::util::MapErr<Service, fn(BoxError) -> BoxError>>, ClientsError> {
+fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, ClientsError> {
     // kube panics over a token that no header can hold, if it is the plugin's and without an end: only kube sees it.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {

@@ -51,17 +51,17 @@ pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -
 /// NO_PROXY in the way that the matcher reads it: it knows neither ports nor `*.` before a name.
 fn excepted(text: &str, server: &Uri) -> String {
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
-    let part = |part: &str| -> Option<String> {
-        let part = part.trim();
-        let part = part.strip_prefix("*.").map_or_else(|| part.to_owned(), |domain| format!(".{domain}"));
-        match part.rsplit_once(':') {
+    let as_known = |entry: &str| -> Option<String> {
+        let entry = entry.trim();
+        let entry = entry.strip_prefix("*.").map_or_else(|| entry.to_owned(), |domain| format!(".{domain}"));
+        match entry.rsplit_once(':') {
             Some((host, of)) if !host.contains(':') || host.ends_with(']') => {
                 (of.parse() == Ok(port)).then(|| host.trim_matches(['[', ']']).to_owned())
             }
-            _ => Some(part),
+            _ => Some(entry),
         }
     };
-    text.split(',').filter_map(part).collect::<Vec<_>>().join(",")
+    text.split(',').filter_map(as_known).collect::<Vec<_>>().join(",")
 }
 
 fn is_local(server: &Uri) -> bool {

@@ -134,8 +134,8 @@ impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
         let names = self.clone();
         Box::pin(async move {
-            let addresses = names.resolve(name.as_str()).await?;
-            let addresses: Addrs = Box::new(addresses.to_vec().into_iter());
+            let addresses: Vec<_> = names.resolve(name.as_str()).await?.iter().copied().collect();
+            let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })
     }

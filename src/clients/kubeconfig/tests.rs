@@ -11,7 +11,7 @@ fn file(cluster: &[&str], user: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let lines = |lines: &[&str]| {
         lines.iter().fold(String::new(), |mut text, line| {
-            write!(text, "    {line}\n").unwrap();
+            writeln!(text, "    {line}").unwrap();
             text
         })
     };
@@ -29,7 +29,7 @@ async fn of(cluster: &[&str], user: &[&str]) -> Result<Config, String> {
     let (_directory, file) = file(cluster, user);
     of_file(Some(&file), None).await.map_err(|error| {
         let told = error.to_string();
-        assert!(told.starts_with(&format!("kubeconfig {}: ", file.display())), "{told}");
+        assert!(told.starts_with(&format!("kubeconfig {} (", file.display())), "{told}");
         told
     })
 }

@@ -98,5 +98,5 @@ pub fn stands(error: &reqwest::Error) -> bool {
 }
 
 fn is_caused_by<Cause: Error + 'static>(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source()).any(|error| error.is::<Cause>())
+    std::iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<Cause>)
 }

@@ -43,7 +43,8 @@ async fn five(is_living: bool, dns: Duration) -> (Client, Endpoint, Vec<(Socket,
     let mut addresses: Vec<_> = (1..=5).map(at).collect();
     let mut sockets: Vec<_> = addresses.iter().take(4).map(|address| dead(*address)).collect();
     if is_living {
-        addresses[4] = living.local_addr().unwrap();
+        addresses.pop();
+        addresses.push(living.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = living.accept().await {
                 tokio::spawn(async move {

@@ -58,8 +58,8 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let living = world.cloud.address();
     let at = |last: u8| SocketAddr::from(([127, 0, 77, last], living.port()));
     let dead: Vec<_> = (1..=4).map(|last| Dead::at(at(last))).collect();
-    let all_dead: String = (1..=4).map(|last| format!("{} {NAME}\n", at(last).ip())).collect();
-    let all_dead = format!("127.0.0.1 localhost\n{all_dead}");
+    let all_dead: Vec<_> = (1..=4).map(|last| format!("{} {NAME}\n", at(last).ip())).collect();
+    let all_dead = format!("127.0.0.1 localhost\n{}", all_dead.concat());
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
     let cluster = world.cluster();
     world.create("wish", &cluster).await;

@@ -177,8 +177,7 @@ async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
         let heads: Vec<_> = asked.iter().filter(|head| head.starts_with(&format!("CONNECT {target} "))).collect();
         assert!(!heads.is_empty(), "{asked:?}");
         for head in heads {
-            let given =
-                head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("proxy-auth").then_some(line));
+            let given = head.lines().find(|line| line.to_ascii_lowercase().starts_with("proxy-authorization"));
             assert!(given.is_some_and(|line| line.ends_with(&format!(": Basic {login}"))), "{head}");
         }
     }
