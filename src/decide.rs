@@ -134,7 +134,7 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
         }
         // A request of an older generation may still be on its way: two generations never overlap.
         Journal::Quiet { key, grace } => {
-            if let Some(rest) = rest_of_grace(memory, rules, uid, key, *grace, now) {
+            if let Some(rest) = rest_of_grace(memory, rules, uid, key.as_ref(), *grace, now) {
                 return Step::Wait(rest);
             }
         }

@@ -172,6 +172,7 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
         }
         Claim::Altered(latest) => {
             let record = not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
+            context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::NotSent
         }

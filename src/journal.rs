@@ -1,7 +1,7 @@
 //! PURE: what the journal in status proves about an object's current generation. It only reads; what follows from it
 //! is decided in `decide`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
@@ -20,8 +20,8 @@ pub const MAX_GRACE_MARGIN: Duration = Duration::from_secs(60);
 /// The largest grace the flags allow; what an attempt without `graceSeconds` is given.
 pub const MAX_GRACE: Duration = Duration::from_secs(390);
 
-/// What is waited for where an attempt was lost, and its name with it.
-pub const LOST: &str = "journal";
+/// What is waited for where an attempt was lost, and its name with it: this, and the generation of the loss.
+pub const LOST: &str = "lost at generation ";
 
 /// What the journal says about the object's current generation.
 #[derive(Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub enum Journal<'a> {
     /// Something of the past may still be on its way; the next claim waits until it has been seen for the grace.
     Quiet {
         /// What has to have been seen for that long.
-        key: &'a str,
+        key: Cow<'a, str>,
         /// The grace its claimant asked for.
         grace: Duration,
     },
@@ -81,8 +81,8 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         return match invalid_at {
             // Said once, it holds until the next generation, even where saying so has overwritten the evidence.
             Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
-            Some(_) => LOST_ATTEMPT,
-            None if lost_an_older_attempt(object, generation) => LOST_ATTEMPT,
+            Some(said) => lost_attempt(said),
+            None if lost_an_older_attempt(object, generation) => lost_attempt(observed_generation(object)),
             None => Journal::Free,
         };
     };
@@ -100,15 +100,20 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) => Journal::Retry,
         // An attempt was lost since this one, and its request may still be on its way.
-        (_, false) if lost() => LOST_ATTEMPT,
+        (_, false) if lost() => {
+            lost_attempt(invalid_at.unwrap_or_default().max(observed_generation(object)).max(attempt.generation))
+        }
         // The unknown state of an older generation's attempt: a new generation claims over it, after its grace.
         (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
     }
 }
 
-/// What to wait for where an attempt was lost: its grace is lost with it, so it is the longest.
-const LOST_ATTEMPT: Journal<'static> = Journal::Quiet { key: LOST, grace: MAX_GRACE };
+/// What to wait for where an attempt was lost: its grace is lost with it, so it is the longest. Another loss is waited for
+/// anew.
+fn lost_attempt(generation: i64) -> Journal<'static> {
+    Journal::Quiet { key: Cow::Owned(format!("{LOST}{generation}")), grace: MAX_GRACE }
+}
 
 /// A field that was written at some time and that this view does not show.
 ///
@@ -286,7 +291,7 @@ fn observed_generation(object: &ClusterRedistribution) -> i64 {
 }
 
 /// Whether conditions of ours say that this generation was called, or may have been. Others' are none of our business.
-pub fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
+fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
     let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
     ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
         let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.row());
@@ -312,7 +317,10 @@ fn is_complete(attempt: &Attempt) -> bool {
 }
 
 fn cooling_down(attempt: &Attempt) -> Journal<'_> {
-    Journal::Quiet { key: &attempt.id, grace: grace_of(attempt) }
+    if attempt.id.is_empty() {
+        return lost_attempt(attempt.generation);
+    }
+    Journal::Quiet { key: Cow::Borrowed(&attempt.id), grace: grace_of(attempt) }
 }
 
 #[cfg(test)]

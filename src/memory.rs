@@ -5,6 +5,7 @@ mod looks;
 mod watches;
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
@@ -96,19 +97,19 @@ impl Memory {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         let (pending, version) = (pending(object), version(object));
         if let Some(sight) = self.seen.get_mut(uid) {
-            if pending == Some((&sight.key, sight.open)) {
+            if pending.as_ref().is_some_and(|(key, open)| *key == sight.key && *open == sight.open) {
                 sight.version = sight.version.max(version);
                 return;
             }
             // The name of an attempt never comes back for another one; what stands for a lost attempt might.
-            let is_named = sight.key != journal::LOST;
+            let is_named = !sight.key.starts_with(journal::LOST);
             if pending.is_none() && is_named && version.is_some() && version <= sight.version {
                 return;
             }
         }
         match pending {
             Some((key, open)) => {
-                self.seen.insert(uid.to_owned(), Sight { key: key.to_owned(), open, first: now, version });
+                self.seen.insert(uid.to_owned(), Sight { key: key.into_owned(), open, first: now, version });
             }
             None => {
                 self.seen.remove(uid);
@@ -220,12 +221,11 @@ impl Memory {
         Some(retry.not_before.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
-    /// The object is gone for good; a uid never comes back.
+    /// The object is gone, for good or from what the selector shows. What was sent is remembered for its own time.
     pub fn forget(&mut self, uid: &str) {
         self.hidden.remove(uid);
         self.seen.remove(uid);
         self.retries.remove(uid);
-        self.sent.remove(uid);
         self.given_up.remove(uid);
         self.looks.forget(uid);
         self.watches.end(uid);
@@ -265,13 +265,13 @@ fn version(object: &ClusterRedistribution) -> Option<u64> {
 /// What has to be seen for a while before anything else may happen to the object, and whether it is still open: an
 /// attempt of which nobody knows what became. `Unknown` of the current generation counts too: the next generation will
 /// have to wait for it.
-fn pending(object: &ClusterRedistribution) -> Option<(&str, bool)> {
+fn pending(object: &ClusterRedistribution) -> Option<(Cow<'_, str>, bool)> {
     match journal::read(object) {
-        journal::Journal::Open(attempt) => Some((&attempt.id, true)),
+        journal::Journal::Open(attempt) => Some((attempt.id.as_str().into(), true)),
         journal::Journal::Quiet { key, .. } => Some((key, false)),
         _ => {
             let attempt = object.attempt()?;
-            (attempt.state != "Answered" && attempt.state != "NotSent").then_some((attempt.id.as_str(), false))
+            (attempt.state != "Answered" && attempt.state != "NotSent").then_some((attempt.id.as_str().into(), false))
         }
     }
 }

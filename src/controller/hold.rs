@@ -11,7 +11,7 @@ use crate::{
     dws::credentials::CredentialsError,
     held::{self, HELD_AGAIN, Held},
     jitter::jittered,
-    ledger::WriteError,
+    ledger::{Reported, WriteError},
     prepare::{object_name, rehearse},
     resource::{ClusterRedistribution, Reason},
     status,
@@ -80,12 +80,29 @@ pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> R
         (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
     // It could be read when it came to wait for its turn, and keeps nobody back now.
     context.gate.forget(&object);
-    match context.ledger.report_undecodable(&invalid.metadata, &invalid.error, Timestamp::now()).await {
-        Ok(true) => {
-            tracing::warn!(namespace = object.0, name = object.1, error = invalid.error, "this object cannot be read");
+    let (uid, generation) = (invalid.metadata.uid.as_deref().unwrap_or_default(), invalid.metadata.generation);
+    // A view without the attempt that was made here would let it be written over.
+    if context.memory().may_have_sent(uid, generation.unwrap_or_default()) {
+        return Ok(Action::requeue(jittered(HELD_AGAIN)));
+    }
+    let (namespace, name, error) = (&object.0, &object.1, &invalid.error);
+    match context.ledger.report_undecodable(&invalid.metadata, error, Timestamp::now()).await {
+        Ok(Reported::Written) => {
+            tracing::warn!(namespace, name, error, "this object cannot be read");
             context.metrics.hold(Reason::ObjectInvalid);
         }
-        Ok(false) | Err(WriteError::Conflict | WriteError::Gone) => {}
+        Ok(Reported::LeftAlone) => {
+            tracing::warn!(
+                namespace,
+                name,
+                error,
+                "this object cannot be read, and its status is left alone, since it may be the only proof of a call"
+            );
+        }
+        Ok(Reported::Known) => {}
+        Ok(Reported::Past) | Err(WriteError::Conflict | WriteError::Gone) => {
+            return Ok(Action::requeue(jittered(SOON)));
+        }
         Err(source) => return Err(Error::Write { object, source }),
     }
     Ok(Action::requeue(jittered(HELD_AGAIN)))

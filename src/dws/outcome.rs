@@ -218,7 +218,7 @@ fn of_refusal(facts: &words::Facts<'_>) -> Reason {
 
 /// Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
 pub fn proves_nothing(code: &str) -> bool {
-    matches!(code, "DWS.0005" | "DWS.9999")
+    ["DWS.0005", "DWS.9999"].iter().any(|known| code.eq_ignore_ascii_case(known))
 }
 
 /// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.

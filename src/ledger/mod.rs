@@ -16,6 +16,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 pub use record::Recorded;
 pub use swap::{API_TIMEOUT, WriteError};
+pub use undecodable::Reported;
 
 use crate::{
     conditions::reason_at,

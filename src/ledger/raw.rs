@@ -38,7 +38,7 @@ impl Seen {
     pub fn is_hidden(&self) -> bool {
         match self {
             Self::Whole(object) => hidden(object).is_some(),
-            Self::InPart(_) => false,
+            Self::InPart(object) => without_spec(object).is_none_or(|object| hidden(&object).is_some()),
         }
     }
 
@@ -100,6 +100,19 @@ impl Ledger {
         let name = next.metadata.name.as_deref().unwrap_or_default();
         answer(timeout(within, api.replace_status(name, &PostParams::default(), &next)).await).map(|_| ())
     }
+}
+
+/// Metadata and status of an object whose spec does not fit, with a spec that means nothing: for what is asked of the
+/// journal alone. None if status does not fit either.
+pub(super) fn without_spec(object: &DynamicObject) -> Option<ClusterRedistribution> {
+    let spec = json!({"projectID": "", "clusterID": "", "redisMode": "online", "parallelJobs": 1});
+    let mut typed = ClusterRedistribution::new("", read(spec)?);
+    typed.metadata = object.metadata.clone();
+    typed.status = match object.data.get("status") {
+        Some(status) => Some(read(status.clone())?),
+        None => None,
+    };
+    Some(typed)
 }
 
 fn status_of(object: &DynamicObject) -> Option<ClusterRedistributionStatus> {

@@ -113,8 +113,9 @@ impl Ledger {
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
         let (left, reply) = (pruned.attempt().cloned(), pruned.metadata.resource_version.clone());
         self.until_written(pruned, attempt_id, false, |object| {
-            // Another claimant's journal may be what a later view hides.
-            if object.is_hidden() && object.version() != reply.as_deref() {
+            // Another claimant's journal may be what a later view hides: only our own id is written upon.
+            let is_ours = || object.status().attempt.is_some_and(|attempt| attempt.id == attempt_id);
+            if object.version() != reply.as_deref() && !is_ours() {
                 return Recording::Replaced;
             }
             status::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())

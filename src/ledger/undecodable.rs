@@ -1,7 +1,7 @@
 //! Status of an object that does not fit this version's types: conditions only, on the object as it lies in the API
 //! server, everything else untouched. Never a claim, never an outcome.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, ObjectMeta, PostParams},
@@ -9,55 +9,65 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{API_TIMEOUT, Ledger, WriteError, swap::answer};
+use super::{API_TIMEOUT, Ledger, WriteError, raw::without_spec, swap::answer};
 use crate::{
-    conditions::set_at,
-    journal::speak_of_a_call,
-    resource::{ClusterRedistribution, Reason},
-    status::cut,
+    journal::{self, Journal, LOST},
+    resource::{ClusterRedistribution, ClusterRedistributionSpec, Reason},
+    status::{cut, held},
 };
 
+/// What became of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It was written.
+    Written,
+    /// Status says it already.
+    Known,
+    /// The object fits by now, or is gone or being deleted.
+    Past,
+    /// Status is left alone: it may be the only proof that this generation or an older one was called.
+    LeftAlone,
+}
+
 impl Ledger {
-    /// Says on the object itself why it cannot be read. Returns whether it had to be written. An object that shows in any
-    /// way that this generation was called, or may have been, is left alone: whatever it says about that is truer than
-    /// this, and may be the only proof left that forbids a call.
+    /// Says on the object itself why it cannot be read, decided on a fresh read. An object whose status is not whole, or
+    /// shows in any way that this generation was called, or may have been, is left alone: whatever it says about that is
+    /// truer than this, and may be the only proof left that forbids a call.
     pub async fn report_undecodable(
         &self,
         metadata: &ObjectMeta,
         error: &str,
         now: Timestamp,
-    ) -> Result<bool, WriteError> {
+    ) -> Result<Reported, WriteError> {
         let (namespace, name) =
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let api = self.untyped(namespace);
         let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
-        let generation = object.metadata.generation.unwrap_or_default();
-        if object.metadata.uid != metadata.uid
-            || object.metadata.deletion_timestamp.is_some()
-            || may_have_been_called(&object.data, generation)
-        {
-            return Ok(false);
+        let is_past = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
+        if is_past {
+            return Ok(Reported::Past);
+        }
+        let Some(before) = without_spec(&object) else { return Ok(Reported::LeftAlone) };
+        let spec = object.data.get("spec").cloned().unwrap_or_default();
+        if serde_json::from_value::<ClusterRedistributionSpec>(spec).is_ok() {
+            return Ok(Reported::Past);
+        }
+        if !may_be_written(&before) {
+            return Ok(Reported::LeftAlone);
         }
         let message = format!(
             "This object does not fit the schema of this controller's version: {}. Nothing is called. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
             cut(error, 256)
         );
-        let status = object.data.pointer("/status").cloned().unwrap_or_else(|| json!({}));
-        let mut conditions: Vec<Condition> = status
-            .get("conditions")
-            .cloned()
-            .and_then(|conditions| serde_json::from_value(conditions).ok())
-            .unwrap_or_default();
-        let changed = set_at(&mut conditions, generation, Reason::ObjectInvalid, &message, now);
-        if !changed && status.get("observedGeneration") == Some(&json!(generation)) {
-            return Ok(false);
-        }
-        let (Value::Object(mut status), Value::Object(data)) = (status, &mut object.data) else { return Ok(false) };
-        status.insert("observedGeneration".to_owned(), json!(generation));
-        status.insert("conditions".to_owned(), json!(conditions));
-        data.insert("status".to_owned(), Value::Object(status));
+        let generation = object.metadata.generation.unwrap_or_default();
+        let Some(next) = held(before.status.as_ref(), generation, Reason::ObjectInvalid, &message, now) else {
+            return Ok(Reported::Known);
+        };
+        let Value::Object(data) = &mut object.data else { return Ok(Reported::LeftAlone) };
+        data.insert("status".to_owned(), json!(next));
         object.metadata.managed_fields = None;
-        answer(timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await).map(|_| true)
+        let written = timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await;
+        answer(written).map(|_| Reported::Written)
     }
 
     /// The same objects without this version's types.
@@ -67,19 +77,14 @@ impl Ledger {
     }
 }
 
-/// What cannot be read counts as a trace.
-fn may_have_been_called(data: &Value, generation: i64) -> bool {
-    let Some(status) = data.get("status") else { return false };
-    let is = |path: &str| status.pointer(path) == Some(&json!(generation));
-    let past = status.get("history").and_then(Value::as_array).into_iter().flatten();
-    let in_history =
-        past.map(|past| past.get("generation").and_then(Value::as_i64)).any(|of| of.is_none_or(|of| of >= generation));
-    let said = status.get("conditions").is_some_and(|conditions| {
-        serde_json::from_value::<Vec<Condition>>(conditions.clone())
-            .map_or(true, |conditions| speak_of_a_call(&conditions, generation))
-    });
-    let answered = is("/observedGeneration") && status.get("statusCode").is_some_and(|code| !code.is_null());
-    is("/attempt/generation") || in_history || said || answered
+/// Whether saying so erases no trace of a call. An attempt that is there stays there.
+fn may_be_written(object: &ClusterRedistribution) -> bool {
+    match journal::read(object) {
+        Journal::Free => true,
+        Journal::Open(attempt) => Some(attempt.generation) < object.metadata.generation,
+        Journal::Quiet { key, .. } => !key.starts_with(LOST),
+        Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::Retry => false,
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,31 @@ fn what_stands_for_a_lost_attempt_is_forgotten_as_soon_as_it_is_not_seen() {
     memory.note(&lost, start);
     memory.note(&versioned(9, fresh(2)), start + SECOND);
     memory.note(&lost, start + 2 * SECOND);
-    assert_eq!(memory.known_for(UID, journal::LOST, start + 3 * SECOND), SECOND);
+    assert_eq!(memory.known_for(UID, "lost at generation 1", start + 3 * SECOND), SECOND);
+}
+
+#[test]
+fn another_loss_is_waited_for_anew() {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let lost_at = |generation| {
+        let mut object = versioned(10, fresh(3));
+        let reason = crate::resource::Reason::JournalInvalid;
+        object.status = crate::status::held(None, generation, reason, "why", crate::sample::at(0));
+        object
+    };
+    memory.note(&lost_at(1), start);
+    memory.note(&lost_at(2), start + 390 * SECOND);
+    let known = memory.known_for(UID, "lost at generation 2", start + 391 * SECOND);
+    assert_eq!(known, SECOND);
+}
+
+#[test]
+fn what_was_sent_is_remembered_also_of_an_object_that_is_gone() {
+    let mut memory = Memory::default();
+    memory.sending(UID, 1, Instant::now());
+    memory.forget(UID);
+    assert!(memory.may_have_sent(UID, 1), "a selector may bring it back");
 }
 
 #[test]

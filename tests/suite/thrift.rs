@@ -75,7 +75,7 @@ async fn own_world() -> (&'static ControlPlane, World) {
 }
 
 #[tokio::test]
-async fn an_accepted_generation_costs_two_writes_and_no_read_of_the_object() {
+async fn an_accepted_generation_costs_two_writes_and_one_read_of_the_object() {
     let (plane, world) = own_world().await;
     let operator = world.operator_with(&UNHURRIED).await;
     let (before, began) = (costs(plane).await, Instant::now());
@@ -92,11 +92,10 @@ async fn an_accepted_generation_costs_two_writes_and_no_read_of_the_object() {
     // Whoever has said so is read again before it is called, and may be seen too late and meet a conflict.
     if said == 0 {
         assert_eq!(after.tried - before.tried, 100, "writes to status");
-        assert_eq!(after.reads - before.reads, 0, "reads of objects");
-        // One each, since none is called with what was read before it was seen; one more where the queue takes longer than a
-        // second after a read that was begun ahead, which happens once in that time at most.
-        let (most, secrets) = (50 + took.as_secs() + 1, after.secrets - before.secrets);
-        assert!(secrets <= most, "reads of Secrets: {secrets} of {most}");
+        // A claim is decided on a fresh read, since a watch may hide what a CRD prunes.
+        assert_eq!(after.reads - before.reads, 50, "reads of objects");
+        let secrets = after.secrets - before.secrets;
+        assert!(secrets <= 50, "reads of Secrets: {secrets}");
     }
     println!("RSS after 50 calls: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
 }

@@ -46,7 +46,7 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     world.cloud.script(&cluster, [Script::held()]);
     let release = Release::new(&world, &cluster);
     // Nobody has seen the object yet: that is no success either.
-    let mut helm = release.start("install", 3, &["--wait", "--timeout", "10m"]);
+    let mut helm = release.start("install", 3, &["--wait", "--timeout", "30m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 1).await;
@@ -67,10 +67,10 @@ async fn helm_does_not_take_the_last_generations_success_for_the_next_ones() {
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);
     let release = Release::new(&world, &cluster);
     let operator = world.operator().await;
-    assert!(release.run("install", 3, &["--wait", "--timeout", "10m"]).await.succeeded);
+    assert!(release.run("install", 3, &["--wait", "--timeout", "30m"]).await.succeeded);
     // Without an operator nothing turns the status to the new generation.
     operator.terminate().await.unwrap();
-    let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "10m"]);
+    let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "30m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
@@ -88,7 +88,7 @@ async fn helm_fails_as_soon_as_the_call_was_refused_and_shows_the_message() {
     world.cloud.script(&cluster, [refused()]);
     let _operator = world.operator().await;
     let release = Release::new(&world, &cluster);
-    let ended = release.run("install", 3, &["--wait", "--timeout", "10m"]).await;
+    let ended = release.run("install", 3, &["--wait", "--timeout", "30m"]).await;
     failed_by_status(&ended);
     let object = world.settled(WISH, "BadRequest").await;
     assert!(ended.error().contains(&message(&object)), "{}", ended.said);
@@ -106,7 +106,7 @@ async fn an_install_that_rolls_back_and_is_repeated_calls_once_if_the_object_is_
         world.cloud.script(&cluster, [script, Script::status(200)]);
         let _operator = world.operator_with(&["--hold-reverts"]).await;
         let release = Release::new(&world, &cluster);
-        let flags = ["--rollback-on-failure", "--timeout", "10m"];
+        let flags = ["--rollback-on-failure", "--timeout", "30m"];
         let first = release.run("install", 3, &flags).await;
         let object = world.settled(WISH, reason).await;
         if reason == "Delivered" {
@@ -133,7 +133,7 @@ async fn an_upgrade_that_rolls_back_calls_once_for_each_spec_if_reverts_are_held
         world.cloud.script(&cluster, [Script::status(200), script, Script::status(200)]);
         let _operator = world.operator_with(&["--hold-reverts"]).await;
         let release = Release::new(&world, &cluster);
-        let flags = ["--rollback-on-failure", "--timeout", "10m"];
+        let flags = ["--rollback-on-failure", "--timeout", "30m"];
         let first = release.run("install", 3, &flags).await;
         assert!(first.succeeded, "{}", first.said);
         let upgrade = release.run("upgrade", 5, &flags).await;
@@ -162,7 +162,7 @@ async fn without_the_guard_a_roll_back_asks_again() {
     world.cloud.script(&cluster, [Script::status(200), refused(), Script::status(200)]);
     let _operator = world.operator().await;
     let release = Release::new(&world, &cluster);
-    let flags = ["--rollback-on-failure", "--timeout", "10m"];
+    let flags = ["--rollback-on-failure", "--timeout", "30m"];
     assert!(release.run("install", 3, &flags).await.succeeded);
     let upgrade = release.run("upgrade", 5, &flags).await;
     failed_by_status(&upgrade);
@@ -178,7 +178,7 @@ async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_
     world.cloud.script(&cluster, [refused(), Script::status(200)]);
     let _operator = world.operator_with(&["--hold-reverts"]).await;
     let release = Release::without_keep(&world, &cluster);
-    let flags = ["--rollback-on-failure", "--timeout", "10m"];
+    let flags = ["--rollback-on-failure", "--timeout", "30m"];
     failed_by_status(&release.run("install", 3, &flags).await);
     assert!(world.api().get_opt(WISH).await.unwrap().is_none());
     assert!(release.run("install", 3, &flags).await.succeeded);
@@ -189,7 +189,7 @@ async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_
 async fn the_older_way_to_wait_does_not_look_at_the_object() {
     let world = World::new().await;
     let release = Release::new(&world, &world.cluster());
-    let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "10m"]).await;
+    let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "30m"]).await;
     assert!(ended.succeeded, "{}", ended.said);
     let object = world.api().get(WISH).await.unwrap();
     assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");

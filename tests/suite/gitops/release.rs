@@ -15,7 +15,7 @@ use tokio::{
 use crate::world::{PROJECT, World};
 
 /// Until Helm must have ended. Longer than any grace of the operators here, shorter than any `--timeout` that is given.
-const DEADLINE: Duration = Duration::from_secs(150);
+const DEADLINE: Duration = Duration::from_secs(1200);
 /// Release and object.
 pub const WISH: &str = "wish";
 

@@ -314,7 +314,8 @@ impl Product {
     pub fn withdrawn(&mut self, id: ObjectId, reply: ObjectId) -> Option<ObjectId> {
         self.change(id, Question::Withdrawn(reply), |product| {
             let (object, left) = (product.object(id), product.object(reply).attempt());
-            if id != reply && journal::hidden(object).is_some() {
+            // A later view: only where it shows our own attempt.
+            if id != reply && object.attempt().is_none_or(|attempt| Some(&attempt.id) != left.map(|left| &left.id)) {
                 return None;
             }
             let (status, generation) = (object.status.as_ref().unwrap(), object.metadata.generation.unwrap());
@@ -385,6 +386,7 @@ fn new_attempt(object: &ClusterRedistribution, number: Number) -> Attempt {
         generation: object.metadata.generation.unwrap(),
         state: AttemptState::Claimed.as_str().to_owned(),
         closed: Some(false),
+        spec_hash: Some(journal::spec_hash(&object.spec)),
         grace_seconds: Some(75),
         baseline: Some(Baseline::default()),
         ..Attempt::default()

@@ -29,7 +29,7 @@ const ROLE: &str = "redistribution-operator";
 const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
 
 /// How long it may take until a right that was given or taken away has its effect.
-const EFFECTIVE_WITHIN: Duration = Duration::from_secs(120);
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Why the rights are not given.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use crate::eventually::{Overdue, try_eventually};
 pub const FIELD_MANAGER: &str = "testbed";
 
 /// How long it may take until a CRD that was applied is served.
-const EFFECTIVE_WITHIN: Duration = Duration::from_secs(120);
+const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Why an object is not there.
 #[derive(Debug, thiserror::Error)]

@@ -30,8 +30,8 @@ use crate::{
 };
 
 /// Longer than any grace an operator may take for calls in flight.
-const ENDS_WITHIN: Duration = Duration::from_secs(180);
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_secs(600);
+const READY_WITHIN: Duration = Duration::from_secs(600);
 /// What the operator inherits of the environment; its own variables (`DWS_OPERATOR_*`) are never among them.
 const INHERITED: [&str; 4] = ["HOME", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 

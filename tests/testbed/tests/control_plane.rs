@@ -105,7 +105,7 @@ async fn a_namespace_is_deleted_once_the_controller_manager_runs() {
     let namespaces = Api::<Namespace>::all(client);
     namespaces.delete(&namespace, &DeleteParams::default()).await.unwrap();
     // It was not there before: how long the controller manager takes to start and to work is up to the machine.
-    eventually(Duration::from_secs(240), "the namespace is gone", async || {
+    eventually(Duration::from_secs(600), "the namespace is gone", async || {
         match namespaces.get_opt(&namespace).await {
             Ok(None) => Ok(()),
             seen => Err(format!("{seen:?}")),

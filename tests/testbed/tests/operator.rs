@@ -10,7 +10,7 @@ use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::Command, tim
 
 use testbed::{Operator, OperatorError, eventually, operator::OperatorCommand, supervisor::is_running};
 
-const SECONDS: Duration = Duration::from_secs(30);
+const SECONDS: Duration = Duration::from_secs(300);
 
 /// Ends at SIGTERM after a last word; `fail` makes it end at once.
 const STAND_IN: &str = r#"#!/bin/sh

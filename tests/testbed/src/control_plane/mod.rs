@@ -46,7 +46,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            ready_within: Duration::from_secs(120),
+            ready_within: Duration::from_secs(600),
             listen: ([127, 0, 0, 1], 0).into(),
             api_server_flags: Vec::new(),
         }

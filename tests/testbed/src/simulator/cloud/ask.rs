@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Longest wait for a request to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
+const ARRIVES_WITHIN: Duration = Duration::from_secs(600);
 
 impl Cloud {
     /// What the cluster is doing, whatever it shows.
