@@ -178,6 +178,9 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         }
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
+    // A key may serve that was read after the object was seen as it is now, and not before.
+    let is_as_shown = object.metadata.resource_version == cached.metadata.resource_version;
+    let as_of = shown.filter(|_| is_as_shown).unwrap_or_else(Instant::now);
     let step = context.decide(object);
     if !matches!(step, Step::Hidden(_)) {
         whole(&context, object);
@@ -195,7 +198,7 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
             hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
         }
         Step::Rehearse(plan) => suspended(&context, object, &plan).await,
-        Step::Claim(plan) => call(&context, object, plan, Seen { shown, as_of: Instant::now() }).await,
+        Step::Claim(plan) => call(&context, object, plan, Seen { shown, as_of }).await,
     };
     forgiven(&context, object, result)
 }

@@ -149,10 +149,11 @@ pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
             "/f:status/f:attempt/f:state",
             attempt.is_some_and(|attempt| !attempt.state.is_empty()),
         ),
+        // Of another state it makes no difference: only NotSent alone does not close a generation.
         (
             "status.attempt.closed",
             "/f:status/f:attempt/f:closed",
-            attempt.is_some_and(|attempt| attempt.closed.is_some()),
+            attempt.is_none_or(|attempt| attempt.closed.is_some() || attempt.state != AttemptState::NotSent.as_str()),
         ),
     ]
     .into_iter()

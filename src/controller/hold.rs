@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
 
-use super::Error;
+use super::{Error, SOON};
 use crate::{
     conditions::reason_at,
     context::Context,

@@ -169,9 +169,9 @@ impl World {
     /// are and however slow the machine is, only standing still for [`PATIENCE`] ends the wait.
     pub async fn all_settled(&self, reasons: &[&str]) -> Vec<ClusterRedistribution> {
         let (api, wanted) = (self.api(), reasons.iter().copied().collect::<HashSet<_>>());
-        let mut settled = 0;
+        let (mut settled, what) = (0, format!("one more object says one of {reasons:?}"));
         loop {
-            let progress = eventually(PATIENCE, &format!("one more object says one of {reasons:?}"), async || {
+            let progress = eventually(PATIENCE, &what, async || {
                 let objects =
                     api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
                 let is_settled = |object: &&ClusterRedistribution| {

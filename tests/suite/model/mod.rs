@@ -28,7 +28,7 @@ const NONE: Budget = Budget {
 };
 
 /// Enough for every kind of trouble to meet every other once.
-const BUDGETS: [(&str, Budget); 6] = [
+const BUDGETS: [(&str, Budget); 5] = [
     ("a crash, an edit, two attempts", Budget { crashes: 1, edits: 1, attempts: 2, ..NONE }),
     (
         "an old CRD that prunes the journal",
@@ -47,8 +47,11 @@ const BUDGETS: [(&str, Budget); 6] = [
     ),
     ("a crash, a re-creation, an edit", Budget { crashes: 1, edits: 1, recreations: 1, attempts: 2, ..NONE }),
     ("two crashes, an edit, three attempts", Budget { crashes: 2, edits: 1, attempts: 3, ..NONE }),
-    ("a crash, two edits, three attempts", Budget { crashes: 1, edits: 2, attempts: 3, ..NONE }),
 ];
+
+/// More than that, for the command in tests/README.md.
+const LARGER: [(&str, Budget); 1] =
+    [("a crash, two edits, three attempts", Budget { crashes: 1, edits: 2, attempts: 3, ..NONE })];
 
 /// A CRD that prunes these is installed and replaced again, while somebody labels the object or empties its managed
 /// fields.
@@ -60,18 +63,29 @@ fn rolled_back(pruned: u8, edits: u8, (labels, emptied): (u8, u8)) -> Budget {
 /// a new one.
 const TOO_MUCH: u8 = prunes::ATTEMPT | prunes::CONDITIONS | prunes::OBSERVED_GENERATION;
 
-#[test]
-fn no_interleaving_breaks_the_law_and_a_closed_state_stays_in_reach_of_every_one() {
+fn explore_all(budgets: &[(&str, Budget)]) -> usize {
     let mut states = 0;
-    for (name, budget) in BUDGETS {
-        let found = explore(budget, None);
+    for (name, budget) in budgets {
+        let found = explore(*budget, None);
         println!("{name}: {} states", found.states);
         assert_eq!(found.violation, None, "{name}");
         assert_eq!(found.stuck, 0, "{name}: states from which nothing closes any more");
         states += found.states;
     }
     println!("{states} states in all");
+    states
+}
+
+#[test]
+fn no_interleaving_breaks_the_guarantee_and_all_states_can_close() {
+    let states = explore_all(&BUDGETS);
     assert!(states >= 1_000_000, "{states} states are too few to say anything");
+}
+
+#[test]
+#[ignore = "a minute more: the larger budget, by the command in tests/README.md"]
+fn no_interleaving_breaks_the_guarantee_within_the_larger_budget() {
+    explore_all(&LARGER);
 }
 
 /// Explores what a CRD can do that prunes these, without an edit or with one.
@@ -108,8 +122,13 @@ fn a_crd_that_prunes_any_part_of_status_leads_to_no_second_call_with_an_edit() {
 #[test]
 fn every_mutant_of_the_protocol_is_caught() {
     for mutant in Mutant::ALL {
-        let rolled_back = [rolled_back(prunes::ATTEMPT | prunes::CONDITIONS, 1, (0, 1)), rolled_back(31, 1, (1, 0))];
-        let caught = BUDGETS.iter().map(|(_, budget)| *budget).chain(rolled_back).find_map(|budget| {
+        // Those that concern what a CRD hides need one that does.
+        let budgets: Vec<_> = match mutant {
+            Mutant::ReadyIsNotAskedFor => vec![rolled_back(prunes::ATTEMPT | prunes::CONDITIONS, 0, (0, 1))],
+            Mutant::ManagedFieldsAreNotRead => vec![rolled_back(31, 0, (1, 0))],
+            _ => BUDGETS.iter().map(|(_, budget)| *budget).collect(),
+        };
+        let caught = budgets.into_iter().find_map(|budget| {
             let Found { violation, states, .. } = explore(budget, Some(mutant));
             violation.map(|violation| (states, violation))
         });

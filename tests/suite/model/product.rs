@@ -147,7 +147,7 @@ impl Product {
         let number = |key: &str| key.strip_prefix('a').and_then(|number| number.parse().ok()).unwrap_or(NO_ATTEMPT);
         match journal::read(self.object(id)) {
             Journal::Open(attempt) => Some(number(&attempt.id)),
-            Journal::Quiet { key, .. } => Some(number(key)),
+            Journal::Quiet { key, .. } => Some(number(&key)),
             _ => None,
         }
     }

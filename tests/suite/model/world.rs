@@ -212,6 +212,12 @@ impl World {
                     let is_ours = self.product.uid(view) == call.1;
                     let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
                     if is_ours && recorded.is_none() && self.product.is_hidden(view) {
+                        // The outcome is kept, and meanwhile the object is decided on as any other.
+                        let decided = self.product.next(view, false, replica.given_up, replica.sent);
+                        if let (Move::DryRun(object), false) = (decided, state.old_crd) {
+                            let object = self.kept(state, object);
+                            add("reports the loss while it records", Self::rewritten(state.clone(), Some(object)));
+                        }
                         continue;
                     }
                     let object = recorded.map(|object| self.kept(state, object));
