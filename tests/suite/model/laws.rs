@@ -5,6 +5,9 @@ use super::{
     world::{Call, Replica, State, Task, World},
 };
 
+/// More writes than all that a budget allows can ask for.
+const MOST_WRITES: u8 = 40;
+
 impl World {
     /// Nothing more has to happen, or no attempt is left in the budget.
     pub fn is_closed(&self, state: &State) -> bool {
@@ -52,6 +55,9 @@ impl World {
             let wishes: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
             (1..wishes.len()).any(|end| wishes[..end].contains(&wishes[end]))
         };
+        if state.object.1 >= MOST_WRITES {
+            return Some("it is written without an end");
+        }
         if twice(&state.sent) {
             return Some("two requests for one uid and generation");
         }

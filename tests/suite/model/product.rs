@@ -414,8 +414,6 @@ fn prune(status: &mut ClusterRedistributionStatus, pruned: u8) {
         && let Some(attempt) = &mut status.attempt
     {
         (attempt.grace_seconds, attempt.baseline) = (None, None);
-    }
-    if pruned != 0 {
         status.redistribution = None;
     }
 }
