@@ -34,7 +34,7 @@ fn same() {
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
     let image = ["--set", "image.repository=example/operator"];
     let every = [
-        "--set=metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true,metrics.serviceMonitor.enabled=true",
+        "--set=prometheusRule.enabled=true,dashboard.enabled=true,serviceMonitor.enabled=true",
         "--set=networkPolicy.enabled=true,podDisruptionBudget.enabled=true,rbac.aggregateWrite=true",
         "--set=cloud.region=lab,cloud.endpoints.lab=https://dws.example.com,cloud.caBundle.configMapName=roots",
     ];

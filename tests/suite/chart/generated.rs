@@ -4,8 +4,9 @@
 use std::{env, fs, path::Path};
 
 use redistribution_operator::resource::crd_yaml;
+use serde_json::Value;
 
-use super::{directory, render};
+use super::{directory, render, values::leaves};
 
 /// Compares a file with what it should be, or writes it.
 pub fn is(path: &Path, wanted: &str) {
@@ -20,16 +21,38 @@ pub fn is(path: &Path, wanted: &str) {
     );
 }
 
+const CRD_HEAD: &str = "{{- include \"operator.defaults\" . }}\n{{- if .Values.crds.install }}\n";
+const CRD_METADATA: &str = r#"  {{- $keep := ternary (dict "helm.sh/resource-policy" "keep") dict .Values.crds.keep }}
+  {{- with include "operator.annotations" (list . (include "operator.union" (list .Values.crds.annotations $keep) | fromYaml)) }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  labels:
+    {{- include "operator.labels" (list . dict) | nindent 4 }}
+"#;
+
 /// The CRD, installed and kept as the values say. Its own text holds nothing that a template would take for its own.
 #[test]
 fn the_crd_of_the_chart_is_the_generated_one() {
     let crd = crd_yaml().unwrap();
     assert!(!crd.contains("{{"));
     let (head, tail) = crd.split_once("metadata:\n").unwrap();
-    let template = format!(
-        "{{{{- if .Values.crds.install }}}}\n{head}metadata:\n  {{{{- if or .Values.crds.keep .Values.crds.annotations }}}}\n  annotations:\n    {{{{- if .Values.crds.keep }}}}\n    helm.sh/resource-policy: keep\n    {{{{- end }}}}\n    {{{{- with .Values.crds.annotations }}}}\n    {{{{- toYaml . | nindent 4 }}}}\n    {{{{- end }}}}\n  {{{{- end }}}}\n  labels:\n    {{{{- include \"operator.labels\" . | nindent 4 }}}}\n{tail}{{{{- end }}}}\n"
-    );
+    let template = format!("{CRD_HEAD}{head}metadata:\n{CRD_METADATA}{tail}{{{{- end }}}}\n");
     is(&directory().join("templates/crd.yaml"), &template);
+}
+
+/// The defaults by path, for the templates: Helm shows them neither values.yaml nor the schema.
+#[test]
+fn the_defaults_of_the_templates_are_those_of_the_values() {
+    let values: Value = serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap();
+    let mut lines: Vec<_> = leaves()
+        .into_iter()
+        .map(|(path, _)| {
+            let value = path.split('.').fold(&values, |place, key| &place[key]);
+            format!("{}:{value}", Value::from(path))
+        })
+        .collect();
+    lines.sort();
+    is(&directory().join("files/defaults.json"), &format!("{{\n{}\n}}\n", lines.join(",\n")));
 }
 
 /// One row for each line of `values.yaml` that has a comment.
