@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path};
 
 use redistribution_operator::resource::crd_yaml;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{directory, render, values::leaves};
 
@@ -53,6 +53,43 @@ fn the_defaults_of_the_templates_are_those_of_the_values() {
         .collect();
     lines.sort();
     is(&directory().join("files/defaults.json"), &format!("{{\n{}\n}}\n", lines.join(",\n")));
+}
+
+/// What Artifact Hub shows. Home, sources, icon, maintainers and a contact for security are nobody's to invent.
+#[test]
+fn the_annotations_of_the_chart_are_those_of_crd_sample_and_changelog() {
+    let root = directory().join("../..");
+    let crd: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let sample = fs::read_to_string(root.join("deploy/samples/clusterredistribution.yaml")).unwrap();
+    let sample: Vec<_> = sample.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let changelog = fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
+    let newest = changelog.split("\n## ").nth(1).unwrap();
+    assert!(newest.starts_with(env!("CARGO_PKG_VERSION")), "the newest section is not this version's: {newest}");
+    let mut changes = String::new();
+    for group in newest.split("\n### ").skip(1) {
+        let (kind, entries) = group.split_once('\n').unwrap();
+        for entry in entries.lines().filter_map(|line| line.strip_prefix("- ")) {
+            changes += &format!("    - kind: {}\n      description: {}\n", kind.to_lowercase(), json!(entry));
+        }
+    }
+    let annotations = format!(
+        "annotations:\n  artifacthub.io/license: Apache-2.0\n  artifacthub.io/operator: \"true\"\n  artifacthub.io/operatorCapabilities: Basic Install\n  artifacthub.io/crds: |\n    - kind: {}\n      version: {}\n      name: {}\n      displayName: Cluster redistribution\n      description: One request to the cloud for each generation of its spec\n  artifacthub.io/crdsExamples: |\n    - {}\n  artifacthub.io/changes: |\n{changes}",
+        text(&crd["spec"]["names"]["kind"]),
+        text(&crd["spec"]["versions"][0]["name"]),
+        text(&crd["metadata"]["name"]),
+        sample.join("\n      "),
+    );
+    let path = directory().join("Chart.yaml");
+    let chart = fs::read_to_string(&path).unwrap();
+    let (head, _) = chart.split_once("annotations:\n").unwrap();
+    is(&path, &format!("{head}{annotations}"));
+    let chart: Value = serde_saphyr::from_str(&annotations).unwrap();
+    for key in ["crds", "crdsExamples", "changes"] {
+        let text = chart["annotations"][format!("artifacthub.io/{key}")].as_str().unwrap();
+        let list: Vec<Value> = serde_saphyr::from_str(text).unwrap();
+        assert!(list.iter().all(Value::is_object) && !list.is_empty(), "{key}: {text}");
+    }
 }
 
 /// One row for each line of `values.yaml` that has a comment.
