@@ -14,6 +14,7 @@ mod nulls;
 mod policy;
 mod refusals;
 mod rendered;
+mod trial;
 mod upgraded;
 mod values;
 
