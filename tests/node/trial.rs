@@ -41,7 +41,7 @@ async fn three_commands() {
         cluster.node.tag(&image, name).unwrap();
     }
     let kubectl = |arguments: &[&str]| said(cluster.kubectl(&[&["--namespace", NAMESPACE], arguments].concat()));
-    let [simulator, operator, wish] = &commands()[..] else { panic!("{:?}", commands()) };
+    let [simulator, operator, object] = &commands()[..] else { panic!("{:?}", commands()) };
 
     println!("{}", said(cluster.kubectl(&simulator[1..])));
     kubectl(&["wait", "--for=condition=Available", "--timeout=2m", "deployment/dws-simulator"]);
@@ -54,7 +54,7 @@ async fn three_commands() {
     ]);
     let alias = format!("hostAliases[0].ip={address},hostAliases[0].hostnames[0]=dws-simulator.{NAMESPACE}.svc");
     println!("{}", said(cluster.helm(&[&operator[1..], &["--timeout", "2m", "--set", &alias]].concat())));
-    println!("{}", said(cluster.kubectl(&wish[1..])));
+    println!("{}", said(cluster.kubectl(&object[1..])));
 
     kubectl(&["wait", "--for=condition=Ready", "--timeout=2m", OBJECT]);
     eventually(PATIENCE, "the redistribution is seen to its end", async || {

@@ -170,6 +170,8 @@ fn a_pull_request_is_judged_by_what_ci_runs_and_may_write_nothing() {
     assert_eq!(workflow["permissions"], json!({}));
     assert_eq!(workflow["jobs"]["run"]["permissions"], json!({"contents": "read"}));
     assert_eq!(scripts(&workflow, "run").lines().last(), Some(".ci/run"));
+    // And the workflows themselves by actionlint.
+    assert!(CI.contains("\npart \"workflows\" workflows\n") && CI.contains("\n  target/actionlint\n"));
     assert!(!PULL_REQUESTS.contains("pull_request_target") && !PULL_REQUESTS.contains("secrets."));
 }
 

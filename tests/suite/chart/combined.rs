@@ -25,7 +25,7 @@ fn kustomized(manifest: &str) -> Vec<Value> {
 }
 
 #[test]
-fn every_combination_is_linted_strictly_and_read_strictly_and_by_kustomize_and_the_operator() {
+fn every_combination_is_taken_by_lint_reader_kustomize_and_operator() {
     let directory = directory();
     let combinations = combinations();
     assert_eq!(combinations.len(), 30);

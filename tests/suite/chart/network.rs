@@ -59,7 +59,7 @@ fn one_value_is_the_port_of_listener_container_probes_service_and_policy() {
 }
 
 #[test]
-fn in_the_nodes_network_a_rollout_can_end_and_names_are_looked_up_in_the_cluster() {
+fn a_rollout_can_end_and_names_are_found_in_the_nodes_network() {
     let flags = ["--set", "hostNetwork=true"];
     let (here, host) = (only("Deployment", &[]), only("Deployment", &flags));
     assert_eq!(
@@ -76,7 +76,7 @@ fn in_the_nodes_network_a_rollout_can_end_and_names_are_looked_up_in_the_cluster
 }
 
 #[test]
-fn replicas_keep_apart_and_are_drained_one_at_a_time_unless_told_otherwise() {
+fn replicas_keep_apart_and_are_drained_singly_unless_told_otherwise() {
     let flags = |flags: &'static str| ["--set", flags];
     let rules = &pod(&[])["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
     assert_eq!(rules[0]["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");
@@ -100,7 +100,7 @@ fn replicas_keep_apart_and_are_drained_one_at_a_time_unless_told_otherwise() {
 }
 
 #[test]
-fn a_monitor_is_put_where_it_is_looked_for_and_finds_the_release_from_there() {
+fn a_monitor_finds_the_release_from_the_namespace_it_is_put_into() {
     for (kind, endpoints) in [("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")] {
         let value = kind[..1].to_lowercase() + &kind[1..];
         let flags = ["namespace=monitoring", "interval=30s", "scrapeTimeout=10s", "honorLabels=true", "enabled=true"]

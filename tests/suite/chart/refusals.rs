@@ -159,7 +159,7 @@ fn read(args: &Value) -> Result<Command, clap::Error> {
 }
 
 #[test]
-fn a_duration_out_of_its_range_is_refused_and_one_within_is_taken_by_the_operator() {
+fn a_duration_is_taken_exactly_where_the_operator_takes_it() {
     let with = "image.repository=a,checkCluster=warn,observe.enabled=true,terminationGracePeriodSeconds=400";
     for (path, least, most) in DURATIONS {
         for wrong in [least - 1, most + 1] {

@@ -14,7 +14,7 @@ fn of_kind(objects: &[Value], kind: &str) -> Value {
 }
 
 #[test]
-fn the_operator_of_a_trial_calls_the_simulator_by_its_service_and_trusts_its_authority() {
+fn the_operator_of_a_trial_calls_the_simulator_by_its_service() {
     let values = directory().join("../simulator/values.yaml");
     let operator = objects(&render(&["--namespace", "dws-try", "--values", values.to_str().unwrap()]));
     let simulator = objects(SIMULATOR);

@@ -43,7 +43,7 @@ fn every_value_is_in_the_schema_and_every_value_of_the_schema_has_an_effect() {
     assert_eq!(
         values.as_object().unwrap().len() + others.len(),
         schema["properties"].as_object().unwrap().len(),
-        "besides {others:?}"
+        "apart from {others:?}"
     );
     assert!(found.len() > 100, "{}", found.len());
     for (path, leaf) in found {
