@@ -67,7 +67,7 @@ fn alerts_tell_objects_apart_where_the_label_namespace_is_enforced() {
     for rule in spec["groups"][0]["rules"].as_array_mut().unwrap() {
         rule["labels"]["namespace"] = json!("dws-system");
         let query = rule["expr"].as_str().unwrap();
-        rule["expr"] = json!(query.replace(r#"{job="#, r#"{namespace="dws-system",job="#));
+        rule["expr"] = json!(query.replace("{job=", r#"{namespace="dws-system",job="#));
     }
     promtool(&spec, &["test", "rules", "alerts_enforced_test.yaml"]);
 }

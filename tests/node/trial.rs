@@ -26,7 +26,7 @@ fn commands() -> Vec<Vec<&'static str>> {
     block.lines().map(|line| line.split_whitespace().collect()).collect()
 }
 
-fn said(output: Output) -> String {
+fn said(output: &Output) -> String {
     let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
     said
@@ -40,10 +40,10 @@ async fn three_commands() {
     ] {
         cluster.node.tag(&image, name).unwrap();
     }
-    let kubectl = |arguments: &[&str]| said(cluster.kubectl(&[&["--namespace", NAMESPACE], arguments].concat()));
+    let kubectl = |arguments: &[&str]| said(&cluster.kubectl(&[&["--namespace", NAMESPACE], arguments].concat()));
     let [simulator, operator, object] = &commands()[..] else { panic!("{:?}", commands()) };
 
-    println!("{}", said(cluster.kubectl(&simulator[1..])));
+    println!("{}", said(&cluster.kubectl(&simulator[1..])));
     kubectl(&["wait", "--for=condition=Available", "--timeout=2m", "deployment/dws-simulator"]);
     // This node has neither DNS nor kube-proxy: the Service's name is told to the pods by another way.
     let address = kubectl(&[
@@ -53,8 +53,8 @@ async fn three_commands() {
         "--output=jsonpath={.items[0].status.podIP}",
     ]);
     let alias = format!("hostAliases[0].ip={address},hostAliases[0].hostnames[0]=dws-simulator.{NAMESPACE}.svc");
-    println!("{}", said(cluster.helm(&[&operator[1..], &["--timeout", "2m", "--set", &alias]].concat())));
-    println!("{}", said(cluster.kubectl(&object[1..])));
+    println!("{}", said(&cluster.helm(&[&operator[1..], &["--timeout", "2m", "--set", &alias]].concat())));
+    println!("{}", said(&cluster.kubectl(&object[1..])));
 
     kubectl(&["wait", "--for=condition=Ready", "--timeout=2m", OBJECT]);
     eventually(PATIENCE, "the redistribution is seen to its end", async || {
@@ -69,7 +69,7 @@ async fn three_commands() {
     let log = kubectl(&["logs", "deployment/dws-simulator"]);
     println!("{log}");
 
-    said(cluster.helm(&["uninstall", "dws", "--namespace", NAMESPACE, "--wait"]));
-    said(cluster.kubectl(&["delete", "namespace", NAMESPACE]));
-    said(cluster.kubectl(&["delete", "crd", "clusterredistributions.dws.huaweicloud.com"]));
+    said(&cluster.helm(&["uninstall", "dws", "--namespace", NAMESPACE, "--wait"]));
+    said(&cluster.kubectl(&["delete", "namespace", NAMESPACE]));
+    said(&cluster.kubectl(&["delete", "crd", "clusterredistributions.dws.huaweicloud.com"]));
 }

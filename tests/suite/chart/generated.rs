@@ -70,7 +70,8 @@ fn the_annotations_of_the_chart_are_those_of_crd_sample_and_changelog() {
     for group in newest.split("\n### ").skip(1) {
         let (kind, entries) = group.split_once('\n').unwrap();
         for entry in entries.lines().filter_map(|line| line.strip_prefix("- ")) {
-            changes += &format!("    - kind: {}\n      description: {}\n", kind.to_lowercase(), json!(entry));
+            let kind = kind.to_lowercase();
+            changes.extend(["    - kind: ", &kind, "\n      description: ", &json!(entry).to_string(), "\n"]);
         }
     }
     let annotations = format!(

@@ -98,7 +98,9 @@ fn names_that_yaml_would_read_as_something_else_stay_names() {
         let on = ["--set", "dashboard.enabled=true,networkPolicy.enabled=true,serviceMonitor.enabled=true"];
         let rendered = release("dws", name, &[&flags[..], &on].concat()).unwrap();
         let mut found = Vec::new();
-        rendered.iter().for_each(|object| texts(object, &mut found));
+        for object in &rendered {
+            texts(object, &mut found);
+        }
         assert!(found.len() > 100, "{}", found.len());
         for (key, value) in found {
             assert!(value.is_string(), "{name} as {key} is {value}");

@@ -41,7 +41,7 @@ fn the_notes_can_be_pasted_and_hand_kubectl_a_manifest() {
         (&"ClusterRedistribution".into(), &"cn-east-3".into())
     );
     // A line for people begins with a capital letter or goes on from one that does; a command is never indented.
-    assert!(lines.iter().all(|line| !line.starts_with(" ") || lines[begin..=end].contains(line)), "{notes}");
+    assert!(lines.iter().all(|line| !line.starts_with(' ') || lines[begin..=end].contains(line)), "{notes}");
 }
 
 #[test]
