@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// The one object of this kind, rendered with what it needs and these flags.
 fn rendered(kind: &str, flags: &[&str]) -> Value {
-    let mut all = vec!["--set", "metrics.prometheusRule.enabled=true", "--set", "metrics.dashboard.enabled=true"];
+    let mut all = vec!["--set", "prometheusRule.enabled=true", "--set", "dashboard.enabled=true"];
     all.extend(flags);
     helm::objects(&helm::render(&all)).into_iter().find(|object| object["kind"] == kind).unwrap()
 }
@@ -26,9 +26,11 @@ fn rendered(kind: &str, flags: &[&str]) -> Value {
 /// Runs promtool on a file of rules (JSON is YAML) beside the stories, and wants it content.
 fn promtool(rules: &Value, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/chart/alerts_test.yaml");
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/chart");
     fs::write(directory.path().join("rules.yaml"), rules.to_string()).unwrap();
-    fs::copy(stories, directory.path().join("alerts_test.yaml")).unwrap();
+    for file in ["alerts_test.yaml", "alerts_enforced_test.yaml"] {
+        fs::copy(stories.join(file), directory.path().join(file)).unwrap();
+    }
     let output = Command::new("promtool").current_dir(&directory).args(arguments).output().unwrap_or_else(|error| {
         panic!("promtool cannot be run ({error}); install it, for example by apt-get install prometheus")
     });
@@ -42,9 +44,9 @@ fn prometheus_takes_the_rules_also_with_overrides_and_additional_ones() {
     promtool(&rendered("PrometheusRule", &[])["spec"], &["check", "rules", "rules.yaml"]);
     let changed = [
         "--set-json",
-        "metrics.prometheusRule.overrides={\"RedistributionRefused\":{\"for\":\"1h30m\",\"severity\":\"info\",\"expr\":\"vector(1)\"}}",
+        "prometheusRule.overrides={\"RedistributionRefused\":{\"for\":\"1h30m\",\"severity\":\"info\",\"expr\":\"vector(1)\"}}",
         "--set-json",
-        "metrics.prometheusRule.additionalRules=[{\"record\":\"a:b\",\"expr\":\"vector(1)\"}]",
+        "prometheusRule.additionalRules=[{\"record\":\"a:b\",\"expr\":\"vector(1)\"}]",
     ];
     let spec = &rendered("PrometheusRule", &changed)["spec"];
     assert_eq!(spec["groups"].as_array().unwrap().len(), 2);
@@ -55,6 +57,19 @@ fn prometheus_takes_the_rules_also_with_overrides_and_additional_ones() {
 #[ignore = "needs promtool (Debian: prometheus)"]
 fn each_alert_fires_in_its_stories_and_in_no_other() {
     promtool(&rendered("PrometheusRule", &[])["spec"], &["test", "rules", "alerts_test.yaml"]);
+}
+
+/// As on OpenShift, whose proxy puts the label into every selector and every rule.
+#[test]
+#[ignore = "needs promtool (Debian: prometheus)"]
+fn alerts_tell_objects_apart_where_the_label_namespace_is_enforced() {
+    let mut spec = rendered("PrometheusRule", &[])["spec"].clone();
+    for rule in spec["groups"][0]["rules"].as_array_mut().unwrap() {
+        rule["labels"]["namespace"] = json!("dws-system");
+        let query = rule["expr"].as_str().unwrap();
+        rule["expr"] = json!(query.replace("{job=", r#"{namespace="dws-system",job="#));
+    }
+    promtool(&spec, &["test", "rules", "alerts_enforced_test.yaml"]);
 }
 
 #[test]

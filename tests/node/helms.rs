@@ -9,6 +9,8 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use testbed::{Progress, Tool, Tools};
 
+use crate::combinations::combinations;
+
 /// Needs no cluster, but a program that is built for the others only.
 pub fn stories() -> Vec<Trial> {
     let trial = Trial::test("Helm 3 and Helm 4 lint the chart strictly and render the same", || {
@@ -33,13 +35,7 @@ fn same() {
     };
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
     let image = ["--set", "image.repository=example/operator"];
-    let every = [
-        "--set=metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true,metrics.serviceMonitor.enabled=true",
-        "--set=networkPolicy.enabled=true,podDisruptionBudget.enabled=true,rbac.aggregateWrite=true",
-        "--set=cloud.region=lab,cloud.endpoints.lab=https://dws.example.com,cloud.caBundle.configMapName=roots",
-    ];
-    let [few, many] = [vec!["--set=watchNamespaces={team}", "--set=crds.install=false"], every.to_vec()];
-    for flags in [vec![], few, many] {
+    for flags in combinations() {
         let rendered = helms.each_ref().map(|helm| {
             let lint = run(helm, &[&["lint", "--strict", chart], &image[..], &flags].concat());
             let said = String::from_utf8_lossy(&lint.stdout).into_owned();
@@ -50,7 +46,10 @@ fn same() {
             let mut objects: Vec<Value> =
                 serde_saphyr::from_multiple(&String::from_utf8(output.stdout).unwrap()).unwrap();
             objects.retain(|object| !object.is_null());
-            objects.sort_by_key(|object| format!("{} {}", object["kind"], object["metadata"]["name"]));
+            objects.sort_by_key(|object| {
+                let metadata = &object["metadata"];
+                format!("{} {} {}", object["kind"], metadata["namespace"], metadata["name"])
+            });
             objects
         });
         assert!(rendered[0].len() > 4, "{}", rendered[0].len());

@@ -1,5 +1,5 @@
-//! The images that the pods run, as archives under `target/node`: the operator's, made by the script that README names, and
-//! the one that holds a pod's namespaces. It pulls nothing.
+//! The images that the pods run, as archives under `target/node`: the operator's and the
+//! simulated cloud's, made by the scripts that the guides name, and the one that holds a pod's namespaces. It pulls nothing.
 
 use std::{
     fs,
@@ -13,20 +13,26 @@ pub const REPOSITORY: &str = "localhost/redistribution-operator";
 pub const TAG: &str = "testbed";
 const PAUSE: &str = "localhost/pause:testbed";
 
+/// The simulated cloud's image.
+pub const SIMULATOR: &str = "localhost/dws-simulator:testbed";
+
 /// The archives.
-pub fn archives() -> [PathBuf; 2] {
-    ["operator.tar", "pause.tar"].map(|file| directory().join(file))
+pub fn archives() -> [PathBuf; 3] {
+    ["operator.tar", "simulator.tar", "pause.tar"].map(|file| directory().join(file))
 }
 
-/// Builds both.
+/// Builds all of them.
 pub fn build() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(directory()).map_err(|error| error.to_string())?;
-    let [operator, pause] = archives();
+    let [operator, simulator, pause] = archives();
 
     let name = format!("{REPOSITORY}:{TAG}");
     run(Command::new(root.join("deploy/container/build")).arg(&name))?;
     archive(&name, &operator)?;
+
+    run(Command::new(root.join("deploy/simulator/build")).arg(SIMULATOR))?;
+    archive(SIMULATOR, &simulator)?;
 
     let context = directory().join("pause");
     fs::create_dir_all(&context).map_err(|error| error.to_string())?;

@@ -15,6 +15,8 @@
 )]
 
 mod cluster;
+#[path = "../suite/chart/combinations.rs"]
+mod combinations;
 mod failover;
 mod helms;
 mod history;
@@ -24,6 +26,7 @@ mod monitoring;
 mod newcomer;
 mod rollout;
 mod story;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// In rounds: the first installs and removes the CRD that all the others need, the last takes all that the machine has.
+/// In rounds: the first two install and remove the CRD that all the others need, the last takes all that the machine has.
 fn run(arguments: &Arguments) -> Conclusion {
     let alone = Arguments { test_threads: Some(1), ..arguments.clone() };
     // They wait most of the time: for leases, for slow calls, for the node.
@@ -60,7 +63,8 @@ fn run(arguments: &Arguments) -> Conclusion {
         .collect();
     let by_hand = arguments.filter.as_deref().is_some_and(|filter| filter.starts_with("ten minutes"));
     let last = if by_hand { modes::by_hand() } else { history::stories() };
-    let rounds = [(&alone, newcomer::stories()), (arguments, together), (&alone, last)];
+    let first = newcomer::stories().into_iter().chain(trial::stories()).collect();
+    let rounds = [(&alone, first), (arguments, together), (&alone, last)];
     let conclusions = rounds.map(|(arguments, stories)| libtest_mimic::run(arguments, stories));
     let sum = |count: fn(&Conclusion) -> u64| conclusions.iter().map(count).sum();
     Conclusion {

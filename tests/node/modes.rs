@@ -43,7 +43,7 @@ async fn namespaced() {
 /// What the operator's account may do in any namespace, in its own, and not at all.
 async fn rights() {
     let story = Story::new().await;
-    story.install(&["replicas=1"]);
+    story.install(&["replicaCount=1"]);
     let account = story.ok(&["get", "pods", "--output", "jsonpath={.items[0].spec.serviceAccountName}"]);
     let account = format!("--as=system:serviceaccount:{}:{account}", story.namespace);
     let may = |verb: &str, what: &str, namespace: &str| {
@@ -108,7 +108,9 @@ async fn rights() {
 
 async fn no_replica() {
     let story = Story::new().await;
-    story.install(&["replicas=0"]);
+    story.install(&[]);
+    story.ok(&["scale", "deployment", "--all", "--replicas=0"]);
+    story.ok(&["wait", "--for=delete", "pods", "--all", "--timeout=2m"]);
     story.apply(&story.wish("wish", &Story::warehouse(1)));
     story.trigger("wish", "again");
     story.ok(&["annotate", "clusterredistribution", "wish", "dws.huaweicloud.com/suspend=true"]);

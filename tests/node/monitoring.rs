@@ -32,10 +32,10 @@ impl Drop for Prometheus {
 
 async fn monitored() {
     let story = Story::new().await;
-    story.install(&["metrics.dashboard.enabled=true"]);
+    story.install(&["dashboard.enabled=true"]);
     let job = format!("{}-redistribution-operator-metrics", story.namespace);
     let directory = tempfile::tempdir().unwrap();
-    let rule = ["--show-only", "templates/prometheusrule.yaml", "--set", "metrics.prometheusRule.enabled=true"];
+    let rule = ["--show-only", "templates/prometheusrule.yaml", "--set", "prometheusRule.enabled=true"];
     let rule: Value = serde_saphyr::from_str(&story.rendered(&rule)).unwrap();
     fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
     fs::write(directory.path().join("prometheus.yaml"), configuration(&story, &job).to_string()).unwrap();
@@ -79,8 +79,9 @@ async fn monitored() {
 
     for (alert, name) in [("RedistributionOutcomeUnknown", "lost"), ("RedistributionRefused", "refused")] {
         let namespace = &story.namespace;
-        let query =
-            format!(r#"ALERTS{{alertname="{alert}",alertstate="firing",name="{name}",namespace="{namespace}"}}"#);
+        let query = format!(
+            r#"ALERTS{{alertname="{alert}",alertstate="firing",name="{name}",object_namespace="{namespace}"}}"#
+        );
         eventually(PATIENCE, &query, async || series(&query).await).await;
     }
 }

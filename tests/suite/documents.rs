@@ -158,7 +158,7 @@ fn the_settings_that_the_guide_shows_are_taken_by_the_chart() {
 
 #[test]
 fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() {
-    let rendered = render(&["--set", "metrics.dashboard.enabled=true"]);
+    let rendered = render(&["--set", "dashboard.enabled=true"]);
     let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name=")).unwrap();
     let objects = objects(&rendered);
     let mut there: BTreeSet<_> = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();

@@ -3,16 +3,18 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use serde_json::{Value, json};
+use testbed::{Progress, Tool, Tools};
 
 use crate::image::header;
 
 const WORKFLOW: &str = include_str!("../../.github/workflows/release.yml");
 const CI: &str = include_str!("../../.ci/run");
+const PULL_REQUESTS: &str = include_str!("../../.github/workflows/ci.yml");
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -26,9 +28,24 @@ fn workflow() -> Value {
     serde_saphyr::from_str(WORKFLOW).unwrap()
 }
 
-/// The only job's steps.
+fn pull_requests() -> Value {
+    serde_saphyr::from_str(PULL_REQUESTS).unwrap()
+}
+
+/// The steps of the job that builds and pushes.
 fn steps() -> Vec<Value> {
-    workflow()["jobs"]["release"]["steps"].as_array().unwrap().clone()
+    steps_of(&workflow(), "release")
+}
+
+fn steps_of(workflow: &Value, job: &str) -> Vec<Value> {
+    workflow["jobs"][job]["steps"].as_array().unwrap().clone()
+}
+
+/// All scripts of a job, one after the other.
+fn scripts(workflow: &Value, job: &str) -> String {
+    let scripts: Vec<_> =
+        steps_of(workflow, job).iter().filter_map(|step| step["run"].as_str().map(str::to_owned)).collect();
+    scripts.join("\n")
 }
 
 /// What is between `${{` and `}}`.
@@ -40,7 +57,7 @@ fn expressions(text: &str) -> BTreeSet<&str> {
 fn a_tag_of_a_version_and_nothing_else_starts_the_release_script() {
     let workflow = workflow();
     assert_eq!(workflow["on"], json!({"push": {"tags": ["v*"]}}));
-    assert_eq!(workflow["jobs"].as_object().unwrap().len(), 1);
+    assert_eq!(workflow["jobs"].as_object().unwrap().keys().collect::<Vec<_>>(), ["publish", "release"]);
     let calls: Vec<String> = steps()
         .iter()
         .filter_map(|step| step["run"].as_str())
@@ -56,7 +73,12 @@ fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
     let workflow = workflow();
     assert_eq!(workflow["permissions"], json!({}), "what no job asks for, none has");
     let job = &workflow["jobs"]["release"];
-    assert_eq!(job["permissions"], json!({"contents": "read", "packages": "write"}));
+    let signs = json!({"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"});
+    assert_eq!(job["permissions"], signs);
+    // What may write to the repository runs nothing that was built.
+    let publish = &workflow["jobs"]["publish"];
+    assert_eq!((&publish["permissions"], &publish["needs"]), (&json!({"contents": "write"}), &json!("release")));
+    assert!(!scripts(&workflow, "publish").contains("deploy/") && !publish.to_string().contains("checkout"));
     assert_eq!(steps()[0]["with"]["persist-credentials"], json!(false), "later steps need no access to the repository");
 }
 
@@ -68,23 +90,123 @@ fn the_workflow_holds_no_secret_and_knows_no_registry_but_the_one_that_it_is_tol
         "vars.REGISTRY",
         "vars.REGISTRY_USER || github.actor",
         "secrets.REGISTRY_PASSWORD || github.token",
+        "github.token",
+        "steps.pushed.outputs.image",
+        "steps.pushed.outputs.digest",
+        "steps.pushed.outputs.chart",
+        "steps.pushed.outputs.chart-digest",
+        "steps.pushed.outputs.amd64",
+        "steps.pushed.outputs.arm64",
     ]);
     assert_eq!(expressions(WORKFLOW), allowed);
-    for step in steps() {
-        let script = step["run"].as_str().unwrap_or_default();
-        assert!(!script.contains("${{"), "a value pasted into a script can be a command: {script}");
+    for (workflow, job) in [(workflow(), "release"), (workflow(), "publish"), (pull_requests(), "run")] {
+        let scripts = scripts(&workflow, job);
+        assert!(!scripts.contains("${{"), "a value pasted into a script can be a command: {scripts}");
     }
 }
 
 #[test]
-fn every_action_is_the_platforms_own_and_pinned_to_a_commit() {
-    let used: Vec<Value> = steps().iter().map(|step| step["uses"].clone()).filter(|uses| !uses.is_null()).collect();
-    assert!(!used.is_empty());
-    for action in &used {
-        let (name, commit) = action.as_str().unwrap().split_once('@').unwrap();
-        assert!(["actions/checkout", "actions/upload-artifact"].contains(&name), "{name}");
-        assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}@{commit}");
+fn every_action_is_a_known_one_and_pinned_to_a_commit_and_its_version() {
+    let known = [
+        "actions/attest-build-provenance",
+        "actions/checkout",
+        "actions/download-artifact",
+        "actions/setup-go",
+        "actions/upload-artifact",
+        "sigstore/cosign-installer",
+    ];
+    for workflow in [WORKFLOW, PULL_REQUESTS] {
+        let used: Vec<_> =
+            workflow.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: ")).collect();
+        assert!(used.len() >= 2, "{used:?}");
+        for action in used {
+            let (name, pin) = action.split_once('@').unwrap();
+            let (commit, version) = pin.split_once(" # v").unwrap();
+            assert!(known.contains(&name), "{name}");
+            assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}@{commit}");
+            assert_eq!(version.split('.').count(), 3, "{action}");
+        }
     }
+}
+
+#[test]
+fn what_was_pushed_is_signed_without_a_key_and_attested_by_its_digest() {
+    let (scripts, steps) = (scripts(&workflow(), "release"), steps());
+    let signed = scripts.lines().filter(|line| line.starts_with("cosign ")).collect::<Vec<_>>();
+    assert_eq!(signed.len(), 4, "image, chart and an SBOM for each architecture: {signed:?}");
+    for line in &signed {
+        assert!(line.contains("--yes") && !line.contains("--key"), "{line}");
+        assert!(line.contains("@$") || line.contains("$CHART"), "a tag may be another image by then: {line}");
+    }
+    let attested = |input: &str| steps.iter().any(|step| step["with"][input].is_string());
+    assert!(attested("subject-digest") && attested("subject-checksums"));
+    let outputs: Vec<_> =
+        expressions(WORKFLOW).into_iter().filter_map(|name| name.strip_prefix("steps.pushed.outputs.")).collect();
+    let script = fs::read_to_string(root().join("deploy/release")).unwrap();
+    for output in outputs {
+        let is_told = script.contains(&format!("\"{output}=")) || ["amd64", "arm64"].contains(&output);
+        assert!(is_told, "deploy/release does not tell {output}");
+    }
+}
+
+#[test]
+fn a_published_release_has_notes_checksums_and_every_file_that_they_name() {
+    let scripts = scripts(&workflow(), "publish");
+    for part in
+        ["sha256sum --check SHA256SUMS", "--notes-file notes.md", "*.tgz", "*.cdx.json", "install.yaml", "--verify-tag"]
+    {
+        assert!(scripts.contains(part), "{part}: {scripts}");
+    }
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let notes =
+        changelog.split(&format!("\n## {}\n", env!("CARGO_PKG_VERSION"))).nth(1).expect("a section of this version");
+    assert!(notes.split("\n## ").next().unwrap().contains("\n- "), "{notes}");
+}
+
+#[test]
+fn a_pull_request_is_judged_by_what_ci_runs_and_may_write_nothing() {
+    let workflow = pull_requests();
+    assert!(workflow["on"].as_object().unwrap().contains_key("pull_request"), "{workflow}");
+    assert_eq!(workflow["permissions"], json!({}));
+    assert_eq!(workflow["jobs"]["run"]["permissions"], json!({"contents": "read"}));
+    assert_eq!(scripts(&workflow, "run").lines().last(), Some(".ci/run"));
+    // And the workflows themselves by actionlint.
+    assert!(CI.contains("\npart \"workflows\" workflows\n") && CI.contains("\n  target/actionlint\n"));
+    assert!(!PULL_REQUESTS.contains("pull_request_target") && !PULL_REQUESTS.contains("secrets."));
+}
+
+/// As `deploy/release` packs it, for an image that is nowhere.
+#[test]
+fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
+    let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
+    let (home, digest) = (tempfile::tempdir().unwrap(), format!("sha256:{}", "0".repeat(64)));
+    let path = format!("{}:/usr/bin:/bin", helm.parent().unwrap().display());
+    let version = concat!(env!("CARGO_PKG_VERSION"), "-rc.1");
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", &path).env("HOME", home.path()).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let out = home.path().to_str().unwrap();
+    let repository = "registry.example.com:5000/team/redistribution-operator";
+    run(&root().join("deploy/pack-chart"), &[out, version, repository, &digest]);
+    let packed = format!("{out}/redistribution-operator-{version}.tgz");
+    let image = format!("image: \"{repository}:{version}@{digest}\"");
+    for flags in [&[][..], &["--set", "image=null"], &["--set", "image.tag=null"]] {
+        let rendered = run(&helm, &[&["template", "dws", &packed, "--set", "cloud.region=cn-north-4"], flags].concat());
+        assert!(rendered.contains(&image), "{flags:?}: {rendered}");
+    }
+    let mirrored = run(&helm, &["template", "dws", &packed, "--set", "image.registry=mirror.example.com"]);
+    assert!(mirrored.contains("image: \"mirror.example.com/team/redistribution-operator:"), "{mirrored}");
+    assert!(!run(&helm, &["lint", "--strict", &packed]).contains("WARNING"));
+    let readme = run(&helm, &["show", "readme", &packed]);
+    assert!(readme.contains(&format!("| `image.digest` | `\"{digest}\"` |")), "{readme}");
+    let chart: Value = serde_saphyr::from_str(&run(&helm, &["show", "chart", &packed])).unwrap();
+    let images = chart["annotations"]["artifacthub.io/images"].as_str().unwrap();
+    let images: Value = serde_saphyr::from_str(images).unwrap();
+    assert_eq!(images[0]["image"], format!("{repository}:{version}@{digest}"));
 }
 
 #[test]

@@ -1,50 +1,114 @@
+{{/*
+Puts the default of values.yaml in the place of every value that is missing or null, as --reuse-values and --set KEY=null
+leave them. Each template begins with this, so that none of them asks for a value that is not there. What people fill in
+freely, such as resources, is one value here: a key of theirs that they set to null stays away.
+*/}}
+{{- define "operator.defaults" -}}
+{{- range $path, $default := .Files.Get "files/defaults.json" | fromJson -}}
+{{- $place := $.Values -}}
+{{- range initial (splitList "." $path) -}}
+{{- if kindIs "invalid" (index $place .) -}}{{- $_ := set $place . dict -}}{{- end -}}
+{{- $place = index $place . -}}
+{{- end -}}
+{{- $key := last (splitList "." $path) -}}
+{{- if kindIs "invalid" (index $place $key) -}}{{- $_ := set $place $key $default -}}{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A name of at most so many characters: list MOST NAME. What two long ones differ in may lie in the part that is cut. */}}
+{{- define "operator.short" -}}
+{{- $most := index . 0 -}}{{- $name := index . 1 -}}
+{{- if gt (len $name) $most -}}
+{{- printf "%s-%s" (trunc (int (sub $most 9)) $name | trimSuffix "-") (sha256sum $name | trunc 8) -}}
+{{- else -}}
+{{- trimSuffix "-" $name -}}
+{{- end -}}
+{{- end }}
+
 {{- define "operator.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- include "operator.short" (list 63 (default .Chart.Name .Values.nameOverride)) -}}
 {{- end }}
 
 {{- define "operator.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains (include "operator.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "operator.name" .) | trunc 52 | trimSuffix "-" -}}
-{{- end -}}
+{{- $name := include "operator.name" . -}}
+{{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- include "operator.short" (list 52 (default $both .Values.fullnameOverride)) -}}
 {{- end }}
 
 {{- define "operator.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end }}
 
-{{/* Name and instance only: whatever else stood here could never be upgraded. */}}
-{{- define "operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{/* Maps in one, as YAML: list MAP... Of a key that stands in several the last one holds. */}}
+{{- define "operator.union" -}}
+{{- $union := dict -}}
+{{- range . -}}
+{{- range $key, $value := . -}}{{- $_ := set $union $key $value -}}{{- end -}}
+{{- end -}}
+{{- toYaml $union -}}
 {{- end }}
 
-{{- define "operator.labels" -}}
-{{ include "operator.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{/* A list in which each entry has a KEY of its own, as YAML: list KEY LIST. Of entries with the same the last one holds. */}}
+{{- define "operator.distinct" -}}
+{{- $key := index . 0 -}}{{- $distinct := list -}}
+{{- range $entry := index . 1 -}}
+{{- $others := list -}}
+{{- range $distinct -}}{{- if ne (get . $key) (get $entry $key) -}}{{- $others = append $others . -}}{{- end -}}{{- end -}}
+{{- $distinct = append $others $entry -}}
+{{- end -}}
+{{- toYaml $distinct -}}
 {{- end }}
+
+{{/* Name and instance only: whatever else stood here could never be upgraded. */}}
+{{- define "operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Labels: list ROOT MAP. Of the selector's none can be changed. */}}
+{{- define "operator.labels" -}}
+{{- $root := index . 0 -}}
+{{- $own := dict
+      "app.kubernetes.io/version" $root.Chart.AppVersion
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- $selector := include "operator.selectorLabels" $root | fromYaml -}}
+{{- include "operator.union" (list $own $root.Values.commonLabels (default dict (index . 1)) $selector) -}}
+{{- end }}
+
+{{/* The key `annotations`, if there are any: list ROOT MAP. */}}
+{{- define "operator.annotations" -}}
+{{- $annotations := include "operator.union" (list (index . 0).Values.commonAnnotations (default dict (index . 1))) -}}
+{{- if ne $annotations "{}" -}}
+annotations:
+  {{- $annotations | nindent 2 }}
+{{- end -}}
+{{- end }}
+
+{{/*
+The key `metadata`: dict "root" ROOT, and what differs from an object of the release's name in its namespace: "suffix" of the
+name, "namespace" ("-" for what lies in none), "labels", "annotations".
+*/}}
+{{- define "operator.metadata" -}}
+metadata:
+  name: {{ printf "%s%s" (include "operator.fullname" .root) (default "" .suffix) | quote }}
+  {{- $namespace := default (include "operator.namespace" .root) .namespace }}
+  {{- if ne $namespace "-" }}
+  namespace: {{ $namespace | quote }}
+  {{- end }}
+  labels:
+    {{- include "operator.labels" (list .root .labels) | nindent 4 }}
+  {{- with include "operator.annotations" (list .root .annotations) }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- define "operator.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create -}}
-{{- default (include "operator.fullname" .) .Values.serviceAccount.name -}}
-{{- else -}}
-{{- default "default" .Values.serviceAccount.name -}}
-{{- end -}}
+{{- default (ternary (include "operator.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
 {{- end }}
 
 {{- define "operator.image" -}}
 {{- $image := .Values.image -}}
-{{- if not $image.repository -}}
-{{- fail "image.repository is required: build and push an image (README, \"Install\"), then --set image.repository=..." -}}
-{{- end -}}
 {{- with default (default dict .Values.global).imageRegistry $image.registry }}{{ . }}/{{ end -}}
 {{- $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
@@ -54,38 +118,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default (include "operator.fullname" .) .Values.leaderElection.leaseName -}}
 {{- end }}
 
-{{/* What it may do with the resource: read it, and write its status. */}}
-{{- define "operator.rules" -}}
-- apiGroups: [dws.huaweicloud.com]
-  resources: [clusterredistributions]
-  verbs: [get, list, watch]
-- apiGroups: [dws.huaweicloud.com]
-  resources: [clusterredistributions/status]
-  verbs: [get, update]
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
-{{- if .Values.credentials.allSecrets }}
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get]
-{{- else if .Values.credentials.secretNames }}
-- apiGroups: [""]
-  resources: [secrets]
-  resourceNames: {{ toJson .Values.credentials.secretNames }}
-  verbs: [get]
-{{- end }}
-{{- end }}
-
-{{/* A duration such as 1h30m in whole seconds. */}}
-{{- define "operator.seconds" -}}
-{{- $seconds := 0 -}}
-{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
-{{- $number := int64 (regexFind "[0-9]+" .) -}}
-{{- $unit := get (dict "ms" 0 "s" 1 "m" 60 "h" 3600) (regexFind "[a-z]+" .) -}}
-{{- $seconds = add $seconds (mul $number $unit) -}}
-{{- end -}}
-{{- $seconds -}}
+{{/* A probe of this path, or by what its values name instead: list PATH VALUES. */}}
+{{- define "operator.probe" -}}
+{{- $probe := dict "httpGet" (dict "path" (index . 0) "port" "http") -}}
+{{- range list "exec" "grpc" "tcpSocket" -}}{{- if hasKey (index $ 1) . -}}{{- $probe = dict -}}{{- end -}}{{- end -}}
+{{- include "operator.union" (list $probe (index . 1)) -}}
 {{- end }}
 
 {{/* The port that a URL names. */}}
@@ -105,4 +142,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 {{- without (sortAlpha $ports | uniq) "443" "6443" | toJson -}}
+{{- end }}
+
+{{/* A duration such as 1h30m in milliseconds. */}}
+{{- define "operator.milliseconds" -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $unit := get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) (regexFind "[a-z]+" .) -}}
+{{- $sum = add $sum (mul (int64 (regexFind "[0-9]+" .)) $unit) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end }}

@@ -4,8 +4,9 @@
 use std::{env, fs, path::Path};
 
 use redistribution_operator::resource::crd_yaml;
+use serde_json::{Value, json};
 
-use super::{directory, render};
+use super::{directory, render, values::leaves};
 
 /// Compares a file with what it should be, or writes it.
 pub fn is(path: &Path, wanted: &str) {
@@ -20,16 +21,76 @@ pub fn is(path: &Path, wanted: &str) {
     );
 }
 
+const CRD_HEAD: &str = "{{- include \"operator.defaults\" . }}\n{{- if .Values.crds.install }}\n";
+const CRD_METADATA: &str = r#"  {{- $keep := ternary (dict "helm.sh/resource-policy" "keep") dict .Values.crds.keep }}
+  {{- with include "operator.annotations" (list . (include "operator.union" (list .Values.crds.annotations $keep) | fromYaml)) }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  labels:
+    {{- include "operator.labels" (list . dict) | nindent 4 }}
+"#;
+
 /// The CRD, installed and kept as the values say. Its own text holds nothing that a template would take for its own.
 #[test]
 fn the_crd_of_the_chart_is_the_generated_one() {
     let crd = crd_yaml().unwrap();
     assert!(!crd.contains("{{"));
     let (head, tail) = crd.split_once("metadata:\n").unwrap();
-    let template = format!(
-        "{{{{- if .Values.crds.install }}}}\n{head}metadata:\n  {{{{- if or .Values.crds.keep .Values.crds.annotations }}}}\n  annotations:\n    {{{{- if .Values.crds.keep }}}}\n    helm.sh/resource-policy: keep\n    {{{{- end }}}}\n    {{{{- with .Values.crds.annotations }}}}\n    {{{{- toYaml . | nindent 4 }}}}\n    {{{{- end }}}}\n  {{{{- end }}}}\n  labels:\n    {{{{- include \"operator.labels\" . | nindent 4 }}}}\n{tail}{{{{- end }}}}\n"
-    );
+    let template = format!("{CRD_HEAD}{head}metadata:\n{CRD_METADATA}{tail}{{{{- end }}}}\n");
     is(&directory().join("templates/crd.yaml"), &template);
+}
+
+/// The defaults by path, for the templates: Helm shows them neither values.yaml nor the schema.
+#[test]
+fn the_defaults_of_the_templates_are_those_of_the_values() {
+    let values: Value = serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap();
+    let mut lines: Vec<_> = leaves()
+        .into_iter()
+        .map(|(path, _)| {
+            let value = path.split('.').fold(&values, |place, key| &place[key]);
+            format!("{}:{value}", Value::from(path))
+        })
+        .collect();
+    lines.sort();
+    is(&directory().join("files/defaults.json"), &format!("{{\n{}\n}}\n", lines.join(",\n")));
+}
+
+/// What Artifact Hub shows. Home, sources, icon, maintainers and a contact for security are nobody's to invent.
+#[test]
+fn the_annotations_of_the_chart_are_those_of_crd_sample_and_changelog() {
+    let root = directory().join("../..");
+    let crd: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let sample = fs::read_to_string(root.join("deploy/samples/clusterredistribution.yaml")).unwrap();
+    let sample: Vec<_> = sample.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let changelog = fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
+    let newest = changelog.split("\n## ").nth(1).unwrap();
+    assert!(newest.starts_with(env!("CARGO_PKG_VERSION")), "the newest section is not this version's: {newest}");
+    let mut changes = String::new();
+    for group in newest.split("\n### ").skip(1) {
+        let (kind, entries) = group.split_once('\n').unwrap();
+        for entry in entries.lines().filter_map(|line| line.strip_prefix("- ")) {
+            let kind = kind.to_lowercase();
+            changes.extend(["    - kind: ", &kind, "\n      description: ", &json!(entry).to_string(), "\n"]);
+        }
+    }
+    let annotations = format!(
+        "annotations:\n  artifacthub.io/license: Apache-2.0\n  artifacthub.io/operator: \"true\"\n  artifacthub.io/operatorCapabilities: Basic Install\n  artifacthub.io/crds: |\n    - kind: {}\n      version: {}\n      name: {}\n      displayName: Cluster redistribution\n      description: One request to the cloud for each generation of its spec\n  artifacthub.io/crdsExamples: |\n    - {}\n  artifacthub.io/changes: |\n{changes}",
+        text(&crd["spec"]["names"]["kind"]),
+        text(&crd["spec"]["versions"][0]["name"]),
+        text(&crd["metadata"]["name"]),
+        sample.join("\n      "),
+    );
+    let path = directory().join("Chart.yaml");
+    let chart = fs::read_to_string(&path).unwrap();
+    let (head, _) = chart.split_once("annotations:\n").unwrap();
+    is(&path, &format!("{head}{annotations}"));
+    let chart: Value = serde_saphyr::from_str(&annotations).unwrap();
+    for key in ["crds", "crdsExamples", "changes"] {
+        let text = chart["annotations"][format!("artifacthub.io/{key}")].as_str().unwrap();
+        let list: Vec<Value> = serde_saphyr::from_str(text).unwrap();
+        assert!(list.iter().all(Value::is_object) && !list.is_empty(), "{key}: {text}");
+    }
 }
 
 /// One row for each line of `values.yaml` that has a comment.

@@ -22,7 +22,7 @@ pub fn helm(arguments: &[&str]) -> Output {
         helm
     });
     let home = tempfile::tempdir().unwrap();
-    let variables = ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"];
+    let variables = ["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"];
     let mut command = Command::new(helm);
     command.env_clear().envs(variables.map(|name| (name, home.path()))).env("PATH", "/usr/bin:/bin");
     command.args(arguments).output().unwrap()

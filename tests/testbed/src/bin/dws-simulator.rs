@@ -3,6 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
 use testbed::simulator::{Lag, Options, Simulator, TaskState};
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, shows how they go on, checks signatures and tokens, and
@@ -53,6 +59,10 @@ struct Arguments {
     /// How long five wrong signatures lock a key, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     lock: u64,
+    /// In a pod: writes the certificate of its authority and its access key into its own namespace, as ConfigMap
+    /// dws-simulator-ca and Secret dws-redistribution-credentials, where an operator looks for them.
+    #[arg(long)]
+    publish: bool,
 }
 
 fn main() -> ExitCode {
@@ -91,7 +101,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("cloud:       {}", simulator.url());
     println!("admin pages: {}/ledger, {0}/reads, {0}/logins, {0}/clusters", simulator.admin_url());
     println!("access key:  {}", simulator.access_key());
-    if generated {
+    if generated && !arguments.publish {
         println!("secret key:  {}", simulator.secret_key());
     }
     if let Some(user) = &arguments.user {
@@ -107,6 +117,30 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("for the operator: --region lab --endpoint lab={} --ca-bundle {}", simulator.url(), ca.display());
     println!("Ctrl-C ends it.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if arguments.publish {
+        runtime.block_on(publish(&simulator))?;
+    }
     runtime.block_on(testbed::asked_to_end())?;
+    Ok(())
+}
+
+/// Both are made anew at each start, as the certificate and the key are.
+async fn publish(simulator: &Simulator) -> Result<(), kube::Error> {
+    // Two TLS libraries could each bring a provider; an error says that one is there already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = Client::try_default().await?;
+    let apply = PatchParams::apply("dws-simulator").force();
+    let ca = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "dws-simulator-ca"},
+        "data": {"ca.crt": simulator.ca_pem()},
+    });
+    Api::<ConfigMap>::default_namespaced(client.clone()).patch("dws-simulator-ca", &apply, &Patch::Apply(ca)).await?;
+    let name = "dws-redistribution-credentials";
+    let credentials = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+        "stringData": {"accessKey": simulator.access_key(), "secretKey": simulator.secret_key()},
+    });
+    Api::<Secret>::default_namespaced(client).patch(name, &apply, &Patch::Apply(credentials)).await?;
+    println!("published in its namespace: ConfigMap dws-simulator-ca, Secret {name}");
     Ok(())
 }
