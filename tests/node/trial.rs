@@ -44,7 +44,13 @@ async fn three_commands() {
     let [simulator, operator, object] = &commands()[..] else { panic!("{:?}", commands()) };
 
     println!("{}", said(&cluster.kubectl(&simulator[1..])));
-    kubectl(&["wait", "--for=condition=Available", "--timeout=2m", "deployment/dws-simulator"]);
+    let waits =
+        ["wait", "--for=condition=Available", "--timeout=1m", "deployment/dws-simulator", "--namespace", NAMESPACE];
+    let waited = cluster.kubectl(&waits);
+    if !waited.status.success() {
+        let (pods, logs) = (kubectl(&["describe", "pods"]), kubectl(&["logs", "deployment/dws-simulator"]));
+        panic!("{}{pods}{logs}", String::from_utf8_lossy(&waited.stderr));
+    }
     // This node has neither DNS nor kube-proxy: the Service's name is told to the pods by another way.
     let address = kubectl(&[
         "get",

@@ -88,6 +88,8 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         lock: Duration::from_secs(arguments.lock),
         lag: Lag::Reads(arguments.lag),
         tables_per_read: arguments.tables_per_read,
+        // An image without a shell holds this program; --ca-out writes the file that is wanted.
+        ca_file: false,
         print: true,
         print_reads: arguments.show_reads,
         ..Options::default()

@@ -108,7 +108,7 @@ pub struct Simulator {
     iam: SocketAddr,
     admin: SocketAddr,
     ca_pem: String,
-    ca_file: OwnFile,
+    ca_file: Option<OwnFile>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -117,7 +117,8 @@ impl Simulator {
     /// Starts it on a thread and a runtime of its own, so that any test may use it. Blocks until it listens.
     pub fn start(options: &Options) -> Result<Self, SimulatorError> {
         let certificate = certificate::make(&options.names).map_err(SimulatorError::Certificate)?;
-        let ca_file = OwnFile::write("simulator-ca.pem", &certificate.ca_pem)?;
+        let write = || OwnFile::write("simulator-ca.pem", &certificate.ca_pem);
+        let ca_file = options.ca_file.then(write).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let bind = |address: SocketAddr| {
             let failed = move |source| SimulatorError::Listen { address, source };
@@ -192,9 +193,9 @@ impl Simulator {
         &self.ca_pem
     }
 
-    /// The same in a file, for `--ca-bundle`.
+    /// The same in a file, for `--ca-bundle`; empty without [`Options::ca_file`].
     pub fn ca_file(&self) -> &Path {
-        self.ca_file.path()
+        self.ca_file.as_ref().map_or(Path::new(""), OwnFile::path)
     }
 
     /// The same file, kept where the caller wants it.

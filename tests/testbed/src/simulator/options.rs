@@ -6,6 +6,7 @@ use super::cluster::Lag;
 
 /// How a simulator starts.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// Address of the cloud; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -15,6 +16,8 @@ pub struct Options {
     pub iam: Option<SocketAddr>,
     /// Names and addresses its certificate is for, besides those of loopback.
     pub names: Vec<String>,
+    /// Writes the certificate of its authority into a file of its own, which takes a shell that removes it.
+    pub ca_file: bool,
     /// Its first access key.
     pub access_key: String,
     /// The secret key to it; random if absent.
@@ -49,6 +52,7 @@ impl Default for Options {
             admin: loopback,
             iam: None,
             names: Vec::new(),
+            ca_file: true,
             access_key: "SIMULATORACCESSKEY01".to_owned(),
             secret_key: None,
             accept_any_cluster: false,
