@@ -207,3 +207,7 @@ fn shows_claim(object: &ClusterRedistribution, attempt: &Attempt) -> bool {
     let reason = status.and_then(|status| reason_at(&status.conditions, attempt.generation));
     reason == Some(Reason::RequestInFlight.as_str())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

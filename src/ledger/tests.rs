@@ -1,0 +1,49 @@
+use super::*;
+use crate::{
+    resource::AttemptState,
+    sample::{at, attempt, fresh},
+};
+
+/// An object as it comes back from a claim of that attempt.
+fn claimed(attempt: &Attempt) -> ClusterRedistribution {
+    let mut object = fresh(attempt.generation);
+    object.status = Some(status::claimed(object.status.as_ref(), attempt.clone(), "calling", at(0)));
+    object
+}
+
+#[test]
+fn a_claim_stands_only_on_the_spec_and_generation_it_was_made_for() {
+    let claim = attempt("a", 1, AttemptState::Claimed);
+    let (made_on, whole) = (fresh(1), claimed(&claim));
+    assert_eq!(standing(&whole, &made_on, &claim), Standing::Stands);
+    let mut defaulted = whole.clone();
+    defaulted.spec.region = Some("cn-north-4".to_owned());
+    assert_eq!(standing(&defaulted, &made_on, &claim), Standing::Altered, "a default that arrived meanwhile");
+    let mut edited = whole.clone();
+    edited.metadata.generation = Some(2);
+    assert_eq!(standing(&edited, &made_on, &claim), Standing::Altered, "an edit before the claim was looked for");
+}
+
+#[test]
+fn a_claim_of_which_a_part_is_missing_is_pruned() {
+    let claim = attempt("a", 1, AttemptState::Claimed);
+    let losses: [fn(&mut ClusterRedistributionStatus); 4] = [
+        |status| status.attempt = None,
+        |status| status.attempt.as_mut().unwrap().grace_seconds = None,
+        |status| status.conditions.clear(),
+        |status| status.observed_generation = None,
+    ];
+    for lose in losses {
+        let mut written = claimed(&claim);
+        lose(written.status.as_mut().unwrap());
+        assert_eq!(standing(&written, &fresh(1), &claim), Standing::Pruned, "{written:?}");
+    }
+}
+
+#[test]
+fn a_claim_that_somebody_closed_gives_no_right_to_call() {
+    let claim = attempt("a", 1, AttemptState::Claimed);
+    let mut written = claimed(&claim);
+    written.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Unknown".to_owned();
+    assert_eq!(standing(&written, &fresh(1), &claim), Standing::Closed);
+}
