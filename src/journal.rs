@@ -1,11 +1,14 @@
 //! PURE: what the journal in status proves about an object's current generation. It only reads; what follows from it
 //! is decided in `decide`.
 
+mod hidden;
+
 use std::{borrow::Cow, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
+pub use self::hidden::hidden;
 use crate::{
     conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at, reason_at},
     resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
@@ -113,51 +116,6 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
 /// anew.
 fn lost_attempt(generation: i64) -> Journal<'static> {
     Journal::Quiet { key: Cow::Owned(format!("{LOST}{generation}")), grace: MAX_GRACE }
-}
-
-/// A field that was written at some time and that this view does not show.
-///
-/// Every CRD of this product gives `observedGeneration` a default, so a view without it was read under another schema. For
-/// the rest managed fields are the witness, since no schema prunes them: a CRD that lacks a field prunes it at each read,
-/// and from the store at the next write, while managed fields go on naming it. Once `Ready` says `JournalInvalid`, what is
-/// named and absent is known to be lost.
-pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
-    let status = object.status.as_ref();
-    let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
-        return Some("status.observedGeneration");
-    };
-    if invalid_at(object).is_some() {
-        return None;
-    }
-    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
-    let is_named = |path: &str| {
-        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(path).is_some())
-    };
-    let attempt = status.attempt.as_ref();
-    [
-        ("status.conditions", "/f:status/f:conditions", !status.conditions.is_empty()),
-        ("status.attempt", "/f:status/f:attempt", attempt.is_some()),
-        ("status.attempt.id", "/f:status/f:attempt/f:id", attempt.is_some_and(|attempt| !attempt.id.is_empty())),
-        ("status.attempt.uid", "/f:status/f:attempt/f:uid", attempt.is_some_and(|attempt| !attempt.uid.is_empty())),
-        (
-            "status.attempt.generation",
-            "/f:status/f:attempt/f:generation",
-            attempt.is_some_and(|attempt| attempt.generation != 0),
-        ),
-        (
-            "status.attempt.state",
-            "/f:status/f:attempt/f:state",
-            attempt.is_some_and(|attempt| !attempt.state.is_empty()),
-        ),
-        // Of another state it makes no difference: only NotSent alone does not close a generation.
-        (
-            "status.attempt.closed",
-            "/f:status/f:attempt/f:closed",
-            attempt.is_none_or(|attempt| attempt.closed.is_some() || attempt.state != AttemptState::NotSent.as_str()),
-        ),
-    ]
-    .into_iter()
-    .find_map(|(field, path, is_there)| (!is_there && is_named(path)).then_some(field))
 }
 
 /// What an attempt of this object says that cannot be so.

@@ -108,7 +108,7 @@ impl Names {
             }
             let (lookup, of) = ((self.lookup)(name.to_owned()), name.to_owned());
             let asked = async move { (answer(of, lookup.await), Instant::now()) }.boxed().shared();
-            // It goes on when whoever asked has stopped waiting.
+            // It goes on when the task that asked has stopped waiting.
             drop(tokio::spawn(asked.clone()));
             state.asked.insert(name.to_owned(), asked.clone());
             asked

@@ -15,6 +15,9 @@ fn is_missing(object: &ClusterRedistribution) -> bool {
     matches!(read(object), Journal::Missing(_))
 }
 
+/// Takes something away.
+type Loss = fn(&mut ClusterRedistributionStatus);
+
 /// With managed fields that name all of an attempt and the conditions, as after any attempt.
 fn managed(mut object: ClusterRedistribution) -> ClusterRedistribution {
     let names = serde_json::json!({"f:status": {
@@ -31,7 +34,7 @@ fn what_managed_fields_name_and_a_view_lacks_is_missing() {
     let mut whole = managed(attempted(1, attempt("a", 1, AttemptState::Unknown)));
     whole.status.as_mut().unwrap().attempt.as_mut().unwrap().closed = Some(true);
     assert_eq!(read(&whole), Journal::Closed);
-    let losses: [(&str, fn(&mut ClusterRedistributionStatus)); 7] = [
+    let losses: [(&str, Loss); 7] = [
         ("conditions", |status| status.conditions.clear()),
         ("attempt", |status| status.attempt = None),
         ("id", |status| status.attempt.as_mut().unwrap().id.clear()),

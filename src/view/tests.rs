@@ -13,7 +13,7 @@ fn answered() -> ClusterRedistribution {
 }
 
 /// As the API server sends it: with managed fields of which one entry names these fields of status.
-fn seen(object: &ClusterRedistribution, names: serde_json::Value) -> ClusterRedistribution {
+fn seen(object: &ClusterRedistribution, names: &serde_json::Value) -> ClusterRedistribution {
     let mut object = object.clone();
     let entry = |fields: serde_json::Value, subresource: Option<&str>| ManagedFieldsEntry {
         manager: Some("somebody".to_owned()),
@@ -29,9 +29,9 @@ fn seen(object: &ClusterRedistribution, names: serde_json::Value) -> ClusterRedi
 #[test]
 fn managed_fields_are_kept_only_where_they_name_what_the_view_lacks() {
     let names = json!({"f:attempt": {"f:id": {}}, "f:conditions": {}});
-    let whole = seen(&answered(), names.clone());
+    let whole = seen(&answered(), &names);
     assert_eq!((journal::hidden(&whole), whole.metadata.managed_fields), (None, None));
-    let pruned = seen(&fresh(1), names);
+    let pruned = seen(&fresh(1), &names);
     assert_eq!(journal::hidden(&pruned), Some("status.conditions"));
     assert_eq!(pruned.metadata.managed_fields.unwrap().len(), 1, "only what names status");
 }
@@ -40,7 +40,7 @@ fn managed_fields_are_kept_only_where_they_name_what_the_view_lacks() {
 fn what_decisions_rest_on_is_read_and_managed_fields_and_labels_are_not_kept() {
     let mut object = answered();
     object.metadata.labels = Some([("team".to_owned(), "data".to_owned())].into());
-    let read = seen(&object, json!({"f:observedGeneration": {}}));
+    let read = seen(&object, &json!({"f:observedGeneration": {}}));
     object.metadata.labels = None;
     assert_eq!(serde_json::to_value(read).unwrap(), serde_json::to_value(object).unwrap());
 }

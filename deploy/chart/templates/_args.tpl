@@ -1,5 +1,5 @@
 {{/*
-The flags of `run` that the values make, one a line. What is off leaves none behind, which would outweigh the environment twin
+The flags of `run` that the values make, one a line. What is off leaves none behind, which would override the environment variable
 that turns it on; and none names the Lease's namespace, which is the pods' own, wherever they are put.
 */}}
 {{- define "operator.args" -}}

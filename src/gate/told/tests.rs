@@ -34,7 +34,7 @@ fn throttled(id: &str, seconds: i64) -> ClusterRedistribution {
     answered(id, 429, |attempt| attempt.retry_after_seconds = Some(seconds))
 }
 
-/// Why a call with key 1, from that source, would not be let in.
+/// Why a call with key 1, from that source, would not be admitted.
 fn refusal(core: &mut Core, rung: &Rung, endpoint: &str, now: Instant) -> Option<Refusal> {
     core.recall(rung, endpoint, ([1; 32].into(), true), now);
     let wish = entrant("sample", "cluster", 1);

@@ -287,7 +287,7 @@ impl Product {
                     is_new || (was && !is_gone)
                 })
                 .collect();
-            object.metadata.managed_fields = managed_fields(&named);
+            object.metadata.managed_fields = Some(managed_fields(&named));
             object.status = Some(after);
             Some(product.intern(object))
         })
@@ -394,23 +394,23 @@ fn new_attempt(object: &ClusterRedistribution, number: Number) -> Attempt {
 }
 
 fn prune(status: &mut ClusterRedistributionStatus, pruned: u8) {
-    let prunes = |what: u8| pruned & what != 0;
-    if prunes(prunes::ATTEMPT) {
+    let lacks = |what: u8| pruned & what != 0;
+    if lacks(prunes::ATTEMPT) {
         status.attempt = None;
     }
-    if prunes(prunes::CONDITIONS) {
+    if lacks(prunes::CONDITIONS) {
         status.conditions.clear();
     }
-    if prunes(prunes::STATUS_CODE) {
+    if lacks(prunes::STATUS_CODE) {
         status.status_code = None;
     }
-    if prunes(prunes::HISTORY) {
+    if lacks(prunes::HISTORY) {
         status.history.clear();
     }
-    if prunes(prunes::OBSERVED_GENERATION) {
+    if lacks(prunes::OBSERVED_GENERATION) {
         status.observed_generation = None;
     }
-    if prunes(prunes::A_PART)
+    if lacks(prunes::A_PART)
         && let Some(attempt) = &mut status.attempt
     {
         (attempt.grace_seconds, attempt.baseline) = (None, None);
@@ -436,7 +436,7 @@ fn names(object: &ClusterRedistribution) -> Vec<bool> {
     std::iter::once(is_named("/f:status/f:conditions")).chain(of_attempt).collect()
 }
 
-fn managed_fields(named: &[bool]) -> Option<Vec<ManagedFieldsEntry>> {
+fn managed_fields(named: &[bool]) -> Vec<ManagedFieldsEntry> {
     let mut fields = json!({"f:status": {}});
     for (name, _) in OF_ATTEMPT.iter().zip(&named[1..]).filter(|(_, is_named)| **is_named) {
         fields["f:status"]["f:attempt"][format!("f:{name}")] = json!({});
@@ -444,7 +444,7 @@ fn managed_fields(named: &[bool]) -> Option<Vec<ManagedFieldsEntry>> {
     if named[0] {
         fields["f:status"]["f:conditions"] = json!({});
     }
-    Some(vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(fields)), ..ManagedFieldsEntry::default() }])
+    vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(fields)), ..ManagedFieldsEntry::default() }]
 }
 
 /// As a controller that does not ask for `Ready` would see it.
