@@ -176,13 +176,13 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::NotSent
         }
-        Claim::Pruned(latest) => match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-            Recorded::Written => {
-                context.memory().crd_is_outdated();
-                Delivered::Pruned
+        Claim::Pruned(latest) => {
+            context.memory().crd_is_outdated();
+            match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+                Recorded::Written => Delivered::Pruned,
+                Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
             }
-            Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
-        },
+        }
     }
 }
 

@@ -187,6 +187,11 @@ pub fn spec_hash(spec: &ClusterRedistributionSpec) -> String {
 /// True if this object asked for the same spec before, in an attempt that could have reached the cloud.
 pub fn asked_before(object: &ClusterRedistribution) -> bool {
     let (Some(status), Some(generation)) = (&object.status, object.metadata.generation) else { return false };
+    // What was copied from another object was not asked by this one.
+    let uid = object.metadata.uid.as_deref();
+    if status.attempt.as_ref().is_some_and(|attempt| Some(attempt.uid.as_str()) != uid) {
+        return false;
+    }
     let hash = spec_hash(&object.spec);
     let asked = |state: &str, of: i64, with: Option<&str>| {
         let could_have_arrived =

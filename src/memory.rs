@@ -95,6 +95,10 @@ impl Memory {
     /// only lengthens it.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
+        // Such a view tells nothing of what it lacks.
+        if matches!(journal::read(object), journal::Journal::Missing(_)) {
+            return;
+        }
         let (pending, version) = (pending(object), version(object));
         if let Some(sight) = self.seen.get_mut(uid) {
             if pending.as_ref().is_some_and(|(key, open)| *key == sight.key && *open == sight.open) {

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
+    journal::LOST,
     resource::{
         Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt,
         Reason, Row,
@@ -83,11 +84,42 @@ fn held_in_row(
     (moved || changed).then_some(next)
 }
 
+/// The status of an object that has lost a part of its journal: held as `JournalInvalid`, and with an attempt of this
+/// generation whose outcome is unknown in place of one that is not there. Without it managed fields would go on naming what is
+/// absent, and whatever is written for the next generation would look as if it hid something. `None` if status says it.
+pub fn lost(
+    status: Option<&ClusterRedistributionStatus>,
+    (uid, generation): (&str, i64),
+    message: &str,
+    now: Timestamp,
+) -> Option<ClusterRedistributionStatus> {
+    let mut next = held(status, generation, Reason::JournalInvalid, message, now)?;
+    match &mut next.attempt {
+        Some(attempt) if is_named(attempt) => {
+            attempt.closed.get_or_insert(true);
+        }
+        attempt => {
+            *attempt = Some(Attempt {
+                // The name by which the next generation waits for what was lost.
+                id: format!("{LOST}{generation}"),
+                uid: uid.to_owned(),
+                generation,
+                state: AttemptState::Unknown.as_str().to_owned(),
+                closed: Some(true),
+                message: Some(cut(message, 256)),
+                ..Attempt::default()
+            });
+        }
+    }
+    Some(next)
+}
+
 /// The status without the journal of another object: what a backup brought along. Taken away with the first hold that is
 /// no objection to it; until then it is the only thing that says why an edit had to come first.
 pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned()?;
-    if next.attempt.as_ref().is_some_and(|attempt| attempt.uid != uid) {
+    // An empty uid is one that was pruned, perhaps our own.
+    if next.attempt.as_ref().is_some_and(|attempt| attempt.uid != uid && !attempt.uid.is_empty()) {
         next.attempt = None;
         next.history.clear();
     }
@@ -190,7 +222,11 @@ pub fn withdrawn(
 }
 
 fn is_readable(attempt: &Attempt) -> bool {
-    !attempt.id.is_empty() && !attempt.uid.is_empty() && attempt.generation > 0 && attempt.is_open()
+    is_named(attempt) && attempt.is_open()
+}
+
+fn is_named(attempt: &Attempt) -> bool {
+    !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
 }
 
 /// A status in which everything is set that shows that a generation was called; for a dry run alone.

@@ -90,8 +90,8 @@ pub fn pending(
     watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>) {
     let mut writer = Writer::<Guarded>::default();
-    // The cache counts as complete from the start: each object is decided by its own journal, as it arrives, and waits
-    // for no other.
+    // The cache counts as complete from the start: several watches fill it, and when an object is handed on is not its
+    // matter.
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
@@ -222,6 +222,7 @@ impl Pending {
             let is_observed = || self.observe && observation::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() && !is_observed() {
                 memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
+                self.metrics.hidden(memory.hidden_objects());
                 drop(memory);
                 self.metrics.objects().seen(scope, &object, (false, self.observe));
                 // Another controller may have called it while it waited here for its turn.
@@ -237,7 +238,9 @@ impl Pending {
 
     fn forget(&mut self, object: Guarded) {
         if let Some(uid) = object.uid() {
-            self.memory.lock().unwrap_or_else(PoisonError::into_inner).forget(&uid);
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.forget(&uid);
+            self.metrics.hidden(memory.hidden_objects());
         }
         self.metrics.objects().gone(&object);
         self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
@@ -260,7 +263,10 @@ impl Pending {
         }
         // Of a scope that was never listed nothing is remembered that is not in the cache.
         let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).keep_only(&pending, Instant::now());
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.keep_only(&pending, Instant::now());
+        self.metrics.hidden(memory.hidden_objects());
+        drop(memory);
         self.synced.complete(index)
     }
 }

@@ -6,10 +6,7 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{
-    Error, SOON,
-    hold::{hold, tell},
-};
+use super::{Error, SOON, hold::tell};
 use crate::{
     context::Context,
     decide::{Step, journal_invalid},
@@ -18,6 +15,7 @@ use crate::{
     ledger::{API_TIMEOUT, WriteError},
     prepare::object_name,
     resource::{ClusterRedistribution, Reason},
+    status,
 };
 
 /// Waits for the CRD to show status again. Once a dry run says that the API server keeps all of it, and the object still
@@ -44,12 +42,26 @@ pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &st
         Err(source) => return Err(failed(source)),
     };
     match context.decide(&latest) {
-        Step::Hidden(what) => {
-            let message = journal_invalid(&what);
-            hold(context, &latest, Held { reason: Reason::JournalInvalid, message, again: jittered(HELD_AGAIN) }).await
-        }
+        Step::Hidden(what) => lost(context, &latest, journal_invalid(&what)).await,
         _ => Ok(Action::requeue(SOON)),
     }
+}
+
+/// It is lost and not hidden: says so.
+async fn lost(context: &Context, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
+    let (uid, generation) =
+        (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+    let Some(next) = status::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
+        return Ok(Action::await_change());
+    };
+    match context.ledger.write(object, next).await {
+        Ok(()) => {}
+        Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
+        Err(source) => return Err(Error::Write { object: object_name(object), source }),
+    }
+    tell(context, object, &Held { reason: Reason::JournalInvalid, message, again: jittered(HELD_AGAIN) });
+    whole(context, object);
+    Ok(Action::await_change())
 }
 
 /// A view of the object showed all that was written.

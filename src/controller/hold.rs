@@ -80,6 +80,9 @@ pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> R
         (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
     // It could be read when it came to wait for its turn, and keeps nobody back now.
     context.gate.forget(&object);
+    if invalid.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
     let (uid, generation) = (invalid.metadata.uid.as_deref().unwrap_or_default(), invalid.metadata.generation);
     // A view without the attempt that was made here would let it be written over.
     if context.memory().may_have_sent(uid, generation.unwrap_or_default()) {

@@ -102,6 +102,8 @@ impl KeyState {
 
     /// Status tells of a refusal that counts for so long.
     pub fn was_refused_elsewhere(&mut self, attempt_id: &str, until: Instant) {
+        // What ended before this one began counts no more.
+        self.refused_elsewhere.retain(|_, end| *end + REFUSALS_COUNT_FOR > until);
         self.refused_elsewhere.insert(attempt_id.to_owned(), until);
     }
 

@@ -3,7 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntr
 use super::*;
 use crate::{
     resource::{ClusterRedistributionStatus, PastAttempt},
-    sample::{at, attempt, attempted, fresh, spec},
+    sample::{UID, at, attempt, attempted, fresh, spec},
     status::held,
 };
 
@@ -81,6 +81,19 @@ fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
     assert!(is_invalid(&object));
     object.metadata.generation = Some(2);
     assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+}
+
+#[test]
+fn a_hold_after_a_lost_attempt_hides_nothing_and_the_wait_goes_on() {
+    let mut object = managed(fresh(1));
+    object.status = crate::status::lost(object.status.as_ref(), (UID, 1), "why", at(0));
+    assert!(is_invalid(&object), "said once, it stays so");
+    object.metadata.generation = Some(2);
+    let waits = read(&object);
+    assert_eq!(waits, lost_attempt(1));
+    let mut held_next = object.clone();
+    held_next.status = held(object.status.as_ref(), 2, Reason::Suspended, "why", at(1));
+    assert_eq!((hidden(&held_next), read(&held_next)), (None, waits));
 }
 
 #[test]

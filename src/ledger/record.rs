@@ -79,7 +79,11 @@ impl<'a> Retry<'a> {
     }
 
     /// Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
-    async fn after_conflict(&mut self) {
+    async fn after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<Turn>>) {
+        // The API server answers: the others need not wait for this object.
+        if let Some(mut turn) = turn.take() {
+            *turn = Turn::default();
+        }
         sleep(jittered(CONFLICT_PAUSE.saturating_mul(1 << self.conflicts.min(8)).min(RECORD_PAUSES.1))).await;
         self.conflicts += 1;
     }
@@ -168,9 +172,9 @@ impl Ledger {
                 Err(WriteError::Gone) => is_missing = true,
                 Err(WriteError::Invalid(reason)) if reduce.is_none() => {
                     reduce = Some(reason);
-                    retry.after_conflict().await;
+                    retry.after_conflict(&mut turn).await;
                 }
-                Err(WriteError::Conflict) => retry.after_conflict().await,
+                Err(WriteError::Conflict) => retry.after_conflict(&mut turn).await,
                 Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
             // Also after an unclear answer: the write may have been ours.

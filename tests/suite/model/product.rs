@@ -190,9 +190,9 @@ impl Product {
         let answer = match step {
             Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
             Step::Hidden(what) => {
-                let (reason, message) = (Reason::JournalInvalid, journal_invalid(&what));
-                let held = status::held(object.status.as_ref(), generation, reason, &message, self.wall);
-                held.map_or(Move::Rest, |held| Move::DryRun(self.with_status(id, held)))
+                let (uid, message) = (object.metadata.uid.as_deref().unwrap(), journal_invalid(&what));
+                let lost = status::lost(object.status.as_ref(), (uid, generation), &message, self.wall);
+                lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
             Step::Claim(_) => Move::Claim,
             Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
