@@ -111,12 +111,12 @@ impl Core {
 }
 
 impl Gate {
-    /// See [`Told::own`].
+    /// This attempt is made here: its answer was heard.
     pub fn own(&self, attempt_id: &str) {
         self.lock().told.own(attempt_id, Instant::now());
     }
 
-    /// See [`Told::hear`].
+    /// Takes in what an object's attempt tells of its source.
     pub fn hear(&self, object: &ClusterRedistribution) {
         // Of most there is nothing to hear.
         if object.attempt().and_then(effect).is_some() {
@@ -124,7 +124,7 @@ impl Gate {
         }
     }
 
-    /// See [`Core::recall`].
+    /// A source was read and holds this key: what was told of the source counts for it.
     pub fn recall(&self, rung: &Rung, endpoint: &str, key: (KeyIdentity, bool)) {
         self.lock().recall(rung, endpoint, key, Instant::now());
     }
