@@ -1,8 +1,11 @@
 //! Breadth-first search over the modelled world: the first violation found is a shortest one.
 
-use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 
-use super::world::{Budget, Mutant, State, World};
+use indexmap::IndexSet;
+use rustc_hash::FxHasher;
+
+use super::world::{Budget, Label, Mutant, State, World};
 
 /// What a search found.
 pub struct Found {
@@ -18,50 +21,61 @@ pub struct Found {
 pub fn explore(budget: Budget, mutant: Option<Mutant>) -> Found {
     let mut world = World::new(budget, mutant);
     let first = world.first();
-    let mut index: HashMap<State, u32> = HashMap::from([(first.clone(), 0)]);
-    let mut came_from: Vec<(u32, String)> = vec![(0, String::new())];
+    // In the order of discovery, which is the order of a breadth-first search.
+    let mut states: IndexSet<State, BuildHasherDefault<FxHasher>> = IndexSet::default();
+    let mut came_from: Vec<Option<(u32, Label)>> = vec![None];
     let mut closed = vec![world.is_closed(&first)];
-    let mut before: Vec<Vec<u32>> = vec![Vec::new()];
-    let mut queue = VecDeque::from([first]);
-    while let Some(state) = queue.pop_front() {
-        let here = index[&state];
+    // From, to.
+    let mut edges: Vec<(u32, u32)> = Vec::new();
+    states.insert(first);
+    let mut here = 0;
+    while let Some(state) = states.get_index(here as usize).cloned() {
         for (label, next) in world.steps(&state) {
-            let next = world.tidied(next);
-            let there = u32::try_from(index.len()).unwrap();
-            let there = *index.entry(next.clone()).or_insert(there);
-            if there as usize == came_from.len() {
-                came_from.push((here, label));
-                closed.push(world.is_closed(&next));
-                before.push(vec![here]);
-                if let Some(law) = world.broken(&next) {
-                    return Found { states: index.len(), violation: Some((law, trace(&came_from, there))), stuck: 0 };
+            let (there, is_new) = states.insert_full(world.tidied(next));
+            let at = u32::try_from(there).unwrap();
+            edges.push((here, at));
+            if is_new {
+                let next = &states[there];
+                came_from.push(Some((here, label)));
+                closed.push(world.is_closed(next));
+                if let Some(law) = world.broken(next) {
+                    return Found { states: states.len(), violation: Some((law, trace(&came_from, at))), stuck: 0 };
                 }
-                queue.push_back(next);
-            } else {
-                before[there as usize].push(here);
             }
         }
+        here += 1;
     }
-    Found { states: index.len(), violation: None, stuck: unreachable_from(&closed, &before) }
+    Found { states: states.len(), violation: None, stuck: stuck(closed, &edges) }
 }
 
-fn trace(came_from: &[(u32, String)], mut at: u32) -> Vec<String> {
+fn trace(came_from: &[Option<(u32, Label)>], mut at: u32) -> Vec<String> {
     let mut labels = Vec::new();
-    while at != 0 {
-        let (before, label) = &came_from[at as usize];
-        labels.push(label.clone());
-        at = *before;
+    while let Some((before, label)) = came_from[at as usize] {
+        labels.push(label.to_string());
+        at = before;
     }
     labels.reverse();
     labels
 }
 
 /// Counts the states from which no closed one can be reached, by walking back from all closed ones.
-fn unreachable_from(closed: &[bool], before: &[Vec<u32>]) -> usize {
-    let mut reached = closed.to_vec();
-    let mut open: Vec<usize> = (0..closed.len()).filter(|&state| closed[state]).collect();
+fn stuck(mut reached: Vec<bool>, edges: &[(u32, u32)]) -> usize {
+    // The edges by their end: those that end in state n are `from[starts[n]..starts[n + 1]]`.
+    let mut starts = vec![0_usize; reached.len() + 1];
+    for &(_, to) in edges {
+        starts[to as usize + 1] += 1;
+    }
+    for state in 0..reached.len() {
+        starts[state + 1] += starts[state];
+    }
+    let (mut next, mut from) = (starts.clone(), vec![0_u32; edges.len()]);
+    for &(before, to) in edges {
+        from[next[to as usize]] = before;
+        next[to as usize] += 1;
+    }
+    let mut open: Vec<usize> = (0..reached.len()).filter(|&state| reached[state]).collect();
     while let Some(state) = open.pop() {
-        for &earlier in &before[state] {
+        for &earlier in &from[starts[state]..starts[state + 1]] {
             if !std::mem::replace(&mut reached[earlier as usize], true) {
                 open.push(earlier as usize);
             }

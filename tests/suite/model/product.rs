@@ -22,6 +22,7 @@ use redistribution_operator::{
     status::{self, Record, Recording, observed::observed},
     view::Guarded,
 };
+use rustc_hash::FxHashMap;
 use serde_json::json;
 
 /// What a CRD prunes from status: any of these.
@@ -90,8 +91,8 @@ enum Question {
 pub struct Product {
     objects: Vec<ClusterRedistribution>,
     index: HashMap<String, ObjectId>,
-    moves: HashMap<(ObjectId, Question), Move>,
-    changes: HashMap<(ObjectId, Question), Option<ObjectId>>,
+    moves: FxHashMap<(ObjectId, Question), Move>,
+    changes: FxHashMap<(ObjectId, Question), Option<ObjectId>>,
     rules: Rules,
     wall: Timestamp,
     start: Instant,
@@ -107,8 +108,8 @@ impl Product {
         Self {
             objects: Vec::new(),
             index: HashMap::new(),
-            moves: HashMap::new(),
-            changes: HashMap::new(),
+            moves: FxHashMap::default(),
+            changes: FxHashMap::default(),
             rules,
             wall,
             start: Instant::now(),

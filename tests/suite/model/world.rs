@@ -1,6 +1,8 @@
 //! The world around two controllers: an API server that compares and swaps, a network that loses and delays, a cloud
 //! that carries out or refuses, people who edit. All of it as steps from one state to the next.
 
+use std::fmt;
+
 use redistribution_operator::ledger::Standing;
 
 use super::product::{Move, NO_ATTEMPT, Number, ObjectId, Outcome, Product};
@@ -55,6 +57,20 @@ impl Mutant {
         Self::ReadyIsNotAskedFor,
         Self::ManagedFieldsAreNotRead,
     ];
+}
+
+/// What happened in a step: the actor, its number where it has one, and what it did.
+#[derive(Clone, Copy, Debug)]
+pub struct Label(&'static str, Option<u8>, &'static str);
+
+impl fmt::Display for Label {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(actor, number, what) = self;
+        match number {
+            Some(number) => write!(formatter, "{actor}{number} {what}"),
+            None => write!(formatter, "{actor}{what}"),
+        }
+    }
 }
 
 /// A stored object or a view, and its resourceVersion.
@@ -132,7 +148,7 @@ impl World {
     }
 
     /// Everything that can happen next.
-    pub fn steps(&mut self, state: &State) -> Vec<(String, State)> {
+    pub fn steps(&mut self, state: &State) -> Vec<(Label, State)> {
         let mut steps = Vec::new();
         for replica in 0..usize::from(self.budget.replicas) {
             self.replica_steps(state, replica, &mut steps);
@@ -142,9 +158,10 @@ impl World {
         steps
     }
 
-    fn replica_steps(&mut self, state: &State, which: usize, steps: &mut Vec<(String, State)>) {
+    fn replica_steps(&mut self, state: &State, which: usize, steps: &mut Vec<(Label, State)>) {
         let replica = state.replicas[which];
-        let mut add = |label: &str, next: State| steps.push((format!("r{which} {label}"), next));
+        let number = u8::try_from(which).ok();
+        let mut add = |label: &'static str, next: State| steps.push((Label("r", number, label), next));
         if state.left.crashes > 0 && replica != IDLE {
             let mut next = state.clone();
             next.replicas[which] = IDLE;
@@ -261,7 +278,7 @@ impl World {
     }
 
     /// What a controller without a task does with the object it has seen.
-    fn idle_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&str, State)) {
+    fn idle_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
         let replica = state.replicas[which];
         let pending = self.product.waits_for(seen.0);
         let lapsed = pending.is_some() && replica.lapsed == pending;
@@ -305,7 +322,7 @@ impl World {
         state: &State,
         which: usize,
         (seen, number): (Seen, Number),
-        add: &mut dyn FnMut(&str, State),
+        add: &mut dyn FnMut(&'static str, State),
     ) {
         let was_executed =
             state.executed.iter().any(|&(other, ..)| other == number) || self.mutant == Some(Mutant::AbsenceIsAccepted);
@@ -321,7 +338,7 @@ impl World {
         }
     }
 
-    fn claim_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&str, State)) {
+    fn claim_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
         if state.left.attempts == 0 {
             return;
         }
@@ -374,7 +391,7 @@ impl World {
         add("claims, no reply, perhaps later", late);
     }
 
-    fn network_steps(&mut self, state: &State, steps: &mut Vec<(String, State)>) {
+    fn network_steps(&mut self, state: &State, steps: &mut Vec<(Label, State)>) {
         for &call in &state.under_way {
             let mut gone = state.clone();
             gone.under_way.retain(|other| *other != call);
@@ -388,7 +405,7 @@ impl World {
                 if outcome == Some(Outcome::Accepted) {
                     insert(&mut next.executed, call);
                 }
-                steps.push((format!("request {} {label}", call.0), next));
+                steps.push((Label("request ", Some(call.0), label), next));
             }
         }
         for &(number, base) in &state.late_claims {
@@ -398,21 +415,21 @@ impl World {
                 let claimed = self.product.claimed(base.0, number);
                 self.kept(state, claimed)
             });
-            steps.push((format!("claim {number} arrives late"), Self::rewritten(next, object)));
+            steps.push((Label("claim ", Some(number), "arrives late"), Self::rewritten(next, object)));
         }
         for number in (0..self.budget.attempts).filter(|number| state.permits & 1 << number != 0) {
             let mut next = state.clone();
             next.permits &= !(1 << number);
-            steps.push((format!("send budget {number} ends"), next));
+            steps.push((Label("send budget ", Some(number), "ends"), next));
         }
     }
 
-    fn people_steps(&mut self, state: &State, steps: &mut Vec<(String, State)>) {
+    fn people_steps(&mut self, state: &State, steps: &mut Vec<(Label, State)>) {
         let here = self.kept(state, state.object.0);
-        let mut add = |label: &str, object: Option<ObjectId>, change: &dyn Fn(&mut State)| {
+        let mut add = |label: &'static str, object: Option<ObjectId>, change: &dyn Fn(&mut State)| {
             let mut next = Self::rewritten(state.clone(), object);
             change(&mut next);
-            steps.push((label.to_owned(), next));
+            steps.push((Label("", None, label), next));
         };
         if state.left.edits > 0 {
             let edited = self.product.edited(here);
