@@ -14,25 +14,30 @@ use futures::{
 };
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
-    admin::{self, Admin},
-    args::{Action, Command, Run},
-    clients,
-    clock::Clock,
-    context::{Context, Timing},
-    controller,
-    decide::Rules,
-    dws::{self, credentials::Ladder, endpoint::Regions},
-    election::{self, Leadership},
-    events::Events,
-    gate::{Core, Gate, ObjectName},
-    ledger::Ledger,
-    logins::Logins,
-    memory::Memory,
-    metrics::Metrics,
-    observation::Observe,
+    admission::{Core, Gate, ObjectName},
+    api,
+    cli::{Action, Command, Run},
+    cloud,
+    controller::{
+        self,
+        context::{Context, Timing},
+        watch,
+    },
+    credentials::{Ladder, tokens::Logins},
+    observe::Observe,
     precheck::Precheck,
-    resource, store, telemetry,
-    watchdog::Watchdog,
+    protocol::{attempts::Memory, decide::Rules, regions::Regions},
+    runtime::{
+        admin::{self, Admin},
+        clock::Clock,
+        election::{self, Leadership},
+        events::Events,
+        kube_client,
+        metrics::Metrics,
+        telemetry,
+        watchdog::Watchdog,
+    },
+    store::Ledger,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -47,7 +52,7 @@ type StartError = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let command = Command::parse();
     let result = match command.action {
-        Action::Crd => resource::crd_yaml().map(|yaml| print!("{yaml}")).map_err(StartError::from),
+        Action::Crd => api::crd_yaml().map(|yaml| print!("{yaml}")).map_err(StartError::from),
         Action::Run(run) => start(*run),
     };
     match result {
@@ -79,7 +84,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watchdog = Watchdog::new(run.stale_after);
     let metrics = Metrics::new(&watchdog);
-    let (client, watching) = clients::both(&run, &watchdog, &metrics).await?;
+    let (client, watching) = kube_client::both(&run, &watchdog, &metrics).await?;
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
@@ -91,15 +96,15 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.watch_seconds());
     config.label_selector.clone_from(&run.selector);
-    let observed = store::Watching {
+    let observed = watch::Watching {
         namespaces: run.namespaces.clone(),
         config,
         relist_every: run.relist_every,
         observe: run.observe,
     };
     let synced = context.synced.clone();
-    let listeners = store::Listeners { memory, gate: Arc::clone(&context.gate), synced: synced.clone() };
-    let (objects, cache) = store::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
+    let listeners = watch::Listeners { memory, gate: Arc::clone(&context.gate), synced: synced.clone() };
+    let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
@@ -171,7 +176,7 @@ fn context(
         );
     }
     let holder = run.holder.clone().unwrap_or_else(host_name);
-    let cloud = dws::Client::new(&dws::ClientSettings {
+    let cloud = cloud::Client::new(&cloud::ClientSettings {
         ca_bundle: run.ca_bundle.clone(),
         proxy: run.proxy.as_deref().map(proxy).transpose()?,
         connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
@@ -207,7 +212,7 @@ fn context(
         tasks: TaskTracker::new(),
         closing: closing.clone(),
         leadership,
-        synced: store::Synced::new(&run.namespaces),
+        synced: watch::Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
         complaints: Mutex::default(),
         ended,
@@ -216,7 +221,7 @@ fn context(
 
 /// Read here and not by the command line's parser, which repeats what it cannot read: there may be a password in it.
 fn proxy(text: &str) -> Result<Url, StartError> {
-    Url::parse(text).map_err(|error| format!("{}: {error}", dws::ClientError::Proxy).into())
+    Url::parse(text).map_err(|error| format!("{}: {error}", cloud::ClientError::Proxy).into())
 }
 
 fn host_name() -> String {
@@ -225,7 +230,7 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-async fn announce(synced: store::Synced) {
+async fn announce(synced: watch::Synced) {
     synced.all_complete().await;
     tracing::info!("watching");
 }

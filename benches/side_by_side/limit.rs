@@ -16,8 +16,8 @@ use kube::{
     core::WatchEvent,
 };
 use redistribution_operator::{
-    resource::{ClusterRedistribution, ClusterRedistributionStatus},
-    status::{self, Recording},
+    api::{ClusterRedistribution, ClusterRedistributionStatus},
+    protocol::{record::Recording, transitions},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ fn statuses() -> Result<(Value, Value), Failure> {
     object.metadata.generation = Some(1);
     let claimed: ClusterRedistributionStatus = wishes::claimed(&object);
     let id = claimed.attempt.clone().unwrap_or_default().id;
-    match status::recorded(&claimed, 1, &id, &wishes::delivered(), Timestamp::now()) {
+    match transitions::recorded(&claimed, 1, &id, &wishes::delivered(), Timestamp::now()) {
         Recording::Write(recorded) => Ok((serde_json::to_value(claimed)?, serde_json::to_value(*recorded)?)),
         _ => Err("the operator would not record this".into()),
     }

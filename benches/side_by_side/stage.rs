@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
 use kube::{Api, Client, Resource, api::PostParams};
-use redistribution_operator::resource::crd_yaml;
+use redistribution_operator::api::crd_yaml;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testbed::{

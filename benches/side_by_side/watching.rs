@@ -62,7 +62,7 @@ pub struct Watching {
 impl Watching {
     /// Opens it; what a candidate will work on carries the label.
     pub async fn open(client: &Client, place: &Place) -> Result<Self, Failure> {
-        let resource = ApiResource::erase::<redistribution_operator::resource::ClusterRedistribution>(&());
+        let resource = ApiResource::erase::<redistribution_operator::api::ClusterRedistribution>(&());
         let api = Api::<Light>::namespaced_with(client.clone(), &place.namespace, &resource);
         let mut events = watcher(api, watcher::Config::default().labels(wishes::LABEL)).default_backoff().boxed();
         // The first list is part of the preparation.

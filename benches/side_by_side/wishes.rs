@@ -8,9 +8,12 @@ use http::Request;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use redistribution_operator::{
-    journal::spec_hash,
-    resource::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, RedisMode},
-    status::{self, Record, Recording},
+    api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, RedisMode},
+    protocol::{
+        journal::spec_hash,
+        record::{Record, Recording},
+        transitions,
+    },
 };
 use serde_json::{Value, json};
 
@@ -82,7 +85,8 @@ pub fn finished(mut object: ClusterRedistribution) -> Result<ClusterRedistributi
     let claimed = claimed(&object);
     let attempt = claimed.attempt.clone().unwrap_or_default();
     let generation = attempt.generation;
-    let Recording::Write(next) = status::recorded(&claimed, generation, &attempt.id, &delivered(), Timestamp::now())
+    let Recording::Write(next) =
+        transitions::recorded(&claimed, generation, &attempt.id, &delivered(), Timestamp::now())
     else {
         return Err("the operator would not record this".into());
     };
@@ -92,7 +96,7 @@ pub fn finished(mut object: ClusterRedistribution) -> Result<ClusterRedistributi
 }
 
 /// The status after the claim.
-pub fn claimed(object: &ClusterRedistribution) -> redistribution_operator::resource::ClusterRedistributionStatus {
+pub fn claimed(object: &ClusterRedistribution) -> redistribution_operator::api::ClusterRedistributionStatus {
     let now = Timestamp::now();
     let attempt = Attempt {
         id: "5f1c9a0e8d7b4c6fa1b2c3d4e5f60718".to_owned(),
@@ -105,11 +109,11 @@ pub fn claimed(object: &ClusterRedistribution) -> redistribution_operator::resou
         credentials: Some("Namespace/dws-redistribution-credentials".to_owned()),
         spec_hash: Some(spec_hash(&object.spec)),
         grace_seconds: Some(75),
-        claimed_time: Some(redistribution_operator::conditions::to_second(now)),
+        claimed_time: Some(redistribution_operator::protocol::conditions::to_second(now)),
         ..Attempt::default()
     };
     let message = format!("Calling 127.0.0.1:12345 for cluster {}", object.spec.cluster_id);
-    status::claimed(object.status.as_ref(), attempt, &message, now)
+    transitions::claimed(object.status.as_ref(), attempt, &message, now)
 }
 
 /// What is recorded of an accepted call.

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use redistribution_operator::resource::{crd_json, crd_yaml};
+use redistribution_operator::api::{crd_json, crd_yaml};
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options, Progress, Tool, Tools, simulator::Simulator};
 

@@ -13,16 +13,18 @@ use tokio::{sync::oneshot, task::JoinError, time::sleep};
 
 use super::{
     Error, SOON,
-    hold::{hold, tell, unavailable},
+    report::{hold, tell, unavailable},
 };
 use crate::{
-    context::Context,
-    decide::{Plan, Step},
-    delivery::{self, Delivered, deliver},
-    held::crd_outdated,
-    ledger::{API_TIMEOUT, WriteError},
-    prepare::{NotReady, Ready, Seen, object_name, prepare},
-    resource::{ClusterRedistribution, Reason},
+    api::{ClusterRedistribution, Reason},
+    controller::{
+        attempt::{self, Delivered, deliver},
+        context::Context,
+        messages::crd_outdated,
+        prepare::{NotReady, Ready, Seen, object_name, prepare},
+    },
+    protocol::decide::{Plan, Step},
+    store::{API_TIMEOUT, WriteError},
 };
 
 /// How long a reconciliation waits for a known outcome to be written. Longer, and outcomes that the API server does not take
@@ -110,7 +112,7 @@ async fn journal_is_kept(
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
-    let attempt = delivery::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
+    let attempt = attempt::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
     if !context.ledger.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }

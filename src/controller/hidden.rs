@@ -6,16 +6,20 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{Error, SOON, hold::tell};
+use super::{Error, SOON, report::tell};
 use crate::{
-    context::Context,
-    decide::{Step, journal_invalid},
-    held::{HELD_AGAIN, Held, status_hidden},
-    jitter::jittered,
-    ledger::{API_TIMEOUT, WriteError},
-    prepare::object_name,
-    resource::{ClusterRedistribution, Reason},
-    status,
+    api::{ClusterRedistribution, Reason},
+    controller::{
+        context::Context,
+        messages::{HELD_AGAIN, Held, status_hidden},
+        prepare::object_name,
+    },
+    protocol::{
+        decide::{Step, journal_invalid},
+        transitions,
+    },
+    runtime::jitter::jittered,
+    store::{API_TIMEOUT, WriteError},
 };
 
 /// Waits for the CRD to show status again. Once a dry run says that the API server keeps all of it, and the object still
@@ -51,7 +55,7 @@ pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &st
 async fn lost(context: &Context, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-    let Some(next) = status::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
+    let Some(next) = transitions::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
         return Ok(Action::await_change());
     };
     match context.ledger.write(object, next).await {

@@ -1,30 +1,36 @@
 //! Looks at a redistribution after its call, when that is due. It calls nothing, claims nothing and writes nothing itself.
 
+pub mod report;
+
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{Error, observed::say};
+use super::Error;
 use crate::{
-    annotations,
-    conditions::{REDISTRIBUTED, condition_at},
-    context::Context,
-    decide::Plan,
-    dws::{
+    admission::{Reading, Refusal},
+    api::{Attempt, ClusterRedistribution},
+    cloud::{
         Wish,
-        credentials::{Key, KeyIdentity},
-        endpoint::Endpoint,
+        auth::{Key, KeyIdentity},
     },
-    gate::{Reading, Refusal},
-    held::{CREDENTIALS_AGAIN, HELD_AGAIN},
-    jitter::jittered,
-    journal::MAX_SEND_BUDGET,
-    memory::{GOOD_FOR, Watch},
-    observation::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster},
-    prepare::{NotReady, key, rung},
-    resource::{Attempt, ClusterRedistribution},
-    status::observed::observed,
+    controller::{
+        context::Context,
+        messages::{CREDENTIALS_AGAIN, HELD_AGAIN},
+        observe::report::say,
+        prepare::{NotReady, key, rung},
+    },
+    observe::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster, status::observed},
+    protocol::{
+        annotations,
+        attempts::{GOOD_FOR, Watch},
+        conditions::{REDISTRIBUTED, condition_at},
+        decide::Plan,
+        journal::MAX_SEND_BUDGET,
+        regions::Endpoint,
+    },
+    runtime::jitter::jittered,
 };
 
 /// Longest pause before the first look: a restart must not look at everything at once, and who has just called wants to
@@ -89,7 +95,7 @@ async fn look(
 ) -> Look {
     if stage == Stage::Over {
         let next = Instant::now() + jittered(HELD_AGAIN);
-        return Look::Found(Box::new(observation::over()), Watch { next, ..watch });
+        return Look::Found(Box::new(observe::over()), Watch { next, ..watch });
     }
     // Whether somebody else has called for the cluster is known only once all objects that may be seen were.
     let is_known = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
@@ -193,7 +199,7 @@ async fn read(
     let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != watch.hint;
     let unmoved = if has_moved { 0 } else { watch.unmoved.saturating_add(1) };
     let reads = if cluster.is_some() { 2 } else { 1 };
-    let pause = observation::pause(settings, stage, &finding, unmoved, reads, rand::random());
+    let pause = observe::pause(settings, stage, &finding, unmoved, reads, rand::random());
     let since = watch.since.or_else(|| sight.is_readable().then(Instant::now));
     Look::Found(Box::new(finding), Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
 }

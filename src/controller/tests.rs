@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
-    delivery::Delivered,
-    mock::{Odd, Server, claim, context, sample_is_called_up},
-    resource::{Attempt, AttemptState},
-    sample::{UID, attempt, attempted, fresh},
-    store::Synced,
+    api::{Attempt, AttemptState},
+    controller::{attempt::Delivered, watch::Synced},
+    testing::{
+        mock::{Odd, Server, claim, context, sample_is_called_up},
+        sample::{UID, attempt, attempted, fresh},
+    },
 };
 
 fn attempt_of(server: &Server) -> Attempt {
@@ -138,7 +139,7 @@ async fn nothing_is_said_against_an_endpoint_that_somebody_merely_tries() {
     let server = Server::new(&fresh(1), |_, _| None);
     let context = context(&server, true);
     let host = context.rules.regions.resolve(None).unwrap().host;
-    assert_eq!(context.gate.reach(&host, true), crate::gate::Reach::Probe, "another object tries it");
+    assert_eq!(context.gate.reach(&host, true), crate::admission::Reach::Probe, "another object tries it");
     let before = server.value();
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
     assert_eq!(server.value(), before, "nothing is written");
@@ -167,7 +168,7 @@ async fn credentials_that_cannot_be_read_again_and_again_are_said_and_looked_at_
 #[tokio::test]
 async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() {
     let mut object = fresh(1);
-    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
     let server = Server::new(&object, |_, _| None);
     server.secret_answers(500);
     let context = context(&server, true);
@@ -197,7 +198,7 @@ async fn who_was_called_up_and_has_no_secret_any_more_leaves_its_line_to_the_nex
 #[tokio::test]
 async fn who_was_called_up_and_wants_no_call_any_more_leaves_its_line_to_the_next() {
     let mut object = fresh(1);
-    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
     let server = Server::new(&object, |_, _| None);
     let (context, mut called) = in_line(&server).await;
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
@@ -232,7 +233,7 @@ async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_t
 #[tokio::test]
 async fn a_status_that_is_not_found_on_an_object_that_is_there_is_tried_later_each_time() {
     let mut object = fresh(1);
-    object.metadata.annotations = Some([(crate::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
     let server = Server::new(&object, |method, _| (method == "PUT").then_some(Odd::Refuses(404)));
     let context = context(&server, true);
     for look in 1..=8 {

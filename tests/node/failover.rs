@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{Api, api::ListParams};
 use libtest_mimic::Trial;
-use redistribution_operator::resource::Attempt;
+use redistribution_operator::api::Attempt;
 use testbed::eventually;
 
 use crate::story::{PATIENCE, PROJECT, Story};

@@ -3,7 +3,7 @@
 use futures::{StreamExt, stream};
 use kube::api::PostParams;
 use libtest_mimic::Trial;
-use redistribution_operator::resource::ClusterRedistribution;
+use redistribution_operator::api::ClusterRedistribution;
 use serde_json::Value;
 use testbed::eventually;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use kube::{Api, Client, ResourceExt, api::ListParams};
-use redistribution_operator::resource::{ClusterRedistribution, crd_yaml};
+use redistribution_operator::api::{ClusterRedistribution, crd_yaml};
 use serde_json::{Value, json};
 use testbed::{
     apply_crd, eventually, fresh_namespace,

@@ -11,7 +11,7 @@ use kube::{
     api::PostParams,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-use redistribution_operator::resource::ClusterRedistribution;
+use redistribution_operator::api::ClusterRedistribution;
 use testbed::{eventually, simulator::Script};
 use tokio::sync::oneshot;
 

@@ -1,6 +1,6 @@
 //! One call, and what status tells of it.
 
-use redistribution_operator::resource::AttemptState;
+use redistribution_operator::api::AttemptState;
 use serde_json::json;
 use testbed::simulator::Script;
 

@@ -5,7 +5,7 @@ mod markdown;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use redistribution_operator::resource::{Reason, Row};
+use redistribution_operator::api::{Reason, Row};
 use serde_json::Value;
 
 use self::markdown::{anchors, blocks, documents, links, spans};

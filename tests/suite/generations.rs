@@ -1,7 +1,7 @@
 //! Exactly one call for each generation, whatever happens around it.
 
 use kube::api::{DeleteParams, Patch, PatchParams};
-use redistribution_operator::resource::ClusterRedistribution;
+use redistribution_operator::api::ClusterRedistribution;
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Options, Script};
 

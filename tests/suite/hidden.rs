@@ -1,7 +1,7 @@
 //! A CRD that hides parts of status for a while, and status that was lost under it: nothing is called again, nothing is
 //! written upon what is only hidden, and what is lost is reported.
 
-use redistribution_operator::resource::crd_json;
+use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
 use testbed::{
     ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd,

@@ -4,8 +4,8 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
 use redistribution_operator::{
-    resource::{Reason, crd_json},
-    status,
+    api::{Reason, crd_json},
+    protocol::transitions,
 };
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Script};
@@ -89,7 +89,7 @@ async fn an_open_claim_of_nobody_is_settled_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
-    let mut status = json!(status::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
+    let mut status = json!(transitions::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
     status["attempt"] = forged(&uid, 1, "Claimed");
     world.patch_status("wish", status).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;

@@ -1,7 +1,7 @@
 //! The rules by which Flux, Helm 4 and others judge any object, written down from their documentation, applied to
 //! every state an object can be in.
 
-use redistribution_operator::resource::{ClusterRedistribution, Reason, Row};
+use redistribution_operator::api::{ClusterRedistribution, Reason, Row};
 use serde_json::{Value, json};
 use testbed::simulator::{Act, Answer, Script};
 
@@ -56,7 +56,7 @@ fn expected(reason: Reason) -> Verdict {
 fn every_reason_is_judged_as_its_row_asks() {
     for &reason in Reason::ALL {
         let now = "2026-12-01T18:00:00Z".parse().unwrap();
-        let status = redistribution_operator::status::held(None, 3, reason, "why", now).unwrap();
+        let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why", now).unwrap();
         let object = json!({"metadata": {"generation": 3}, "status": status});
         assert_eq!(judge(&object), expected(reason), "{reason}");
         let edited = json!({"metadata": {"generation": 4}, "status": status});

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
-use redistribution_operator::resource::ClusterRedistribution;
+use redistribution_operator::api::ClusterRedistribution;
 use testbed::{
     eventually,
     simulator::{Act, Answer, Denial, Read, Script},

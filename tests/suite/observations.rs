@@ -1,7 +1,7 @@
 //! What reading tells of a call that got no answer: a redistribution that was not there before confirms it, its absence
 //! proves nothing, and neither ever leads to a second call.
 
-use redistribution_operator::resource::{ClusterRedistribution, crd_json};
+use redistribution_operator::api::{ClusterRedistribution, crd_json};
 use testbed::{
     eventually,
     simulator::{Act, Lag, NoRun, Read, Script, Shape},

@@ -146,8 +146,7 @@ async fn only_the_namespaces_and_labels_it_was_told_are_watched() {
         .await;
     let create = async |namespace: &str, label: &str| {
         let cluster = world.cluster();
-        let mut object =
-            redistribution_operator::resource::ClusterRedistribution::new("wish", crate::world::spec(&cluster));
+        let mut object = redistribution_operator::api::ClusterRedistribution::new("wish", crate::world::spec(&cluster));
         object.metadata.name = Some(format!("wish-{label}"));
         object.labels_mut().insert("team".to_owned(), label.to_owned());
         let api = kube::Api::namespaced(world.client.clone(), namespace);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, ResourceExt, api::ListParams};
-use redistribution_operator::resource::{ClusterRedistribution, Redistribution};
+use redistribution_operator::api::{ClusterRedistribution, Redistribution};
 use testbed::{
     eventually,
     simulator::{Denial, NoRun, Options, Read},

@@ -1,7 +1,7 @@
 //! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object says so, and it follows by itself once
 //! the CRD is mended.
 
-use redistribution_operator::resource::crd_json;
+use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
 

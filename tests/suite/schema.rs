@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use redistribution_operator::resource::crd_yaml;
+use redistribution_operator::api::crd_yaml;
 use serde_json::{Value, json};
 
 use crate::{

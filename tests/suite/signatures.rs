@@ -2,7 +2,7 @@
 //! and whatever is changed on the way, it finds wrong.
 
 use proptest::prelude::*;
-use redistribution_operator::dws::signing::{Request, signature};
+use redistribution_operator::cloud::signing::{Request, signature};
 use testbed::simulator::signature::{Arrived, canonical, expected};
 
 const DATE: &str = "20261125T120000Z";

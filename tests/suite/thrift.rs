@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use redistribution_operator::resource::crd_yaml;
+use redistribution_operator::api::crd_yaml;
 use testbed::{
     ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd, eventually,
     simulator::{Options, Script},

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redistribution_operator::resource::ClusterRedistribution;
+use redistribution_operator::api::ClusterRedistribution;
 use testbed::{
     Operator, eventually,
     simulator::{Act, Answer, Options, Read, Script, Shape},

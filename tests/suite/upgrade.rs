@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kube::api::ListParams;
-use redistribution_operator::resource::{ClusterRedistribution, crd_json};
+use redistribution_operator::api::{ClusterRedistribution, crd_json};
 use serde_json::{Value, json};
 use testbed::{
     ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd,

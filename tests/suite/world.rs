@@ -8,7 +8,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use redistribution_operator::resource::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode, crd_yaml};
+use redistribution_operator::api::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode, crd_yaml};
 use serde_json::{Value, json};
 use testbed::{
     ControlPlane, Operator, OperatorOptions, apply_crd, eventually, fresh_namespace,

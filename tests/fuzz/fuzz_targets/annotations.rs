@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use redistribution_operator::annotations::{PREFIX, read};
+use redistribution_operator::protocol::annotations::{PREFIX, read};
 
 fuzz_target!(|input: (BTreeMap<String, String>, String, String)| {
     let (others, key, value) = input;

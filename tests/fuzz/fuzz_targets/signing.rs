@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redistribution_operator::dws::signing::{Request, signature};
+use redistribution_operator::cloud::signing::{Request, signature};
 
 fuzz_target!(|input: (String, String, Vec<(String, String)>, Vec<(String, String)>, Vec<u8>)| {
     let (secret, path, query, headers, body) = input;

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use redistribution_operator::resource::{Reason, Row};
+use redistribution_operator::api::{Reason, Row};
 use serde_json::Value;
 
 use super::{directory, helm, objects, render};
@@ -109,7 +109,7 @@ fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_n
             .collect();
         // Suspended is what the object's owner wants; an object in flight or delivered lacks nothing.
         let lacks_nothing = matches!(reason, Reason::Suspended | Reason::RequestInFlight)
-            || reason.row() == redistribution_operator::resource::Row::Delivered;
+            || reason.row() == redistribution_operator::api::Row::Delivered;
         let wanted = usize::from(!lacks_nothing);
         assert_eq!(asking.len(), wanted, "{reason}: {asking:?}");
         for name in asking {

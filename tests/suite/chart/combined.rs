@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command as Process, sync::OnceLock};
 
 use clap::Parser;
-use redistribution_operator::args::Command;
+use redistribution_operator::cli::Command;
 use serde_json::Value;
 use testbed::{Progress, Tool, Tools};
 

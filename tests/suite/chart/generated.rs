@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::Path};
 
-use redistribution_operator::resource::crd_yaml;
+use redistribution_operator::api::crd_yaml;
 use serde_json::{Value, json};
 
 use super::{directory, render, values::leaves};

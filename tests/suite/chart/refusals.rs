@@ -3,7 +3,7 @@
 use std::fs;
 
 use clap::Parser;
-use redistribution_operator::args::{Action, Command};
+use redistribution_operator::cli::{Action, Command};
 use serde_json::{Value, json};
 
 use super::{objects, pod, refusal, render, set};

@@ -2,7 +2,7 @@
 //! odd; and that it never says more than kstatus, by which all other tools judge.
 
 use proptest::prelude::*;
-use redistribution_operator::resource::{Reason, Row};
+use redistribution_operator::api::{Reason, Row};
 use serde_json::{Value, json};
 
 use super::health::{judge, object};
@@ -11,7 +11,7 @@ use crate::kstatus::{self, Verdict};
 /// The status the operator writes for a reason at generation 3.
 fn status_of(reason: Reason) -> Value {
     let now = "2026-12-01T18:00:00Z".parse().unwrap();
-    let status = redistribution_operator::status::held(None, 3, reason, "why it is so", now).unwrap();
+    let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why it is so", now).unwrap();
     serde_json::to_value(status).unwrap()
 }
 

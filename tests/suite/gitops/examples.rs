@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use redistribution_operator::annotations;
+use redistribution_operator::protocol::annotations;
 use serde_json::{Value, json};
 
 use super::{directory, read};

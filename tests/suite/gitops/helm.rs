@@ -200,7 +200,7 @@ async fn the_older_way_to_wait_does_not_look_at_the_object() {
 async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
     let world = World::new().await;
     let release = Release::new(&world, &world.cluster());
-    let crd = redistribution_operator::resource::crd_yaml().unwrap();
+    let crd = redistribution_operator::api::crd_yaml().unwrap();
     assert!(crd.contains("dws.huaweicloud.com"));
     release.template("crd.yaml", &crd.replace("dws.huaweicloud.com", "one-release.example.com"));
     let object =

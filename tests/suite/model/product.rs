@@ -11,16 +11,18 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use redistribution_operator::{
-    conditions::set_at,
-    decide::{Now, Rules, Step, decide, journal_invalid},
-    dws::endpoint::Regions,
-    journal::{self, Journal},
-    ledger::{Standing, standing},
-    memory::Memory,
-    observation::{Finding, Phase, Unseen},
-    resource::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    status::{self, Record, Recording, observed::observed},
-    view::Guarded,
+    api::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason},
+    observe::{Finding, Phase, Unseen, status::observed},
+    protocol::{
+        attempts::Memory,
+        conditions::set_at,
+        decide::{Now, Rules, Step, decide, journal_invalid},
+        journal::{self, Journal},
+        record::{Record, Recording},
+        regions::Regions,
+        transitions,
+    },
+    store::{Standing, object::Guarded, standing},
 };
 use rustc_hash::FxHashMap;
 use serde_json::json;
@@ -192,13 +194,13 @@ impl Product {
             Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
             Step::Hidden(what) => {
                 let (uid, message) = (object.metadata.uid.as_deref().unwrap(), journal_invalid(&what));
-                let lost = status::lost(object.status.as_ref(), (uid, generation), &message, self.wall);
+                let lost = transitions::lost(object.status.as_ref(), (uid, generation), &message, self.wall);
                 lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
             Step::Claim(_) => Move::Claim,
             Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
             Step::Hold { reason, message } => {
-                let held = status::held(object.status.as_ref(), generation, reason, &message, self.wall);
+                let held = transitions::held(object.status.as_ref(), generation, reason, &message, self.wall);
                 held.map_or(Move::Rest, |held| Move::Write(self.with_status(id, held)))
             }
             Step::Recall { attempt_id } => {
@@ -216,7 +218,8 @@ impl Product {
     pub fn claimed(&mut self, id: ObjectId, number: Number) -> ObjectId {
         self.change(id, Question::Claimed(number), |product| {
             let object = product.object(id);
-            let claimed = status::claimed(object.status.as_ref(), new_attempt(object, number), "calling", product.wall);
+            let claimed =
+                transitions::claimed(object.status.as_ref(), new_attempt(object, number), "calling", product.wall);
             Some(product.with_status(id, claimed))
         })
         .unwrap()
@@ -320,7 +323,7 @@ impl Product {
                 return None;
             }
             let (status, generation) = (object.status.as_ref().unwrap(), object.metadata.generation.unwrap());
-            match status::withdrawn(status, left, generation, "old", product.wall) {
+            match transitions::withdrawn(status, left, generation, "old", product.wall) {
                 Recording::Write(next) => Some(product.with_status(id, *next)),
                 Recording::Known | Recording::Replaced => None,
             }
@@ -344,7 +347,7 @@ impl Product {
             retry_after: None,
         };
         let (object, generation) = (self.object(id), i64::from(self.generation(id)));
-        match status::recorded(object.status.as_ref().unwrap(), generation, attempt_id, &record, self.wall) {
+        match transitions::recorded(object.status.as_ref().unwrap(), generation, attempt_id, &record, self.wall) {
             Recording::Write(next) => Some(self.with_status(id, *next)),
             Recording::Known | Recording::Replaced => None,
         }

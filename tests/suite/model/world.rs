@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use redistribution_operator::ledger::Standing;
+use redistribution_operator::store::Standing;
 
 use super::product::{Move, NO_ATTEMPT, Number, ObjectId, Outcome, Product};
 

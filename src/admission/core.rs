@@ -1,0 +1,207 @@
+//! PURE core of the gate: who may call now. One call per cluster, a bound on all calls, a pace and a lock-out per key,
+//! and no claims towards an endpoint that cannot be reached. The clock is an argument.
+//!
+//! None of this is needed for the law, which the compare-and-swap on the object keeps. It keeps the cloud from locking
+//! the key (five bad signatures), from answering 429, and from meeting two calls for one cluster.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{
+    keys::KeyState,
+    queue::Stand,
+    request::{Entrant, ObjectName, Refusal},
+    restored::Told,
+    waiting::{Until, Waiting},
+};
+use crate::cloud::{
+    auth::KeyIdentity,
+    health::{Endpoints, Reach},
+    outcome::KeyEffect,
+};
+
+/// Calls keep this much more distance than the pace asks for, as a part of it: what is sent on the beat arrives a little
+/// earlier or later, and must not arrive as one too many.
+const SLACK: f64 = 0.015;
+
+/// Whoever stands far back looks again after this for each in line, should it not be called up: that is 25 looks a second
+/// of a whole line, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
+const LOOKS_APART: Duration = Duration::from_millis(40);
+
+/// The core. See the module.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) concurrency: usize,
+    pub(super) interval: Duration,
+    pub(super) in_flight: HashMap<String, ObjectName>,
+    /// Reads under way.
+    pub(super) reading: usize,
+    pub(super) keys: HashMap<KeyIdentity, KeyState>,
+    endpoints: Endpoints,
+    pub(super) waiting: Waiting,
+    pub(super) told: Told,
+}
+
+impl Core {
+    /// A gate for at most `concurrency` calls at once and `rate` calls per second and key (0 = no pace).
+    pub fn new(concurrency: usize, rate: f64) -> Self {
+        let interval = if rate > 0.0 {
+            Duration::try_from_secs_f64((1.0 + SLACK) / rate).unwrap_or_default()
+        } else {
+            Duration::ZERO
+        };
+        Self {
+            concurrency: concurrency.max(1),
+            interval,
+            in_flight: HashMap::new(),
+            reading: 0,
+            keys: HashMap::new(),
+            endpoints: Endpoints::default(),
+            waiting: Waiting::default(),
+            told: Told::default(),
+        }
+    }
+
+    /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
+    /// besides.
+    pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
+        let Entrant { object, cluster, key: identity, wished, shows } = entrant;
+        if let Some(by) = self.in_flight.get(cluster).cloned() {
+            self.waiting.wait(object, Until::Cluster(cluster.clone()));
+            return Err(Refusal::AnotherCall { by });
+        }
+        let key = self.keys.entry(*identity).or_default();
+        key.used = Some(now);
+        let each = self.interval.max(LOOKS_APART);
+        let after_all = |of: usize| each * u32::try_from(of).unwrap_or(u32::MAX);
+        if let Some(mut refusal) = key.rests(now) {
+            if let Refusal::Throttled { wait, behind } = &mut refusal {
+                let of = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
+                // Only those who are next look at its end by themselves; the others are called up, as ever.
+                *behind = of.map_or(Duration::ZERO, after_all);
+            } else {
+                key.line.step_back(object);
+            }
+            if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
+                self.waiting.wait(object, Until::Key(*identity));
+            }
+            return Err(refusal);
+        }
+        let pace = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
+        // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
+        let on_trial = !key.proven && key.in_flight > 0;
+        let is_full = self.in_flight.len() >= self.concurrency;
+        // Whoever stood here when a 429 came has gone; without this the first who looks afterwards would be called next, from
+        // whatever place.
+        let resumes = key.resumes(now);
+        let is_first = match resumes {
+            Some(_) => key.line.is_next(object, *wished, now),
+            None => key.line.is_first(object, *wished),
+        };
+        if is_full || on_trial || pace.is_some() || !is_first {
+            // One more than may enter, should all those before it be called up and not come: somebody must be here to see that.
+            let most = self.concurrency + usize::from(resumes.is_some());
+            return Err(match key.line.wait((object, *wished), (stays, *shows), most, now) {
+                Stand::Behind { of, quiet } if stays => Refusal::Line { quiet, wait: after_all(of) },
+                Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace.or(resumes) },
+            });
+        }
+        key.in_flight += 1;
+        key.line.leave(object);
+        key.next_call = (!self.interval.is_zero()).then(|| after(key.next_call, self.interval, now));
+        self.in_flight.insert(cluster.clone(), object.clone());
+        self.waiting.leave(object);
+        Ok(())
+    }
+
+    /// Who was let in is about to send: how long to wait for the beat. That is nothing, unless the claim before took longer
+    /// than this one; and at most as long as that claim was late.
+    pub fn beat(&mut self, key: KeyIdentity, now: Instant) -> Duration {
+        let interval = self.interval;
+        let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) else { return Duration::ZERO };
+        let at = key.next_send.map_or(now, |next| next.max(now));
+        key.next_send = Some(at + interval);
+        at.saturating_duration_since(now)
+    }
+
+    /// The entrant waits here no longer.
+    pub fn step_back(&mut self, entrant: &Entrant) {
+        if let Some(key) = self.keys.get_mut(&entrant.key) {
+            key.line.step_back(&entrant.object);
+        }
+    }
+
+    /// Somebody who was let in made one request more than the call.
+    pub fn spend(&mut self, key: KeyIdentity, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key).filter(|_| !self.interval.is_zero()) {
+            key.next_call = Some(key.next_call.map_or(now, |next| next.max(now)) + self.interval);
+        }
+    }
+
+    /// The entrant's call is over, or was never made. Returns who waited for that.
+    pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
+        self.in_flight.remove(&entrant.cluster);
+        self.learn(entrant.key, effect, now);
+        if let Some(key) = self.keys.get_mut(&entrant.key).filter(|_| effect == Some(KeyEffect::Good)) {
+            key.is_good();
+        }
+        self.let_go(entrant.key, now);
+        self.wake(&entrant.cluster, entrant.key, now)
+    }
+
+    /// What an answer says of a key, as soon as it has come: a key that works in one request and is refused in the next
+    /// has worked before.
+    pub fn learn(&mut self, key: KeyIdentity, effect: Option<KeyEffect>, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.learn(effect, now);
+        }
+    }
+
+    /// A request with this key is over.
+    pub(super) fn let_go(&mut self, key: KeyIdentity, now: Instant) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.in_flight = key.in_flight.saturating_sub(1);
+        }
+        self.keys.retain(|_, key| !key.is_forgotten(now));
+    }
+
+    /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
+    pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
+        self.endpoints.reach(endpoint, suspect, now)
+    }
+
+    /// Whether an endpoint was found unreachable, and not reachable since.
+    pub fn is_away(&self, endpoint: &str) -> bool {
+        self.endpoints.is_away(endpoint)
+    }
+
+    /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.
+    pub fn unreachable(&mut self, endpoint: &str, now: Instant) -> Duration {
+        self.endpoints.unreachable(endpoint, now)
+    }
+
+    /// A probe or a call got through. Returns who waits.
+    pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
+        let was_away = self.endpoints.reachable(endpoint);
+        if was_away { self.waiting.wake_all() } else { Vec::new() }
+    }
+
+    /// Calls in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+}
+
+/// The next beat. One that was a little late keeps the beat, but no later than the slack of a second allows; after a rest a
+/// new one begins.
+fn after(beat: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+    let late = (interval / 10).min(Duration::from_secs(1).mul_f64(SLACK));
+    let is_kept = |beat: &Instant| now.saturating_duration_since(*beat) < late;
+    beat.filter(is_kept).unwrap_or(now) + interval
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,83 @@
+//! PURE: who is looked at again when something is released: a place, a cluster, a key, or the window of a 429. The clock is an
+//! argument. It lets nobody in.
+
+use std::time::Instant;
+
+use super::{core::Core, request::ObjectName, waiting::Until};
+use crate::cloud::auth::KeyIdentity;
+
+impl Core {
+    /// Wakes this object when an endpoint can be reached again, or a call ends.
+    pub fn wait(&mut self, object: &ObjectName) {
+        self.waiting.wait(object, Until::Anything);
+    }
+
+    /// The object is gone, or wants no call any more. See [`Self::leave_lines`].
+    pub fn forget(&mut self, object: &ObjectName, now: Instant) -> Option<Vec<ObjectName>> {
+        self.waiting.leave(object);
+        self.leave_lines(object, None, now)
+    }
+
+    /// The object leaves the lines of all keys but that one's. Returns who comes in its place, if it was in one: it may have
+    /// been the last one that was called up, or the one for which somebody here waits.
+    pub fn leave_lines(
+        &mut self,
+        object: &ObjectName,
+        but: Option<KeyIdentity>,
+        now: Instant,
+    ) -> Option<Vec<ObjectName>> {
+        let mut woken = None::<Vec<_>>;
+        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
+            if key.line.leave(object) {
+                woken.get_or_insert_default().extend(key.call_up(self.concurrency, now));
+            }
+        }
+        woken
+    }
+
+    /// After the window of a 429: those who are next and may not know yet that it is over. Where all places are taken, the end
+    /// of a call calls them up.
+    pub fn resume(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        if self.in_flight.len() >= self.concurrency {
+            return Vec::new();
+        }
+        let most = self.concurrency + 1;
+        let key = self.keys.get_mut(&key).filter(|key| key.resumes(now).is_some() && key.rests(now).is_none());
+        key.map(|key| key.call_up(most, now)).unwrap_or_default()
+    }
+
+    /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
+    pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        let mut woken = self.waiting.wake(self.concurrency, |until| matches!(until, Until::Key(key) if *key == used));
+        if let Some(key) = self.keys.get_mut(&used) {
+            woken.extend(key.call_up(self.concurrency, now));
+        }
+        woken
+    }
+
+    /// The next one for that cluster, and of those that wait for its key, or for a place, as many others as could enter. Not
+    /// all of them: each looks at its object and its Secret, and most would only come to wait again.
+    pub(super) fn wake(&mut self, freed: &str, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+        let mut is_next = true;
+        let mut woken = self.waiting.wake(self.concurrency, |until| match until {
+            Until::Cluster(cluster) => cluster == freed && std::mem::take(&mut is_next),
+            Until::Key(key) => *key == used,
+            Until::Anything => true,
+        });
+        let was_full = self.in_flight.len() + 1 >= self.concurrency;
+        let mut called = self.keys.get_mut(&used).map(|key| key.call_up(self.concurrency, now)).unwrap_or_default();
+        if was_full {
+            // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
+            for state in self.keys.values_mut().filter(|key| key.throttled(now).is_none()) {
+                let left = self.concurrency.saturating_sub(called.len());
+                called.extend(state.call_up(left, now));
+            }
+        }
+        woken.extend(called);
+        woken
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,155 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::{
+    admission::{Refusal, Rejection},
+    api::AttemptState,
+    cloud::outcome::KeyEffect,
+    testing::{
+        mock::entrant,
+        sample::{at, attempt, attempted},
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOST: &str = "dws.example.com";
+
+/// What a Secret of that namespace is named in a sample's attempt.
+fn secret(namespace: &str) -> Rung {
+    Rung::Secret { namespace: namespace.to_owned(), name: "keys".to_owned() }
+}
+
+/// An object whose attempt was answered so, at second 0.
+fn answered(id: &str, status_code: i32, change: impl FnOnce(&mut Attempt)) -> ClusterRedistribution {
+    let mut attempt = Attempt {
+        endpoint: Some(HOST.to_owned()),
+        credentials: Some("Namespace/keys".to_owned()),
+        finished_time: Some(Time(at(0))),
+        status_code: Some(status_code),
+        ..attempt(id, 1, AttemptState::Answered)
+    };
+    change(&mut attempt);
+    attempted(1, attempt)
+}
+
+fn throttled(id: &str, seconds: i64) -> ClusterRedistribution {
+    answered(id, 429, |attempt| attempt.retry_after_seconds = Some(seconds))
+}
+
+/// Why a call with key 1, from that source, would not be admitted.
+fn refusal(core: &mut Core, rung: &Rung, endpoint: &str, now: Instant) -> Option<Refusal> {
+    core.recall(rung, endpoint, ([1; 32].into(), true), now);
+    let wish = entrant("sample", "cluster", 1);
+    let refusal = core.enter(&wish, false, now).err();
+    if refusal.is_none() {
+        core.leave(&wish, None, now);
+    }
+    refusal
+}
+
+/// How long a call has to wait for the window of a 429.
+fn window(core: &mut Core, rung: &Rung, endpoint: &str, now: Instant) -> Option<u64> {
+    match refusal(core, rung, endpoint, now) {
+        Some(Refusal::Throttled { wait, .. }) => Some(wait.as_secs()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
+    let now = Instant::now();
+    for (source, endpoint, held) in [
+        (secret("team"), HOST, Some(60)),
+        (secret("other"), HOST, None),
+        (Rung::Controller, HOST, None),
+        (secret("team"), "dws.elsewhere.example.com", None),
+    ] {
+        let mut core = Core::new(8, 0.0);
+        core.told.hear(&throttled("a", 90), now, at(30));
+        assert_eq!(window(&mut core, &source, endpoint, now), held, "{source:?} {endpoint}");
+        assert_eq!(window(&mut core, &source, endpoint, now + 60 * SECOND), None);
+    }
+    let mut core = Core::new(8, 0.0);
+    let own = answered("a", 429, |attempt| {
+        (attempt.retry_after_seconds, attempt.credentials) = (Some(90), Some("Controller".to_owned()));
+    });
+    core.told.hear(&own, now, at(30));
+    assert_eq!(window(&mut core, &Rung::Controller, HOST, now), Some(60));
+}
+
+#[test]
+fn a_429_in_status_holds_for_ten_minutes_at_most_whatever_clocks_say() {
+    let now = Instant::now();
+    for (seconds, wall, held) in [
+        (90, 0, Some(90)),
+        (90, 89, Some(1)),
+        (90, 90, None),
+        (90, 86_400, None),
+        (90, -86_400, Some(90)),
+        (600, -86_400, Some(600)),
+        (86_400, 0, Some(600)),
+        (-1, 0, None),
+    ] {
+        let mut core = Core::new(8, 0.0);
+        core.told.hear(&throttled("a", seconds), now, at(wall));
+        assert_eq!(window(&mut core, &secret("team"), HOST, now), held, "{seconds} s, at {wall}");
+        // Seen again with each list, by a wall clock that is a day behind.
+        let again = now + 700 * SECOND;
+        core.told.hear(&throttled("a", seconds), again, at(wall.min(0)));
+        core.told.hear(&throttled("b", 1), again, at(0));
+        core.told.hear(&throttled("a", seconds), again + 2 * SECOND, at(wall.min(0)));
+        if wall < 0 {
+            assert_eq!(
+                window(&mut core, &secret("team"), HOST, again + 2 * SECOND),
+                None,
+                "it counts from the first sight"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_attempt_of_this_process_or_without_a_window_tells_nothing() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    core.told.own("own", now);
+    core.told.hear(&throttled("own", 90), now, at(0));
+    core.told.hear(&answered("older", 429, |_| {}), now, at(0));
+    core.told.hear(&answered("accepted", 200, |attempt| attempt.retry_after_seconds = Some(90)), now, at(0));
+    core.told.hear(
+        &answered("nowhere", 429, |attempt| {
+            (attempt.retry_after_seconds, attempt.endpoint) = (Some(90), None);
+        }),
+        now,
+        at(0),
+    );
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None);
+}
+
+#[test]
+fn four_401s_in_status_hold_an_unproven_key_until_the_first_is_old() {
+    let now = Instant::now();
+    let mut core = Core::new(8, 0.0);
+    let refused = |id: &str, second: i64| {
+        answered(id, 401, |attempt| {
+            attempt.finished_time = Some(Time(at(second)));
+            attempt.error_code = Some("APIGW.0301".to_owned());
+        })
+    };
+    for (number, id) in ["a", "b", "c"].iter().enumerate() {
+        core.told.hear(&refused(id, i64::try_from(number).unwrap() * 10), now, at(40));
+    }
+    // The service itself has answered: the key is right.
+    core.told.hear(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "three and one of the service");
+    core.told.hear(&refused("e", 30), now, at(40));
+    let rests = Some(Refusal::Rejected { why: Rejection::Often, wait: Some(260 * SECOND) });
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), rests);
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), rests, "each counts once");
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now + 260 * SECOND), None);
+    // A user's token is no access key.
+    core.recall(&secret("team"), HOST, ([2; 32].into(), false), now);
+    assert_eq!(core.enter(&entrant("token", "another", 2), false, now), Ok(()));
+    core.learn([1; 32].into(), Some(KeyEffect::Good), now);
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "it works");
+}

@@ -1,0 +1,80 @@
+//! PURE: what a request is authenticated with, and a name for it that does not show it.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::token::Token;
+
+/// What a request is authenticated with, as it was read or fetched for one call.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// An access key: each request is signed with it.
+    Pair(Pair),
+    /// A token of IAM: it goes along with each request.
+    Token(Token),
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct Pair {
+    /// Access key id.
+    pub access: String,
+    /// Secret access key.
+    pub secret: SecretString,
+    /// Security token of a temporary key.
+    pub token: Option<SecretString>,
+}
+
+/// Shows nothing: the access key names an account, and is half of what a thief needs.
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Pair").finish_non_exhaustive()
+    }
+}
+
+/// A user of IAM.
+#[derive(Clone)]
+pub struct User {
+    /// Name of the user.
+    pub name: String,
+    /// Password.
+    pub password: SecretString,
+    /// Name of the account that the user belongs to.
+    pub domain: String,
+}
+
+/// Shows nothing.
+impl std::fmt::Debug for User {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("User").finish_non_exhaustive()
+    }
+}
+
+impl User {
+    /// What its name in this process is made of.
+    pub fn parts(&self) -> [&[u8]; 4] {
+        [b"user", self.name.as_bytes(), self.domain.as_bytes(), self.password.expose_secret().as_bytes()]
+    }
+}
+
+/// A key without showing it: a digest of its values and the endpoint under a random key of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyIdentity([u8; 32]);
+
+impl KeyIdentity {
+    /// Its bytes, to make another name from it.
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for KeyIdentity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&hex::encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<[u8; 32]> for KeyIdentity {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}

@@ -1,0 +1,191 @@
+//! Fetches a token of IAM for a user: one request, which changes nothing and is never repeated here, since a wrong password
+//! counts towards a lock. It must not decide who may log in, nor when.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use k8s_openapi::jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{
+    Client,
+    cause::innermost,
+    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply},
+    outcome::{Body, Reply},
+    read::READ_TIMEOUT,
+};
+use crate::{
+    cloud::{
+        auth::User,
+        outcome::{
+            body,
+            when::{http_date, window},
+        },
+    },
+    protocol::regions::Endpoint,
+};
+
+/// Without the catalogue of all services, which is large.
+const PATH: &str = "/v3/auth/tokens?nocatalog=true";
+/// Longest token that a gateway takes in a header.
+const LONGEST_TOKEN: usize = 32 * 1024;
+/// Longest life that is believed: the cloud's own is a day.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What became of a login.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// A token, and how long it holds from the moment it was asked for.
+    Token(SecretString, Duration),
+    /// User name, password or domain are wrong: five of these lock the user.
+    Wrong,
+    /// The user is locked for some minutes.
+    Locked,
+    /// The user is let in, but not into this project, or there is none of this id. With the HTTP status.
+    Project(u16),
+    /// 403: the user may not log in, or not from here.
+    Forbidden,
+    /// 429: nobody logs in as this user for so long.
+    Throttled(Duration),
+    /// Any other refusal. With the HTTP status.
+    Refused(u16),
+    /// IAM failed. With the HTTP status.
+    Failed(u16),
+    /// No connection, or no TLS.
+    Unreachable,
+    /// Nothing came in time.
+    Silent,
+    /// Something that could not be read. In a few words.
+    Unreadable(&'static str),
+}
+
+impl Login {
+    /// Bounded word for the log.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Token(..) => "token",
+            Self::Wrong => "wrong",
+            Self::Locked => "locked",
+            Self::Project(_) => "project",
+            Self::Forbidden => "forbidden",
+            Self::Throttled(_) => "throttled",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
+    /// Nobody answered, whoever it was that logged in.
+    pub const fn is_host_away(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Silent)
+    }
+}
+
+impl Client {
+    /// Logs in for one project.
+    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint, now: Timestamp) -> Login {
+        let request = leaves_in_tls(iam).and_then(|()| {
+            let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
+            let json = HeaderValue::from_static("application/json;charset=utf8");
+            let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(asked(user, project));
+            request.build().map_err(|error| innermost(&error))
+        });
+        let mut request = match request {
+            Ok(request) => request,
+            Err(why) => {
+                tracing::debug!(why, "the login could not be made");
+                return Login::Unreadable("the request could not be made");
+            }
+        };
+        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
+        if let Err(error) = self.resolve(iam).await {
+            tracing::info!(iam = iam.host, %error, "no login");
+            return Login::Unreachable;
+        }
+        match self.http.execute(request).await {
+            Ok(response) => {
+                let token = token(response.headers());
+                read(&reply(response, READ_LIMIT).await, token, user, now)
+            }
+            Err(error) => {
+                tracing::debug!(error = innermost(&error), "no readable answer to the login");
+                if error.is_connect() {
+                    Login::Unreachable
+                } else if error.is_timeout() {
+                    Login::Silent
+                } else {
+                    Login::Unreadable("the connection broke before an answer")
+                }
+            }
+        }
+    }
+}
+
+fn asked(user: &User, project: &str) -> String {
+    let who = json!({"name": user.name, "password": user.password.expose_secret(), "domain": {"name": user.domain}});
+    let identity = json!({"methods": ["password"], "password": {"user": who}});
+    json!({"auth": {"identity": identity, "scope": {"project": {"id": project}}}}).to_string()
+}
+
+fn token(headers: &HeaderMap) -> Option<SecretString> {
+    let text = headers.get("x-subject-token")?.to_str().ok()?.trim();
+    let fits = !text.is_empty() && text.len() <= LONGEST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned().into())
+}
+
+/// PURE: what an answer means. Its text is recognised, never quoted.
+fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp) -> Login {
+    let contents = body::read(reply.body.bytes());
+    let text = contents.text().unwrap_or_default();
+    // A user may be called anything.
+    let told = without(&without(text, &user.name), &user.domain).to_lowercase();
+    let speaks_of = |sought: &[&str]| told.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
+    let is_of_project = speaks_of(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
+    match reply.status {
+        201 if matches!(reply.body, Body::TooLarge(_)) => Login::Unreadable(TOO_LARGE),
+        201 => match (token, life(reply, now)) {
+            (Some(token), Some(life)) => Login::Token(token, life),
+            (None, _) => Login::Unreadable("the answer holds no token"),
+            (_, None) => Login::Unreadable("the answer does not tell when the token ends"),
+        },
+        401 if speaks_of(&["lock", "locked", "lockout"]) => Login::Locked,
+        400 | 401 | 404 if is_of_project => Login::Project(reply.status),
+        401 => Login::Wrong,
+        403 => Login::Forbidden,
+        429 => Login::Throttled(window(reply.retry_after.as_deref(), text, now)),
+        500.. => Login::Failed(reply.status),
+        status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
+        _ => Login::Unreadable("the answer is none of a login"),
+    }
+}
+
+/// The text without a name, where that stands by itself.
+fn without(text: &str, name: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(name).filter(|_| !name.is_empty()) {
+        let is_alone = !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        kept.push_str(before);
+        kept.push_str(if is_alone { " " } else { name });
+        rest = after;
+    }
+    kept + rest
+}
+
+/// How long the token holds. All instants are IAM's: this host's clock may be off. Of two that may be its beginning the later
+/// one is believed.
+fn life(reply: &Reply, now: Timestamp) -> Option<Duration> {
+    let Body::Complete(bytes) = &reply.body else { return None };
+    let body: Value = serde_json::from_slice(bytes).ok()?;
+    let at = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
+    let since = at("issued_at").max(reply.date.as_deref().and_then(http_date)).unwrap_or(now);
+    let seconds = at("expires_at")?.as_second().saturating_sub(since.as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(LONGEST_LIFE))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

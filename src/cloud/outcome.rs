@@ -1,0 +1,275 @@
+//! PURE: what an answer, or its absence, proves. A full response head is an answer; a failed connection is "not sent";
+//! everything else is "unknown". Then the cloud's error code decides before the HTTP status, in a 2xx or 4xx: any other
+//! status proves neither. A 2xx is believed only if its body holds no sign of a failure, and a 4xx without a code only if it
+//! was read whole.
+//!
+//! It must not quote the gateway: its texts echo the signed headers and the access key.
+
+pub(super) mod body;
+mod scan;
+pub(super) mod when;
+mod words;
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+pub use self::words::scrub;
+use crate::api::{Reason, text::cut};
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The head of an answer arrived.
+    Answered(Answer),
+    /// Proven: no byte of the request left.
+    NotSent(NotSent),
+    /// The cloud may have got it.
+    Unknown(Unknown),
+}
+
+impl Outcome {
+    /// Bounded word for metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::NotSent(_) => "not_sent",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// HTTP status code, if there was an answer.
+    pub const fn status_code(&self) -> Option<u16> {
+        match self {
+            Self::Answered(answer) => Some(answer.status_code),
+            Self::NotSent(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// An answer, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// HTTP status code, 100 to 999.
+    pub status_code: u16,
+    /// The cloud's error code; letters, digits, dots, hyphens and underscores, at most 64.
+    pub error_code: Option<String>,
+    /// The cloud's id of the request; the same characters, at most 128.
+    pub request_id: Option<String>,
+    /// Reason of the conditions.
+    pub reason: Reason,
+    /// What happened and what to do; at most 256 characters, nothing secret.
+    pub message: String,
+    /// What it says about the key.
+    pub key_effect: KeyEffect,
+}
+
+/// Why nothing was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotSent {
+    /// `EndpointUnreachable` or `ClaimTooSlow`.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+}
+
+/// Why nobody knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unknown {
+    /// For people.
+    pub message: String,
+}
+
+/// What an answer says about the key it was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEffect {
+    /// The service itself has answered: the gateway accepted the signature.
+    Good,
+    /// Nothing: whoever answered may not have looked at the signature.
+    Neutral,
+    /// The gateway's 401: five of these lock the key.
+    RejectedByGateway,
+    /// The gateway's 401 of a key that it has locked for some minutes.
+    LockedByGateway,
+    /// The gateway's 401 for the date alone.
+    ClockSkew,
+    /// The gateway's 401 for a token. It says nothing of the password.
+    TokenRefused,
+    /// The same for a token that had worked: a new one is fetched.
+    TokenEnded,
+    /// The same for a token of which that was known already: it says nothing of the next one.
+    TokenWasOver,
+    /// 429: nobody calls with this key for so long.
+    Throttled(Duration),
+}
+
+/// The body of an answer, as far as it could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// To its end.
+    Complete(Vec<u8>),
+    /// It broke off, or took longer than the request may. What had come by then.
+    Broken(Vec<u8>),
+    /// Larger than is read. Its beginning.
+    TooLarge(Vec<u8>),
+}
+
+impl Body {
+    /// What came of it.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Complete(bytes) | Self::Broken(bytes) | Self::TooLarge(bytes) => bytes,
+        }
+    }
+}
+
+/// An answer as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status code.
+    pub status: u16,
+    /// Header `Date`.
+    pub date: Option<String>,
+    /// Header `Retry-After`.
+    pub retry_after: Option<String>,
+    /// Header `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// Header `Content-Encoding`.
+    pub encoding: Option<String>,
+    /// Host that header `Location` leads to, with its port if it names one.
+    pub redirect: Option<String>,
+    /// The body.
+    pub body: Body,
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// With a token, which bears no date and no signature.
+    pub with_token: bool,
+    /// A read, which may show codes and texts of failures that are none of its own.
+    pub only_read: bool,
+}
+
+/// Reads the answer to a call. `secrets` never appear in what is returned; `now` is this host's clock.
+pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    classify_as(Asked::default(), reply, secrets, now)
+}
+
+/// The same for any request.
+pub fn classify_as(asked: Asked, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+    let contents = body::read(reply.body.bytes());
+    let skew = if asked.with_token { None } else { when::skew(reply.date.as_deref(), now) };
+    let facts = words::Facts { asked, reply, contents: &contents, skew };
+    let reason = reason(&facts);
+    Answer {
+        status_code: reply.status,
+        reason,
+        message: words::message(reason, &facts, secrets),
+        key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
+        error_code: contents.shown_code().and_then(|code| identifier(code, 64, secrets)),
+        request_id: reply.request_id.as_deref().or(contents.request_id()).and_then(|id| identifier(id, 128, secrets)),
+    }
+}
+
+fn reason(facts: &words::Facts<'_>) -> Reason {
+    match facts.reply.status {
+        // Whatever the body says: a failing server's idea of its own state is not to be trusted. Codes from 600 on are
+        // none of HTTP's, which asks to read them as a 5xx (RFC 9110, section 15): they do not prove a refusal.
+        500.. => Reason::ServerError,
+        200..=299 if facts.asked.only_read => of_read(facts),
+        200..=299 => of_success(facts),
+        400..=499 => of_refusal(facts),
+        // Where the request was to be sent instead, or whether it was carried out before, a redirect does not tell.
+        _ => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_success(facts: &words::Facts<'_>) -> Reason {
+    match facts.code() {
+        Some(_) if facts.contents.is_torn() => Reason::OutcomeUnknown,
+        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
+        None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
+        None => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_read(facts: &words::Facts<'_>) -> Reason {
+    match facts.contents.own_code() {
+        _ if !facts.is_whole() => Reason::OutcomeUnknown,
+        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
+        None if facts.contents.is_shown(facts.reply.status) => Reason::Delivered,
+        None => Reason::OutcomeUnknown,
+    }
+}
+
+fn of_refusal(facts: &words::Facts<'_>) -> Reason {
+    match (facts.code(), facts.reply.status) {
+        // Without a code, what had come before the server gave up waiting may have been handed on.
+        (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
+        (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
+        // These are the gateway's own: it has handed nothing on.
+        (None, 401 | 429) => by_status(facts),
+        (None, 408) => Reason::OutcomeUnknown,
+        (None, _) if facts.is_read() => by_status(facts),
+        (None, _) => Reason::OutcomeUnknown,
+    }
+}
+
+/// Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
+pub fn proves_nothing(code: &str) -> bool {
+    ["DWS.0005", "DWS.9999"].iter().any(|known| code.eq_ignore_ascii_case(known))
+}
+
+/// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.
+fn by_code(code: &str) -> Option<Reason> {
+    match code {
+        code if proves_nothing(code) => Some(Reason::OutcomeUnknown),
+        "DWS.0015" | "DWS.0047" | "DWS.3027" => Some(Reason::ClusterNotFound),
+        "DWS.7023" => Some(Reason::ClusterNotReady),
+        _ => None,
+    }
+}
+
+fn by_status(facts: &words::Facts<'_>) -> Reason {
+    match facts.reply.status {
+        400 => Reason::BadRequest,
+        401 if facts.clock_is_off() => Reason::ClockSkew,
+        401 => Reason::AuthenticationFailed,
+        403 => Reason::PermissionDenied,
+        404 => Reason::NotFound,
+        429 => Reason::TooManyRequests,
+        _ => Reason::Rejected,
+    }
+}
+
+fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
+    match facts.reply.status {
+        429 => KeyEffect::Throttled(when::window(retry_after, facts.text(), now)),
+        ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
+        200..=299 if reason == Reason::Delivered => KeyEffect::Good,
+        _ if facts.is_from_service() => KeyEffect::Good,
+        401 if !facts.is_gateways_own() => KeyEffect::Neutral,
+        401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
+        401 if facts.is_locked() => KeyEffect::LockedByGateway,
+        401 => KeyEffect::RejectedByGateway,
+        // A load balancer's 502, a gateway's 404, a page with a 200: as good as none.
+        _ => KeyEffect::Neutral,
+    }
+}
+
+/// Only what an id is made of, so that no text can pose as one; nothing if it echoes one of `secrets`.
+fn identifier(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
+    let keep = |text: &str| -> String {
+        text.chars()
+            .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_'))
+            .collect()
+    };
+    let kept = keep(text);
+    let echoes = secrets.iter().map(|secret| keep(secret)).any(|secret| !secret.is_empty() && kept.contains(&secret));
+    (!kept.is_empty() && !echoes).then(|| cut(&kept, limit))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

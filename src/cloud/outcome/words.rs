@@ -1,0 +1,258 @@
+//! PURE: what people are told of an answer. Texts of the gateway are recognised, never quoted; texts of the service
+//! are quoted scrubbed.
+
+use std::time::Duration;
+
+use super::{
+    Asked, Body, Reply,
+    body::{Contents, inner_code},
+};
+use crate::api::{Reason, text::cut};
+
+/// Length of a message, in characters.
+const LIMIT: usize = 256;
+/// Length of what is quoted of the service, in characters.
+const QUOTE: usize = 80;
+/// Length of a host that is named, in characters.
+const HOST: usize = 48;
+/// What compressed bytes begin with.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// What is known of an answer.
+pub struct Facts<'a> {
+    pub asked: Asked,
+    pub reply: &'a Reply,
+    pub contents: &'a Contents,
+    /// How far this host's clock is off, if that is too much.
+    pub skew: Option<Duration>,
+}
+
+impl Facts<'_> {
+    /// The code; of the catch-all the real one, which its text carries.
+    pub fn code(&self) -> Option<&str> {
+        match self.contents.code()? {
+            "DWS.9999" => inner_code(self.text(), "DWS.9999").or(Some("DWS.9999")),
+            code => Some(code),
+        }
+    }
+
+    /// The text beside the code.
+    pub fn text(&self) -> &str {
+        self.contents.text().unwrap_or_default()
+    }
+
+    /// All of the body has come.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.reply.body, Body::Complete(_))
+    }
+
+    /// All of it has come, and a code in it would have been found: it is neither compressed nor JSON that ends in the middle.
+    pub fn is_read(&self) -> bool {
+        self.is_whole() && !self.contents.is_cut() && !self.is_compressed()
+    }
+
+    fn is_compressed(&self) -> bool {
+        let named = self.reply.encoding.as_deref().map(str::trim).filter(|encoding| !encoding.is_empty());
+        let bytes = self.reply.body.bytes();
+        let is_encoded = named.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        bytes.starts_with(GZIP) || (is_encoded && !bytes.is_empty())
+    }
+
+    /// The answer comes from DWS itself: its signature was accepted, whatever else is wrong.
+    pub fn is_from_service(&self) -> bool {
+        self.contents.code().is_some_and(|code| code.starts_with("DWS."))
+    }
+
+    /// The answer comes from the gateway, and from nobody behind it: by its code, or because nothing in it that could have
+    /// been a code of DWS was lost.
+    pub fn is_gateways_own(&self) -> bool {
+        !self.contents.speaks_of_service()
+            && (self.contents.code().is_some() || (self.is_read() && self.contents.is_text()))
+    }
+
+    fn is_success(&self) -> bool {
+        (200..=299).contains(&self.reply.status)
+    }
+
+    /// A refusal of the gateway for the signature's date.
+    pub fn clock_is_off(&self) -> bool {
+        let is_skewed = self.skew.is_some() || self.says("signature expired");
+        !self.asked.with_token && !self.contents.speaks_of_service() && is_skewed
+    }
+
+    /// The gateway has locked the key for some minutes.
+    pub fn is_locked(&self) -> bool {
+        self.says("reach the limit")
+    }
+
+    /// The gateway did not take the token: a 401, or the code that says "The token must be updated".
+    pub fn is_token_refused(&self) -> bool {
+        let is_over = self.contents.code().is_some_and(|code| code.ends_with(".0307"));
+        self.asked.with_token && self.is_gateways_own() && (self.reply.status == 401 || is_over)
+    }
+
+    fn says(&self, phrase: &str) -> bool {
+        self.text().to_ascii_lowercase().contains(phrase)
+    }
+}
+
+/// One to three short sentences: what happened, and what to do.
+pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
+    // The advice stands at the end: where room is short, the quote gives way.
+    let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0), secrets).chars().count() + 2);
+    cut(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE)), secrets), LIMIT)
+}
+
+fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -> String {
+    let again = "then set spec.trigger to a new value";
+    match reason {
+        Reason::Delivered => {
+            format!(
+                "The cloud accepted the redistribution ({answer}). It runs for hours or days: follow it in the cloud's console"
+            )
+        }
+        Reason::BadRequest => {
+            format!("The cloud refused the request as wrong ({answer}). Correct the spec: each change asks again")
+        }
+        Reason::OutcomeUnknown => format!(
+            "The cloud answered {answer}, {}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value",
+            why_unknown(facts, secrets)
+        ),
+        _ if facts.reply.status < 500 && facts.is_token_refused() => format!(
+            "The gateway did not take the token of the Secret's user ({answer}): it was ended early, or is for another region than the endpoint. The next call has a new one; set spec.trigger to a new value"
+        ),
+        Reason::AuthenticationFailed if !facts.is_gateways_own() && !facts.is_from_service() => format!(
+            "The cloud refused ({answer}), and whether for the credentials is not readable. Look at the Secret and at clusterID, {again}"
+        ),
+        Reason::AuthenticationFailed => {
+            format!("{} ({answer}). Correct the Secret, {again}", why_unauthenticated(facts))
+        }
+        Reason::ClockSkew => {
+            let off =
+                facts.skew.map(|off| format!(", which is {} minutes off", off.as_secs() / 60)).unwrap_or_default();
+            format!(
+                "The gateway refused the date of the signature ({answer}). Correct the clock of the controller's node{off}, {again}"
+            )
+        }
+        Reason::PermissionDenied => {
+            format!("The account may not do this ({answer}). Grant it dws:redistribution:operate, {again}")
+        }
+        Reason::NotFound if facts.is_from_service() => {
+            format!("The cloud found nothing under this address ({answer}). Correct the spec: each change asks again")
+        }
+        Reason::NotFound => format!(
+            "The gateway does not know this call at this address ({answer}). Look at the region and its endpoint, {again}"
+        ),
+        Reason::TooManyRequests => format!(
+            "The cloud refused this call because of too many ({answer}); others with this key wait. Set spec.trigger to a new value to ask again"
+        ),
+        Reason::ClusterNotFound => format!(
+            "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change asks again"
+        ),
+        Reason::ClusterNotReady => format!(
+            "The cluster is in no state to be redistributed ({answer}). It must be waiting for it, after a scale-out without automatic redistribution; {again}"
+        ),
+        Reason::ServerError => format!(
+            "The cloud failed ({answer}) and may have accepted all the same. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
+        ),
+        _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
+    }
+}
+
+/// `HTTP 403 DWS.7023: Cluster status is not allowed`, with so many characters of the service's text.
+fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
+    let code = facts
+        .contents
+        .shown_code()
+        .and_then(|code| super::identifier(code, 32, secrets))
+        .map(|code| format!(" {code}"))
+        .unwrap_or_default();
+    let quote = if facts.is_from_service() { scrub(facts.text(), secrets, quoted) } else { String::new() };
+    let quote = if quote.is_empty() { quote } else { format!(": {quote}") };
+    format!("HTTP {}{code}{quote}", facts.reply.status)
+}
+
+fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
+    let why = match facts.reply.body {
+        _ if (300..=399).contains(&facts.reply.status) => return redirect(facts.reply.redirect.as_deref(), secrets),
+        _ if facts.is_success() && facts.contents.is_torn() => "with several error codes",
+        _ if facts.contents.code().is_some() => "which proves no refusal",
+        Body::TooLarge(_) => "but the body is larger than 64 KiB",
+        Body::Broken(_) => "but the body broke off",
+        Body::Complete(_) if facts.is_compressed() => "but the body is compressed",
+        Body::Complete(_) if facts.contents.is_cut() => "but the body ends in the middle",
+        Body::Complete(_) if facts.is_success() => "but the body does not say that it accepted",
+        Body::Complete(_) => "which proves no refusal",
+    };
+    why.to_owned()
+}
+
+/// Where it leads: the host and nothing else of the address, which may hold anything.
+fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
+    let known = |character: &char| character.is_ascii_alphanumeric() || ".-_:[]".contains(*character);
+    let kept = |text: &str| text.chars().filter(known).collect::<String>().to_ascii_lowercase();
+    let host = kept(host.unwrap_or_default());
+    // Hosts are written in lower case, whatever the case of what they repeat.
+    let echoes = secrets.iter().map(|secret| kept(secret)).any(|secret| !secret.is_empty() && host.contains(&secret));
+    let host = if echoes { "***".to_owned() } else { cut(&host, HOST) };
+    let to = if host.is_empty() { "to no host that can be read".to_owned() } else { format!("to {host}") };
+    format!("a redirect {to}, which is not followed")
+}
+
+fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
+    if facts.is_locked() {
+        "The gateway has locked the access key for some minutes, after too many wrong signatures"
+    } else if facts.says("not exist") {
+        "The gateway does not know the access key"
+    } else if facts.says("signature fail") {
+        "The gateway found the signature wrong: the secret key does not belong to the access key"
+    } else if facts.says("token") {
+        "The gateway refused the security token: it has expired, or belongs to another region"
+    } else {
+        "The cloud did not accept the credentials"
+    }
+}
+
+/// A text that may be shown: no control characters, none that turns the direction or is not to be seen, none of `secrets`, nothing that looks like a key, at most `limit`
+/// characters.
+pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
+    // What is invisible goes before the secrets are looked for: it could stand in the middle of one.
+    let visible = text.chars().filter(|character| !is_invisible(*character));
+    let mut text: String = visible.map(|character| if character.is_control() { ' ' } else { character }).collect();
+    // The longest first: one may be the beginning of another, whose rest would stay.
+    let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
+        text = text.replace(secret, "***");
+    }
+    let words: Vec<_> = text.split_whitespace().map(|word| if looks_secret(word) { "***" } else { word }).collect();
+    cut(&words.join(" "), limit).trim_end().to_owned()
+}
+
+/// Characters that turn the direction of a text, or are not to be seen: what people read would not be what is written.
+const fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Signed headers and long runs of key characters. An id with hyphens in its usual places is neither.
+fn looks_secret(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    if ["access=", "signature=", "signedheaders=", "authorization", "x-security-token", "x-auth-token"]
+        .iter()
+        .any(|mark| lower.contains(mark))
+    {
+        return true;
+    }
+    word.split(|character: char| !(character.is_ascii_alphanumeric() || "+/=_-".contains(character))).any(|run| {
+        run.len() >= 20 && !is_uuid(run) && run.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    })
+}
+
+fn is_uuid(run: &str) -> bool {
+    let lengths: Vec<_> = run.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && run.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}

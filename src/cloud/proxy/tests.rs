@@ -1,0 +1,135 @@
+//! Call and probe through a proxy that asks for a login, to a simulated cloud behind TLS.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use k8s_openapi::jiff::Timestamp;
+use testbed::simulator::{Options, Simulator};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+use crate::{
+    api::{Reason, RedisMode},
+    cloud::{Client, ClientSettings, SendPermit, Wish, auth::Key, outcome::Outcome},
+    protocol::regions::{Endpoint, Regions},
+    runtime::clock::{Clock, Reading},
+    testing::sample::at,
+};
+
+/// A proxy that tunnels whatever is asked of it, and what it was asked.
+async fn proxy() -> (Url, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://team:p%40ss@{}", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(tunnel(stream, Arc::clone(&told)));
+        }
+    });
+    (url, asked)
+}
+
+async fn tunnel(stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    let mut near = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if near.read_line(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(head);
+    let mut far = TcpStream::connect(target).await?;
+    near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    copy_bidirectional(&mut near, &mut far).await.map(drop)
+}
+
+fn client(proxy: Option<Url>, cloud: Option<&Simulator>) -> Client {
+    let seconds = Duration::from_secs;
+    let ca_bundle = cloud.map(|cloud| cloud.ca_file().to_owned());
+    Client::new(&ClientSettings { ca_bundle, proxy, connect_timeout: seconds(5), request_timeout: seconds(10) })
+        .unwrap()
+}
+
+fn endpoint(cloud: &Simulator) -> Endpoint {
+    let overrides = [("lab".to_owned(), cloud.url().parse().unwrap())];
+    Regions::new(Some("lab"), &[], &overrides).unwrap().resolve(None).unwrap()
+}
+
+async fn send(client: &Client, cloud: &Simulator) -> Outcome {
+    send_by(client, cloud, &Clock::of_this_host()).await
+}
+
+async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
+    let wish = Wish {
+        project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
+        cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
+        redis_mode: RedisMode::Online,
+        parallel_jobs: 3,
+    };
+    let key = Key::Pair(crate::cloud::auth::Pair {
+        access: cloud.access_key().to_owned(),
+        secret: cloud.secret_key().into(),
+        token: None,
+    });
+    let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(5)));
+    client.send(permit, &wish, &key, &endpoint(cloud), Timestamp::now()).await
+}
+
+#[tokio::test]
+async fn a_proxy_gets_the_login_and_the_target_and_nothing_of_the_call() {
+    let cloud = Simulator::start(&Options { accept_any_cluster: true, ..Options::default() }).unwrap();
+    let (url, asked) = proxy().await;
+    let client = client(Some(url), Some(&cloud));
+    client.probe(&endpoint(&cloud)).await.unwrap();
+    assert_eq!(cloud.total_calls(), 0);
+    let outcome = send(&client, &cloud).await;
+    assert!(matches!(&outcome, Outcome::Answered(answer) if answer.reason == Reason::Delivered), "{outcome:?}");
+    assert_eq!(cloud.total_calls(), 1);
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 2);
+    for head in asked {
+        assert!(head.starts_with(&format!("CONNECT {} ", cloud.address())), "{head}");
+        let lower = head.to_ascii_lowercase();
+        assert!(
+            lower.contains("proxy-authorization: basic ") && head.contains(&STANDARD.encode("team:p@ss")),
+            "{head}"
+        );
+        for piece in ["sdk-hmac", "x-project-id", "redistribution HTTP"] {
+            assert!(!lower.contains(piece), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_permit_that_expires_during_tunnel_and_tls_sends_nothing() {
+    let cloud = Simulator::start(&Options { accept_any_cluster: true, ..Options::default() }).unwrap();
+    let (url, asked) = proxy().await;
+    let asked_for = Arc::clone(&asked);
+    let clock = Clock::new(move || {
+        let passed = if asked_for.lock().unwrap().is_empty() { 0 } else { 17 };
+        Reading { since_boot: Duration::from_secs(passed), wall: at(0) }
+    });
+    let outcome = send_by(&client(Some(url), Some(&cloud)), &cloud, &clock).await;
+    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow), "{outcome:?}");
+    assert_eq!((asked.lock().unwrap().len(), cloud.total_calls()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_foreign_authority_is_not_sent_for_call_and_probe_alike() {
+    let (cloud, other) =
+        (Simulator::start(&Options::default()).unwrap(), Simulator::start(&Options::default()).unwrap());
+    for trusted in [None, Some(&other)] {
+        let client = client(None, trusted);
+        let outcome = send(&client, &cloud).await;
+        assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
+        assert!(client.probe(&endpoint(&cloud)).await.is_err());
+    }
+    assert_eq!(cloud.total_calls(), 0);
+}

@@ -1,0 +1,136 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kube::runtime::controller::Action;
+
+use super::*;
+use crate::{
+    api::{AttemptState, Baseline, Reason},
+    controller::observe::observe,
+    observe::{Observe, Phase, Stage},
+    protocol::{
+        attempts::Watch,
+        conditions::{set_at, to_second},
+    },
+    testing::{
+        mock::{Odd, Server, context},
+        sample::{UID, at, attempt, attempted},
+    },
+};
+
+/// Accepted at that time.
+fn delivered(finished: Timestamp) -> ClusterRedistribution {
+    let mut object = attempted(1, attempt("a", 1, AttemptState::Answered));
+    let status = object.status.as_mut().unwrap();
+    let attempt = status.attempt.as_mut().unwrap();
+    (attempt.baseline, attempt.finished_time) = (Some(Baseline::default()), Some(to_second(finished)));
+    attempt.region = Some("lab".to_owned());
+    let _ = set_at(&mut status.conditions, 1, Reason::Delivered, "accepted", at(0));
+    object
+}
+
+/// A controller that observes, and counts the writes that its API server was asked for.
+fn world(
+    object: &ClusterRedistribution,
+    mut script: impl FnMut(&str) -> Option<Odd> + Send + 'static,
+) -> (Server, Arc<Context>, Arc<Mutex<usize>>) {
+    let writes = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&writes);
+    let server = Server::new(object, move |method, _| {
+        *counted.lock().unwrap() += usize::from(method == "PUT");
+        script(method)
+    });
+    let mut context = Arc::into_inner(context(&server, true)).unwrap();
+    context.rules.observe = true;
+    context.observe = Some(Observe { every: Duration::ZERO, settle: Duration::from_secs(600) });
+    (server, Arc::new(context), writes)
+}
+
+fn watch(context: &Context) -> Watch {
+    context.memory().watches.of(UID, "a", Duration::ZERO, std::time::Instant::now())
+}
+
+/// Until the next look.
+fn pause(context: &Context) -> Duration {
+    watch(context).next.saturating_duration_since(std::time::Instant::now())
+}
+
+fn redistributed(server: &Server) -> Option<String> {
+    let conditions = server.object().status.unwrap().conditions;
+    conditions.into_iter().find(|condition| condition.type_ == "Redistributed").map(|condition| condition.reason)
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
+    let object = delivered(Timestamp::now());
+    let (server, mut context, writes) = world(&object, |_| None);
+    Arc::get_mut(&mut context).unwrap().synced = crate::controller::watch::Synced::new(&[]);
+    // Until all objects were seen, nobody knows who else has called: that is waited for, and not for long.
+    observe(&context, &object, Stage::Following).await.unwrap();
+    assert!(pause(&context) <= Duration::from_secs(2));
+    context.synced.complete(0);
+    let due = Watch { next: std::time::Instant::now(), ..watch(&context) };
+    context.memory().watches.keep(UID, due);
+    observe(&context, &object, Stage::Following).await.unwrap();
+    assert!(pause(&context) > Duration::from_secs(290), "{:?}", pause(&context));
+    assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 0));
+}
+
+#[tokio::test]
+async fn after_thirty_days_the_last_word_is_said_once_without_a_look() {
+    let object = delivered(at(-40 * 86_400));
+    let (server, context, writes) = world(&object, |_| None);
+    assert_eq!(context.decide(&object), Step::Observe(Stage::Over));
+    assert_eq!(observe(&context, &object, Stage::Over).await.unwrap(), Action::await_change());
+    assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("EndNotSeen"), 1));
+    assert_eq!(context.decide(&server.object()), Step::Nothing);
+}
+
+#[tokio::test]
+async fn what_was_seen_is_written_over_nothing_newer_and_never_over_another_attempt() {
+    let object = delivered(Timestamp::now());
+    let running = Finding::Run(Phase::Running, None);
+    // Somebody else's write comes first, each time but the last.
+    let mut conflicts = 3;
+    let (server, context, writes) = world(&object, move |method| {
+        let odd = (method == "PUT" && conflicts > 0).then_some(Odd::Refuses(409));
+        conflicts -= usize::from(odd.is_some());
+        odd
+    });
+    let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
+    assert!(!say(&context, &object, attempt, &running).await.unwrap());
+    assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Running"), 4));
+    server.change(|object| {
+        object["status"]["attempt"]["id"] = "b".into();
+        object["status"]["conditions"].as_array_mut().unwrap().retain(|condition| condition["type"] != "Redistributed");
+    });
+    say(&context, &object, attempt, &running).await.unwrap();
+    assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 4));
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_answered_for_is_looked_for_and_made_once() {
+    let object = delivered(Timestamp::now());
+    let mut first = true;
+    let (server, context, writes) =
+        world(&object, move |method| (method == "PUT" && std::mem::take(&mut first)).then_some(Odd::Hides(504)));
+    let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
+    assert!(say(&context, &object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(), "it is over");
+    assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Finished"), 1));
+}
+
+#[test]
+fn a_pause_warns_where_the_cloud_has_made_it_and_a_failure_always_does() {
+    let message = || "why".to_owned();
+    let short = |news: News| {
+        let (reason, mood, _) = in_short(&news);
+        (reason, mood)
+    };
+    let pause = |by_cloud| short(News::Paused { message: message(), by_cloud });
+    assert_eq!(pause(false), ("RedistributionPaused", Mood::Calm));
+    assert_eq!(pause(true), ("RedistributionPaused", Mood::Warning));
+    assert_eq!(short(News::Failed(message())), ("RedistributionFailed", Mood::Warning));
+    assert_eq!(short(News::Started(message())), ("RedistributionStarted", Mood::Calm));
+}

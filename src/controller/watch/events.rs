@@ -1,0 +1,161 @@
+//! One watch, without end: a list of all and the events after it, and the list again now and then. What fails is tried again
+//! after pauses that grow. It decides nothing about an object.
+
+use std::{future::pending, time::Duration};
+
+use futures::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
+use http::Request;
+use kube::{
+    Api, Client,
+    client::Body,
+    runtime::watcher::{self, Event, watcher},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::pauses::Pauses;
+use crate::{runtime::jitter::jittered, store::object::Guarded};
+
+/// Objects in one answer of the list: few, since that many are in memory at once, whatever there is in all.
+const PAGE: u32 = 200;
+
+/// What is heard of a watch.
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are events")]
+pub enum Heard {
+    /// An event.
+    Event(Event<Guarded>),
+    /// The API server has accepted the watch; of a quiet one nothing else may be heard for long.
+    Open,
+    /// It failed. None where it goes on at once.
+    Failed(watcher::Error, Option<Duration>),
+}
+
+/// One of `watches` watches: of this namespace, or of all of them.
+pub fn objects(
+    client: &Client,
+    namespace: Option<&str>,
+    (config, relist_every): (&watcher::Config, Duration),
+    watches: usize,
+) -> impl Stream<Item = Heard> + Send + use<> {
+    let (client, answers) = heard(client);
+    let api =
+        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let config = config.clone().page_size(PAGE);
+    let watch = Watch {
+        api,
+        config,
+        relist_every,
+        answers,
+        events: None,
+        is_listed: false,
+        relist_at: None,
+        pauses: Pauses::new(watches),
+        pause: None,
+    };
+    stream::unfold(watch, |mut watch| async { Some((watch.next().await, watch)) })
+}
+
+/// The same client, and how often it was answered well: kube-runtime does not tell when a watch is open.
+fn heard(client: &Client) -> (Client, watch::Receiver<u64>) {
+    let (answers, answered) = watch::channel(0_u64);
+    let inner = client.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (inner, answers) = (inner.clone(), answers.clone());
+        async move {
+            let response = inner.send(request).await?;
+            if response.status().is_success() {
+                answers.send_modify(|answers| *answers = answers.wrapping_add(1));
+            }
+            Ok::<_, kube::Error>(response)
+        }
+    });
+    (Client::new(service, client.default_namespace()), answered)
+}
+
+struct Watch {
+    api: Api<Guarded>,
+    config: watcher::Config,
+    relist_every: Duration,
+    answers: watch::Receiver<u64>,
+    /// None: it begins with a list.
+    events: Option<BoxStream<'static, watcher::Result<Event<Guarded>>>>,
+    /// Its list is complete, so that what is asked for next is a watch.
+    is_listed: bool,
+    /// kube-runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way
+    /// would wait without end.
+    relist_at: Option<Instant>,
+    pauses: Pauses,
+    pause: Option<Duration>,
+}
+
+impl Watch {
+    async fn next(&mut self) -> Heard {
+        if let Some(pause) = self.pause.take() {
+            sleep(pause).await;
+        }
+        loop {
+            let events = self.events.get_or_insert_with(|| {
+                self.is_listed = false;
+                watcher(self.api.clone(), self.config.clone()).boxed()
+            });
+            tokio::select! {
+                // Whatever was received comes before the news that it can be.
+                biased;
+                event = events.next() => match event {
+                    Some(Ok(event)) => {
+                        if matches!(event, Event::InitDone) {
+                            self.listed();
+                        }
+                        return Heard::Event(event);
+                    }
+                    Some(Err(error)) => return self.failed(error),
+                    None => self.events = None,
+                },
+                () = at(self.relist_at) => (self.events, self.relist_at) = (None, None),
+                Ok(()) = self.answers.changed(), if self.is_listed => return Heard::Open,
+            }
+        }
+    }
+
+    fn listed(&mut self) {
+        self.is_listed = true;
+        self.relist_at = Some(Instant::now() + jittered(self.relist_every));
+        // Those answers were the list's.
+        self.answers.mark_unchanged();
+    }
+
+    fn failed(&mut self, error: watcher::Error) -> Heard {
+        let is_gone = is_gone(&error);
+        if is_gone {
+            // Where the very request for a watch is answered so, kube-runtime would repeat it.
+            (self.events, self.relist_at) = (None, None);
+        }
+        let pause = self.pauses.after_failure(is_gone, std::time::Instant::now());
+        self.pause = (!pause.is_zero()).then(|| jittered(pause));
+        Heard::Failed(error, self.pause)
+    }
+}
+
+/// What was seen is too old to go on from.
+fn is_gone(error: &watcher::Error) -> bool {
+    let (watcher::Error::WatchError(status)
+    | watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
+    else {
+        return false;
+    };
+    status.code == 410
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,276 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use k8s_openapi::ByteString;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::{api::Reason, cloud::auth::Pair, credentials::secret::Data};
+
+fn data(pairs: &[(&str, &str)]) -> Data {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+fn now() -> Timestamp {
+    "2026-12-01T18:00:00Z".parse().unwrap()
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<Pair, CredentialsError> {
+    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(pair)
+}
+
+fn pair(account: Account) -> Pair {
+    let Account::Pair(pair) = account else { panic!("no access key") };
+    pair
+}
+
+const GOOD: [(&str, &str); 2] = [("accessKey", "AK"), ("secretKey", "SK")];
+
+#[test]
+fn a_trailing_newline_is_cut_and_nothing_else() {
+    let key = read(&[("accessKey", "AK\n"), ("secretKey", "SK\r\n"), ("securityToken", "T")]).unwrap();
+    assert_eq!((key.access.as_str(), key.secret.expose_secret()), ("AK", "SK"));
+    assert_eq!(key.token.unwrap().expose_secret(), "T");
+    for bad in ["SK\n\n", " SK", "S K", "SK\0", "", "\n", "ключ"] {
+        let error = read(&[("accessKey", "AK"), ("secretKey", bad)]).unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{bad:?}");
+        assert!(error.to_string().contains("Secret team/dws: secretKey"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_and_no_value_is_shown() {
+    for (missing, present) in [("accessKey", ("secretKey", "canary")), ("secretKey", ("accessKey", "canary"))] {
+        let error = read(&[present]).unwrap_err().to_string();
+        assert!(error.contains(&format!("{missing} is missing")) && !error.contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_of_anything_but_key_characters_is_invalid() {
+    for good in ["AK", "a+/=_-9", "Zm9vYmFy/+=="] {
+        assert!(read(&[("accessKey", good), ("secretKey", good)]).is_ok(), "{good:?}");
+    }
+    for bad in [
+        "\"AK\"",
+        "'AK'",
+        "\"AK",
+        "AK'",
+        "A,B",
+        "A B",
+        " AK",
+        "AK ",
+        "A\tB",
+        "A\nB",
+        "AK\u{a0}",
+        "\u{feff}AK",
+        "\u{200b}AK",
+        "AK;",
+        "AK:",
+        "<AK>",
+        "A.K",
+        "AK\\n",
+        "$AK",
+        "{AK}",
+        "A\u{e9}",
+        "AK\0",
+        "AK%3D",
+        "\r\nAK",
+        "AK\n\n",
+    ] {
+        for (key, other) in [("accessKey", "secretKey"), ("secretKey", "accessKey")] {
+            let error = read(&[(key, bad), (other, "GOOD")]).unwrap_err();
+            assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{key} {bad:?}");
+            assert!(error.to_string().contains(&format!("Secret team/dws: {key} ")), "{error}");
+        }
+    }
+    for bad in ["\"T\"", "'T'"] {
+        let error = read(&[GOOD[0], GOOD[1], ("securityToken", bad)]).unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_temporary_key_must_outlive_the_call() {
+    let expiring = |at: &str| read(&[GOOD[0], GOOD[1], ("expiresAt", at)]);
+    assert!(expiring("2026-12-01T18:02:00Z").is_ok());
+    assert!(expiring("2026-12-01T18:02:00.574000Z").is_ok(), "with a fraction too");
+    assert_eq!(expiring("2026-12-01T18:01:59Z").unwrap_err().reason(), Some(Reason::CredentialsExpired));
+    assert_eq!(expiring("2020-01-01T00:00:00Z").unwrap_err().reason(), Some(Reason::CredentialsExpired));
+    assert_eq!(expiring("soon").unwrap_err().reason(), Some(Reason::CredentialsInvalid));
+}
+
+#[test]
+fn nothing_about_a_key_can_be_printed() {
+    let key =
+        read(&[("accessKey", "canary-access"), ("secretKey", "canary-secret"), ("securityToken", "canary-token")])
+            .unwrap();
+    let shown = format!("{key:?} {:?}", KeyIdentity::from([7; 32]));
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+fn ladder(own_for: &[&str]) -> Ladder {
+    let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+        Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
+    });
+    let own_for: Vec<_> = own_for.iter().map(|&namespace| namespace.to_owned()).collect();
+    Ladder::new(Client::new(service, "default"), None, &own_for, Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
+    let secret = |name: &str| Rung::Secret { namespace: "team".to_owned(), name: name.to_owned() };
+    assert_eq!(ladder(&["*"]).choose(Some("named"), "team"), secret("named"));
+    assert_eq!(ladder(&["team"]).choose(None, "team"), Rung::Controller);
+    assert_eq!(ladder(&["*"]).choose(None, "team"), Rung::Controller);
+    assert_eq!(ladder(&["other"]).choose(None, "team"), secret(DEFAULT_SECRET));
+    assert_eq!(ladder(&[]).choose(None, "team"), secret(DEFAULT_SECRET));
+    assert_eq!(
+        (Rung::Controller.describe(), secret("x").describe()),
+        ("Controller".to_owned(), "Namespace/x".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_is() {
+    let ladder = ladder(&[]);
+    let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
+    let key = |access: &str, secret: &str| Key::Pair(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
+    let here = endpoint("https://a.example");
+    let identity = ladder.identity(&key("AK", "SK"), &here);
+    assert_eq!(identity, ladder.identity(&key("AK", "SK\n"), &here));
+    assert_ne!(identity, ladder.identity(&key("AKS", "K"), &here));
+    assert_ne!(identity, ladder.identity(&key("AK", "SX"), &here));
+    assert_ne!(identity, ladder.identity(&key("AK", "SK"), &endpoint("https://b.example")));
+}
+
+/// A ladder whose API server counts reads of a Secret, and answers each only once it is let.
+fn slow_ladder() -> (Arc<Ladder>, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (reads, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let shared = (Arc::clone(&reads), Arc::clone(&answers));
+    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        let (reads, answers) = shared.clone();
+        async move {
+            let number = reads.fetch_add(1, Ordering::SeqCst);
+            answers.acquire().await.unwrap().forget();
+            let data = serde_json::json!({"accessKey": ByteString(b"AK".into()), "secretKey": ByteString(format!("SK{number}").into())});
+            let secret =
+                serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "named"}, "data": data});
+            Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(secret.to_string().into_bytes())))
+        }
+    });
+    (Arc::new(Ladder::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
+}
+
+/// Lets every task that can go on do so.
+async fn all_wait() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later_reads_it_anew() {
+    let (ladder, reads, answers) = slow_ladder();
+    let read = |since: Instant| {
+        let ladder = Arc::clone(&ladder);
+        tokio::spawn(async move {
+            let rung = ladder.choose(Some("named"), "team");
+            pair(ladder.read(&rung, since, now()).await.unwrap()).secret.expose_secret().to_owned()
+        })
+    };
+    let seen = Instant::now();
+    let crowd = futures::future::join_all((0..50).map(|_| read(seen)));
+    all_wait().await;
+    let later = read(Instant::now());
+    all_wait().await;
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+    answers.add_permits(2);
+    assert!(crowd.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
+    assert_eq!(later.await.unwrap(), "SK1");
+    let once_more = ladder.read(&ladder.choose(Some("named"), "team"), seen, now()).await.unwrap();
+    assert_eq!(pair(once_more).secret.expose_secret(), "SK1", "what was read last serves");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_it() {
+    let (ladder, reads, answers) = slow_ladder();
+    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
+    all_wait().await;
+    ladder.forget(&rung);
+    answers.add_permits(2);
+    before.await.unwrap().unwrap();
+    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_read_that_everybody_gave_up_does_not_stand_in_the_way_of_the_next() {
+    let (ladder, reads, answers) = slow_ladder();
+    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
+    all_wait().await;
+    before.abort();
+    assert!(before.await.unwrap_err().is_cancelled());
+    answers.add_permits(1);
+    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ladder = ladder(&["*"]);
+    ladder.source.own = Some(directory.path().to_owned());
+    let missing = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
+    assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
+    std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
+    std::fs::write(directory.path().join("secretKey"), "one").unwrap();
+    assert_eq!(
+        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        "one"
+    );
+    std::fs::write(directory.path().join("secretKey"), "two").unwrap();
+    ladder.forget(&Rung::Controller);
+    assert_eq!(
+        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        "two"
+    );
+}
+
+#[tokio::test]
+async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try() {
+    for (code, reason) in [
+        (404, Some(Reason::CredentialsNotFound)),
+        (403, Some(Reason::CredentialsForbidden)),
+        (401, None),
+        (500, None),
+        (503, None),
+    ] {
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| async move {
+            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"});
+            let body = kube::client::Body::from(status.to_string().into_bytes());
+            Ok::<_, std::io::Error>(http::Response::builder().status(code).body(body).unwrap())
+        });
+        let ladder = Ladder::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
+        let rung = ladder.choose(Some("named"), "team");
+        let error = ladder.read(&rung, Instant::now(), now()).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{code}: {error}");
+        assert!(error.to_string().contains("Secret team/named"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    // What is no file cannot be read by root either.
+    std::fs::create_dir(directory.path().join("accessKey")).unwrap();
+    let mut ladder = ladder(&["*"]);
+    ladder.source.own = Some(directory.path().to_owned());
+    let error = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
+    assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
+}

@@ -1,0 +1,460 @@
+use super::*;
+use crate::{
+    api::{AttemptState, NONE},
+    cloud::{cluster::Task, details::RunState},
+    protocol::conditions::{set_at, set_one_at},
+    testing::sample::{at, attempt, attempted, spec},
+};
+
+const ALL_STATES: [RunState; 6] =
+    [RunState::Preparing, RunState::Running, RunState::Paused, RunState::Failed, RunState::Finished, RunState::Other];
+
+fn details(id: &str, state: RunState) -> Details {
+    Details {
+        id: id.to_owned(),
+        state,
+        mode: Some("online".to_owned()),
+        parallel_jobs: Some(3),
+        start_time: None,
+        end_time: None,
+        percent: None,
+        tables_done: None,
+        tables_left: None,
+        bytes_left: None,
+        rate: None,
+        estimated_seconds: None,
+        fail_count: None,
+        paused_by_user: None,
+        retryable: None,
+    }
+}
+
+fn baseline(task: Option<&str>, id: Option<&str>) -> Baseline {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    Baseline { task_status: text(task), redistribution_id: text(id), ..Baseline::default() }
+}
+
+fn cluster(task: Task) -> Looked<ClusterState> {
+    Looked::Seen(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
+}
+
+fn shown(id: &str, state: RunState) -> Looked<Option<Details>> {
+    Looked::Seen(Some(details(id, state)))
+}
+
+/// A look, and what was known before it.
+#[derive(Clone)]
+struct Case {
+    baseline: Baseline,
+    known: Option<Redistribution>,
+    hint: Option<Hint>,
+    others_before: bool,
+    others_since: bool,
+    has_settled: bool,
+    said: Option<&'static str>,
+}
+
+impl Case {
+    fn new(task: Option<&str>, id: Option<&str>) -> Self {
+        let (baseline, known, hint) = (baseline(task, id), None, None);
+        Self { baseline, known, hint, others_before: false, others_since: false, has_settled: false, said: None }
+    }
+
+    fn waiting() -> Self {
+        Self::new(Some("WAITING_REDISTRIBUTION"), Some(NONE))
+    }
+
+    fn known(mut self, id: Option<&str>) -> Self {
+        self.known = Some(Redistribution { id: id.map(str::to_owned), ..Redistribution::default() });
+        self
+    }
+
+    fn after(&self, hint: Hint) -> Self {
+        Self { hint: Some(hint), ..self.clone() }
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&Past<'_>) -> T) -> T {
+        then(&Past {
+            baseline: &self.baseline,
+            known: self.known.as_ref(),
+            wish: &Wish::from(&spec()),
+            hint: self.hint,
+            others_before: self.others_before,
+            others_since: self.others_since,
+            has_settled: self.has_settled,
+            said: self.said,
+        })
+    }
+
+    fn judge(
+        &self,
+        stage: Stage,
+        details: &Looked<Option<Details>>,
+        cluster: Option<&Looked<ClusterState>>,
+    ) -> (Finding, Option<Hint>) {
+        self.with(|past| judge(stage, past, &Sight { details, cluster }))
+    }
+
+    fn settling(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+        self.judge(Stage::Settling, details, Some(&cluster(task))).0
+    }
+
+    /// The same twice in a row.
+    fn settling_twice(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+        let (_, hint) = self.judge(Stage::Settling, details, Some(&cluster(task.clone())));
+        Self { hint, ..self.clone() }.settling(details, task)
+    }
+
+    fn following(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+        self.judge(Stage::Following, details, Some(&cluster(task))).0
+    }
+
+    fn following_twice(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+        let (_, hint) = self.judge(Stage::Following, details, Some(&cluster(task.clone())));
+        Self { hint, ..self.clone() }.following(details, task)
+    }
+}
+
+fn is_run(finding: &Finding, phase: Phase) -> bool {
+    matches!(finding, Finding::Run(seen, _) if *seen == phase)
+}
+
+fn tasks() -> [Task; 6] {
+    [Task::Waiting, Task::Redistributing, Task::Paused, Task::Failed, Task::Idle, Task::Other("GROWING".to_owned())]
+}
+
+#[test]
+fn a_cluster_that_waited_and_redistributes_in_two_looks_confirms_and_one_that_waits_never_does() {
+    let none = Looked::Seen(None);
+    for mut case in [Case::waiting(), Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"))] {
+        for (task, phase) in
+            [(Task::Redistributing, Phase::Running), (Task::Paused, Phase::Paused), (Task::Failed, Phase::Failed)]
+        {
+            for details in [&none, &shown("old", RunState::Other), &Looked::Unreachable] {
+                assert_eq!(case.settling(details, task.clone()), Finding::Nothing, "the details may tell with what");
+                assert!(is_run(&case.settling_twice(details, task.clone()), phase), "{task:?}");
+            }
+        }
+        for task in [Task::Waiting, Task::Idle, Task::Other("GROWING".to_owned())] {
+            case.has_settled = false;
+            assert_eq!(case.settling_twice(&none, task.clone()), Finding::Nothing);
+            case.has_settled = true;
+            let finding = case.settling_twice(&none, task.clone());
+            assert!(
+                matches!(&finding, Finding::Unseen(Unseen::Unconfirmed, what) if what.contains("task_status is")),
+                "{finding:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_id_confirms_and_the_one_from_before_never_does() {
+    let case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
+    for state in [RunState::Running, RunState::Paused, RunState::Failed, RunState::Finished] {
+        let finding = case.settling(&shown("new", state.clone()), Task::Idle);
+        assert!(matches!(finding, Finding::Run(..)), "{state:?}: {finding:?}");
+        for task in [Task::Idle, Task::Waiting] {
+            assert_eq!(case.settling_twice(&shown("old", state.clone()), task), Finding::Nothing, "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn one_that_is_tried_again_under_its_old_name_is_told_by_its_start() {
+    let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("same"));
+    case.baseline.start_time = Some("2026-11-25 08:00".to_owned());
+    let started = |at: &str| {
+        Looked::Seen(Some(Details { start_time: Some(at.to_owned()), ..details("same", RunState::Running) }))
+    };
+    assert!(is_run(&case.settling(&started("2026-11-25 09:00"), Task::Redistributing), Phase::Running));
+    assert_eq!(case.settling(&started("2026-11-25 08:00"), Task::Redistributing), Finding::Nothing);
+}
+
+#[test]
+fn while_the_cluster_waits_nothing_is_confirmed_whatever_the_details_show() {
+    for case in [Case::waiting(), Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"))] {
+        for state in ALL_STATES {
+            assert_eq!(case.settling_twice(&shown("new", state), Task::Waiting), Finding::Nothing);
+        }
+        for task in [Task::Idle, Task::Other("GROWING".to_owned())] {
+            let prepared = case.settling_twice(&shown("new", RunState::Preparing), task);
+            assert_eq!(prepared, Finding::Nothing, "whether it was started is not documented");
+        }
+    }
+}
+
+#[test]
+fn an_ended_redistribution_that_was_hidden_before_the_claim_is_never_taken_for_this_one() {
+    let case = Case::waiting();
+    for task in tasks() {
+        for state in [RunState::Finished, RunState::Other] {
+            let settled = case.settling_twice(&shown("old", state.clone()), task.clone());
+            let followed = case.following_twice(&shown("old", state.clone()), task.clone());
+            for finding in [settled, followed] {
+                let is_old = |finding: &Finding| matches!(finding, Finding::Run(_, Some(_)));
+                assert!(!is_old(&finding), "{task:?} {state:?}: {finding:?}");
+            }
+        }
+        let failed = case.settling_twice(&shown("old", RunState::Failed), task.clone());
+        let is_named = matches!(failed, Finding::Run(_, Some(_)));
+        assert_eq!(is_named, task == Task::Failed, "{task:?}: {failed:?}");
+    }
+}
+
+#[test]
+fn nothing_is_confirmed_where_the_cluster_did_not_wait_before_or_nobody_knows() {
+    for case in [
+        Case::new(Some("REDISTRIBUTING"), Some("old")),
+        Case::new(Some("REDISTRIBUTING"), Some(NONE)),
+        Case::new(Some(NONE), Some("old")),
+        Case::new(None, None),
+        Case::new(None, Some(NONE)),
+    ] {
+        for task in tasks() {
+            for state in ALL_STATES {
+                let finding = case.settling_twice(&shown("new", state), task.clone());
+                assert_eq!(finding, Finding::Nothing, "{task:?}");
+            }
+            assert_eq!(case.settling_twice(&Looked::Seen(None), task.clone()), Finding::Nothing, "{task:?}");
+        }
+    }
+}
+
+#[test]
+fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confirms_nothing() {
+    let others_mode = Details { mode: Some("offline".to_owned()), ..details("new", RunState::Running) };
+    let others_jobs = Details { parallel_jobs: Some(8), ..details("new", RunState::Running) };
+    let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
+    for details in [others_mode, others_jobs] {
+        case.has_settled = false;
+        let moving = case.after(Hint::Moving);
+        assert_eq!(moving.settling(&Looked::Seen(Some(details.clone())), Task::Redistributing), Finding::Nothing);
+        case.has_settled = true;
+        let finding = case.settling(&Looked::Seen(Some(details)), Task::Redistributing);
+        assert!(
+            matches!(&finding, Finding::Unseen(Unseen::Unconfirmed, what) if what.contains("somebody else")),
+            "{finding:?}"
+        );
+    }
+    // Also where the name of the one before could not be read.
+    let blind = Case::new(Some("WAITING_REDISTRIBUTION"), None);
+    let foreign = Looked::Seen(Some(Details { parallel_jobs: Some(8), ..details("x", RunState::Running) }));
+    assert_eq!(blind.settling_twice(&foreign, Task::Redistributing), Finding::Nothing);
+    assert!(is_run(&blind.settling_twice(&shown("x", RunState::Running), Task::Redistributing), Phase::Running));
+    case.has_settled = false;
+    for (before, since) in [(true, false), (false, true)] {
+        (case.others_before, case.others_since) = (before, since);
+        assert_eq!(case.settling_twice(&shown("new", RunState::Running), Task::Redistributing), Finding::Nothing);
+        assert_eq!(case.settling_twice(&Looked::Seen(None), Task::Redistributing), Finding::Nothing);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_proves_nothing_in_either_way_and_does_not_end_the_wait() {
+    let mut case = Case::waiting();
+    case.has_settled = true;
+    let (details, cluster) = (Looked::Unreadable("no answer came in time"), Looked::Unreachable);
+    for stage in [Stage::Settling, Stage::Following] {
+        let (finding, _) = case.judge(stage, &details, Some(&cluster));
+        assert!(matches!(finding, Finding::Unseen(Unseen::NotReadable, _)), "{finding:?}");
+    }
+    case.said = Some("NotReadable");
+    assert!(matches!(case.judge(Stage::Following, &details, Some(&cluster)).0, Finding::Unseen(..)), "it still is");
+    case.said = Some("Running");
+    assert_eq!(case.judge(Stage::Following, &details, Some(&cluster)).0, Finding::Nothing, "what is said stays");
+}
+
+#[test]
+fn what_runs_is_followed_by_its_details_alone() {
+    let case = Case::waiting();
+    let needs = |case: &Case, stage, details: &Looked<_>| case.with(|past| needs_cluster(stage, past, details));
+    let running = shown("new", RunState::Running);
+    assert!(!needs(&case, Stage::Following, &running));
+    assert!(needs(&case, Stage::Settling, &running));
+    assert!(needs(&case, Stage::Following, &Looked::Seen(None)));
+    assert!(needs(&case, Stage::Following, &shown("old", RunState::Finished)), "hidden before, perhaps");
+    let case = case.known(Some("new"));
+    for (state, phase) in [
+        (RunState::Preparing, Phase::Running),
+        (RunState::Running, Phase::Running),
+        (RunState::Paused, Phase::Paused),
+        (RunState::Failed, Phase::Failed),
+        (RunState::Finished, Phase::Finished),
+    ] {
+        assert!(is_run(&case.judge(Stage::Following, &shown("new", state), None).0, phase));
+    }
+}
+
+#[test]
+fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
+    let none = Looked::Seen(None);
+    let case = Case::waiting().known(None);
+    assert!(is_run(&case.following(&none, Task::Redistributing), Phase::Running));
+    assert_eq!(case.following(&none, Task::Idle), Finding::Nothing);
+    assert!(is_run(&case.following_twice(&none, Task::Idle), Phase::Finished));
+    let failed = ClusterState { task: Task::Idle, status: None, sub_status: vec!["REDISTRIBUTION-FAILURE".to_owned()] };
+    assert!(is_run(&case.judge(Stage::Following, &none, Some(&Looked::Seen(failed))).0, Phase::Failed));
+    assert_eq!(case.following_twice(&none, Task::Other("SNAPSHOTTING".to_owned())), Finding::Nothing);
+    // The oldest description of task_status knows no word for a redistribution, and a frozen cluster is none that is done.
+    let idle = |status: &str, sub_status: &[&str]| {
+        let sub_status = sub_status.iter().map(|&member| member.to_owned()).collect();
+        Looked::Seen(ClusterState { task: Task::Idle, status: Some(status.to_owned()), sub_status })
+    };
+    let idle_twice = |case: &Case, cluster: Looked<ClusterState>| {
+        case.after(Hint::Idle).judge(Stage::Following, &none, Some(&cluster)).0
+    };
+    assert!(is_run(&idle_twice(&case, idle("AVAILABLE", &["UNBALANCED", "REDISTRIBUTING"])), Phase::Running));
+    assert_eq!(idle_twice(&case, idle("FROZEN", &[])), Finding::Nothing);
+    for status in ["AVAILABLE", "ACTIVE"] {
+        assert!(is_run(&idle_twice(&case, idle(status, &["NORMAL"])), Phase::Finished), "{status}");
+    }
+    assert_eq!(case.following(&none, Task::Waiting), Finding::Nothing, "late, perhaps");
+    let waits_again = case.following_twice(&none, Task::Waiting);
+    assert!(matches!(waits_again, Finding::Unseen(Unseen::EndNotSeen, _)), "{waits_again:?}");
+}
+
+#[test]
+fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
+    let none = Looked::Seen(None);
+    let silent = Looked::Seen(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
+    for case in [Case::waiting(), Case::waiting().known(Some("mine")), Case::waiting().known(None)] {
+        for hint in [None, Some(Hint::Idle)] {
+            let case = Case { hint, ..case.clone() };
+            let (finding, next) = case.judge(Stage::Following, &none, Some(&silent));
+            assert!(!matches!(finding, Finding::Run(..)), "{finding:?}");
+            assert_eq!(next, None, "it is no sign of an end either");
+        }
+    }
+}
+
+#[test]
+fn only_a_4xx_that_was_read_says_that_nothing_began() {
+    for (status, code, expected) in [
+        (Some(403), Some("DWS.7023"), true),
+        (Some(403), Some("APIGW.0302"), true),
+        (Some(401), None, true),
+        (Some(429), None, true),
+        (Some(403), None, false),
+        (Some(404), None, false),
+        (Some(408), Some("DWS.7023"), false),
+        (Some(400), Some("DWS.9999"), false),
+        (Some(401), Some("DWS.0005"), false),
+        (Some(303), Some("DWS.7023"), false),
+        (Some(301), None, false),
+        (Some(200), Some("DWS.7023"), false),
+        (Some(500), Some("DWS.7023"), false),
+        (None, None, false),
+    ] {
+        assert_eq!(is_refusal(status, code), expected, "{status:?} {code:?}");
+    }
+}
+
+#[test]
+fn another_redistribution_in_its_place_ends_it_when_it_is_seen_twice_and_the_old_one_never_does() {
+    let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old")).known(Some("mine"));
+    let another = shown("another", RunState::Running);
+    assert_eq!(case.following(&another, Task::Redistributing), Finding::Nothing);
+    let finding = case.following_twice(&another, Task::Redistributing);
+    assert!(matches!(finding, Finding::Unseen(Unseen::EndNotSeen, _)), "{finding:?}");
+    case.hint = Some(Hint::Gone);
+    let late = case.following(&shown("old", RunState::Finished), Task::Redistributing);
+    assert!(is_run(&late, Phase::Running), "{late:?}");
+}
+
+#[test]
+fn one_that_was_too_quick_to_be_seen_is_finished_only_when_idle_is_seen_twice() {
+    let none = Looked::Seen(None);
+    let case = Case::waiting();
+    assert!(matches!(case.following(&none, Task::Idle), Finding::Unseen(Unseen::NotStarted, _)));
+    assert!(is_run(&case.following_twice(&none, Task::Idle), Phase::Finished));
+    for blind in [Case::new(None, Some(NONE)), Case::new(Some(NONE), Some(NONE))] {
+        let finding = blind.following_twice(&none, Task::Idle);
+        assert!(matches!(finding, Finding::Unseen(Unseen::NotStarted, _)), "it may never have waited");
+    }
+    let late = case.following_twice(&none, Task::Waiting);
+    assert!(matches!(late, Finding::Unseen(Unseen::NotStarted, _)), "{late:?}");
+}
+
+#[test]
+fn an_old_redistribution_is_never_shown_as_that_of_an_accepted_call_nor_is_a_later_wishs() {
+    let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
+    for state in ALL_STATES {
+        let finding = case.following_twice(&shown("old", state.clone()), Task::Waiting);
+        assert!(matches!(finding, Finding::Unseen(Unseen::NotStarted, _)), "{state:?}: {finding:?}");
+    }
+    let blind = Case::new(None, None);
+    let finding = blind.following_twice(&shown("old", RunState::Finished), Task::Waiting);
+    assert!(matches!(finding, Finding::Unseen(Unseen::NotStarted, _)), "{finding:?}");
+    assert!(is_run(&blind.following(&shown("x", RunState::Running), Task::Redistributing), Phase::Running));
+    case.others_before = true;
+    assert!(is_run(&case.following(&shown("new", RunState::Running), Task::Redistributing), Phase::Running));
+    case.others_since = true;
+    let finding = case.following_twice(&shown("new", RunState::Running), Task::Redistributing);
+    assert!(matches!(finding, Finding::Unseen(Unseen::NotStarted, _)), "{finding:?}");
+    let known = case.known(Some("new"));
+    assert!(is_run(&known.following(&shown("new", RunState::Running), Task::Redistributing), Phase::Running));
+}
+
+#[test]
+fn a_404_of_the_service_shows_that_there_is_none_and_one_of_the_gateway_shows_nothing() {
+    use crate::cloud::outcome::{Answer, KeyEffect};
+    let not_found = |code: Option<&str>, reason: Reason| {
+        Looked::<Option<Details>>::Refused(Answer {
+            status_code: 404,
+            error_code: code.map(str::to_owned),
+            request_id: None,
+            reason,
+            message: String::new(),
+            key_effect: KeyEffect::Neutral,
+        })
+    };
+    assert_eq!(not_found(Some("DWS.5037"), Reason::NotFound).shown(), Some(None));
+    assert_eq!(not_found(Some("APIGW.0101"), Reason::NotFound).shown(), None);
+    assert_eq!(not_found(None, Reason::NotFound).shown(), None);
+    assert_eq!(not_found(Some("DWS.0047"), Reason::ClusterNotFound).shown(), None);
+    assert_eq!(not_found(Some("DWS.5037"), Reason::NotFound).key_effect(), Some(KeyEffect::Neutral), "as it was");
+}
+
+#[test]
+fn the_stage_follows_from_status_alone_and_ends() {
+    let object = |reason: Reason| {
+        let mut object = attempted(1, attempt("a", 1, AttemptState::Unknown));
+        let status = object.status.as_mut().unwrap();
+        let attempt = status.attempt.as_mut().unwrap();
+        attempt.baseline = Some(Baseline::default());
+        attempt.finished_time = Some(crate::protocol::conditions::to_second(at(0)));
+        let _ = set_at(&mut status.conditions, 1, reason, "why", at(0));
+        object
+    };
+    for reason in Reason::ALL {
+        let expected = match reason {
+            Reason::Delivered | Reason::ConfirmedByObservation => Some(Stage::Following),
+            Reason::OutcomeUnknown | Reason::ServerError => Some(Stage::Settling),
+            _ => None,
+        };
+        assert_eq!(stage(&object(*reason), at(0)), expected, "{reason}");
+    }
+    let delivered = object(Reason::Delivered);
+    assert_eq!(stage(&delivered, at(30 * 86_400)), Some(Stage::Following));
+    assert_eq!(stage(&delivered, at(30 * 86_400 + 1)), Some(Stage::Over), "not for ever");
+    let (over, _) = crate::observe::status::observed(delivered.status.as_ref().unwrap(), 1, &over(), at(0)).unwrap();
+    let over = ClusterRedistribution { status: Some(over), ..delivered.clone() };
+    assert_eq!(stage(&over, at(30 * 86_400 + 1)), None, "said once");
+    let said = |status: &str, reason: &str, generation: i64| {
+        let mut object = delivered.clone();
+        let conditions = &mut object.status.as_mut().unwrap().conditions;
+        let _ = set_one_at(conditions, REDISTRIBUTED, generation, (status, reason, "why"), at(0));
+        stage(&object, at(0))
+    };
+    assert_eq!(said("True", "Finished", 1), None);
+    assert_eq!((said("Unknown", "Unconfirmed", 1), said("Unknown", "EndNotSeen", 1)), (None, None));
+    for (status, reason) in [("False", "Running"), ("False", "Paused"), ("False", "Failed"), ("Unknown", "NotStarted")]
+    {
+        assert_eq!(said(status, reason, 1), Some(Stage::Following), "{reason}");
+    }
+    assert_eq!(said("True", "Finished", 0), Some(Stage::Following), "it speaks of another generation");
+    let mut without = delivered;
+    without.status.as_mut().unwrap().attempt.as_mut().unwrap().baseline = None;
+    assert_eq!(stage(&without, at(0)), None);
+}

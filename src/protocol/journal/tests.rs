@@ -1,0 +1,337 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+
+use super::*;
+use crate::{
+    api::{ClusterRedistributionStatus, PastAttempt},
+    protocol::transitions::held,
+    testing::sample::{UID, at, attempt, attempted, fresh, spec},
+};
+
+fn is_invalid(object: &ClusterRedistribution) -> bool {
+    matches!(read(object), Journal::Invalid(_))
+}
+
+fn is_missing(object: &ClusterRedistribution) -> bool {
+    matches!(read(object), Journal::Missing(_))
+}
+
+/// Takes something away.
+type Loss = fn(&mut ClusterRedistributionStatus);
+
+/// With managed fields that name all of an attempt and the conditions, as after any attempt.
+fn managed(mut object: ClusterRedistribution) -> ClusterRedistribution {
+    let names = serde_json::json!({"f:status": {
+        "f:conditions": {}, "f:observedGeneration": {},
+        "f:attempt": {"f:id": {}, "f:uid": {}, "f:generation": {}, "f:state": {}, "f:closed": {}},
+    }});
+    object.metadata.managed_fields =
+        Some(vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(names)), ..ManagedFieldsEntry::default() }]);
+    object
+}
+
+#[test]
+fn what_managed_fields_name_and_a_view_lacks_is_missing() {
+    let mut whole = managed(attempted(1, attempt("a", 1, AttemptState::Unknown)));
+    whole.status.as_mut().unwrap().attempt.as_mut().unwrap().closed = Some(true);
+    assert_eq!(read(&whole), Journal::Closed);
+    let losses: [(&str, Loss); 7] = [
+        ("conditions", |status| status.conditions.clear()),
+        ("attempt", |status| status.attempt = None),
+        ("id", |status| status.attempt.as_mut().unwrap().id.clear()),
+        ("uid", |status| status.attempt.as_mut().unwrap().uid.clear()),
+        ("generation", |status| status.attempt.as_mut().unwrap().generation = 0),
+        ("state", |status| status.attempt.as_mut().unwrap().state.clear()),
+        ("closed", |status| {
+            let attempt = status.attempt.as_mut().unwrap();
+            (attempt.closed, attempt.state) = (None, "NotSent".to_owned());
+        }),
+    ];
+    for (field, lose) in losses {
+        let mut object = whole.clone();
+        lose(object.status.as_mut().unwrap());
+        let found = hidden(&object).unwrap();
+        assert!(found.ends_with(field), "{field}: {found}");
+        assert!(is_missing(&object), "{field}");
+        if field == "closed" {
+            object.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Answered".to_owned();
+            assert_eq!(read(&object), Journal::Closed, "it would not make a difference");
+            continue;
+        }
+        // An edit does not bring it back.
+        object.metadata.generation = Some(2);
+        assert!(is_missing(&object), "{field}");
+    }
+}
+
+#[test]
+fn a_view_without_observed_generation_is_missing_something() {
+    let mut object = attempted(1, attempt("a", 1, AttemptState::Answered));
+    object.status.as_mut().unwrap().observed_generation = None;
+    assert!(is_missing(&object));
+    object.status = None;
+    assert!(is_missing(&object));
+}
+
+#[test]
+fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
+    let mut object = managed(fresh(1));
+    assert!(is_missing(&object));
+    object.status = held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
+    assert_eq!(hidden(&object), None);
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(2);
+    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+}
+
+#[test]
+fn a_hold_after_a_lost_attempt_hides_nothing_and_the_wait_goes_on() {
+    let mut object = managed(fresh(1));
+    object.status = crate::protocol::transitions::lost(object.status.as_ref(), (UID, 1), "why", at(0));
+    assert!(is_invalid(&object), "said once, it stays so");
+    object.metadata.generation = Some(2);
+    let waits = read(&object);
+    assert_eq!(waits, lost_attempt(1));
+    let mut held_next = object.clone();
+    held_next.status = held(object.status.as_ref(), 2, Reason::Suspended, "why", at(1));
+    assert_eq!((hidden(&held_next), read(&held_next)), (None, waits));
+}
+
+#[test]
+fn an_observed_generation_without_its_ready_is_missing_it() {
+    let mut object = fresh(2);
+    object.status.as_mut().unwrap().observed_generation = Some(2);
+    assert!(is_missing(&object));
+    object.status.as_mut().unwrap().observed_generation = Some(1);
+    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+    let mut unsent = attempted(2, attempt("a", 2, AttemptState::NotSent));
+    unsent.status.as_mut().unwrap().conditions.clear();
+    assert_eq!(read(&unsent), Journal::Retry, "its attempt proves that nothing was sent");
+}
+
+#[test]
+fn an_attempt_that_is_ahead_of_the_observed_generation_is_invalid() {
+    let mut object = attempted(7, attempt("a", 7, AttemptState::Answered));
+    assert_eq!(read(&object), Journal::Closed);
+    object.status = held(object.status.as_ref(), 6, Reason::JournalInvalid, "why", at(0));
+    assert!(is_invalid(&object));
+}
+
+#[test]
+fn an_attempt_of_another_spec_is_invalid_unless_it_was_not_sent() {
+    for (state, invalid) in
+        [(AttemptState::Claimed, true), (AttemptState::Answered, true), (AttemptState::NotSent, false)]
+    {
+        let mut made = attempt("a", 1, state);
+        made.spec_hash = Some("0123".to_owned());
+        assert_eq!(is_invalid(&attempted(1, made.clone())), invalid, "{state:?}");
+        assert!(!is_invalid(&attempted(2, made)), "{state:?} of an older generation");
+    }
+}
+
+#[test]
+fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
+    for reason in Reason::ALL.iter().filter(|reason| reason.row() == Row::Refused) {
+        let mut object = fresh(2);
+        object.status = crate::protocol::transitions::held_before_call(None, 2, *reason, "why", at(0));
+        assert_eq!(read(&object), Journal::Free, "{reason}");
+        // Without the condition that says that it goes on by itself, it could be what is left of a call.
+        object.status.as_mut().unwrap().conditions.retain(|condition| condition.type_ != "Reconciling");
+        assert!(is_missing(&object), "{reason}");
+    }
+}
+
+#[test]
+fn an_object_nobody_touched_is_free() {
+    assert_eq!(read(&fresh(1)), Journal::Free);
+}
+
+#[test]
+fn this_generations_attempt_decides_by_its_state() {
+    use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let read_of = |state| format!("{:?}", read(&attempted(3, attempt("a", 3, state))).kind());
+    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Closed", "Closed", "Retry"]);
+    let mut given_up = attempt("a", 3, NotSent);
+    given_up.closed = Some(true);
+    assert_eq!(read(&attempted(3, given_up)), Journal::Closed, "closed is closed");
+}
+
+#[test]
+fn an_older_generations_attempt_blocks_only_while_it_may_be_under_way() {
+    use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let read_of = |state| format!("{:?}", read(&attempted(4, attempt("a", 3, state))).kind());
+    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Quiet", "Free", "Free"]);
+}
+
+#[test]
+fn a_journal_that_contradicts_the_object_is_invalid() {
+    let mut foreign = attempt("a", 1, AttemptState::Answered);
+    foreign.uid = "another".to_owned();
+    let mut newer_word = attempt("a", 1, AttemptState::Answered);
+    newer_word.state = "Observed".to_owned();
+    for bad in [foreign, newer_word, attempt("a", 2, AttemptState::Claimed)] {
+        assert!(is_invalid(&attempted(1, bad.clone())), "{bad:?}");
+    }
+    assert!(is_invalid(&fresh(0)));
+}
+
+#[test]
+fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
+    let with = |change: &dyn Fn(&mut ClusterRedistributionStatus)| {
+        let mut object = fresh(2);
+        change(object.status.as_mut().unwrap());
+        object
+    };
+    assert!(is_missing(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
+    assert!(is_missing(&with(&|status| status.status_code = Some(200))), "of whichever generation");
+    assert!(is_missing(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
+    assert!(is_missing(&with(&|status| status.attempt = Some(attempt("", 2, AttemptState::Claimed)))));
+    for reason in Reason::ALL {
+        let object = with(&|status| *status = held(None, 2, *reason, "why", at(0)).unwrap());
+        let after_a_claim = matches!(reason.row(), Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown);
+        let is_said = *reason == Reason::JournalInvalid;
+        assert_eq!((is_missing(&object), is_invalid(&object)), (after_a_claim && !is_said, is_said), "{reason}");
+    }
+    let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
+    assert_eq!(read(&older), Journal::Free, "what was said of an older generation is no trace of this one");
+    for reason in [Reason::RequestInFlight, Reason::OutcomeUnknown, Reason::ServerError] {
+        let older = with(&|status| *status = held(None, 1, reason, "why", at(0)).unwrap());
+        assert_eq!(read(&older), lost_attempt(1), "{reason}: its request may be on its way");
+    }
+}
+
+#[test]
+fn what_conditions_of_others_say_is_no_trace_of_a_call() {
+    let mut object = fresh(2);
+    let mut status = held(None, 2, Reason::Delivered, "why", at(0)).unwrap();
+    for condition in &mut status.conditions {
+        condition.type_ = format!("example.com/{}", condition.type_);
+    }
+    let _ = crate::protocol::conditions::set_at(&mut status.conditions, 2, Reason::Suspended, "why", at(0));
+    object.status = Some(status);
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
+fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() {
+    let mut object = fresh(2);
+    object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(3);
+    assert!(matches!(read(&object), Journal::Quiet { .. }));
+    object.status = held(object.status.as_ref(), 3, Reason::Suspended, "why", at(1));
+    assert_eq!(read(&object), Journal::Free);
+}
+
+#[test]
+fn after_a_generation_whose_attempt_was_lost_the_next_one_waits_also_if_an_older_attempt_is_there() {
+    for (of, held_at, quiet) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
+        let mut object = attempted(3, attempt("a", of, AttemptState::Answered));
+        object.status = held(object.status.as_ref(), held_at, Reason::JournalInvalid, "why", at(0));
+        assert_eq!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }), quiet, "{of} {held_at}");
+        assert_eq!(read(&object) == Journal::Free, !quiet);
+    }
+}
+
+#[test]
+fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported() {
+    let mut foreign = attempt("a", 1, AttemptState::Answered);
+    foreign.uid = "another".to_owned();
+    let mut object = attempted(1, foreign);
+    assert!(is_invalid(&object));
+    object.metadata.generation = Some(2);
+    assert!(is_invalid(&object), "not reported yet");
+    object.status = held(object.status.as_ref(), 2, Reason::JournalInvalid, "why", at(0));
+    object.metadata.generation = Some(3);
+    assert!(matches!(read(&object), Journal::Quiet { key, .. } if key == "a"));
+}
+
+#[test]
+fn a_generation_up_to_one_that_was_claimed_before_a_restore_is_never_sent() {
+    let mut object = attempted(3, attempt("a", 5, AttemptState::Answered));
+    for generation in 3..=4 {
+        object.metadata.generation = Some(generation);
+        assert!(is_invalid(&object));
+        object.status = held(object.status.as_ref(), generation, Reason::JournalInvalid, "why", at(0));
+    }
+    object.metadata.generation = Some(5);
+    assert!(is_invalid(&object), "also the generation of the attempt");
+    object.status = held(object.status.as_ref(), 5, Reason::JournalInvalid, "why", at(0));
+    object.metadata.generation = Some(6);
+    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+}
+
+#[test]
+fn only_a_closed_and_observed_generation_is_finished() {
+    let done = attempted(1, attempt("a", 1, AttemptState::Answered));
+    assert!(is_finished(&done));
+    let mut edited = done.clone();
+    edited.metadata.generation = Some(2);
+    assert!(!is_finished(&edited));
+    assert!(!is_finished(&attempted(1, attempt("a", 1, AttemptState::Claimed))));
+    assert!(!is_finished(&attempted(1, attempt("a", 1, AttemptState::NotSent))));
+}
+
+#[test]
+fn an_attempt_that_does_not_name_its_grace_gets_the_longest() {
+    let mut silent = attempt("a", 1, AttemptState::Claimed);
+    for seconds in [None, Some(-1), Some(i64::MAX)] {
+        silent.grace_seconds = seconds;
+        assert_eq!(grace_of(&silent), MAX_GRACE);
+    }
+}
+
+#[test]
+fn the_hash_tells_wishes_apart_and_nothing_else() {
+    let base = spec();
+    let mut upper = base.clone();
+    upper.cluster_id = upper.cluster_id.to_uppercase();
+    assert_eq!(spec_hash(&base), spec_hash(&upper), "the same cluster in the other case");
+    let mut others = vec![base.clone(); 5];
+    others[0].parallel_jobs = 4;
+    others[1].trigger = Some(String::new());
+    others[2].trigger = Some("x".to_owned());
+    others[3].region = Some("x".to_owned());
+    others[4].redis_mode = crate::api::RedisMode::Offline;
+    let mut hashes: Vec<_> = others.iter().chain([&base]).map(spec_hash).collect();
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 6);
+}
+
+#[test]
+fn only_attempts_of_lower_generations_that_could_have_arrived_count_as_asked_before() {
+    let asked = |generation: i64, state| {
+        let mut attempt = attempt("a", generation, state);
+        attempt.spec_hash = Some(spec_hash(&spec()));
+        asked_before(&attempted(2, attempt))
+    };
+    assert!(asked(1, AttemptState::Answered));
+    assert!(asked(1, AttemptState::Unknown));
+    assert!(!asked(1, AttemptState::NotSent));
+    assert!(!asked(2, AttemptState::Answered));
+}
+
+impl Journal<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing(_) => Kind::Missing,
+            Self::Free => Kind::Free,
+            Self::Closed => Kind::Closed,
+            Self::Retry => Kind::Retry,
+            Self::Open(_) => Kind::Open,
+            Self::Quiet { .. } => Kind::Quiet,
+            Self::Invalid(_) => Kind::Invalid,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    Missing,
+    Free,
+    Closed,
+    Retry,
+    Open,
+    Quiet,
+    Invalid,
+}

@@ -1,0 +1,202 @@
+//! Regions and the host of each. Only what the administrator allows can be resolved; an object names a region, never a
+//! host. It opens no connection.
+
+mod iam;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use url::{Host, Url};
+
+/// Suffix of most regions.
+const COM: &str = "myhuaweicloud.com";
+/// Regions of the vendor's own client libraries, by suffix. A host is `dws.<region>.<suffix>`.
+const REGIONS: [(&str, &[&str]); 3] = [
+    ("myhuaweicloud.cn", &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"]),
+    ("myhuaweicloud.eu", &["eu-west-101"]),
+    (
+        COM,
+        &[
+            "ae-ad-1",
+            "af-north-1",
+            "af-south-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-5",
+            "cn-east-2",
+            "cn-east-3",
+            "cn-east-5",
+            "cn-north-1",
+            "cn-north-2",
+            "cn-north-4",
+            "cn-north-9",
+            "cn-north-11",
+            "cn-south-1",
+            "cn-southwest-2",
+            "cn-southwest-3",
+            "la-north-2",
+            "la-south-2",
+            "me-east-1",
+            "my-kualalumpur-1",
+            "na-mexico-1",
+            "ru-moscow-1",
+            "sa-brazil-1",
+        ],
+    ),
+];
+
+/// A setting about regions is wrong. For the administrator, at the start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not in the table, and no override.
+    #[error(
+        "region {0:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {0}=https://..."
+    )]
+    UnknownRegion(String),
+    /// Not a name.
+    #[error(
+        "region {0:?} is not a region's name: lower-case letters, digits and single hyphens, at most 63 characters"
+    )]
+    BadName(String),
+    /// Neither https nor loopback.
+    #[error("{0} {1}={2}: must be https; plain http is for loopback addresses only")]
+    NotHttps(&'static str, String, String),
+    /// More than scheme, host and port.
+    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, nothing else")]
+    MoreThanHost(&'static str, String, String),
+    /// An IAM of a region that no object may name.
+    #[error(
+        "--iam-endpoint {0}: region {0} is not allowed here; allowed are: {1}. Add it with --region, --allow-region or --endpoint"
+    )]
+    IamOfNoRegion(String, String),
+}
+
+/// An object's region cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegionNotAllowed {
+    /// No region at all.
+    #[error(
+        "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {0}"
+    )]
+    NoneNamed(String),
+    /// Not among the allowed ones.
+    #[error(
+        "Region {0} is not allowed here; allowed are: {1}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint"
+    )]
+    NotAllowed(String, String),
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name of the region.
+    pub region: String,
+    /// Host, with its port if it is not the scheme's own.
+    pub host: String,
+    /// Scheme, host and port; no path.
+    pub url: Url,
+}
+
+/// The regions that may be used.
+#[derive(Clone, Debug)]
+pub struct Regions {
+    default: Option<String>,
+    allowed: BTreeMap<String, Endpoint>,
+    /// Those that are not the built-in ones, and the built-in ones, where there are any, of regions that have the built-in
+    /// endpoint.
+    iam: BTreeMap<String, Endpoint>,
+}
+
+impl Regions {
+    /// The default region, those allowed besides, and the endpoints given for some: these three together and no other.
+    pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
+        let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
+        for (region, url) in overrides {
+            endpoints.insert(region.clone(), overridden("--endpoint", region, url)?);
+        }
+        for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
+            if !endpoints.contains_key(region) {
+                endpoints.insert(region.to_owned(), known("dws", region)?);
+                iam.extend(iam::known_iam(region)?.map(|iam| (region.to_owned(), iam)));
+            }
+        }
+        Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
+    }
+
+    /// The endpoint of an object's region.
+    pub fn resolve(&self, region: Option<&str>) -> Result<Endpoint, RegionNotAllowed> {
+        let Some(region) = region.or(self.default.as_deref()) else {
+            return Err(RegionNotAllowed::NoneNamed(self.names()));
+        };
+        let endpoint = self.allowed.get(region);
+        endpoint.cloned().ok_or_else(|| RegionNotAllowed::NotAllowed(region.to_owned(), self.names()))
+    }
+
+    fn names(&self) -> String {
+        if self.allowed.is_empty() {
+            return "none".to_owned();
+        }
+        self.allowed.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn known(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
+    check_name(region)?;
+    let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| *suffix);
+    at(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
+}
+
+fn at(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
+    let unknown = || EndpointError::UnknownRegion(region.to_owned());
+    let host = format!("{service}.{region}.{suffix}");
+    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown())?;
+    Ok(Endpoint { region: region.to_owned(), host, url })
+}
+
+fn overridden(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
+    check_name(region)?;
+    let only_host = url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    // The user information of such a URL may be a secret: it is not shown.
+    let shown = || url.host_str().unwrap_or("?").to_owned();
+    let Some(host) = url.host_str().filter(|_| only_host) else {
+        return Err(EndpointError::MoreThanHost(flag, region.to_owned(), shown()));
+    };
+    let acceptable = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
+    };
+    if !acceptable {
+        return Err(EndpointError::NotHttps(flag, region.to_owned(), shown()));
+    }
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
+}
+
+/// A literal loopback address, or `localhost`. Other names may resolve to anything, and to something else tomorrow.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn check_name(region: &str) -> Result<(), EndpointError> {
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if region.len() <= 63 && region.split('-').all(part) {
+        Ok(())
+    } else {
+        Err(EndpointError::BadName(region.to_owned()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

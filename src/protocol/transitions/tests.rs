@@ -1,0 +1,292 @@
+use super::*;
+use crate::{
+    api::PastAttempt,
+    testing::sample::{at, attempt},
+};
+
+fn record(state: AttemptState, reason: Reason, status_code: Option<i32>) -> Record {
+    Record {
+        state,
+        reason,
+        message: "what happened".to_owned(),
+        status_code,
+        error_code: None,
+        request_id: None,
+        retry_after: None,
+    }
+}
+
+/// Recorded on an object whose generation is that of its attempt.
+fn recorded(status: &ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
+    let generation = status.attempt.as_ref().unwrap().generation;
+    super::recorded(status, generation, attempt_id, record, now)
+}
+
+fn claimed_at(generation: i64) -> ClusterRedistributionStatus {
+    claimed(None, attempt("a", generation, AttemptState::Claimed), "calling", at(0))
+}
+
+fn write(recording: Recording) -> ClusterRedistributionStatus {
+    match recording {
+        Recording::Write(status) => *status,
+        other => panic!("expected a write, got {other:?}"),
+    }
+}
+
+fn shown(status: &ClusterRedistributionStatus) -> Vec<(&str, &str, &str)> {
+    status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect()
+}
+
+#[test]
+fn every_reason_sets_exactly_the_conditions_of_its_row() {
+    for reason in Reason::ALL {
+        let status = held(None, 1, *reason, "why", at(0)).unwrap();
+        let get = |wanted: &str| status.conditions.iter().find(|c| c.type_ == wanted).map(|c| c.status.as_str());
+        let row = (get("Delivered"), get("Ready"), get("Reconciling"), get("Stalled"));
+        let expected = match reason.row() {
+            crate::api::Row::Held => (Some("False"), Some("False"), Some("True"), None),
+            crate::api::Row::Stuck | crate::api::Row::Refused => (Some("False"), Some("False"), None, Some("True")),
+            crate::api::Row::InFlight => (Some("Unknown"), Some("Unknown"), Some("True"), None),
+            crate::api::Row::Delivered => (Some("True"), Some("True"), None, None),
+            crate::api::Row::Unknown => (Some("Unknown"), Some("False"), None, Some("True")),
+        };
+        assert_eq!(row, expected, "{reason}");
+        assert!(status.conditions.iter().all(|c| c.observed_generation == Some(1) && c.reason == reason.as_str()));
+    }
+}
+
+#[test]
+fn the_same_hold_twice_is_not_written_twice() {
+    let first = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
+    assert_eq!(held(Some(&first), 1, Reason::Suspended, "why", at(9)), None);
+}
+
+#[test]
+fn the_transition_time_moves_only_with_the_status() {
+    let first = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
+    let second = held(Some(&first), 1, Reason::Throttled, "other", at(9)).unwrap();
+    assert!(second.conditions.iter().all(|c| c.last_transition_time.0 == at(0)));
+    let third = claimed(Some(&second), attempt("a", 1, AttemptState::Claimed), "calling", at(20));
+    let since = |wanted: &str| third.conditions.iter().find(|c| c.type_ == wanted).unwrap().last_transition_time.0;
+    assert_eq!((since("Ready"), since("Reconciling")), (at(20), at(0)));
+}
+
+#[test]
+fn duplicate_conditions_of_one_type_are_mended() {
+    let mut status = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
+    let copy = status.conditions.clone();
+    status.conditions.extend(copy);
+    let mended = held(Some(&status), 1, Reason::Suspended, "why", at(1)).unwrap();
+    assert_eq!(mended.conditions.len(), 3);
+}
+
+#[test]
+fn conditions_of_others_and_unknown_fields_are_kept() {
+    let mut status = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
+    let mut foreign = status.conditions[0].clone();
+    foreign.type_ = "Approved".to_owned();
+    status.conditions.push(foreign.clone());
+    status.other.insert("redistribution".to_owned(), serde_json::json!({"id": "x"}));
+    let next = claimed(Some(&status), attempt("a", 1, AttemptState::Claimed), "calling", at(1));
+    assert!(next.conditions.contains(&foreign));
+    assert_eq!(next.other, status.other);
+}
+
+#[test]
+fn the_first_write_for_a_newer_generation_drops_the_older_answer_but_keeps_its_attempt() {
+    let answered =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(1)));
+    assert_eq!(answered.status_code, Some(200));
+    let next = held(Some(&answered), 2, Reason::Suspended, "why", at(2)).unwrap();
+    assert_eq!((next.observed_generation, next.status_code), (Some(2), None));
+    assert_eq!(next.attempt, answered.attempt);
+}
+
+#[test]
+fn knowledge_only_goes_up() {
+    use AttemptState::{Answered, Claimed, NotSent, Unknown};
+    let order = [Claimed, Unknown, NotSent, Answered];
+    for from in order {
+        for to in [Unknown, NotSent, Answered] {
+            let mut status = claimed_at(1);
+            status.attempt.as_mut().unwrap().state = from.as_str().to_owned();
+            let recording = recorded(&status, "a", &record(to, Reason::OutcomeUnknown, None), at(1));
+            let goes_up = to.knowledge() > from.knowledge();
+            assert_eq!(matches!(recording, Recording::Write(_)), goes_up, "{from:?} to {to:?}");
+        }
+    }
+}
+
+#[test]
+fn a_late_not_sent_after_unknown_is_final_and_says_so() {
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let late = write(recorded(&unknown, "a", &record(AttemptState::NotSent, Reason::EndpointUnreachable, None), at(2)));
+    assert_eq!(late.attempt.as_ref().unwrap().closed, Some(true));
+    assert_eq!(
+        shown(&late),
+        [("Delivered", "False", "NotSent"), ("Ready", "False", "NotSent"), ("Stalled", "True", "NotSent")]
+    );
+}
+
+#[test]
+fn a_late_answer_after_unknown_is_the_truth() {
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let late = write(recorded(&unknown, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(2)));
+    assert_eq!(late.status_code, Some(200));
+    assert_eq!(shown(&late), [("Delivered", "True", "Delivered"), ("Ready", "True", "Delivered")]);
+}
+
+#[test]
+fn a_late_record_does_not_speak_for_a_newer_generation() {
+    let held_newer = held(Some(&claimed_at(1)), 2, Reason::Suspended, "why", at(1)).unwrap();
+    let late = write(recorded(&held_newer, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(2)));
+    assert_eq!((late.observed_generation, late.status_code), (Some(2), None));
+    assert_eq!(late.conditions, held_newer.conditions);
+    assert_eq!(late.attempt.unwrap().status_code, Some(200));
+}
+
+#[test]
+fn a_record_of_a_replaced_attempt_mends_history_and_nothing_else() {
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let newer = claimed(Some(&unknown), attempt("b", 2, AttemptState::Claimed), "calling", at(2));
+    let late = write(recorded(&newer, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(3)));
+    assert_eq!((late.history[0].state.as_str(), late.history[0].status_code), ("Answered", Some(200)));
+    assert_eq!((&late.attempt, &late.conditions, late.status_code), (&newer.attempt, &newer.conditions, None));
+    let nothing =
+        write(recorded(&newer, "a", &record(AttemptState::NotSent, Reason::EndpointUnreachable, None), at(3)));
+    assert!(nothing.history.is_empty(), "NotSent never stays in history");
+    assert_eq!(
+        recorded(&newer, "other", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(3)),
+        Recording::Replaced
+    );
+}
+
+#[test]
+fn history_keeps_the_last_ten_attempts_that_could_have_reached_the_cloud() {
+    let mut status = ClusterRedistributionStatus::default();
+    for generation in 1..=13 {
+        let state = if generation == 12 { AttemptState::NotSent } else { AttemptState::Answered };
+        status = claimed(
+            Some(&status),
+            attempt(&format!("a{generation}"), generation, AttemptState::Claimed),
+            "calling",
+            at(generation),
+        );
+        status = write(recorded(
+            &status,
+            &format!("a{generation}"),
+            &record(state, Reason::Delivered, Some(200)),
+            at(generation),
+        ));
+    }
+    status = claimed(Some(&status), attempt("last", 14, AttemptState::Claimed), "calling", at(99));
+    let generations: Vec<_> = status.history.iter().map(|past| past.generation).collect();
+    assert_eq!(generations, [13, 11, 10, 9, 8, 7, 6, 5, 4, 3]);
+}
+
+#[test]
+fn a_journal_of_another_object_does_not_become_history() {
+    let mut foreign = attempt("f", 9, AttemptState::Answered);
+    foreign.uid = "another".to_owned();
+    let copied = PastAttempt { id: "g".to_owned(), generation: 8, state: "Answered".to_owned(), ..Default::default() };
+    let status = ClusterRedistributionStatus { attempt: Some(foreign), history: vec![copied], ..Default::default() };
+    assert!(claimed(Some(&status), attempt("a", 2, AttemptState::Claimed), "calling", at(0)).history.is_empty());
+}
+
+#[test]
+fn texts_are_cut_to_what_the_schema_takes() {
+    let mut long = record(AttemptState::Answered, Reason::Rejected, Some(418));
+    long.message = "é".repeat(500);
+    long.error_code = Some("C".repeat(500));
+    long.request_id = Some("R".repeat(500));
+    let attempt = write(recorded(&claimed_at(1), "a", &long, at(1))).attempt.unwrap();
+    let lengths = [attempt.message, attempt.error_code, attempt.request_id].map(|text| text.unwrap().chars().count());
+    assert_eq!(lengths, [256, 64, 128]);
+}
+
+#[test]
+fn a_reduced_record_keeps_what_the_law_needs() {
+    let mut full = record(AttemptState::Answered, Reason::Delivered, Some(200));
+    full.request_id = Some("r".to_owned());
+    let status = write(recorded(&claimed_at(1), "a", &full, at(1)));
+    let attempt = reduced(&status).attempt.unwrap();
+    let kept =
+        (attempt.id.as_str(), attempt.uid.as_str(), attempt.generation, attempt.state.as_str(), attempt.status_code);
+    assert_eq!(kept, ("a", crate::testing::sample::UID, 1, "Answered", Some(200)));
+    assert_eq!((attempt.request_id, attempt.message), (None, None));
+}
+
+#[test]
+fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
+    let claim = claimed_at(1);
+    for (left, then) in [(true, "Retry"), (false, "Free")] {
+        let mut status = claim.clone();
+        if !left {
+            status.attempt = None;
+        }
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt.as_ref().map(|attempt| attempt.state.as_str()), left.then_some("NotSent"));
+        assert!(shown(&next).contains(&("Delivered", "False", "CRDOutdated")));
+        let mut object = crate::testing::sample::fresh(1);
+        object.status = Some(next);
+        assert_eq!(format!("{:?}", crate::protocol::journal::read(&object)), then);
+    }
+    let lost: [fn(&mut Attempt); 4] =
+        [|kept| kept.id.clear(), |kept| kept.uid.clear(), |kept| kept.generation = 0, |kept| kept.state.clear()];
+    for forget in lost {
+        let mut status = claim.clone();
+        forget(status.attempt.as_mut().unwrap());
+        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        assert_eq!(next.attempt, None, "an attempt that nobody can read would hold the generation for ever");
+    }
+}
+
+#[test]
+fn what_somebody_else_has_said_of_a_claim_is_not_taken_back() {
+    let claim = claimed_at(1);
+    let left = claim.attempt.clone();
+    let settled = write(recorded(&claim, "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let doubted = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
+    let replaced = claimed(Some(&claim), attempt("b", 1, AttemptState::Claimed), "calling", at(1));
+    for status in [settled, doubted, replaced] {
+        assert_eq!(withdrawn(&status, left.as_ref(), 1, "old", at(2)), Recording::Replaced);
+    }
+    let annotated = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
+    assert!(
+        matches!(annotated, Recording::Write(next) if next.observed_generation == Some(2)),
+        "an edit is no objection"
+    );
+}
+
+#[test]
+fn what_was_not_sent_says_that_it_is_tried_again_only_where_it_is() {
+    let mut not_sent = record(AttemptState::NotSent, Reason::EndpointUnreachable, None);
+    "No connection. Nothing was sent".clone_into(&mut not_sent.message);
+    let told = |status: &ClusterRedistributionStatus, generation| {
+        let next = write(super::recorded(status, generation, "a", &not_sent, at(2)));
+        assert_eq!(next.attempt.unwrap().message.as_deref(), Some("No connection. Nothing was sent"));
+        next.conditions[0].message.clone()
+    };
+    let again = "It is tried again by itself";
+    assert_eq!(told(&claimed_at(1), 1), format!("No connection. Nothing was sent. {again}"));
+    assert!(!told(&claimed_at(1), 2).contains(again), "the spec was changed since");
+    let unknown =
+        write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let late = told(&unknown, 1);
+    assert!(
+        !late.contains(again) && late.contains("sent. This was learnt") && late.contains("not tried again"),
+        "{late}"
+    );
+}
+
+#[test]
+fn a_journal_of_another_object_is_taken_away_and_our_own_is_not() {
+    let own = claimed(Some(&claimed_at(1)), attempt("b", 2, AttemptState::Claimed), "calling", at(1));
+    assert_eq!(without_foreign(Some(&own), crate::testing::sample::UID), Some(own.clone()));
+    let taken = without_foreign(Some(&own), "another").unwrap();
+    assert!(taken.attempt.is_none() && taken.history.is_empty());
+    assert_eq!(taken.conditions, own.conditions);
+}

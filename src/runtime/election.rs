@@ -1,0 +1,241 @@
+//! Which of several controllers works: a Lease in the controller's own namespace, for tidiness. The law does not rest on
+//! it. It must not be consulted by anything that records an outcome.
+//!
+//! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
+//! **this** process has seen a lease unchanged.
+
+mod complaint;
+mod observer;
+
+use std::time::Duration;
+
+use complaint::Complaint;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+pub use observer::{Observer, Step};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::runtime::{jitter::jittered, metrics::Metrics};
+
+/// Whether this process leads, as long as it does.
+pub type Leadership = watch::Receiver<bool>;
+
+/// Who competes for which Lease.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Different for each process: a restarted container is another one.
+    pub identity: String,
+    /// Name of the Lease.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// How long a lease that is not renewed stays its holder's, 5 s at least.
+    pub duration: Duration,
+}
+
+impl Settings {
+    /// The holder stops to lead this long after its last renewal, well before anybody else may begin.
+    fn renew_deadline(&self) -> Duration {
+        self.duration * 2 / 3
+    }
+
+    /// Longest wait for one look: a connection that hangs must leave time for a second one.
+    fn patience(&self) -> Duration {
+        self.renew_deadline() / 3
+    }
+
+    /// Pause between two looks, of whoever waits or has met trouble.
+    fn retry(&self) -> Duration {
+        self.duration * 2 / 15
+    }
+
+    /// The same after so many troubles in a row: longer each time, but not so long that the lease would be taken up late.
+    fn retry_after(&self, troubles: u32) -> Duration {
+        self.retry().saturating_mul(1 << troubles.saturating_sub(1).min(8)).min(self.renew_deadline())
+    }
+
+    /// Pause between two renewals: leaves time for one that hangs and for another one after it.
+    fn renew(&self) -> Duration {
+        self.duration * 3 / 10
+    }
+}
+
+/// Always leading: a controller that runs without election.
+pub fn alone() -> Leadership {
+    watch::channel(true).1
+}
+
+/// Competes until `stop`, then gives the lease back. The returned task ends after that.
+pub fn compete(
+    client: &Client,
+    settings: Settings,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> (Leadership, tokio::task::JoinHandle<()>) {
+    let (leads, leadership) = watch::channel(false);
+    let api = Api::namespaced(client.clone(), &settings.namespace);
+    let observer = Observer::new(&settings.identity, settings.duration);
+    let candidate = Candidate { api, settings, observer, leads, metrics, held: None };
+    (leadership, tokio::spawn(candidate.run(stop)))
+}
+
+struct Candidate {
+    api: Api<Lease>,
+    settings: Settings,
+    observer: Observer,
+    leads: watch::Sender<bool>,
+    metrics: Metrics,
+    /// The lease as this process wrote it last.
+    held: Option<Lease>,
+}
+
+impl Candidate {
+    async fn run(mut self, stop: CancellationToken) {
+        self.metrics.leading(&self.settings.name, false);
+        // When the last renewal that succeeded was begun.
+        let mut renewed = None::<Instant>;
+        let (mut complaint, mut troubles) = (Complaint::default(), 0_u32);
+        loop {
+            let begun = Instant::now();
+            let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
+            let said = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
+                Ok(Ok(holds)) => {
+                    renewed = holds.then_some(begun);
+                    None
+                }
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            let is_well = said.is_none();
+            troubles = if is_well { 0 } else { troubles.saturating_add(1) };
+            if let Some(error) = complaint.about(said, begun.into_std()) {
+                tracing::warn!(
+                    lease = self.settings.name,
+                    namespace = self.settings.namespace,
+                    error,
+                    "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
+                );
+            }
+            renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
+            self.lead(renewed.is_some());
+            let rest = match renewed {
+                None => jittered(self.settings.retry_after(troubles)),
+                Some(renewed) if is_well => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
+                // A leader that hears nothing must not sleep through its deadline.
+                Some(renewed) => jittered(self.settings.retry_after(troubles).min(self.settings.retry() * 2) / 4)
+                    .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
+            };
+            tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
+        }
+        self.lead(false);
+        if renewed.is_some() {
+            match timeout_at(Instant::now() + self.settings.retry(), self.give_back()).await {
+                Ok(Ok(())) => tracing::info!(lease = self.settings.name, "gave the lease back"),
+                Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it runs out by itself"),
+                Err(_) => tracing::info!("the lease could not be given back in time; it runs out by itself"),
+            }
+        }
+    }
+
+    fn lead(&self, leads: bool) {
+        let changed = self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+        if changed {
+            self.metrics.leading(&self.settings.name, leads);
+            tracing::info!(
+                lease = self.settings.name,
+                identity = self.settings.identity,
+                leads,
+                "{}",
+                if leads { "leading" } else { "not leading any more: no new claim is made" }
+            );
+        }
+    }
+
+    /// One look, and what follows from it. True: this process holds the lease.
+    async fn round(&mut self) -> Result<bool, kube::Error> {
+        // What nobody has written since needs no look first.
+        if let Some(mut lease) = self.held.take() {
+            if let Some(spec) = &mut lease.spec {
+                spec.renew_time = Some(now());
+            }
+            if self.write(&lease).await? {
+                return Ok(true);
+            }
+        }
+        let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
+            let metadata = ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() };
+            let first = Lease { metadata, spec: Some(self.taken(None)) };
+            let created = self.api.create(&PostParams::default(), &first).await;
+            return self.keep(created);
+        };
+        let spec = match self.observer.look(&lease, std::time::Instant::now()) {
+            Step::Wait => return Ok(false),
+            Step::Take => self.taken(lease.spec.as_ref()),
+            Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
+        };
+        // The resourceVersion that was looked at goes along: of two that take it at once, one meets a conflict.
+        let next = Lease { metadata: lease.metadata, spec: Some(spec) };
+        self.write(&next).await
+    }
+
+    async fn write(&mut self, lease: &Lease) -> Result<bool, kube::Error> {
+        let written = self.api.replace(&self.settings.name, &PostParams::default(), lease).await;
+        self.keep(written)
+    }
+
+    /// A conflict is an answer: somebody else was quicker.
+    fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+        match written {
+            Ok(lease) => {
+                self.held = Some(lease);
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn give_back(&self) -> Result<(), kube::Error> {
+        let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
+        if let Some(spec) =
+            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.settings.identity))
+        {
+            spec.holder_identity = None;
+            spec.lease_duration_seconds = Some(1);
+            spec.renew_time = Some(now());
+            self.api.replace(&self.settings.name, &PostParams::default(), &lease).await?;
+        }
+        Ok(())
+    }
+
+    fn taken(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+        LeaseSpec {
+            acquire_time: Some(now()),
+            holder_identity: Some(self.settings.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.settings.duration.as_secs()).ok(),
+            lease_transitions: Some(if before.is_some() { transitions.saturating_add(1) } else { 0 }),
+            renew_time: Some(now()),
+            ..before.cloned().unwrap_or_default()
+        }
+    }
+}
+
+fn now() -> MicroTime {
+    MicroTime(Timestamp::now())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

@@ -1,0 +1,159 @@
+//! What the watch tells is what is counted, whatever of it was lost on the way.
+
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use serde_json::{Value, json};
+
+use super::objects::Objects;
+use crate::store::object::Guarded;
+
+/// Of the first generation.
+fn condition(type_: &str, status: &str, reason: &str) -> Value {
+    json!({
+        "type": type_, "status": status, "reason": reason, "message": "", "observedGeneration": 1,
+        "lastTransitionTime": "2026-12-01T18:00:00Z",
+    })
+}
+
+fn object(name: &str, reason: &str) -> Guarded {
+    object_with(name, 1, &[condition("Ready", "False", reason)])
+}
+
+/// One whose redistribution, after a call that was delivered, is that far.
+fn redistributed(name: &str, status: &str, reason: &str) -> Guarded {
+    object_with(name, 1, &[condition("Ready", "True", "Delivered"), condition("Redistributed", status, reason)])
+}
+
+fn object_with(name: &str, generation: i64, conditions: &[Value]) -> Guarded {
+    let object = json!({
+        "apiVersion": "dws.huaweicloud.com/v1alpha1",
+        "kind": "ClusterRedistribution",
+        "metadata": {"namespace": "team", "name": name, "uid": name, "generation": generation},
+        "spec": {
+            "projectID": "89cd04f168b84af6be287f71730fdb4b", "clusterID": "e59d6b86-9072-46eb-a996-13f8b44994c1",
+            "redisMode": "online", "parallelJobs": 3,
+        },
+        "status": {"observedGeneration": 1, "conditions": conditions},
+    });
+    Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()) }
+}
+
+/// The lines of the gauges of objects, in order.
+fn shown(objects: Objects) -> Vec<String> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(objects));
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with("dws_")).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn leading() -> Objects {
+    let objects = Objects::default();
+    objects.show(true);
+    objects
+}
+
+#[test]
+fn an_object_counts_once_by_its_latest_reason() {
+    let objects = leading();
+    for reason in ["RequestInFlight", "OutcomeUnknown", "Suspended"] {
+        objects.seen(0, &object("one", reason), (true, true));
+    }
+    let expected = [
+        r#"dws_redistribution_held_objects{reason="Suspended"} 1"#,
+        r#"dws_redistribution_objects{reason="Suspended"} 1"#,
+    ];
+    assert_eq!(shown(objects), expected);
+}
+
+#[test]
+fn what_a_later_list_does_not_hold_is_counted_no_more_but_for_other_watches() {
+    let objects = leading();
+    objects.listing(0);
+    objects.seen(0, &object("gone", "Delivered"), (false, true));
+    objects.seen(0, &object("kept", "Delivered"), (false, true));
+    objects.listed(0);
+    objects.seen(1, &object("elsewhere", "BadRequest"), (false, true));
+    objects.listing(0);
+    objects.seen(0, &object("kept", "Delivered"), (false, true));
+    objects.listed(0);
+    let expected = [
+        r#"dws_redistribution_objects{reason="BadRequest"} 1"#,
+        r#"dws_redistribution_objects{reason="Delivered"} 1"#,
+        r#"dws_redistribution_stalled{namespace="team",name="elsewhere",reason="BadRequest"} 1"#,
+    ];
+    assert_eq!(shown(objects), expected);
+}
+
+#[test]
+fn of_a_thousand_that_need_a_person_a_hundred_have_names_and_the_rest_a_number() {
+    let objects = leading();
+    for number in 0..1000 {
+        objects.seen(0, &object(&number.to_string(), "OutcomeUnknown"), (false, true));
+    }
+    let lines = shown(objects);
+    let stalled: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stalled")).collect();
+    assert_eq!(stalled.len(), 101);
+    assert_eq!(stalled[0], r#"dws_redistribution_stalled{namespace="",name="",reason="OutcomeUnknown"} 900"#);
+}
+
+/// The series of redistributions that stand still.
+fn stopped(objects: Objects) -> Vec<String> {
+    shown(objects).into_iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect()
+}
+
+#[test]
+fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_object_is_gone() {
+    let objects = leading();
+    objects.listing(0);
+    for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
+        objects.seen(0, &redistributed(name, "False", "Paused"), (true, true));
+    }
+    objects.listed(0);
+    objects.listing(0);
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (true, true));
+    objects.seen(0, &redistributed("failed", "False", "Failed"), (true, true));
+    objects.seen(0, &redistributed("resumed", "False", "Running"), (true, true));
+    objects.seen(0, &redistributed("over", "True", "Finished"), (false, true));
+    objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), (false, true));
+    objects.gone(&redistributed("deleted", "False", "Paused"));
+    // What was seen speaks of the generation before.
+    objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), (true, true));
+    objects.listed(0);
+    let expected = [
+        r#"dws_redistribution_stopped{namespace="team",name="failed",reason="Failed"} 1"#,
+        r#"dws_redistribution_stopped{namespace="team",name="paused",reason="Paused"} 1"#,
+    ];
+    assert_eq!(stopped(objects), expected);
+}
+
+#[test]
+fn where_nobody_looks_any_more_the_last_look_pages_nobody() {
+    let objects = leading();
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, true));
+    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, false));
+    assert_eq!(stopped(objects), [""; 0]);
+}
+
+#[test]
+fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and_none_needs_a_new_spec() {
+    let objects = leading();
+    for number in 0..1000 {
+        let reason = if number < 60 { "Failed" } else { "Paused" };
+        objects.seen(0, &redistributed(&number.to_string(), "False", reason), (false, true));
+    }
+    let lines = shown(objects);
+    assert!(lines.iter().all(|line| !line.starts_with("dws_redistribution_stalled")), "{lines:?}");
+    let stopped: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect();
+    assert_eq!(stopped.len(), 101);
+    assert_eq!(stopped[0], r#"dws_redistribution_stopped{namespace="",name="",reason="Paused"} 900"#);
+}
+
+#[test]
+fn a_follower_shows_none() {
+    let objects = Objects::default();
+    objects.seen(0, &object("one", "BadRequest"), (false, true));
+    objects.seen(0, &redistributed("two", "False", "Paused"), (true, true));
+    assert_eq!(shown(objects), Vec::<String>::new());
+}

@@ -1,0 +1,13 @@
+//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks.
+
+pub mod admin;
+pub mod clock;
+pub mod election;
+pub mod events;
+pub mod jitter;
+pub mod kube_client;
+pub mod metrics;
+pub mod synced;
+pub mod telemetry;
+pub mod throttled_log;
+pub mod watchdog;

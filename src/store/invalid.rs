@@ -1,0 +1,94 @@
+//! Status of an object that does not fit this version's types: conditions only, on the object as it lies in the API
+//! server, everything else untouched. Never a claim, never an outcome.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, ObjectMeta, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{API_TIMEOUT, Ledger, WriteError, put::answer, raw::without_spec};
+use crate::{
+    api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::cut},
+    protocol::{
+        journal::{self, Journal, LOST},
+        transitions::held,
+    },
+};
+
+/// What became of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It was written.
+    Written,
+    /// Status says it already.
+    Known,
+    /// The object fits by now, or is gone or being deleted.
+    Past,
+    /// Status is left alone: it may be the only proof that this generation or an older one was called.
+    LeftAlone,
+}
+
+impl Ledger {
+    /// Says on the object itself why it cannot be read, decided on a fresh read. An object whose status is not whole, or
+    /// shows in any way that this generation was called, or may have been, is left alone: whatever it says about that is
+    /// truer than this, and may be the only proof left that forbids a call.
+    pub async fn report_undecodable(
+        &self,
+        metadata: &ObjectMeta,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<Reported, WriteError> {
+        let (namespace, name) =
+            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
+        let api = self.untyped(namespace);
+        let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
+        let is_past = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
+        if is_past {
+            return Ok(Reported::Past);
+        }
+        let Some(before) = without_spec(&object) else { return Ok(Reported::LeftAlone) };
+        let spec = object.data.get("spec").cloned().unwrap_or_default();
+        if serde_json::from_value::<ClusterRedistributionSpec>(spec).is_ok() {
+            return Ok(Reported::Past);
+        }
+        if !may_be_written(&before) {
+            return Ok(Reported::LeftAlone);
+        }
+        let message = format!(
+            "This object does not fit the schema of this controller's version: {}. Nothing is called. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
+            cut(error, 256)
+        );
+        let generation = object.metadata.generation.unwrap_or_default();
+        let Some(next) = held(before.status.as_ref(), generation, Reason::ObjectInvalid, &message, now) else {
+            return Ok(Reported::Known);
+        };
+        let Value::Object(data) = &mut object.data else { return Ok(Reported::LeftAlone) };
+        data.insert("status".to_owned(), json!(next));
+        object.metadata.managed_fields = None;
+        let written = timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await;
+        answer(written).map(|_| Reported::Written)
+    }
+
+    /// The same objects without this version's types.
+    pub(super) fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<ClusterRedistribution>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+}
+
+/// Whether saying so erases no trace of a call. An attempt that is there stays there.
+fn may_be_written(object: &ClusterRedistribution) -> bool {
+    match journal::read(object) {
+        Journal::Free => true,
+        Journal::Open(attempt) => Some(attempt.generation) < object.metadata.generation,
+        Journal::Quiet { key, .. } => !key.starts_with(LOST),
+        Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::Retry => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

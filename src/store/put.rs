@@ -1,0 +1,153 @@
+//! One read, one write: the compare-and-swap itself, and what an answer of the API server proves about it. It neither
+//! repeats nor decides.
+
+use std::time::Duration;
+
+use kube::{
+    Api, Resource,
+    api::{ObjectMeta, PostParams, Request},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::Ledger;
+use crate::{
+    api::{ClusterRedistribution, ClusterRedistributionStatus},
+    store::object::Guarded,
+};
+
+/// Longest wait for one answer of the API server; the client itself would wait for ever.
+pub const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a status was not written, as far as it matters for what may happen next.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody changed or replaced the object (409). Nothing was written.
+    #[error("the object was changed meanwhile")]
+    Conflict,
+    /// The object is gone (the API server's own 404 for it, or another uid under its name).
+    #[error("the object is gone")]
+    Gone,
+    /// The API server does not take this status (422). Nothing was written.
+    #[error("the API server refused the status as invalid: {0}")]
+    Invalid(String),
+    /// The API server refused for another reason that trying again will not change by itself. Nothing was written.
+    #[error(
+        "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
+    )]
+    Refused(String),
+    /// There was nothing to write: the operating system gave no random name for an attempt.
+    #[error("the operating system gave no random name for the attempt: {0}")]
+    Nameless(String),
+    /// There was nothing to write: the request could not be made.
+    #[error("the write could not be put into a request: {0}")]
+    Unmade(String),
+    /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
+    /// written is not known.
+    #[error("the object does not fit the types of this controller's version: {0}")]
+    Undecodable(String),
+    /// A 404 that is not the API server's word on this object: a load balancer's page, or an API server that does not serve
+    /// the kind, yet or any more. Taken for the object's end, an outcome that is known would be dropped.
+    #[error("nobody serves the object, which may be there all the same: {0}")]
+    NotServed(String),
+    /// Whether it was written is not known.
+    #[error("the API server did not say whether the status was written: {0}")]
+    Unclear(String),
+}
+
+impl WriteError {
+    /// Bounded word for logs and metrics.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Invalid(_) => "invalid",
+            Self::Refused(_) => "refused",
+            Self::Nameless(_) => "nameless",
+            Self::Unmade(_) => "unmade",
+            Self::Undecodable(_) => "undecodable",
+            Self::NotServed(_) => "not_served",
+            Self::Unclear(_) => "unclear",
+        }
+    }
+}
+
+impl Ledger {
+    /// The object as the API server has it now.
+    pub async fn get(
+        &self,
+        object: &ClusterRedistribution,
+        within: Duration,
+    ) -> Result<ClusterRedistribution, WriteError> {
+        let (namespace, name) = name_of(object);
+        let api = Api::<Guarded>::namespaced(self.client.clone(), namespace);
+        let latest = whole(answer(timeout(within, api.get(name)).await)?)?;
+        if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
+    }
+
+    /// Writes, and reads what was written.
+    pub(super) async fn put(
+        &self,
+        object: &ClusterRedistribution,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+        dry_run: bool,
+    ) -> Result<ClusterRedistribution, WriteError> {
+        whole(self.replace(object, status, within, dry_run).await?)
+    }
+
+    /// Writes. The object that comes back can be skipped, where nothing follows from it.
+    pub(super) async fn replace<Reply: DeserializeOwned>(
+        &self,
+        object: &ClusterRedistribution,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+        dry_run: bool,
+    ) -> Result<Reply, WriteError> {
+        let metadata = ObjectMeta {
+            name: object.metadata.name.clone(),
+            namespace: object.metadata.namespace.clone(),
+            // Without both of these this would be no compare-and-swap.
+            uid: object.metadata.uid.clone(),
+            resource_version: object.metadata.resource_version.clone(),
+            ..ObjectMeta::default()
+        };
+        let body = ClusterRedistribution { metadata, spec: object.spec.clone(), status: Some(status) };
+        let body = serde_json::to_vec(&body).map_err(|error| WriteError::Unmade(error.to_string()))?;
+        let (namespace, name) = name_of(object);
+        let parameters = PostParams { dry_run, field_manager: None };
+        let request = Request::new(ClusterRedistribution::url_path(&(), Some(namespace)))
+            .replace_subresource("status", name, &parameters, body)
+            .map_err(|error| WriteError::Unmade(error.to_string()))?;
+        answer(timeout(within, self.client.request(request)).await)
+    }
+}
+
+fn name_of(object: &ClusterRedistribution) -> (&str, &str) {
+    let metadata = &object.metadata;
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
+fn whole(reply: Guarded) -> Result<ClusterRedistribution, WriteError> {
+    reply.object.map_err(|invalid| WriteError::Undecodable(invalid.error))
+}
+
+/// What an answer proves. Only what the API server itself refuses is certain not to have been written.
+pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, WriteError> {
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Err(_) => Err(WriteError::Unclear("no answer in time".to_owned())),
+        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            404 if status.reason == "NotFound" => WriteError::Gone,
+            404 | 410 => WriteError::NotServed(status.message),
+            409 => WriteError::Conflict,
+            422 => WriteError::Invalid(status.message),
+            // Throttled or timed out on the way: a proxy may say so about a request that went through.
+            408 | 429 => WriteError::Unclear(status.message),
+            400..=499 => WriteError::Refused(status.message),
+            _ => WriteError::Unclear(status.message),
+        }),
+        Ok(Err(kube::Error::SerdeError(error))) => Err(WriteError::Undecodable(error.to_string())),
+        Ok(Err(error)) => Err(WriteError::Unclear(error.to_string())),
+    }
+}

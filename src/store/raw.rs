@@ -1,0 +1,124 @@
+//! An object as far as this version can read it. One whose spec stopped to fit while its call was under way still gets its
+//! outcome, and nothing else of it is changed.
+
+use std::time::Duration;
+
+use kube::api::{DynamicObject, PostParams};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{Ledger, WriteError, put::answer};
+use crate::{
+    api::{ClusterRedistribution, ClusterRedistributionStatus},
+    protocol::journal::hidden,
+};
+
+/// See the module.
+pub(super) enum Seen {
+    /// All of it.
+    Whole(Box<ClusterRedistribution>),
+    /// Not its spec, and perhaps not all of its status.
+    InPart(Box<DynamicObject>),
+}
+
+impl Seen {
+    /// Its status; of one that does not fit, the attempt alone.
+    pub fn status(&self) -> ClusterRedistributionStatus {
+        match self {
+            Self::Whole(object) => object.status.clone().unwrap_or_default(),
+            Self::InPart(object) => status_of(object).unwrap_or_else(|| ClusterRedistributionStatus {
+                attempt: object.data.pointer("/status/attempt").cloned().and_then(read),
+                ..ClusterRedistributionStatus::default()
+            }),
+        }
+    }
+
+    /// True where this view lacks something that was written.
+    pub fn is_hidden(&self) -> bool {
+        match self {
+            Self::Whole(object) => hidden(object).is_some(),
+            Self::InPart(object) => without_spec(object).is_none_or(|object| hidden(&object).is_some()),
+        }
+    }
+
+    /// Its resourceVersion.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Whole(object) => object.metadata.resource_version.as_deref(),
+            Self::InPart(object) => object.metadata.resource_version.as_deref(),
+        }
+    }
+
+    /// Its generation.
+    pub fn generation(&self) -> i64 {
+        let metadata = match self {
+            Self::Whole(object) => &object.metadata,
+            Self::InPart(object) => &object.metadata,
+        };
+        metadata.generation.unwrap_or_default()
+    }
+}
+
+impl Ledger {
+    /// `object` as it is now, read as far as it can be.
+    pub(super) async fn see(&self, object: &ClusterRedistribution, within: Duration) -> Result<Seen, WriteError> {
+        match self.get(object, within).await {
+            Ok(latest) => Ok(Seen::Whole(Box::new(latest))),
+            Err(WriteError::Undecodable(_)) => {
+                let (namespace, name) = (object.metadata.namespace.as_deref(), object.metadata.name.as_deref());
+                let api = self.untyped(namespace.unwrap_or_default());
+                let latest = answer(timeout(within, api.get(name.unwrap_or_default())).await)?;
+                let same = latest.metadata.uid == object.metadata.uid;
+                if same { Ok(Seen::InPart(Box::new(latest))) } else { Err(WriteError::Gone) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a status onto what was seen, by its uid and resourceVersion.
+    pub(super) async fn put_seen(
+        &self,
+        seen: &Seen,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+    ) -> Result<(), WriteError> {
+        let object = match seen {
+            Seen::Whole(object) => return self.replace::<IgnoredAny>(object, status, within, false).await.map(|_| ()),
+            Seen::InPart(object) => object,
+        };
+        let mut next = DynamicObject::clone(object);
+        next.metadata.managed_fields = None;
+        if status_of(object).is_none() {
+            if let Some(attempt) = next.data.pointer_mut("/status/attempt") {
+                *attempt = json!(status.attempt);
+            }
+        } else if let Some(there) = next.data.get_mut("status") {
+            *there = json!(status);
+        }
+        let api = self.untyped(next.metadata.namespace.as_deref().unwrap_or_default());
+        let name = next.metadata.name.as_deref().unwrap_or_default();
+        answer(timeout(within, api.replace_status(name, &PostParams::default(), &next)).await).map(|_| ())
+    }
+}
+
+/// Metadata and status of an object whose spec does not fit, with a spec that means nothing: for what is asked of the
+/// journal alone. None if status does not fit either.
+pub(super) fn without_spec(object: &DynamicObject) -> Option<ClusterRedistribution> {
+    let spec = json!({"projectID": "", "clusterID": "", "redisMode": "online", "parallelJobs": 1});
+    let mut typed = ClusterRedistribution::new("", read(spec)?);
+    typed.metadata = object.metadata.clone();
+    typed.status = match object.data.get("status") {
+        Some(status) => Some(read(status.clone())?),
+        None => None,
+    };
+    Some(typed)
+}
+
+fn status_of(object: &DynamicObject) -> Option<ClusterRedistributionStatus> {
+    object.data.get("status").cloned().and_then(read)
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
+}

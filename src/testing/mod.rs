@@ -1,0 +1,4 @@
+//! What unit tests share.
+
+pub mod mock;
+pub mod sample;
