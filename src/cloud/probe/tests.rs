@@ -67,8 +67,9 @@ async fn five(is_living: bool, dns: Duration) -> (Client, Endpoint, Vec<(Socket,
     let settings = ClientSettings {
         ca_bundle: None,
         proxy: None,
-        connect_timeout: Duration::from_millis(1500),
-        request_timeout: Duration::from_secs(4),
+        // Shared by five addresses, so that a busy machine still comes to the last one in time.
+        connect_timeout: Duration::from_secs(6),
+        request_timeout: Duration::from_secs(15),
     };
     let url = format!("http://localhost:{port}").parse().unwrap();
     let endpoint = Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap();
@@ -76,7 +77,7 @@ async fn five(is_living: bool, dns: Duration) -> (Client, Endpoint, Vec<(Socket,
 }
 
 async fn send(client: &Client, endpoint: &Endpoint) -> Outcome {
-    let permit = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::from_secs(5)));
+    let permit = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::from_secs(20)));
     let key = Key::Pair(Pair { access: "AccessKey".to_owned(), secret: "SecretKey".to_owned().into(), token: None });
     client.send(permit, &Wish::from(&sample::spec()), &key, endpoint, Timestamp::now()).await
 }
@@ -99,7 +100,7 @@ async fn what_no_call_gets_through_to_is_not_open_to_a_probe_either() {
 
 #[tokio::test]
 async fn dns_that_takes_longer_than_a_connection_may_stops_neither() {
-    let (client, endpoint, _dead) = five(true, Duration::from_secs(3)).await;
+    let (client, endpoint, _dead) = five(true, Duration::from_secs(7)).await;
     // As before a claim.
     client.resolve(&endpoint).await.unwrap();
     let outcome = send(&client, &endpoint).await;
@@ -114,7 +115,7 @@ async fn a_call_never_waits_for_dns_longer_than_for_its_connection_and_names_it(
     let begun = Instant::now();
     let outcome = send(&client, &endpoint).await;
     assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(50));
     let failing = Names::new(|_| async { Err(std::io::Error::other("Name or service not known")) }.boxed());
     let client = Client { names: failing, ..client };
     let error = client.probe(&endpoint).await.unwrap_err().to_string();

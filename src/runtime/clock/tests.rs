@@ -54,8 +54,9 @@ fn the_clock_of_this_host_is_that_one_also_where_others_differ() {
         eprintln!("left out: this machine gives no time namespace");
         return;
     }
-    let test = "clock::tests::the_clock_of_this_host_is_the_one_that_counts_suspended_time";
-    let output = ahead(env::current_exe().unwrap().as_ref(), &["--exact", test]).unwrap();
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let test = format!("{module}::the_clock_of_this_host_is_the_one_that_counts_suspended_time");
+    let output = ahead(env::current_exe().unwrap().as_ref(), &["--exact", &test]).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
