@@ -34,6 +34,7 @@ use redistribution_operator::{
         events::Events,
         kube_client,
         metrics::Metrics,
+        synced::Synced,
         telemetry,
         watchdog::Watchdog,
     },
@@ -84,7 +85,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watchdog = Watchdog::new(run.stale_after);
     let metrics = Metrics::new(&watchdog);
-    let (client, watching) = kube_client::both(&run, &watchdog, &metrics).await?;
+    let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
+    let (client, watching) = kube_client::both(access, &watchdog, &metrics).await?;
     let memory = Arc::new(Mutex::new(Memory::default()));
     let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
@@ -212,7 +214,7 @@ fn context(
         tasks: TaskTracker::new(),
         closing: closing.clone(),
         leadership,
-        synced: watch::Synced::new(&run.namespaces),
+        synced: Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
         complaints: Mutex::default(),
         ended,
@@ -230,7 +232,7 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-async fn announce(synced: watch::Synced) {
+async fn announce(synced: Synced) {
     synced.all_complete().await;
     tracing::info!("watching");
 }

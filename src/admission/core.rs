@@ -13,13 +13,16 @@ use super::{
     keys::KeyState,
     queue::Stand,
     request::{Entrant, ObjectName, Refusal},
-    restored::Told,
+    restored::{Effect, Told},
     waiting::{Until, Waiting},
 };
-use crate::cloud::{
-    auth::KeyIdentity,
-    health::{Endpoints, Reach},
-    outcome::KeyEffect,
+use crate::{
+    cloud::{
+        health::{Endpoints, Reach},
+        identity::KeyIdentity,
+        outcome::KeyEffect,
+    },
+    credentials::Rung,
 };
 
 /// Calls keep this much more distance than the pace asks for, as a part of it: what is sent on the beat arrives a little
@@ -191,6 +194,20 @@ impl Core {
     /// Calls in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// A source was read and holds this key: what was told of the source counts for it. Refusals count against access keys.
+    pub fn recall(&mut self, rung: &Rung, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
+        let (identity, is_access_key) = key;
+        for (id, word) in self.told.of(rung, endpoint).filter(|(_, word)| word.until > now) {
+            let key = self.keys.entry(identity).or_default();
+            key.used = Some(now);
+            match word.effect {
+                Effect::Throttled => key.is_throttled_until(word.until),
+                Effect::Refused if is_access_key => key.was_refused_elsewhere(id, word.until),
+                Effect::Refused => {}
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     queue::Line,
-    request::{ObjectName, Refusal},
+    request::{ObjectName, Refusal, Rejection},
 };
 use crate::cloud::outcome::KeyEffect;
 
@@ -29,23 +29,6 @@ pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 /// Those that the gateway refused too, but later: whoever waits for one asks again and again, and what was put into Secrets
 /// and taken away must not add up for ever.
 pub(super) const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
-
-/// Why a key rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// It is wrong, and had never worked here: not used again, since five refusals lock it.
-    Wrong,
-    /// It had worked before: one object at a time tries whether it does again.
-    WorkedBefore,
-    /// The gateway had locked it for some minutes. Tried again likewise.
-    Locked,
-    /// The clock was off. Tried again likewise.
-    Clock,
-    /// The gateway did not take the tokens of the user. Tried again likewise.
-    Token,
-    /// It was refused so often within 5 minutes, as status of other objects tells, that once more would lock it.
-    Often,
-}
 
 /// One key. See the module.
 #[derive(Debug, Default)]

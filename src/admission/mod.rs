@@ -20,13 +20,12 @@ use tokio::sync::{Notify, mpsc};
 
 pub use self::{
     core::Core,
-    keys::{KeyState, Rejection},
-    queue::Wished,
+    keys::KeyState,
     reading::Reading,
-    request::{Entrant, ObjectName, Refusal},
+    request::{Entrant, ObjectName, Refusal, Rejection, Wished},
 };
 pub use crate::cloud::health::Reach;
-use crate::cloud::{auth::KeyIdentity, outcome::KeyEffect};
+use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
 /// writes beyond claim and outcome; a longer wait frees the worker and shows in status.

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{PATIENCE, request::ObjectName};
+use super::{
+    PATIENCE,
+    request::{ObjectName, Wished},
+};
 
 /// Whoever has others before it says that it waits later by this much for each of them. A crowd that moves on as fast as the API
 /// server takes calls then costs no write more than its calls, since each is called before it would have said anything; at the
@@ -25,15 +28,6 @@ const GONE_AFTER: Duration = Duration::from_secs(60);
 
 /// Longer lines are not counted to their end: as many as make up the longest silence.
 const MOST_COUNTED: usize = 7_500;
-
-/// When an object was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wished {
-    /// Second in which it was asked for.
-    pub second: i64,
-    /// When it was seen: the watch brings those of one second in their order, and the queue and the workers may not.
-    pub seen: Option<Instant>,
-}
 
 /// When it was asked for, and the order in which they came here.
 type Place = (Wished, u64);

@@ -12,7 +12,7 @@ use super::{
     core::Core,
     request::{ObjectName, Refusal},
 };
-use crate::cloud::{auth::KeyIdentity, outcome::KeyEffect};
+use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
 impl Core {
     /// Lets a read in, or says why not. Who is let in must [`Self::read`].

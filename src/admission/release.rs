@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{core::Core, request::ObjectName, waiting::Until};
-use crate::cloud::auth::KeyIdentity;
+use crate::cloud::identity::KeyIdentity;
 
 impl Core {
     /// Wakes this object when an endpoint can be reached again, or a call ends.

@@ -1,12 +1,20 @@
 //! PURE: who wants to call, and why that may not be now. It decides nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{keys::Rejection, queue::Wished};
-use crate::cloud::auth::KeyIdentity;
+use crate::cloud::identity::KeyIdentity;
 
 /// An object, for waking it up.
 pub type ObjectName = (String, String);
+
+/// When an object was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wished {
+    /// Second in which it was asked for.
+    pub second: i64,
+    /// When it was seen: the watch brings those of one second in their order, and the queue and the workers may not.
+    pub seen: Option<Instant>,
+}
 
 /// Who wants to call.
 #[derive(Clone, Debug)]
@@ -58,4 +66,21 @@ pub enum Refusal {
         /// through, which wakes the others.
         wait: Option<Duration>,
     },
+}
+
+/// Why a key rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// It is wrong, and had never worked here: not used again, since five refusals lock it.
+    Wrong,
+    /// It had worked before: one object at a time tries whether it does again.
+    WorkedBefore,
+    /// The gateway had locked it for some minutes. Tried again likewise.
+    Locked,
+    /// The clock was off. Tried again likewise.
+    Clock,
+    /// The gateway did not take the tokens of the user. Tried again likewise.
+    Token,
+    /// It was refused so often within 5 minutes, as status of other objects tells, that once more would lock it.
+    Often,
 }

@@ -9,10 +9,10 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Gate, core::Core, keys::REFUSALS_COUNT_FOR};
+use super::{Gate, keys::REFUSALS_COUNT_FOR};
 use crate::{
     api::{Attempt, ClusterRedistribution, MAX_RETRY_AFTER},
-    cloud::auth::KeyIdentity,
+    cloud::identity::KeyIdentity,
     credentials::Rung,
 };
 
@@ -29,18 +29,18 @@ pub struct Told {
 }
 
 #[derive(Debug)]
-struct Word {
+pub(super) struct Word {
     rung: Rung,
     endpoint: String,
-    effect: Effect,
+    pub(super) effect: Effect,
     /// By this process's clock, from when it was first seen.
-    until: Instant,
+    pub(super) until: Instant,
     /// By the wall clock: seen again after that, it says nothing.
     ends: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+pub(super) enum Effect {
     Throttled,
     Refused,
 }
@@ -75,7 +75,7 @@ impl Told {
         self.words.insert(attempt.id.clone(), word);
     }
 
-    fn of<'a>(&'a self, rung: &'a Rung, endpoint: &'a str) -> impl Iterator<Item = (&'a String, &'a Word)> {
+    pub(super) fn of<'a>(&'a self, rung: &'a Rung, endpoint: &'a str) -> impl Iterator<Item = (&'a String, &'a Word)> {
         self.words.iter().filter(move |(_, word)| word.rung == *rung && word.endpoint == endpoint)
     }
 }
@@ -92,22 +92,6 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
             Some((Effect::Refused, REFUSALS_COUNT_FOR))
         }
         _ => None,
-    }
-}
-
-impl Core {
-    /// A source was read and holds this key: what was told of the source counts for it. Refusals count against access keys.
-    pub fn recall(&mut self, rung: &Rung, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
-        let (identity, is_access_key) = key;
-        for (id, word) in self.told.of(rung, endpoint).filter(|(_, word)| word.until > now) {
-            let key = self.keys.entry(identity).or_default();
-            key.used = Some(now);
-            match word.effect {
-                Effect::Throttled => key.is_throttled_until(word.until),
-                Effect::Refused if is_access_key => key.was_refused_elsewhere(id, word.until),
-                Effect::Refused => {}
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::request::ObjectName;
-use crate::cloud::auth::KeyIdentity;
+use crate::cloud::identity::KeyIdentity;
 
 /// Whose release helps.
 #[derive(Debug)]

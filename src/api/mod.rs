@@ -8,7 +8,7 @@ mod status;
 pub mod text;
 
 pub use reason::{Reason, Row};
-pub use redistribution::{Baseline, NONE, Redistribution};
+pub use redistribution::{Baseline, NONE, Phase, Redistribution};
 pub use schema::{SchemaError, crd_json, crd_yaml};
 pub use spec::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode};
 pub use status::{Attempt, AttemptState, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt};

@@ -10,6 +10,31 @@ use serde_json::Value;
 /// What stands in a baseline for what was read and is not there.
 pub const NONE: &str = "none";
 
+/// How far a redistribution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It moves.
+    Running,
+    /// It stands still.
+    Paused,
+    /// It failed; somebody may try it again.
+    Failed,
+    /// It is over.
+    Finished,
+}
+
+impl Phase {
+    /// As `status.redistribution.state` and the condition's reason show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Paused => "Paused",
+            Self::Failed => "Failed",
+            Self::Finished => "Finished",
+        }
+    }
+}
+
 /// What the cluster showed just before the claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

@@ -6,13 +6,14 @@ mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use self::values::{between, endpoint, rate};
 use crate::{
     precheck::Mode,
     protocol::journal::{MAX_GRACE_MARGIN, MAX_REQUEST_TIMEOUT, MAX_SEND_BUDGET},
+    runtime::telemetry::LogFormat,
 };
 
 /// kube-runtime's `WATCH_IDLE_TIMEOUT_MARGIN`: a watch that should have been ended so long ago is given up.
@@ -38,15 +39,6 @@ pub enum Action {
     Run(Box<Run>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
-}
-
-/// Form of the log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For reading.
-    Text,
 }
 
 /// Flags of `run`.

@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod health;
+pub mod identity;
 mod read;
 
 mod cause;
@@ -22,7 +23,7 @@ pub mod token;
 pub use client::{Client, ClientError, ClientSettings};
 pub use names::NameError;
 pub use probe::ProbeError;
-pub use read::{CLUSTER_LABELS, DETAILS_LABELS, Looked};
+pub use read::Looked;
 
 use crate::{
     api::{ClusterRedistributionSpec, RedisMode},

@@ -32,11 +32,6 @@ pub enum Looked<T> {
     Unreadable(&'static str),
 }
 
-/// All that [`Looked::label`] may be for a cluster.
-pub const CLUSTER_LABELS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
-/// All that [`Looked::label`] may be for the details of a redistribution.
-pub const DETAILS_LABELS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];
-
 impl<T> Looked<T> {
     /// What it says of the key, if anything.
     pub const fn key_effect(&self) -> Option<KeyEffect> {

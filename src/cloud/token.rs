@@ -12,7 +12,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    auth::KeyIdentity,
+    identity::KeyIdentity,
     outcome::{Answer, KeyEffect},
 };
 use crate::api::Reason;

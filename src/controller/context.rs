@@ -13,7 +13,6 @@ use crate::{
     admission::{Gate, ObjectName},
     api::ClusterRedistribution,
     cloud,
-    controller::watch::Synced,
     credentials::{Ladder, tokens::Logins},
     observe::Observe,
     precheck::Precheck,
@@ -22,7 +21,7 @@ use crate::{
         decide::{Now, Rules, Step, decide},
     },
     runtime::{
-        clock::Clock, election::Leadership, events::Events, jitter::jittered, metrics::Metrics,
+        clock::Clock, election::Leadership, events::Events, jitter::jittered, metrics::Metrics, synced::Synced,
         throttled_log::Complaints,
     },
     store::Ledger,

@@ -11,10 +11,7 @@ use super::Error;
 use crate::{
     admission::{Reading, Refusal},
     api::{Attempt, ClusterRedistribution},
-    cloud::{
-        Wish,
-        auth::{Key, KeyIdentity},
-    },
+    cloud::{Wish, auth::Key, identity::KeyIdentity},
     controller::{
         context::Context,
         messages::{CREDENTIALS_AGAIN, HELD_AGAIN},

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     api::{Attempt, AttemptState},
-    controller::{attempt::Delivered, watch::Synced},
+    controller::attempt::Delivered,
+    runtime::synced::Synced,
     testing::{
         mock::{Odd, Server, claim, context, sample_is_called_up},
         sample::{UID, attempt, attempted, fresh},

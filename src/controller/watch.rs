@@ -16,12 +16,11 @@ use self::{
     errors::Trouble,
     events::{Heard, objects},
 };
-pub use crate::runtime::synced::Synced;
 use crate::{
     admission::Gate,
     observe,
     protocol::{attempts::Memory, journal},
-    runtime::{metrics::Metrics, watchdog::Watchdog},
+    runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog},
     store::object::Guarded,
 };
 use futures::{

@@ -24,7 +24,10 @@ use sha2::Sha256;
 
 pub use self::error::CredentialsError;
 use crate::{
-    cloud::auth::{Key, KeyIdentity, User},
+    cloud::{
+        auth::{Key, User},
+        identity::KeyIdentity,
+    },
     credentials::{
         recent::{Reading, Remembered, SERVES},
         secret::{Account, parse},

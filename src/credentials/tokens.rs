@@ -2,6 +2,7 @@
 //! another object makes. Kept in memory only. It must not read Secrets, nor talk to IAM itself.
 
 mod cache;
+mod denied;
 mod unanswered;
 
 mod account;
@@ -14,7 +15,8 @@ use std::{
 use tokio::sync::Notify;
 
 pub use self::{
-    cache::{Core, Denied, Names, Trouble, Turn},
+    cache::{Core, Names, Turn},
+    denied::{Denied, Trouble},
     unanswered::Why,
 };
 use crate::cloud::{auth::Key, login::Login, token::Token};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Finding, Observe, Phase, Stage, Unseen};
+use super::{Finding, Observe, Stage, Unseen};
+use crate::api::Phase;
 
 /// Looks without a change before the pace is halved, again and again.
 const PATIENCE: u32 = 5;

@@ -1,8 +1,8 @@
 //! PURE: judges a look by what was known before it.
 
-use super::{Finding, Hint, Past, Phase, Sight, Stage, Unseen, evidence, over};
+use super::{Finding, Hint, Past, Sight, Stage, Unseen, evidence, over};
 use crate::{
-    api::NONE,
+    api::{NONE, Phase},
     cloud::{
         Looked,
         cluster::{ClusterState, Task},

@@ -17,7 +17,7 @@ pub use self::{
     judge::{judge, needs_cluster},
 };
 use crate::{
-    api::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason, Redistribution},
+    api::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason, Redistribution},
     cloud::{Looked, Wish, cluster::ClusterState, details::Details, outcome},
     protocol::conditions::{REDISTRIBUTED, condition_at, reason_at},
 };
@@ -43,19 +43,6 @@ pub enum Stage {
     Following,
     /// Nothing any more; that is still to be said.
     Over,
-}
-
-/// How far a redistribution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It moves.
-    Running,
-    /// It stands still.
-    Paused,
-    /// It failed; somebody may try it again.
-    Failed,
-    /// It is over.
-    Finished,
 }
 
 /// Why nothing can be said of how far it is.
@@ -173,18 +160,6 @@ pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
         None => false,
     };
     proves && !error_code.is_some_and(outcome::proves_nothing)
-}
-
-impl Phase {
-    /// As `status.redistribution.state` and the condition's reason show it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "Running",
-            Self::Paused => "Paused",
-            Self::Failed => "Failed",
-            Self::Finished => "Finished",
-        }
-    }
 }
 
 impl Unseen {

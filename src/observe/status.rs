@@ -4,9 +4,9 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    api::{Attempt, ClusterRedistributionStatus, Reason, Redistribution, text::cut},
+    api::{Attempt, ClusterRedistributionStatus, Phase, Reason, Redistribution, text::cut},
     cloud::details::Details,
-    observe::{Finding, Phase, Unseen, unsettled},
+    observe::{Finding, Unseen, unsettled},
     protocol::conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
 };
 

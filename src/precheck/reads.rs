@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::{Baseline, Reason},
-    cloud::auth::KeyIdentity,
+    cloud::identity::KeyIdentity,
 };
 
 /// How long what a look found is good for a claim that could not be made at once.

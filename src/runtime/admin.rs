@@ -10,10 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    controller::watch::Synced,
-    runtime::{metrics::Metrics, watchdog::Watchdog},
-};
+use crate::runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog};
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]

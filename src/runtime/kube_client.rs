@@ -5,7 +5,10 @@ mod redaction;
 mod kubeconfig;
 mod proxy;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use kube::{
     Client, Config,
@@ -16,12 +19,9 @@ use tower::{
     util::{BoxService, MapErr, MapErrLayer, MapResponseLayer},
 };
 
-use crate::{
-    cli::Run,
-    runtime::{
-        metrics::{CountRequests, Metrics},
-        watchdog::Watchdog,
-    },
+use crate::runtime::{
+    metrics::{CountRequests, Metrics},
+    watchdog::Watchdog,
 };
 
 /// Longest wait for a connection to the API server, of everything but the watch.
@@ -59,10 +59,24 @@ pub enum ClientsError {
     Proxy(String),
 }
 
+/// Which kubeconfig is read, and which context of it. Without either the pod's own account serves where no kubeconfig can
+/// be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// `--kubeconfig`.
+    pub kubeconfig: Option<&'a Path>,
+    /// `--context`.
+    pub context: Option<&'a str>,
+}
+
 /// Two clients: one for everything else, which never repeats a request by itself, since a repeated PUT of a claim would
 /// meet its own first application as a conflict; and one that watches and whose bytes are counted.
-pub async fn both(run: &Run, watchdog: &Watchdog, metrics: &Metrics) -> Result<(Client, Client), ClientsError> {
-    let mut config = kubeconfig::config(run).await?;
+pub async fn both(
+    access: Access<'_>,
+    watchdog: &Watchdog,
+    metrics: &Metrics,
+) -> Result<(Client, Client), ClientsError> {
+    let mut config = kubeconfig::config(access).await?;
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let requests = CountRequests { metrics: metrics.clone(), host };
     let counted = watchdog.clone();

@@ -22,14 +22,13 @@ use prometheus_client::{
 
 pub use self::requests::CountRequests;
 use self::{
-    labels::{ApiLabels, ControllerLabels, LeaderLabels, LookLabels, ReasonLabels, ReconcileLabels, RequestLabels},
+    labels::{
+        ApiLabels, CLUSTER_RESULTS, ControllerLabels, DETAILS_RESULTS, LeaderLabels, LookLabels, ReasonLabels,
+        ReconcileLabels, RequestLabels,
+    },
     objects::Objects,
 };
-use crate::{
-    cloud::{CLUSTER_LABELS, DETAILS_LABELS},
-    runtime::watchdog::Watchdog,
-    store::object::Guarded,
-};
+use crate::{runtime::watchdog::Watchdog, store::object::Guarded};
 
 /// The controller's name in the metrics that every controller has.
 const CONTROLLER: &str = "clusterredistribution";
@@ -87,10 +86,10 @@ impl Metrics {
         metrics.reconcile_errors.get_or_create(&controller).inc_by(0);
         drop(metrics.reconcile_seconds.get_or_create(&controller));
         metrics.active_workers.get_or_create(&controller).set(0);
-        for result in CLUSTER_LABELS {
+        for result in CLUSTER_RESULTS {
             metrics.looks.get_or_create(&LookLabels { result }).inc_by(0);
         }
-        for result in DETAILS_LABELS {
+        for result in DETAILS_RESULTS {
             metrics.observations.get_or_create(&LookLabels { result }).inc_by(0);
         }
         for result in ["success", "requeue_after", "error"] {

@@ -1,5 +1,6 @@
 //! Sets the log up, once. What may be logged is decided where it is logged; this room only gives it a form.
 
+use clap::ValueEnum;
 use std::io;
 
 use tracing::{Level, Subscriber};
@@ -11,7 +12,14 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::cli::LogFormat;
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For reading.
+    Text,
+}
 
 /// The log filter cannot be read.
 #[derive(Debug, thiserror::Error)]

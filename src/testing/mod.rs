@@ -1,4 +1,5 @@
 //! What unit tests share.
 
+mod imports;
 pub mod mock;
 pub mod sample;

@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    admission::keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER, Rejection},
+    admission::{
+        keys::{FORGET_KEY_AFTER, FORGET_REFUSED_AFTER},
+        request::Rejection,
+    },
     testing::mock,
 };
 

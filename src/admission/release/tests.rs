@@ -2,10 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    admission::{
-        queue::Wished,
-        request::{Entrant, Refusal},
-    },
+    admission::request::{Entrant, Refusal, Wished},
     cloud::outcome::KeyEffect,
     testing::mock,
 };

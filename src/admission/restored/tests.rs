@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::{
-    admission::{Refusal, Rejection},
+    admission::{Core, Refusal, Rejection},
     api::AttemptState,
     cloud::outcome::KeyEffect,
     testing::{

@@ -17,11 +17,7 @@ mod answers;
 
 use crate::{
     api::RedisMode,
-    cloud::{
-        auth::{KeyIdentity, Pair},
-        signing,
-        token::Token,
-    },
+    cloud::{auth::Pair, identity::KeyIdentity, signing, token::Token},
     protocol::regions::Regions,
     runtime::clock::{Clock, Reading},
     testing::sample::at,

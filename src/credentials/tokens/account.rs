@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    cache::Denied,
+    denied::Denied,
     unanswered::{Lost, Why},
 };
 use crate::{admission::KeyState, cloud::outcome::KeyEffect};

@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{account::Account, unanswered::Why};
-use crate::{
-    admission::Refusal,
-    cloud::{auth::KeyIdentity, login::Login, outcome::KeyEffect, token::Token},
+use super::{
+    account::Account,
+    denied::{Denied, Trouble},
+    unanswered::Why,
 };
+use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, token::Token};
 
 /// How long before its end a token is renewed; a fourth of its life if that is less.
 const RENEW: Duration = Duration::from_secs(600);
@@ -29,32 +30,6 @@ pub struct Names {
     pub account: KeyIdentity,
     /// The user at this IAM, for this project and endpoint.
     pub purpose: KeyIdentity,
-}
-
-/// What IAM says of a user and a project, other than that the password is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The user has no role in the project, or there is none of this id. With the HTTP status.
-    Project(u16),
-    /// 403.
-    Forbidden,
-    /// Another refusal, with the HTTP status.
-    Refused(u16),
-    /// The token would end during a call.
-    ShortLived,
-}
-
-/// Why there is no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// For the user: refused, locked or throttled.
-    Account(Refusal),
-    /// For this user and project; asked again after that long.
-    Purpose(Trouble, Duration),
-    /// For the user: the last login brought no answer that says anything of either, and the next one is that far away.
-    Lost(Why, Duration),
-    /// IAM could not be reached; nothing was sent.
-    Away,
 }
 
 /// What comes next.

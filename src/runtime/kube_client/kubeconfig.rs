@@ -10,14 +10,13 @@ use kube::{
 };
 use secrecy::ExposeSecret;
 
-use super::{ClientsError, proxy, redaction};
-use crate::cli::Run;
+use super::{Access, ClientsError, proxy, redaction};
 
 /// From the kubeconfig; if none was asked for and none can be used, from the pod's own account.
-pub async fn config(run: &Run) -> Result<Config, ClientsError> {
-    let context = run.context.as_deref();
-    match of_file(run.kubeconfig.as_deref(), context).await {
-        Err(kubeconfig) if run.kubeconfig.is_none() && context.is_none() => Config::incluster()
+pub async fn config(access: Access<'_>) -> Result<Config, ClientsError> {
+    let Access { kubeconfig: file, context } = access;
+    match of_file(file, context).await {
+        Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster()
             .map_err(|in_cluster| ClientsError::Nowhere { kubeconfig: Box::new(kubeconfig), in_cluster }),
         result => result,
     }

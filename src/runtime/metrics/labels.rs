@@ -58,3 +58,8 @@ pub struct LeaderLabels {
     /// Name of the Lease.
     pub name: String,
 }
+
+/// All that the label `result` may be for a cluster.
+pub const CLUSTER_RESULTS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
+/// All that the label `result` may be for the details of a redistribution.
+pub const DETAILS_RESULTS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];

@@ -21,8 +21,7 @@ use prometheus_client::{
 
 use super::named::{Named, counts, gauge};
 use crate::{
-    api::{ClusterRedistribution, Reason, Row},
-    observe::Phase,
+    api::{ClusterRedistribution, Phase, Reason, Row},
     protocol::conditions::{REDISTRIBUTED, condition_at, is_held_at},
     store::object::Guarded,
 };

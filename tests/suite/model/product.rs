@@ -11,8 +11,8 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use redistribution_operator::{
-    api::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    observe::{Finding, Phase, Unseen, status::observed},
+    api::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason},
+    observe::{Finding, Unseen, status::observed},
     protocol::{
         attempts::Memory,
         conditions::set_at,

@@ -7,9 +7,9 @@ use kube::runtime::controller::Action;
 
 use super::*;
 use crate::{
-    api::{AttemptState, Baseline, Reason},
+    api::{AttemptState, Baseline, Phase, Reason},
     controller::observe::observe,
-    observe::{Observe, Phase, Stage},
+    observe::{Observe, Stage},
     protocol::{
         attempts::Watch,
         conditions::{set_at, to_second},
@@ -66,7 +66,7 @@ fn redistributed(server: &Server) -> Option<String> {
 async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
     let object = delivered(Timestamp::now());
     let (server, mut context, writes) = world(&object, |_| None);
-    Arc::get_mut(&mut context).unwrap().synced = crate::controller::watch::Synced::new(&[]);
+    Arc::get_mut(&mut context).unwrap().synced = crate::runtime::synced::Synced::new(&[]);
     // Until all objects were seen, nobody knows who else has called: that is waited for, and not for long.
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) <= Duration::from_secs(2));

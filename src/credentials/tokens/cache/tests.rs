@@ -1,5 +1,5 @@
 use super::*;
-use crate::admission::Rejection;
+use crate::admission::{Refusal, Rejection};
 
 const SHORTEST: Duration = Duration::from_secs(120);
 const DAY: Duration = Duration::from_secs(86_400);
