@@ -1,4 +1,4 @@
-//! redistribution-operator: delivers a GaussDB(DWS) redistribution, once per wish.
+//! redistribution-operator: delivers a GaussDB(DWS) redistribution, once per request.
 //!
 //! # The law
 //!
@@ -12,7 +12,7 @@
 //! - A crash between claim and answer ends as `OutcomeUnknown`, even where nothing was sent.
 //! - The way on is always a new spec generation (`spec.trigger`), never a hand-edited annotation or status.
 //! - Safety rests on one thing only: the API server's compare-and-swap on the object itself. Leader election, caches,
-//!   clocks, the gate and the pace are for tidiness; with all of them broken the law still holds.
+//!   clocks, the admission and the pace are for tidiness; with all of them broken the law still holds.
 //!
 //! # Modules
 //!

@@ -14,7 +14,7 @@ use futures::{
 };
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
-    admission::{Core, Gate, ObjectName},
+    admission::{Admission, Core, ObjectName},
     api,
     cli::{Action, Command, Run},
     cloud,
@@ -23,10 +23,10 @@ use redistribution_operator::{
         context::{Context, Timing},
         watch,
     },
-    credentials::{Ladder, tokens::Logins},
+    credentials::{Credentials, tokens::TokenCache},
     observe::Observe,
     precheck::Precheck,
-    protocol::{attempts::Memory, decide::Rules, regions::Regions},
+    protocol::{attempts::AttemptTracker, decide::Rules, regions::Regions},
     runtime::{
         admin::{self, Admin},
         clock::Clock,
@@ -38,7 +38,7 @@ use redistribution_operator::{
         telemetry,
         watchdog::Watchdog,
     },
-    store::Ledger,
+    store::StatusStore,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -87,12 +87,12 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let metrics = Metrics::new(&watchdog);
     let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
     let (client, watching) = kube_client::both(access, &watchdog, &metrics).await?;
-    let memory = Arc::new(Mutex::new(Memory::default()));
-    let (gate, woken) = Gate::new(Core::new(usize::from(run.concurrency), run.rate_limit));
+    let attempts = Arc::new(Mutex::new(AttemptTracker::default()));
+    let (admission, woken) = Admission::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
     let (ended, ends) = mpsc::unbounded_channel();
-    let context = Arc::new(context(&run, &client, &closing, gate, &memory, &metrics, (leadership, ended))?);
+    let context = Arc::new(context(&run, &client, &closing, admission, &attempts, &metrics, (leadership, ended))?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -105,7 +105,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
         observe: run.observe,
     };
     let synced = context.synced.clone();
-    let listeners = watch::Listeners { memory, gate: Arc::clone(&context.gate), synced: synced.clone() };
+    let listeners = watch::Listeners { attempts, admission: Arc::clone(&context.admission), synced: synced.clone() };
     let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
@@ -166,8 +166,8 @@ fn context(
     run: &Run,
     client: &Client,
     closing: &CancellationToken,
-    gate: Arc<Gate>,
-    memory: &Arc<Mutex<Memory>>,
+    admission: Arc<Admission>,
+    attempts: &Arc<Mutex<AttemptTracker>>,
     metrics: &Metrics,
     (leadership, ended): (Leadership, mpsc::UnboundedSender<ObjectName>),
 ) -> Result<Context, StartError> {
@@ -185,16 +185,16 @@ fn context(
         request_timeout: run.request_timeout,
     })?;
     Ok(Context {
-        ledger: Ledger::new(client.clone()),
-        gate,
+        store: StatusStore::new(client.clone()),
+        admission,
         cloud,
-        credentials: Ladder::new(
+        credentials: Credentials::new(
             client.clone(),
             run.default_credentials_dir.clone(),
             &run.default_credentials_namespaces,
             run.request_timeout,
         ),
-        logins: Logins::new(run.request_timeout, run.send_budget),
+        tokens: TokenCache::new(run.request_timeout, run.send_budget),
         rules: Rules {
             require_not_after: run.require_not_after,
             hold_reverts: run.hold_reverts,
@@ -207,7 +207,7 @@ fn context(
         observe: run.observe.then_some(Observe { every: run.observe_every, settle: run.settle_time }),
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },
         clock: Clock::of_this_host(),
-        memory: Arc::clone(memory),
+        attempts: Arc::clone(attempts),
         events: Events::start(client.clone(), &holder, metrics.clone()),
         metrics: metrics.clone(),
         holder,
@@ -216,7 +216,7 @@ fn context(
         leadership,
         synced: Synced::new(&run.namespaces),
         failures: Mutex::new(HashMap::new()),
-        complaints: Mutex::default(),
+        throttled_log: Mutex::default(),
         ended,
     })
 }

@@ -1,4 +1,4 @@
-//! PURE core of the gate: who may call now. One call per cluster, a bound on all calls, a pace and a lock-out per key,
+//! PURE core of the admission: who may call now. One call per cluster, a bound on all calls, a pace and a lock-out per key,
 //! and no claims towards an endpoint that cannot be reached. The clock is an argument.
 //!
 //! None of this is needed for the law, which the compare-and-swap on the object keeps. It keeps the cloud from locking
@@ -11,26 +11,26 @@ use std::{
 
 use super::{
     keys::KeyState,
-    queue::Stand,
-    request::{Entrant, ObjectName, Refusal},
-    restored::{Effect, Told},
+    queue::Position,
+    request::{Candidate, ObjectName, Refusal},
+    restored::{Effect, RestoredHolds},
     waiting::{Until, Waiting},
 };
 use crate::{
     cloud::{
-        health::{Endpoints, Reach},
+        health::{EndpointHealth, Health},
         identity::KeyIdentity,
         outcome::KeyEffect,
     },
-    credentials::Rung,
+    credentials::CredentialSource,
 };
 
-/// Calls keep this much more distance than the pace asks for, as a part of it: what is sent on the beat arrives a little
+/// Calls keep this much more distance than the pace asks for, as a part of it: what is sent on the slot arrives a little
 /// earlier or later, and must not arrive as one too many.
 const SLACK: f64 = 0.015;
 
-/// Whoever stands far back looks again after this for each in line, should it not be called up: that is 25 looks a second
-/// of a whole line, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
+/// Whoever stands far back looks again after this for each in queue, should it not be woken: that is 25 looks a second
+/// of a whole queue, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
 const LOOKS_APART: Duration = Duration::from_millis(40);
 
 /// The core. See the module.
@@ -42,13 +42,13 @@ pub struct Core {
     /// Reads under way.
     pub(super) reading: usize,
     pub(super) keys: HashMap<KeyIdentity, KeyState>,
-    endpoints: Endpoints,
+    endpoints: EndpointHealth,
     pub(super) waiting: Waiting,
-    pub(super) told: Told,
+    pub(super) told: RestoredHolds,
 }
 
 impl Core {
-    /// A gate for at most `concurrency` calls at once and `rate` calls per second and key (0 = no pace).
+    /// A admission for at most `concurrency` calls at once and `rate` calls per second and key (0 = no pace).
     pub fn new(concurrency: usize, rate: f64) -> Self {
         let interval = if rate > 0.0 {
             Duration::try_from_secs_f64((1.0 + SLACK) / rate).unwrap_or_default()
@@ -61,16 +61,16 @@ impl Core {
             in_flight: HashMap::new(),
             reading: 0,
             keys: HashMap::new(),
-            endpoints: Endpoints::default(),
+            endpoints: EndpointHealth::default(),
             waiting: Waiting::default(),
-            told: Told::default(),
+            told: RestoredHolds::default(),
         }
     }
 
-    /// Lets the entrant in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
+    /// Lets the candidate in, or says why not. Who is let in must `leave`. Who stays to ask again soon is not to be woken
     /// besides.
-    pub fn enter(&mut self, entrant: &Entrant, stays: bool, now: Instant) -> Result<(), Refusal> {
-        let Entrant { object, cluster, key: identity, wished, shows } = entrant;
+    pub fn enter(&mut self, candidate: &Candidate, stays: bool, now: Instant) -> Result<(), Refusal> {
+        let Candidate { object, cluster, key: identity, requested_at, shows } = candidate;
         if let Some(by) = self.in_flight.get(cluster).cloned() {
             self.waiting.wait(object, Until::Cluster(cluster.clone()));
             return Err(Refusal::AnotherCall { by });
@@ -81,11 +81,11 @@ impl Core {
         let after_all = |of: usize| each * u32::try_from(of).unwrap_or(u32::MAX);
         if let Some(mut refusal) = key.rests(now) {
             if let Refusal::Throttled { wait, behind } = &mut refusal {
-                let of = key.line.comes_later((object, *wished), self.concurrency, (now, now + *wait));
-                // Only those who are next look at its end by themselves; the others are called up, as ever.
+                let of = key.queue.arrive_later((object, *requested_at), self.concurrency, (now, now + *wait));
+                // Only those who are next look at its end by themselves; the others are woken, as ever.
                 *behind = of.map_or(Duration::ZERO, after_all);
             } else {
-                key.line.step_back(object);
+                key.queue.stop_waiting(object);
             }
             if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
                 self.waiting.wait(object, Until::Key(*identity));
@@ -100,28 +100,28 @@ impl Core {
         // whatever place.
         let resumes = key.resumes(now);
         let is_first = match resumes {
-            Some(_) => key.line.is_next(object, *wished, now),
-            None => key.line.is_first(object, *wished),
+            Some(_) => key.queue.is_next(object, *requested_at, now),
+            None => key.queue.is_first(object, *requested_at),
         };
         if is_full || on_trial || pace.is_some() || !is_first {
-            // One more than may enter, should all those before it be called up and not come: somebody must be here to see that.
+            // One more than may enter, should all those before it be woken and not come: somebody must be here to see that.
             let most = self.concurrency + usize::from(resumes.is_some());
-            return Err(match key.line.wait((object, *wished), (stays, *shows), most, now) {
-                Stand::Behind { of, quiet } if stays => Refusal::Line { quiet, wait: after_all(of) },
-                Stand::Behind { .. } | Stand::Here => Refusal::Turn { wait: pace.or(resumes) },
+            return Err(match key.queue.wait((object, *requested_at), (stays, *shows), most, now) {
+                Position::Behind { of, quiet } if stays => Refusal::Queued { quiet, wait: after_all(of) },
+                Position::Behind { .. } | Position::Present => Refusal::Slot { wait: pace.or(resumes) },
             });
         }
         key.in_flight += 1;
-        key.line.leave(object);
+        key.queue.leave(object);
         key.next_call = (!self.interval.is_zero()).then(|| after(key.next_call, self.interval, now));
         self.in_flight.insert(cluster.clone(), object.clone());
         self.waiting.leave(object);
         Ok(())
     }
 
-    /// Who was let in is about to send: how long to wait for the beat. That is nothing, unless the claim before took longer
+    /// Who was let in is about to send: how long to wait for the slot. That is nothing, unless the claim before took longer
     /// than this one; and at most as long as that claim was late.
-    pub fn beat(&mut self, key: KeyIdentity, now: Instant) -> Duration {
+    pub fn slot(&mut self, key: KeyIdentity, now: Instant) -> Duration {
         let interval = self.interval;
         let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) else { return Duration::ZERO };
         let at = key.next_send.map_or(now, |next| next.max(now));
@@ -129,10 +129,10 @@ impl Core {
         at.saturating_duration_since(now)
     }
 
-    /// The entrant waits here no longer.
-    pub fn step_back(&mut self, entrant: &Entrant) {
-        if let Some(key) = self.keys.get_mut(&entrant.key) {
-            key.line.step_back(&entrant.object);
+    /// The candidate waits here no longer.
+    pub fn stop_waiting(&mut self, candidate: &Candidate) {
+        if let Some(key) = self.keys.get_mut(&candidate.key) {
+            key.queue.stop_waiting(&candidate.object);
         }
     }
 
@@ -143,15 +143,15 @@ impl Core {
         }
     }
 
-    /// The entrant's call is over, or was never made. Returns who waited for that.
-    pub fn leave(&mut self, entrant: &Entrant, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
-        self.in_flight.remove(&entrant.cluster);
-        self.learn(entrant.key, effect, now);
-        if let Some(key) = self.keys.get_mut(&entrant.key).filter(|_| effect == Some(KeyEffect::Good)) {
+    /// The candidate's call is over, or was never made. Returns who waited for that.
+    pub fn leave(&mut self, candidate: &Candidate, effect: Option<KeyEffect>, now: Instant) -> Vec<ObjectName> {
+        self.in_flight.remove(&candidate.cluster);
+        self.learn(candidate.key, effect, now);
+        if let Some(key) = self.keys.get_mut(&candidate.key).filter(|_| effect == Some(KeyEffect::Good)) {
             key.is_good();
         }
-        self.let_go(entrant.key, now);
-        self.wake(&entrant.cluster, entrant.key, now)
+        self.let_go(candidate.key, now);
+        self.wake(&candidate.cluster, candidate.key, now)
     }
 
     /// What an answer says of a key, as soon as it has come: a key that works in one request and is refused in the next
@@ -171,13 +171,13 @@ impl Core {
     }
 
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
-    pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
-        self.endpoints.reach(endpoint, suspect, now)
+    pub fn health(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Health {
+        self.endpoints.health(endpoint, suspect, now)
     }
 
     /// Whether an endpoint was found unreachable, and not reachable since.
-    pub fn is_away(&self, endpoint: &str) -> bool {
-        self.endpoints.is_away(endpoint)
+    pub fn is_unreachable(&self, endpoint: &str) -> bool {
+        self.endpoints.is_unreachable(endpoint)
     }
 
     /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.
@@ -197,9 +197,9 @@ impl Core {
     }
 
     /// A source was read and holds this key: what was told of the source counts for it. Refusals count against access keys.
-    pub fn recall(&mut self, rung: &Rung, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
+    pub fn recall(&mut self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
         let (identity, is_access_key) = key;
-        for (id, word) in self.told.of(rung, endpoint).filter(|(_, word)| word.until > now) {
+        for (id, word) in self.told.of(source, endpoint).filter(|(_, word)| word.until > now) {
             let key = self.keys.entry(identity).or_default();
             key.used = Some(now);
             match word.effect {
@@ -211,12 +211,12 @@ impl Core {
     }
 }
 
-/// The next beat. One that was a little late keeps the beat, but no later than the slack of a second allows; after a rest a
+/// The next slot. One that was a little late keeps the slot, but no later than the slack of a second allows; after a rest a
 /// new one begins.
-fn after(beat: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+fn after(slot: Option<Instant>, interval: Duration, now: Instant) -> Instant {
     let late = (interval / 10).min(Duration::from_secs(1).mul_f64(SLACK));
-    let is_kept = |beat: &Instant| now.saturating_duration_since(*beat) < late;
-    beat.filter(is_kept).unwrap_or(now) + interval
+    let is_kept = |slot: &Instant| now.saturating_duration_since(*slot) < late;
+    slot.filter(is_kept).unwrap_or(now) + interval
 }
 
 #[cfg(test)]

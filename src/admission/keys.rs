@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    queue::Line,
+    queue::Queue,
     request::{ObjectName, Refusal, Rejection},
 };
 use crate::cloud::outcome::KeyEffect;
@@ -17,12 +17,12 @@ const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
 /// How long a refusal counts: for that long the gateway remembers it.
 pub(super) const REFUSALS_COUNT_FOR: Duration = PROBE_KEY_AFTER;
 /// The fifth locks the key for everybody.
-const MOST_REFUSALS: usize = 4;
+const MAX_REFUSALS: usize = 4;
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
 const ENDED_AGAIN: Duration = Duration::from_secs(600);
-/// After the window of a 429 the order of the line is kept for so long, whoever is here: those who are next are due within
-/// a second of its end, and whoever looks calls up those before it.
+/// After the window of a 429 the order of the queue is kept for so long, whoever is here: those who are next are due within
+/// a second of its end, and whoever looks wakes those before it.
 const RESUMES_WITHIN: Duration = Duration::from_secs(3);
 /// Keys nobody used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
@@ -39,7 +39,7 @@ pub struct KeyState {
     ended: Option<Instant>,
     pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
-    /// When the next one may leave: claims take longer or shorter, and what entered on the beat must leave on it too.
+    /// When the next one may leave: claims take longer or shorter, and what entered on the slot must leave on it too.
     pub(super) next_send: Option<Instant>,
     /// Reads take half of the pace at most, and leave the rest to calls.
     pub(super) next_read: Option<Instant>,
@@ -48,7 +48,7 @@ pub struct KeyState {
     refused_elsewhere: HashMap<String, Instant>,
     pub(crate) used: Option<Instant>,
     /// Who waits for it.
-    pub(super) line: Line,
+    pub(super) queue: Queue,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ impl KeyState {
     fn too_often(&self, now: Instant) -> Option<Duration> {
         let mut ends: Vec<_> = self.refused_elsewhere.values().filter(|until| **until > now).collect();
         ends.sort_unstable();
-        let enough = ends.len().checked_sub(MOST_REFUSALS)?;
+        let enough = ends.len().checked_sub(MAX_REFUSALS)?;
         ends.get(enough).map(|until| until.saturating_duration_since(now))
     }
 
@@ -101,20 +101,20 @@ impl KeyState {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// A 429 has just run out: how much longer the order of the line is kept for those who met it and are not back yet.
+    /// A 429 has just run out: how much longer the order of the queue is kept for those who met it and are not back yet.
     pub fn resumes(&self, now: Instant) -> Option<Duration> {
         let since = now.checked_duration_since(self.throttled_until?)?;
         RESUMES_WITHIN.checked_sub(since).filter(|rest| !rest.is_zero())
     }
 
-    /// Calls up the first `most` in line. While a 429 holds they would come in vain: then only one is, and only if nobody in
-    /// line has heard of it, since somebody has to look when it is over.
-    pub fn call_up(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
+    /// Calls up the first `most` in queue. While a 429 holds they would come in vain: then only one is, and only if nobody in
+    /// queue has heard of it, since somebody has to look when it is over.
+    pub fn wake_first(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
         let most = match self.throttled(now) {
-            Some(_) => most.min(usize::from(!self.line.is_awake(now))),
+            Some(_) => most.min(usize::from(!self.queue.is_awake(now))),
             None => most,
         };
-        self.line.call_up(most, now)
+        self.queue.wake_first(most, now)
     }
 
     /// It has worked, and was not refused since.

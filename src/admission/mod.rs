@@ -1,4 +1,4 @@
-//! The gate as the controller uses it: the pure core behind a lock, short silent waits, and wake-ups of who waited
+//! The admission as the controller uses it: the pure core behind a lock, short silent waits, and wake-ups of who waited
 //! longer. It must not read or write objects.
 
 mod queue;
@@ -22,47 +22,47 @@ pub use self::{
     core::Core,
     keys::KeyState,
     reading::Reading,
-    request::{Entrant, ObjectName, Refusal, Rejection, Wished},
+    request::{Candidate, ObjectName, Refusal, Rejection, RequestedAt},
 };
-pub use crate::cloud::health::Reach;
+pub use crate::cloud::health::Health;
 use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
 /// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
 /// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Admission {
     core: Mutex<Core>,
     turn: Notify,
     wake: mpsc::UnboundedSender<ObjectName>,
 }
 
-impl Gate {
-    /// A gate, and the stream of objects to look at again. The stream is bounded by the objects that wait: each is in
+impl Admission {
+    /// A admission, and the stream of objects to look at again. The stream is bounded by the objects that wait: each is in
     /// it at most once per release, and once more after a 429.
     pub fn new(core: Core) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectName>) {
         let (wake, woken) = mpsc::unbounded_channel();
         (Arc::new(Self { core: Mutex::new(core), turn: Notify::new(), wake }), woken)
     }
 
-    /// Lets the entrant in, at once or after a short wait for its turn.
-    pub async fn enter(self: &Arc<Self>, entrant: Entrant) -> Result<Pass, Refusal> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+    /// Lets the candidate in, at once or after a short wait for its turn.
+    pub async fn enter(self: &Arc<Self>, candidate: Candidate) -> Result<Admitted, Refusal> {
+        let deadline = tokio::time::Instant::now() + MAX_WAIT;
         // Its Secret may have changed since it came to wait.
-        self.leave_lines(&entrant.object, Some(entrant.key));
+        self.leave_queues(&candidate.object, Some(candidate.key));
         // Whoever stops to wait, however that happens, must keep nobody back.
-        let stand = Standing { gate: self, entrant: &entrant };
+        let stand = ReadBack { admission: self, candidate: &candidate };
         loop {
             // Registered before the look, so that a release between look and wait is not missed.
             let turn = self.turn.notified();
             let stays = tokio::time::Instant::now() < deadline;
-            let Err(refusal) = self.try_to_enter(&entrant, stays) else { break };
+            let Err(refusal) = self.try_to_enter(&candidate, stays) else { break };
             if matches!(refusal, Refusal::AnotherCall { .. }) {
-                self.leave_lines(&entrant.object, None);
+                self.leave_queues(&candidate.object, None);
             }
-            let Refusal::Turn { wait } = refusal else { return Err(refusal) };
+            let Refusal::Slot { wait } = refusal else { return Err(refusal) };
             let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
             if !stays {
                 return Err(refusal);
@@ -72,17 +72,17 @@ impl Gate {
         // Somebody else is the first of those who wait here now.
         self.turn.notify_waiters();
         drop(stand);
-        Ok(Pass { gate: Arc::clone(self), entrant, effect: None })
+        Ok(Admitted { admission: Arc::clone(self), candidate, effect: None })
     }
 
     /// See [`Core::reach`].
-    pub fn reach(&self, endpoint: &str, suspect: bool) -> Reach {
-        self.lock().reach(endpoint, suspect, Instant::now())
+    pub fn health(&self, endpoint: &str, suspect: bool) -> Health {
+        self.lock().health(endpoint, suspect, Instant::now())
     }
 
-    /// See [`Core::is_away`].
-    pub fn is_away(&self, endpoint: &str) -> bool {
-        self.lock().is_away(endpoint)
+    /// See [`Core::is_unreachable`].
+    pub fn is_unreachable(&self, endpoint: &str) -> bool {
+        self.lock().is_unreachable(endpoint)
     }
 
     /// See [`Core::unreachable`].
@@ -114,25 +114,25 @@ impl Gate {
         self.lock().in_flight()
     }
 
-    /// See [`Core::leave_lines`].
-    fn leave_lines(&self, object: &ObjectName, but: Option<KeyIdentity>) {
-        let woken = self.lock().leave_lines(object, but, Instant::now());
+    /// See [`Core::leave_queues`].
+    fn leave_queues(&self, object: &ObjectName, but: Option<KeyIdentity>) {
+        let woken = self.lock().leave_queues(object, but, Instant::now());
         if let Some(woken) = woken {
             self.wake(woken);
         }
     }
 
-    fn leave(&self, entrant: &Entrant, effect: Option<KeyEffect>) {
-        let woken = self.lock().leave(entrant, effect, Instant::now());
+    fn leave(&self, candidate: &Candidate, effect: Option<KeyEffect>) {
+        let woken = self.lock().leave(candidate, effect, Instant::now());
         self.wake(woken);
     }
 
-    fn try_to_enter(&self, entrant: &Entrant, stays: bool) -> Result<(), Refusal> {
+    fn try_to_enter(&self, candidate: &Candidate, stays: bool) -> Result<(), Refusal> {
         let (mut core, now) = (self.lock(), Instant::now());
-        let entered = core.enter(entrant, stays, now);
-        if matches!(entered, Ok(()) | Err(Refusal::Turn { .. } | Refusal::Line { .. })) {
+        let entered = core.enter(candidate, stays, now);
+        if matches!(entered, Ok(()) | Err(Refusal::Slot { .. } | Refusal::Queued { .. })) {
             // Nobody who waits here may enter sooner for that.
-            self.call(core.resume(entrant.key, now));
+            self.call(core.resume(candidate.key, now));
         }
         entered
     }
@@ -156,39 +156,39 @@ impl Gate {
 }
 
 /// Somebody who waits here.
-struct Standing<'a> {
-    gate: &'a Gate,
-    entrant: &'a Entrant,
+struct ReadBack<'a> {
+    admission: &'a Admission,
+    candidate: &'a Candidate,
 }
 
-impl Drop for Standing<'_> {
+impl Drop for ReadBack<'_> {
     fn drop(&mut self) {
-        self.gate.lock().step_back(self.entrant);
+        self.admission.lock().stop_waiting(self.candidate);
     }
 }
 
 /// The right to be in flight. Given back when dropped, whatever happened to its holder.
 #[derive(Debug)]
-pub struct Pass {
-    gate: Arc<Gate>,
-    entrant: Entrant,
+pub struct Admitted {
+    admission: Arc<Admission>,
+    candidate: Candidate,
     effect: Option<KeyEffect>,
 }
 
-impl Pass {
-    /// See [`Core::beat`].
-    pub fn beat(&self) -> Duration {
-        self.gate.lock().beat(self.entrant.key, Instant::now())
+impl Admitted {
+    /// See [`Core::slot`].
+    pub fn slot(&self) -> Duration {
+        self.admission.lock().slot(self.candidate.key, Instant::now())
     }
 
     /// The key was used for a request besides the call: the pace counts it.
     pub fn spend(&self) {
-        self.gate.lock().spend(self.entrant.key, Instant::now());
+        self.admission.lock().spend(self.candidate.key, Instant::now());
     }
 
     /// What an answer says about the key, before the call.
     pub fn learn(&self, effect: Option<KeyEffect>) {
-        self.gate.lock().learn(self.entrant.key, effect, Instant::now());
+        self.admission.lock().learn(self.candidate.key, effect, Instant::now());
     }
 
     /// Gives the pass back, with what the answer says about the key.
@@ -197,9 +197,9 @@ impl Pass {
     }
 }
 
-impl Drop for Pass {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.gate.leave(&self.entrant, self.effect.take());
+        self.admission.leave(&self.candidate, self.effect.take());
     }
 }
 

@@ -1,8 +1,8 @@
 //! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
 //! one that the watch showed first. The clock is an argument.
 //!
-//! Only who is here, with a worker that waits, keeps others back; just after a 429, when nobody is, all in line do. Whoever
-//! was called up and does not come may be held up and keeps its place for a while, but nobody waits for it.
+//! Only who is here, with a worker that waits, keeps others back; just after a 429, when nobody is, all in queue do. Whoever
+//! was woken and does not come may be held up and keeps its place for a while, but nobody waits for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,31 +10,31 @@ use std::{
 };
 
 use super::{
-    PATIENCE,
-    request::{ObjectName, Wished},
+    MAX_WAIT,
+    request::{ObjectName, RequestedAt},
 };
 
-/// Whoever has others before it says that it waits later by this much for each of them. A crowd that moves on as fast as the API
+/// Whoever has others before it says that it waits later by this much for each of them. A burst that moves on as fast as the API
 /// server takes calls then costs no write more than its calls, since each is called before it would have said anything; at the
 /// pace of one key, which is five times slower, nearly all have said it long before their turn.
 const APART: Duration = Duration::from_millis(40);
 /// And nobody later than this.
-const MOST_QUIET: Duration = Duration::from_secs(300);
+const MAX_QUIET: Duration = Duration::from_secs(300);
 
-/// Whoever was called up is waited for this long.
+/// Whoever was woken is waited for this long.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
 /// And has lost its place after this: it is gone.
 const GONE_AFTER: Duration = Duration::from_secs(60);
 
-/// Longer lines are not counted to their end: as many as make up the longest silence.
-const MOST_COUNTED: usize = 7_500;
+/// Longer queues are not counted to their end: as many as make up the longest silence.
+const MAX_COUNTED: usize = 7_500;
 
 /// When it was asked for, and the order in which they came here.
-type Place = (Wished, u64);
+type Place = (RequestedAt, u64);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct Queue {
     next: u64,
     waiting: BTreeMap<Place, Waiter>,
     here: BTreeSet<Place>,
@@ -47,55 +47,55 @@ pub struct Line {
 struct Waiter {
     object: ObjectName,
     /// From when on it is to be said that it waits.
-    told_from: Instant,
-    /// Looks again when it is called up, unless it is here.
+    report_after: Instant,
+    /// Looks again when it is woken, unless it is here.
     called: Option<Instant>,
 }
 
 /// Where somebody stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stand {
+pub enum Position {
     /// Near enough to wait here.
-    Here,
-    /// So many are before it that its worker is of more use to others; it is called up.
+    Present,
+    /// So many are before it that its worker is of more use to others; it is woken.
     Behind {
-        /// How many are in line.
+        /// How many are in queue.
         of: usize,
         /// How long nothing is to be said of that yet.
         quiet: Duration,
     },
 }
 
-impl Line {
+impl Queue {
     /// Nobody who is here was before it.
-    pub fn is_first(&self, object: &ObjectName, wished: Wished) -> bool {
-        let place = self.places.get(object).copied().unwrap_or((wished, u64::MAX));
+    pub fn is_first(&self, object: &ObjectName, requested_at: RequestedAt) -> bool {
+        let place = self.places.get(object).copied().unwrap_or((requested_at, u64::MAX));
         self.here.first().is_none_or(|first| *first >= place)
     }
 
-    /// Nobody in line was before it, here or not, apart from those who were called up and did not come.
-    pub fn is_next(&self, object: &ObjectName, wished: Wished, now: Instant) -> bool {
-        let place = self.places.get(object).copied().unwrap_or((wished, u64::MAX));
+    /// Nobody in queue was before it, here or not, apart from those who were woken and did not come.
+    pub fn is_next(&self, object: &ObjectName, requested_at: RequestedAt, now: Instant) -> bool {
+        let place = self.places.get(object).copied().unwrap_or((requested_at, u64::MAX));
         self.before(&place, 1, now) == 0
     }
 
     /// Takes a place, or keeps the one it has, and comes back after a time in which nobody may call; how long nothing is said
     /// of others counts from its end (`over`). If `most` are before it, it need not come by itself: returns how many are in
-    /// line then.
-    pub fn comes_later(
+    /// queue then.
+    pub fn arrive_later(
         &mut self,
-        (object, wished): (&ObjectName, Wished),
+        (object, requested_at): (&ObjectName, RequestedAt),
         most: usize,
         (now, over): (Instant, Instant),
     ) -> Option<usize> {
-        let place = self.place(object, wished, over);
+        let place = self.place(object, requested_at, over);
         self.here.remove(&place);
         // Once for each such time: it has just been said why nothing is called.
-        let silence = self.waiting.get(&place).filter(|waiter| waiter.told_from < over + PATIENCE);
-        let told_from = silence.map(|_| self.told_from(&place, over));
+        let silence = self.waiting.get(&place).filter(|waiter| waiter.report_after < over + MAX_WAIT);
+        let report_after = silence.map(|_| self.report_after(&place, over));
         if let Some(waiter) = self.waiting.get_mut(&place) {
             waiter.called = None;
-            waiter.told_from = told_from.unwrap_or(waiter.told_from);
+            waiter.report_after = report_after.unwrap_or(waiter.report_after);
         }
         if self.before(&place, most, now) >= most {
             return Some(self.waiting.len());
@@ -106,7 +106,7 @@ impl Line {
         None
     }
 
-    /// Somebody in line looks by itself when the time is over in which nobody may call.
+    /// Somebody in queue looks by itself when the time is over in which nobody may call.
     pub fn is_awake(&self, now: Instant) -> bool {
         self.awake.is_some_and(|(place, over)| now < over + COMES_WITHIN && self.waiting.contains_key(&place))
     }
@@ -115,42 +115,42 @@ impl Line {
     /// something else than that it waits must not show that for long.
     pub fn wait(
         &mut self,
-        (object, wished): (&ObjectName, Wished),
+        (object, requested_at): (&ObjectName, RequestedAt),
         (stays, shows): (bool, bool),
         most: usize,
         now: Instant,
-    ) -> Stand {
-        let place = self.place(object, wished, now);
+    ) -> Position {
+        let place = self.place(object, requested_at, now);
         self.awake = self.awake.filter(|(awake, _)| *awake != place);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.called = None;
             if shows {
                 // Also if it was said while it stood here.
-                waiter.told_from = waiter.told_from.min(now + PATIENCE);
+                waiter.report_after = waiter.report_after.min(now + MAX_WAIT);
             }
-            waiter.told_from.saturating_duration_since(now)
+            waiter.report_after.saturating_duration_since(now)
         });
         if stays && self.before(&place, most, now) < most {
             self.here.insert(place);
-            return Stand::Here;
+            return Position::Present;
         }
         self.here.remove(&place);
-        Stand::Behind { of: self.waiting.len(), quiet }
+        Position::Behind { of: self.waiting.len(), quiet }
     }
 
-    fn place(&mut self, object: &ObjectName, wished: Wished, now: Instant) -> Place {
-        let place = self.places.get(object).copied().unwrap_or((wished, self.next));
+    fn place(&mut self, object: &ObjectName, requested_at: RequestedAt, now: Instant) -> Place {
+        let place = self.places.get(object).copied().unwrap_or((requested_at, self.next));
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
-            let told_from = self.told_from(&place, now);
-            self.waiting.insert(place, Waiter { object: object.clone(), told_from, called: None });
+            let report_after = self.report_after(&place, now);
+            self.waiting.insert(place, Waiter { object: object.clone(), report_after, called: None });
         }
         place
     }
 
-    fn told_from(&self, place: &Place, since: Instant) -> Instant {
+    fn report_after(&self, place: &Place, since: Instant) -> Instant {
         let apart = APART * u32::try_from(self.ahead(place)).unwrap_or(u32::MAX);
-        since + PATIENCE + apart.min(MOST_QUIET)
+        since + MAX_WAIT + apart.min(MAX_QUIET)
     }
 
     /// How many that come are before it; counted up to `most`.
@@ -162,17 +162,17 @@ impl Line {
         if self.waiting.last_key_value().is_none_or(|(last, _)| last <= place) {
             return self.waiting.len().saturating_sub(usize::from(self.waiting.contains_key(place)));
         }
-        self.waiting.range(..place).take(MOST_COUNTED).count()
+        self.waiting.range(..place).take(MAX_COUNTED).count()
     }
 
     /// It waits here no longer, and keeps its place.
-    pub fn step_back(&mut self, object: &ObjectName) {
+    pub fn stop_waiting(&mut self, object: &ObjectName) {
         if let Some(place) = self.places.get(object) {
             self.here.remove(place);
         }
     }
 
-    /// It is through, or waits for something else. Whether it was in line.
+    /// It is through, or waits for something else. Whether it was in queue.
     pub fn leave(&mut self, object: &ObjectName) -> bool {
         let place = self.places.remove(object);
         if let Some(place) = &place {
@@ -183,7 +183,7 @@ impl Line {
     }
 
     /// Calls up as many as are not here of the first `most`.
-    pub fn call_up(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
+    pub fn wake_first(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
         let called_for =
             |waiter: &Waiter| waiter.called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
         while let Some(entry) = self.waiting.first_entry().filter(|entry| called_for(entry.get()) >= GONE_AFTER) {

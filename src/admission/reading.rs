@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Gate,
+    Admission,
     core::Core,
     request::{ObjectName, Refusal},
 };
@@ -18,7 +18,7 @@ impl Core {
     /// Lets a read in, or says why not. Who is let in must [`Self::read`].
     pub fn may_read(&mut self, key: KeyIdentity, now: Instant) -> Result<(), Refusal> {
         if self.reading >= self.concurrency {
-            return Err(Refusal::Turn { wait: None });
+            return Err(Refusal::Slot { wait: None });
         }
         let state = self.keys.entry(key).or_default();
         state.used = Some(now);
@@ -28,7 +28,7 @@ impl Core {
         let rest = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
         let wait = rest(state.next_call).max(rest(state.next_read));
         if (!state.proven && state.in_flight > 0) || !wait.is_zero() {
-            return Err(Refusal::Turn { wait: Some(wait) });
+            return Err(Refusal::Slot { wait: Some(wait) });
         }
         state.in_flight += 1;
         self.reading += 1;
@@ -54,17 +54,21 @@ impl Core {
     }
 }
 
-impl Gate {
+impl Admission {
     /// Lets a read in, if one may be made at once.
     pub fn read(self: &Arc<Self>, key: KeyIdentity) -> Result<Reading, Refusal> {
-        self.lock().may_read(key, Instant::now()).map(|()| Reading { gate: Arc::clone(self), key, is_refused: false })
+        self.lock().may_read(key, Instant::now()).map(|()| Reading {
+            admission: Arc::clone(self),
+            key,
+            is_refused: false,
+        })
     }
 }
 
 /// The right to read. Given back when dropped.
 #[derive(Debug)]
 pub struct Reading {
-    gate: Arc<Gate>,
+    admission: Arc<Admission>,
     key: KeyIdentity,
     is_refused: bool,
 }
@@ -72,13 +76,13 @@ pub struct Reading {
 impl Reading {
     /// One more read: the pace counts it.
     pub fn spend(&self) {
-        self.gate.lock().pace_read(self.key, Instant::now());
+        self.admission.lock().pace_read(self.key, Instant::now());
     }
 
     /// What an answer says about the key.
     pub fn learn(&mut self, effect: Option<KeyEffect>) {
         self.is_refused |= !matches!(effect, None | Some(KeyEffect::Good | KeyEffect::Neutral));
-        self.gate.lock().learn(self.key, effect, Instant::now());
+        self.admission.lock().learn(self.key, effect, Instant::now());
     }
 
     /// The gateway refuses the key, or asks it to wait.
@@ -89,8 +93,8 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let woken = self.gate.lock().read(self.key, Instant::now());
-        self.gate.wake(woken);
+        let woken = self.admission.lock().read(self.key, Instant::now());
+        self.admission.wake(woken);
     }
 }
 
@@ -98,7 +102,7 @@ impl Drop for Reading {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{admission::Rejection, testing::mock::entrant};
+    use crate::{admission::Rejection, testing::mock::candidate};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -109,10 +113,10 @@ mod tests {
     #[test]
     fn a_read_takes_no_place_of_a_call_and_no_cluster() {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
-        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Ok(()));
-        core.leave(&entrant("a", "1", 1), Some(KeyEffect::Good), now);
+        assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Ok(()));
+        core.leave(&candidate("a", "1", 1), Some(KeyEffect::Good), now);
         assert_eq!(core.may_read(key(), now), Ok(()));
-        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Ok(()), "calls do not wait for reads");
+        assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Ok(()), "calls do not wait for reads");
         assert!(core.may_read(key(), now).is_err(), "as many reads at once as calls");
         assert_eq!(core.in_flight(), 1);
         core.read(key(), now);
@@ -124,12 +128,12 @@ mod tests {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         assert!(core.may_read(key(), now).is_err());
-        assert_eq!(core.enter(&entrant("a", "1", 1), false, now), Err(Refusal::Turn { wait: None }));
+        assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Err(Refusal::Slot { wait: None }));
         core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
         let woken = core.read(key(), now);
         assert_eq!(woken, [("team".to_owned(), "a".to_owned())], "who waits for the key's first answer learns of it");
         assert!(matches!(core.may_read(key(), now), Err(Refusal::Rejected { why: Rejection::Wrong, .. })));
-        assert!(matches!(core.enter(&entrant("a", "1", 1), false, now), Err(Refusal::Rejected { .. })));
+        assert!(matches!(core.enter(&candidate("a", "1", 1), false, now), Err(Refusal::Rejected { .. })));
     }
 
     #[test]
@@ -150,11 +154,11 @@ mod tests {
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
         core.read(key(), now);
-        let beat = core.interval;
-        assert_eq!(core.may_read(key(), now + beat), Err(Refusal::Turn { wait: Some(beat) }));
-        assert_eq!(core.enter(&entrant("a", "1", 1), true, now), Err(Refusal::Turn { wait: Some(beat) }));
-        assert_eq!(core.enter(&entrant("a", "1", 1), true, now + beat), Ok(()), "what reads leave over");
-        assert_eq!(core.may_read(key(), now + beat * 2), Ok(()));
+        let slot = core.interval;
+        assert_eq!(core.may_read(key(), now + slot), Err(Refusal::Slot { wait: Some(slot) }));
+        assert_eq!(core.enter(&candidate("a", "1", 1), true, now), Err(Refusal::Slot { wait: Some(slot) }));
+        assert_eq!(core.enter(&candidate("a", "1", 1), true, now + slot), Ok(()), "what reads leave over");
+        assert_eq!(core.may_read(key(), now + slot * 2), Ok(()));
     }
 
     #[test]

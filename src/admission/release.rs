@@ -12,15 +12,15 @@ impl Core {
         self.waiting.wait(object, Until::Anything);
     }
 
-    /// The object is gone, or wants no call any more. See [`Self::leave_lines`].
+    /// The object is gone, or wants no call any more. See [`Self::leave_queues`].
     pub fn forget(&mut self, object: &ObjectName, now: Instant) -> Option<Vec<ObjectName>> {
         self.waiting.leave(object);
-        self.leave_lines(object, None, now)
+        self.leave_queues(object, None, now)
     }
 
-    /// The object leaves the lines of all keys but that one's. Returns who comes in its place, if it was in one: it may have
-    /// been the last one that was called up, or the one for which somebody here waits.
-    pub fn leave_lines(
+    /// The object leaves the queues of all keys but that one's. Returns who comes in its place, if it was in one: it may have
+    /// been the last one that was woken, or the one for which somebody here waits.
+    pub fn leave_queues(
         &mut self,
         object: &ObjectName,
         but: Option<KeyIdentity>,
@@ -28,8 +28,8 @@ impl Core {
     ) -> Option<Vec<ObjectName>> {
         let mut woken = None::<Vec<_>>;
         for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
-            if key.line.leave(object) {
-                woken.get_or_insert_default().extend(key.call_up(self.concurrency, now));
+            if key.queue.leave(object) {
+                woken.get_or_insert_default().extend(key.wake_first(self.concurrency, now));
             }
         }
         woken
@@ -43,14 +43,14 @@ impl Core {
         }
         let most = self.concurrency + 1;
         let key = self.keys.get_mut(&key).filter(|key| key.resumes(now).is_some() && key.rests(now).is_none());
-        key.map(|key| key.call_up(most, now)).unwrap_or_default()
+        key.map(|key| key.wake_first(most, now)).unwrap_or_default()
     }
 
     /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
     pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         let mut woken = self.waiting.wake(self.concurrency, |until| matches!(until, Until::Key(key) if *key == used));
         if let Some(key) = self.keys.get_mut(&used) {
-            woken.extend(key.call_up(self.concurrency, now));
+            woken.extend(key.wake_first(self.concurrency, now));
         }
         woken
     }
@@ -65,12 +65,12 @@ impl Core {
             Until::Anything => true,
         });
         let was_full = self.in_flight.len() + 1 >= self.concurrency;
-        let mut called = self.keys.get_mut(&used).map(|key| key.call_up(self.concurrency, now)).unwrap_or_default();
+        let mut called = self.keys.get_mut(&used).map(|key| key.wake_first(self.concurrency, now)).unwrap_or_default();
         if was_full {
             // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
             for state in self.keys.values_mut().filter(|key| key.throttled(now).is_none()) {
                 let left = self.concurrency.saturating_sub(called.len());
-                called.extend(state.call_up(left, now));
+                called.extend(state.wake_first(left, now));
             }
         }
         woken.extend(called);

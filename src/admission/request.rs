@@ -9,7 +9,7 @@ pub type ObjectName = (String, String);
 
 /// When an object was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wished {
+pub struct RequestedAt {
     /// Second in which it was asked for.
     pub second: i64,
     /// When it was seen: the watch brings those of one second in their order, and the queue and the workers may not.
@@ -18,7 +18,7 @@ pub struct Wished {
 
 /// Who wants to call.
 #[derive(Clone, Debug)]
-pub struct Entrant {
+pub struct Candidate {
     /// Namespace and name.
     pub object: ObjectName,
     /// The DWS cluster, in lower case.
@@ -26,7 +26,7 @@ pub struct Entrant {
     /// The key, by digest.
     pub key: KeyIdentity,
     /// When it was asked for: of those that wait for one key the oldest is first.
-    pub wished: Wished,
+    pub requested_at: RequestedAt,
     /// Its status says something of this generation, and not that it waits.
     pub shows: bool,
 }
@@ -43,16 +43,16 @@ pub enum Refusal {
     Throttled {
         /// Time left.
         wait: Duration,
-        /// For who stands far back in line: how long after it to look again, should nobody wake it. Zero for who is next.
+        /// For who stands far back in queue: how long after it to look again, should nobody wake it. Zero for who is next.
         behind: Duration,
     },
     /// All is well, but others are first: pace, bound on calls, or a key on its first call.
-    Turn {
+    Slot {
         /// Time left, where it is known.
         wait: Option<Duration>,
     },
     /// All is well, but many others are first. Woken when its turn comes near.
-    Line {
+    Queued {
         /// How long nothing is to be said of that yet.
         quiet: Duration,
         /// When to look again, should nobody wake it.

@@ -9,11 +9,11 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Gate, keys::REFUSALS_COUNT_FOR};
+use super::{Admission, keys::REFUSALS_COUNT_FOR};
 use crate::{
     api::{Attempt, ClusterRedistribution, MAX_RETRY_AFTER},
     cloud::identity::KeyIdentity,
-    credentials::Rung,
+    credentials::CredentialSource,
 };
 
 /// How long it is remembered which attempts were made here: longer than what is told of them may count.
@@ -21,16 +21,16 @@ const REMEMBER_OWN: Duration = Duration::from_secs(1800);
 
 /// What was told. See the module.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct RestoredHolds {
     /// By attempt id, so that no attempt counts twice or for longer when it is seen again.
-    words: HashMap<String, Word>,
+    words: HashMap<String, RestoredHold>,
     /// Attempts of this process: it has heard the answer itself.
     own: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
-pub(super) struct Word {
-    rung: Rung,
+pub(super) struct RestoredHold {
+    source: CredentialSource,
     endpoint: String,
     pub(super) effect: Effect,
     /// By this process's clock, from when it was first seen.
@@ -45,7 +45,7 @@ pub(super) enum Effect {
     Refused,
 }
 
-impl Told {
+impl RestoredHolds {
     /// This attempt is made here.
     pub fn own(&mut self, attempt_id: &str, now: Instant) {
         self.own.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
@@ -60,8 +60,8 @@ impl Told {
             return;
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let rung = attempt.credentials.as_deref().and_then(|text| Rung::described(text, namespace));
-        let (Some(rung), Some(endpoint), Some(finished)) = (rung, &attempt.endpoint, &attempt.finished_time) else {
+        let source = attempt.credentials.as_deref().and_then(|text| CredentialSource::described(text, namespace));
+        let (Some(source), Some(endpoint), Some(finished)) = (source, &attempt.endpoint, &attempt.finished_time) else {
             return;
         };
         let ends = finished.0 + lasts;
@@ -71,12 +71,16 @@ impl Told {
             return;
         }
         self.words.retain(|_, word| word.until > now || word.ends > wall);
-        let word = Word { rung, endpoint: endpoint.clone(), effect, until: now + left, ends };
+        let word = RestoredHold { source, endpoint: endpoint.clone(), effect, until: now + left, ends };
         self.words.insert(attempt.id.clone(), word);
     }
 
-    pub(super) fn of<'a>(&'a self, rung: &'a Rung, endpoint: &'a str) -> impl Iterator<Item = (&'a String, &'a Word)> {
-        self.words.iter().filter(move |(_, word)| word.rung == *rung && word.endpoint == endpoint)
+    pub(super) fn of<'a>(
+        &'a self,
+        source: &'a CredentialSource,
+        endpoint: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a RestoredHold)> {
+        self.words.iter().filter(move |(_, word)| word.source == *source && word.endpoint == endpoint)
     }
 }
 
@@ -95,7 +99,7 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
     }
 }
 
-impl Gate {
+impl Admission {
     /// This attempt is made here: its answer was heard.
     pub fn own(&self, attempt_id: &str) {
         self.lock().told.own(attempt_id, Instant::now());
@@ -110,8 +114,8 @@ impl Gate {
     }
 
     /// A source was read and holds this key: what was told of the source counts for it.
-    pub fn recall(&self, rung: &Rung, endpoint: &str, key: (KeyIdentity, bool)) {
-        self.lock().recall(rung, endpoint, key, Instant::now());
+    pub fn recall(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
+        self.lock().recall(source, endpoint, key, Instant::now());
     }
 }
 

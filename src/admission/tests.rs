@@ -2,34 +2,34 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 
-use super::{Core, Gate};
+use super::{Admission, Core};
 use crate::{
     cloud::outcome::KeyEffect,
-    testing::mock::{entrant, sample_is_called_up},
+    testing::mock::{candidate, sample_is_woken},
 };
 
 #[tokio::test]
 async fn who_comes_with_another_key_leaves_the_line_of_the_first_and_the_next_is_called_up() {
-    let (gate, mut called) = sample_is_called_up().await;
-    let _pass = gate.enter(entrant("sample", "first", 2)).await.unwrap();
+    let (admission, mut called) = sample_is_woken().await;
+    let _pass = admission.enter(candidate("sample", "first", 2)).await.unwrap();
     assert_eq!(called.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]
 async fn who_meets_another_call_for_its_cluster_leaves_its_line_and_the_next_is_called_up() {
-    let (gate, mut called) = sample_is_called_up().await;
-    let _pass = gate.enter(entrant("other", "first", 2)).await.unwrap();
-    let refusal = gate.enter(entrant("sample", "first", 1)).await.unwrap_err();
+    let (admission, mut called) = sample_is_woken().await;
+    let _pass = admission.enter(candidate("other", "first", 2)).await.unwrap();
+    let refusal = admission.enter(candidate("sample", "first", 1)).await.unwrap_err();
     assert!(matches!(refusal, super::Refusal::AnotherCall { .. }), "{refusal:?}");
     assert_eq!(called.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]
 async fn who_comes_as_it_was_called_up_is_let_in_and_nobody_else_is_called_up() {
-    let (gate, mut called) = sample_is_called_up().await;
-    let pass = gate.enter(entrant("sample", "first", 1)).await.unwrap();
+    let (admission, mut called) = sample_is_woken().await;
+    let admitted = admission.enter(candidate("sample", "first", 1)).await.unwrap();
     assert!(called.try_recv().is_err());
-    drop(pass);
+    drop(admitted);
     assert_eq!(called.try_recv().unwrap().1, "next");
 }
 
@@ -37,15 +37,15 @@ async fn who_comes_as_it_was_called_up_is_let_in_and_nobody_else_is_called_up() 
 async fn after_a_429_whoever_looks_first_has_those_before_it_called_up_and_follows_them() {
     let (mut core, minute) = (Core::new(2, 0.0), Duration::from_secs(60));
     let told = Instant::now().checked_sub(minute).unwrap();
-    core.enter(&entrant("told", "any", 1), false, told).unwrap();
-    core.leave(&entrant("told", "any", 1), Some(KeyEffect::Throttled(minute)), told);
-    assert!(core.enter(&entrant("earlier", "first", 1), true, told).is_err());
-    let (gate, mut called) = Gate::new(core);
-    let mut later = std::pin::pin!(gate.enter(entrant("later", "second", 1)));
+    core.enter(&candidate("told", "any", 1), false, told).unwrap();
+    core.leave(&candidate("told", "any", 1), Some(KeyEffect::Throttled(minute)), told);
+    assert!(core.enter(&candidate("earlier", "first", 1), true, told).is_err());
+    let (admission, mut called) = Admission::new(core);
+    let mut later = std::pin::pin!(admission.enter(candidate("later", "second", 1)));
     assert!(later.as_mut().now_or_never().is_none());
     assert_eq!(called.try_recv().unwrap().1, "earlier");
-    let pass = gate.enter(entrant("earlier", "first", 1)).await.unwrap();
+    let admitted = admission.enter(candidate("earlier", "first", 1)).await.unwrap();
     assert!(later.as_mut().now_or_never().is_none(), "a key without an answer yet carries one call");
-    drop(pass);
+    drop(admitted);
     later.await.unwrap();
 }

@@ -1,5 +1,5 @@
 //! PURE: who is looked at again once something is released: a cluster, a key, or anything at all. Those that wait for their
-//! turn with a key stand in a line instead.
+//! turn with a key stand in a queue instead.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -7,7 +7,7 @@ mod spec;
 mod status;
 pub mod text;
 
-pub use reason::{Reason, Row};
+pub use reason::{Reason, ReasonClass};
 pub use redistribution::{Baseline, NONE, Phase, Redistribution};
 pub use schema::{SchemaError, crd_json, crd_yaml};
 pub use spec::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode};

@@ -1,13 +1,13 @@
 //! The closed set of reasons a condition may carry, and the row of the table of conditions each belongs to.
 //! Pure data: it must not know how a reason comes about, only what it says to people and tools.
 
-/// Which row of the table of conditions a [`Reason`] belongs to. The row alone decides the four conditions.
+/// The class of a [`Reason`] belongs to. The class alone decides the four conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Row {
-    /// Held; clears without a new spec generation. Delivered False, Ready False, Reconciling True.
-    Held,
-    /// Held until a new spec generation. Delivered False, Ready False, Stalled True.
-    Stuck,
+pub enum ReasonClass {
+    /// Blocked; resumes without a new spec generation. Delivered False, Ready False, Reconciling True.
+    Blocked,
+    /// Blocked until a new spec generation. Delivered False, Ready False, Stalled True.
+    Stalled,
     /// Claimed, the call is in flight. Delivered Unknown, Ready Unknown, Reconciling True.
     InFlight,
     /// The cloud accepted. Delivered True, Ready True.
@@ -32,50 +32,50 @@ macro_rules! reasons {
             pub const fn as_str(self) -> &'static str { match self { $(Self::$name => stringify!($name),)+ } }
 
             /// The row of the table of conditions.
-            pub const fn row(self) -> Row { match self { $(Self::$name => Row::$row,)+ } }
+            pub const fn class(self) -> ReasonClass { match self { $(Self::$name => ReasonClass::$row,)+ } }
         }
     };
 }
 
 reasons! {
     /// `suspend: "true"` is set.
-    Suspended => Held,
+    Suspended => Blocked,
     /// The chosen Secret does not exist.
-    CredentialsNotFound => Held,
+    CredentialsNotFound => Blocked,
     /// The chosen Secret lacks a key or holds a value that cannot be read.
-    CredentialsInvalid => Held,
+    CredentialsInvalid => Blocked,
     /// The controller may not read the chosen Secret.
-    CredentialsForbidden => Held,
+    CredentialsForbidden => Blocked,
     /// The chosen Secret's temporary key ends too soon.
-    CredentialsExpired => Held,
+    CredentialsExpired => Blocked,
     /// The gateway refused this key before; it is not used again until the Secret changes.
-    CredentialsRejected => Held,
+    CredentialsRejected => Blocked,
     /// The last attempt could not reach the endpoint; nothing was sent.
-    EndpointUnreachable => Held,
+    EndpointUnreachable => Blocked,
     /// The API server confirmed the last claim too late to still act on it; nothing was sent.
-    ClaimTooSlow => Held,
+    ClaimTooSlow => Blocked,
     /// Another call for the same DWS cluster is in flight.
-    AnotherCallInFlight => Held,
+    AnotherCallInFlight => Blocked,
     /// The cloud or the pace asks this key to wait.
-    Throttled => Held,
+    Throttled => Blocked,
     /// `--check-cluster=require`: the cluster does not wait for a redistribution, or it is not known whether it does.
-    ClusterNotWaiting => Held,
+    ClusterNotWaiting => Blocked,
     /// An annotation under our prefix is unknown or unreadable.
-    InvalidAnnotation => Held,
+    InvalidAnnotation => Blocked,
     /// `--require-not-after` is set and the object has no `not-after`.
-    NotAfterMissing => Held,
+    NotAfterMissing => Blocked,
     /// The instant of `not-after` has passed.
-    Expired => Held,
+    Expired => Blocked,
     /// The administrator does not allow this region, or none is named.
-    RegionNotAllowed => Held,
+    RegionNotAllowed => Blocked,
     /// The installed CRD is older than the controller and prunes the journal.
-    CRDOutdated => Held,
+    CRDOutdated => Blocked,
     /// `--hold-reverts` is set and this object asked for this spec before.
-    AskedBefore => Stuck,
+    AskedBefore => Stalled,
     /// The journal in status contradicts the object: whether this generation was sent is not known.
     JournalInvalid => Unknown,
     /// The object does not fit the schema this controller knows.
-    ObjectInvalid => Stuck,
+    ObjectInvalid => Stalled,
     /// The claim is written; the call is in flight.
     RequestInFlight => InFlight,
     /// The cloud accepted the redistribution.

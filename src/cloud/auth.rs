@@ -8,14 +8,14 @@ use super::token::Token;
 #[derive(Clone, Debug)]
 pub enum Key {
     /// An access key: each request is signed with it.
-    Pair(Pair),
+    AccessKey(AccessKey),
     /// A token of IAM: it goes along with each request.
     Token(Token),
 }
 
 /// An access key.
 #[derive(Clone)]
-pub struct Pair {
+pub struct AccessKey {
     /// Access key id.
     pub access: String,
     /// Secret access key.
@@ -25,9 +25,9 @@ pub struct Pair {
 }
 
 /// Shows nothing: the access key names an account, and is half of what a thief needs.
-impl std::fmt::Debug for Pair {
+impl std::fmt::Debug for AccessKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pair").finish_non_exhaustive()
+        formatter.debug_struct("AccessKey").finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use super::outcome::scrub;
 
 /// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of
 /// names, sockets and certificates.
-pub fn innermost(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut words = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -14,7 +14,7 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
         }
         next = error.source();
     }
-    // The outermost says only that something failed; the innermost says what.
+    // The outermost says only that something failed; the root_cause says what.
     let start = usize::from(words.len() > 1);
     scrub(&words.get(start..).unwrap_or_default().join(": "), &[], 200)
 }

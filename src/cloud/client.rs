@@ -15,8 +15,8 @@ use url::Url;
 pub(super) use self::strict::stands;
 use self::strict::{Strict, is_too_late};
 use super::{
-    SendPermit, Wish,
-    cause::innermost,
+    RedistributionRequest, SendPermit,
+    cause::root_cause,
     exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
     names::Names,
     outcome::{NotSent, Outcome, Unknown},
@@ -24,7 +24,7 @@ use super::{
     tls,
 };
 use crate::{
-    api::{Reason, text::cut},
+    api::{Reason, text::truncate},
     cloud::auth::Key,
     protocol::regions::Endpoint,
 };
@@ -115,12 +115,12 @@ impl Client {
     pub async fn send(
         &self,
         permit: SendPermit,
-        wish: &Wish,
+        request: &RedistributionRequest,
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Outcome {
-        let request = match self.request(wish, key, endpoint, now) {
+        let request = match self.request(request, key, endpoint, now) {
             Ok(request) => request,
             Err(why) => {
                 return not_sent(
@@ -155,21 +155,28 @@ impl Client {
             // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,
-                format!("No connection to {}: {}. Nothing was sent", endpoint.host, cut(&innermost(&error), 120)),
+                format!("No connection to {}: {}. Nothing was sent", endpoint.host, truncate(&root_cause(&error), 120)),
             ),
             Err(error) => {
                 let what =
                     if error.is_timeout() { "no answer came in time" } else { "the connection broke before an answer" };
-                tracing::debug!(error = innermost(&error), "no readable answer");
+                tracing::debug!(error = root_cause(&error), "no readable answer");
                 unknown(endpoint, what)
             }
         }
     }
 
     /// Built and signed for this attempt alone: a signature is good for 15 minutes.
-    fn request(&self, wish: &Wish, key: &Key, endpoint: &Endpoint, now: Timestamp) -> Result<reqwest::Request, String> {
-        let path = wish.path().ok_or(NO_ID)?;
-        let unsigned = Unsigned { method: Method::POST, path: &path, project: &wish.project_id, body: wish.body() };
+    fn request(
+        &self,
+        request: &RedistributionRequest,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Result<reqwest::Request, String> {
+        let path = request.path().ok_or(NO_ID)?;
+        let unsigned =
+            Unsigned { method: Method::POST, path: &path, project: &request.project_id, body: request.body() };
         signed(&self.http, unsigned, key, endpoint, now)
     }
 }

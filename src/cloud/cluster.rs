@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::api::text::cut;
+use crate::api::text::truncate;
 
 /// Longest word that is shown, in characters.
-const LONGEST_WORD: usize = 64;
+const MAX_WORD: usize = 64;
 
 /// What is being done to a cluster: its `task_status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn task(word: &str) -> Task {
 /// Only what such words are made of: this ends in status, for people.
 fn word(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '|'));
-    cut(&kept.collect::<String>(), LONGEST_WORD)
+    truncate(&kept.collect::<String>(), MAX_WORD)
 }
 
 impl Task {

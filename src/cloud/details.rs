@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::api::text::cut;
+use crate::api::text::truncate;
 
 /// Longest text that is taken over, in characters.
-const LONGEST_TEXT: usize = 64;
+const MAX_TEXT: usize = 64;
 
 /// What a redistribution is at: its `status`, which is another word than the `status` of its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn state(word: &str) -> RunState {
 fn name(value: &Value) -> Option<String> {
     match value {
         Value::String(_) => text(value),
-        Value::Number(number) => Some(cut(&number.to_string(), LONGEST_TEXT)),
+        Value::Number(number) => Some(truncate(&number.to_string(), MAX_TEXT)),
         _ => None,
     }
 }
@@ -125,7 +125,7 @@ fn name(value: &Value) -> Option<String> {
 fn text(value: &Value) -> Option<String> {
     let kept = value.as_str()?.trim().chars();
     let kept = kept.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | ':' | '/' | '.' | '%' | '+'));
-    Some(cut(&kept.collect::<String>(), LONGEST_TEXT)).filter(|kept| !kept.is_empty())
+    Some(truncate(&kept.collect::<String>(), MAX_TEXT)).filter(|kept| !kept.is_empty())
 }
 
 /// A whole number that is not negative.

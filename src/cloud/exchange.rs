@@ -5,12 +5,12 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
-    cause::innermost,
+    cause::root_cause,
     outcome::{Answer, Asked, Body, Reply, classify_as},
     signing,
 };
 use crate::{
-    cloud::auth::{Key, Pair},
+    cloud::auth::{AccessKey, Key},
     protocol::regions::{Endpoint, is_loopback},
 };
 
@@ -46,12 +46,12 @@ pub fn signed(
     headers.insert("x-language", HeaderValue::from_static("en_us"));
     headers.insert("x-project-id", plain(unsigned.project)?);
     match key {
-        Key::Pair(pair) => sign(&mut headers, &unsigned, pair, endpoint, now)?,
+        Key::AccessKey(pair) => sign(&mut headers, &unsigned, pair, endpoint, now)?,
         Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
     }
     let Unsigned { method, path, body, .. } = unsigned;
     let url = endpoint.url.join(path).map_err(|error| error.to_string())?;
-    http.request(method, url).headers(headers).body(body).build().map_err(|error| innermost(&error))
+    http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
 }
 
 /// Checked again where the key is at hand: what is sent with it leaves the host inside TLS or not at all.
@@ -66,7 +66,7 @@ pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
 fn sign(
     headers: &mut HeaderMap,
     unsigned: &Unsigned<'_>,
-    pair: &Pair,
+    pair: &AccessKey,
     endpoint: &Endpoint,
     now: Timestamp,
 ) -> Result<(), String> {
@@ -144,7 +144,7 @@ pub fn classified_read(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
 fn told(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
     let asked = |with_token| Asked { with_token, only_read };
     match key {
-        Key::Pair(pair) => {
+        Key::AccessKey(pair) => {
             let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
             classify_as(asked(false), reply, &[&pair.access, pair.secret.expose_secret(), token], now)
         }

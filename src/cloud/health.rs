@@ -20,11 +20,11 @@ struct Unreachable {
 
 /// Endpoints that did not answer, or are being tried. See the module.
 #[derive(Debug, Default)]
-pub struct Endpoints(HashMap<String, Unreachable>);
+pub struct EndpointHealth(HashMap<String, Unreachable>);
 
 /// Whether an endpoint may be claimed for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Health {
     /// Nothing is known against it.
     Open,
     /// It failed before: probe it now, and say how that went.
@@ -35,24 +35,24 @@ pub enum Reach {
     Probing(Duration),
 }
 
-impl Endpoints {
+impl EndpointHealth {
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
-    pub fn reach(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Reach {
+    pub fn health(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Health {
         match self.0.get_mut(endpoint) {
-            None if !suspect => Reach::Open,
+            None if !suspect => Health::Open,
             None => {
                 self.0.insert(endpoint.to_owned(), Unreachable { failures: 0, next_probe: now + FIRST_PROBE });
-                Reach::Probe
+                Health::Probe
             }
             Some(unreachable) => {
                 let rest = unreachable.next_probe.saturating_duration_since(now);
                 if !rest.is_zero() {
-                    return if unreachable.failures == 0 { Reach::Probing(rest) } else { Reach::Wait(rest) };
+                    return if unreachable.failures == 0 { Health::Probing(rest) } else { Health::Wait(rest) };
                 }
                 // Taken by this one; the others look again when it is through.
                 unreachable.next_probe =
                     now + FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
-                Reach::Probe
+                Health::Probe
             }
         }
     }
@@ -67,7 +67,7 @@ impl Endpoints {
     }
 
     /// It failed, and nobody has got through since. Asking takes nobody's turn to try.
-    pub fn is_away(&self, endpoint: &str) -> bool {
+    pub fn is_unreachable(&self, endpoint: &str) -> bool {
         self.0.get(endpoint).is_some_and(|known| known.failures > 0)
     }
 

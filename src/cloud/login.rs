@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Client,
-    cause::innermost,
+    cause::root_cause,
     exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply},
     outcome::{Body, Reply},
     read::READ_TIMEOUT,
@@ -29,9 +29,9 @@ use crate::{
 /// Without the catalogue of all services, which is large.
 const PATH: &str = "/v3/auth/tokens?nocatalog=true";
 /// Longest token that a gateway takes in a header.
-const LONGEST_TOKEN: usize = 32 * 1024;
+const MAX_TOKEN: usize = 32 * 1024;
 /// Longest life that is believed: the cloud's own is a day.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What became of a login.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Client {
             let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
             let json = HeaderValue::from_static("application/json;charset=utf8");
             let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(asked(user, project));
-            request.build().map_err(|error| innermost(&error))
+            request.build().map_err(|error| root_cause(&error))
         });
         let mut request = match request {
             Ok(request) => request,
@@ -111,7 +111,7 @@ impl Client {
                 read(&reply(response, READ_LIMIT).await, token, user, now)
             }
             Err(error) => {
-                tracing::debug!(error = innermost(&error), "no readable answer to the login");
+                tracing::debug!(error = root_cause(&error), "no readable answer to the login");
                 if error.is_connect() {
                     Login::Unreachable
                 } else if error.is_timeout() {
@@ -132,7 +132,7 @@ fn asked(user: &User, project: &str) -> String {
 
 fn token(headers: &HeaderMap) -> Option<SecretString> {
     let text = headers.get("x-subject-token")?.to_str().ok()?.trim();
-    let fits = !text.is_empty() && text.len() <= LONGEST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = !text.is_empty() && text.len() <= MAX_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.to_owned().into())
 }
 
@@ -183,7 +183,7 @@ fn life(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let at = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
     let since = at("issued_at").max(reply.date.as_deref().and_then(http_date)).unwrap_or(now);
     let seconds = at("expires_at")?.as_second().saturating_sub(since.as_second());
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(LONGEST_LIFE))
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(MAX_LIFE))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub mod token;
 pub use client::{Client, ClientError, ClientSettings};
 pub use names::NameError;
 pub use probe::ProbeError;
-pub use read::Looked;
+pub use read::ReadResult;
 
 use crate::{
     api::{ClusterRedistributionSpec, RedisMode},
@@ -52,7 +52,7 @@ impl SendPermit {
 
 /// What is asked of the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct RedistributionRequest {
     /// Path parameter.
     pub project_id: String,
     /// Path parameter.
@@ -63,7 +63,7 @@ pub struct Wish {
     pub parallel_jobs: i32,
 }
 
-impl From<&ClusterRedistributionSpec> for Wish {
+impl From<&ClusterRedistributionSpec> for RedistributionRequest {
     fn from(spec: &ClusterRedistributionSpec) -> Self {
         Self {
             project_id: spec.project_id.clone(),
@@ -74,7 +74,7 @@ impl From<&ClusterRedistributionSpec> for Wish {
     }
 }
 
-impl Wish {
+impl RedistributionRequest {
     /// The body, with its fields in the order of the API page.
     pub fn body(&self) -> String {
         format!(r#"{{"redis_mode":"{}","parallel_jobs":{}}}"#, self.redis_mode, self.parallel_jobs)

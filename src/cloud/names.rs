@@ -18,9 +18,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::{Instant, timeout};
 
 /// Longest wait for an answer. The resolver of glibc takes 15 s to do without a name server's answer on IPv6.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How long an answer serves: longer than anything may take between its use before a claim and the call.
-const SERVES: Duration = Duration::from_secs(60);
+const VALID_FOR: Duration = Duration::from_secs(60);
 
 /// A name has no address.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum NameError {
         why: String,
     },
     /// There was no answer.
-    #[error("DNS did not answer for {0} within {within} s", within = PATIENCE.as_secs())]
+    #[error("DNS did not answer for {0} within {within} s", within = MAX_WAIT.as_secs())]
     Silent(String),
 }
 
@@ -73,7 +73,7 @@ impl Names {
 
     /// The addresses of a name, port 0.
     pub async fn resolve(&self, name: &str) -> Answer {
-        let answer = match timeout(PATIENCE, self.asked(name)).await {
+        let answer = match timeout(MAX_WAIT, self.asked(name)).await {
             Ok((answer, _)) => answer,
             Err(_) => Err(NameError::Silent(name.to_owned())),
         };
@@ -102,7 +102,7 @@ impl Names {
     fn asked(&self, name: &str) -> Asked {
         self.with(|state| {
             let serves =
-                |asked: &&Asked| asked.peek().is_none_or(|(answer, at)| answer.is_ok() && at.elapsed() < SERVES);
+                |asked: &&Asked| asked.peek().is_none_or(|(answer, at)| answer.is_ok() && at.elapsed() < VALID_FOR);
             if let Some(asked) = state.asked.get(name).filter(serves) {
                 return asked.clone();
             }

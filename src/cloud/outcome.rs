@@ -15,7 +15,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 pub use self::words::scrub;
-use crate::api::{Reason, text::cut};
+use crate::api::{Reason, text::truncate};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,7 +267,7 @@ fn identifier(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
     };
     let kept = keep(text);
     let echoes = secrets.iter().map(|secret| keep(secret)).any(|secret| !secret.is_empty() && kept.contains(&secret));
-    (!kept.is_empty() && !echoes).then(|| cut(&kept, limit))
+    (!kept.is_empty() && !echoes).then(|| truncate(&kept, limit))
 }
 
 #[cfg(test)]

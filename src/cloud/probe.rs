@@ -3,7 +3,7 @@
 
 use url::Host;
 
-use super::{Client, cause::innermost, client::stands, names::NameError};
+use super::{Client, cause::root_cause, client::stands, names::NameError};
 use crate::protocol::regions::Endpoint;
 
 /// An endpoint did not answer the probe. For the log; status says less.
@@ -26,7 +26,7 @@ impl Client {
                 if let Some(name) = self.name_of(endpoint) {
                     self.names.forget(name);
                 }
-                Err(ProbeError::Connection(innermost(&error)))
+                Err(ProbeError::Connection(root_cause(&error)))
             }
             _ => Ok(()),
         }

@@ -9,12 +9,12 @@ use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 use tokio::sync::oneshot;
 
+use self::report::report_note;
 pub use self::report::tell;
-use self::report::tell_note;
 use crate::{
-    api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::cut},
+    api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        SendPermit, Wish,
+        RedistributionRequest, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
     controller::{context::Context, messages::crd_outdated, prepare::Ready},
@@ -43,16 +43,16 @@ pub fn new_attempt(
     (credentials, baseline): (String, Option<Baseline>),
     now: Timestamp,
 ) -> Result<Attempt, WriteError> {
-    // From the operating system each time: what a cloned process has in memory, its clone has too, and both would give
+    // From the operating system each time: what a cloned process has in attempts, its clone has too, and both would give
     // their attempts the same name.
     let mut id = [0; 16];
-    SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::Nameless(error.to_string()))?;
+    SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::NoIdentity(error.to_string()))?;
     Ok(Attempt {
         id: hex::encode(id),
         uid: object.metadata.uid.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         state: AttemptState::Claimed.as_str().to_owned(),
-        holder: Some(cut(&context.holder, 253)),
+        holder: Some(truncate(&context.holder, 253)),
         region: Some(plan.endpoint.region.clone()),
         endpoint: Some(plan.endpoint.host.clone()),
         credentials: Some(credentials),
@@ -76,8 +76,8 @@ pub async fn deliver(
     known: oneshot::Sender<()>,
 ) -> Delivered {
     let now = Timestamp::now();
-    let Ready { key, rung, pass, note, baseline } = ready;
-    let attempt = match new_attempt(&context, &object, &plan, (rung.describe(), baseline), now) {
+    let Ready { key, source, admitted, note, baseline } = ready;
+    let attempt = match new_attempt(&context, &object, &plan, (source.describe(), baseline), now) {
         Ok(attempt) => attempt,
         Err(error) => return Delivered::NotClaimed(error),
     };
@@ -85,68 +85,68 @@ pub async fn deliver(
     let permit = SendPermit::mint(attempt.id.clone(), context.clock.deadline(context.timing.send_budget));
     let deadline = tokio::time::Instant::now() + context.timing.send_budget;
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
-    let claimed = match context.ledger.claim(&object, &attempt, &message, deadline, now).await {
-        Claim::Taken(claimed) => claimed,
+    let claimed = match context.store.claim(&object, &attempt, &message, deadline, now).await {
+        Claim::Acquired(claimed) => claimed,
         // Whatever was said of it, it may still be applied: an answer can be that of somebody on the way. Its permit
         // dies here, unused, so nothing of this id can ever have been sent.
         other => {
-            context.memory().give_up(&attempt.uid, &attempt.id);
+            context.attempts().abandon(&attempt.uid, &attempt.id);
             // Nobody is calling; writing that down may take longer.
-            drop((permit, pass));
+            drop((permit, admitted));
             // Nobody may be listening any more.
             let _ = known.send(());
             return not_taken(&context, other, &attempt).await;
         }
     };
     if let Some(note) = note {
-        tell_note(&context, &object, &note);
+        report_note(&context, &object, &note);
     }
-    context.metrics.in_flight(context.gate.in_flight());
+    context.metrics.in_flight(context.admission.in_flight());
     {
-        let mut memory = context.memory();
-        memory.sending(&attempt.uid, attempt.generation, Instant::now());
+        let mut attempts = context.attempts();
+        attempts.sending(&attempt.uid, attempt.generation, Instant::now());
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        memory.looks.called(&cluster);
+        attempts.prechecks.called(&cluster);
         if context.observe.is_some() {
-            memory.watches.called(&cluster, &attempt.uid, attempt.generation, now);
+            attempts.schedule.called(&cluster, &attempt.uid, attempt.generation, now);
         }
     }
-    let rest = pass.beat();
+    let rest = admitted.slot();
     if !rest.is_zero() {
         // Within the budget: a permit that dies meanwhile is not used.
         tokio::time::sleep(rest).await;
     }
     let started = Instant::now();
     // What is sent is built from what is stored: the object that the claim returned.
-    let wish = Wish::from(&claimed.spec);
-    let outcome = context.cloud.send(permit, &wish, &key, &plan.endpoint, Timestamp::now()).await;
+    let request = RedistributionRequest::from(&claimed.spec);
+    let outcome = context.cloud.send(permit, &request, &key, &plan.endpoint, Timestamp::now()).await;
     context.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
     if matches!(outcome, Outcome::Answered(_)) {
-        context.gate.reachable(&plan.endpoint.host);
+        context.admission.reachable(&plan.endpoint.host);
     }
     // Freed as soon as the outcome is known; writing it down may take longer.
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
-        context.credentials.forget(&rung);
+        context.credentials.forget(&source);
     }
     if matches!(outcome.status_code(), Some(401 | 429)) {
         // Before status tells others of it.
-        context.gate.own(&attempt.id);
+        context.admission.own(&attempt.id);
     }
-    pass.leave(effect);
-    context.metrics.in_flight(context.gate.in_flight());
+    admitted.leave(effect);
+    context.metrics.in_flight(context.admission.in_flight());
     let (record, retry) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
     if retry {
         if record.reason == Reason::EndpointUnreachable {
-            context.gate.unreachable(&plan.endpoint.host);
+            context.admission.unreachable(&plan.endpoint.host);
         }
-        context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+        context.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
     }
     let _ = known.send(());
     let recorded = record_outcome(&context, *claimed, &attempt, &record).await;
     if retry && recorded == Recorded::Gone {
         // Should it be there all the same, whoever sees it again still knows that nothing was sent.
-        context.memory().give_up(&attempt.uid, &attempt.id);
+        context.attempts().abandon(&attempt.uid, &attempt.id);
     }
     drop(live);
     if retry { Delivered::NotSent } else { Delivered::Done }
@@ -155,9 +155,9 @@ pub async fn deliver(
 /// What is left to do after a claim that gave no right to call.
 async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delivered {
     match claim {
-        Claim::Taken(_) => Delivered::NotClaimed(WriteError::Conflict),
-        Claim::Lost(error) | Claim::Undecided(error) => Delivered::NotClaimed(error),
-        Claim::Overtaken(latest) => {
+        Claim::Acquired(_) => Delivered::NotClaimed(WriteError::Conflict),
+        Claim::Lost(error) | Claim::Indeterminate(error) => Delivered::NotClaimed(error),
+        Claim::Closed(latest) => {
             let record = not_sent(
                 Reason::NotSent,
                 "Another controller gave the claim up before it could be used, so nothing was sent",
@@ -167,13 +167,13 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
         }
         Claim::Altered(latest) => {
             let record = not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
-            context.memory().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+            context.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::NotSent
         }
         Claim::Pruned(latest) => {
-            context.memory().crd_is_outdated();
-            match context.ledger.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+            context.attempts().crd_is_outdated();
+            match context.store.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
                 Recorded::Written => Delivered::Pruned,
                 Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
             }
@@ -189,7 +189,7 @@ async fn record_outcome(
     record: &Record,
 ) -> Recorded {
     let told = object.clone();
-    let recorded = context.ledger.record(object, &attempt.id, record).await;
+    let recorded = context.store.record(object, &attempt.id, record).await;
     tell(context, &told, attempt, record, recorded);
     recorded
 }
@@ -255,14 +255,14 @@ struct Live<'a> {
 
 impl<'a> Live<'a> {
     fn new(context: &'a Context, attempt: &Attempt) -> Self {
-        context.memory().task_started(&attempt.uid, &attempt.id);
+        context.attempts().task_started(&attempt.uid, &attempt.id);
         Self { context, id: attempt.id.clone() }
     }
 }
 
 impl Drop for Live<'_> {
     fn drop(&mut self) {
-        self.context.memory().task_ended(&self.id);
+        self.context.attempts().task_ended(&self.id);
     }
 }
 

@@ -40,9 +40,9 @@ pub async fn call(
 ) -> Result<Action, Error> {
     let ready = match prepare(context, object, &plan, seen).await {
         Ok(ready) => ready,
-        Err(NotReady::Held(held)) => return hold(context, object, held).await,
-        Err(NotReady::InAMoment(rest)) => return Ok(Action::requeue(rest)),
-        Err(NotReady::TryAgain(source)) => return unavailable(context, object, source).await,
+        Err(NotReady::Hold(held)) => return hold(context, object, held).await,
+        Err(NotReady::Shortly(rest)) => return Ok(Action::requeue(rest)),
+        Err(NotReady::Retry(source)) => return unavailable(context, object, source).await,
     };
     let object = &match journal_is_kept(context, object, &plan, &ready).await {
         Ok(Some(object)) => object,
@@ -50,8 +50,8 @@ pub async fn call(
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     };
     // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
-    let usable = context.logins.may_use(&ready.key, Instant::now());
-    if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Claim(_)) {
+    let usable = context.tokens.may_use(&ready.key, Instant::now());
+    if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Call(_)) {
         return Ok(Action::requeue(SOON));
     }
     let (known, is_known) = oneshot::channel();
@@ -108,15 +108,15 @@ async fn journal_is_kept(
 ) -> Result<Option<ClusterRedistribution>, WriteError> {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_said = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
-    if !is_said && !context.memory().crd_was_outdated() {
+    if !is_said && !context.attempts().crd_was_outdated() {
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
-    let attempt = attempt::new_attempt(context, object, plan, (ready.rung.describe(), ready.baseline.clone()), now)?;
-    if !context.ledger.keeps_journal(object, &attempt, now).await? {
+    let attempt = attempt::new_attempt(context, object, plan, (ready.source.describe(), ready.baseline.clone()), now)?;
+    if !context.store.keeps_journal(object, &attempt, now).await? {
         return Ok(None);
     }
-    let latest = context.ledger.get(object, API_TIMEOUT).await?;
+    let latest = context.store.get(object, API_TIMEOUT).await?;
     // Endpoint, key and cluster were chosen for the object as it was. One that moved on is looked at from the start.
     if latest.metadata.resource_version == object.metadata.resource_version {
         Ok(Some(latest))

@@ -10,25 +10,25 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::{Gate, ObjectName},
+    admission::{Admission, ObjectName},
     api::ClusterRedistribution,
     cloud,
-    credentials::{Ladder, tokens::Logins},
+    credentials::{Credentials, tokens::TokenCache},
     observe::Observe,
     precheck::Precheck,
     protocol::{
-        attempts::Memory,
+        attempts::AttemptTracker,
         decide::{Now, Rules, Step, decide},
     },
     runtime::{
         clock::Clock, election::Leadership, events::Events, jitter::jittered, metrics::Metrics, synced::Synced,
-        throttled_log::Complaints,
+        throttled_log::ThrottledLog,
     },
-    store::Ledger,
+    store::StatusStore,
 };
 
 /// Longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Of many that have failed for long each waits longer, so that all of them together make less than one request a second.
 const EACH: Duration = Duration::from_secs(4);
 /// An outage that comes and goes is not long: what failed in it is tried again soon.
@@ -50,15 +50,15 @@ pub struct Timing {
 /// See the module.
 pub struct Context {
     /// The only writer of status.
-    pub ledger: Ledger,
+    pub store: StatusStore,
     /// Who may call now.
-    pub gate: Arc<Gate>,
+    pub admission: Arc<Admission>,
     /// The only sender.
     pub cloud: cloud::Client,
-    /// The credentials ladder.
-    pub credentials: Ladder,
+    /// The credentials resolution order.
+    pub credentials: Credentials,
     /// The tokens of users, and who may log in.
-    pub logins: Logins,
+    pub tokens: TokenCache,
     /// What the administrator set.
     pub rules: Rules,
     /// Whether clusters are looked at before a call.
@@ -70,7 +70,7 @@ pub struct Context {
     /// By which the right to send ends.
     pub clock: Clock,
     /// What this process remembers.
-    pub memory: Arc<Mutex<Memory>>,
+    pub attempts: Arc<Mutex<AttemptTracker>>,
     /// Where events go.
     pub events: Events,
     /// What is counted.
@@ -88,7 +88,7 @@ pub struct Context {
     /// Failures in a row by object, for the pause before the next try.
     pub failures: Mutex<HashMap<String, Failing>>,
     /// What was said of them.
-    pub complaints: Mutex<Complaints>,
+    pub throttled_log: Mutex<ThrottledLog>,
     /// Objects whose attempt ended after its reconciliation are looked at again.
     pub ended: mpsc::UnboundedSender<ObjectName>,
 }
@@ -105,10 +105,10 @@ impl Context {
     /// Decides with what is remembered and the clocks as they are.
     pub fn decide(&self, object: &ClusterRedistribution) -> Step {
         let now = Now::read();
-        let mut memory = self.memory();
+        let mut attempts = self.attempts();
         // An object may get here that the watch has not shown yet (the reply of a write): its grace starts now.
-        memory.note(object, now.instant);
-        decide(object, &memory, &self.rules, now)
+        attempts.note(object, now.instant);
+        decide(object, &attempts, &self.rules, now)
     }
 
     /// Whether anything new may be begun: this process leads and is not being stopped. What has claimed goes on either way.
@@ -122,9 +122,9 @@ impl Context {
         self.may_begin() && self.synced.is_complete(object.metadata.namespace.as_deref().unwrap_or_default())
     }
 
-    /// The memory. Every change of it is whole, so a panic elsewhere has not left it half-way.
-    pub fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The attempts. Every change of it is whole, so a panic elsewhere has not left it half-way.
+    pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pause after one more failure in a row of this object: 1 s, doubling, half of it by chance.
@@ -136,7 +136,7 @@ impl Context {
         failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), since, at: now });
         let is_long = now.saturating_duration_since(since) >= LONG;
         let all = EACH.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX)).min(AT_MOST);
-        let longest = if is_long { LONGEST_PAUSE.max(all) } else { LONGEST_PAUSE };
+        let longest = if is_long { MAX_PAUSE.max(all) } else { MAX_PAUSE };
         jittered(Duration::from_secs(1 << count.min(16)).min(longest))
     }
 
@@ -147,8 +147,8 @@ impl Context {
     }
 
     /// What is said of failures.
-    pub fn complaints(&self) -> MutexGuard<'_, Complaints> {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn throttled_log(&self) -> MutexGuard<'_, ThrottledLog> {
+        self.throttled_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reconciliation of this object went well.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A claim nobody finished: its process is gone with what it knew, or alive and cut off. Then it may still say it.
-pub async fn settle(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
+pub async fn expire(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = attempt::unknown_outcome(
         "Whoever made the call wrote down no answer in time: gone, or cut off from the API server. The cloud may have accepted, and it is never sent again by itself: look at the cluster in its console. Only if none began there, set spec.trigger to a new value",
     );
@@ -30,7 +30,7 @@ pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_i
     let generation = attempt.map(|attempt| attempt.generation).filter(|_| written);
     // Of an older generation nothing is tried again, and the newer one has nothing to wait for.
     if let Some(generation) = generation.filter(|_| generation == object.metadata.generation) {
-        context.memory().not_sent(uid, generation, rand::random(), std::time::Instant::now());
+        context.attempts().not_sent(uid, generation, rand::random(), std::time::Instant::now());
     }
     Ok(Action::requeue(SOON))
 }
@@ -41,7 +41,7 @@ async fn close(
     attempt_id: &str,
     record: &Record,
 ) -> Result<bool, Error> {
-    match context.ledger.close(object, attempt_id, record).await {
+    match context.store.close(object, attempt_id, record).await {
         Ok(recorded) => {
             if let Some(attempt) = object.attempt() {
                 attempt::tell(context, object, attempt, record, recorded);

@@ -11,7 +11,7 @@ use crate::{
     api::{ClusterRedistribution, Reason},
     controller::{
         context::Context,
-        messages::{HELD_AGAIN, Held, status_hidden},
+        messages::{Hold, RECHECK_AFTER, status_hidden},
         prepare::object_name,
     },
     protocol::{
@@ -26,7 +26,7 @@ use crate::{
 /// lacks the field after that, the field is lost: `JournalInvalid`.
 pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &str) -> Result<Action, Error> {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let (is_new, wait) = context.memory().hidden(uid, Instant::now());
+    let (is_new, wait) = context.attempts().hidden(uid, Instant::now());
     gauge(context);
     if is_new {
         tell(context, object, &status_hidden(what));
@@ -35,8 +35,8 @@ pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &st
         return Ok(Action::requeue(wait));
     }
     let failed = |source| Error::Write { object: object_name(object), source };
-    let latest = match context.ledger.keeps_status(object, Timestamp::now()).await {
-        Ok(true) => context.ledger.get(object, API_TIMEOUT).await,
+    let latest = match context.store.keeps_status(object, Timestamp::now()).await {
+        Ok(true) => context.store.get(object, API_TIMEOUT).await,
         Ok(false) => return Ok(Action::requeue(SOON)),
         Err(error) => Err(error),
     };
@@ -58,22 +58,22 @@ async fn lost(context: &Context, object: &ClusterRedistribution, message: String
     let Some(next) = transitions::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
         return Ok(Action::await_change());
     };
-    match context.ledger.write(object, next).await {
+    match context.store.write(object, next).await {
         Ok(()) => {}
         Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     }
-    tell(context, object, &Held { reason: Reason::JournalInvalid, message, again: jittered(HELD_AGAIN) });
+    tell(context, object, &Hold { reason: Reason::JournalInvalid, message, again: jittered(RECHECK_AFTER) });
     whole(context, object);
     Ok(Action::await_change())
 }
 
 /// A view of the object showed all that was written.
 pub fn whole(context: &Context, object: &ClusterRedistribution) {
-    context.memory().whole(object.metadata.uid.as_deref().unwrap_or_default());
+    context.attempts().whole(object.metadata.uid.as_deref().unwrap_or_default());
     gauge(context);
 }
 
 fn gauge(context: &Context) {
-    context.metrics.hidden(context.memory().hidden_objects());
+    context.metrics.hidden(context.attempts().hidden_objects());
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::{
     admission::{Refusal, Rejection},
     api::{ClusterRedistributionSpec, Reason},
-    credentials::{CredentialsError, Rung},
+    credentials::{CredentialSource, CredentialsError},
     protocol::annotations::CREDENTIALS_SECRET,
     runtime::jitter::jittered,
 };
 
 /// How often a hold that only a person ends is looked at again.
-pub const HELD_AGAIN: Duration = Duration::from_secs(300);
+pub const RECHECK_AFTER: Duration = Duration::from_secs(300);
 /// How often credentials that are wrong are looked at again.
 pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
 /// Longest time until a waiting object is looked at again, should no release wake it.
@@ -25,7 +25,7 @@ const LINE_AGAIN: Duration = Duration::from_secs(300);
 
 /// Why nothing is claimed now.
 #[derive(Debug)]
-pub struct Held {
+pub struct Hold {
     /// Reason of the conditions.
     pub reason: Reason,
     /// What happened and what to do. Holds no time that runs: each change would be a write.
@@ -38,9 +38,9 @@ pub struct Held {
 pub fn suspended(
     spec: &ClusterRedistributionSpec,
     host: &str,
-    rung: &Rung,
+    source: &CredentialSource,
     trouble: Option<&CredentialsError>,
-) -> Held {
+) -> Hold {
     let told = trouble.map(|trouble| format!(" Not in order yet: {trouble}")).unwrap_or_default();
     let message = format!(
         "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be asked of cluster {} (project {}) at {host} with {}.{told}",
@@ -48,15 +48,15 @@ pub fn suspended(
         spec.parallel_jobs,
         spec.cluster_id,
         spec.project_id,
-        in_words(rung)
+        in_words(source)
     );
-    let again = jittered(if trouble.is_some() { CREDENTIALS_AGAIN } else { HELD_AGAIN });
-    Held { reason: Reason::Suspended, message, again }
+    let again = jittered(if trouble.is_some() { CREDENTIALS_AGAIN } else { RECHECK_AFTER });
+    Hold { reason: Reason::Suspended, message, again }
 }
 
 /// The credentials cannot be read, again and again, and it is not known why.
-pub fn unavailable(error: &CredentialsError) -> Held {
-    Held {
+pub fn unavailable(error: &CredentialsError) -> Hold {
+    Hold {
         reason: Reason::CredentialsInvalid,
         message: format!("{error}. It is tried again by itself, less often each time"),
         again: jittered(CREDENTIALS_AGAIN),
@@ -64,27 +64,27 @@ pub fn unavailable(error: &CredentialsError) -> Held {
 }
 
 /// The installed CRD would not keep the journal.
-pub fn crd_outdated() -> Held {
-    Held {
+pub fn crd_outdated() -> Hold {
+    Hold {
         reason: Reason::CRDOutdated,
         message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is ever sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then follows by itself".to_owned(),
-        again: jittered(HELD_AGAIN),
+        again: jittered(RECHECK_AFTER),
     }
 }
 
 /// The object lacks something that was written. Only for log and event, since nothing is written to such an object.
-pub fn status_hidden(what: &str) -> Held {
-    Held {
+pub fn status_hidden(what: &str) -> Hold {
+    Hold {
         reason: Reason::CRDOutdated,
         message: format!(
             "This object's status is not whole: {what}. An older CRD or an admission webhook may hide it, so nothing is written and nothing is called. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. If it is lost and not hidden, the object is reported as JournalInvalid after that"
         ),
-        again: jittered(HELD_AGAIN),
+        again: jittered(RECHECK_AFTER),
     }
 }
 
 /// The endpoint did not answer a connection, or DNS did not resolve this name, which has to come before.
-pub fn unreachable(host: &str, unresolved: Option<&str>, again: Duration) -> Held {
+pub fn unreachable(host: &str, unresolved: Option<&str>, again: Duration) -> Hold {
     let message = match unresolved {
         Some(name) => format!(
             "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. It is tried again by itself; look at the name, and at the DNS of the controller's host or pod"
@@ -93,31 +93,31 @@ pub fn unreachable(host: &str, unresolved: Option<&str>, again: Duration) -> Hel
             "{host} cannot be reached. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle"
         ),
     };
-    Held { reason: Reason::EndpointUnreachable, message, again }
+    Hold { reason: Reason::EndpointUnreachable, message, again }
 }
 
-/// The gate let nobody in.
-pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
-    let secret = in_words(rung);
+/// The admission let nobody in.
+pub fn refused(refusal: Refusal, source: &CredentialSource) -> Hold {
+    let secret = in_words(source);
     match refusal {
-        Refusal::AnotherCall { by: (namespace, name) } => Held {
+        Refusal::AnotherCall { by: (namespace, name) } => Hold {
             reason: Reason::AnotherCallInFlight,
             message: format!(
                 "{namespace}/{name} is calling for the same DWS cluster. This object follows when that call has ended"
             ),
             again: jittered(TURN_AGAIN * 2),
         },
-        Refusal::Throttled { wait, behind } => Held {
+        Refusal::Throttled { wait, behind } => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "The cloud asked {secret} to slow down (429). This object is called when that time is over"
             ),
             again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)) + jittered(behind.min(LINE_AGAIN)),
         },
-        Refusal::Turn { .. } => others_first(&secret, TURN_AGAIN),
+        Refusal::Slot { .. } => others_first(&secret, TURN_AGAIN),
         // It is woken when its turn comes, and need not ask before.
-        Refusal::Line { wait, .. } => others_first(&secret, wait.clamp(TURN_AGAIN, LINE_AGAIN)),
-        Refusal::Rejected { why, wait } => Held {
+        Refusal::Queued { wait, .. } => others_first(&secret, wait.clamp(TURN_AGAIN, LINE_AGAIN)),
+        Refusal::Rejected { why, wait } => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret),
             again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
@@ -125,8 +125,8 @@ pub fn refused(refusal: Refusal, rung: &Rung) -> Held {
     }
 }
 
-fn others_first(secret: &str, again: Duration) -> Held {
-    Held {
+fn others_first(secret: &str, again: Duration) -> Hold {
+    Hold {
         reason: Reason::Throttled,
         message: format!(
             "Others are first: the pace of {secret} (--rate-limit), the calls in flight (--concurrency), or a key that has not had its first answer yet. This object follows by itself"
@@ -159,11 +159,11 @@ fn rejected(why: Rejection, secret: &str) -> String {
     }
 }
 
-/// A rung of the ladder, for people.
-pub fn in_words(rung: &Rung) -> String {
-    match rung {
-        Rung::Controller => "the controller's own credentials".to_owned(),
-        Rung::Secret { namespace, name } => {
+/// A source of the resolution order, for people.
+pub fn in_words(source: &CredentialSource) -> String {
+    match source {
+        CredentialSource::Controller => "the controller's own credentials".to_owned(),
+        CredentialSource::Secret { namespace, name } => {
             format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
         }
     }

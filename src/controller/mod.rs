@@ -29,7 +29,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use self::{
     call::call,
-    expire::{recall, settle},
+    expire::{expire, recall},
     hidden::{hidden, whole},
     observe::observe,
     report::{hold, is_said, report_undecodable, suspended},
@@ -39,13 +39,13 @@ use crate::{
     api::ClusterRedistribution,
     controller::{
         context::Context,
-        messages::{HELD_AGAIN, Held},
+        messages::{Hold, RECHECK_AFTER},
         prepare::{Seen, object_name},
     },
     credentials::CredentialsError,
     protocol::decide::Step,
     runtime::jitter::jittered,
-    store::{API_TIMEOUT, WriteError, object::Guarded},
+    store::{API_TIMEOUT, WriteError, object::StoredObject},
 };
 
 /// After a change by somebody else, should the watch not bring it at once.
@@ -101,8 +101,8 @@ impl Error {
 /// Runs until the stream of objects and the running reconciliations have ended. `workers` objects at once.
 pub async fn run(
     context: Arc<Context>,
-    objects: impl Stream<Item = Result<Guarded, watcher::Error>> + Send + 'static,
-    cache: Store<Guarded>,
+    objects: impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + 'static,
+    cache: Store<StoredObject>,
     woken: impl Stream<Item = ObjectName> + Send + 'static,
     workers: u16,
 ) {
@@ -110,8 +110,8 @@ pub async fn run(
     context.metrics.workers(workers);
     // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
-    let wake = woken.map(|(namespace, name)| ObjectRef::<Guarded>::new(&name).within(&namespace));
-    let gate = Arc::clone(&context.gate);
+    let wake = woken.map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
+    let admission = Arc::clone(&context.admission);
     Controller::for_stream(objects, cache)
         .reconcile_on(wake)
         .reconcile_all_on(elected)
@@ -120,10 +120,10 @@ pub async fn run(
         .run(measured, error_policy, context)
         .for_each(|result| {
             match result {
-                // Finished objects leave the cache while a look at them may still be due. One that was called up and is gone
+                // Finished objects leave the cache while a look at them may still be due. One that was woken and is gone
                 // keeps back nobody.
                 Err(ControllerError::ObjectNotFound(gone)) => {
-                    gate.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+                    admission.forget(&(gone.namespace.unwrap_or_default(), gone.name));
                 }
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
                 Err(error) => tracing::warn!(%error, "the controller's queue reports an error"),
@@ -134,7 +134,7 @@ pub async fn run(
 }
 
 /// A reconciliation, counted and timed.
-async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+async fn measured(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
     let reconciling = context.metrics.reconciling(&object);
     let failures = context.failures_of(uid_of(&object));
     let result = reconcile(object, Arc::clone(&context)).await;
@@ -149,25 +149,25 @@ async fn measured(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action,
 }
 
 /// One look at one object.
-async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
     let cached = match &object.object {
         Ok(object) => object,
         Err(_) if !context.may_begin() => return Ok(Action::await_change()),
         Err(invalid) => return report_undecodable(&context, invalid).await,
     };
     let step = context.decide(cached);
-    if !matches!(step, Step::Claim(_)) {
-        context.gate.forget(&object_name(cached));
+    if !matches!(step, Step::Call(_)) {
+        context.admission.forget(&object_name(cached));
     }
     match step {
-        Step::Recall { .. } => {}
+        Step::Retract { .. } => {}
         _ if !context.may_begin() => return Ok(Action::await_change()),
-        Step::Claim(_) if !context.may_claim(cached) => return Ok(Action::await_change()),
-        Step::Nothing => return Ok(Action::await_change()),
+        Step::Call(_) if !context.may_claim(cached) => return Ok(Action::await_change()),
+        Step::Done => return Ok(Action::await_change()),
         Step::Wait(rest) => return Ok(Action::requeue(rest)),
         Step::Observe(stage) => return observe(&context, cached, stage).await,
         Step::Hold { reason, message } if is_said(cached, reason, &message) => {
-            return Ok(Action::requeue(jittered(HELD_AGAIN)));
+            return Ok(Action::requeue(jittered(RECHECK_AFTER)));
         }
         _ => {}
     }
@@ -175,12 +175,12 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
     // was opened before the CRD was replaced goes on pruning what the old one did not know, under resourceVersions that
     // are current. Written back, such a view would erase the journal, and the swap would not notice.
     let shown = object.seen;
-    let object = &match context.ledger.get(cached, API_TIMEOUT).await {
+    let object = &match context.store.get(cached, API_TIMEOUT).await {
         Ok(object) => object,
         // The watch tells soon, and takes it out of the cache. Should it not, somebody looks again.
         Err(WriteError::Gone) => {
-            context.gate.forget(&object_name(cached));
-            return Ok(Action::requeue(jittered(HELD_AGAIN)));
+            context.admission.forget(&object_name(cached));
+            return Ok(Action::requeue(jittered(RECHECK_AFTER)));
         }
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
@@ -192,19 +192,19 @@ async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action
         whole(&context, object);
     }
     let result = match step {
-        Step::Recall { attempt_id } => recall(&context, object, &attempt_id).await,
+        Step::Retract { attempt_id } => recall(&context, object, &attempt_id).await,
         _ if !context.may_begin() => Ok(Action::await_change()),
-        Step::Claim(_) if !context.may_claim(object) => Ok(Action::await_change()),
-        Step::Nothing => Ok(Action::await_change()),
+        Step::Call(_) if !context.may_claim(object) => Ok(Action::await_change()),
+        Step::Done => Ok(Action::await_change()),
         Step::Hidden(what) => hidden(&context, object, &what).await,
         Step::Wait(rest) => Ok(Action::requeue(rest)),
         Step::Observe(stage) => observe(&context, object, stage).await,
-        Step::Settle { attempt_id } => settle(&context, object, &attempt_id).await,
+        Step::Expire { attempt_id } => expire(&context, object, &attempt_id).await,
         Step::Hold { reason, message } => {
-            hold(&context, object, Held { reason, message, again: jittered(HELD_AGAIN) }).await
+            hold(&context, object, Hold { reason, message, again: jittered(RECHECK_AFTER) }).await
         }
-        Step::Rehearse(plan) => suspended(&context, object, &plan).await,
-        Step::Claim(plan) => call(&context, object, plan, Seen { shown, as_of }).await,
+        Step::Preview(plan) => suspended(&context, object, &plan).await,
+        Step::Call(plan) => call(&context, object, plan, Seen { shown, as_of }).await,
     };
     forgiven(&context, object, result)
 }
@@ -217,7 +217,7 @@ fn forgiven(context: &Context, object: &ClusterRedistribution, result: Result<Ac
     result
 }
 
-fn uid_of(object: &Guarded) -> &str {
+fn uid_of(object: &StoredObject) -> &str {
     let uid = match &object.object {
         Ok(object) => object.metadata.uid.as_deref(),
         Err(invalid) => invalid.metadata.uid.as_deref(),
@@ -227,12 +227,12 @@ fn uid_of(object: &Guarded) -> &str {
 
 /// After a failure: again, later each time.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
-fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+fn error_policy(object: Arc<StoredObject>, error: &Error, context: Arc<Context>) -> Action {
     let uid = uid_of(&object);
     let pause = context.pause_after_failure(uid, Instant::now());
     let seconds = pause.as_secs_f64();
     let is_said = !error.is_usual(context.failures_of(uid));
-    let said = is_said.then(|| context.complaints().about(error.kind(), Instant::now())).flatten();
+    let said = is_said.then(|| context.throttled_log().about(error.kind(), Instant::now())).flatten();
     if let Some(more) = said {
         tracing::warn!(
             %error,

@@ -11,17 +11,17 @@ use super::Error;
 use crate::{
     admission::{Reading, Refusal},
     api::{Attempt, ClusterRedistribution},
-    cloud::{Wish, auth::Key, identity::KeyIdentity},
+    cloud::{RedistributionRequest, auth::Key, identity::KeyIdentity},
     controller::{
         context::Context,
-        messages::{CREDENTIALS_AGAIN, HELD_AGAIN},
+        messages::{CREDENTIALS_AGAIN, RECHECK_AFTER},
         observe::report::say,
-        prepare::{NotReady, key, rung},
+        prepare::{NotReady, key, source},
     },
-    observe::{self, Finding, Observe, Past, Sight, Stage, judge, needs_cluster, status::observed},
+    observe::{self, Finding, Observe, Past, Readings, Stage, judge, needs_cluster, status::observed},
     protocol::{
         annotations,
-        attempts::{GOOD_FOR, Watch},
+        attempts::{Scheduled, VALID_FOR},
         conditions::{REDISTRIBUTED, condition_at},
         decide::Plan,
         journal::MAX_SEND_BUDGET,
@@ -36,12 +36,12 @@ const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// First pause where a look cannot be made at the moment.
 const NOT_NOW: Duration = Duration::from_secs(2);
 /// The last one: the Secret may have been mended.
-const LONGEST_WAIT: Duration = Duration::from_secs(900);
+const MAX_WAIT: Duration = Duration::from_secs(900);
 
 /// How shortly before a claim another call may have been made so that what it began had not shown in the baseline: the
 /// settle time, and the age that a baseline may have when it is used.
 fn shortly(settings: &Observe) -> Duration {
-    settings.settle + GOOD_FOR + MAX_SEND_BUDGET
+    settings.settle + VALID_FOR + MAX_SEND_BUDGET
 }
 
 /// One look, if it is due.
@@ -51,7 +51,7 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let first = jittered(FIRST_LOOK.min(settings.every));
-    let watch = context.memory().watches.of(uid, &attempt.id, first, Instant::now());
+    let watch = context.attempts().schedule.of(uid, &attempt.id, first, Instant::now());
     let rest = watch.next.saturating_duration_since(Instant::now());
     if !rest.is_zero() {
         return Ok(Action::requeue(rest));
@@ -63,9 +63,9 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     };
     let next = watch.next;
     // Before the write: its echo must not look again at once.
-    context.memory().watches.keep(uid, watch);
+    context.attempts().schedule.keep(uid, watch);
     if say(context, object, attempt, &finding).await? {
-        context.memory().watches.end(uid);
+        context.attempts().schedule.end(uid);
         return Ok(Action::await_change());
     }
     context.forgive(uid);
@@ -75,9 +75,9 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
 /// What became of a look.
 enum Look {
     /// This is what it found, and when the next one is due.
-    Found(Box<Finding>, Watch),
+    Found(Box<Finding>, Scheduled),
     /// It could not be made.
-    NotNow(Watch),
+    NotNow(Scheduled),
     /// This process is being stopped.
     Stopped,
 }
@@ -88,11 +88,11 @@ async fn look(
     attempt: &Attempt,
     stage: Stage,
     settings: &Observe,
-    watch: Watch,
+    watch: Scheduled,
 ) -> Look {
     if stage == Stage::Over {
-        let next = Instant::now() + jittered(HELD_AGAIN);
-        return Look::Found(Box::new(observe::over()), Watch { next, ..watch });
+        let next = Instant::now() + jittered(RECHECK_AFTER);
+        return Look::Found(Box::new(observe::over()), Scheduled { next, ..watch });
     }
     // Whether somebody else has called for the cluster is known only once all objects that may be seen were.
     let is_known = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
@@ -100,33 +100,33 @@ async fn look(
     if !is_known && !context.synced.is_all_known_for(namespace) {
         return put_off(watch, settings, Duration::ZERO);
     }
-    let road = match road(context, object, attempt).await {
-        Ok(road) => road,
+    let route = match route(context, object, attempt).await {
+        Ok(route) => route,
         Err(wait) => return put_off(watch, settings, wait),
     };
-    let reading = match context.gate.read(road.key_identity) {
+    let reading = match context.admission.read(route.key_identity) {
         Ok(reading) => reading,
-        Err(Refusal::Rejected { wait, .. }) => return put_off(watch, settings, wait.unwrap_or(HELD_AGAIN)),
-        Err(Refusal::Throttled { wait, .. } | Refusal::Turn { wait: Some(wait) }) => {
+        Err(Refusal::Rejected { wait, .. }) => return put_off(watch, settings, wait.unwrap_or(RECHECK_AFTER)),
+        Err(Refusal::Throttled { wait, .. } | Refusal::Slot { wait: Some(wait) }) => {
             return put_off(watch, settings, wait);
         }
         Err(_) => return put_off(watch, settings, Duration::ZERO),
     };
     tokio::select! {
-        seen = read(context, object, attempt, stage, settings, watch, (&road, reading)) => seen,
+        seen = read(context, object, attempt, stage, settings, watch, (&route, reading)) => seen,
         () = context.closing.cancelled() => Look::Stopped,
     }
 }
 
 /// Later each time, since each try reads the Secret.
-fn put_off(watch: Watch, settings: &Observe, wait: Duration) -> Look {
+fn put_off(watch: Scheduled, settings: &Observe, wait: Duration) -> Look {
     let grown = NOT_NOW.saturating_mul(1 << watch.put_off.min(8)).min(settings.every.max(NOT_NOW));
-    let next = Instant::now() + jittered(grown).max(wait).min(LONGEST_WAIT);
-    Look::NotNow(Watch { next, put_off: watch.put_off.saturating_add(1), ..watch })
+    let next = Instant::now() + jittered(grown).max(wait).min(MAX_WAIT);
+    Look::NotNow(Scheduled { next, put_off: watch.put_off.saturating_add(1), ..watch })
 }
 
 /// All that a look needs.
-struct Road {
+struct Route {
     endpoint: Endpoint,
     key: Key,
     key_identity: KeyIdentity,
@@ -134,20 +134,20 @@ struct Road {
 
 /// Else how long to wait at least. A call would say why it cannot be made; of a look nothing is said, since nothing
 /// depends on it.
-async fn road(context: &Context, object: &ClusterRedistribution, attempt: &Attempt) -> Result<Road, Duration> {
-    let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| HELD_AGAIN)?;
+async fn route(context: &Context, object: &ClusterRedistribution, attempt: &Attempt) -> Result<Route, Duration> {
+    let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| RECHECK_AFTER)?;
     // Where the call went, also if the controller's default region is another one by now.
-    let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).map_err(|_| HELD_AGAIN)?;
+    let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).map_err(|_| RECHECK_AFTER)?;
     let plan = Plan { endpoint, switches, probe_first: false };
-    let key = key(context, object, &plan, &rung(context, object, &plan)).await.map_err(|why| {
+    let key = key(context, object, &plan, &source(context, object, &plan)).await.map_err(|why| {
         tracing::debug!(?why, "there is no key for a look");
         match why {
-            NotReady::InAMoment(rest) => rest,
-            NotReady::Held(_) => HELD_AGAIN,
-            NotReady::TryAgain(_) => CREDENTIALS_AGAIN,
+            NotReady::Shortly(rest) => rest,
+            NotReady::Hold(_) => RECHECK_AFTER,
+            NotReady::Retry(_) => CREDENTIALS_AGAIN,
         }
     })?;
-    Ok(Road { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
+    Ok(Route { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
 }
 
 /// Reads what is needed, and judges it.
@@ -157,46 +157,49 @@ async fn read(
     attempt: &Attempt,
     stage: Stage,
     settings: &Observe,
-    watch: Watch,
-    (road, mut reading): (&Road, Reading),
+    watch: Scheduled,
+    (route, mut reading): (&Route, Reading),
 ) -> Look {
-    let (wish, now) = (Wish::from(&object.spec), Timestamp::now());
+    let (request, now) = (RedistributionRequest::from(&object.spec), Timestamp::now());
     let status = object.status.clone().unwrap_or_default();
     let baseline = attempt.baseline.clone().unwrap_or_default();
     let others = {
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        context.memory().watches.others(&cluster, &attempt.uid, attempt.generation, shortly(settings))
+        context.attempts().schedule.others(&cluster, &attempt.uid, attempt.generation, shortly(settings))
     };
     let said = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
     let past = Past {
         baseline: &baseline,
         known: status.redistribution.as_ref(),
-        wish: &wish,
+        request: &request,
         hint: watch.hint,
         others_before: others.before,
         others_since: others.since,
         has_settled: watch.since.is_some_and(|since| since.elapsed() >= settings.settle),
         said: said.map(|said| said.reason.as_str()),
     };
-    let details = context.cloud.details(&wish, &road.key, &road.endpoint, now).await;
+    let details = context.cloud.details(&request, &route.key, &route.endpoint, now).await;
     context.metrics.observation(details.label());
     reading.learn(details.key_effect());
     // A key that the gateway refuses is not shown to it a second time.
     let cluster = if needs_cluster(stage, &past, &details) && !reading.is_refused() {
         reading.spend();
-        let cluster = context.cloud.look(&wish, &road.key, &road.endpoint, Timestamp::now()).await;
+        let cluster = context.cloud.look(&request, &route.key, &route.endpoint, Timestamp::now()).await;
         context.metrics.look(cluster.label());
         reading.learn(cluster.key_effect());
         Some(cluster)
     } else {
         None
     };
-    let sight = Sight { details: &details, cluster: cluster.as_ref() };
+    let sight = Readings { details: &details, cluster: cluster.as_ref() };
     let (finding, hint) = judge(stage, &past, &sight);
     let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != watch.hint;
     let unmoved = if has_moved { 0 } else { watch.unmoved.saturating_add(1) };
     let reads = if cluster.is_some() { 2 } else { 1 };
     let pause = observe::pause(settings, stage, &finding, unmoved, reads, rand::random());
     let since = watch.since.or_else(|| sight.is_readable().then(Instant::now));
-    Look::Found(Box::new(finding), Watch { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch })
+    Look::Found(
+        Box::new(finding),
+        Scheduled { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..watch },
+    )
 }

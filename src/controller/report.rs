@@ -8,8 +8,8 @@ use crate::{
     api::{ClusterRedistribution, Reason},
     controller::{
         context::Context,
-        messages::{self, HELD_AGAIN, Held},
-        prepare::{object_name, rehearse},
+        messages::{self, Hold, RECHECK_AFTER},
+        prepare::{object_name, preview},
     },
     credentials::CredentialsError,
     protocol::{conditions::reason_at, decide::Plan, transitions},
@@ -22,7 +22,7 @@ const TROUBLE_AFTER: u32 = 2;
 
 /// Says what would be called if the object were not suspended.
 pub async fn suspended(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Result<Action, Error> {
-    hold(context, object, rehearse(context, object, plan).await).await
+    hold(context, object, preview(context, object, plan).await).await
 }
 
 /// The credentials could not be read, for a reason that is no fact about the object. Tried again with growing pauses, and
@@ -45,7 +45,7 @@ pub fn is_said(object: &ClusterRedistribution, reason: Reason, message: &str) ->
 }
 
 /// Writes the hold if status does not say it yet, and tells people if the reason is new.
-pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held) -> Result<Action, Error> {
+pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Hold) -> Result<Action, Error> {
     let generation = object.metadata.generation.unwrap_or_default();
     let current = match held.reason {
         Reason::JournalInvalid => object.status.clone(),
@@ -59,7 +59,7 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
     let before = object.status.as_ref().and_then(|status| reason_at(&status.conditions, generation));
     let is_new = before != Some(held.reason.as_str());
     // Of a conflict the watch brings what changed; the pause is for who meets one again and again.
-    let written = context.ledger.write(object, next).await;
+    let written = context.store.write(object, next).await;
     written.map_err(|source| Error::Write { object: object_name(object), source })?;
     if is_new {
         tell(context, object, &held);
@@ -68,7 +68,7 @@ pub async fn hold(context: &Context, object: &ClusterRedistribution, held: Held)
 }
 
 /// One log line and one event for each new hold.
-pub fn tell(context: &Context, object: &ClusterRedistribution, held: &Held) {
+pub fn tell(context: &Context, object: &ClusterRedistribution, held: &Hold) {
     let ((namespace, name), generation) = (object_name(object), object.metadata.generation);
     tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
     context.events.tell(object, held.reason, held.reason.as_str(), &held.message);
@@ -80,17 +80,17 @@ pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> R
     let object =
         (invalid.metadata.namespace.clone().unwrap_or_default(), invalid.metadata.name.clone().unwrap_or_default());
     // It could be read when it came to wait for its turn, and keeps nobody back now.
-    context.gate.forget(&object);
+    context.admission.forget(&object);
     if invalid.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let (uid, generation) = (invalid.metadata.uid.as_deref().unwrap_or_default(), invalid.metadata.generation);
     // A view without the attempt that was made here would let it be written over.
-    if context.memory().may_have_sent(uid, generation.unwrap_or_default()) {
-        return Ok(Action::requeue(jittered(HELD_AGAIN)));
+    if context.attempts().may_have_sent(uid, generation.unwrap_or_default()) {
+        return Ok(Action::requeue(jittered(RECHECK_AFTER)));
     }
     let (namespace, name, error) = (&object.0, &object.1, &invalid.error);
-    match context.ledger.report_undecodable(&invalid.metadata, error, Timestamp::now()).await {
+    match context.store.report_undecodable(&invalid.metadata, error, Timestamp::now()).await {
         Ok(Reported::Written) => {
             tracing::warn!(namespace, name, error, "this object cannot be read");
             context.metrics.hold(Reason::ObjectInvalid);
@@ -109,5 +109,5 @@ pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> R
         }
         Err(source) => return Err(Error::Write { object, source }),
     }
-    Ok(Action::requeue(jittered(HELD_AGAIN)))
+    Ok(Action::requeue(jittered(RECHECK_AFTER)))
 }

@@ -12,7 +12,7 @@ use crate::{
     controller::attempt::Delivered,
     runtime::synced::Synced,
     testing::{
-        mock::{Odd, Server, claim, context, sample_is_called_up},
+        mock::{Fault, Server, claim, context, sample_is_woken},
         sample::{UID, attempt, attempted, fresh},
     },
 };
@@ -25,8 +25,8 @@ fn reason_of(server: &Server) -> String {
     server.value()["status"]["conditions"][1]["reason"].as_str().unwrap().to_owned()
 }
 
-fn guarded(server: &Server) -> Arc<Guarded> {
-    Arc::new(Guarded { seen: None, object: Ok(server.object()) })
+fn guarded(server: &Server) -> Arc<StoredObject> {
+    Arc::new(StoredObject { seen: None, object: Ok(server.object()) })
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_claim_that_a_refusal_of_somebody_on_the_way_has_hidden_is_recalled_an
     for code in [400, 403, 404, 405, 413, 422] {
         let mut first = true;
         let server = Server::new(&fresh(1), move |method, _| {
-            (method == "PUT" && std::mem::take(&mut first)).then_some(Odd::Hides(code))
+            (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(code))
         });
         let context = context(&server, true);
         assert!(matches!(claim(&context, &server).await, Delivered::NotClaimed(_)), "{code}");
@@ -67,7 +67,10 @@ async fn a_claim_that_nobody_could_be_asked_about_is_recalled_too() {
     let server = Server::new(&fresh(1), move |_, _| {
         requests += 1;
         // The claim, and the look for it.
-        [Some(Odd::Hides(504)), Some(Odd::Refuses(403)), None].into_iter().nth(requests.min(3) - 1).flatten()
+        [Some(Fault::AppliedButError(504)), Some(Fault::Rejected(403)), None]
+            .into_iter()
+            .nth(requests.min(3) - 1)
+            .flatten()
     });
     let context = context(&server, true);
     assert!(matches!(claim(&context, &server).await, Delivered::NotClaimed(WriteError::Refused(_))));
@@ -84,13 +87,13 @@ async fn what_was_given_up_is_recalled_by_whoever_knows_it_also_after_losing_the
         let context = context(&server, false);
         reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
         assert_eq!(attempt_of(&server).state, state.as_str(), "nothing of ours, and somebody else leads");
-        context.memory().give_up(UID, "a");
+        context.attempts().abandon(UID, "a");
         reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
         let attempt = attempt_of(&server);
         assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", closed));
         assert_eq!(reason_of(&server), reason);
         // Closed stays closed, and nothing else is begun without the lease.
-        context.memory().note(&server.object(), Instant::now());
+        context.attempts().note(&server.object(), Instant::now());
         reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
         assert_eq!(attempt_of(&server), attempt);
     }
@@ -100,12 +103,12 @@ async fn what_was_given_up_is_recalled_by_whoever_knows_it_also_after_losing_the
 async fn recalling_a_claim_of_an_older_generation_makes_the_newer_one_neither_wait_nor_forget() {
     let server = Server::new(&attempted(2, attempt("a", 1, AttemptState::Claimed)), |_, _| None);
     let context = context(&server, true);
-    context.memory().give_up(UID, "a");
-    context.memory().sending(UID, 2, Instant::now());
+    context.attempts().abandon(UID, "a");
+    context.attempts().sending(UID, 2, Instant::now());
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
     assert_eq!(attempt_of(&server).state, "NotSent");
-    assert!(context.memory().may_have_sent(UID, 2));
-    assert_eq!(context.memory().retry_in(UID, 2, Instant::now()), None);
+    assert!(context.attempts().may_have_sent(UID, 2));
+    assert_eq!(context.attempts().retry_in(UID, 2, Instant::now()), None);
 }
 
 #[tokio::test]
@@ -116,7 +119,7 @@ async fn what_was_not_sent_stays_known_of_an_object_that_seemed_gone_while_that_
     let server = Server::new(&fresh(1), move |_, _| {
         let hides = is_claimed && hides.load(Ordering::SeqCst);
         is_claimed = true;
-        hides.then_some(Odd::Refuses(404))
+        hides.then_some(Fault::Rejected(404))
     });
     let context = context(&server, true);
     assert!(matches!(claim(&context, &server).await, Delivered::NotSent));
@@ -128,7 +131,7 @@ async fn what_was_not_sent_stays_known_of_an_object_that_seemed_gone_while_that_
 
 #[tokio::test]
 async fn an_object_that_seems_gone_leaves_its_line_to_the_next_and_is_looked_at_again() {
-    let server = Server::new(&fresh(1), |method, _| (method == "GET").then_some(Odd::Refuses(404)));
+    let server = Server::new(&fresh(1), |method, _| (method == "GET").then_some(Fault::Rejected(404)));
     let (context, mut called) = in_line(&server).await;
     let action = reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
     assert_ne!(action, Action::await_change(), "should the watch not tell");
@@ -140,11 +143,11 @@ async fn nothing_is_said_against_an_endpoint_that_somebody_merely_tries() {
     let server = Server::new(&fresh(1), |_, _| None);
     let context = context(&server, true);
     let host = context.rules.regions.resolve(None).unwrap().host;
-    assert_eq!(context.gate.reach(&host, true), crate::admission::Reach::Probe, "another object tries it");
+    assert_eq!(context.admission.health(&host, true), crate::admission::Health::Probe, "another object tries it");
     let before = server.value();
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
     assert_eq!(server.value(), before, "nothing is written");
-    context.gate.unreachable(&host);
+    context.admission.unreachable(&host);
     reconcile(guarded(&server), Arc::clone(&context)).await.unwrap();
     assert_eq!(reason_of(&server), "EndpointUnreachable");
 }
@@ -179,11 +182,11 @@ async fn a_suspended_object_says_so_also_where_its_credentials_cannot_be_read() 
     assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
 }
 
-/// The same context with the gate in which `sample` is called up.
+/// The same context with the admission in which `sample` is woken.
 async fn in_line(server: &Server) -> (Arc<Context>, mpsc::UnboundedReceiver<ObjectName>) {
-    let (gate, called) = sample_is_called_up().await;
+    let (admission, called) = sample_is_woken().await;
     let mut context = context(server, true);
-    Arc::get_mut(&mut context).unwrap().gate = gate;
+    Arc::get_mut(&mut context).unwrap().admission = admission;
     (context, called)
 }
 
@@ -211,7 +214,7 @@ async fn who_was_called_up_and_cannot_be_read_any_more_leaves_its_line_to_the_ne
     let server = Server::new(&fresh(1), |_, _| None);
     let (context, mut called) = in_line(&server).await;
     let invalid = InvalidObject { metadata: fresh(1).metadata, error: "unknown redis_mode".to_owned() };
-    let object = Arc::new(Guarded { seen: None, object: Err(invalid) });
+    let object = Arc::new(StoredObject { seen: None, object: Err(invalid) });
     // What the API server says of the note on the object decides nothing here.
     drop(reconcile(object, Arc::clone(&context)).await);
     assert_eq!(called.try_recv().unwrap().1, "next");
@@ -221,7 +224,7 @@ async fn who_was_called_up_and_cannot_be_read_any_more_leaves_its_line_to_the_ne
 async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_the_next() {
     let server = Server::new(&fresh(1), |_, _| None);
     let (context, mut called) = in_line(&server).await;
-    let (cache, mut writer) = kube::runtime::reflector::store::<Guarded>();
+    let (cache, mut writer) = kube::runtime::reflector::store::<StoredObject>();
     writer.apply_watcher_event(&watcher::Event::Init);
     writer.apply_watcher_event(&watcher::Event::InitDone);
     let woken = futures::stream::iter([object_name(&fresh(1))]).chain(futures::stream::pending());
@@ -235,7 +238,7 @@ async fn who_was_called_up_and_is_not_in_the_cache_any_more_leaves_its_line_to_t
 async fn a_status_that_is_not_found_on_an_object_that_is_there_is_tried_later_each_time() {
     let mut object = fresh(1);
     object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
-    let server = Server::new(&object, |method, _| (method == "PUT").then_some(Odd::Refuses(404)));
+    let server = Server::new(&object, |method, _| (method == "PUT").then_some(Fault::Rejected(404)));
     let context = context(&server, true);
     for look in 1..=8 {
         let error = reconcile(guarded(&server), Arc::clone(&context)).await.unwrap_err();

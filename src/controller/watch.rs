@@ -1,5 +1,5 @@
 //! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
-//! costs no memory. It must not decide anything but "finished", and it writes nothing.
+//! costs no attempts. It must not decide anything but "finished", and it writes nothing.
 
 mod errors;
 mod events;
@@ -13,15 +13,15 @@ use std::{
 };
 
 use self::{
-    errors::Trouble,
-    events::{Heard, objects},
+    errors::WatchErrors,
+    events::{WatchEvent, objects},
 };
 use crate::{
-    admission::Gate,
+    admission::Admission,
     observe,
-    protocol::{attempts::Memory, journal},
+    protocol::{attempts::AttemptTracker, journal},
     runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog},
-    store::object::Guarded,
+    store::object::StoredObject,
 };
 use futures::{
     Stream, StreamExt,
@@ -37,27 +37,27 @@ use kube::{
 };
 
 /// Namespaces that a line of the log names; beyond that their number tells enough.
-const MOST_NAMES: usize = 10;
+const MAX_NAMES: usize = 10;
 
 /// Pending objects of one or more watches. See the module.
 struct Pending {
-    writer: Writer<Guarded>,
-    reader: Store<Guarded>,
-    memory: Arc<Mutex<Memory>>,
-    gate: Arc<Gate>,
+    writer: Writer<StoredObject>,
+    reader: Store<StoredObject>,
+    attempts: Arc<Mutex<AttemptTracker>>,
+    admission: Arc<Admission>,
     /// What was called is looked at for longer.
     observe: bool,
     metrics: Metrics,
     scopes: Vec<Scope>,
     synced: Synced,
-    trouble: Trouble,
+    trouble: WatchErrors,
 }
 
 /// One watch: a namespace, or all of them.
 struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
-    listing: HashSet<ObjectRef<Guarded>>,
+    listing: HashSet<ObjectRef<StoredObject>>,
     /// Its first list is complete.
     is_synced: bool,
 }
@@ -79,9 +79,9 @@ pub struct Watching {
 #[derive(Clone)]
 pub struct Listeners {
     /// What this process remembers of them.
-    pub memory: Arc<Mutex<Memory>>,
+    pub attempts: Arc<Mutex<AttemptTracker>>,
     /// Who waits for a turn.
-    pub gate: Arc<Gate>,
+    pub admission: Arc<Admission>,
     /// Which first lists are complete; of the namespaces that are watched.
     pub synced: Synced,
 }
@@ -90,11 +90,11 @@ pub struct Listeners {
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
-    Listeners { memory, gate, synced }: Listeners,
+    Listeners { attempts, admission, synced }: Listeners,
     metrics: Metrics,
     watchdog: Watchdog,
-) -> (impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<>, Store<Guarded>) {
-    let mut writer = Writer::<Guarded>::default();
+) -> (impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + use<>, Store<StoredObject>) {
+    let mut writer = Writer::<StoredObject>::default();
     // The cache counts as complete from the start: several watches fill it, and when an object is handed on is not its
     // matter.
     writer.apply_watcher_event(&Event::Init);
@@ -109,23 +109,32 @@ pub fn pending(
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
-    let trouble = Trouble::default();
-    let mut pending =
-        Pending { writer, reader: reader.clone(), memory, gate, observe: *observe, metrics, scopes, synced, trouble };
+    let trouble = WatchErrors::default();
+    let mut pending = Pending {
+        writer,
+        reader: reader.clone(),
+        attempts,
+        admission,
+        observe: *observe,
+        metrics,
+        scopes,
+        synced,
+        trouble,
+    };
     let stream = select_all(watches).flat_map(move |(scope, heard)| match heard {
-        Heard::Event(event) => {
+        WatchEvent::Event(event) => {
             // A list may begin again and again; one that is complete does not yet make a watch.
             if matches!(event, Event::Apply(_) | Event::Delete(_)) {
                 pending.works(scope);
             }
             stream::iter(pending.apply(scope, event)).map(Ok).left_stream()
         }
-        Heard::Open => {
+        WatchEvent::Open => {
             pending.works(scope);
             stream::empty().right_stream()
         }
         // Each watch pauses by itself. Handed on, one forbidden namespace would slow all the others down.
-        Heard::Failed(error, pause) => {
+        WatchEvent::Failed(error, pause) => {
             watchdog.notice();
             pending.failed(scope, &error, pause);
             stream::empty().right_stream()
@@ -142,7 +151,7 @@ impl Scope {
 
 impl Pending {
     /// Takes in one event of one watch; returns the objects that are to be reconciled.
-    fn apply(&mut self, scope: usize, event: Event<Guarded>) -> impl Iterator<Item = Guarded> + Send + use<> {
+    fn apply(&mut self, scope: usize, event: Event<StoredObject>) -> impl Iterator<Item = StoredObject> + Send + use<> {
         let mut all = None;
         let one = match event {
             Event::Init => {
@@ -168,7 +177,7 @@ impl Pending {
     }
 
     /// One object of a list. Of the first list none is reconciled until it is complete.
-    fn list(&mut self, scope: usize, object: Guarded) -> Option<Guarded> {
+    fn list(&mut self, scope: usize, object: StoredObject) -> Option<StoredObject> {
         let name = ObjectRef::from_obj(&object);
         let object = self.take(scope, object)?;
         let scope = self.scopes.get_mut(scope)?;
@@ -177,10 +186,10 @@ impl Pending {
     }
 
     /// The pending objects of that scope. Copied one by one: all at once may be many.
-    fn all_of(&self, scope: usize) -> impl Iterator<Item = Guarded> + Send + use<> {
+    fn all_of(&self, scope: usize) -> impl Iterator<Item = StoredObject> + Send + use<> {
         let namespace = self.scopes.get(scope).and_then(|scope| scope.namespace.clone());
-        let is_of = move |object: &Arc<Guarded>| namespace.is_none() || namespace == object.namespace();
-        self.reader.state().into_iter().filter(is_of).map(|object| Guarded::clone(&object))
+        let is_of = move |object: &Arc<StoredObject>| namespace.is_none() || namespace == object.namespace();
+        self.reader.state().into_iter().filter(is_of).map(|object| StoredObject::clone(&object))
     }
 
     /// A watch failed: counted each time, said once.
@@ -199,7 +208,7 @@ impl Pending {
         }
         let name = |scope: usize| self.scopes.get(scope)?.namespace.as_deref();
         let failing: Vec<_> = self.trouble.failing().collect();
-        let namespaces: Vec<_> = failing.iter().filter_map(|scope| name(*scope)).take(MOST_NAMES).collect();
+        let namespaces: Vec<_> = failing.iter().filter_map(|scope| name(*scope)).take(MAX_NAMES).collect();
         tracing::warn!(
             %error,
             watches = failing.len(),
@@ -215,23 +224,23 @@ impl Pending {
         }
     }
 
-    fn take(&mut self, scope: usize, mut object: Guarded) -> Option<Guarded> {
+    fn take(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
         object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
-            self.gate.hear(decoded);
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.note(decoded, Instant::now());
+            self.admission.hear(decoded);
+            let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            attempts.note(decoded, Instant::now());
             if self.observe {
-                memory.watches.note(decoded);
+                attempts.schedule.note(decoded);
             }
             let is_observed = || self.observe && observe::stage(decoded, Timestamp::now()).is_some();
-            if journal::is_finished(decoded) && memory.to_recall(decoded).is_none() && !is_observed() {
-                memory.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
-                self.metrics.hidden(memory.hidden_objects());
-                drop(memory);
+            if journal::is_finished(decoded) && attempts.to_retract(decoded).is_none() && !is_observed() {
+                attempts.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
+                self.metrics.hidden(attempts.hidden_objects());
+                drop(attempts);
                 self.metrics.objects().seen(scope, &object, (false, self.observe));
                 // Another controller may have called it while it waited here for its turn.
-                self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
+                self.admission.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
@@ -241,14 +250,14 @@ impl Pending {
         Some(object)
     }
 
-    fn forget(&mut self, object: Guarded) {
+    fn forget(&mut self, object: StoredObject) {
         if let Some(uid) = object.uid() {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.forget(&uid);
-            self.metrics.hidden(memory.hidden_objects());
+            let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            attempts.forget(&uid);
+            self.metrics.hidden(attempts.hidden_objects());
         }
         self.metrics.objects().gone(&object);
-        self.gate.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
+        self.admission.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
@@ -258,20 +267,20 @@ impl Pending {
         let Some(scope) = self.scopes.get_mut(index) else { return false };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
         scope.is_synced = true;
-        let gone = |object: &Guarded| {
+        let gone = |object: &StoredObject| {
             (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
         };
         for object in self.reader.state() {
             if gone(&object) {
-                self.forget(Guarded::clone(&object));
+                self.forget(StoredObject::clone(&object));
             }
         }
         // Of a scope that was never listed nothing is remembered that is not in the cache.
         let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.keep_only(&pending, Instant::now());
-        self.metrics.hidden(memory.hidden_objects());
-        drop(memory);
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.keep_only(&pending, Instant::now());
+        self.metrics.hidden(attempts.hidden_objects());
+        drop(attempts);
         self.synced.complete(index)
     }
 }

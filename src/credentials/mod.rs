@@ -1,4 +1,4 @@
-//! The credentials ladder: one rung is chosen before any Secret is read, and whatever is wrong with it is said; nothing
+//! The credentials resolution order: one source is chosen before any Secret is read, and whatever is wrong with it is said; nothing
 //! falls through to another account. Secrets are read with `get` when needed, never listed or watched, and kept for a
 //! second.
 
@@ -29,9 +29,9 @@ use crate::{
         identity::KeyIdentity,
     },
     credentials::{
-        recent::{Reading, Remembered, SERVES},
-        secret::{Account, parse},
-        source::Source,
+        recent::{Reading, Remembered, VALID_FOR},
+        secret::{Credential, parse},
+        source::SourceReader,
     },
     protocol::regions::Endpoint,
 };
@@ -43,7 +43,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 /// Where a key comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Rung {
+pub enum CredentialSource {
     /// The controller's own.
     Controller,
     /// A Secret in the object's namespace.
@@ -55,7 +55,7 @@ pub enum Rung {
     },
 }
 
-impl Rung {
+impl CredentialSource {
     /// As `status.attempt.credentials` shows it: `Controller`, or `Namespace/<secret>`.
     pub fn describe(&self) -> String {
         match self {
@@ -64,7 +64,7 @@ impl Rung {
         }
     }
 
-    /// The rung behind such a text of an object in that namespace.
+    /// The source behind such a text of an object in that namespace.
     pub fn described(text: &str, namespace: &str) -> Option<Self> {
         match text.strip_prefix("Namespace/") {
             Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
@@ -82,59 +82,66 @@ impl Rung {
 }
 
 /// See the module.
-pub struct Ladder {
-    source: Source,
+pub struct Credentials {
+    reader: SourceReader,
     own_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
     remembered: Arc<Mutex<Remembered>>,
 }
 
-impl Ladder {
+impl Credentials {
     /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
     pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
         let (own_for, remembered) = (own_for.to_vec(), Arc::default());
-        Self { source: Source { client, own }, own_for, request_timeout, digest_key: rand::random(), remembered }
+        Self { reader: SourceReader { client, own }, own_for, request_timeout, digest_key: rand::random(), remembered }
     }
 
-    /// Chooses the one rung for an object, by its annotation and namespace alone.
-    pub fn choose(&self, annotation: Option<&str>, namespace: &str) -> Rung {
-        let secret = |name: &str| Rung::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
+    /// Chooses the one source for an object, by its annotation and namespace alone.
+    pub fn choose(&self, annotation: Option<&str>, namespace: &str) -> CredentialSource {
+        let secret = |name: &str| CredentialSource::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
         match annotation {
             Some(name) => secret(name),
-            None if self.own_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => Rung::Controller,
+            None if self.own_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => {
+                CredentialSource::Controller
+            }
             None => secret(DEFAULT_SECRET),
         }
     }
 
-    /// The account of that rung as it is now, or was within the last second, but never as it was before `since`. Who comes
+    /// The account of that source as it is now, or was within the last second, but never as it was before `since`. Who comes
     /// within a second after a read began waits for that read.
-    pub async fn read(&self, rung: &Rung, since: Instant, now: Timestamp) -> Result<Account, CredentialsError> {
+    pub async fn read(
+        &self,
+        source: &CredentialSource,
+        since: Instant,
+        now: Timestamp,
+    ) -> Result<Credential, CredentialsError> {
         let asked = Instant::now();
         let reading = {
             let mut remembered = self.remembered();
-            if let Some(account) = remembered.get(rung, since, asked) {
+            if let Some(account) = remembered.get(source, since, asked) {
                 return Ok(account);
             }
-            remembered.under_way(rung, since, asked).unwrap_or_else(|| {
-                let reading = self.begin(rung.clone(), asked, now);
-                remembered.begun(rung, asked, &reading);
+            remembered.under_way(source, since, asked).unwrap_or_else(|| {
+                let reading = self.begin(source.clone(), asked, now);
+                remembered.begun(source, asked, &reading);
                 reading
             })
         };
         reading.await
     }
 
-    fn begin(&self, rung: Rung, asked: Instant, now: Timestamp) -> Reading {
-        let (source, remembered) = (self.source.clone(), Arc::clone(&self.remembered));
+    fn begin(&self, source: CredentialSource, asked: Instant, now: Timestamp) -> Reading {
+        let (reader, remembered) = (self.reader.clone(), Arc::clone(&self.remembered));
         let must_outlive = self.request_timeout + MARGIN;
         let reading = async move {
-            let of = rung.in_words();
-            let read = source.read(&rung, &of).await.and_then(|data| parse(&data, &of, now, must_outlive));
-            locked(&remembered).ended(&rung, asked, read.as_ref().ok(), Instant::now());
+            let of = source.in_words();
+            let read = reader.read(&source, &of).await.and_then(|data| parse(&data, &of, now, must_outlive));
+            locked(&remembered).ended(&source, asked, read.as_ref().ok(), Instant::now());
             let remembered = Arc::clone(&remembered);
             tokio::spawn(async move {
-                tokio::time::sleep_until((asked + SERVES).into()).await;
+                tokio::time::sleep_until((asked + VALID_FOR).into()).await;
                 locked(&remembered).forget_old(Instant::now());
             });
             read
@@ -142,21 +149,21 @@ impl Ladder {
         reading.boxed().shared()
     }
 
-    /// What that rung held was refused: it may have been changed since it was read.
-    pub fn forget(&self, rung: &Rung) {
-        self.remembered().forget(rung);
+    /// What that source held was refused: it may have been changed since it was read.
+    pub fn forget(&self, source: &CredentialSource) {
+        self.remembered().forget(source);
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
         locked(&self.remembered)
     }
 
-    /// The key's name in the gate. Values, not a resourceVersion: the same wrong values in another Secret are the same
+    /// The key's name in the admission. Values, not a resourceVersion: the same wrong values in another Secret are the same
     /// wrong key, and another label on the Secret does not make it right. Of a token it is the user's, since tokens change.
     pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
         let url = endpoint.url.as_str().as_bytes();
         match key {
-            Key::Pair(pair) => {
+            Key::AccessKey(pair) => {
                 let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
                 self.digest(&[pair.access.as_bytes(), pair.secret.expose_secret().as_bytes(), token.as_bytes(), url])
             }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    cloud::auth::{Pair, User},
+    cloud::auth::{AccessKey, User},
     credentials::error::CredentialsError,
 };
 
@@ -20,19 +20,19 @@ const USER: [&str; 3] = ["username", "password", "domainName"];
 /// What is read of it.
 pub const KEYS: [&str; 7] = [PAIR[0], PAIR[1], PAIR[2], PAIR[3], USER[0], USER[1], USER[2]];
 /// Longest name or password, in bytes. The cloud's own are shorter.
-const LONGEST: usize = 512;
+const MAX: usize = 512;
 
 /// What a Secret holds.
 #[derive(Clone, Debug)]
-pub enum Account {
+pub enum Credential {
     /// An access key.
-    Pair(Pair),
+    AccessKey(AccessKey),
     /// A user who has to log in.
     User(User),
 }
 
 /// Reads what the bytes of a Secret hold.
-pub fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<Account, CredentialsError> {
+pub fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<Credential, CredentialsError> {
     let present = |keys: &[&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|key| data.contains_key(*key)).collect()
     };
@@ -41,7 +41,11 @@ pub fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<
         return Err(CredentialsError::Mixed { of: of.to_owned(), keys: [pair, user].concat().join(", ") });
     }
     let reader = Reader { data, of };
-    if user.is_empty() { reader.pair(now, needed).map(Account::Pair) } else { reader.user().map(Account::User) }
+    if user.is_empty() {
+        reader.pair(now, needed).map(Credential::AccessKey)
+    } else {
+        reader.user().map(Credential::User)
+    }
 }
 
 struct Reader<'a> {
@@ -50,7 +54,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn pair(&self, now: Timestamp, needed: Duration) -> Result<Pair, CredentialsError> {
+    fn pair(&self, now: Timestamp, needed: Duration) -> Result<AccessKey, CredentialsError> {
         let access = self.required("accessKey", Self::of_key)?;
         let secret = self.required("secretKey", Self::of_key)?;
         if let Some(expiry) = self.for_header("expiresAt")? {
@@ -66,7 +70,7 @@ impl Reader<'_> {
         if token.as_ref().is_some_and(|token| token.contains(['"', '\''])) {
             return Err(self.invalid("securityToken", "holds a quotation mark, which no token has"));
         }
-        Ok(Pair { access, secret: secret.into(), token: token.map(Into::into) })
+        Ok(AccessKey { access, secret: secret.into(), token: token.map(Into::into) })
     }
 
     fn user(&self) -> Result<User, CredentialsError> {
@@ -115,7 +119,7 @@ impl Reader<'_> {
             Some(text) if text.chars().any(char::is_control) => {
                 Err(self.invalid(key, "holds a line break or another character that cannot be typed"))
             }
-            Some(text) if text.len() > LONGEST => Err(self.invalid(key, "is longer than 512 bytes")),
+            Some(text) if text.len() > MAX => Err(self.invalid(key, "is longer than 512 bytes")),
             _ => Ok(text),
         }
     }
@@ -143,17 +147,17 @@ mod tests {
 
     const GOOD: [(&str, &str); 3] = [("username", "Jürgen 用户"), ("password", "p ä\"\\ß"), ("domainName", "帐号\n")];
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Account, CredentialsError> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Credential, CredentialsError> {
         let data = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
         parse(&data, "Secret team/dws", Timestamp::UNIX_EPOCH, Duration::from_secs(120))
     }
 
     #[test]
     fn a_user_may_have_letters_of_any_script_and_a_password_with_blanks() {
-        let Account::User(user) = read(&GOOD).unwrap() else { panic!("no user") };
+        let Credential::User(user) = read(&GOOD).unwrap() else { panic!("no user") };
         assert_eq!((user.name.as_str(), user.domain.as_str()), ("Jürgen 用户", "帐号"));
         assert_eq!(user.password.expose_secret(), "p ä\"\\ß");
-        let shown = format!("{user:?} {:?}", Account::User(user.clone()));
+        let shown = format!("{user:?} {:?}", Credential::User(user.clone()));
         assert!(!shown.contains("Jürgen") && !shown.contains("帐号"), "{shown}");
     }
 
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_typed_or_is_too_long_is_refused() {
-        let long = "x".repeat(LONGEST + 1);
+        let long = "x".repeat(MAX + 1);
         for bad in ["", "\n", "a\n\n", "a\0", "a\tb", "a\u{85}b", &long] {
             let error = read(&[GOOD[0], ("password", bad), GOOD[2]]).unwrap_err();
             assert!(matches!(error, CredentialsError::Invalid { key: "password", .. }), "{bad:?}: {error}");

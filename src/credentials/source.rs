@@ -1,4 +1,4 @@
-//! Reads what a rung holds, each time anew: a Secret by `get`, or the controller's own files. It keeps nothing and judges no
+//! Reads what a source holds, each time anew: a Secret by `get`, or the controller's own files. It keeps nothing and judges no
 //! value.
 
 use std::{
@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use tokio::time::timeout;
 
 use crate::credentials::{
-    CredentialsError, Rung,
+    CredentialSource, CredentialsError,
     secret::{Data, KEYS},
 };
 
@@ -19,18 +19,18 @@ const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Clone)]
-pub struct Source {
+pub struct SourceReader {
     pub client: Client,
     /// Directory of the controller's own credentials.
     pub own: Option<PathBuf>,
 }
 
-impl Source {
-    /// `of`: the rung in words, for errors.
-    pub async fn read(&self, rung: &Rung, of: &str) -> Result<Data, CredentialsError> {
-        match rung {
-            Rung::Controller => self.read_own(of).await,
-            Rung::Secret { namespace, name } => self.read_secret(namespace, name, of).await,
+impl SourceReader {
+    /// `of`: the source in words, for errors.
+    pub async fn read(&self, source: &CredentialSource, of: &str) -> Result<Data, CredentialsError> {
+        match source {
+            CredentialSource::Controller => self.read_own(of).await,
+            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, of).await,
         }
     }
 

@@ -4,7 +4,7 @@ use k8s_openapi::ByteString;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::{api::Reason, cloud::auth::Pair, credentials::secret::Data};
+use crate::{api::Reason, cloud::auth::AccessKey, credentials::secret::Data};
 
 fn data(pairs: &[(&str, &str)]) -> Data {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
@@ -14,12 +14,12 @@ fn now() -> Timestamp {
     "2026-12-01T18:00:00Z".parse().unwrap()
 }
 
-fn read(pairs: &[(&str, &str)]) -> Result<Pair, CredentialsError> {
+fn read(pairs: &[(&str, &str)]) -> Result<AccessKey, CredentialsError> {
     parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(pair)
 }
 
-fn pair(account: Account) -> Pair {
-    let Account::Pair(pair) = account else { panic!("no access key") };
+fn pair(account: Credential) -> AccessKey {
+    let Credential::AccessKey(pair) = account else { panic!("no access key") };
     pair
 }
 
@@ -108,43 +108,44 @@ fn nothing_about_a_key_can_be_printed() {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
-fn ladder(own_for: &[&str]) -> Ladder {
+fn credentials(own_for: &[&str]) -> Credentials {
     let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
         Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
     });
     let own_for: Vec<_> = own_for.iter().map(|&namespace| namespace.to_owned()).collect();
-    Ladder::new(Client::new(service, "default"), None, &own_for, Duration::from_secs(60))
+    Credentials::new(Client::new(service, "default"), None, &own_for, Duration::from_secs(60))
 }
 
 #[tokio::test]
 async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
-    let secret = |name: &str| Rung::Secret { namespace: "team".to_owned(), name: name.to_owned() };
-    assert_eq!(ladder(&["*"]).choose(Some("named"), "team"), secret("named"));
-    assert_eq!(ladder(&["team"]).choose(None, "team"), Rung::Controller);
-    assert_eq!(ladder(&["*"]).choose(None, "team"), Rung::Controller);
-    assert_eq!(ladder(&["other"]).choose(None, "team"), secret(DEFAULT_SECRET));
-    assert_eq!(ladder(&[]).choose(None, "team"), secret(DEFAULT_SECRET));
+    let secret = |name: &str| CredentialSource::Secret { namespace: "team".to_owned(), name: name.to_owned() };
+    assert_eq!(credentials(&["*"]).choose(Some("named"), "team"), secret("named"));
+    assert_eq!(credentials(&["team"]).choose(None, "team"), CredentialSource::Controller);
+    assert_eq!(credentials(&["*"]).choose(None, "team"), CredentialSource::Controller);
+    assert_eq!(credentials(&["other"]).choose(None, "team"), secret(DEFAULT_SECRET));
+    assert_eq!(credentials(&[]).choose(None, "team"), secret(DEFAULT_SECRET));
     assert_eq!(
-        (Rung::Controller.describe(), secret("x").describe()),
+        (CredentialSource::Controller.describe(), secret("x").describe()),
         ("Controller".to_owned(), "Namespace/x".to_owned())
     );
 }
 
 #[tokio::test]
 async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_is() {
-    let ladder = ladder(&[]);
+    let credentials = credentials(&[]);
     let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
-    let key = |access: &str, secret: &str| Key::Pair(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
+    let key =
+        |access: &str, secret: &str| Key::AccessKey(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
     let here = endpoint("https://a.example");
-    let identity = ladder.identity(&key("AK", "SK"), &here);
-    assert_eq!(identity, ladder.identity(&key("AK", "SK\n"), &here));
-    assert_ne!(identity, ladder.identity(&key("AKS", "K"), &here));
-    assert_ne!(identity, ladder.identity(&key("AK", "SX"), &here));
-    assert_ne!(identity, ladder.identity(&key("AK", "SK"), &endpoint("https://b.example")));
+    let identity = credentials.identity(&key("AK", "SK"), &here);
+    assert_eq!(identity, credentials.identity(&key("AK", "SK\n"), &here));
+    assert_ne!(identity, credentials.identity(&key("AKS", "K"), &here));
+    assert_ne!(identity, credentials.identity(&key("AK", "SX"), &here));
+    assert_ne!(identity, credentials.identity(&key("AK", "SK"), &endpoint("https://b.example")));
 }
 
-/// A ladder whose API server counts reads of a Secret, and answers each only once it is let.
-fn slow_ladder() -> (Arc<Ladder>, Arc<AtomicUsize>, Arc<Semaphore>) {
+/// A credentials whose API server counts reads of a Secret, and answers each only once it is let.
+fn slow_ladder() -> (Arc<Credentials>, Arc<AtomicUsize>, Arc<Semaphore>) {
     let (reads, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let shared = (Arc::clone(&reads), Arc::clone(&answers));
     let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
@@ -158,7 +159,7 @@ fn slow_ladder() -> (Arc<Ladder>, Arc<AtomicUsize>, Arc<Semaphore>) {
             Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(secret.to_string().into_bytes())))
         }
     });
-    (Arc::new(Ladder::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
+    (Arc::new(Credentials::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
 }
 
 /// Lets every task that can go on do so.
@@ -170,73 +171,77 @@ async fn all_wait() {
 
 #[tokio::test]
 async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later_reads_it_anew() {
-    let (ladder, reads, answers) = slow_ladder();
+    let (credentials, reads, answers) = slow_ladder();
     let read = |since: Instant| {
-        let ladder = Arc::clone(&ladder);
+        let credentials = Arc::clone(&credentials);
         tokio::spawn(async move {
-            let rung = ladder.choose(Some("named"), "team");
-            pair(ladder.read(&rung, since, now()).await.unwrap()).secret.expose_secret().to_owned()
+            let source = credentials.choose(Some("named"), "team");
+            pair(credentials.read(&source, since, now()).await.unwrap()).secret.expose_secret().to_owned()
         })
     };
     let seen = Instant::now();
-    let crowd = futures::future::join_all((0..50).map(|_| read(seen)));
+    let burst = futures::future::join_all((0..50).map(|_| read(seen)));
     all_wait().await;
     let later = read(Instant::now());
     all_wait().await;
     assert_eq!(reads.load(Ordering::SeqCst), 2);
     answers.add_permits(2);
-    assert!(crowd.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
+    assert!(burst.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
     assert_eq!(later.await.unwrap(), "SK1");
-    let once_more = ladder.read(&ladder.choose(Some("named"), "team"), seen, now()).await.unwrap();
+    let once_more = credentials.read(&credentials.choose(Some("named"), "team"), seen, now()).await.unwrap();
     assert_eq!(pair(once_more).secret.expose_secret(), "SK1", "what was read last serves");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_it() {
-    let (ladder, reads, answers) = slow_ladder();
-    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
-    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let (credentials, reads, answers) = slow_ladder();
+    let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&credentials), source.clone());
     let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
     all_wait().await;
-    ladder.forget(&rung);
+    credentials.forget(&source);
     answers.add_permits(2);
     before.await.unwrap().unwrap();
-    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(pair(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn a_read_that_everybody_gave_up_does_not_stand_in_the_way_of_the_next() {
-    let (ladder, reads, answers) = slow_ladder();
-    let (rung, seen) = (ladder.choose(Some("named"), "team"), Instant::now());
-    let (first, before) = (Arc::clone(&ladder), rung.clone());
+    let (credentials, reads, answers) = slow_ladder();
+    let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
+    let (first, before) = (Arc::clone(&credentials), source.clone());
     let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
     all_wait().await;
     before.abort();
     assert!(before.await.unwrap_err().is_cancelled());
     answers.add_permits(1);
-    assert_eq!(pair(ladder.read(&rung, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(pair(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let mut ladder = ladder(&["*"]);
-    ladder.source.own = Some(directory.path().to_owned());
-    let missing = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
+    let mut credentials = credentials(&["*"]);
+    credentials.reader.own = Some(directory.path().to_owned());
+    let missing = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
     std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
     std::fs::write(directory.path().join("secretKey"), "one").unwrap();
     assert_eq!(
-        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        pair(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
+            .secret
+            .expose_secret(),
         "one"
     );
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
-    ladder.forget(&Rung::Controller);
+    credentials.forget(&CredentialSource::Controller);
     assert_eq!(
-        pair(ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap()).secret.expose_secret(),
+        pair(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
+            .secret
+            .expose_secret(),
         "two"
     );
 }
@@ -255,9 +260,9 @@ async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try(
             let body = kube::client::Body::from(status.to_string().into_bytes());
             Ok::<_, std::io::Error>(http::Response::builder().status(code).body(body).unwrap())
         });
-        let ladder = Ladder::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
-        let rung = ladder.choose(Some("named"), "team");
-        let error = ladder.read(&rung, Instant::now(), now()).await.unwrap_err();
+        let credentials = Credentials::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
+        let source = credentials.choose(Some("named"), "team");
+        let error = credentials.read(&source, Instant::now(), now()).await.unwrap_err();
         assert_eq!(error.reason(), reason, "{code}: {error}");
         assert!(error.to_string().contains("Secret team/named"), "{error}");
     }
@@ -268,9 +273,9 @@ async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_t
     let directory = tempfile::tempdir().unwrap();
     // What is no file cannot be read by root either.
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
-    let mut ladder = ladder(&["*"]);
-    ladder.source.own = Some(directory.path().to_owned());
-    let error = ladder.read(&Rung::Controller, Instant::now(), now()).await.unwrap_err();
+    let mut credentials = credentials(&["*"]);
+    credentials.reader.own = Some(directory.path().to_owned());
+    let error = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
 }

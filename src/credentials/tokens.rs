@@ -15,21 +15,21 @@ use std::{
 use tokio::sync::Notify;
 
 pub use self::{
-    cache::{Core, Names, Turn},
-    denied::{Denied, Trouble},
-    unanswered::Why,
+    cache::{Acquire, Core, Names},
+    denied::{Denied, ScopeError},
+    unanswered::FailureCause,
 };
 use crate::cloud::{auth::Key, login::Login, token::Token};
 
 /// How long a call waits for another one's login without giving its worker back, and how long that may have taken already:
 /// whoever is slower keeps all workers of a slow IAM.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const MAX_WAIT: Duration = Duration::from_secs(1);
 /// What must be left of a new token beyond the longest wait for an answer, as of a temporary key.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Logins {
+pub struct TokenCache {
     core: Mutex<Core>,
     turn: Notify,
     /// What must be left of it when a claim is made.
@@ -37,18 +37,18 @@ pub struct Logins {
 }
 
 /// What there is for a call.
-pub enum Entered<'a> {
+pub enum Acquired<'a> {
     /// A token.
     Token(Token),
     /// The right to log in.
-    Login(Permit<'a>),
+    Login(LoginPermit<'a>),
     /// Others are at it: later.
-    Busy,
+    InProgress,
     /// None.
     Denied(Denied),
 }
 
-impl Logins {
+impl TokenCache {
     /// With the times that bound one call.
     pub fn new(request_timeout: Duration, send_budget: Duration) -> Self {
         let core = Mutex::new(Core::new(request_timeout + MARGIN));
@@ -56,25 +56,25 @@ impl Logins {
     }
 
     /// A token that is held, or the right to fetch one, at once or after a wait no longer than that.
-    pub async fn enter(&self, names: Names, patience: Duration) -> Entered<'_> {
+    pub async fn enter(&self, names: Names, patience: Duration) -> Acquired<'_> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             // Registered before the look, so that an end between look and wait is not missed.
             let turn = self.turn.notified();
             let asked = Instant::now();
             let turn_comes = match self.lock().ask(names, asked) {
-                Turn::Token(token) => return Entered::Token(token),
-                Turn::Login(meanwhile) => {
-                    return Entered::Login(Permit { logins: self, names, asked, meanwhile, open: true });
+                Acquire::Cached(token) => return Acquired::Token(token),
+                Acquire::Login(meanwhile) => {
+                    return Acquired::Login(LoginPermit { logins: self, names, asked, meanwhile, open: true });
                 }
-                Turn::Denied(denied) => return Entered::Denied(denied),
-                Turn::Busy(since) if since >= PATIENCE => return Entered::Busy,
-                Turn::Busy(_) => deadline,
-                Turn::TooSoon(rest) => tokio::time::Instant::now() + rest,
+                Acquire::Denied(denied) => return Acquired::Denied(denied),
+                Acquire::InProgress(since) if since >= MAX_WAIT => return Acquired::InProgress,
+                Acquire::InProgress(_) => deadline,
+                Acquire::BackOff(rest) => tokio::time::Instant::now() + rest,
             };
             // What does not come in time is not waited for at all.
             if tokio::time::Instant::now() >= deadline || turn_comes > deadline {
-                return Entered::Busy;
+                return Acquired::InProgress;
             }
             tokio::select! { () = turn => {}, () = tokio::time::sleep_until(turn_comes) => {} }
         }
@@ -84,7 +84,7 @@ impl Logins {
     /// took time.
     pub fn may_use(&self, key: &Key, now: Instant) -> bool {
         match key {
-            Key::Pair(_) => true,
+            Key::AccessKey(_) => true,
             Key::Token(token) => token.left(now) >= self.at_claim,
         }
     }
@@ -97,17 +97,17 @@ impl Logins {
 
 /// The right to log in, once. Given back when dropped, whatever happened to its holder.
 #[derive(Debug)]
-pub struct Permit<'a> {
-    logins: &'a Logins,
+pub struct LoginPermit<'a> {
+    logins: &'a TokenCache,
     names: Names,
     asked: Instant,
     meanwhile: Option<Token>,
     open: bool,
 }
 
-impl Permit<'_> {
+impl LoginPermit<'_> {
     /// What may be used whatever becomes of the login: it is only time to renew it.
-    pub fn meanwhile(&self) -> Option<Token> {
+    pub fn stale_token(&self) -> Option<Token> {
         self.meanwhile.clone()
     }
 
@@ -120,7 +120,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for LoginPermit<'_> {
     fn drop(&mut self) {
         if self.open {
             self.logins.lock().give_up(self.names);

@@ -1,16 +1,16 @@
 //! PURE: what was seen, in words, where it does not tell what people want to know.
 
-use super::{Finding, Past, Sight, Unseen};
+use super::{Finding, Past, Readings, Unseen};
 use crate::{
     api::{NONE, Reason},
-    cloud::{Looked, cluster::ClusterState, details::Details},
+    cloud::{ReadResult, cluster::ClusterState, details::Details},
 };
 
 /// What was seen until the settle time was over. `shown`: a redistribution that was not there before the claim.
-pub fn of(past: &Past<'_>, sight: &Sight<'_>, shown: Option<&Details>) -> String {
+pub fn of(past: &Past<'_>, sight: &Readings<'_>, shown: Option<&Details>) -> String {
     let cluster = match sight.cluster {
         None => "the cluster was not looked at".to_owned(),
-        Some(Looked::Seen(state)) => state.in_words(),
+        Some(ReadResult::Found(state)) => state.in_words(),
         Some(other) => format!("the cluster could not be read ({})", why(other)),
     };
     let before = past.baseline.redistribution_id.as_deref().filter(|id| *id != NONE);
@@ -39,9 +39,9 @@ pub fn of(past: &Past<'_>, sight: &Sight<'_>, shown: Option<&Details>) -> String
 }
 
 /// Neither can be read. Holds no cause that comes and goes: each change would be a write.
-pub fn not_readable(sight: &Sight<'_>) -> Finding {
+pub fn not_readable(sight: &Readings<'_>) -> Finding {
     let message = match sight.details {
-        Looked::Refused(answer) if answer.reason == Reason::PermissionDenied => format!(
+        ReadResult::Refused(answer) if answer.reason == Reason::PermissionDenied => format!(
             "How far the redistribution is may not be read: {}. Grant the account dws:redistributionInfo:list and dws:openAPICluster:getDetail",
             why(sight.details)
         ),
@@ -56,14 +56,14 @@ pub fn not_started(state: &ClusterState) -> Finding {
     Finding::Unseen(Unseen::NotStarted, message)
 }
 
-fn why<T>(looked: &Looked<T>) -> String {
+fn why<T>(looked: &ReadResult<T>) -> String {
     match looked {
-        Looked::Seen(_) => "nothing is shown".to_owned(),
-        Looked::Refused(answer) => {
+        ReadResult::Found(_) => "nothing is shown".to_owned(),
+        ReadResult::Refused(answer) => {
             let code = answer.error_code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
             format!("the cloud answered HTTP {}{code}", answer.status_code)
         }
-        Looked::Unreachable => "the cloud could not be reached".to_owned(),
-        Looked::Unreadable(why) => (*why).to_owned(),
+        ReadResult::Unreachable => "the cloud could not be reached".to_owned(),
+        ReadResult::Unreadable(why) => (*why).to_owned(),
     }
 }

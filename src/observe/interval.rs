@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Finding, Observe, Stage, Unseen};
 use crate::api::Phase;
 
-/// Looks without a change before the pace is halved, again and again.
-const PATIENCE: u32 = 5;
+/// Reads without a change before the pace is halved, again and again.
+const MAX_WAIT: u32 = 5;
 /// Where nothing moves, or a person has to do something.
 const SLOW: u32 = 5;
 /// Where it is not likely to change by itself.
@@ -20,7 +20,7 @@ pub fn pause(observe: &Observe, stage: Stage, finding: &Finding, unmoved: u32, r
         Finding::Run(Phase::Failed, _) => SLOWEST,
         // Until the settle time is over, somebody waits for it.
         _ if stage == Stage::Settling => 1,
-        _ => (1 << (unmoved / PATIENCE).min(8)).min(SLOW),
+        _ => (1 << (unmoved / MAX_WAIT).min(8)).min(SLOW),
     };
     let reads = if stage == Stage::Settling { 1 } else { reads.max(1) };
     observe.every.saturating_mul(factor.max(reads)).mul_f64(1.0 + 0.25 * jitter.clamp(0.0, 1.0))

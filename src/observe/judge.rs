@@ -1,10 +1,10 @@
 //! PURE: judges a look by what was known before it.
 
-use super::{Finding, Hint, Past, Sight, Stage, Unseen, evidence, over};
+use super::{Finding, Hint, Past, Readings, Stage, Unseen, evidence, over};
 use crate::{
     api::{NONE, Phase},
     cloud::{
-        Looked,
+        ReadResult,
         cluster::{ClusterState, Task},
         details::{Details, RunState},
     },
@@ -13,7 +13,7 @@ use crate::{
 type Judged = (Finding, Option<Hint>);
 
 /// Judges a look: what it means, and what it suggests to the next one.
-pub fn judge(stage: Stage, past: &Past<'_>, sight: &Sight<'_>) -> Judged {
+pub fn judge(stage: Stage, past: &Past<'_>, sight: &Readings<'_>) -> Judged {
     match stage {
         Stage::Settling => settling(past, sight),
         Stage::Following => following(past, sight),
@@ -22,13 +22,13 @@ pub fn judge(stage: Stage, past: &Past<'_>, sight: &Sight<'_>) -> Judged {
 }
 
 /// Whether the cluster has to be looked at besides: not while the details tell all there is to know.
-pub fn needs_cluster(stage: Stage, past: &Past<'_>, details: &Looked<Option<Details>>) -> bool {
-    let alone = Sight { details, cluster: None };
+pub fn needs_cluster(stage: Stage, past: &Past<'_>, details: &ReadResult<Option<Details>>) -> bool {
+    let alone = Readings { details, cluster: None };
     stage == Stage::Settling || !matches!(judge(stage, past, &alone).0, Finding::Run(..))
 }
 
 /// A redistribution that runs now where the cluster waited before the claim was started since.
-fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
+fn settling(past: &Past<'_>, sight: &Readings<'_>) -> Judged {
     if !sight.is_readable() {
         return (evidence::not_readable(sight), None);
     }
@@ -47,8 +47,11 @@ fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
             return (Finding::Run(phase, Some(Box::new(new.clone()))), None);
         }
     }
-    if let Some(phase) =
-        sight.cluster.and_then(Looked::seen).and_then(phase_of_cluster).filter(|_| may_be && waited(past) == Some(true))
+    if let Some(phase) = sight
+        .cluster
+        .and_then(ReadResult::seen)
+        .and_then(phase_of_cluster)
+        .filter(|_| may_be && waited(past) == Some(true))
     {
         // The details may tell with what it runs a look later, and whether somebody else has started it.
         let finding = if past.hint == Some(Hint::Moving) { Finding::Run(phase, None) } else { Finding::Nothing };
@@ -60,7 +63,7 @@ fn settling(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
     (Finding::Nothing, None)
 }
 
-fn following(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
+fn following(past: &Past<'_>, sight: &Readings<'_>) -> Judged {
     let task = task(sight);
     if let Some(details) = sight.details.shown().flatten() {
         let known = past.known.and_then(|known| known.id.as_deref());
@@ -80,9 +83,9 @@ fn following(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
     by_cluster(past, sight)
 }
 
-fn by_cluster(past: &Past<'_>, sight: &Sight<'_>) -> Judged {
+fn by_cluster(past: &Past<'_>, sight: &Readings<'_>) -> Judged {
     let is_known = past.known.is_some();
-    let Some(state) = sight.cluster.and_then(Looked::seen) else {
+    let Some(state) = sight.cluster.and_then(ReadResult::seen) else {
         // What is said already is better than nothing.
         let is_better = past.said.is_some_and(|said| said != Unseen::NotReadable.as_str());
         return (if is_better { Finding::Nothing } else { evidence::not_readable(sight) }, None);
@@ -112,8 +115,8 @@ fn gone(past: &Past<'_>, message: String) -> Judged {
     (finding, Some(Hint::Gone))
 }
 
-fn task<'a>(sight: &Sight<'a>) -> Option<&'a Task> {
-    sight.cluster.and_then(Looked::seen).map(|state| &state.task)
+fn task<'a>(sight: &Readings<'a>) -> Option<&'a Task> {
+    sight.cluster.and_then(ReadResult::seen).map(|state| &state.task)
 }
 
 /// It was not there before the claim.
@@ -135,8 +138,8 @@ fn is_new(stage: Stage, past: &Past<'_>, details: &Details, task: Option<&Task>)
 
 /// It runs with what was asked for, as far as that is shown.
 fn is_as_asked(past: &Past<'_>, details: &Details) -> bool {
-    let same_mode = details.mode.as_deref().is_none_or(|mode| mode == past.wish.redis_mode.as_str());
-    same_mode && details.parallel_jobs.is_none_or(|jobs| jobs == i64::from(past.wish.parallel_jobs))
+    let same_mode = details.mode.as_deref().is_none_or(|mode| mode == past.request.redis_mode.as_str());
+    same_mode && details.parallel_jobs.is_none_or(|jobs| jobs == i64::from(past.request.parallel_jobs))
 }
 
 /// Whether the cluster waited for a redistribution before the claim, if that was seen.

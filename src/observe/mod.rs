@@ -18,12 +18,12 @@ pub use self::{
 };
 use crate::{
     api::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason, Redistribution},
-    cloud::{Looked, Wish, cluster::ClusterState, details::Details, outcome},
+    cloud::{ReadResult, RedistributionRequest, cluster::ClusterState, details::Details, outcome},
     protocol::conditions::{REDISTRIBUTED, condition_at, reason_at},
 };
 
 /// What is left standing for longer than this is not looked at any more.
-const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
+const MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The administrator's choice.
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +82,14 @@ pub enum Finding {
 
 /// What one look showed. The cluster is looked at only where the details do not tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
+pub struct Readings<'a> {
     /// The redistribution that the cloud shows.
-    pub details: &'a Looked<Option<Details>>,
+    pub details: &'a ReadResult<Option<Details>>,
     /// The cluster.
-    pub cluster: Option<&'a Looked<ClusterState>>,
+    pub cluster: Option<&'a ReadResult<ClusterState>>,
 }
 
-impl Sight<'_> {
+impl Readings<'_> {
     /// Something of it could be read.
     pub fn is_readable(&self) -> bool {
         self.details.shown().is_some() || self.cluster.is_some_and(|cluster| cluster.seen().is_some())
@@ -104,12 +104,12 @@ pub struct Past<'a> {
     /// As last seen.
     pub known: Option<&'a Redistribution>,
     /// What was asked for.
-    pub wish: &'a Wish,
+    pub request: &'a RedistributionRequest,
     /// What the last look suggested.
     pub hint: Option<Hint>,
-    /// Another wish has called for this cluster so shortly before that what it began may not have shown yet.
+    /// Another request has called for this cluster so shortly before that what it began may not have shown yet.
     pub others_before: bool,
-    /// Another wish has called for it since.
+    /// Another request has called for it since.
     pub others_since: bool,
     /// The settle time is over.
     pub has_settled: bool,
@@ -136,7 +136,7 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
         unsettled(status, generation).map(|_| Stage::Settling)?
     };
     let since = attempt.finished_time.as_ref().or(attempt.claimed_time.as_ref()).map_or(wall, |time| time.0);
-    Some(if wall.duration_since(since) > LONGEST { Stage::Over } else { stage })
+    Some(if wall.duration_since(since) > MAX { Stage::Over } else { stage })
 }
 
 /// The reason of a generation of which nobody knows whether the cloud accepted it, though its call may have left.

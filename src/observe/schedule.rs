@@ -15,21 +15,21 @@ use crate::{
 
 /// How many calls for a cluster are remembered, the latest. Of a cluster that is called more often than that within the
 /// settle time nothing can be told apart anyway.
-const MOST_CALLS: usize = 8;
+const MAX_CALLS: usize = 8;
 
 /// How many clusters' calls are remembered.
-const MOST_CLUSTERS: usize = 10_000;
+const MAX_CLUSTERS: usize = 10_000;
 
 /// The looks at one object's redistribution.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct Scheduled {
     /// Of this attempt.
     pub attempt_id: String,
     /// When something could be read for the first time.
     pub since: Option<Instant>,
     /// Not before.
     pub next: Instant,
-    /// Looks in a row that showed nothing new.
+    /// Reads in a row that showed nothing new.
     pub unmoved: u32,
     /// What the last look suggested.
     pub hint: Option<Hint>,
@@ -37,7 +37,7 @@ pub struct Watch {
     pub put_off: u32,
 }
 
-/// Calls of other wishes for the same cluster.
+/// Calls of other requests for the same cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// So shortly before that what they began may not have shown before this one's claim.
@@ -48,8 +48,8 @@ pub struct Others {
 
 /// All of them, by object uid; and who called for which cluster.
 #[derive(Debug, Default)]
-pub struct Watches {
-    objects: HashMap<String, Watch>,
+pub struct Schedule {
+    objects: HashMap<String, Scheduled>,
     calls: HashMap<String, Vec<Call>>,
 }
 
@@ -61,10 +61,10 @@ struct Call {
     at: Timestamp,
 }
 
-impl Watches {
+impl Schedule {
     /// The watch over this attempt; a new one looks for the first time after `first`.
-    pub fn of(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Watch {
-        let new = || Watch {
+    pub fn of(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Scheduled {
+        let new = || Scheduled {
             attempt_id: attempt_id.to_owned(),
             since: None,
             next: now + first,
@@ -80,7 +80,7 @@ impl Watches {
     }
 
     /// What a look left behind, unless the object was deleted or called for again meanwhile.
-    pub fn keep(&mut self, uid: &str, watch: Watch) {
+    pub fn keep(&mut self, uid: &str, watch: Scheduled) {
         if let Some(there) = self.objects.get_mut(uid).filter(|there| there.attempt_id == watch.attempt_id) {
             *there = watch;
         }
@@ -141,13 +141,13 @@ impl Watches {
         }
         calls.push(Call { uid: uid.to_owned(), generation, at });
         calls.sort_by_key(|call| call.at);
-        if calls.len() > MOST_CALLS {
+        if calls.len() > MAX_CALLS {
             calls.remove(0);
         }
-        if self.calls.len() > MOST_CLUSTERS {
+        if self.calls.len() > MAX_CLUSTERS {
             let mut latest: Vec<_> = self.calls.values().filter_map(|calls| calls.last()).map(|call| call.at).collect();
             // Half of them at once, so that a long list of objects is not searched for each.
-            let (_, median, _) = latest.select_nth_unstable(MOST_CLUSTERS / 2);
+            let (_, median, _) = latest.select_nth_unstable(MAX_CLUSTERS / 2);
             let median = *median;
             self.calls.retain(|_, calls| calls.last().is_some_and(|call| call.at >= median));
         }
@@ -163,7 +163,7 @@ impl Watches {
         }
     }
 
-    /// Other wishes that have called for that cluster. Where it is not known when this one called, any other is taken for a
+    /// Other requests that have called for that cluster. Where it is not known when this one called, any other is taken for a
     /// later one.
     pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> Others {
         let Some(calls) = self.calls.get(cluster) else { return Others::default() };

@@ -4,7 +4,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    api::{Attempt, ClusterRedistributionStatus, Phase, Reason, Redistribution, text::cut},
+    api::{Attempt, ClusterRedistributionStatus, Phase, Reason, Redistribution, text::truncate},
     cloud::details::Details,
     observe::{Finding, Unseen, unsettled},
     protocol::conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
@@ -12,7 +12,7 @@ use crate::{
 
 /// What people are told besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum StatusChange {
     /// It was not known whether the cloud accepted, and now it is.
     Confirmed(String),
     /// It was seen to run for the first time, or again after a pause or a failure.
@@ -36,7 +36,7 @@ pub fn observed(
     generation: i64,
     finding: &Finding,
     now: Timestamp,
-) -> Option<(ClusterRedistributionStatus, Vec<News>)> {
+) -> Option<(ClusterRedistributionStatus, Vec<StatusChange>)> {
     let mut next = status.clone();
     let mut news = Vec::new();
     let (moved, (word, reason, message)) = match finding {
@@ -71,7 +71,7 @@ fn confirm(
     next: &mut ClusterRedistributionStatus,
     generation: i64,
     seen: &Redistribution,
-    news: &mut Vec<News>,
+    news: &mut Vec<StatusChange>,
     now: Timestamp,
 ) {
     if unsettled(next, generation).is_none() {
@@ -86,7 +86,7 @@ fn confirm(
         "{answer}, but a redistribution began{which} that was not there before the claim: the cloud has accepted. Who else starts one for this cluster in these minutes is taken for it"
     );
     let _changed = set_at(&mut next.conditions, generation, Reason::ConfirmedByObservation, &message, now);
-    news.push(News::Confirmed(message));
+    news.push(StatusChange::Confirmed(message));
 }
 
 /// Nothing has shown it in time. The four conditions stay what they are; people are told what was seen.
@@ -113,7 +113,7 @@ fn redistribution(
     phase.as_str().clone_into(&mut next.state);
     next.observed_time = Some(to_second(now));
     if let Some(details) = details {
-        next.id = Some(cut(&details.id, 64));
+        next.id = Some(truncate(&details.id, 64));
         next.progress_percent = details.percent;
         (next.tables_done, next.tables_left) = (details.tables_done, details.tables_left);
         (next.bytes_left, next.estimated_seconds) = (details.bytes_left, details.estimated_seconds);
@@ -169,7 +169,7 @@ fn tell(
     generation: i64,
     (phase, seen): (Phase, &Redistribution),
     message: &str,
-    news: &mut Vec<News>,
+    news: &mut Vec<StatusChange>,
 ) {
     let said = condition_at(&status.conditions, REDISTRIBUTED, generation);
     let before = said.filter(|said| said.status != "Unknown").map(|said| said.reason.as_str());
@@ -178,10 +178,10 @@ fn tell(
     }
     let message = message.to_owned();
     news.push(match phase {
-        Phase::Running => News::Started(message),
-        Phase::Paused => News::Paused { message, by_cloud: seen.paused_by_user == Some(false) },
-        Phase::Failed => News::Failed(message),
-        Phase::Finished => News::Finished(message),
+        Phase::Running => StatusChange::Started(message),
+        Phase::Paused => StatusChange::Paused { message, by_cloud: seen.paused_by_user == Some(false) },
+        Phase::Failed => StatusChange::Failed(message),
+        Phase::Finished => StatusChange::Finished(message),
     });
 }
 

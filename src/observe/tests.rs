@@ -34,12 +34,12 @@ fn baseline(task: Option<&str>, id: Option<&str>) -> Baseline {
     Baseline { task_status: text(task), redistribution_id: text(id), ..Baseline::default() }
 }
 
-fn cluster(task: Task) -> Looked<ClusterState> {
-    Looked::Seen(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
+fn cluster(task: Task) -> ReadResult<ClusterState> {
+    ReadResult::Found(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
 }
 
-fn shown(id: &str, state: RunState) -> Looked<Option<Details>> {
-    Looked::Seen(Some(details(id, state)))
+fn shown(id: &str, state: RunState) -> ReadResult<Option<Details>> {
+    ReadResult::Found(Some(details(id, state)))
 }
 
 /// A look, and what was known before it.
@@ -77,7 +77,7 @@ impl Case {
         then(&Past {
             baseline: &self.baseline,
             known: self.known.as_ref(),
-            wish: &Wish::from(&spec()),
+            request: &RedistributionRequest::from(&spec()),
             hint: self.hint,
             others_before: self.others_before,
             others_since: self.others_since,
@@ -89,27 +89,27 @@ impl Case {
     fn judge(
         &self,
         stage: Stage,
-        details: &Looked<Option<Details>>,
-        cluster: Option<&Looked<ClusterState>>,
+        details: &ReadResult<Option<Details>>,
+        cluster: Option<&ReadResult<ClusterState>>,
     ) -> (Finding, Option<Hint>) {
-        self.with(|past| judge(stage, past, &Sight { details, cluster }))
+        self.with(|past| judge(stage, past, &Readings { details, cluster }))
     }
 
-    fn settling(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+    fn settling(&self, details: &ReadResult<Option<Details>>, task: Task) -> Finding {
         self.judge(Stage::Settling, details, Some(&cluster(task))).0
     }
 
     /// The same twice in a row.
-    fn settling_twice(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+    fn settling_twice(&self, details: &ReadResult<Option<Details>>, task: Task) -> Finding {
         let (_, hint) = self.judge(Stage::Settling, details, Some(&cluster(task.clone())));
         Self { hint, ..self.clone() }.settling(details, task)
     }
 
-    fn following(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+    fn following(&self, details: &ReadResult<Option<Details>>, task: Task) -> Finding {
         self.judge(Stage::Following, details, Some(&cluster(task))).0
     }
 
-    fn following_twice(&self, details: &Looked<Option<Details>>, task: Task) -> Finding {
+    fn following_twice(&self, details: &ReadResult<Option<Details>>, task: Task) -> Finding {
         let (_, hint) = self.judge(Stage::Following, details, Some(&cluster(task.clone())));
         Self { hint, ..self.clone() }.following(details, task)
     }
@@ -125,12 +125,12 @@ fn tasks() -> [Task; 6] {
 
 #[test]
 fn a_cluster_that_waited_and_redistributes_in_two_looks_confirms_and_one_that_waits_never_does() {
-    let none = Looked::Seen(None);
+    let none = ReadResult::Found(None);
     for mut case in [Case::waiting(), Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"))] {
         for (task, phase) in
             [(Task::Redistributing, Phase::Running), (Task::Paused, Phase::Paused), (Task::Failed, Phase::Failed)]
         {
-            for details in [&none, &shown("old", RunState::Other), &Looked::Unreachable] {
+            for details in [&none, &shown("old", RunState::Other), &ReadResult::Unreachable] {
                 assert_eq!(case.settling(details, task.clone()), Finding::Nothing, "the details may tell with what");
                 assert!(is_run(&case.settling_twice(details, task.clone()), phase), "{task:?}");
             }
@@ -165,7 +165,7 @@ fn one_that_is_tried_again_under_its_old_name_is_told_by_its_start() {
     let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("same"));
     case.baseline.start_time = Some("2026-11-25 08:00".to_owned());
     let started = |at: &str| {
-        Looked::Seen(Some(Details { start_time: Some(at.to_owned()), ..details("same", RunState::Running) }))
+        ReadResult::Found(Some(Details { start_time: Some(at.to_owned()), ..details("same", RunState::Running) }))
     };
     assert!(is_run(&case.settling(&started("2026-11-25 09:00"), Task::Redistributing), Phase::Running));
     assert_eq!(case.settling(&started("2026-11-25 08:00"), Task::Redistributing), Finding::Nothing);
@@ -216,7 +216,7 @@ fn nothing_is_confirmed_where_the_cluster_did_not_wait_before_or_nobody_knows() 
                 let finding = case.settling_twice(&shown("new", state), task.clone());
                 assert_eq!(finding, Finding::Nothing, "{task:?}");
             }
-            assert_eq!(case.settling_twice(&Looked::Seen(None), task.clone()), Finding::Nothing, "{task:?}");
+            assert_eq!(case.settling_twice(&ReadResult::Found(None), task.clone()), Finding::Nothing, "{task:?}");
         }
     }
 }
@@ -229,9 +229,9 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
     for details in [others_mode, others_jobs] {
         case.has_settled = false;
         let moving = case.after(Hint::Moving);
-        assert_eq!(moving.settling(&Looked::Seen(Some(details.clone())), Task::Redistributing), Finding::Nothing);
+        assert_eq!(moving.settling(&ReadResult::Found(Some(details.clone())), Task::Redistributing), Finding::Nothing);
         case.has_settled = true;
-        let finding = case.settling(&Looked::Seen(Some(details)), Task::Redistributing);
+        let finding = case.settling(&ReadResult::Found(Some(details)), Task::Redistributing);
         assert!(
             matches!(&finding, Finding::Unseen(Unseen::Unconfirmed, what) if what.contains("somebody else")),
             "{finding:?}"
@@ -239,14 +239,14 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
     }
     // Also where the name of the one before could not be read.
     let blind = Case::new(Some("WAITING_REDISTRIBUTION"), None);
-    let foreign = Looked::Seen(Some(Details { parallel_jobs: Some(8), ..details("x", RunState::Running) }));
+    let foreign = ReadResult::Found(Some(Details { parallel_jobs: Some(8), ..details("x", RunState::Running) }));
     assert_eq!(blind.settling_twice(&foreign, Task::Redistributing), Finding::Nothing);
     assert!(is_run(&blind.settling_twice(&shown("x", RunState::Running), Task::Redistributing), Phase::Running));
     case.has_settled = false;
     for (before, since) in [(true, false), (false, true)] {
         (case.others_before, case.others_since) = (before, since);
         assert_eq!(case.settling_twice(&shown("new", RunState::Running), Task::Redistributing), Finding::Nothing);
-        assert_eq!(case.settling_twice(&Looked::Seen(None), Task::Redistributing), Finding::Nothing);
+        assert_eq!(case.settling_twice(&ReadResult::Found(None), Task::Redistributing), Finding::Nothing);
     }
 }
 
@@ -254,7 +254,7 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
 fn what_cannot_be_read_proves_nothing_in_either_way_and_does_not_end_the_wait() {
     let mut case = Case::waiting();
     case.has_settled = true;
-    let (details, cluster) = (Looked::Unreadable("no answer came in time"), Looked::Unreachable);
+    let (details, cluster) = (ReadResult::Unreadable("no answer came in time"), ReadResult::Unreachable);
     for stage in [Stage::Settling, Stage::Following] {
         let (finding, _) = case.judge(stage, &details, Some(&cluster));
         assert!(matches!(finding, Finding::Unseen(Unseen::NotReadable, _)), "{finding:?}");
@@ -268,11 +268,11 @@ fn what_cannot_be_read_proves_nothing_in_either_way_and_does_not_end_the_wait() 
 #[test]
 fn what_runs_is_followed_by_its_details_alone() {
     let case = Case::waiting();
-    let needs = |case: &Case, stage, details: &Looked<_>| case.with(|past| needs_cluster(stage, past, details));
+    let needs = |case: &Case, stage, details: &ReadResult<_>| case.with(|past| needs_cluster(stage, past, details));
     let running = shown("new", RunState::Running);
     assert!(!needs(&case, Stage::Following, &running));
     assert!(needs(&case, Stage::Settling, &running));
-    assert!(needs(&case, Stage::Following, &Looked::Seen(None)));
+    assert!(needs(&case, Stage::Following, &ReadResult::Found(None)));
     assert!(needs(&case, Stage::Following, &shown("old", RunState::Finished)), "hidden before, perhaps");
     let case = case.known(Some("new"));
     for (state, phase) in [
@@ -288,20 +288,20 @@ fn what_runs_is_followed_by_its_details_alone() {
 
 #[test]
 fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
-    let none = Looked::Seen(None);
+    let none = ReadResult::Found(None);
     let case = Case::waiting().known(None);
     assert!(is_run(&case.following(&none, Task::Redistributing), Phase::Running));
     assert_eq!(case.following(&none, Task::Idle), Finding::Nothing);
     assert!(is_run(&case.following_twice(&none, Task::Idle), Phase::Finished));
     let failed = ClusterState { task: Task::Idle, status: None, sub_status: vec!["REDISTRIBUTION-FAILURE".to_owned()] };
-    assert!(is_run(&case.judge(Stage::Following, &none, Some(&Looked::Seen(failed))).0, Phase::Failed));
+    assert!(is_run(&case.judge(Stage::Following, &none, Some(&ReadResult::Found(failed))).0, Phase::Failed));
     assert_eq!(case.following_twice(&none, Task::Other("SNAPSHOTTING".to_owned())), Finding::Nothing);
     // The oldest description of task_status knows no word for a redistribution, and a frozen cluster is none that is done.
     let idle = |status: &str, sub_status: &[&str]| {
         let sub_status = sub_status.iter().map(|&member| member.to_owned()).collect();
-        Looked::Seen(ClusterState { task: Task::Idle, status: Some(status.to_owned()), sub_status })
+        ReadResult::Found(ClusterState { task: Task::Idle, status: Some(status.to_owned()), sub_status })
     };
-    let idle_twice = |case: &Case, cluster: Looked<ClusterState>| {
+    let idle_twice = |case: &Case, cluster: ReadResult<ClusterState>| {
         case.after(Hint::Idle).judge(Stage::Following, &none, Some(&cluster)).0
     };
     assert!(is_run(&idle_twice(&case, idle("AVAILABLE", &["UNBALANCED", "REDISTRIBUTING"])), Phase::Running));
@@ -316,8 +316,8 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
 
 #[test]
 fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
-    let none = Looked::Seen(None);
-    let silent = Looked::Seen(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
+    let none = ReadResult::Found(None);
+    let silent = ReadResult::Found(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
     for case in [Case::waiting(), Case::waiting().known(Some("mine")), Case::waiting().known(None)] {
         for hint in [None, Some(Hint::Idle)] {
             let case = Case { hint, ..case.clone() };
@@ -364,7 +364,7 @@ fn another_redistribution_in_its_place_ends_it_when_it_is_seen_twice_and_the_old
 
 #[test]
 fn one_that_was_too_quick_to_be_seen_is_finished_only_when_idle_is_seen_twice() {
-    let none = Looked::Seen(None);
+    let none = ReadResult::Found(None);
     let case = Case::waiting();
     assert!(matches!(case.following(&none, Task::Idle), Finding::Unseen(Unseen::NotStarted, _)));
     assert!(is_run(&case.following_twice(&none, Task::Idle), Phase::Finished));
@@ -400,7 +400,7 @@ fn an_old_redistribution_is_never_shown_as_that_of_an_accepted_call_nor_is_a_lat
 fn a_404_of_the_service_shows_that_there_is_none_and_one_of_the_gateway_shows_nothing() {
     use crate::cloud::outcome::{Answer, KeyEffect};
     let not_found = |code: Option<&str>, reason: Reason| {
-        Looked::<Option<Details>>::Refused(Answer {
+        ReadResult::<Option<Details>>::Refused(Answer {
             status_code: 404,
             error_code: code.map(str::to_owned),
             request_id: None,

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use crate::{
     api::Reason,
     cloud::{
-        Looked,
+        ReadResult,
         cluster::{ClusterState, Task},
         outcome::{Answer, KeyEffect},
     },
@@ -43,7 +43,7 @@ pub enum Verdict {
     Call,
     /// Call, and note this.
     Note(String),
-    /// The look says of the key what a call would say too, at the price of an object's one call: the gate knows now, and
+    /// The look says of the key what a call would say too, at the price of an object's one call: the admission knows now, and
     /// says it.
     Key,
     /// The endpoint cannot be reached.
@@ -53,16 +53,16 @@ pub enum Verdict {
 }
 
 /// Judges a look.
-pub fn judge(mode: Mode, looked: Looked<ClusterState>) -> Verdict {
+pub fn judge(mode: Mode, looked: ReadResult<ClusterState>) -> Verdict {
     let (reason, message) = match looked {
-        Looked::Seen(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
-        Looked::Unreachable => return Verdict::Unreachable,
-        Looked::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
-        Looked::Seen(state) => {
+        ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
+        ReadResult::Unreachable => return Verdict::Unreachable,
+        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
+        ReadResult::Found(state) => {
             (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.in_words()))
         }
-        Looked::Refused(answer) => refused(&answer),
-        Looked::Unreadable(why) => {
+        ReadResult::Refused(answer) => refused(&answer),
+        ReadResult::Unreadable(why) => {
             (Reason::ClusterNotWaiting, format!("Whether the cluster waits for a redistribution is not known: {why}"))
         }
     };
@@ -122,13 +122,13 @@ fn refused(answer: &Answer) -> (Reason, String) {
 mod tests {
     use super::*;
 
-    fn cluster(task: Task) -> Looked<ClusterState> {
-        Looked::Seen(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
+    fn cluster(task: Task) -> ReadResult<ClusterState> {
+        ReadResult::Found(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
     }
 
-    fn refusal(status_code: u16, reason: Reason, key_effect: KeyEffect) -> Looked<ClusterState> {
+    fn refusal(status_code: u16, reason: Reason, key_effect: KeyEffect) -> ReadResult<ClusterState> {
         let (error_code, request_id) = (Some("DWS.0015".to_owned()), None);
-        Looked::Refused(Answer { status_code, error_code, request_id, reason, message: String::new(), key_effect })
+        ReadResult::Refused(Answer { status_code, error_code, request_id, reason, message: String::new(), key_effect })
     }
 
     #[test]
@@ -140,13 +140,13 @@ mod tests {
             cluster(Task::Paused),
             cluster(Task::Failed),
             cluster(Task::Other("WAITING_REDISTRIBUTIONS".to_owned())),
-            Looked::Unreadable("no answer came in time"),
+            ReadResult::Unreadable("no answer came in time"),
             refusal(503, Reason::ServerError, KeyEffect::Neutral),
         ] {
             let verdict = judge(Mode::Require, looked);
             assert!(matches!(verdict, Verdict::Hold(Reason::ClusterNotWaiting, _)), "{verdict:?}");
         }
-        assert_eq!(judge(Mode::Require, Looked::Unreachable), Verdict::Unreachable);
+        assert_eq!(judge(Mode::Require, ReadResult::Unreachable), Verdict::Unreachable);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn with_warn_a_cluster_that_does_not_wait_is_noted_and_called() {
         for looked in
-            [cluster(Task::Idle), Looked::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
+            [cluster(Task::Idle), ReadResult::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
         {
             let verdict = judge(Mode::Warn, looked);
             assert!(matches!(verdict, Verdict::Note(_)), "{verdict:?}");

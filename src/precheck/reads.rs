@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// How long what a look found is good for a claim that could not be made at once.
-pub const GOOD_FOR: Duration = Duration::from_secs(60);
+pub const VALID_FOR: Duration = Duration::from_secs(60);
 
 /// A cluster was looked at for this generation with these credentials, and is not again before that.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct FailedPrecheck {
     /// Of the object.
     pub generation: i64,
     /// As status shows them.
@@ -31,7 +31,7 @@ pub struct Look {
 
 /// A look after which a call may be made.
 #[derive(Clone, Debug)]
-pub struct GoodLook {
+pub struct PassedPrecheck {
     /// Of the object.
     pub generation: i64,
     /// DWS cluster, in lower case.
@@ -48,34 +48,34 @@ pub struct GoodLook {
 
 /// Both, by object uid.
 #[derive(Debug, Default)]
-pub struct Looks {
-    held: HashMap<String, Look>,
-    good: HashMap<String, GoodLook>,
+pub struct Prechecks {
+    held: HashMap<String, FailedPrecheck>,
+    good: HashMap<String, PassedPrecheck>,
 }
 
-impl Looks {
+impl Prechecks {
     /// Nothing is called because of it.
-    pub fn held(&mut self, uid: &str, look: Look) {
+    pub fn held(&mut self, uid: &str, look: FailedPrecheck) {
         self.good.remove(uid);
         self.held.insert(uid.to_owned(), look);
     }
 
     /// It lets the object be called: what an earlier look found is over. A claim that is not made, since somebody else
     /// writes the object or the API server refuses, is tried again without reading anew each time.
-    pub fn good(&mut self, uid: &str, look: GoodLook) {
+    pub fn good(&mut self, uid: &str, look: PassedPrecheck) {
         self.held.remove(uid);
         self.good.insert(uid.to_owned(), look);
     }
 
     /// The last look for this generation that ended in a hold.
-    pub fn last_held(&self, uid: &str, generation: i64) -> Option<&Look> {
+    pub fn last_held(&self, uid: &str, generation: i64) -> Option<&FailedPrecheck> {
         self.held.get(uid).filter(|look| look.generation == generation)
     }
 
     /// A look that is still good.
-    pub fn last_good(&self, uid: &str, generation: i64, key: KeyIdentity, now: Instant) -> Option<&GoodLook> {
-        let is_good = |look: &&GoodLook| {
-            look.generation == generation && look.key == key && now.saturating_duration_since(look.at) < GOOD_FOR
+    pub fn last_good(&self, uid: &str, generation: i64, key: KeyIdentity, now: Instant) -> Option<&PassedPrecheck> {
+        let is_good = |look: &&PassedPrecheck| {
+            look.generation == generation && look.key == key && now.saturating_duration_since(look.at) < VALID_FOR
         };
         self.good.get(uid).filter(is_good)
     }
@@ -104,12 +104,12 @@ mod tests {
 
     #[test]
     fn a_good_look_is_good_for_the_same_wish_and_key_for_a_minute_and_until_somebody_calls() {
-        let (mut looks, now) = (Looks::default(), Instant::now());
+        let (mut looks, now) = (Prechecks::default(), Instant::now());
         let (key, other) = (KeyIdentity::from([1; 32]), KeyIdentity::from([2; 32]));
         let cluster = "cluster".to_owned();
-        let look = GoodLook { generation: 1, cluster, key, at: now, note: None, baseline: None };
+        let look = PassedPrecheck { generation: 1, cluster, key, at: now, note: None, baseline: None };
         looks.good("uid", look.clone());
-        let is_good = |looks: &Looks, generation, key, seconds| {
+        let is_good = |looks: &Prechecks, generation, key, seconds| {
             looks.last_good("uid", generation, key, now + Duration::from_secs(seconds)).is_some()
         };
         assert!(is_good(&looks, 1, key, 59));
@@ -120,7 +120,7 @@ mod tests {
         assert!(!is_good(&looks, 1, key, 0), "what was seen is over");
         looks.good("uid", look);
         let (reason, message, credentials) = (Reason::ClusterNotWaiting, String::new(), "key".to_owned());
-        looks.held("uid", Look { generation: 1, credentials, next: now, reason, message });
+        looks.held("uid", FailedPrecheck { generation: 1, credentials, next: now, reason, message });
         assert!(!is_good(&looks, 1, key, 0) && looks.last_held("uid", 1).is_some());
         assert!(looks.last_held("uid", 2).is_none());
         looks.forget("uid");

@@ -12,8 +12,8 @@ use crate::{
     protocol::journal,
 };
 pub use crate::{
-    observe::schedule::{Watch, Watches},
-    precheck::reads::{GOOD_FOR, GoodLook, Look, Looks},
+    observe::schedule::{Schedule, Scheduled},
+    precheck::reads::{FailedPrecheck, PassedPrecheck, Prechecks, VALID_FOR},
 };
 
 /// First try again after a proven `NotSent`.
@@ -33,24 +33,24 @@ const REMEMBER_SENT: Duration = Duration::from_secs(3600);
 const REMEMBER_QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How many given up claims of one object are remembered. Only the last few can still be on their way.
-const MOST_GIVEN_UP: usize = 32;
+const MAX_ABANDONED: usize = 32;
 
 /// Everything remembered, by object uid or attempt id.
 #[derive(Debug, Default)]
-pub struct Memory {
-    seen: HashMap<String, Sight>,
+pub struct AttemptTracker {
+    seen: HashMap<String, FirstSeen>,
     live: HashMap<String, String>,
-    given_up: HashMap<String, VecDeque<String>>,
+    abandoned: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
     /// By uid: objects whose view lacks something, and when a dry run is due.
     hidden: HashMap<String, Hidden>,
     /// The installed CRD was seen not to keep all of status: every claim is tried out without writing first.
     crd_was_outdated: bool,
-    /// Looks before a call.
-    pub looks: Looks,
-    /// Looks after a call.
-    pub watches: Watches,
+    /// Reads before a request.
+    pub prechecks: Prechecks,
+    /// Reads after a request.
+    pub schedule: Schedule,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct Sent {
 }
 
 #[derive(Debug)]
-struct Sight {
+struct FirstSeen {
     key: String,
     /// Nobody had said yet what became of it. Once somebody does, the quiet period begins: giving a claim up proves only
     /// that its process has said nothing, not that its request has ended.
@@ -83,7 +83,7 @@ struct Retry {
     not_before: Instant,
 }
 
-impl Memory {
+impl AttemptTracker {
     /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
     /// this process alone; clocks of two hosts are never compared.
     ///
@@ -110,7 +110,7 @@ impl Memory {
         }
         match pending {
             Some((key, open)) => {
-                self.seen.insert(uid.to_owned(), Sight { key: key.into_owned(), open, first: now, version });
+                self.seen.insert(uid.to_owned(), FirstSeen { key: key.into_owned(), open, first: now, version });
             }
             None => {
                 self.seen.remove(uid);
@@ -141,24 +141,24 @@ impl Memory {
 
     /// This process gave the claim up and holds the proof that nothing was sent under its id: the unused permit.
     /// Only such an id may ever be recorded as `NotSent` by anyone but its own task.
-    pub fn give_up(&mut self, uid: &str, attempt_id: &str) {
-        let given_up = self.given_up.entry(uid.to_owned()).or_default();
-        given_up.push_back(attempt_id.to_owned());
+    pub fn abandon(&mut self, uid: &str, attempt_id: &str) {
+        let abandoned = self.abandoned.entry(uid.to_owned()).or_default();
+        abandoned.push_back(attempt_id.to_owned());
         // What is forgotten is later given up as unknown, which is no less safe.
-        if given_up.len() > MOST_GIVEN_UP {
-            given_up.pop_front();
+        if abandoned.len() > MAX_ABANDONED {
+            abandoned.pop_front();
         }
     }
 
     /// The object's attempt, if this process gave it up and nobody has said yet that nothing was sent.
-    pub fn to_recall<'a>(&self, object: &'a ClusterRedistribution) -> Option<&'a Attempt> {
+    pub fn to_retract<'a>(&self, object: &'a ClusterRedistribution) -> Option<&'a Attempt> {
         let attempt = journal::unproven(object)?;
-        self.given_up.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
+        self.abandoned.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
-        self.looks.forget(uid);
+        self.prechecks.forget(uid);
         self.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < REMEMBER_SENT);
         self.sent.insert(uid.to_owned(), Sent { generation, at: now });
     }
@@ -227,9 +227,9 @@ impl Memory {
         self.hidden.remove(uid);
         self.seen.remove(uid);
         self.retries.remove(uid);
-        self.given_up.remove(uid);
-        self.looks.forget(uid);
-        self.watches.end(uid);
+        self.abandoned.remove(uid);
+        self.prechecks.forget(uid);
+        self.schedule.end(uid);
     }
 
     /// All objects were listed, and these are the ones that are not finished. What is remembered of others is dropped: whoever
@@ -237,24 +237,24 @@ impl Memory {
     /// no watch was open nothing told.
     pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
         // What was sent is remembered for its own time: without it a view that hides the journal would be believed.
-        let Self { seen, live, given_up, retries, sent: _, hidden, crd_was_outdated: _, looks, watches } = self;
+        let Self { seen, live, abandoned, retries, sent: _, hidden, crd_was_outdated: _, prechecks, schedule } = self;
         let live: HashSet<_> = live.values().collect();
         let keeps = |uid: &String| pending.contains(uid) || live.contains(uid);
         // A finished object may have been quiet for long enough, and its next generation would wait for that anew.
         seen.retain(|uid, sight| keeps(uid) || now.saturating_duration_since(sight.first) < REMEMBER_QUIET);
-        given_up.retain(|uid, _| keeps(uid));
+        abandoned.retain(|uid, _| keeps(uid));
         retries.retain(|uid, _| keeps(uid));
         hidden.retain(|uid, _| keeps(uid));
-        looks.keep_only(keeps);
-        watches.keep_only(keeps);
+        prechecks.keep_only(keeps);
+        schedule.keep_only(keeps);
     }
 
     /// The object is finished; only a quiet period may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.hidden.remove(uid);
         self.retries.remove(uid);
-        self.looks.forget(uid);
-        self.watches.end(uid);
+        self.prechecks.forget(uid);
+        self.schedule.end(uid);
     }
 }
 
@@ -268,8 +268,8 @@ fn version(object: &ClusterRedistribution) -> Option<u64> {
 /// have to wait for it.
 fn pending(object: &ClusterRedistribution) -> Option<(Cow<'_, str>, bool)> {
     match journal::read(object) {
-        journal::Journal::Open(attempt) => Some((attempt.id.as_str().into(), true)),
-        journal::Journal::Quiet { key, .. } => Some((key, false)),
+        journal::Journal::InFlight(attempt) => Some((attempt.id.as_str().into(), true)),
+        journal::Journal::CoolingDown { key, .. } => Some((key, false)),
         _ => {
             let attempt = object.attempt()?;
             (attempt.state != "Answered" && attempt.state != "NotSent").then_some((attempt.id.as_str().into(), false))

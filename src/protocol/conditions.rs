@@ -6,7 +6,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use crate::api::{Reason, Row};
+use crate::api::{Reason, ReasonClass};
 
 /// The types of our conditions.
 pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
@@ -23,13 +23,13 @@ struct Values {
     stalled: Option<&'static str>,
 }
 
-const fn values(row: Row) -> Values {
+const fn values(row: ReasonClass) -> Values {
     let (delivered, ready, reconciling, stalled) = match row {
-        Row::Held => ("False", "False", Some("True"), None),
-        Row::Stuck | Row::Refused => ("False", "False", None, Some("True")),
-        Row::InFlight => ("Unknown", "Unknown", Some("True"), None),
-        Row::Delivered => ("True", "True", None, None),
-        Row::Unknown => ("Unknown", "False", None, Some("True")),
+        ReasonClass::Blocked => ("False", "False", Some("True"), None),
+        ReasonClass::Stalled | ReasonClass::Refused => ("False", "False", None, Some("True")),
+        ReasonClass::InFlight => ("Unknown", "Unknown", Some("True"), None),
+        ReasonClass::Delivered => ("True", "True", None, None),
+        ReasonClass::Unknown => ("Unknown", "False", None, Some("True")),
     };
     Values { delivered, ready, reconciling, stalled }
 }
@@ -38,7 +38,7 @@ const fn values(row: Row) -> Values {
 /// and `lastTransitionTime` moves only with `status`.
 #[must_use = "nothing is written when nothing changed"]
 pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
-    set_row_at(conditions, generation, reason.row(), reason, message, now)
+    set_class_at(conditions, generation, reason.class(), reason, message, now)
 }
 
 /// Whether a condition that is `reason` for `generation` belongs to a hold: only those go on by themselves.
@@ -53,10 +53,10 @@ pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bo
 
 /// The same in a row of the caller's.
 #[must_use = "nothing is written when nothing changed"]
-pub fn set_row_at(
+pub fn set_class_at(
     conditions: &mut Vec<Condition>,
     generation: i64,
-    row: Row,
+    row: ReasonClass,
     reason: Reason,
     message: &str,
     now: Timestamp,

@@ -13,7 +13,7 @@ use crate::{
     observe::{self, Stage},
     protocol::{
         annotations::{self, NOT_AFTER, Switches},
-        attempts::Memory,
+        attempts::AttemptTracker,
         journal::{self, Journal},
         regions::{Endpoint, Regions},
     },
@@ -54,7 +54,7 @@ pub struct Rules {
 #[derive(Debug, PartialEq)]
 pub enum Step {
     /// Deleting, or this generation is closed.
-    Nothing,
+    Done,
     /// This view lacks something that was written, which is named here. Nothing is written upon it, since that would erase
     /// what a schema only hides.
     Hidden(String),
@@ -64,12 +64,12 @@ pub enum Step {
     Observe(Stage),
     /// A claim that this process gave up appeared after all: record that it was never sent. Also where somebody else
     /// leads or this process is being stopped, since nobody else can know.
-    Recall {
+    Retract {
         /// The attempt.
         attempt_id: String,
     },
     /// A claim nobody finished within its grace: record that its outcome is unknown.
-    Settle {
+    Expire {
         /// The attempt.
         attempt_id: String,
     },
@@ -81,9 +81,9 @@ pub enum Step {
         message: String,
     },
     /// Suspended: prepare everything, so that the message can tell what would be sent; claim nothing.
-    Rehearse(Plan),
+    Preview(Plan),
     /// Take the right to call, and call.
-    Claim(Plan),
+    Call(Plan),
 }
 
 /// What a claim would be for.
@@ -102,9 +102,9 @@ pub struct Plan {
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Decides. First match wins.
-pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, now: Now) -> Step {
+pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: &Rules, now: Now) -> Step {
     if object.metadata.deletion_timestamp.is_some() {
-        return Step::Nothing;
+        return Step::Done;
     }
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
@@ -113,46 +113,46 @@ pub fn decide(object: &ClusterRedistribution, memory: &Memory, rules: &Rules, no
         return Step::Hidden(what);
     }
     // Nobody else can ever say it. Where the claim was settled as unknown meanwhile, its generation stays closed.
-    if let Some(attempt) = memory.to_recall(object) {
-        return Step::Recall { attempt_id: attempt.id.clone() };
+    if let Some(attempt) = attempts.to_retract(object) {
+        return Step::Retract { attempt_id: attempt.id.clone() };
     }
     match &journal {
         // Said once for a generation, it stays so.
-        Journal::Invalid(_) if journal::invalid_at(object) == Some(generation) => return Step::Nothing,
+        Journal::Invalid(_) if journal::invalid_at(object) == Some(generation) => return Step::Done,
         Journal::Invalid(what) => {
             return Step::Hold { reason: Reason::JournalInvalid, message: journal_invalid(what) };
         }
         Journal::Closed => {
             let stage = observe::stage(object, now.wall).filter(|_| rules.observe);
-            return stage.map_or(Step::Nothing, Step::Observe);
+            return stage.map_or(Step::Done, Step::Observe);
         }
         // Its own task will say what became of it, however long that takes.
-        Journal::Open(attempt) if memory.is_live(&attempt.id) => return Step::Wait(LOOK_AGAIN),
-        Journal::Open(attempt) => {
-            return match rest_of_grace(memory, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
+        Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(LOOK_AGAIN),
+        Journal::InFlight(attempt) => {
+            return match rest_of_grace(attempts, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
                 Some(rest) => Step::Wait(rest),
-                None => Step::Settle { attempt_id: attempt.id.clone() },
+                None => Step::Expire { attempt_id: attempt.id.clone() },
             };
         }
         // A request of an older generation may still be on its way: two generations never overlap.
-        Journal::Quiet { key, grace } => {
-            if let Some(rest) = rest_of_grace(memory, rules, uid, key.as_ref(), *grace, now) {
+        Journal::CoolingDown { key, grace } => {
+            if let Some(rest) = rest_of_grace(attempts, rules, uid, key.as_ref(), *grace, now) {
                 return Step::Wait(rest);
             }
         }
-        Journal::Free | Journal::Retry | Journal::Missing(_) => {}
+        Journal::NoAttempt | Journal::NotSent | Journal::Missing(_) => {}
     }
     // Neither an empty journal nor one that shows an earlier try proves itself: what was sent and then proven not to have
     // left is not remembered as sent.
-    if memory.may_have_sent(uid, generation) {
+    if attempts.may_have_sent(uid, generation) {
         return Step::Hidden("the attempt that this controller has made for this generation is not there".to_owned());
     }
-    match plan(object, rules, now, journal == Journal::Retry) {
+    match plan(object, rules, now, journal == Journal::NotSent) {
         Err((reason, message)) => Step::Hold { reason, message },
-        Ok(plan) if plan.switches.suspended => Step::Rehearse(plan),
-        Ok(plan) => match memory.retry_in(uid, generation, now.instant) {
+        Ok(plan) if plan.switches.suspended => Step::Preview(plan),
+        Ok(plan) => match attempts.retry_in(uid, generation, now.instant) {
             Some(rest) if plan.probe_first => Step::Wait(rest),
-            _ => Step::Claim(plan),
+            _ => Step::Call(plan),
         },
     }
 }
@@ -194,14 +194,14 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
 }
 
 fn rest_of_grace(
-    memory: &Memory,
+    attempts: &AttemptTracker,
     rules: &Rules,
     uid: &str,
     key: &str,
     claimed: Duration,
     now: Now,
 ) -> Option<Duration> {
-    let rest = rules.grace.max(claimed).saturating_sub(memory.known_for(uid, key, now.instant));
+    let rest = rules.grace.max(claimed).saturating_sub(attempts.known_for(uid, key, now.instant));
     (!rest.is_zero()).then_some(rest)
 }
 

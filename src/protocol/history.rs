@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    api::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, text::cut},
+    api::{Attempt, AttemptState, ClusterRedistributionStatus, PastAttempt, text::truncate},
     protocol::{
         conditions::to_second,
         record::{Record, Recording},
@@ -30,8 +30,8 @@ pub fn recorded(mut next: ClusterRedistributionStatus, attempt_id: &str, record:
     }
     record.state.as_str().clone_into(&mut past.state);
     past.status_code = record.status_code;
-    past.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
-    past.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
+    past.error_code = record.error_code.as_deref().map(|code| truncate(code, 64));
+    past.request_id = record.request_id.as_deref().map(|id| truncate(id, 128));
     past.finished_time = Some(to_second(now));
     // NotSent never enters history: it could not have reached the cloud.
     next.history.retain(|past| past.state != AttemptState::NotSent.as_str());

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::hidden::hidden;
 use crate::{
-    api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, Row},
+    api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, ReasonClass},
     protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at, reason_at},
 };
 
@@ -33,15 +33,15 @@ pub enum Journal<'a> {
     /// only a dry run can tell, and until then nothing is written, since a write would erase what is hidden.
     Missing(String),
     /// Nothing was claimed for this generation, and nothing before it is open.
-    Free,
+    NoAttempt,
     /// This generation's attempt is Answered, Unknown or NotSent for good.
     Closed,
     /// This generation's attempt was proven not sent and may be followed by another.
-    Retry,
+    NotSent,
     /// An attempt, of this generation or an older one, of which nobody knows yet what became of it.
-    Open(&'a Attempt),
+    InFlight(&'a Attempt),
     /// Something of the past may still be on its way; the next claim waits until it has been seen for the grace.
-    Quiet {
+    CoolingDown {
         /// What has to have been seen for that long.
         key: Cow<'a, str>,
         /// The grace its claimant asked for.
@@ -86,7 +86,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
             Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
             Some(said) => lost_attempt(said),
             None if lost_an_older_attempt(object, generation) => lost_attempt(observed_generation(object)),
-            None => Journal::Free,
+            None => Journal::NoAttempt,
         };
     };
     if let Some(contradiction) = contradiction(object, attempt, generation) {
@@ -98,24 +98,24 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     let lost =
         || invalid_at.is_some_and(|said| said >= attempt.generation) || lost_an_older_attempt(object, generation);
     match (attempt.known_state(), attempt.generation == generation) {
-        (Some(AttemptState::Claimed), _) => Journal::Open(attempt),
+        (Some(AttemptState::Claimed), _) => Journal::InFlight(attempt),
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
-        (Some(AttemptState::NotSent), true) => Journal::Retry,
+        (Some(AttemptState::NotSent), true) => Journal::NotSent,
         // An attempt was lost since this one, and its request may still be on its way.
         (_, false) if lost() => {
             lost_attempt(invalid_at.unwrap_or_default().max(observed_generation(object)).max(attempt.generation))
         }
         // The unknown state of an older generation's attempt: a new generation claims over it, after its grace.
         (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
-        (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::Free,
+        (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::NoAttempt,
     }
 }
 
 /// What to wait for where an attempt was lost: its grace is lost with it, so it is the longest. Another loss is waited for
 /// anew.
 fn lost_attempt(generation: i64) -> Journal<'static> {
-    Journal::Quiet { key: Cow::Owned(format!("{LOST}{generation}")), grace: MAX_GRACE }
+    Journal::CoolingDown { key: Cow::Owned(format!("{LOST}{generation}")), grace: MAX_GRACE }
 }
 
 /// What an attempt of this object says that cannot be so.
@@ -163,7 +163,7 @@ pub fn grace_of(attempt: &Attempt) -> Duration {
     seconds.map_or(MAX_GRACE, Duration::from_secs).min(MAX_GRACE)
 }
 
-/// Hash of a spec, trigger included: the same hash means the same wish. 128 bits in hex.
+/// Hash of a spec, trigger included: the same hash means the same request. 128 bits in hex.
 pub fn spec_hash(spec: &ClusterRedistributionSpec) -> String {
     let mut hasher = Sha256::new();
     let jobs = spec.parallel_jobs.to_string();
@@ -237,8 +237,8 @@ fn lost_an_older_attempt(object: &ClusterRedistribution, generation: i64) -> boo
     let may_be_under_way = || {
         // What JournalInvalid means for this is asked where its generation is compared.
         let reason = reason_at(&status.conditions, observed).filter(|_| invalid_at(object).is_none());
-        let row = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.row());
-        matches!(row, Some(Row::InFlight | Row::Unknown))
+        let row = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.class());
+        matches!(row, Some(ReasonClass::InFlight | ReasonClass::Unknown))
     };
     observed < generation && (lacks_ready(object) || (!is_attempted && may_be_under_way()))
 }
@@ -258,12 +258,12 @@ fn observed_generation(object: &ClusterRedistribution) -> i64 {
 fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
     let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
     ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
-        let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.row());
+        let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class());
         let after_a_claim = match row {
-            Some(Row::InFlight | Row::Delivered | Row::Unknown) => true,
+            Some(ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Unknown) => true,
             // A look before the claim found what a call would have been refused for: such an object goes on by itself.
-            Some(Row::Refused) => !is_held_at(conditions, generation, &condition.reason),
-            Some(Row::Held | Row::Stuck) | None => false,
+            Some(ReasonClass::Refused) => !is_held_at(conditions, generation, &condition.reason),
+            Some(ReasonClass::Blocked | ReasonClass::Stalled) | None => false,
         };
         after_a_claim || (condition.type_ == "Delivered" && condition.status != "False")
     })
@@ -284,7 +284,7 @@ fn cooling_down(attempt: &Attempt) -> Journal<'_> {
     if attempt.id.is_empty() {
         return lost_attempt(attempt.generation);
     }
-    Journal::Quiet { key: Cow::Borrowed(&attempt.id), grace: grace_of(attempt) }
+    Journal::CoolingDown { key: Cow::Borrowed(&attempt.id), grace: grace_of(attempt) }
 }
 
 #[cfg(test)]

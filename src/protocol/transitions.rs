@@ -6,10 +6,10 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     api::{
         Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt,
-        Reason, Row, text::cut,
+        Reason, ReasonClass, text::truncate,
     },
     protocol::{
-        conditions::{REDISTRIBUTED, reason_at, set_at, set_row_at, to_second},
+        conditions::{REDISTRIBUTED, reason_at, set_at, set_class_at, to_second},
         history,
         journal::LOST,
         record::{Record, Recording},
@@ -24,7 +24,7 @@ pub fn held(
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
-    held_in_row(status, generation, reason.row(), reason, message, now)
+    held_in_class(status, generation, reason.class(), reason, message, now)
 }
 
 /// The same for a reason that ends a call, found by a look before it: nothing was claimed, and the object follows by itself
@@ -36,21 +36,21 @@ pub fn held_before_call(
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
-    let row = if reason.row() == Row::Refused { Row::Held } else { reason.row() };
-    held_in_row(status, generation, row, reason, message, now)
+    let row = if reason.class() == ReasonClass::Refused { ReasonClass::Blocked } else { reason.class() };
+    held_in_class(status, generation, row, reason, message, now)
 }
 
-fn held_in_row(
+fn held_in_class(
     status: Option<&ClusterRedistributionStatus>,
     generation: i64,
-    row: Row,
+    row: ReasonClass,
     reason: Reason,
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned().unwrap_or_default();
     let moved = observe(&mut next, generation);
-    let changed = set_row_at(&mut next.conditions, generation, row, reason, message, now);
+    let changed = set_class_at(&mut next.conditions, generation, row, reason, message, now);
     (moved || changed).then_some(next)
 }
 
@@ -76,7 +76,7 @@ pub fn lost(
                 generation,
                 state: AttemptState::Unknown.as_str().to_owned(),
                 closed: Some(true),
-                message: Some(cut(message, 256)),
+                message: Some(truncate(message, 256)),
                 ..Attempt::default()
             });
         }
@@ -146,10 +146,10 @@ pub fn recorded(
     record.state.as_str().clone_into(&mut attempt.state);
     attempt.finished_time = Some(to_second(now));
     attempt.status_code = record.status_code;
-    attempt.error_code = record.error_code.as_deref().map(|code| cut(code, 64));
-    attempt.request_id = record.request_id.as_deref().map(|id| cut(id, 128));
+    attempt.error_code = record.error_code.as_deref().map(|code| truncate(code, 64));
+    attempt.request_id = record.request_id.as_deref().map(|id| truncate(id, 128));
     attempt.retry_after_seconds = record.retry_after.map(|seconds| seconds.clamp(0, MAX_RETRY_AFTER));
-    attempt.message = Some(cut(&record.message, 256));
+    attempt.message = Some(truncate(&record.message, 256));
     // A late record must not speak for a newer generation that was observed meanwhile.
     if !is_invalid && next.observed_generation.is_none_or(|observed| observed <= generation) {
         observe(&mut next, generation);
@@ -183,7 +183,7 @@ pub fn withdrawn(
     next.attempt = next.attempt.filter(is_readable).map(|attempt| Attempt {
         state: AttemptState::NotSent.as_str().to_owned(),
         finished_time: Some(to_second(now)),
-        message: Some(cut(message, 256)),
+        message: Some(truncate(message, 256)),
         ..attempt
     });
     observe(&mut next, generation);

@@ -9,7 +9,7 @@ mod observer;
 
 use std::time::Duration;
 
-use complaint::Complaint;
+use complaint::Throttle;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -105,7 +105,7 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
-        let (mut complaint, mut troubles) = (Complaint::default(), 0_u32);
+        let (mut complaint, mut troubles) = (Throttle::default(), 0_u32);
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();

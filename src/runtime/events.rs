@@ -1,6 +1,6 @@
 //! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a lane of its own: bounded, with a
 //! timeout, dropped under load, never in the way of status and never a reason to fail. What goes well has a pace besides:
-//! of a crowd only some get one.
+//! of a burst only some get one.
 
 mod rate;
 
@@ -16,9 +16,9 @@ use kube::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use self::rate::Pace;
+use self::rate::RateLimit;
 use crate::{
-    api::{ClusterRedistribution, Reason, Row},
+    api::{ClusterRedistribution, Reason, ReasonClass},
     runtime::metrics::Metrics,
 };
 
@@ -28,36 +28,27 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The API server refuses longer notes.
 const NOTE_LIMIT: usize = 1000;
 
-struct Posting {
+struct EventMessage {
     regarding: ObjectReference,
     event: Event,
-}
-
-/// How an event reads to people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// As it should be.
-    Calm,
-    /// Somebody should look.
-    Warning,
 }
 
 /// Where events are handed in. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    lane: mpsc::Sender<Posting>,
-    calm: Arc<Mutex<Pace>>,
+    lane: mpsc::Sender<EventMessage>,
+    calm: Arc<Mutex<RateLimit>>,
     metrics: Metrics,
 }
 
 impl Events {
     /// Starts the lane.
     pub fn start(client: Client, holder: &str, metrics: Metrics) -> Self {
-        let (lane, mut postings) = mpsc::channel::<Posting>(LANE);
+        let (lane, mut postings) = mpsc::channel::<EventMessage>(LANE);
         let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
         let recorder = Recorder::new(client, reporter);
         tokio::spawn(async move {
-            while let Some(Posting { regarding, event }) = postings.recv().await {
+            while let Some(EventMessage { regarding, event }) = postings.recv().await {
                 match timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::debug!(%error, "an event was not written"),
@@ -71,23 +62,30 @@ impl Events {
     /// Tells people what became of an object. `distinction` goes into the action: the recorder folds events of the
     /// same reason and action into one series and would show the first note for all of them.
     pub fn tell(&self, object: &ClusterRedistribution, reason: Reason, distinction: &str, note: &str) {
-        let calm = matches!(reason.row(), Row::Held | Row::InFlight | Row::Delivered);
-        // Nothing is amiss: all that most of a crowd would have to tell. A hold that somebody should mend is told of each.
-        let goes_well = matches!(reason.row(), Row::InFlight | Row::Delivered)
+        let calm = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
+        // Nothing is amiss: all that most of a burst would have to tell. A hold that somebody should mend is told of each.
+        let goes_well = matches!(reason.class(), ReasonClass::InFlight | ReasonClass::Delivered)
             || matches!(reason, Reason::Throttled | Reason::AnotherCallInFlight | Reason::Suspended);
-        let mood = if calm { Mood::Calm } else { Mood::Warning };
-        self.post(object, (reason.as_str(), mood, goes_well), distinction, note);
+        let event_type = if calm { EventType::Normal } else { EventType::Warning };
+        self.post(object, (reason.as_str(), event_type, goes_well), distinction, note);
     }
 
     /// The same for what is no reason of an object's state.
-    pub fn say(&self, object: &ClusterRedistribution, reason: &str, mood: Mood, distinction: &str, note: &str) {
-        self.post(object, (reason, mood, mood == Mood::Calm), distinction, note);
+    pub fn say(
+        &self,
+        object: &ClusterRedistribution,
+        reason: &str,
+        event_type: EventType,
+        distinction: &str,
+        note: &str,
+    ) {
+        self.post(object, (reason, event_type, event_type == EventType::Normal), distinction, note);
     }
 
     fn post(
         &self,
         object: &ClusterRedistribution,
-        (reason, mood, goes_well): (&str, Mood, bool),
+        (reason, event_type, goes_well): (&str, EventType, bool),
         distinction: &str,
         note: &str,
     ) {
@@ -96,13 +94,13 @@ impl Events {
             return;
         }
         let event = Event {
-            type_: if mood == Mood::Calm { EventType::Normal } else { EventType::Warning },
+            type_: event_type,
             reason: reason.to_owned(),
             note: Some(note.chars().take(NOTE_LIMIT).collect()),
             action: distinction.chars().take(128).collect(),
             secondary: None,
         };
-        if self.lane.try_send(Posting { regarding: object.object_ref(&()), event }).is_err() {
+        if self.lane.try_send(EventMessage { regarding: object.object_ref(&()), event }).is_err() {
             self.metrics.event_dropped();
         }
     }

@@ -28,7 +28,7 @@ use self::{
     },
     objects::Objects,
 };
-use crate::{runtime::watchdog::Watchdog, store::object::Guarded};
+use crate::{runtime::watchdog::Watchdog, store::object::StoredObject};
 
 /// The controller's name in the metrics that every controller has.
 const CONTROLLER: &str = "clusterredistribution";
@@ -121,7 +121,7 @@ impl Metrics {
     }
 
     /// A reconciliation begins; it lasts until what this returns is given to [`Self::reconciled`] or dropped.
-    pub fn reconciling(&self, object: &Guarded) -> Reconciling {
+    pub fn reconciling(&self, object: &StoredObject) -> Reconciling {
         self.objects.begun(object);
         let active = self.active_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).clone();
         active.inc();

@@ -13,17 +13,17 @@ const OVER: Duration = Duration::from_secs(180);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Complaints(HashMap<&'static str, Complaint>);
+pub struct ThrottledLog(HashMap<&'static str, Throttle>);
 
 #[derive(Debug)]
-struct Complaint {
+struct Throttle {
     said: Instant,
     met: Instant,
     /// Times it was met since it was said.
     more: u64,
 }
 
-impl Complaints {
+impl ThrottledLog {
     /// A failure of this kind was met. Where it is to be said: how many others there were since the last line about it.
     pub fn about(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
         let since = |then: Instant| now.saturating_duration_since(then);
@@ -35,7 +35,7 @@ impl Complaints {
             self.0.entry(kind).and_modify(|known| (known.met, known.more) = (now, known.more.saturating_add(1)));
             return None;
         }
-        self.0.insert(kind, Complaint { said: now, met: now, more: 0 });
+        self.0.insert(kind, Throttle { said: now, met: now, more: 0 });
         Some(more)
     }
 }
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_kind_is_said_at_once_then_every_ten_minutes_and_at_once_after_it_was_over() {
-        let (start, mut complaints) = (Instant::now(), Complaints::default());
+        let (start, mut complaints) = (Instant::now(), ThrottledLog::default());
         let mut said = |kind, second| complaints.about(kind, start + Duration::from_secs(second));
         let heard: Vec<_> = (0..1300).filter_map(|second| said("refused", second).map(|more| (second, more))).collect();
         assert_eq!(heard, [(0, 0), (600, 599), (1200, 599)]);

@@ -21,19 +21,19 @@ use prometheus_client::{
 };
 use tokio::time::{Instant, interval, timeout};
 
-/// Looks within the time after which silence counts as death: enough to tell a server that answers from one that is away.
+/// Checks within the time after which silence counts as death: enough to tell a server that answers from one that is away.
 const LOOKS: u32 = 15;
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// PURE core: how long the watch has been silent while the API server answered.
 #[derive(Debug)]
-pub struct Silence {
+pub struct IdleTime {
     stale_after: Duration,
     bytes_seen: u64,
     silent_for: Duration,
 }
 
-impl Silence {
+impl IdleTime {
     /// `stale_after`: silence after which the process is not alive any more, provided the API server answers all that
     /// time.
     pub fn new(stale_after: Duration) -> Self {
@@ -67,16 +67,16 @@ impl Silence {
 #[derive(Clone, Debug)]
 pub struct Watchdog {
     arrivals: Arc<AtomicU64>,
-    silence: Arc<Mutex<Silence>>,
+    silence: Arc<Mutex<IdleTime>>,
     look_every: Duration,
 }
 
 impl Watchdog {
-    /// See [`Silence::new`].
+    /// See [`IdleTime::new`].
     pub fn new(stale_after: Duration) -> Self {
         Self {
             arrivals: Arc::default(),
-            silence: Arc::new(Mutex::new(Silence::new(stale_after))),
+            silence: Arc::new(Mutex::new(IdleTime::new(stale_after))),
             look_every: stale_after / LOOKS,
         }
     }
@@ -101,7 +101,7 @@ impl Watchdog {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Looks now and then, for ever. `client` must not be the counted one.
+    /// Checks now and then until the process ends. `client` must not be the counted one.
     pub async fn run(self, client: Client) {
         let mut ticks = interval(self.look_every);
         let (mut last, mut heard) = (Instant::now(), 0);
@@ -118,7 +118,7 @@ impl Watchdog {
         }
     }
 
-    /// See [`Silence::is_alive`].
+    /// See [`IdleTime::is_alive`].
     pub fn is_alive(&self) -> bool {
         self.silence.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_quiet_watch_whose_server_answers_is_dead_after_five_minutes_and_not_before() {
-        let mut silence = Silence::new(5 * MINUTE);
+        let mut silence = IdleTime::new(5 * MINUTE);
         for minute in 1..=5 {
             silence.look(0, true, MINUTE);
             assert_eq!(silence.is_alive(), minute < 5);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_api_server_that_is_away_never_makes_the_process_dead() {
-        let mut silence = Silence::new(5 * MINUTE);
+        let mut silence = IdleTime::new(5 * MINUTE);
         for _ in 0..100 {
             silence.look(7, false, MINUTE);
             assert!(silence.is_alive());
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn any_byte_on_the_watch_starts_the_count_anew() {
-        let mut silence = Silence::new(5 * MINUTE);
+        let mut silence = IdleTime::new(5 * MINUTE);
         for count in 0..100 {
             silence.look(count / 4, true, MINUTE);
             assert!(silence.is_alive());

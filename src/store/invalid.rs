@@ -9,9 +9,9 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{API_TIMEOUT, Ledger, WriteError, put::answer, raw::without_spec};
+use super::{API_TIMEOUT, StatusStore, WriteError, put::answer, raw::without_spec};
 use crate::{
-    api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::cut},
+    api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::truncate},
     protocol::{
         journal::{self, Journal, LOST},
         transitions::held,
@@ -31,7 +31,7 @@ pub enum Reported {
     LeftAlone,
 }
 
-impl Ledger {
+impl StatusStore {
     /// Says on the object itself why it cannot be read, decided on a fresh read. An object whose status is not whole, or
     /// shows in any way that this generation was called, or may have been, is left alone: whatever it says about that is
     /// truer than this, and may be the only proof left that forbids a call.
@@ -59,7 +59,7 @@ impl Ledger {
         }
         let message = format!(
             "This object does not fit the schema of this controller's version: {}. Nothing is called. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
-            cut(error, 256)
+            truncate(error, 256)
         );
         let generation = object.metadata.generation.unwrap_or_default();
         let Some(next) = held(before.status.as_ref(), generation, Reason::ObjectInvalid, &message, now) else {
@@ -82,10 +82,10 @@ impl Ledger {
 /// Whether saying so erases no trace of a call. An attempt that is there stays there.
 fn may_be_written(object: &ClusterRedistribution) -> bool {
     match journal::read(object) {
-        Journal::Free => true,
-        Journal::Open(attempt) => Some(attempt.generation) < object.metadata.generation,
-        Journal::Quiet { key, .. } => !key.starts_with(LOST),
-        Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::Retry => false,
+        Journal::NoAttempt => true,
+        Journal::InFlight(attempt) => Some(attempt.generation) < object.metadata.generation,
+        Journal::CoolingDown { key, .. } => !key.starts_with(LOST),
+        Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::NotSent => false,
     }
 }
 

@@ -32,32 +32,32 @@ const LOOK_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration:
 #[derive(Debug)]
 pub enum Claim {
     /// It stands; this is the object as it was written.
-    Taken(Box<ClusterRedistribution>),
+    Acquired(Box<ClusterRedistribution>),
     /// It certainly does not stand and never will.
     Lost(WriteError),
     /// It was written, but before we could see that, somebody gave it up as unknown: it is no right to call any more,
     /// and we hold the proof that nothing was sent.
-    Overtaken(Box<ClusterRedistribution>),
+    Closed(Box<ClusterRedistribution>),
     /// It was written, but onto another spec or generation than it was made for: it is no right to call that one, and we
     /// hold the proof that nothing was sent.
     Altered(Box<ClusterRedistribution>),
     /// It was written, but the installed CRD dropped the journal, or a part of it: this is what is there now.
     Pruned(Box<ClusterRedistribution>),
     /// It was not seen to stand, but may be applied later. Its id must be given up before anything else happens.
-    Undecided(WriteError),
+    Indeterminate(WriteError),
 }
 
 /// See the module.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct StatusStore {
     client: Client,
     /// Whose turn it is to try again what could not be recorded.
     turn: Arc<Mutex<record::Turn>>,
 }
 
-impl Ledger {
+impl StatusStore {
     /// `client` should not repeat writes by itself: a repeated PUT meets its own first application as a conflict. The
-    /// ledger would still find out, at the price of a read.
+    /// store would still find out, at the price of a read.
     pub fn new(client: Client) -> Self {
         Self { client, turn: Arc::default() }
     }
@@ -82,13 +82,14 @@ impl Ledger {
             WriteError::Gone
             | WriteError::Invalid(_)
             | WriteError::Refused(_)
-            | WriteError::Nameless(_)
-            | WriteError::Unmade(_) => Claim::Lost(error),
+            | WriteError::NoIdentity(_)
+            | WriteError::Encode(_) => Claim::Lost(error),
             // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
             // claim that stands. Only the object can tell.
-            WriteError::Conflict | WriteError::Undecodable(_) | WriteError::NotServed(_) | WriteError::Unclear(_) => {
-                self.look_for(object, attempt, error, deadline).await
-            }
+            WriteError::Conflict
+            | WriteError::Undecodable(_)
+            | WriteError::KindNotServed(_)
+            | WriteError::Indeterminate(_) => self.look_for(object, attempt, error, deadline).await,
         }
     }
 
@@ -104,10 +105,10 @@ impl Ledger {
         loop {
             let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
             if within.is_zero() {
-                return Claim::Undecided(error);
+                return Claim::Indeterminate(error);
             }
             match self.get(object, within).await {
-                Err(WriteError::Undecodable(_) | WriteError::NotServed(_) | WriteError::Unclear(_)) => {
+                Err(WriteError::Undecodable(_) | WriteError::KindNotServed(_) | WriteError::Indeterminate(_)) => {
                     tokio::time::sleep(pause.min(within)).await;
                     pause = (pause * 2).min(LOOK_PAUSES.1);
                 }
@@ -120,7 +121,7 @@ impl Ledger {
                     if latest.metadata.resource_version != object.metadata.resource_version {
                         return Claim::Lost(WriteError::Conflict);
                     }
-                    return Claim::Undecided(error);
+                    return Claim::Indeterminate(error);
                 }
             }
         }
@@ -162,9 +163,9 @@ impl Ledger {
 
 /// What the object shows of a claim that was written to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ReadBack {
     /// All of it, on the object that it was made for.
-    Stands,
+    Complete,
     /// All of it, on another spec or generation.
     Altered,
     /// Its attempt, which somebody has closed since.
@@ -175,30 +176,30 @@ pub enum Standing {
 
 /// PURE: compares what was written with what was meant. An older CRD prunes what it does not know, in silence, and an
 /// operator that trusted the 200 would call again after every look.
-pub fn standing(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Standing {
+pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> ReadBack {
     match written.attempt() {
         Some(there) if there == attempt => {
             if written.metadata.generation != Some(attempt.generation) || written.spec != object.spec {
-                Standing::Altered
+                ReadBack::Altered
             } else if shows_claim(written, attempt) {
-                Standing::Stands
+                ReadBack::Complete
             } else {
-                Standing::Pruned
+                ReadBack::Pruned
             }
         }
-        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => Standing::Closed,
-        _ => Standing::Pruned,
+        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => ReadBack::Closed,
+        _ => ReadBack::Pruned,
     }
 }
 
 fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
-    let standing = standing(&written, object, attempt);
+    let check_claim = check_claim(&written, object, attempt);
     let written = Box::new(written);
-    match standing {
-        Standing::Stands => Claim::Taken(written),
-        Standing::Altered => Claim::Altered(written),
-        Standing::Closed => Claim::Overtaken(written),
-        Standing::Pruned => Claim::Pruned(written),
+    match check_claim {
+        ReadBack::Complete => Claim::Acquired(written),
+        ReadBack::Altered => Claim::Altered(written),
+        ReadBack::Closed => Claim::Closed(written),
+        ReadBack::Pruned => Claim::Pruned(written),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// An object of the watch: one that does not fit this version's types is an error of its own, not of the whole watch.
 #[derive(Clone, Debug)]
-pub struct Guarded {
+pub struct StoredObject {
     /// When the watch brought it.
     pub seen: Option<Instant>,
     /// The object, or why it cannot be read, with its metadata.
@@ -60,7 +60,7 @@ struct Part {
     metadata: Metadata,
 }
 
-impl<'de> Deserialize<'de> for Guarded {
+impl<'de> Deserialize<'de> for StoredObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let error = match serde_json::from_str::<Whole>(raw.get()) {
@@ -108,7 +108,7 @@ impl From<Metadata> for ObjectMeta {
     }
 }
 
-impl Resource for Guarded {
+impl Resource for StoredObject {
     type DynamicType = <ClusterRedistribution as Resource>::DynamicType;
     type Scope = <ClusterRedistribution as Resource>::Scope;
 

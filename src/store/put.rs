@@ -10,10 +10,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::Ledger;
+use super::StatusStore;
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionStatus},
-    store::object::Guarded,
+    store::object::StoredObject,
 };
 
 /// Longest wait for one answer of the API server; the client itself would wait for ever.
@@ -38,10 +38,10 @@ pub enum WriteError {
     Refused(String),
     /// There was nothing to write: the operating system gave no random name for an attempt.
     #[error("the operating system gave no random name for the attempt: {0}")]
-    Nameless(String),
+    NoIdentity(String),
     /// There was nothing to write: the request could not be made.
     #[error("the write could not be put into a request: {0}")]
-    Unmade(String),
+    Encode(String),
     /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
     /// written is not known.
     #[error("the object does not fit the types of this controller's version: {0}")]
@@ -49,10 +49,10 @@ pub enum WriteError {
     /// A 404 that is not the API server's word on this object: a load balancer's page, or an API server that does not serve
     /// the kind, yet or any more. Taken for the object's end, an outcome that is known would be dropped.
     #[error("nobody serves the object, which may be there all the same: {0}")]
-    NotServed(String),
+    KindNotServed(String),
     /// Whether it was written is not known.
     #[error("the API server did not say whether the status was written: {0}")]
-    Unclear(String),
+    Indeterminate(String),
 }
 
 impl WriteError {
@@ -63,16 +63,16 @@ impl WriteError {
             Self::Gone => "gone",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
-            Self::Nameless(_) => "nameless",
-            Self::Unmade(_) => "unmade",
+            Self::NoIdentity(_) => "nameless",
+            Self::Encode(_) => "unmade",
             Self::Undecodable(_) => "undecodable",
-            Self::NotServed(_) => "not_served",
-            Self::Unclear(_) => "unclear",
+            Self::KindNotServed(_) => "not_served",
+            Self::Indeterminate(_) => "unclear",
         }
     }
 }
 
-impl Ledger {
+impl StatusStore {
     /// The object as the API server has it now.
     pub async fn get(
         &self,
@@ -80,7 +80,7 @@ impl Ledger {
         within: Duration,
     ) -> Result<ClusterRedistribution, WriteError> {
         let (namespace, name) = name_of(object);
-        let api = Api::<Guarded>::namespaced(self.client.clone(), namespace);
+        let api = Api::<StoredObject>::namespaced(self.client.clone(), namespace);
         let latest = whole(answer(timeout(within, api.get(name)).await)?)?;
         if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
     }
@@ -113,12 +113,12 @@ impl Ledger {
             ..ObjectMeta::default()
         };
         let body = ClusterRedistribution { metadata, spec: object.spec.clone(), status: Some(status) };
-        let body = serde_json::to_vec(&body).map_err(|error| WriteError::Unmade(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| WriteError::Encode(error.to_string()))?;
         let (namespace, name) = name_of(object);
         let parameters = PostParams { dry_run, field_manager: None };
         let request = Request::new(ClusterRedistribution::url_path(&(), Some(namespace)))
             .replace_subresource("status", name, &parameters, body)
-            .map_err(|error| WriteError::Unmade(error.to_string()))?;
+            .map_err(|error| WriteError::Encode(error.to_string()))?;
         answer(timeout(within, self.client.request(request)).await)
     }
 }
@@ -128,7 +128,7 @@ fn name_of(object: &ClusterRedistribution) -> (&str, &str) {
     (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
-fn whole(reply: Guarded) -> Result<ClusterRedistribution, WriteError> {
+fn whole(reply: StoredObject) -> Result<ClusterRedistribution, WriteError> {
     reply.object.map_err(|invalid| WriteError::Undecodable(invalid.error))
 }
 
@@ -136,18 +136,18 @@ fn whole(reply: Guarded) -> Result<ClusterRedistribution, WriteError> {
 pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, WriteError> {
     match result {
         Ok(Ok(value)) => Ok(value),
-        Err(_) => Err(WriteError::Unclear("no answer in time".to_owned())),
+        Err(_) => Err(WriteError::Indeterminate("no answer in time".to_owned())),
         Ok(Err(kube::Error::Api(status))) => Err(match status.code {
             404 if status.reason == "NotFound" => WriteError::Gone,
-            404 | 410 => WriteError::NotServed(status.message),
+            404 | 410 => WriteError::KindNotServed(status.message),
             409 => WriteError::Conflict,
             422 => WriteError::Invalid(status.message),
             // Throttled or timed out on the way: a proxy may say so about a request that went through.
-            408 | 429 => WriteError::Unclear(status.message),
+            408 | 429 => WriteError::Indeterminate(status.message),
             400..=499 => WriteError::Refused(status.message),
-            _ => WriteError::Unclear(status.message),
+            _ => WriteError::Indeterminate(status.message),
         }),
         Ok(Err(kube::Error::SerdeError(error))) => Err(WriteError::Undecodable(error.to_string())),
-        Ok(Err(error)) => Err(WriteError::Unclear(error.to_string())),
+        Ok(Err(error)) => Err(WriteError::Indeterminate(error.to_string())),
     }
 }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{Ledger, WriteError, put::answer};
+use super::{StatusStore, WriteError, put::answer};
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionStatus},
     protocol::journal::hidden,
@@ -60,7 +60,7 @@ impl Seen {
     }
 }
 
-impl Ledger {
+impl StatusStore {
     /// `object` as it is now, read as far as it can be.
     pub(super) async fn see(&self, object: &ClusterRedistribution, within: Duration) -> Result<Seen, WriteError> {
         match self.get(object, within).await {

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, Ledger, WriteError, raw::Seen};
+use super::{API_TIMEOUT, StatusStore, WriteError, raw::Seen};
 use crate::{
     api::ClusterRedistribution,
     protocol::{
@@ -105,7 +105,7 @@ pub enum Recorded {
     Gone,
 }
 
-impl Ledger {
+impl StatusStore {
     /// Records what became of an attempt, starting from the object as the claim left it. Ends only with one of the above.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {

@@ -15,13 +15,13 @@ fn claimed(attempt: &Attempt) -> ClusterRedistribution {
 fn a_claim_stands_only_on_the_spec_and_generation_it_was_made_for() {
     let claim = attempt("a", 1, AttemptState::Claimed);
     let (made_on, whole) = (fresh(1), claimed(&claim));
-    assert_eq!(standing(&whole, &made_on, &claim), Standing::Stands);
+    assert_eq!(check_claim(&whole, &made_on, &claim), ReadBack::Complete);
     let mut defaulted = whole.clone();
     defaulted.spec.region = Some("cn-north-4".to_owned());
-    assert_eq!(standing(&defaulted, &made_on, &claim), Standing::Altered, "a default that arrived meanwhile");
+    assert_eq!(check_claim(&defaulted, &made_on, &claim), ReadBack::Altered, "a default that arrived meanwhile");
     let mut edited = whole.clone();
     edited.metadata.generation = Some(2);
-    assert_eq!(standing(&edited, &made_on, &claim), Standing::Altered, "an edit before the claim was looked for");
+    assert_eq!(check_claim(&edited, &made_on, &claim), ReadBack::Altered, "an edit before the claim was looked for");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_claim_of_which_a_part_is_missing_is_pruned() {
     for lose in losses {
         let mut written = claimed(&claim);
         lose(written.status.as_mut().unwrap());
-        assert_eq!(standing(&written, &fresh(1), &claim), Standing::Pruned, "{written:?}");
+        assert_eq!(check_claim(&written, &fresh(1), &claim), ReadBack::Pruned, "{written:?}");
     }
 }
 
@@ -45,5 +45,5 @@ fn a_claim_that_somebody_closed_gives_no_right_to_call() {
     let claim = attempt("a", 1, AttemptState::Claimed);
     let mut written = claimed(&claim);
     written.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Unknown".to_owned();
-    assert_eq!(standing(&written, &fresh(1), &claim), Standing::Closed);
+    assert_eq!(check_claim(&written, &fresh(1), &claim), ReadBack::Closed);
 }

@@ -17,21 +17,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::{Core, Entrant, Gate, ObjectName, Refusal, Wished},
+    admission::{Admission, Candidate, Core, ObjectName, Refusal, RequestedAt},
     api::ClusterRedistribution,
     cloud::{
         self,
-        auth::{Key, Pair},
+        auth::{AccessKey, Key},
     },
     controller::{
         attempt::{Delivered, deliver},
         context::{Context, Timing},
         prepare::{Ready, object_name},
     },
-    credentials::{Ladder, tokens::Logins},
+    credentials::{Credentials, tokens::TokenCache},
     precheck::{Mode, Precheck},
     protocol::{
-        attempts::Memory,
+        attempts::AttemptTracker,
         decide::{Rules, Step},
         regions::Regions,
     },
@@ -41,21 +41,21 @@ use crate::{
         metrics::Metrics,
         synced::Synced,
     },
-    store::Ledger,
+    store::StatusStore,
     testing::sample::at,
 };
 
 /// What the API server does with a request instead of what it should.
-pub enum Odd {
+pub enum Fault {
     /// Carries it out, and answers with this code all the same.
-    Hides(u16),
+    AppliedButError(u16),
     /// Answers with this code and carries nothing out.
-    Refuses(u16),
+    Rejected(u16),
     /// Somebody on the way answers with this code, and the API server never hears of it.
-    Strays(u16),
+    NotForwarded(u16),
 }
 
-type Script = dyn FnMut(&str, &mut Value) -> Option<Odd> + Send;
+type Script = dyn FnMut(&str, &mut Value) -> Option<Fault> + Send;
 
 /// An API server that holds one object.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Server {
     /// Holds that object. `script` is asked at each request of that method and may change the object before it.
     pub fn new(
         object: &ClusterRedistribution,
-        script: impl FnMut(&str, &mut Value) -> Option<Odd> + Send + 'static,
+        script: impl FnMut(&str, &mut Value) -> Option<Fault> + Send + 'static,
     ) -> Self {
         let object = serde_json::to_value(object).unwrap();
         Self {
@@ -129,9 +129,9 @@ impl Server {
         let mut object = self.object.lock().unwrap();
         let odd = (self.script.lock().unwrap())(&method, &mut object);
         match odd {
-            Some(Odd::Refuses(code)) => return reply(code, &failure(code)),
-            Some(Odd::Strays(code)) => return reply(code, &json!("404 page not found")),
-            Some(Odd::Hides(_)) | None => {}
+            Some(Fault::Rejected(code)) => return reply(code, &failure(code)),
+            Some(Fault::NotForwarded(code)) => return reply(code, &json!("404 page not found")),
+            Some(Fault::AppliedButError(_)) | None => {}
         }
         if method == "PUT" {
             let sent: Value = serde_json::from_slice(&bytes).unwrap();
@@ -142,7 +142,7 @@ impl Server {
             bump(&mut object);
         }
         match odd {
-            Some(Odd::Hides(code)) => reply(code, &failure(code)),
+            Some(Fault::AppliedButError(code)) => reply(code, &failure(code)),
             _ => reply(200, &object),
         }
     }
@@ -177,11 +177,11 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
     let synced = Synced::new(&[]);
     synced.complete(0);
     Arc::new(Context {
-        ledger: Ledger::new(client.clone()),
-        gate: Gate::new(Core::new(8, 0.0)).0,
+        store: StatusStore::new(client.clone()),
+        admission: Admission::new(Core::new(8, 0.0)).0,
         cloud: cloud.unwrap(),
-        credentials: Ladder::new(client.clone(), None, &[], Duration::from_secs(2)),
-        logins: Logins::new(Duration::from_secs(2), Duration::from_millis(300)),
+        credentials: Credentials::new(client.clone(), None, &[], Duration::from_secs(2)),
+        tokens: TokenCache::new(Duration::from_secs(2), Duration::from_millis(300)),
         rules: Rules {
             require_not_after: false,
             hold_reverts: false,
@@ -193,7 +193,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         observe: None,
         timing: Timing { send_budget: Duration::from_millis(300), grace },
         clock: Clock::of_this_host(),
-        memory: Arc::new(Mutex::new(Memory::default())),
+        attempts: Arc::new(Mutex::new(AttemptTracker::default())),
         events: Events::start(client, "mock", Metrics::default()),
         metrics: Metrics::default(),
         holder: "mock".to_owned(),
@@ -202,7 +202,7 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
         leadership: watch::channel(leads).1,
         synced,
         failures: Mutex::new(HashMap::new()),
-        complaints: Mutex::default(),
+        throttled_log: Mutex::default(),
         ended: mpsc::unbounded_channel().0,
     })
 }
@@ -239,36 +239,39 @@ impl Hands {
 /// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
 pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let object = server.object();
-    let Step::Claim(plan) = context.decide(&object) else { panic!("nothing to claim") };
-    let rung = context.credentials.choose(None, "team");
-    let key = Key::Pair(Pair { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
+    let Step::Call(plan) = context.decide(&object) else { panic!("nothing to claim") };
+    let source = context.credentials.choose(None, "team");
+    let key = Key::AccessKey(AccessKey { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let identity = context.credentials.identity(&key, &plan.endpoint);
-    let wish = entrant(&object_name(&object).1, &object.spec.cluster_id, 0);
-    let pass = context.gate.enter(Entrant { key: identity, ..wish }).await.unwrap();
-    let (ready, (known, _)) = (Ready { key, rung, pass, note: None, baseline: None }, oneshot::channel());
+    let request = candidate(&object_name(&object).1, &object.spec.cluster_id, 0);
+    let admitted = context.admission.enter(Candidate { key: identity, ..request }).await.unwrap();
+    let (ready, (known, _)) = (Ready { key, source, admitted, note: None, baseline: None }, oneshot::channel());
     Box::pin(deliver(Arc::clone(context), object, plan, ready, known)).await
 }
 
 /// Who wants to call that cluster with that key.
-pub fn entrant(name: &str, cluster: &str, key: u8) -> Entrant {
-    Entrant {
+pub fn candidate(name: &str, cluster: &str, key: u8) -> Candidate {
+    Candidate {
         object: ("team".to_owned(), name.to_owned()),
         cluster: cluster.to_owned(),
         key: [key; 32].into(),
-        wished: Wished::default(),
+        requested_at: RequestedAt::default(),
         shows: false,
     }
 }
 
-/// A gate of one place, and who is called up: `sample` was, from the line of key 1, and `next` stands behind it. Unless it
-/// comes or leaves, nobody else is called up.
-pub async fn sample_is_called_up() -> (Arc<Gate>, mpsc::UnboundedReceiver<ObjectName>) {
-    let (gate, mut called) = Gate::new(Core::new(1, 0.0));
-    let pass = gate.enter(entrant("calls", "another", 1)).await.unwrap();
-    assert!(gate.enter(entrant("sample", "first", 1)).now_or_never().is_none(), "it waits here, and goes");
-    assert!(matches!(gate.enter(entrant("next", "second", 1)).now_or_never(), Some(Err(Refusal::Line { .. }))));
+/// A admission of one place, and who is woken: `sample` was, from the line of key 1, and `next` stands behind it. Unless it
+/// comes or leaves, nobody else is woken.
+pub async fn sample_is_woken() -> (Arc<Admission>, mpsc::UnboundedReceiver<ObjectName>) {
+    let (admission, mut called) = Admission::new(Core::new(1, 0.0));
+    let pass = admission.enter(candidate("calls", "another", 1)).await.unwrap();
+    assert!(admission.enter(candidate("sample", "first", 1)).now_or_never().is_none(), "it waits here, and goes");
+    assert!(matches!(
+        admission.enter(candidate("next", "second", 1)).now_or_never(),
+        Some(Err(Refusal::Queued { .. }))
+    ));
     drop(pass);
     assert_eq!(called.try_recv().unwrap().1, "sample");
     assert!(called.try_recv().is_err());
-    (gate, called)
+    (admission, called)
 }

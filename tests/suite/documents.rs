@@ -5,7 +5,7 @@ mod markdown;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use redistribution_operator::api::{Reason, Row};
+use redistribution_operator::api::{Reason, ReasonClass};
 use serde_json::Value;
 
 use self::markdown::{anchors, blocks, documents, links, spans};
@@ -55,11 +55,11 @@ fn told(reason: Reason) -> Vec<String> {
 #[test]
 fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
     for &reason in Reason::ALL {
-        let (delivered, ready) = match reason.row() {
-            Row::Held | Row::Stuck | Row::Refused => ("False", "False"),
-            Row::InFlight => ("Unknown", "Unknown"),
-            Row::Delivered => ("True", "True"),
-            Row::Unknown => ("Unknown", "False"),
+        let (delivered, ready) = match reason.class() {
+            ReasonClass::Blocked | ReasonClass::Stalled | ReasonClass::Refused => ("False", "False"),
+            ReasonClass::InFlight => ("Unknown", "Unknown"),
+            ReasonClass::Delivered => ("True", "True"),
+            ReasonClass::Unknown => ("Unknown", "False"),
         };
         let row = told(reason);
         assert_eq!((row[1].as_str(), row[2].as_str()), (delivered, ready), "{reason}");

@@ -1,7 +1,7 @@
 //! The rules by which Flux, Helm 4 and others judge any object, written down from their documentation, applied to
 //! every state an object can be in.
 
-use redistribution_operator::api::{ClusterRedistribution, Reason, Row};
+use redistribution_operator::api::{ClusterRedistribution, Reason, ReasonClass};
 use serde_json::{Value, json};
 use testbed::simulator::{Act, Answer, Script};
 
@@ -45,10 +45,10 @@ fn verdict(object: &ClusterRedistribution) -> Verdict {
 }
 
 fn expected(reason: Reason) -> Verdict {
-    match reason.row() {
-        Row::Held | Row::InFlight => Verdict::InProgress,
-        Row::Delivered => Verdict::Current,
-        Row::Stuck | Row::Refused | Row::Unknown => Verdict::Failed,
+    match reason.class() {
+        ReasonClass::Blocked | ReasonClass::InFlight => Verdict::InProgress,
+        ReasonClass::Delivered => Verdict::Current,
+        ReasonClass::Stalled | ReasonClass::Refused | ReasonClass::Unknown => Verdict::Failed,
     }
 }
 

@@ -8,15 +8,15 @@ use crate::world::{World, condition};
 /// The beginning of a body, in which the code has arrived.
 const CODE: &str = r#"{"error_code":"DWS.7023","#;
 
-struct Row {
+struct ReasonClass {
     name: &'static str,
     script: Script,
     reason: &'static str,
     status_code: Option<i32>,
 }
 
-fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> Row {
-    Row { name, script: Script::new(act), reason, status_code }
+fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> ReasonClass {
+    ReasonClass { name, script: Script::new(act), reason, status_code }
 }
 
 #[tokio::test]
@@ -51,11 +51,11 @@ async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
         row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
         row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
         row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
-        Row { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
-        Row { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
+        ReasonClass { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
+        ReasonClass { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
     ];
     let mut expected = Vec::new();
-    for Row { name, script, reason, status_code } in rows {
+    for ReasonClass { name, script, reason, status_code } in rows {
         let cluster = world.cluster();
         world.cloud.script(&cluster, [script]);
         world.create(name, &cluster).await;

@@ -9,12 +9,12 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn entrant(number: usize, key: u8) -> Entrant {
-    mock::entrant(&format!("object-{number}"), &format!("cluster-{number}"), key)
+fn candidate(number: usize, key: u8) -> Candidate {
+    mock::candidate(&format!("object-{number}"), &format!("cluster-{number}"), key)
 }
 
 fn proven(core: &mut Core, key: u8, now: Instant) {
-    let first = entrant(usize::MAX, key);
+    let first = candidate(usize::MAX, key);
     core.enter(&first, false, now).unwrap();
     core.leave(&first, Some(KeyEffect::Good), now);
 }
@@ -24,8 +24,8 @@ fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    let first = entrant(1, 1);
-    let second = Entrant { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
+    let first = candidate(1, 1);
+    let second = Candidate { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
     core.enter(&first, false, now).unwrap();
     assert_eq!(core.enter(&second, false, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
     assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), std::slice::from_ref(&second.object));
@@ -38,44 +38,44 @@ fn never_more_calls_than_allowed() {
     let mut core = Core::new(3, 0.0);
     proven(&mut core, 1, now);
     for number in 0..3 {
-        core.enter(&entrant(number, 1), false, now).unwrap();
+        core.enter(&candidate(number, 1), false, now).unwrap();
     }
-    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(Refusal::Turn { wait: None }));
+    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(Refusal::Slot { wait: None }));
     assert_eq!(core.in_flight(), 3);
-    assert_eq!(core.leave(&entrant(0, 1), None, now), [entrant(3, 1).object]);
-    core.enter(&entrant(3, 1), false, now).unwrap();
+    assert_eq!(core.leave(&candidate(0, 1), None, now), [candidate(3, 1).object]);
+    core.enter(&candidate(3, 1), false, now).unwrap();
 }
 
 #[test]
 fn a_key_without_an_answer_yet_carries_one_call() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(1, 1), false, now).unwrap();
-    assert_eq!(core.enter(&entrant(2, 1), false, now), Err(Refusal::Turn { wait: None }));
-    core.enter(&entrant(3, 2), false, now).unwrap();
+    core.enter(&candidate(1, 1), false, now).unwrap();
+    assert_eq!(core.enter(&candidate(2, 1), false, now), Err(Refusal::Slot { wait: None }));
+    core.enter(&candidate(3, 2), false, now).unwrap();
     // Neither of these is an answer.
-    core.leave(&entrant(1, 1), None, now);
-    core.enter(&entrant(2, 1), false, now).unwrap();
-    assert!(core.enter(&entrant(1, 1), false, now).is_err());
-    core.leave(&entrant(2, 1), Some(KeyEffect::Good), now);
-    core.enter(&entrant(1, 1), false, now).unwrap();
-    core.enter(&entrant(2, 1), false, now).unwrap();
+    core.leave(&candidate(1, 1), None, now);
+    core.enter(&candidate(2, 1), false, now).unwrap();
+    assert!(core.enter(&candidate(1, 1), false, now).is_err());
+    core.leave(&candidate(2, 1), Some(KeyEffect::Good), now);
+    core.enter(&candidate(1, 1), false, now).unwrap();
+    core.enter(&candidate(2, 1), false, now).unwrap();
 }
 
 #[test]
 fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     for hours in [0, 1, 1000] {
         let later = now + 3600 * hours * SECOND;
         assert_eq!(
-            core.enter(&entrant(1, 1), false, later),
+            core.enter(&candidate(1, 1), false, later),
             Err(Refusal::Rejected { why: Rejection::Wrong, wait: None })
         );
-        core.enter(&entrant(2, 2), false, later).unwrap();
-        core.leave(&entrant(2, 2), Some(KeyEffect::Good), later);
+        core.enter(&candidate(2, 2), false, later).unwrap();
+        core.leave(&candidate(2, 2), Some(KeyEffect::Good), later);
     }
 }
 
@@ -84,47 +84,47 @@ fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     assert_eq!(
-        core.enter(&entrant(1, 1), false, now + 299 * SECOND),
+        core.enter(&candidate(1, 1), false, now + 299 * SECOND),
         Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: Some(SECOND) })
     );
     let later = now + 300 * SECOND;
-    core.enter(&entrant(1, 1), false, later).unwrap();
-    assert!(matches!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { .. })));
-    core.leave(&entrant(1, 1), Some(KeyEffect::RejectedByGateway), later);
-    assert!(matches!(core.enter(&entrant(2, 1), false, later + 299 * SECOND), Err(Refusal::Rejected { .. })));
-    core.enter(&entrant(2, 1), false, later + 300 * SECOND).unwrap();
-    core.leave(&entrant(2, 1), Some(KeyEffect::Good), later);
-    core.enter(&entrant(3, 1), false, later).unwrap();
+    core.enter(&candidate(1, 1), false, later).unwrap();
+    assert!(matches!(core.enter(&candidate(2, 1), false, later), Err(Refusal::Rejected { .. })));
+    core.leave(&candidate(1, 1), Some(KeyEffect::RejectedByGateway), later);
+    assert!(matches!(core.enter(&candidate(2, 1), false, later + 299 * SECOND), Err(Refusal::Rejected { .. })));
+    core.enter(&candidate(2, 1), false, later + 300 * SECOND).unwrap();
+    core.leave(&candidate(2, 1), Some(KeyEffect::Good), later);
+    core.enter(&candidate(3, 1), false, later).unwrap();
 }
 
 #[test]
 fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::ClockSkew), now);
     assert!(matches!(
-        core.enter(&entrant(1, 1), false, now),
+        core.enter(&candidate(1, 1), false, now),
         Err(Refusal::Rejected { why: Rejection::Clock, wait: Some(_) })
     ));
-    core.enter(&entrant(1, 1), false, now + 300 * SECOND).unwrap();
+    core.enter(&candidate(1, 1), false, now + 300 * SECOND).unwrap();
 }
 
 #[test]
 fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
     assert_eq!(
-        core.enter(&entrant(1, 1), false, now + 10 * SECOND),
+        core.enter(&candidate(1, 1), false, now + 10 * SECOND),
         Err(Refusal::Throttled { wait: 20 * SECOND, behind: Duration::ZERO })
     );
-    core.enter(&entrant(2, 2), false, now + 10 * SECOND).unwrap();
-    core.enter(&entrant(1, 1), false, now + 30 * SECOND).unwrap();
+    core.enter(&candidate(2, 2), false, now + 10 * SECOND).unwrap();
+    core.enter(&candidate(1, 1), false, now + 30 * SECOND).unwrap();
 }
 
 #[test]
@@ -135,54 +135,54 @@ fn the_pace_holds_for_each_key_on_its_own() {
     let mut admitted = 0;
     for step in 0..1000 {
         let at = now + Duration::from_millis(200) + step * Duration::from_millis(10);
-        if core.enter(&entrant(admitted, 1), false, at).is_ok() {
-            core.leave(&entrant(admitted, 1), Some(KeyEffect::Good), at);
+        if core.enter(&candidate(admitted, 1), false, at).is_ok() {
+            core.leave(&candidate(admitted, 1), Some(KeyEffect::Good), at);
             admitted += 1;
         }
     }
     assert_eq!(admitted, 50, "5 a second for 10 seconds");
-    core.enter(&entrant(9999, 2), false, now + Duration::from_millis(201)).unwrap();
+    core.enter(&candidate(9999, 2), false, now + Duration::from_millis(201)).unwrap();
 }
 
 #[test]
 fn an_unreachable_endpoint_is_probed_by_one_at_a_time_and_later_each_time() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    assert_eq!(core.reach("a", false, now), Reach::Open);
+    assert_eq!(core.health("a", false, now), Health::Open);
     core.unreachable("a", now);
-    assert_eq!(core.reach("a", false, now), Reach::Wait(2 * SECOND));
-    assert_eq!(core.reach("b", false, now), Reach::Open, "only the endpoint that failed");
-    assert_eq!(core.reach("a", false, now + 2 * SECOND), Reach::Probe);
-    assert!(matches!(core.reach("a", false, now + 2 * SECOND), Reach::Wait(_)), "another one is probing");
+    assert_eq!(core.health("a", false, now), Health::Wait(2 * SECOND));
+    assert_eq!(core.health("b", false, now), Health::Open, "only the endpoint that failed");
+    assert_eq!(core.health("a", false, now + 2 * SECOND), Health::Probe);
+    assert!(matches!(core.health("a", false, now + 2 * SECOND), Health::Wait(_)), "another one is probing");
     let pauses: Vec<_> = (0..7).map(|_| core.unreachable("a", now).as_secs()).collect();
     assert_eq!(pauses, [4, 8, 16, 32, 60, 60, 60]);
     core.wait(&("team".to_owned(), "x".to_owned()));
     assert_eq!(core.reachable("a").len(), 1);
-    assert_eq!(core.reach("a", false, now), Reach::Open);
+    assert_eq!(core.health("a", false, now), Health::Open);
 }
 
 #[test]
 fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    assert_eq!(core.reach("a", true, now), Reach::Probe);
-    assert!(matches!(core.reach("a", true, now), Reach::Probing(_)), "nothing is known against it yet");
-    assert!(matches!(core.reach("a", false, now), Reach::Probing(_)));
+    assert_eq!(core.health("a", true, now), Health::Probe);
+    assert!(matches!(core.health("a", true, now), Health::Probing(_)), "nothing is known against it yet");
+    assert!(matches!(core.health("a", false, now), Health::Probing(_)));
     core.unreachable("a", now);
-    assert!(matches!(core.reach("a", false, now), Reach::Wait(_)), "now it is");
+    assert!(matches!(core.health("a", false, now), Health::Wait(_)), "now it is");
 }
 
 #[test]
 fn a_waiting_object_is_woken_once() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    core.enter(&entrant(0, 1), false, now).unwrap();
+    core.enter(&candidate(0, 1), false, now).unwrap();
     for _ in 0..5 {
-        assert!(core.enter(&entrant(1, 1), false, now).is_err());
+        assert!(core.enter(&candidate(1, 1), false, now).is_err());
     }
-    assert_eq!(core.leave(&entrant(0, 1), None, now).len(), 1);
-    core.enter(&entrant(1, 1), false, now).unwrap();
-    assert!(core.leave(&entrant(1, 1), None, now).is_empty());
+    assert_eq!(core.leave(&candidate(0, 1), None, now).len(), 1);
+    core.enter(&candidate(1, 1), false, now).unwrap();
+    assert!(core.leave(&candidate(1, 1), None, now).is_empty());
 }
 
 #[test]
@@ -192,12 +192,12 @@ fn keys_nobody_uses_are_forgotten_and_refused_ones_only_where_nobody_waits_for_t
     for key in 0..100 {
         proven(&mut core, key, now);
     }
-    core.enter(&entrant(0, 200), false, now).unwrap();
-    core.leave(&entrant(0, 200), Some(KeyEffect::RejectedByGateway), now);
+    core.enter(&candidate(0, 200), false, now).unwrap();
+    core.leave(&candidate(0, 200), Some(KeyEffect::RejectedByGateway), now);
     // Whoever waits asks again and again.
     for look in 1..=4 {
         let later = now + FORGET_REFUSED_AFTER * look / 2;
-        assert!(core.enter(&entrant(0, 200), false, later).is_err());
+        assert!(core.enter(&candidate(0, 200), false, later).is_err());
         proven(&mut core, 201, later);
     }
     assert_eq!(core.keys.len(), 2);
@@ -213,20 +213,20 @@ fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter(
     let now = Instant::now();
     let mut core = Core::new(2, 0.0);
     proven(&mut core, 1, now);
-    let (first, second) = (entrant(1, 1), entrant(2, 1));
+    let (first, second) = (candidate(1, 1), candidate(2, 1));
     core.enter(&first, false, now).unwrap();
     core.enter(&second, false, now).unwrap();
     for number in 10..15 {
-        let twin = Entrant { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
+        let twin = Candidate { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
         assert!(matches!(core.enter(&twin, false, now), Err(Refusal::AnotherCall { .. })));
-        assert!(matches!(core.enter(&entrant(number, 1), false, now), Err(Refusal::Turn { .. })));
+        assert!(matches!(core.enter(&candidate(number, 1), false, now), Err(Refusal::Slot { .. })));
     }
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
     assert_eq!(names(core.leave(&first, None, now)), ["twin-10"], "two are on their way to the two places");
-    core.enter(&entrant(10, 1), true, now).unwrap();
-    core.enter(&entrant(11, 1), true, now).unwrap();
-    assert_eq!(names(core.leave(&entrant(10, 1), None, now)), ["object-12", "object-13"]);
+    core.enter(&candidate(10, 1), true, now).unwrap();
+    core.enter(&candidate(11, 1), true, now).unwrap();
+    assert_eq!(names(core.leave(&candidate(10, 1), None, now)), ["object-12", "object-13"]);
 }
 
 #[test]
@@ -234,33 +234,33 @@ fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::RejectedByGateway), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     let later = now + 300 * SECOND;
-    core.enter(&entrant(1, 1), false, later).unwrap();
+    core.enter(&candidate(1, 1), false, later).unwrap();
     for number in 2..5 {
-        let refusal = core.enter(&entrant(number, 1), false, later);
+        let refusal = core.enter(&candidate(number, 1), false, later);
         assert_eq!(refusal, Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: None }), "no polling");
     }
-    core.enter(&entrant(9, 2), false, later).unwrap();
-    assert!(core.leave(&entrant(9, 2), None, later).is_empty(), "what becomes of other keys is nothing to them");
-    assert_eq!(core.leave(&entrant(1, 1), Some(KeyEffect::Good), later).len(), 3);
+    core.enter(&candidate(9, 2), false, later).unwrap();
+    assert!(core.leave(&candidate(9, 2), None, later).is_empty(), "what becomes of other keys is nothing to them");
+    assert_eq!(core.leave(&candidate(1, 1), Some(KeyEffect::Good), later).len(), 3);
 }
 
 #[test]
 fn a_key_the_gateway_has_locked_is_tried_again_by_one_object_also_if_it_never_worked() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::LockedByGateway), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::LockedByGateway), now);
     assert!(matches!(
-        core.enter(&entrant(1, 1), false, now),
+        core.enter(&candidate(1, 1), false, now),
         Err(Refusal::Rejected { why: Rejection::Locked, wait: Some(_) })
     ));
     let later = now + 300 * SECOND;
-    core.enter(&entrant(1, 1), false, later).unwrap();
-    core.leave(&entrant(1, 1), Some(KeyEffect::RejectedByGateway), later);
-    let for_good = core.enter(&entrant(2, 1), false, later + 3600 * SECOND);
+    core.enter(&candidate(1, 1), false, later).unwrap();
+    core.leave(&candidate(1, 1), Some(KeyEffect::RejectedByGateway), later);
+    let for_good = core.enter(&candidate(2, 1), false, later + 3600 * SECOND);
     assert_eq!(for_good, Err(Refusal::Rejected { why: Rejection::Wrong, wait: None }), "wrong, and not only locked");
 }
 
@@ -269,23 +269,23 @@ fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     for effect in [KeyEffect::Neutral, KeyEffect::Throttled(Duration::ZERO)] {
-        core.enter(&entrant(0, 1), false, now).unwrap();
-        core.leave(&entrant(0, 1), Some(effect), now);
-        core.enter(&entrant(1, 1), false, now).unwrap();
-        let refusal = core.enter(&entrant(2, 1), false, now).unwrap_err();
-        assert!(matches!(refusal, Refusal::Turn { .. }), "{effect:?}: one at a time, and not {refusal:?}");
-        // Else its place in line would keep the next ones back.
-        core.forget(&entrant(2, 1).object, now);
-        core.leave(&entrant(1, 1), None, now);
+        core.enter(&candidate(0, 1), false, now).unwrap();
+        core.leave(&candidate(0, 1), Some(effect), now);
+        core.enter(&candidate(1, 1), false, now).unwrap();
+        let refusal = core.enter(&candidate(2, 1), false, now).unwrap_err();
+        assert!(matches!(refusal, Refusal::Slot { .. }), "{effect:?}: one at a time, and not {refusal:?}");
+        // Else its place in queue would keep the next ones back.
+        core.forget(&candidate(2, 1).object, now);
+        core.leave(&candidate(1, 1), None, now);
     }
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::ClockSkew), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::ClockSkew), now);
     let later = now + 300 * SECOND;
-    core.enter(&entrant(1, 1), false, later).unwrap();
-    core.enter(&entrant(3, 2), false, later).unwrap();
-    core.leave(&entrant(1, 1), Some(KeyEffect::Neutral), later);
-    core.enter(&entrant(1, 1), false, later).unwrap();
-    assert!(matches!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { .. })), "still on trial");
+    core.enter(&candidate(1, 1), false, later).unwrap();
+    core.enter(&candidate(3, 2), false, later).unwrap();
+    core.leave(&candidate(1, 1), Some(KeyEffect::Neutral), later);
+    core.enter(&candidate(1, 1), false, later).unwrap();
+    assert!(matches!(core.enter(&candidate(2, 1), false, later), Err(Refusal::Rejected { .. })), "still on trial");
 }
 
 #[test]
@@ -293,12 +293,12 @@ fn of_two_windows_of_429_the_longer_one_holds() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), false, now).unwrap();
-    core.enter(&entrant(1, 1), false, now).unwrap();
-    core.leave(&entrant(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
-    core.leave(&entrant(1, 1), Some(KeyEffect::Throttled(SECOND)), now);
+    core.enter(&candidate(0, 1), false, now).unwrap();
+    core.enter(&candidate(1, 1), false, now).unwrap();
+    core.leave(&candidate(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
+    core.leave(&candidate(1, 1), Some(KeyEffect::Throttled(SECOND)), now);
     assert_eq!(
-        core.enter(&entrant(2, 1), false, now + SECOND),
+        core.enter(&candidate(2, 1), false, now + SECOND),
         Err(Refusal::Throttled { wait: 29 * SECOND, behind: Duration::ZERO })
     );
 }
@@ -309,10 +309,10 @@ fn a_request_besides_the_call_counts_in_the_pace() {
     let mut core = Core::new(8, 1.0);
     proven(&mut core, 1, now);
     let later = now + 10 * SECOND;
-    core.enter(&entrant(0, 1), false, later).unwrap();
-    core.spend(entrant(0, 1).key, later);
+    core.enter(&candidate(0, 1), false, later).unwrap();
+    core.spend(candidate(0, 1).key, later);
     let wait = Some(core.interval * 2);
-    assert_eq!(core.enter(&entrant(1, 1), false, later), Err(Refusal::Turn { wait }));
+    assert_eq!(core.enter(&candidate(1, 1), false, later), Err(Refusal::Slot { wait }));
 }
 
 #[test]
@@ -320,37 +320,40 @@ fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(1, 1), false, now).unwrap();
-    core.leave(&entrant(1, 1), Some(KeyEffect::TokenEnded), now);
-    core.enter(&entrant(2, 1), false, now).unwrap();
-    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(Refusal::Turn { wait: None }));
-    core.leave(&entrant(2, 1), Some(KeyEffect::TokenRefused), now);
+    core.enter(&candidate(1, 1), false, now).unwrap();
+    core.leave(&candidate(1, 1), Some(KeyEffect::TokenEnded), now);
+    core.enter(&candidate(2, 1), false, now).unwrap();
+    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(Refusal::Slot { wait: None }));
+    core.leave(&candidate(2, 1), Some(KeyEffect::TokenRefused), now);
     let rests = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
-    assert_eq!(core.enter(&entrant(3, 1), false, now), Err(rests));
+    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(rests));
     let later = now + Duration::from_secs(300);
-    core.enter(&entrant(3, 1), false, later).unwrap();
-    assert_eq!(core.enter(&entrant(2, 1), false, later), Err(Refusal::Rejected { why: Rejection::Token, wait: None }));
-    core.leave(&entrant(3, 1), Some(KeyEffect::Good), later);
-    core.enter(&entrant(1, 1), false, later).unwrap();
-    core.enter(&entrant(2, 1), false, later).unwrap();
+    core.enter(&candidate(3, 1), false, later).unwrap();
+    assert_eq!(
+        core.enter(&candidate(2, 1), false, later),
+        Err(Refusal::Rejected { why: Rejection::Token, wait: None })
+    );
+    core.leave(&candidate(3, 1), Some(KeyEffect::Good), later);
+    core.enter(&candidate(1, 1), false, later).unwrap();
+    core.enter(&candidate(2, 1), false, later).unwrap();
 }
 
 #[test]
 fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
-    let beat = core.interval;
+    let slot = core.interval;
     proven(&mut core, 1, now);
-    let late = now + beat + beat / 20;
-    core.enter(&entrant(0, 1), false, late).unwrap();
+    let late = now + slot + slot / 20;
+    core.enter(&candidate(0, 1), false, late).unwrap();
     assert_eq!(
-        core.enter(&entrant(1, 1), true, late),
-        Err(Refusal::Turn { wait: Some(beat.saturating_sub(beat / 20)) })
+        core.enter(&candidate(1, 1), true, late),
+        Err(Refusal::Slot { wait: Some(slot.saturating_sub(slot / 20)) })
     );
-    core.enter(&entrant(1, 1), true, now + beat * 2).unwrap();
-    core.enter(&entrant(2, 1), true, now + beat * 10).unwrap();
-    let refusal = core.enter(&entrant(3, 1), true, now + beat * 10);
-    assert_eq!(refusal, Err(Refusal::Turn { wait: Some(beat) }), "no two at once to make up for a rest");
+    core.enter(&candidate(1, 1), true, now + slot * 2).unwrap();
+    core.enter(&candidate(2, 1), true, now + slot * 10).unwrap();
+    let refusal = core.enter(&candidate(3, 1), true, now + slot * 10);
+    assert_eq!(refusal, Err(Refusal::Slot { wait: Some(slot) }), "no two at once to make up for a rest");
 }
 
 #[test]
@@ -359,21 +362,21 @@ fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_
     let mut core = Core::new(2, 5.0);
     proven(&mut core, 1, now);
     for number in 0..2 {
-        assert!(matches!(core.enter(&entrant(number, 1), true, now), Err(Refusal::Turn { .. })));
+        assert!(matches!(core.enter(&candidate(number, 1), true, now), Err(Refusal::Slot { .. })));
     }
     for number in 2..10 {
-        assert!(matches!(core.enter(&entrant(number, 1), true, now), Err(Refusal::Line { .. })), "{number}");
+        assert!(matches!(core.enter(&candidate(number, 1), true, now), Err(Refusal::Queued { .. })), "{number}");
     }
     let mut order = Vec::new();
-    for beat in 1..=10 {
-        let at = now + core.interval * beat;
+    for slot in 1..=10 {
+        let at = now + core.interval * slot;
         let next = order.len();
         for later in (next + 1..10).rev() {
-            assert!(core.enter(&entrant(later, 1), true, at).is_err(), "{later} before {next}");
+            assert!(core.enter(&candidate(later, 1), true, at).is_err(), "{later} before {next}");
         }
-        core.enter(&entrant(next, 1), true, at).unwrap();
+        core.enter(&candidate(next, 1), true, at).unwrap();
         order.push(next);
-        core.leave(&entrant(next, 1), Some(KeyEffect::Good), at);
+        core.leave(&candidate(next, 1), Some(KeyEffect::Good), at);
     }
     assert_eq!(order.len(), 10);
 }
@@ -382,14 +385,14 @@ fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_
 fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
-    let beat = core.interval;
+    let slot = core.interval;
     proven(&mut core, 1, now);
-    let key = entrant(0, 1).key;
-    assert_eq!(core.beat(key, now + beat / 2), Duration::ZERO, "late by half a beat");
-    assert_eq!(core.beat(key, now + beat), beat / 2, "on the beat, and too near to the one before");
-    assert_eq!(core.beat(key, now + beat * 10), Duration::ZERO, "a rest is no credit");
-    assert_eq!(core.beat(key, now + beat * 10), beat);
-    assert_eq!(Core::new(8, 0.0).beat(key, now), Duration::ZERO, "no pace, no beat");
+    let key = candidate(0, 1).key;
+    assert_eq!(core.slot(key, now + slot / 2), Duration::ZERO, "late by half a slot");
+    assert_eq!(core.slot(key, now + slot), slot / 2, "on the slot, and too near to the one before");
+    assert_eq!(core.slot(key, now + slot * 10), Duration::ZERO, "a rest is no credit");
+    assert_eq!(core.slot(key, now + slot * 10), slot);
+    assert_eq!(Core::new(8, 0.0).slot(key, now), Duration::ZERO, "no pace, no slot");
 }
 
 #[test]
@@ -397,18 +400,18 @@ fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), true, now).unwrap();
-    let twin = Entrant { object: ("team".to_owned(), "twin".to_owned()), ..entrant(0, 1) };
+    core.enter(&candidate(0, 1), true, now).unwrap();
+    let twin = Candidate { object: ("team".to_owned(), "twin".to_owned()), ..candidate(0, 1) };
     assert!(matches!(core.enter(&twin, true, now), Err(Refusal::AnotherCall { .. })));
     for number in 1..50 {
-        assert!(core.enter(&entrant(number, 1), true, now).is_err());
+        assert!(core.enter(&candidate(number, 1), true, now).is_err());
     }
     for number in 1..49 {
-        let woken = core.forget(&entrant(number, 1).object, now).unwrap();
-        assert_eq!(woken, [entrant(number + 1, 1).object], "nobody else may ever call it up");
+        let woken = core.forget(&candidate(number, 1).object, now).unwrap();
+        assert_eq!(woken, [candidate(number + 1, 1).object], "nobody else may ever call it up");
     }
-    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was called up");
-    core.enter(&entrant(49, 1), true, now).unwrap();
+    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was woken");
+    core.enter(&candidate(49, 1), true, now).unwrap();
 }
 
 #[test]
@@ -419,14 +422,14 @@ fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
         proven(&mut core, key, now);
     }
     for number in 0..3 {
-        core.enter(&entrant(number, 0), true, now).unwrap();
+        core.enter(&candidate(number, 0), true, now).unwrap();
     }
     for key in 1..50 {
         for number in 0..5 {
-            assert!(core.enter(&entrant(usize::from(key) * 100 + number, key), false, now).is_err());
+            assert!(core.enter(&candidate(usize::from(key) * 100 + number, key), false, now).is_err());
         }
     }
-    assert_eq!(core.leave(&entrant(0, 0), Some(KeyEffect::Good), now).len(), 3);
+    assert_eq!(core.leave(&candidate(0, 0), Some(KeyEffect::Good), now).len(), 3);
 }
 
 #[test]
@@ -434,15 +437,18 @@ fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_on
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), true, now).unwrap();
+    core.enter(&candidate(0, 1), true, now).unwrap();
     for number in 1..10 {
-        assert!(core.enter(&entrant(number, 1), true, now).is_err());
+        assert!(core.enter(&candidate(number, 1), true, now).is_err());
     }
-    let changed = entrant(1, 2);
-    assert_eq!(core.leave_lines(&changed.object, Some(changed.key), now).unwrap(), [entrant(2, 1).object]);
+    let changed = candidate(1, 2);
+    assert_eq!(core.leave_queues(&changed.object, Some(changed.key), now).unwrap(), [candidate(2, 1).object]);
     assert!(core.enter(&changed, true, now).is_err());
-    assert!(core.leave_lines(&changed.object, Some(changed.key), now).is_none(), "it keeps its place with the new one");
-    core.leave(&entrant(0, 1), Some(KeyEffect::Good), now);
+    assert!(
+        core.leave_queues(&changed.object, Some(changed.key), now).is_none(),
+        "it keeps its place with the new one"
+    );
+    core.leave(&candidate(0, 1), Some(KeyEffect::Good), now);
     core.enter(&changed, true, now).unwrap();
 }
 
@@ -451,11 +457,11 @@ fn of_those_that_wait_for_a_cluster_one_that_is_gone_is_not_the_one_that_is_woke
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     proven(&mut core, 1, now);
-    core.enter(&entrant(0, 1), true, now).unwrap();
-    let twin = |name: &str| Entrant { object: ("team".to_owned(), name.to_owned()), ..entrant(0, 1) };
+    core.enter(&candidate(0, 1), true, now).unwrap();
+    let twin = |name: &str| Candidate { object: ("team".to_owned(), name.to_owned()), ..candidate(0, 1) };
     for name in ["gone", "next"] {
         assert!(matches!(core.enter(&twin(name), true, now), Err(Refusal::AnotherCall { .. })));
     }
     assert_eq!(core.forget(&twin("gone").object, now), None);
-    assert_eq!(core.leave(&entrant(0, 1), Some(KeyEffect::Good), now), [twin("next").object]);
+    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin("next").object]);
 }

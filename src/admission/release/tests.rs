@@ -2,26 +2,26 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    admission::request::{Entrant, Refusal, Wished},
+    admission::request::{Candidate, Refusal, RequestedAt},
     cloud::outcome::KeyEffect,
     testing::mock,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn entrant(number: usize, key: u8) -> Entrant {
-    mock::entrant(&format!("object-{number}"), &format!("cluster-{number}"), key)
+fn candidate(number: usize, key: u8) -> Candidate {
+    mock::candidate(&format!("object-{number}"), &format!("cluster-{number}"), key)
 }
 
 fn proven(core: &mut Core, key: u8, now: Instant) {
-    let first = entrant(usize::MAX, key);
+    let first = candidate(usize::MAX, key);
     core.enter(&first, false, now).unwrap();
     core.leave(&first, Some(KeyEffect::Good), now);
 }
 
-/// One of a crowd that was asked for one second after the other.
-fn of_a_crowd(number: u8) -> Entrant {
-    Entrant { wished: Wished { second: number.into(), seen: None }, ..entrant(number.into(), 1) }
+/// One of a burst that was asked for one second after the other.
+fn of_a_crowd(number: u8) -> Candidate {
+    Candidate { requested_at: RequestedAt { second: number.into(), seen: None }, ..candidate(number.into(), 1) }
 }
 
 /// A cloud that has just asked to wait for a second, which three objects have heard.
@@ -45,14 +45,14 @@ fn names(numbers: &[u8]) -> Vec<ObjectName> {
 fn after_a_429_the_order_of_wishes_goes_on_whoever_looks_first() {
     let now = Instant::now();
     let (mut core, over, key) = (told_to_wait(now), now + SECOND, of_a_crowd(0).key);
-    assert!(matches!(core.enter(&of_a_crowd(9), true, over), Err(Refusal::Line { .. })), "three are before it");
+    assert!(matches!(core.enter(&of_a_crowd(9), true, over), Err(Refusal::Queued { .. })), "three are before it");
     assert_eq!(core.resume(key, over), names(&[1, 2, 3]));
     assert!(core.resume(key, over).is_empty(), "once");
-    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Turn { wait: Some(3 * SECOND) }));
+    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Slot { wait: Some(3 * SECOND) }));
     core.enter(&of_a_crowd(1), true, over).unwrap();
     core.enter(&of_a_crowd(2), true, over).unwrap();
     assert_eq!(core.leave(&of_a_crowd(1), Some(KeyEffect::Good), over), names(&[9]));
-    assert!(matches!(core.enter(&of_a_crowd(9), true, over), Err(Refusal::Turn { .. })), "another is on its way");
+    assert!(matches!(core.enter(&of_a_crowd(9), true, over), Err(Refusal::Slot { .. })), "another is on its way");
     core.enter(&of_a_crowd(3), true, over).unwrap();
     core.leave(&of_a_crowd(2), Some(KeyEffect::Good), over);
     core.enter(&of_a_crowd(9), true, over).unwrap();
@@ -78,7 +78,7 @@ fn with_one_place_somebody_stands_here_to_see_that_the_first_after_a_429_does_no
     core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(SECOND)), now);
     core.enter(&of_a_crowd(1), true, now).unwrap_err();
     let over = now + SECOND;
-    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Turn { wait: Some(3 * SECOND) }));
+    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Slot { wait: Some(3 * SECOND) }));
     assert_eq!(core.resume(of_a_crowd(0).key, over), names(&[1]), "the other one is here");
     core.enter(&of_a_crowd(2), true, over + 3 * SECOND).unwrap();
 }
@@ -92,8 +92,8 @@ fn while_a_429_holds_one_is_called_up_to_hear_of_it_and_it_calls_up_the_others_w
         core.enter(&of_a_crowd(number), true, now).unwrap();
     }
     for number in [2, 3] {
-        assert_eq!(core.enter(&of_a_crowd(number), true, now), Err(Refusal::Turn { wait: None }));
-        core.step_back(&of_a_crowd(number));
+        assert_eq!(core.enter(&of_a_crowd(number), true, now), Err(Refusal::Slot { wait: None }));
+        core.stop_waiting(&of_a_crowd(number));
     }
     let throttled = Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO });
     assert_eq!(core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(SECOND)), now), names(&[2]));
@@ -118,7 +118,7 @@ fn a_free_place_calls_up_nobody_whose_key_was_told_to_wait_but_those_of_other_ke
         }
         let called = core.leave(&of_a_crowd(0), Some(KeyEffect::Throttled(60 * SECOND)), now);
         assert_eq!(called, names(&[1]), "it does not come");
-        let (calls, waits, later) = (entrant(10, 100), entrant(11, other), now + 3 * SECOND);
+        let (calls, waits, later) = (candidate(10, 100), candidate(11, other), now + 3 * SECOND);
         core.enter(&calls, false, later).unwrap();
         core.enter(&waits, false, later).unwrap_err();
         assert_eq!(core.leave(&calls, Some(KeyEffect::Good), later), [waits.object], "key {other}");
@@ -131,11 +131,15 @@ fn while_all_places_are_taken_nobody_is_called_up_after_a_429() {
     let (mut core, over, key) = (told_to_wait(now), now + SECOND, of_a_crowd(0).key);
     proven(&mut core, 2, over);
     for number in [10, 11] {
-        core.enter(&entrant(number, 2), false, over).unwrap();
+        core.enter(&candidate(number, 2), false, over).unwrap();
     }
     assert!(core.enter(&of_a_crowd(9), true, over).is_err());
     assert!(core.resume(key, over).is_empty());
-    assert_eq!(core.leave(&entrant(10, 2), Some(KeyEffect::Good), over), names(&[1, 2]), "the end of a call does that");
+    assert_eq!(
+        core.leave(&candidate(10, 2), Some(KeyEffect::Good), over),
+        names(&[1, 2]),
+        "the end of a call does that"
+    );
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn a_second_429_just_after_the_first_has_everybody_wait_again_in_the_same_order(
         );
     }
     assert!(core.resume(key, over).is_empty());
-    assert!(matches!(core.enter(&of_a_crowd(3), true, over + SECOND), Err(Refusal::Turn { .. })));
+    assert!(matches!(core.enter(&of_a_crowd(3), true, over + SECOND), Err(Refusal::Slot { .. })));
     assert_eq!(core.resume(key, over + SECOND), names(&[2]));
     core.enter(&of_a_crowd(2), true, over + SECOND).unwrap();
 }
@@ -169,7 +173,7 @@ fn of_a_crowd_that_meets_a_429_only_those_who_are_next_look_at_its_end_and_all_a
     let over = now + SECOND;
     core.enter(&of_a_crowd(1), true, over).unwrap();
     core.leave(&of_a_crowd(1), Some(KeyEffect::Good), over);
-    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Turn { wait: Some(each) }), "the pace is kept");
+    assert_eq!(core.enter(&of_a_crowd(2), true, over), Err(Refusal::Slot { wait: Some(each) }), "the pace is kept");
 }
 
 #[test]

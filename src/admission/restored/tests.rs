@@ -6,7 +6,7 @@ use crate::{
     api::AttemptState,
     cloud::outcome::KeyEffect,
     testing::{
-        mock::entrant,
+        mock::candidate,
         sample::{at, attempt, attempted},
     },
 };
@@ -15,8 +15,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOST: &str = "dws.example.com";
 
 /// What a Secret of that namespace is named in a sample's attempt.
-fn secret(namespace: &str) -> Rung {
-    Rung::Secret { namespace: namespace.to_owned(), name: "keys".to_owned() }
+fn secret(namespace: &str) -> CredentialSource {
+    CredentialSource::Secret { namespace: namespace.to_owned(), name: "keys".to_owned() }
 }
 
 /// An object whose attempt was answered so, at second 0.
@@ -37,19 +37,19 @@ fn throttled(id: &str, seconds: i64) -> ClusterRedistribution {
 }
 
 /// Why a call with key 1, from that source, would not be admitted.
-fn refusal(core: &mut Core, rung: &Rung, endpoint: &str, now: Instant) -> Option<Refusal> {
-    core.recall(rung, endpoint, ([1; 32].into(), true), now);
-    let wish = entrant("sample", "cluster", 1);
-    let refusal = core.enter(&wish, false, now).err();
+fn refusal(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<Refusal> {
+    core.recall(source, endpoint, ([1; 32].into(), true), now);
+    let request = candidate("sample", "cluster", 1);
+    let refusal = core.enter(&request, false, now).err();
     if refusal.is_none() {
-        core.leave(&wish, None, now);
+        core.leave(&request, None, now);
     }
     refusal
 }
 
 /// How long a call has to wait for the window of a 429.
-fn window(core: &mut Core, rung: &Rung, endpoint: &str, now: Instant) -> Option<u64> {
-    match refusal(core, rung, endpoint, now) {
+fn window(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<u64> {
+    match refusal(core, source, endpoint, now) {
         Some(Refusal::Throttled { wait, .. }) => Some(wait.as_secs()),
         _ => None,
     }
@@ -61,7 +61,7 @@ fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
     for (source, endpoint, held) in [
         (secret("team"), HOST, Some(60)),
         (secret("other"), HOST, None),
-        (Rung::Controller, HOST, None),
+        (CredentialSource::Controller, HOST, None),
         (secret("team"), "dws.elsewhere.example.com", None),
     ] {
         let mut core = Core::new(8, 0.0);
@@ -74,7 +74,7 @@ fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
         (attempt.retry_after_seconds, attempt.credentials) = (Some(90), Some("Controller".to_owned()));
     });
     core.told.hear(&own, now, at(30));
-    assert_eq!(window(&mut core, &Rung::Controller, HOST, now), Some(60));
+    assert_eq!(window(&mut core, &CredentialSource::Controller, HOST, now), Some(60));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn four_401s_in_status_hold_an_unproven_key_until_the_first_is_old() {
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now + 260 * SECOND), None);
     // A user's token is no access key.
     core.recall(&secret("team"), HOST, ([2; 32].into(), false), now);
-    assert_eq!(core.enter(&entrant("token", "another", 2), false, now), Ok(()));
+    assert_eq!(core.enter(&candidate("token", "another", 2), false, now), Ok(()));
     core.learn([1; 32].into(), Some(KeyEffect::Good), now);
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "it works");
 }

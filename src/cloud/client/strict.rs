@@ -9,7 +9,7 @@ use tower::{BoxError, util::MapResultLayer};
 
 use super::ClientError;
 use crate::{
-    cloud::{cause::innermost, names::Names, proxy::Proxy},
+    cloud::{cause::root_cause, names::Names, proxy::Proxy},
     runtime::clock::Deadline,
 };
 
@@ -84,7 +84,7 @@ impl Strict {
 }
 
 fn built(builder: ClientBuilder) -> Result<reqwest::Client, ClientError> {
-    builder.build().map_err(|error| ClientError::Setup(innermost(&error)))
+    builder.build().map_err(|error| ClientError::Setup(root_cause(&error)))
 }
 
 /// Whether a connection failed only because it came too late.

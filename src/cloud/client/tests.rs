@@ -17,7 +17,7 @@ mod answers;
 
 use crate::{
     api::RedisMode,
-    cloud::{auth::Pair, identity::KeyIdentity, signing, token::Token},
+    cloud::{auth::AccessKey, identity::KeyIdentity, signing, token::Token},
     protocol::regions::Regions,
     runtime::clock::{Clock, Reading},
     testing::sample::at,
@@ -45,8 +45,8 @@ fn endpoint(url: &str) -> Endpoint {
     Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap()
 }
 
-fn wish() -> Wish {
-    Wish {
+fn request() -> RedistributionRequest {
+    RedistributionRequest {
         project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
         cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
         redis_mode: RedisMode::Online,
@@ -55,7 +55,7 @@ fn wish() -> Wish {
 }
 
 fn key() -> Key {
-    Key::Pair(Pair {
+    Key::AccessKey(AccessKey {
         access: "AccessKey".to_owned(),
         secret: "SecretKey".to_owned().into(),
         token: Some("Token".to_owned().into()),
@@ -67,7 +67,7 @@ fn permit() -> SendPermit {
 }
 
 async fn send(endpoint: &Endpoint) -> Outcome {
-    client().send(permit(), &wish(), &key(), endpoint, Timestamp::now()).await
+    client().send(permit(), &request(), &key(), endpoint, Timestamp::now()).await
 }
 
 /// A peer that does this with each connection, and counts the requests it read whole.
@@ -185,7 +185,7 @@ async fn the_request_is_exactly_the_documented_one_and_signed() {
         ("x-project-id", &header("x-project-id")),
         ("x-sdk-date", &header("x-sdk-date")),
     ];
-    let path = wish().path().unwrap();
+    let path = request().path().unwrap();
     let request = signing::Request { method: "POST", path: &path, query: &[], headers: &signed, body: body.as_bytes() };
     assert_eq!(
         header("authorization"),
@@ -220,8 +220,9 @@ async fn a_stalled_or_failing_tls_handshake_is_not_sent() {
 async fn an_expired_permit_sends_nothing_and_connects_to_nobody() {
     let peer = Peer::answering(OK).await;
     let expired = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::ZERO));
-    let outcome =
-        client().send(expired, &wish(), &key(), &endpoint(&format!("http://{}", peer.address)), Timestamp::now()).await;
+    let outcome = client()
+        .send(expired, &request(), &key(), &endpoint(&format!("http://{}", peer.address)), Timestamp::now())
+        .await;
     assert!(is_too_slow(&outcome), "{outcome:?}");
     assert_eq!(peer.requests(), 0);
 }
@@ -247,7 +248,7 @@ async fn a_permit_that_expires_while_it_connects_sends_nothing() {
         });
         let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(2)));
         let endpoint = endpoint(&format!("http://{}", peer.address));
-        let outcome = client().send(permit, &wish(), &key(), &endpoint, Timestamp::now()).await;
+        let outcome = client().send(permit, &request(), &key(), &endpoint, Timestamp::now()).await;
         assert!(is_too_slow(&outcome), "{outcome:?}");
         assert_eq!(received.recv().await.unwrap(), b"", "it connected, and wrote nothing");
     }
@@ -351,7 +352,7 @@ async fn plain_http_leaves_the_host_neither_by_a_proxy_nor_by_an_endpoint_made_e
     let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
     let here = endpoint(&format!("http://{}", peer.address));
     client.probe(&here).await.unwrap();
-    let outcome = client.send(permit(), &wish(), &key(), &here, Timestamp::now()).await;
+    let outcome = client.send(permit(), &request(), &key(), &here, Timestamp::now()).await;
     assert_eq!(answered(&outcome), (200, Reason::Delivered));
     assert_eq!((proxy.requests(), peer.requests()), (0, 1));
     let far = Endpoint { url: "http://dws.example.invalid".parse().unwrap(), ..here };
@@ -374,7 +375,7 @@ async fn a_kept_connection_is_not_used_again() {
     let client = client();
     let endpoint = endpoint(&format!("http://{}", peer.address));
     for _ in 0..3 {
-        let outcome = client.send(permit(), &wish(), &key(), &endpoint, Timestamp::now()).await;
+        let outcome = client.send(permit(), &request(), &key(), &endpoint, Timestamp::now()).await;
         assert_eq!(answered(&outcome), (200, Reason::Delivered));
     }
     assert_eq!(connections.load(Ordering::SeqCst), 3);
@@ -410,7 +411,7 @@ async fn a_proxy_that_refuses_the_tunnel_means_not_sent_for_call_and_probe_alike
     .await;
     let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
     let far = endpoint("https://dws.example.invalid");
-    let outcome = client.send(permit(), &wish(), &key(), &far, Timestamp::now()).await;
+    let outcome = client.send(permit(), &request(), &key(), &far, Timestamp::now()).await;
     assert!(is_unreachable(&outcome), "{outcome:?}");
     let seen = proxy.seen.lock().unwrap().clone();
     assert!(seen.starts_with("CONNECT dws.example.invalid:443 ") && !seen.contains("SDK-HMAC"), "{seen}");
@@ -437,8 +438,9 @@ async fn wrong_settings_are_told_in_one_sentence() {
 #[test]
 fn an_id_that_could_lead_elsewhere_makes_no_request() {
     for (project_id, cluster_id) in [("../x", "a"), ("a", "b/c"), ("", "a"), ("a", "?"), ("a", "b%2f"), ("a", "é")] {
-        let wish = Wish { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..wish() };
-        assert_eq!(wish.path(), None);
+        let request =
+            RedistributionRequest { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..request() };
+        assert_eq!(request.path(), None);
     }
 }
 
@@ -446,13 +448,13 @@ fn an_id_that_could_lead_elsewhere_makes_no_request() {
 fn a_token_goes_into_a_header_that_shows_nothing_and_nothing_is_signed() {
     let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
-    let request = client().request(&wish(), &Key::Token(token), &far, Timestamp::now()).unwrap();
-    let headers = request.headers();
+    let sent = client().request(&request(), &Key::Token(token), &far, Timestamp::now()).unwrap();
+    let headers = sent.headers();
     assert_eq!((&headers["x-auth-token"], headers["x-auth-token"].is_sensitive()), (&"canary".parse().unwrap(), true));
-    assert_eq!(headers["x-project-id"], wish().project_id);
+    assert_eq!(headers["x-project-id"], request().project_id);
     assert_eq!(headers["host"], "dws.example.com");
     for absent in ["authorization", "x-sdk-date", "x-security-token"] {
         assert!(!headers.contains_key(absent), "{absent}");
     }
-    assert!(!format!("{request:?}").contains("canary"));
+    assert!(!format!("{sent:?}").contains("canary"));
 }

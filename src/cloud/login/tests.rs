@@ -119,7 +119,7 @@ fn every_other_answer_has_its_own_meaning() {
 fn a_token_that_fits_in_no_header_is_none() {
     let of = |value: HeaderValue| token(&HeaderMap::from_iter([("x-subject-token".parse().unwrap(), value)]));
     assert!(of(HeaderValue::from_static("MIIE")).is_some());
-    for bad in ["", "a b", &"x".repeat(LONGEST_TOKEN + 1)] {
+    for bad in ["", "a b", &"x".repeat(MAX_TOKEN + 1)] {
         assert!(of(bad.parse().unwrap()).is_none());
     }
     let secret = format!("{:?}", Login::Token("canary".to_owned().into(), Duration::ZERO));

@@ -483,10 +483,10 @@ proptest! {
             prop_assert!(!id.contains("Sup3r") && id.len() <= 128 && id.is_ascii(), "{}", id);
         }
         prop_assert_eq!(answer.status_code, status);
-        prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.row() == crate::api::Row::Delivered);
-        let row = answer.reason.row();
-        prop_assert!(row != crate::api::Row::Delivered || (200..300).contains(&status));
-        prop_assert!(row != crate::api::Row::Refused || (200..300).contains(&status) || (400..500).contains(&status));
+        prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.class() == crate::api::ReasonClass::Delivered);
+        let row = answer.reason.class();
+        prop_assert!(row != crate::api::ReasonClass::Delivered || (200..300).contains(&status));
+        prop_assert!(row != crate::api::ReasonClass::Refused || (200..300).contains(&status) || (400..500).contains(&status));
     }
 }
 

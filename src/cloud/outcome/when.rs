@@ -10,9 +10,9 @@ const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// What a 429 without any hint asks for.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 /// Shortest wait: who says 0, or an instant that has passed, does not want to be asked again at once.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
+const MIN_WINDOW: Duration = Duration::from_secs(1);
 /// Longest wait that is believed.
-const LONGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
+const MAX_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// How long a 429 asks to wait: the header, else the window in the gateway's text, else a minute.
 pub fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
@@ -31,7 +31,7 @@ pub fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration
         };
         number.trim().parse::<u64>().ok()?.checked_mul(unit).map(Duration::from_secs)
     };
-    asked.or_else(told).unwrap_or(DEFAULT_WINDOW).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
+    asked.or_else(told).unwrap_or(DEFAULT_WINDOW).clamp(MIN_WINDOW, MAX_WINDOW)
 }
 
 /// How far this host's clock is from the gateway's, if that is more than the gateway tolerates.

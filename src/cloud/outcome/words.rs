@@ -7,7 +7,7 @@ use super::{
     Asked, Body, Reply,
     body::{Contents, inner_code},
 };
-use crate::api::{Reason, text::cut};
+use crate::api::{Reason, text::truncate};
 
 /// Length of a message, in characters.
 const LIMIT: usize = 256;
@@ -100,7 +100,7 @@ impl Facts<'_> {
 pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
     // The advice stands at the end: where room is short, the quote gives way.
     let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0), secrets).chars().count() + 2);
-    cut(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE)), secrets), LIMIT)
+    truncate(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE)), secrets), LIMIT)
 }
 
 fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -> String {
@@ -194,7 +194,7 @@ fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
     let host = kept(host.unwrap_or_default());
     // Hosts are written in lower case, whatever the case of what they repeat.
     let echoes = secrets.iter().map(|secret| kept(secret)).any(|secret| !secret.is_empty() && host.contains(&secret));
-    let host = if echoes { "***".to_owned() } else { cut(&host, HOST) };
+    let host = if echoes { "***".to_owned() } else { truncate(&host, HOST) };
     let to = if host.is_empty() { "to no host that can be read".to_owned() } else { format!("to {host}") };
     format!("a redirect {to}, which is not followed")
 }
@@ -226,7 +226,7 @@ pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
         text = text.replace(secret, "***");
     }
     let words: Vec<_> = text.split_whitespace().map(|word| if looks_secret(word) { "***" } else { word }).collect();
-    cut(&words.join(" "), limit).trim_end().to_owned()
+    truncate(&words.join(" "), limit).trim_end().to_owned()
 }
 
 /// Characters that turn the direction of a text, or are not to be seen: what people read would not be what is written.

@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     api::Reason,
     cloud::{
-        ClientSettings, SendPermit, Wish,
-        auth::{Key, Pair},
+        ClientSettings, RedistributionRequest, SendPermit,
+        auth::{AccessKey, Key},
         names::Names,
         outcome::Outcome,
     },
@@ -78,8 +78,12 @@ async fn five(is_living: bool, dns: Duration) -> (Client, Endpoint, Vec<(Socket,
 
 async fn send(client: &Client, endpoint: &Endpoint) -> Outcome {
     let permit = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::from_secs(20)));
-    let key = Key::Pair(Pair { access: "AccessKey".to_owned(), secret: "SecretKey".to_owned().into(), token: None });
-    client.send(permit, &Wish::from(&sample::spec()), &key, endpoint, Timestamp::now()).await
+    let key = Key::AccessKey(AccessKey {
+        access: "AccessKey".to_owned(),
+        secret: "SecretKey".to_owned().into(),
+        token: None,
+    });
+    client.send(permit, &RedistributionRequest::from(&sample::spec()), &key, endpoint, Timestamp::now()).await
 }
 
 #[tokio::test]

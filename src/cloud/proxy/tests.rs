@@ -15,7 +15,7 @@ use tokio::{
 use super::*;
 use crate::{
     api::{Reason, RedisMode},
-    cloud::{Client, ClientSettings, SendPermit, Wish, auth::Key, outcome::Outcome},
+    cloud::{Client, ClientSettings, RedistributionRequest, SendPermit, auth::Key, outcome::Outcome},
     protocol::regions::{Endpoint, Regions},
     runtime::clock::{Clock, Reading},
     testing::sample::at,
@@ -67,19 +67,19 @@ async fn send(client: &Client, cloud: &Simulator) -> Outcome {
 }
 
 async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
-    let wish = Wish {
+    let request = RedistributionRequest {
         project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
         cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
         redis_mode: RedisMode::Online,
         parallel_jobs: 3,
     };
-    let key = Key::Pair(crate::cloud::auth::Pair {
+    let key = Key::AccessKey(crate::cloud::auth::AccessKey {
         access: cloud.access_key().to_owned(),
         secret: cloud.secret_key().into(),
         token: None,
     });
     let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(5)));
-    client.send(permit, &wish, &key, &endpoint(cloud), Timestamp::now()).await
+    client.send(permit, &request, &key, &endpoint(cloud), Timestamp::now()).await
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::{
 const TARGET: &str = "redistribution_operator::controller::attempt";
 
 /// It is called although a look at the cluster did not see it wait.
-pub(super) fn tell_note(context: &Context, object: &ClusterRedistribution, note: &str) {
+pub(super) fn report_note(context: &Context, object: &ClusterRedistribution, note: &str) {
     let (namespace, name) = object_name(object);
     tracing::warn!(target: TARGET, namespace, name, note, "called although the cluster was not seen to wait");
     context.events.tell(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));

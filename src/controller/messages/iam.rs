@@ -3,45 +3,45 @@
 
 use std::time::Duration;
 
-use super::{CREDENTIALS_AGAIN, Held, THROTTLED_AT_MOST, in_words};
+use super::{CREDENTIALS_AGAIN, Hold, THROTTLED_AT_MOST, in_words};
 use crate::{
     admission::{Refusal, Rejection},
     api::Reason,
     credentials::{
-        Rung,
-        tokens::{Denied, Trouble, Why},
+        CredentialSource,
+        tokens::{Denied, FailureCause, ScopeError},
     },
     runtime::jitter::jittered,
 };
 
 /// IAM cannot be reached. The message is the same each time: while IAM comes and goes nothing is written.
-pub fn away(rung: &Rung, host: &str, again: Duration) -> Held {
-    Held {
+pub fn away(source: &CredentialSource, host: &str, again: Duration) -> Hold {
+    Hold {
         reason: Reason::EndpointUnreachable,
         message: format!(
             "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. It is tried again by itself; look at DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
-            in_words(rung)
+            in_words(source)
         ),
         again,
     }
 }
 
 /// There is no token, and IAM has said why.
-pub fn denied(denied: Denied, rung: &Rung, host: &str, project: &str) -> Held {
-    let secret = in_words(rung);
+pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &str) -> Hold {
+    let secret = in_words(source);
     match denied {
-        Denied::Away => away(rung, host, jittered(CREDENTIALS_AGAIN)),
-        Denied::Lost(why, rest) => Held {
+        Denied::Unreachable => away(source, host, jittered(CREDENTIALS_AGAIN)),
+        Denied::Unanswered(why, rest) => Hold {
             reason: Reason::EndpointUnreachable,
             message: lost(why, &secret, host),
             again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
         },
-        Denied::Account(Refusal::Rejected { why, wait }) => Held {
+        Denied::User(Refusal::Rejected { why, wait }) => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret, host),
             again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
         },
-        Denied::Account(refusal) => Held {
+        Denied::User(refusal) => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "IAM at {host} asked the user of {secret} to slow down (429). This object is called when that time is over"
@@ -51,20 +51,20 @@ pub fn denied(denied: Denied, rung: &Rung, host: &str, project: &str) -> Held {
                 _ => jittered(CREDENTIALS_AGAIN),
             },
         },
-        Denied::Purpose(trouble, rest) => {
+        Denied::Scope(trouble, rest) => {
             let (reason, message) = of_project(trouble, &secret, host, project);
             // A changed Secret is to be noticed before that.
-            Held { reason, message, again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))) }
+            Hold { reason, message, again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))) }
         }
     }
 }
 
 /// How long it rests is not told: that would be another message, and another write, each time.
-fn lost(why: Why, secret: &str, host: &str) -> String {
+fn lost(why: FailureCause, secret: &str, host: &str) -> String {
     let why = match why {
-        Why::Failed(status) => format!("it failed (HTTP {status})"),
-        Why::Silent => "no answer came in time".to_owned(),
-        Why::Unreadable(why) => why.to_owned(),
+        FailureCause::Failed(status) => format!("it failed (HTTP {status})"),
+        FailureCause::Silent => "no answer came in time".to_owned(),
+        FailureCause::Unreadable(why) => why.to_owned(),
     };
     format!(
         "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, it is tried again by itself but slowly: after 5 minutes at first, sooner if the user had been let in before; with a changed Secret within 30 seconds"
@@ -88,28 +88,28 @@ fn rejected(why: Rejection, secret: &str, host: &str) -> String {
     }
 }
 
-fn of_project(trouble: Trouble, secret: &str, host: &str, project: &str) -> (Reason, String) {
+fn of_project(trouble: ScopeError, secret: &str, host: &str, project: &str) -> (Reason, String) {
     let again = "It is tried again after 5 minutes, and with a changed Secret within 30 seconds";
     match trouble {
-        Trouble::Project(status) => (
+        ScopeError::Project(status) => (
             Reason::CredentialsForbidden,
             format!(
                 "IAM at {host} does not let the user of {secret} into project {project} (HTTP {status}): the user has no role there, or there is no such project. Grant the user a role in it, or correct projectID. {again}"
             ),
         ),
-        Trouble::Forbidden => (
+        ScopeError::Forbidden => (
             Reason::CredentialsForbidden,
             format!(
                 "IAM at {host} does not let the user of {secret} log in (HTTP 403). Look whether the user has programmatic access, and from which addresses. {again}"
             ),
         ),
-        Trouble::Refused(status) => (
+        ScopeError::Refused(status) => (
             Reason::CredentialsInvalid,
             format!(
                 "IAM at {host} takes the login of {secret} for wrong (HTTP {status}). Look at username and domainName (the account's name), and at --iam-endpoint. {again}"
             ),
         ),
-        Trouble::ShortLived => (
+        ScopeError::ShortLived => (
             Reason::CredentialsExpired,
             format!(
                 "IAM at {host} gives the user of {secret} tokens that end too soon for a call (--request-timeout and 60 seconds). Have their life made longer, or use an access key. {again}"

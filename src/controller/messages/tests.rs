@@ -1,7 +1,7 @@
 use super::*;
 
 fn told(why: Rejection) -> String {
-    refused(Refusal::Rejected { why, wait: None }, &Rung::Controller).message
+    refused(Refusal::Rejected { why, wait: None }, &CredentialSource::Controller).message
 }
 
 #[test]
@@ -27,14 +27,14 @@ fn what_is_said_of_a_refused_key_is_its_cause_and_when_it_is_tried_again() {
 
 #[test]
 fn who_waits_for_the_trial_of_a_key_is_woken_and_does_not_poll() {
-    let held = refused(Refusal::Rejected { why: Rejection::Clock, wait: None }, &Rung::Controller);
+    let held = refused(Refusal::Rejected { why: Rejection::Clock, wait: None }, &CredentialSource::Controller);
     assert!(held.again >= CREDENTIALS_AGAIN / 2, "{:?}", held.again);
 }
 
 #[test]
 fn who_stands_far_back_looks_after_a_429_at_a_time_of_its_own_however_long_it_lasts() {
     let second = Duration::from_secs(1);
-    let again = |wait, behind| refused(Refusal::Throttled { wait, behind }, &Rung::Controller).again;
+    let again = |wait, behind| refused(Refusal::Throttled { wait, behind }, &CredentialSource::Controller).again;
     for wait in [second, THROTTLED_AT_MOST, THROTTLED_AT_MOST * 4] {
         let wait_at_most = wait.min(THROTTLED_AT_MOST);
         let (next, far) = (again(wait, Duration::ZERO), again(wait, LINE_AGAIN * 9));

@@ -1,5 +1,6 @@
 //! Writes down what a look after a call has seen, and tells people. It never touches the journal.
 
+use kube::runtime::events::EventType;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -10,10 +11,10 @@ use crate::{
     controller::{Error, context::Context, prepare::object_name},
     observe::{
         self, Finding,
-        status::{News, observed},
+        status::{StatusChange, observed},
     },
     protocol::decide::Step,
-    runtime::{events::Mood, jitter::jittered},
+    runtime::jitter::jittered,
     store::{API_TIMEOUT, WriteError},
 };
 
@@ -40,7 +41,7 @@ pub async fn say(
         if again > 0 {
             sleep(jittered(PAUSE * (1 << again))).await;
         }
-        let latest = match context.ledger.get(object, API_TIMEOUT).await {
+        let latest = match context.store.get(object, API_TIMEOUT).await {
             Ok(latest) => latest,
             Err(WriteError::Gone) => return Ok(true),
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
@@ -60,7 +61,7 @@ pub async fn say(
             return Ok(false);
         }
         let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
-        match context.ledger.write(&latest, next).await {
+        match context.store.write(&latest, next).await {
             Ok(()) => {
                 for news in &news {
                     tell(context, object, attempt, news);
@@ -69,7 +70,9 @@ pub async fn say(
             }
             // Where the kind has no status to write, that is not found either: whether the object is gone a read tells.
             Err(WriteError::Conflict | WriteError::Gone) => {}
-            Err(WriteError::Unclear(_) | WriteError::NotServed(_) | WriteError::Undecodable(_)) => untold = news,
+            Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
+                untold = news
+            }
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }
     }
@@ -78,29 +81,29 @@ pub async fn say(
 }
 
 /// One log line and one event.
-fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &News) {
-    let (reason, mood, message) = in_short(news);
+fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &StatusChange) {
+    let (reason, event_type, message) = in_short(news);
     let ((namespace, name), generation) = (object_name(object), attempt.generation);
     tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
     context.events.say(
         object,
         reason,
-        mood,
+        event_type,
         reason,
         &format!("{message} (generation {generation}, attempt {})", attempt.id),
     );
 }
 
-/// Reason and mood of the event, and what it says.
-fn in_short(news: &News) -> (&'static str, Mood, &str) {
+/// Reason and event_type of the event, and what it says.
+fn in_short(news: &StatusChange) -> (&'static str, EventType, &str) {
     match news {
-        News::Confirmed(message) => ("ConfirmedByObservation", Mood::Calm, message),
-        News::Started(message) => ("RedistributionStarted", Mood::Calm, message),
+        StatusChange::Confirmed(message) => ("ConfirmedByObservation", EventType::Normal, message),
+        StatusChange::Started(message) => ("RedistributionStarted", EventType::Normal, message),
         // Who has paused it knows; a pause that nobody has asked for waits for somebody.
-        News::Paused { message, by_cloud: false } => ("RedistributionPaused", Mood::Calm, message),
-        News::Paused { message, by_cloud: true } => ("RedistributionPaused", Mood::Warning, message),
-        News::Finished(message) => ("RedistributionFinished", Mood::Calm, message),
-        News::Failed(message) => ("RedistributionFailed", Mood::Warning, message),
+        StatusChange::Paused { message, by_cloud: false } => ("RedistributionPaused", EventType::Normal, message),
+        StatusChange::Paused { message, by_cloud: true } => ("RedistributionPaused", EventType::Warning, message),
+        StatusChange::Finished(message) => ("RedistributionFinished", EventType::Normal, message),
+        StatusChange::Failed(message) => ("RedistributionFailed", EventType::Warning, message),
     }
 }
 

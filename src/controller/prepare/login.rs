@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{NotReady, object_name};
 use crate::{
-    admission::Reach,
+    admission::Health,
     api::ClusterRedistribution,
     cloud::{
         auth::{Key, User},
@@ -15,9 +15,9 @@ use crate::{
     },
     controller::{context::Context, messages::iam as told},
     credentials::{
-        CredentialsError, Rung,
-        secret::Account,
-        tokens::{Denied, Entered, Names, Permit},
+        CredentialSource, CredentialsError,
+        secret::Credential,
+        tokens::{Acquired, Denied, LoginPermit, Names},
     },
     protocol::{decide::Plan, regions::Endpoint},
     runtime::jitter::jittered,
@@ -27,9 +27,9 @@ use crate::{
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// The IAM of the plan's region; a hold if nobody said where it is.
-pub fn iam<'a>(context: &'a Context, plan: &Plan, rung: &Rung) -> Result<&'a Endpoint, CredentialsError> {
+pub fn iam<'a>(context: &'a Context, plan: &Plan, source: &CredentialSource) -> Result<&'a Endpoint, CredentialsError> {
     let region = &plan.endpoint.region;
-    let unknown = || CredentialsError::NoIam { of: rung.in_words(), region: region.clone() };
+    let unknown = || CredentialsError::NoIam { of: source.in_words(), region: region.clone() };
     context.rules.regions.iam(region).ok_or_else(unknown)
 }
 
@@ -38,18 +38,18 @@ pub async fn key(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    rung: &Rung,
-    (account, patience): (Account, Duration),
+    source: &CredentialSource,
+    (account, patience): (Credential, Duration),
 ) -> Result<Key, NotReady> {
     let user = match account {
-        Account::Pair(pair) => return Ok(Key::Pair(pair)),
-        Account::User(user) => user,
+        Credential::AccessKey(pair) => return Ok(Key::AccessKey(pair)),
+        Credential::User(user) => user,
     };
-    let iam = iam(context, plan, rung).map_err(super::wrong)?;
+    let iam = iam(context, plan, source).map_err(super::wrong)?;
     // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
     tokio::select! {
-        token = token(context, object, plan, rung, (&user, iam, patience)) => token.map(Key::Token),
-        () = context.closing.cancelled() => Err(NotReady::InAMoment(MOMENT)),
+        token = token(context, object, plan, source, (&user, iam, patience)) => token.map(Key::Token),
+        () = context.closing.cancelled() => Err(NotReady::Shortly(MOMENT)),
     }
 }
 
@@ -57,22 +57,22 @@ async fn token(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    rung: &Rung,
+    source: &CredentialSource,
     (user, iam, patience): (&User, &Endpoint, Duration),
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
     let account = context.credentials.account(user);
     let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
-    let held = |denied| NotReady::Held(told::denied(denied, rung, &iam.host, project));
+    let held = |denied| NotReady::Hold(told::denied(denied, source, &iam.host, project));
     // While IAM is known to be away nobody waits for whoever finds out whether it still is.
-    let patience = if context.gate.is_away(&name_of(iam)) { Duration::ZERO } else { patience };
-    match context.logins.enter(Names { account, purpose }, patience).await {
-        Entered::Token(token) => Ok(token),
-        Entered::Busy => Err(NotReady::InAMoment(jittered(MOMENT * 2))),
-        Entered::Denied(denied) => Err(held(denied)),
-        Entered::Login(permit) => {
-            let meanwhile = permit.meanwhile();
-            match (log_in(context, object, rung, user, iam, permit).await, meanwhile) {
+    let patience = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { patience };
+    match context.tokens.enter(Names { account, purpose }, patience).await {
+        Acquired::Token(token) => Ok(token),
+        Acquired::InProgress => Err(NotReady::Shortly(jittered(MOMENT * 2))),
+        Acquired::Denied(denied) => Err(held(denied)),
+        Acquired::Login(permit) => {
+            let meanwhile = permit.stale_token();
+            match (log_in(context, object, source, user, iam, permit).await, meanwhile) {
                 // It is only time to renew it: what there is does, unless the refusal has ended that too.
                 (Err(_), Some(token)) if !token.has_ended() => Ok(token),
                 (result, _) => result,
@@ -81,7 +81,7 @@ async fn token(
     }
 }
 
-/// What the gate knows it by: IAM may have the host of DWS, and still be away alone.
+/// What the admission knows it by: IAM may have the host of DWS, and still be away alone.
 fn name_of(iam: &Endpoint) -> String {
     format!("IAM {}", iam.host)
 }
@@ -90,19 +90,19 @@ fn name_of(iam: &Endpoint) -> String {
 async fn log_in(
     context: &Context,
     object: &ClusterRedistribution,
-    rung: &Rung,
+    source: &CredentialSource,
     user: &User,
     iam: &Endpoint,
-    permit: Permit<'_>,
+    permit: LoginPermit<'_>,
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
     let name = name_of(iam);
-    let away = |again| NotReady::Held(told::away(rung, &iam.host, again));
-    match context.gate.reach(&name, false) {
-        Reach::Open | Reach::Probe => {}
-        Reach::Probing(rest) => return Err(NotReady::InAMoment(jittered(rest.max(MOMENT)))),
-        Reach::Wait(rest) => {
-            context.gate.wait(&object_name(object));
+    let away = |again| NotReady::Hold(told::away(source, &iam.host, again));
+    match context.admission.health(&name, false) {
+        Health::Open | Health::Probe => {}
+        Health::Probing(rest) => return Err(NotReady::Shortly(jittered(rest.max(MOMENT)))),
+        Health::Wait(rest) => {
+            context.admission.wait(&object_name(object));
             return Err(away(jittered(rest.max(MOMENT) * 2)));
         }
     }
@@ -111,12 +111,12 @@ async fn log_in(
     let is_host_away = login.is_host_away();
     let result = permit.finish(login);
     // Any answer shows that the host is there. What is wrong with this user's login is not held against the others.
-    let pause = is_host_away.then(|| context.gate.unreachable(&name));
+    let pause = is_host_away.then(|| context.admission.unreachable(&name));
     if pause.is_none() {
-        context.gate.reachable(&name);
+        context.admission.reachable(&name);
     }
     result.map_err(|denied| match (denied, pause) {
-        (Denied::Away, Some(pause)) => away(pause),
-        (denied, _) => NotReady::Held(told::denied(denied, rung, &iam.host, project)),
+        (Denied::Unreachable, Some(pause)) => away(pause),
+        (denied, _) => NotReady::Hold(told::denied(denied, source, &iam.host, project)),
     })
 }

@@ -7,32 +7,32 @@ use k8s_openapi::jiff::Timestamp;
 use super::{NotReady, Ready};
 use crate::{
     api::{Baseline, ClusterRedistribution, NONE},
-    cloud::{Looked, Wish, auth::Key},
+    cloud::{ReadResult, RedistributionRequest, auth::Key},
     controller::{
         context::Context,
-        messages::{self, Held},
+        messages::{self, Hold},
     },
-    credentials::Rung,
+    credentials::CredentialSource,
     precheck::{self, Mode, Verdict},
     protocol::{
-        attempts::{GoodLook, Look},
+        attempts::{FailedPrecheck, PassedPrecheck},
         decide::Plan,
     },
     runtime::jitter::jittered,
 };
 
-/// The last look for this wish with these credentials, if it ended in a hold.
-pub fn last(context: &Context, object: &ClusterRedistribution, rung: &Rung) -> Option<Look> {
+/// The last look for this request with these credentials, if it ended in a hold.
+pub fn last(context: &Context, object: &ClusterRedistribution, source: &CredentialSource) -> Option<FailedPrecheck> {
     let generation = object.metadata.generation.unwrap_or_default();
-    let memory = context.memory();
-    let last = memory.looks.last_held(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
-    (last.credentials == rung.describe()).then(|| last.clone())
+    let attempts = context.attempts();
+    let last = attempts.prechecks.last_held(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
+    (last.credentials == source.describe()).then(|| last.clone())
 }
 
 /// What it found, until the next one is due.
-pub fn resting(last: &Look) -> Option<Held> {
+pub fn resting(last: &FailedPrecheck) -> Option<Hold> {
     let rest = last.next.saturating_duration_since(Instant::now());
-    (!rest.is_zero()).then(|| Held { reason: last.reason, message: last.message.clone(), again: rest })
+    (!rest.is_zero()).then(|| Hold { reason: last.reason, message: last.message.clone(), again: rest })
 }
 
 /// Looks at the cluster with the right to call in hand: a look with a wrong key counts at the gateway like a call with it,
@@ -46,53 +46,53 @@ pub async fn look(
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let key = context.credentials.identity(&ready.key, &plan.endpoint);
-    if let Some(good) = context.memory().looks.last_good(uid, generation, key, Instant::now()).cloned() {
+    if let Some(good) = context.attempts().prechecks.last_good(uid, generation, key, Instant::now()).cloned() {
         (ready.note, ready.baseline) = (good.note, good.baseline);
         return Ok(ready);
     }
-    let wish = Wish::from(&object.spec);
+    let request = RedistributionRequest::from(&object.spec);
     // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
     let looked = tokio::select! {
-        looked = context.cloud.look(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
-        () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+        looked = context.cloud.look(&request, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+        () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
     };
     context.metrics.look(looked.label());
     let task_status = looked.seen().map(|state| word_or_none(state.task.word()));
     // At once: whatever follows, the key has worked, or has not.
-    ready.pass.learn(looked.key_effect());
-    if let (Key::Token(token), Looked::Refused(answer)) = (&ready.key, &looked) {
+    ready.admitted.learn(looked.key_effect());
+    if let (Key::Token(token), ReadResult::Refused(answer)) = (&ready.key, &looked) {
         token.heard_of_rights(answer, Instant::now());
     }
     match precheck::judge(context.precheck.mode, looked) {
         Verdict::Call => {
-            ready.pass.spend();
+            ready.admitted.spend();
             with_baseline(context, object, plan, ready, task_status).await
         }
         Verdict::Note(note) => {
-            ready.pass.spend();
+            ready.admitted.spend();
             ready.note = Some(note).filter(|_| context.precheck.mode != Mode::Off);
             with_baseline(context, object, plan, ready, task_status).await
         }
         Verdict::Key => {
-            ready.pass.leave(None);
-            Err(NotReady::InAMoment(Duration::from_secs(1)))
+            ready.admitted.leave(None);
+            Err(NotReady::Shortly(Duration::from_secs(1)))
         }
         Verdict::Unreachable => {
             let (host, unresolved) = (&plan.endpoint.host, context.cloud.unresolved(&plan.endpoint));
-            Err(NotReady::Held(messages::unreachable(host, unresolved, context.gate.unreachable(host))))
+            Err(NotReady::Hold(messages::unreachable(host, unresolved, context.admission.unreachable(host))))
         }
         Verdict::Hold(reason, message) => {
             let again = jittered(context.precheck.every);
-            let look = Look {
+            let look = FailedPrecheck {
                 generation,
-                credentials: ready.rung.describe(),
+                credentials: ready.source.describe(),
                 next: Instant::now() + again,
                 reason,
                 message: message.clone(),
             };
-            context.memory().looks.held(uid, look);
-            ready.pass.leave(None);
-            Err(NotReady::Held(Held { reason, message, again }))
+            context.attempts().prechecks.held(uid, look);
+            ready.admitted.leave(None);
+            Err(NotReady::Hold(Hold { reason, message, again }))
         }
     }
 }
@@ -107,18 +107,18 @@ async fn with_baseline(
     task_status: Option<String>,
 ) -> Result<Ready, NotReady> {
     if context.observe.is_some() {
-        let wish = Wish::from(&object.spec);
+        let request = RedistributionRequest::from(&object.spec);
         let looked = tokio::select! {
-            looked = context.cloud.details(&wish, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
-            () = context.closing.cancelled() => return Err(NotReady::InAMoment(Duration::from_secs(1))),
+            looked = context.cloud.details(&request, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+            () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
         };
         context.metrics.observation(looked.label());
-        ready.pass.learn(looked.key_effect());
+        ready.admitted.learn(looked.key_effect());
         if looked.key_effect().is_some_and(precheck::is_about_key) {
-            ready.pass.leave(None);
-            return Err(NotReady::InAMoment(Duration::from_secs(1)));
+            ready.admitted.leave(None);
+            return Err(NotReady::Shortly(Duration::from_secs(1)));
         }
-        ready.pass.spend();
+        ready.admitted.spend();
         let shown = looked.shown();
         ready.baseline = Some(Baseline {
             cluster_id: Some(object.spec.cluster_id.clone()),
@@ -128,7 +128,7 @@ async fn with_baseline(
             ..Baseline::default()
         });
     }
-    let look = GoodLook {
+    let look = PassedPrecheck {
         generation: object.metadata.generation.unwrap_or_default(),
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&ready.key, &plan.endpoint),
@@ -136,7 +136,7 @@ async fn with_baseline(
         note: ready.note.clone(),
         baseline: ready.baseline.clone(),
     };
-    context.memory().looks.good(object.metadata.uid.as_deref().unwrap_or_default(), look);
+    context.attempts().prechecks.good(object.metadata.uid.as_deref().unwrap_or_default(), look);
     Ok(ready)
 }
 

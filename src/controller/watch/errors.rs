@@ -12,7 +12,7 @@ const EACH: Duration = Duration::from_secs(120);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Trouble {
+pub struct WatchErrors {
     /// By watch: its last error, and whether that was said.
     failing: BTreeMap<usize, (String, bool)>,
     /// When every line so far is paid for.
@@ -21,7 +21,7 @@ pub struct Trouble {
     is_known: bool,
 }
 
-impl Trouble {
+impl WatchErrors {
     /// A watch failed. Returns whether to say so; then it is said of all that fail now.
     pub fn failed(&mut self, watch: usize, error: String, now: Instant) -> bool {
         let is_said = self.failing.get(&watch).is_some_and(|(last, is_said)| *is_said && *last == error);
@@ -62,14 +62,14 @@ mod tests {
 
     #[test]
     fn an_error_is_said_once_and_again_when_it_changes() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (WatchErrors::default(), Instant::now());
         let said = ["403", "403", "404", "404", "403"].map(|error| trouble.failed(0, error.to_owned(), now));
         assert_eq!(said, [true, false, true, false, true]);
     }
 
     #[test]
     fn an_error_that_changes_with_each_try_is_said_once_in_two_minutes() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let (mut trouble, start) = (WatchErrors::default(), Instant::now());
         let said =
             (0..600).filter(|second| trouble.failed(0, second.to_string(), start + Duration::from_secs(*second)));
         assert_eq!(said.count(), 7);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn twenty_watches_that_fail_at_once_are_said_in_four_lines() {
-        let (mut trouble, start) = (Trouble::default(), Instant::now());
+        let (mut trouble, start) = (WatchErrors::default(), Instant::now());
         let mut said = 0;
         for second in 0..600 {
             for watch in 0..20 {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn that_all_work_again_is_said_once_and_only_where_a_failure_was() {
-        let (mut trouble, now) = (Trouble::default(), Instant::now());
+        let (mut trouble, now) = (WatchErrors::default(), Instant::now());
         assert!(!trouble.works(0));
         for watch in [0, 1] {
             assert!(trouble.failed(watch, "403".to_owned(), now));

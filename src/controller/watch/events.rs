@@ -19,16 +19,16 @@ use tokio::{
 };
 
 use super::pauses::Pauses;
-use crate::{runtime::jitter::jittered, store::object::Guarded};
+use crate::{runtime::jitter::jittered, store::object::StoredObject};
 
 /// Objects in one answer of the list: few, since that many are in memory at once, whatever there is in all.
 const PAGE: u32 = 200;
 
 /// What is heard of a watch.
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are events")]
-pub enum Heard {
+pub enum WatchEvent {
     /// An event.
-    Event(Event<Guarded>),
+    Event(Event<StoredObject>),
     /// The API server has accepted the watch; of a quiet one nothing else may be heard for long.
     Open,
     /// It failed. None where it goes on at once.
@@ -41,7 +41,7 @@ pub fn objects(
     namespace: Option<&str>,
     (config, relist_every): (&watcher::Config, Duration),
     watches: usize,
-) -> impl Stream<Item = Heard> + Send + use<> {
+) -> impl Stream<Item = WatchEvent> + Send + use<> {
     let (client, answers) = heard(client);
     let api =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
@@ -78,12 +78,12 @@ fn heard(client: &Client) -> (Client, watch::Receiver<u64>) {
 }
 
 struct Watch {
-    api: Api<Guarded>,
+    api: Api<StoredObject>,
     config: watcher::Config,
     relist_every: Duration,
     answers: watch::Receiver<u64>,
     /// None: it begins with a list.
-    events: Option<BoxStream<'static, watcher::Result<Event<Guarded>>>>,
+    events: Option<BoxStream<'static, watcher::Result<Event<StoredObject>>>>,
     /// Its list is complete, so that what is asked for next is a watch.
     is_listed: bool,
     /// kube-runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way
@@ -94,7 +94,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> WatchEvent {
         if let Some(pause) = self.pause.take() {
             sleep(pause).await;
         }
@@ -111,13 +111,13 @@ impl Watch {
                         if matches!(event, Event::InitDone) {
                             self.listed();
                         }
-                        return Heard::Event(event);
+                        return WatchEvent::Event(event);
                     }
                     Some(Err(error)) => return self.failed(error),
                     None => self.events = None,
                 },
                 () = at(self.relist_at) => (self.events, self.relist_at) = (None, None),
-                Ok(()) = self.answers.changed(), if self.is_listed => return Heard::Open,
+                Ok(()) = self.answers.changed(), if self.is_listed => return WatchEvent::Open,
             }
         }
     }
@@ -129,7 +129,7 @@ impl Watch {
         self.answers.mark_unchanged();
     }
 
-    fn failed(&mut self, error: watcher::Error) -> Heard {
+    fn failed(&mut self, error: watcher::Error) -> WatchEvent {
         let is_gone = is_gone(&error);
         if is_gone {
             // Where the very request for a watch is answered so, kube-runtime would repeat it.
@@ -137,7 +137,7 @@ impl Watch {
         }
         let pause = self.pauses.after_failure(is_gone, std::time::Instant::now());
         self.pause = (!pause.is_zero()).then(|| jittered(pause));
-        Heard::Failed(error, self.pause)
+        WatchEvent::Failed(error, self.pause)
     }
 }
 

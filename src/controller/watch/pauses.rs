@@ -8,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 /// First pause. Short, since nothing else wakes an object whose user waits.
 const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of a single watch: one request each ten seconds is no burden for an API server that comes back.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX: Duration = Duration::from_secs(10);
 /// Of several watches each waits longer, so that all of them together make less than one request a second.
 const EACH: Duration = Duration::from_secs(3);
 /// However many there are.
@@ -30,7 +30,7 @@ impl Pauses {
     /// Of one of so many watches.
     pub fn new(watches: usize) -> Self {
         let all = EACH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
-        let longest = LONGEST.max(all).min(AT_MOST);
+        let longest = MAX.max(all).min(AT_MOST);
         let builder = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(longest).with_factor(2.0);
         let builder = builder.without_max_times();
         Self { builder, growing: builder.build(), tried: None }
@@ -81,7 +81,7 @@ mod tests {
         for _ in 0..10 {
             pauses.after_failure(false, start);
         }
-        assert_eq!(pauses.after_failure(false, start + LONGEST + STEADY), FIRST);
+        assert_eq!(pauses.after_failure(false, start + MAX + STEADY), FIRST);
     }
 
     #[test]

@@ -2,31 +2,31 @@ use super::*;
 use crate::{
     api::{AttemptState, ClusterRedistribution},
     testing::{
-        mock::sample_is_called_up,
+        mock::sample_is_woken,
         sample::{attempt, attempted, fresh},
     },
 };
 
-fn pending(gate: Arc<Gate>) -> Pending {
-    let mut writer = Writer::<Guarded>::default();
+fn pending(admission: Arc<Admission>) -> Pending {
+    let mut writer = Writer::<StoredObject>::default();
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
     Pending {
         writer,
         reader,
-        memory: Arc::default(),
-        gate,
+        attempts: Arc::default(),
+        admission,
         observe: false,
         metrics: Metrics::default(),
         scopes: vec![Scope::new(None)],
         synced: Synced::new(&[]),
-        trouble: Trouble::default(),
+        trouble: WatchErrors::default(),
     }
 }
 
-fn shown(object: ClusterRedistribution) -> Guarded {
-    Guarded { seen: None, object: Ok(object) }
+fn shown(object: ClusterRedistribution) -> StoredObject {
+    StoredObject { seen: None, object: Ok(object) }
 }
 
 #[tokio::test]
@@ -37,8 +37,8 @@ async fn whoever_was_called_up_and_is_finished_by_another_or_gone_leaves_its_lin
     let unlisted = [Event::Init, Event::InitDone];
     for events in [vec![Event::Apply(finished())], vec![Event::InitApply(finished())], vec![deleted()], unlisted.into()]
     {
-        let (gate, mut called) = sample_is_called_up().await;
-        let mut pending = pending(gate);
+        let (admission, mut called) = sample_is_woken().await;
+        let mut pending = pending(admission);
         assert_eq!(pending.apply(0, Event::Apply(shown(fresh(1)))).count(), 1);
         assert!(called.try_recv().is_err(), "it still waits");
         for event in events {
@@ -51,14 +51,14 @@ async fn whoever_was_called_up_and_is_finished_by_another_or_gone_leaves_its_lin
 
 #[tokio::test]
 async fn what_was_deleted_while_it_was_being_called_is_forgotten_with_the_next_list() {
-    let (gate, _called) = sample_is_called_up().await;
-    let mut pending = pending(gate);
-    let memory = Arc::clone(&pending.memory);
-    let knows = || memory.lock().unwrap().hidden_objects() == 1;
+    let (admission, _called) = sample_is_woken().await;
+    let mut pending = pending(admission);
+    let attempts = Arc::clone(&pending.attempts);
+    let knows = || attempts.lock().unwrap().hidden_objects() == 1;
     assert_eq!(pending.apply(0, Event::Apply(shown(fresh(1)))).count(), 1);
     assert_eq!(pending.apply(0, Event::Delete(shown(fresh(1)))).count(), 0);
     // Its reconciliation goes on with what it has in hand.
-    let _ = memory.lock().unwrap().hidden(crate::testing::sample::UID, Instant::now());
+    let _ = attempts.lock().unwrap().hidden(crate::testing::sample::UID, Instant::now());
     assert!(pending.apply(0, Event::Init).next().is_none() && knows());
     assert!(pending.apply(0, Event::InitDone).next().is_none() && !knows());
 }
@@ -78,8 +78,8 @@ async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobo
         let mut object = attempted(1, attempt("a", 1, state));
         let paused: Vec<_> = serde_json::from_value(paused.clone()).unwrap();
         object.status.as_mut().unwrap().conditions.extend(paused);
-        let (gate, _called) = sample_is_called_up().await;
-        let mut pending = Pending { observe, ..pending(gate) };
+        let (admission, _called) = sample_is_woken().await;
+        let mut pending = Pending { observe, ..pending(admission) };
         pending.metrics.alone();
         drop(pending.apply(0, Event::Apply(shown(object))));
         let text = pending.metrics.text();
@@ -90,9 +90,9 @@ async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobo
 #[test]
 fn pending_objects_are_handed_on_once_the_first_list_of_their_scope_is_complete() {
     let synced = Synced::new(&["team".to_owned(), "others".to_owned()]);
-    let (gate, _called) = Gate::new(crate::admission::Core::new(1, 0.0));
+    let (admission, _called) = Admission::new(crate::admission::Core::new(1, 0.0));
     let scopes = ["team", "others"].map(|namespace| Scope::new(Some(namespace.to_owned()))).into();
-    let mut pending = Pending { scopes, synced: synced.clone(), ..pending(gate) };
+    let mut pending = Pending { scopes, synced: synced.clone(), ..pending(admission) };
     let finished = shown(attempted(1, attempt("a", 1, AttemptState::Answered)));
     for event in [Event::Init, Event::InitApply(shown(fresh(1)))] {
         assert_eq!(pending.apply(0, event).count(), 0);

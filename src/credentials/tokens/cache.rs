@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    account::Account,
-    denied::{Denied, Trouble},
-    unanswered::Why,
+    account::UserState,
+    denied::{Denied, ScopeError},
+    unanswered::FailureCause,
 };
 use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, token::Token};
 
@@ -34,27 +34,27 @@ pub struct Names {
 
 /// What comes next.
 #[derive(Clone, Debug)]
-pub enum Turn {
+pub enum Acquire {
     /// A token that is held.
-    Token(Token),
+    Cached(Token),
     /// Log in; whoever is told so must `finish` or `give_up`. The token, if there is one, still holds for a call.
     Login(Option<Token>),
     /// Another login of this user has been under way for so long.
-    Busy(Duration),
+    InProgress(Duration),
     /// The last login is too short ago, by so much.
-    TooSoon(Duration),
+    BackOff(Duration),
     /// None, and no login.
     Denied(Denied),
 }
 
 #[derive(Debug)]
-struct Purpose {
+struct Scope {
     account: KeyIdentity,
     token: Option<Token>,
     fetched: Option<Instant>,
     /// When the token is to be renewed.
     renew: Instant,
-    trouble: Option<(Trouble, Instant)>,
+    trouble: Option<(ScopeError, Instant)>,
     used: Instant,
 }
 
@@ -62,8 +62,8 @@ struct Purpose {
 #[derive(Debug)]
 pub struct Core {
     shortest: Duration,
-    accounts: HashMap<KeyIdentity, Account>,
-    purposes: HashMap<KeyIdentity, Purpose>,
+    accounts: HashMap<KeyIdentity, UserState>,
+    purposes: HashMap<KeyIdentity, Scope>,
 }
 
 impl Core {
@@ -73,32 +73,32 @@ impl Core {
     }
 
     /// What there is for a call now.
-    pub fn ask(&mut self, names: Names, now: Instant) -> Turn {
+    pub fn ask(&mut self, names: Names, now: Instant) -> Acquire {
         let shortest = self.shortest;
         let (account, purpose) = self.of(names, now);
         let held = purpose.token.clone();
         let over = held.as_ref().is_none_or(Token::has_ended);
         let held = held.filter(|token| token.left(now) >= shortest);
         let denied = match (&held, purpose.trouble) {
-            (Some(token), _) if now < purpose.renew => return Turn::Token(token.clone()),
+            (Some(token), _) if now < purpose.renew => return Acquire::Cached(token.clone()),
             (_, Some((trouble, until))) if now < until => {
-                Some(Turn::Denied(Denied::Purpose(trouble, until.saturating_duration_since(now))))
+                Some(Acquire::Denied(Denied::Scope(trouble, until.saturating_duration_since(now))))
             }
             _ if account.key.in_flight > 0 => {
                 let since = account.asked.map(|at| now.saturating_duration_since(at));
-                Some(Turn::Busy(since.unwrap_or_default()))
+                Some(Acquire::InProgress(since.unwrap_or_default()))
             }
-            _ => account.rests(now).map(Turn::Denied),
+            _ => account.rests(now).map(Acquire::Denied),
         };
         let apart = purpose.fetched.map(|at| APART.saturating_sub(now.saturating_duration_since(at)));
         match (denied, held, apart) {
-            (Some(_), Some(token), _) => Turn::Token(token),
+            (Some(_), Some(token), _) => Acquire::Cached(token),
             (Some(denied), None, _) => denied,
-            (None, _, Some(rest)) if over && !rest.is_zero() => Turn::TooSoon(rest),
+            (None, _, Some(rest)) if over && !rest.is_zero() => Acquire::BackOff(rest),
             (None, held, _) => {
                 account.key.in_flight += 1;
                 account.asked = Some(now);
-                Turn::Login(held)
+                Acquire::Login(held)
             }
         }
     }
@@ -114,7 +114,7 @@ impl Core {
                 let token = Token::new(text, names.account, asked, life);
                 purpose.fetched = Some(now);
                 if token.left(now) < shortest {
-                    Trouble::ShortLived
+                    ScopeError::ShortLived
                 } else {
                     purpose.trouble = None;
                     // What is to be renewed before it can be used a second time is used once.
@@ -141,16 +141,16 @@ impl Core {
                 };
                 return Err(account.refused(effect, now));
             }
-            Login::Project(status) => Trouble::Project(status),
-            Login::Forbidden => Trouble::Forbidden,
-            Login::Refused(status) => Trouble::Refused(status),
-            Login::Failed(status) => return Err(account.lost(Why::Failed(status), now)),
-            Login::Silent => return Err(account.lost(Why::Silent, now)),
-            Login::Unreadable(why) => return Err(account.lost(Why::Unreadable(why), now)),
-            Login::Unreachable => return Err(Denied::Away),
+            Login::Project(status) => ScopeError::Project(status),
+            Login::Forbidden => ScopeError::Forbidden,
+            Login::Refused(status) => ScopeError::Refused(status),
+            Login::Failed(status) => return Err(account.lost(FailureCause::Failed(status), now)),
+            Login::Silent => return Err(account.lost(FailureCause::Silent, now)),
+            Login::Unreadable(why) => return Err(account.lost(FailureCause::Unreadable(why), now)),
+            Login::Unreachable => return Err(Denied::Unreachable),
         };
         purpose.trouble = Some((trouble, now + TROUBLE_RESTS));
-        Err(Denied::Purpose(trouble, TROUBLE_RESTS))
+        Err(Denied::Scope(trouble, TROUBLE_RESTS))
     }
 
     /// A login was begun and is not waited for any more.
@@ -161,7 +161,7 @@ impl Core {
     }
 
     /// Both entries, made if they are not there; beyond the bound the one that was used longest ago makes room.
-    fn of(&mut self, names: Names, now: Instant) -> (&mut Account, &mut Purpose) {
+    fn of(&mut self, names: Names, now: Instant) -> (&mut UserState, &mut Scope) {
         if !self.accounts.contains_key(&names.account) && self.accounts.len() >= MOST {
             let idle = self.accounts.iter().filter(|(_, account)| account.key.in_flight == 0);
             let oldest = idle.min_by_key(|(_, account)| account.key.used).map(|(name, _)| *name);
@@ -174,7 +174,7 @@ impl Core {
         let account = self.accounts.entry(names.account).or_default();
         account.key.used = Some(now);
         let fresh =
-            || Purpose { account: names.account, token: None, fetched: None, renew: now, trouble: None, used: now };
+            || Scope { account: names.account, token: None, fetched: None, renew: now, trouble: None, used: now };
         let purpose = self.purposes.entry(names.purpose).or_insert_with(fresh);
         purpose.used = now;
         (account, purpose)

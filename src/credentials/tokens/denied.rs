@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::unanswered::Why;
+use super::unanswered::FailureCause;
 use crate::admission::Refusal;
 
 /// What IAM says of a user and a project, other than that the password is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ScopeError {
     /// The user has no role in the project, or there is none of this id. With the HTTP status.
     Project(u16),
     /// 403.
@@ -22,11 +22,11 @@ pub enum Trouble {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// For the user: refused, locked or throttled.
-    Account(Refusal),
+    User(Refusal),
     /// For this user and project; asked again after that long.
-    Purpose(Trouble, Duration),
+    Scope(ScopeError, Duration),
     /// For the user: the last login brought no answer that says anything of either, and the next one is that far away.
-    Lost(Why, Duration),
+    Unanswered(FailureCause, Duration),
     /// IAM could not be reached; nothing was sent.
-    Away,
+    Unreachable,
 }

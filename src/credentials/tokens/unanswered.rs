@@ -12,11 +12,11 @@ const WINDOW: Duration = Duration::from_secs(900);
 /// So many of them in that time, and no more.
 const MOST: usize = 4;
 /// Beyond this the window bounds the pause.
-const MOST_GROWTH: u32 = 4;
+const MAX_GROWTH: u32 = 4;
 
 /// Why a login tells nothing of the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum FailureCause {
     /// IAM failed. With the HTTP status.
     Failed(u16),
     /// Nothing came in time.
@@ -27,15 +27,15 @@ pub enum Why {
 
 /// The lost logins of one user, since the last one that was answered.
 #[derive(Debug, Default)]
-pub struct Lost {
+pub struct UnansweredLogins {
     /// The last ones, oldest first.
     at: Vec<Instant>,
-    why: Option<Why>,
+    why: Option<FailureCause>,
 }
 
-impl Lost {
+impl UnansweredLogins {
     /// One more.
-    pub fn add(&mut self, why: Why, now: Instant) {
+    pub fn add(&mut self, why: FailureCause, now: Instant) {
         self.at.retain(|at| now.saturating_duration_since(*at) < WINDOW);
         self.at.push(now);
         self.why = Some(why);
@@ -47,9 +47,9 @@ impl Lost {
     }
 
     /// Why nobody logs in now, and for how long. `proven`: the user had been let in.
-    pub fn rests(&self, proven: bool, now: Instant) -> Option<(Why, Duration)> {
+    pub fn rests(&self, proven: bool, now: Instant) -> Option<(FailureCause, Duration)> {
         let (why, last) = (self.why?, *self.at.last()?);
-        let grown = u32::try_from(self.at.len()).map_or(u32::MAX, |count| count.saturating_sub(1).min(MOST_GROWTH));
+        let grown = u32::try_from(self.at.len()).map_or(u32::MAX, |count| count.saturating_sub(1).min(MAX_GROWTH));
         let pause = if proven { FIRST_PAUSE.saturating_mul(4_u32.pow(grown)) } else { UNPROVEN_RESTS };
         // Of the last four the first one is to be out of the window.
         let full = self.at.iter().rev().nth(MOST - 1).map(|at| *at + WINDOW);
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn a_user_who_was_never_let_in_rests_five_minutes_after_each() {
-        let (mut lost, now) = (Lost::default(), Instant::now());
+        let (mut lost, now) = (UnansweredLogins::default(), Instant::now());
         assert_eq!(lost.rests(false, now), None);
-        lost.add(Why::Silent, now);
-        assert_eq!(lost.rests(false, now), Some((Why::Silent, 300 * SECOND)));
+        lost.add(FailureCause::Silent, now);
+        assert_eq!(lost.rests(false, now), Some((FailureCause::Silent, 300 * SECOND)));
         assert_eq!(lost.rests(false, now + 300 * SECOND), None);
-        lost.add(Why::Failed(503), now + 300 * SECOND);
-        assert_eq!(lost.rests(false, now + 300 * SECOND), Some((Why::Failed(503), 300 * SECOND)));
+        lost.add(FailureCause::Failed(503), now + 300 * SECOND);
+        assert_eq!(lost.rests(false, now + 300 * SECOND), Some((FailureCause::Failed(503), 300 * SECOND)));
         lost.end();
         assert_eq!(lost.rests(false, now + 300 * SECOND), None);
     }
@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn whoever_had_been_let_in_tries_again_soon_but_never_five_times_in_fifteen_minutes() {
         for proven in [true, false] {
-            let (mut lost, start) = (Lost::default(), Instant::now());
+            let (mut lost, start) = (UnansweredLogins::default(), Instant::now());
             let mut tried = Vec::new();
             for second in 0..7200 {
                 if lost.rests(proven, start + SECOND * second).is_none() {
-                    lost.add(Why::Silent, start + SECOND * second);
+                    lost.add(FailureCause::Silent, start + SECOND * second);
                     tried.push(second);
                 }
             }

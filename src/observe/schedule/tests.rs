@@ -8,15 +8,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_new_attempt_is_watched_anew_and_a_deleted_object_no_more() {
-    let (mut watches, now) = (Watches::default(), Instant::now());
+    let (mut watches, now) = (Schedule::default(), Instant::now());
     let first = watches.of("uid", "a", SECOND, now);
     assert_eq!((first.next, first.since), (now + SECOND, None));
-    watches.keep("uid", Watch { unmoved: 3, since: Some(now), ..first.clone() });
+    watches.keep("uid", Scheduled { unmoved: 3, since: Some(now), ..first.clone() });
     let again = watches.of("uid", "a", SECOND, now);
     assert_eq!((again.unmoved, again.since), (3, Some(now)));
     let other = watches.of("uid", "b", SECOND, now + 5 * SECOND);
     assert_eq!((other.unmoved, other.since, other.next), (0, None, now + 6 * SECOND));
-    watches.keep("uid", Watch { unmoved: 7, ..first });
+    watches.keep("uid", Scheduled { unmoved: 7, ..first });
     assert_eq!(watches.of("uid", "b", SECOND, now).unmoved, 0, "a look at an older attempt ends late");
     watches.end("uid");
     watches.keep("uid", other);
@@ -25,8 +25,8 @@ fn a_new_attempt_is_watched_anew_and_a_deleted_object_no_more() {
 
 #[test]
 fn a_call_of_another_wish_matters_from_shortly_before_ones_own_on() {
-    let mut watches = Watches::default();
-    let others = |watches: &Watches, uid: &str, generation: i64| {
+    let mut watches = Schedule::default();
+    let others = |watches: &Schedule, uid: &str, generation: i64| {
         let others = watches.others("cluster", uid, generation, 10 * SECOND);
         (others.before, others.since)
     };
@@ -53,11 +53,11 @@ fn a_call_of_another_wish_matters_from_shortly_before_ones_own_on() {
 
 #[test]
 fn only_the_latest_calls_for_a_cluster_are_remembered() {
-    let mut watches = Watches::default();
+    let mut watches = Schedule::default();
     for generation in 0..100 {
         watches.called("cluster", "uid", generation, at(generation));
     }
-    assert_eq!(watches.calls.get("cluster").map(Vec::len), Some(MOST_CALLS));
+    assert_eq!(watches.calls.get("cluster").map(Vec::len), Some(MAX_CALLS));
     assert_eq!(watches.others("cluster", "uid", 99, SECOND * 5), Others { before: true, since: false });
 }
 
@@ -83,7 +83,7 @@ fn after_a_restart_statuses_tell_who_has_called() {
         (AttemptState::Answered, Some(403), Some("DWS.7023"), false),
         (AttemptState::NotSent, None, None, false),
     ] {
-        let mut watches = Watches::default();
+        let mut watches = Schedule::default();
         let object = claimed(state, code, error);
         watches.note(&object);
         let cluster = object.spec.cluster_id.to_ascii_lowercase();

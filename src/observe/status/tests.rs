@@ -76,7 +76,7 @@ fn progress_has_its_own_condition_and_leaves_the_others_and_the_journal_alone() 
     assert_eq!((seen.id.as_deref(), seen.state.as_str(), seen.progress_percent), (Some("run-1"), "Running", Some(45)));
     assert_eq!((seen.tables_left, seen.bytes_left, seen.estimated_seconds), (Some(55), Some(55_000), Some(385)));
     assert_eq!(seen.observed_time.unwrap().0, at(60));
-    assert!(matches!(&news[..], [News::Started(message)] if message.contains("45 %")), "{news:?}");
+    assert!(matches!(&news[..], [StatusChange::Started(message)] if message.contains("45 %")), "{news:?}");
 }
 
 #[test]
@@ -95,13 +95,13 @@ fn a_status_is_written_only_when_a_shown_figure_moves() {
 
 #[test]
 fn each_turn_is_told_once() {
-    let words = |news: &[News]| {
-        let word = |news: &News| match news {
-            News::Confirmed(_) => "confirmed",
-            News::Started(_) => "started",
-            News::Paused { .. } => "paused",
-            News::Finished(_) => "finished",
-            News::Failed(_) => "failed",
+    let words = |news: &[StatusChange]| {
+        let word = |news: &StatusChange| match news {
+            StatusChange::Confirmed(_) => "confirmed",
+            StatusChange::Started(_) => "started",
+            StatusChange::Paused { .. } => "paused",
+            StatusChange::Finished(_) => "finished",
+            StatusChange::Failed(_) => "failed",
         };
         news.iter().map(word).collect::<Vec<_>>()
     };
@@ -141,7 +141,7 @@ fn what_was_unknown_is_confirmed_without_inventing_a_status_code_or_touching_the
         }
         assert_eq!((condition(&after, "Stalled"), condition(&after, "Reconciling")), (None, None));
         assert_eq!((after.status_code, &after.attempt), (code, &before.attempt));
-        assert!(matches!(&news[..], [News::Confirmed(_), News::Started(_)]), "{news:?}");
+        assert!(matches!(&news[..], [StatusChange::Confirmed(_), StatusChange::Started(_)]), "{news:?}");
     }
 }
 
@@ -202,7 +202,7 @@ fn a_pause_of_the_clouds_own_is_told_from_a_users() {
         let (status, news) =
             observed(&delivered(), 1, &Finding::Run(Phase::Paused, Some(Box::new(details))), at(60)).unwrap();
         let message = condition(&status, REDISTRIBUTED).unwrap().2;
-        assert_eq!(news, [News::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
+        assert_eq!(news, [StatusChange::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
         message
     };
     assert!(words(Some(true)).starts_with("A user has paused"));

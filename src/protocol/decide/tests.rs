@@ -8,7 +8,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Bench {
-    memory: Memory,
+    attempts: AttemptTracker,
     rules: Rules,
     start: Instant,
 }
@@ -18,14 +18,14 @@ impl Bench {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
         let rules =
             Rules { require_not_after: false, hold_reverts: false, grace: 75 * SECOND, regions, observe: false };
-        Self { memory: Memory::default(), rules, start: Instant::now() }
+        Self { attempts: AttemptTracker::default(), rules, start: Instant::now() }
     }
 
     /// Looks at the object `second` seconds after the start, as the controller does.
     fn look(&mut self, object: &ClusterRedistribution, second: u32) -> Step {
         let now = Now { wall: at(i64::from(second)), instant: self.start + second * SECOND };
-        self.memory.note(object, now.instant);
-        decide(object, &self.memory, &self.rules, now)
+        self.attempts.note(object, now.instant);
+        decide(object, &self.attempts, &self.rules, now)
     }
 }
 
@@ -45,9 +45,9 @@ fn held(step: Step) -> Reason {
 #[test]
 fn a_fresh_object_is_claimed_and_a_closed_one_left_alone() {
     let mut bench = Bench::new();
-    assert!(matches!(bench.look(&fresh(1), 0), Step::Claim(Plan { probe_first: false, .. })));
+    assert!(matches!(bench.look(&fresh(1), 0), Step::Call(Plan { probe_first: false, .. })));
     for state in [AttemptState::Answered, AttemptState::Unknown] {
-        assert_eq!(bench.look(&attempted(1, attempt("a", 1, state)), 0), Step::Nothing);
+        assert_eq!(bench.look(&attempted(1, attempt("a", 1, state)), 0), Step::Done);
     }
 }
 
@@ -60,7 +60,7 @@ fn an_object_that_is_being_deleted_is_left_alone_in_every_state() {
         .chain([Claimed, Unknown, NotSent, Answered].map(|state| attempted(1, attempt("a", 1, state))))
     {
         object.metadata.deletion_timestamp = Some(crate::protocol::conditions::to_second(at(0)));
-        assert_eq!(bench.look(&object, 1000), Step::Nothing);
+        assert_eq!(bench.look(&object, 1000), Step::Done);
     }
 }
 
@@ -71,7 +71,7 @@ fn a_claim_nobody_finished_is_settled_only_after_this_process_has_seen_it_for_th
         let open = attempted(generation, attempt("a", 1, AttemptState::Claimed));
         assert_eq!(bench.look(&open, 0), Step::Wait(75 * SECOND));
         assert_eq!(bench.look(&open, 74), Step::Wait(SECOND));
-        assert_eq!(bench.look(&open, 75), Step::Settle { attempt_id: "a".to_owned() });
+        assert_eq!(bench.look(&open, 75), Step::Expire { attempt_id: "a".to_owned() });
     }
 }
 
@@ -87,30 +87,30 @@ fn the_larger_of_both_graces_is_waited_and_the_longest_if_none_is_named() {
 #[test]
 fn a_claim_whose_task_lives_here_is_never_settled() {
     let mut bench = Bench::new();
-    bench.memory.task_started(UID, "a");
+    bench.attempts.task_started(UID, "a");
     let open = attempted(1, attempt("a", 1, AttemptState::Claimed));
     assert!(matches!(bench.look(&open, 0), Step::Wait(_)));
     assert!(matches!(bench.look(&open, 100_000), Step::Wait(_)));
-    bench.memory.task_ended("a");
-    assert!(matches!(bench.look(&open, 100_001), Step::Settle { .. }));
+    bench.attempts.task_ended("a");
+    assert!(matches!(bench.look(&open, 100_001), Step::Expire { .. }));
 }
 
 #[test]
 fn a_claim_this_process_gave_up_is_recalled_at_once() {
     let mut bench = Bench::new();
-    bench.memory.give_up(UID, "a");
+    bench.attempts.abandon(UID, "a");
     assert_eq!(
         bench.look(&attempted(1, attempt("a", 1, AttemptState::Claimed)), 0),
-        Step::Recall { attempt_id: "a".to_owned() }
+        Step::Retract { attempt_id: "a".to_owned() }
     );
     for (generation, state) in [(1, AttemptState::Unknown), (2, AttemptState::Unknown), (2, AttemptState::Claimed)] {
         let step = bench.look(&attempted(generation, attempt("a", 1, state)), 0);
-        assert_eq!(step, Step::Recall { attempt_id: "a".to_owned() }, "only this process can say it: {state:?}");
+        assert_eq!(step, Step::Retract { attempt_id: "a".to_owned() }, "only this process can say it: {state:?}");
     }
     for state in [AttemptState::Answered, AttemptState::NotSent] {
         let mut known = attempt("a", 1, state);
         known.closed = Some(true);
-        assert_eq!(bench.look(&attempted(1, known), 0), Step::Nothing, "{state:?}");
+        assert_eq!(bench.look(&attempted(1, known), 0), Step::Done, "{state:?}");
     }
     let mut foreign = attempt("a", 1, AttemptState::Unknown);
     foreign.uid = "another".to_owned();
@@ -123,9 +123,9 @@ fn the_next_generation_waits_for_the_grace_of_an_unknown_one_and_for_nothing_els
     let mut bench = Bench::new();
     let newer = attempted(2, attempt("a", 1, Unknown));
     assert_eq!(bench.look(&newer, 0), Step::Wait(75 * SECOND));
-    assert!(matches!(bench.look(&newer, 75), Step::Claim(_)));
+    assert!(matches!(bench.look(&newer, 75), Step::Call(_)));
     for state in [Answered, NotSent] {
-        assert!(matches!(bench.look(&attempted(2, attempt("b", 1, state)), 0), Step::Claim(_)));
+        assert!(matches!(bench.look(&attempted(2, attempt("b", 1, state)), 0), Step::Call(_)));
     }
 }
 
@@ -134,15 +134,18 @@ fn not_sent_is_tried_again_after_its_pause_and_looks_for_the_endpoint_first() {
     let mut bench = Bench::new();
     let not_sent = attempted(1, attempt("a", 1, AttemptState::NotSent));
     assert!(
-        matches!(bench.look(&not_sent, 0), Step::Claim(Plan { probe_first: true, .. })),
+        matches!(bench.look(&not_sent, 0), Step::Call(Plan { probe_first: true, .. })),
         "nothing remembered: a restart"
     );
-    bench.memory.not_sent(UID, 1, 1.0, bench.start);
+    bench.attempts.not_sent(UID, 1, 1.0, bench.start);
     assert_eq!(bench.look(&not_sent, 1), Step::Wait(SECOND));
-    assert!(matches!(bench.look(&not_sent, 2), Step::Claim(_)));
+    assert!(matches!(bench.look(&not_sent, 2), Step::Call(_)));
     let mut edited = not_sent.clone();
     edited.metadata.generation = Some(2);
-    assert!(matches!(bench.look(&edited, 1), Step::Claim(Plan { probe_first: false, .. })), "a new wish does not wait");
+    assert!(
+        matches!(bench.look(&edited, 1), Step::Call(Plan { probe_first: false, .. })),
+        "a new request does not wait"
+    );
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn what_is_open_is_settled_before_any_hold_is_weighed() {
     let mut open = attempted(2, attempt("a", 1, AttemptState::Claimed));
     open.metadata.annotations = Some([(SUSPEND.to_owned(), "maybe".to_owned())].into());
     assert!(matches!(bench.look(&open, 0), Step::Wait(_)));
-    assert!(matches!(bench.look(&open, 75), Step::Settle { .. }));
+    assert!(matches!(bench.look(&open, 75), Step::Expire { .. }));
 }
 
 #[test]
@@ -173,10 +176,10 @@ fn every_switch_fails_closed() {
 fn not_after_holds_from_its_instant_on_and_its_absence_only_if_it_is_required() {
     let mut bench = Bench::new();
     let object = annotated(NOT_AFTER, &at(10).to_string());
-    assert!(matches!(bench.look(&object, 10), Step::Claim(_)));
+    assert!(matches!(bench.look(&object, 10), Step::Call(_)));
     assert_eq!(held(bench.look(&object, 11)), Reason::Expired);
     bench.rules.require_not_after = true;
-    assert!(matches!(bench.look(&object, 10), Step::Claim(_)));
+    assert!(matches!(bench.look(&object, 10), Step::Call(_)));
     assert_eq!(held(bench.look(&fresh(1), 0)), Reason::NotAfterMissing);
 }
 
@@ -186,11 +189,11 @@ fn a_revert_is_held_only_if_asked_for_and_a_new_trigger_frees_it() {
     let mut past = attempt("a", 1, AttemptState::Answered);
     past.spec_hash = Some(journal::spec_hash(&spec()));
     let mut object = attempted(2, past);
-    assert!(matches!(bench.look(&object, 0), Step::Claim(_)));
+    assert!(matches!(bench.look(&object, 0), Step::Call(_)));
     bench.rules.hold_reverts = true;
     assert_eq!(held(bench.look(&object, 0)), Reason::AskedBefore);
     object.spec.trigger = Some("again".to_owned());
-    assert!(matches!(bench.look(&object, 0), Step::Claim(_)));
+    assert!(matches!(bench.look(&object, 0), Step::Call(_)));
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn holds_are_weighed_in_a_fixed_order() {
         Some([(NOT_AFTER.to_owned(), at(9).to_string()), (SUSPEND.to_owned(), "true".to_owned())].into());
     assert_eq!(held(bench.look(&object, 0)), Reason::RegionNotAllowed);
     object.spec.region = None;
-    assert!(matches!(bench.look(&object, 0), Step::Rehearse(_)));
+    assert!(matches!(bench.look(&object, 0), Step::Preview(_)));
 }
 
 #[test]
@@ -243,15 +246,15 @@ fn an_invalid_journal_is_held_and_says_why() {
 #[test]
 fn a_journal_that_does_not_show_what_this_process_sent_is_not_believed() {
     let mut bench = Bench::new();
-    bench.memory.sending(UID, 1, bench.start);
+    bench.attempts.sending(UID, 1, bench.start);
     assert!(is_hidden(&bench.look(&fresh(1), 0)));
-    assert!(matches!(bench.look(&fresh(2), 0), Step::Claim(_)), "another generation");
+    assert!(matches!(bench.look(&fresh(2), 0), Step::Call(_)), "another generation");
     let earlier_try = attempted(1, attempt("a", 1, AttemptState::NotSent));
     assert!(is_hidden(&bench.look(&earlier_try, 0)), "a try before the one that was sent");
-    bench.memory.sending(UID, 1, bench.start);
-    bench.memory.not_sent(UID, 1, 0.0, bench.start);
-    assert!(matches!(bench.look(&fresh(1), 10), Step::Claim(_)), "proven not sent");
-    assert!(matches!(bench.look(&earlier_try, 10), Step::Claim(_)), "proven not sent");
+    bench.attempts.sending(UID, 1, bench.start);
+    bench.attempts.not_sent(UID, 1, 0.0, bench.start);
+    assert!(matches!(bench.look(&fresh(1), 10), Step::Call(_)), "proven not sent");
+    assert!(matches!(bench.look(&earlier_try, 10), Step::Call(_)), "proven not sent");
 }
 
 #[test]
@@ -261,23 +264,19 @@ fn what_was_called_is_looked_at_only_with_observe_and_never_leads_to_anything_el
     let status = called.status.as_mut().unwrap();
     status.attempt.as_mut().unwrap().baseline = Some(crate::api::Baseline::default());
     let _ = crate::protocol::conditions::set_at(&mut status.conditions, 1, Reason::OutcomeUnknown, "why", at(0));
-    assert_eq!(bench.look(&called, 0), Step::Nothing);
+    assert_eq!(bench.look(&called, 0), Step::Done);
     bench.rules.observe = true;
     assert_eq!(bench.look(&called, 0), Step::Observe(Stage::Settling));
     assert_eq!(bench.look(&called, 1_000_000), Step::Observe(Stage::Settling));
-    assert_eq!(
-        bench.look(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0),
-        Step::Nothing,
-        "without a baseline"
-    );
+    assert_eq!(bench.look(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0), Step::Done, "without a baseline");
     let mut open = called.clone();
     open.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Claimed".to_owned();
     assert!(matches!(bench.look(&open, 0), Step::Wait(_)), "what is open is settled first");
     let mut newer = called.clone();
     newer.metadata.generation = Some(2);
-    assert!(!matches!(bench.look(&newer, 1_000_000), Step::Observe(_)), "the next wish is no look");
+    assert!(!matches!(bench.look(&newer, 1_000_000), Step::Observe(_)), "the next request is no look");
     called.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
-    assert_eq!(bench.look(&called, 0), Step::Nothing);
+    assert_eq!(bench.look(&called, 0), Step::Done);
 }
 
 fn is_hidden(step: &Step) -> bool {
@@ -296,12 +295,12 @@ fn a_status_that_the_installed_crd_hides_is_never_written_upon() {
 #[test]
 fn a_retraction_waits_until_the_view_is_whole() {
     let mut bench = Bench::new();
-    bench.memory.give_up(UID, "a");
+    bench.attempts.abandon(UID, "a");
     let whole = attempted(1, attempt("a", 1, AttemptState::Claimed));
     let mut pruned = whole.clone();
     pruned.status.as_mut().unwrap().conditions.clear();
     assert!(is_hidden(&bench.look(&pruned, 0)));
-    assert_eq!(bench.look(&whole, 0), Step::Recall { attempt_id: "a".to_owned() });
+    assert_eq!(bench.look(&whole, 0), Step::Retract { attempt_id: "a".to_owned() });
 }
 
 #[test]
@@ -310,7 +309,7 @@ fn an_older_observed_generation_without_ready_waits_for_the_longest_grace() {
     let mut object = fresh(2);
     object.status = Some(ClusterRedistributionStatus { observed_generation: Some(1), ..Default::default() });
     assert_eq!(bench.look(&object, 0), Step::Wait(journal::MAX_GRACE));
-    assert!(matches!(bench.look(&object, 390), Step::Claim(_)));
+    assert!(matches!(bench.look(&object, 390), Step::Call(_)));
 }
 
 #[test]
@@ -320,5 +319,5 @@ fn a_generation_that_is_said_to_be_invalid_is_left_alone() {
     foreign.uid = "another".to_owned();
     let mut object = attempted(1, foreign);
     object.status = crate::protocol::transitions::held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
-    assert_eq!(bench.look(&object, 0), Step::Nothing);
+    assert_eq!(bench.look(&object, 0), Step::Done);
 }

@@ -80,7 +80,7 @@ fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
     assert_eq!(hidden(&object), None);
     assert!(is_invalid(&object));
     object.metadata.generation = Some(2);
-    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+    assert!(matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }));
 }
 
 #[test]
@@ -102,10 +102,10 @@ fn an_observed_generation_without_its_ready_is_missing_it() {
     object.status.as_mut().unwrap().observed_generation = Some(2);
     assert!(is_missing(&object));
     object.status.as_mut().unwrap().observed_generation = Some(1);
-    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+    assert!(matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }));
     let mut unsent = attempted(2, attempt("a", 2, AttemptState::NotSent));
     unsent.status.as_mut().unwrap().conditions.clear();
-    assert_eq!(read(&unsent), Journal::Retry, "its attempt proves that nothing was sent");
+    assert_eq!(read(&unsent), Journal::NotSent, "its attempt proves that nothing was sent");
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn an_attempt_of_another_spec_is_invalid_unless_it_was_not_sent() {
 
 #[test]
 fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
-    for reason in Reason::ALL.iter().filter(|reason| reason.row() == Row::Refused) {
+    for reason in Reason::ALL.iter().filter(|reason| reason.class() == ReasonClass::Refused) {
         let mut object = fresh(2);
         object.status = crate::protocol::transitions::held_before_call(None, 2, *reason, "why", at(0));
-        assert_eq!(read(&object), Journal::Free, "{reason}");
+        assert_eq!(read(&object), Journal::NoAttempt, "{reason}");
         // Without the condition that says that it goes on by itself, it could be what is left of a call.
         object.status.as_mut().unwrap().conditions.retain(|condition| condition.type_ != "Reconciling");
         assert!(is_missing(&object), "{reason}");
@@ -142,24 +142,27 @@ fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
 
 #[test]
 fn an_object_nobody_touched_is_free() {
-    assert_eq!(read(&fresh(1)), Journal::Free);
+    assert_eq!(read(&fresh(1)), Journal::NoAttempt);
 }
 
 #[test]
 fn this_generations_attempt_decides_by_its_state() {
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
     let read_of = |state| format!("{:?}", read(&attempted(3, attempt("a", 3, state))).kind());
-    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Closed", "Closed", "Retry"]);
-    let mut given_up = attempt("a", 3, NotSent);
-    given_up.closed = Some(true);
-    assert_eq!(read(&attempted(3, given_up)), Journal::Closed, "closed is closed");
+    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["InFlight", "Closed", "Closed", "NotSent"]);
+    let mut abandoned = attempt("a", 3, NotSent);
+    abandoned.closed = Some(true);
+    assert_eq!(read(&attempted(3, abandoned)), Journal::Closed, "closed is closed");
 }
 
 #[test]
 fn an_older_generations_attempt_blocks_only_while_it_may_be_under_way() {
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
     let read_of = |state| format!("{:?}", read(&attempted(4, attempt("a", 3, state))).kind());
-    assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["Open", "Quiet", "Free", "Free"]);
+    assert_eq!(
+        [Claimed, Unknown, Answered, NotSent].map(read_of),
+        ["InFlight", "CoolingDown", "NoAttempt", "NoAttempt"]
+    );
 }
 
 #[test]
@@ -187,12 +190,15 @@ fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
     assert!(is_missing(&with(&|status| status.attempt = Some(attempt("", 2, AttemptState::Claimed)))));
     for reason in Reason::ALL {
         let object = with(&|status| *status = held(None, 2, *reason, "why", at(0)).unwrap());
-        let after_a_claim = matches!(reason.row(), Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown);
+        let after_a_claim = matches!(
+            reason.class(),
+            ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Refused | ReasonClass::Unknown
+        );
         let is_said = *reason == Reason::JournalInvalid;
         assert_eq!((is_missing(&object), is_invalid(&object)), (after_a_claim && !is_said, is_said), "{reason}");
     }
     let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
-    assert_eq!(read(&older), Journal::Free, "what was said of an older generation is no trace of this one");
+    assert_eq!(read(&older), Journal::NoAttempt, "what was said of an older generation is no trace of this one");
     for reason in [Reason::RequestInFlight, Reason::OutcomeUnknown, Reason::ServerError] {
         let older = with(&|status| *status = held(None, 1, reason, "why", at(0)).unwrap());
         assert_eq!(read(&older), lost_attempt(1), "{reason}: its request may be on its way");
@@ -208,7 +214,7 @@ fn what_conditions_of_others_say_is_no_trace_of_a_call() {
     }
     let _ = crate::protocol::conditions::set_at(&mut status.conditions, 2, Reason::Suspended, "why", at(0));
     object.status = Some(status);
-    assert_eq!(read(&object), Journal::Free);
+    assert_eq!(read(&object), Journal::NoAttempt);
 }
 
 #[test]
@@ -217,9 +223,9 @@ fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() 
     object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
     assert!(is_invalid(&object));
     object.metadata.generation = Some(3);
-    assert!(matches!(read(&object), Journal::Quiet { .. }));
+    assert!(matches!(read(&object), Journal::CoolingDown { .. }));
     object.status = held(object.status.as_ref(), 3, Reason::Suspended, "why", at(1));
-    assert_eq!(read(&object), Journal::Free);
+    assert_eq!(read(&object), Journal::NoAttempt);
 }
 
 #[test]
@@ -227,8 +233,8 @@ fn after_a_generation_whose_attempt_was_lost_the_next_one_waits_also_if_an_older
     for (of, held_at, quiet) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
         let mut object = attempted(3, attempt("a", of, AttemptState::Answered));
         object.status = held(object.status.as_ref(), held_at, Reason::JournalInvalid, "why", at(0));
-        assert_eq!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }), quiet, "{of} {held_at}");
-        assert_eq!(read(&object) == Journal::Free, !quiet);
+        assert_eq!(matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }), quiet, "{of} {held_at}");
+        assert_eq!(read(&object) == Journal::NoAttempt, !quiet);
     }
 }
 
@@ -242,7 +248,7 @@ fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported()
     assert!(is_invalid(&object), "not reported yet");
     object.status = held(object.status.as_ref(), 2, Reason::JournalInvalid, "why", at(0));
     object.metadata.generation = Some(3);
-    assert!(matches!(read(&object), Journal::Quiet { key, .. } if key == "a"));
+    assert!(matches!(read(&object), Journal::CoolingDown { key, .. } if key == "a"));
 }
 
 #[test]
@@ -257,7 +263,7 @@ fn a_generation_up_to_one_that_was_claimed_before_a_restore_is_never_sent() {
     assert!(is_invalid(&object), "also the generation of the attempt");
     object.status = held(object.status.as_ref(), 5, Reason::JournalInvalid, "why", at(0));
     object.metadata.generation = Some(6);
-    assert!(matches!(read(&object), Journal::Quiet { grace: MAX_GRACE, .. }));
+    assert!(matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }));
 }
 
 #[test]
@@ -315,11 +321,11 @@ impl Journal<'_> {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing(_) => Kind::Missing,
-            Self::Free => Kind::Free,
+            Self::NoAttempt => Kind::NoAttempt,
             Self::Closed => Kind::Closed,
-            Self::Retry => Kind::Retry,
-            Self::Open(_) => Kind::Open,
-            Self::Quiet { .. } => Kind::Quiet,
+            Self::NotSent => Kind::NotSent,
+            Self::InFlight(_) => Kind::InFlight,
+            Self::CoolingDown { .. } => Kind::CoolingDown,
             Self::Invalid(_) => Kind::Invalid,
         }
     }
@@ -328,10 +334,10 @@ impl Journal<'_> {
 #[derive(Debug)]
 enum Kind {
     Missing,
-    Free,
+    NoAttempt,
     Closed,
-    Retry,
-    Open,
-    Quiet,
+    NotSent,
+    InFlight,
+    CoolingDown,
     Invalid,
 }

@@ -43,12 +43,14 @@ fn every_reason_sets_exactly_the_conditions_of_its_row() {
         let status = held(None, 1, *reason, "why", at(0)).unwrap();
         let get = |wanted: &str| status.conditions.iter().find(|c| c.type_ == wanted).map(|c| c.status.as_str());
         let row = (get("Delivered"), get("Ready"), get("Reconciling"), get("Stalled"));
-        let expected = match reason.row() {
-            crate::api::Row::Held => (Some("False"), Some("False"), Some("True"), None),
-            crate::api::Row::Stuck | crate::api::Row::Refused => (Some("False"), Some("False"), None, Some("True")),
-            crate::api::Row::InFlight => (Some("Unknown"), Some("Unknown"), Some("True"), None),
-            crate::api::Row::Delivered => (Some("True"), Some("True"), None, None),
-            crate::api::Row::Unknown => (Some("Unknown"), Some("False"), None, Some("True")),
+        let expected = match reason.class() {
+            crate::api::ReasonClass::Blocked => (Some("False"), Some("False"), Some("True"), None),
+            crate::api::ReasonClass::Stalled | crate::api::ReasonClass::Refused => {
+                (Some("False"), Some("False"), None, Some("True"))
+            }
+            crate::api::ReasonClass::InFlight => (Some("Unknown"), Some("Unknown"), Some("True"), None),
+            crate::api::ReasonClass::Delivered => (Some("True"), Some("True"), None, None),
+            crate::api::ReasonClass::Unknown => (Some("Unknown"), Some("False"), None, Some("True")),
         };
         assert_eq!(row, expected, "{reason}");
         assert!(status.conditions.iter().all(|c| c.observed_generation == Some(1) && c.reason == reason.as_str()));
@@ -222,7 +224,7 @@ fn a_reduced_record_keeps_what_the_law_needs() {
 #[test]
 fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
     let claim = claimed_at(1);
-    for (left, then) in [(true, "Retry"), (false, "Free")] {
+    for (left, then) in [(true, "NotSent"), (false, "NoAttempt")] {
         let mut status = claim.clone();
         if !left {
             status.attempt = None;

@@ -7,11 +7,11 @@ const PAUSE: Duration = Duration::from_secs(600);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Complaint {
+pub struct Throttle {
     said: Option<Instant>,
 }
 
-impl Complaint {
+impl Throttle {
     /// What to say now of this trouble; of none, nothing, and the next one is said at once.
     pub fn about(&mut self, trouble: Option<String>, now: Instant) -> Option<String> {
         if trouble.is_none() {
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn a_trouble_is_said_at_once_then_every_ten_minutes_and_at_once_again_after_it_was_over() {
-        let (start, mut complaint) = (Instant::now(), Complaint::default());
+        let (start, mut complaint) = (Instant::now(), Throttle::default());
         let mut said = |trouble: bool, second| {
             complaint.about(trouble.then(String::new), start + Duration::from_secs(second)).is_some()
         };

@@ -30,7 +30,7 @@ impl Observer {
         Self { identity: identity.to_owned(), duration, seen: None }
     }
 
-    /// Looks.
+    /// Reads.
     pub fn look(&mut self, lease: &Lease, now: Instant) -> Step {
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());

@@ -8,10 +8,10 @@ use prometheus_client::{
     metrics::gauge::ConstGauge,
 };
 
-use crate::store::object::Guarded;
+use crate::store::object::StoredObject;
 
 /// Series with the name of an object. Each of them is for a person, and nobody reads more.
-const MOST_NAMED: usize = 100;
+const MAX_NAMED: usize = 100;
 
 /// The objects of such a gauge that have a name: namespace, name and reason by the object's key.
 #[derive(Debug, Default)]
@@ -19,10 +19,10 @@ pub struct Named(BTreeMap<u64, (String, String, &'static str)>);
 
 impl Named {
     /// The gauge shows an object for this reason from now on. `None`: not at all.
-    pub fn show(&mut self, key: u64, object: &Guarded, reason: Option<&'static str>) {
+    pub fn show(&mut self, key: u64, object: &StoredObject, reason: Option<&'static str>) {
         match reason {
             None => self.forget(key),
-            Some(reason) if self.0.len() < MOST_NAMED || self.0.contains_key(&key) => {
+            Some(reason) if self.0.len() < MAX_NAMED || self.0.contains_key(&key) => {
                 self.0.insert(key, (object.namespace().unwrap_or_default(), object.name_any(), reason));
             }
             Some(_) => {}

@@ -21,9 +21,9 @@ use prometheus_client::{
 
 use super::named::{Named, counts, gauge};
 use crate::{
-    api::{ClusterRedistribution, Phase, Reason, Row},
+    api::{ClusterRedistribution, Phase, Reason, ReasonClass},
     protocol::conditions::{REDISTRIBUTED, condition_at, is_held_at},
-    store::object::Guarded,
+    store::object::StoredObject,
 };
 
 /// What an object says before its generation was looked at.
@@ -75,7 +75,7 @@ impl Objects {
 
     /// The watch shows an object. `queued`: a reconciliation will look at it. `observe`: redistributions are looked at, so that
     /// what status says of one is of now.
-    pub fn seen(&self, scope: usize, object: &Guarded, (queued, observe): (bool, bool)) {
+    pub fn seen(&self, scope: usize, object: &StoredObject, (queued, observe): (bool, bool)) {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
         let invalid = Said { reason: Reason::ObjectInvalid, held: false };
@@ -89,7 +89,7 @@ impl Objects {
     }
 
     /// A reconciliation begins to look at it.
-    pub fn begun(&self, object: &Guarded) {
+    pub fn begun(&self, object: &StoredObject) {
         let mut known = self.known();
         let key = known.key(object);
         if let Some(seen) = known.objects.get_mut(&key) {
@@ -98,7 +98,7 @@ impl Objects {
     }
 
     /// It was deleted.
-    pub fn gone(&self, object: &Guarded) {
+    pub fn gone(&self, object: &StoredObject) {
         let mut known = self.known();
         let key = known.key(object);
         known.objects.remove(&key);
@@ -130,7 +130,7 @@ impl Objects {
 }
 
 impl Known {
-    fn key(&self, object: &Guarded) -> u64 {
+    fn key(&self, object: &StoredObject) -> u64 {
         self.hasher.hash_one(object.meta().uid.as_deref().unwrap_or_default())
     }
 }
@@ -200,11 +200,11 @@ fn index(scope: usize) -> u8 {
 
 impl Said {
     fn waits(self) -> bool {
-        self.held || matches!(self.reason.row(), Row::Held | Row::Stuck)
+        self.held || matches!(self.reason.class(), ReasonClass::Blocked | ReasonClass::Stalled)
     }
 
     fn needs_person(self) -> bool {
-        !self.held && matches!(self.reason.row(), Row::Stuck | Row::Refused | Row::Unknown)
+        !self.held && matches!(self.reason.class(), ReasonClass::Stalled | ReasonClass::Refused | ReasonClass::Unknown)
     }
 }
 
@@ -214,7 +214,7 @@ fn said_of(object: &ClusterRedistribution) -> Option<Said> {
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
     let generation = object.metadata.generation?;
-    let held = is_held_at(conditions, generation, reason.as_str()) && reason.row() != Row::InFlight;
+    let held = is_held_at(conditions, generation, reason.as_str()) && reason.class() != ReasonClass::InFlight;
     (ready.observed_generation == Some(generation)).then_some(Said { reason, held })
 }
 

@@ -4,7 +4,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 
 use super::objects::Objects;
-use crate::store::object::Guarded;
+use crate::store::object::StoredObject;
 
 /// Of the first generation.
 fn condition(type_: &str, status: &str, reason: &str) -> Value {
@@ -14,16 +14,16 @@ fn condition(type_: &str, status: &str, reason: &str) -> Value {
     })
 }
 
-fn object(name: &str, reason: &str) -> Guarded {
+fn object(name: &str, reason: &str) -> StoredObject {
     object_with(name, 1, &[condition("Ready", "False", reason)])
 }
 
 /// One whose redistribution, after a call that was delivered, is that far.
-fn redistributed(name: &str, status: &str, reason: &str) -> Guarded {
+fn redistributed(name: &str, status: &str, reason: &str) -> StoredObject {
     object_with(name, 1, &[condition("Ready", "True", "Delivered"), condition("Redistributed", status, reason)])
 }
 
-fn object_with(name: &str, generation: i64, conditions: &[Value]) -> Guarded {
+fn object_with(name: &str, generation: i64, conditions: &[Value]) -> StoredObject {
     let object = json!({
         "apiVersion": "dws.huaweicloud.com/v1alpha1",
         "kind": "ClusterRedistribution",
@@ -34,7 +34,7 @@ fn object_with(name: &str, generation: i64, conditions: &[Value]) -> Guarded {
         },
         "status": {"observedGeneration": 1, "conditions": conditions},
     });
-    Guarded { seen: None, object: Ok(serde_json::from_value(object).unwrap()) }
+    StoredObject { seen: None, object: Ok(serde_json::from_value(object).unwrap()) }
 }
 
 /// The lines of the gauges of objects, in order.

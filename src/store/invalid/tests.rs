@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    api::{AttemptState, Row},
+    api::{AttemptState, ReasonClass},
     protocol::transitions::held,
     testing::{
         mock::Server,
@@ -17,7 +17,7 @@ async fn reported(status: Value) -> (Reported, Value) {
     });
     let before = server.value();
     let metadata = fresh(2).metadata;
-    let reported = Ledger::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
+    let reported = StatusStore::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
     assert_eq!(reported == Reported::Written, server.value() != before);
     (reported, server.value()["status"].clone())
 }
@@ -26,7 +26,10 @@ async fn reported(status: Value) -> (Reported, Value) {
 async fn every_trace_of_a_call_forbids_to_write_over_it() {
     for reason in Reason::ALL {
         let status = json!(held(None, 2, *reason, "why", at(0)));
-        let trace = matches!(reason.row(), Row::InFlight | Row::Delivered | Row::Refused | Row::Unknown);
+        let trace = matches!(
+            reason.class(),
+            ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Refused | ReasonClass::Unknown
+        );
         let expected = if trace { Reported::LeftAlone } else { Reported::Written };
         // ObjectInvalid with the same message is known; here it says something else.
         assert_eq!(reported(status).await.0, expected, "{reason}");
@@ -59,7 +62,7 @@ async fn an_answer_of_an_older_generation_does_not_stand_at_a_newer_one() {
     assert!(after.get("statusCode").is_none() && after["attempt"]["id"] == "a", "{after}");
     let mut object = fresh(2);
     object.status = Some(serde_json::from_value(after).unwrap());
-    assert_eq!(journal::read(&object), Journal::Free, "once it can be read, it is called");
+    assert_eq!(journal::read(&object), Journal::NoAttempt, "once it can be read, it is called");
 }
 
 #[tokio::test]
@@ -67,7 +70,7 @@ async fn an_object_that_fits_by_now_is_not_written() {
     let server = Server::new(&fresh(2), |_, _| None);
     let before = server.value();
     let metadata = fresh(2).metadata;
-    let reported = Ledger::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
+    let reported = StatusStore::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
     assert_eq!((reported, server.value() == before), (Reported::Past, true));
 }
 
@@ -80,6 +83,6 @@ async fn a_status_that_managed_fields_show_to_be_pruned_is_not_written() {
             json!([{"fieldsV1": {"f:status": {"f:attempt": {"f:id": {}}, "f:conditions": {}}}}]);
     });
     let metadata = fresh(2).metadata;
-    let reported = Ledger::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
+    let reported = StatusStore::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
     assert_eq!(reported, Reported::LeftAlone);
 }

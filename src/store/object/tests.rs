@@ -23,7 +23,7 @@ fn seen(object: &ClusterRedistribution, names: &serde_json::Value) -> ClusterRed
     };
     let of_spec = entry(json!({"f:spec": {"f:clusterID": {}}}), None);
     object.metadata.managed_fields = Some(vec![of_spec, entry(json!({"f:status": names}), Some("status"))]);
-    serde_json::from_str::<Guarded>(&serde_json::to_string(&object).unwrap()).unwrap().object.unwrap()
+    serde_json::from_str::<StoredObject>(&serde_json::to_string(&object).unwrap()).unwrap().object.unwrap()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_decisions_rest_on_is_read_and_managed_fields_and_labels_are_not_kept() {
 fn an_object_that_does_not_fit_is_an_error_of_its_own_with_its_metadata_and_the_same_words_wherever_it_lies() {
     let mut value = serde_json::to_value(fresh(1)).unwrap();
     value["spec"]["redisMode"] = json!("fast");
-    let guarded = |text: &str| serde_json::from_str::<Guarded>(text).unwrap();
+    let guarded = |text: &str| serde_json::from_str::<StoredObject>(text).unwrap();
     let (compact, pretty) = (guarded(&value.to_string()), guarded(&serde_json::to_string_pretty(&value).unwrap()));
     assert_eq!(compact.name_any(), fresh(1).name_any());
     assert_eq!(compact.uid(), fresh(1).uid());
@@ -62,11 +62,11 @@ fn an_object_that_does_not_fit_is_an_error_of_its_own_with_its_metadata_and_the_
 fn an_event_of_the_watch_and_a_list_hold_such_objects() {
     let object = serde_json::to_value(fresh(1)).unwrap();
     let in_order = format!("{{\"type\":\"ADDED\",\"object\":{object}}}");
-    let WatchEvent::Added(added) = serde_json::from_str::<WatchEvent<Guarded>>(&in_order).unwrap() else {
+    let WatchEvent::Added(added) = serde_json::from_str::<WatchEvent<StoredObject>>(&in_order).unwrap() else {
         panic!("not what was sent");
     };
     assert_eq!(added.uid(), fresh(1).uid());
     let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [object]}).to_string();
-    let list: kube::core::ObjectList<Guarded> = serde_json::from_str(&list).unwrap();
+    let list: kube::core::ObjectList<StoredObject> = serde_json::from_str(&list).unwrap();
     assert_eq!(list.items[0].uid(), fresh(1).uid());
 }

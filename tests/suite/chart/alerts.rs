@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use redistribution_operator::api::{Reason, Row};
+use redistribution_operator::api::{Reason, ReasonClass};
 use serde_json::Value;
 
 use super::{directory, helm, objects, render};
@@ -59,12 +59,12 @@ fn asks(alert: &Value, metric: &str, reason: &str) -> bool {
 fn shown_in(reason: Reason) -> &'static [&'static str] {
     const HELD: &str = "dws_redistribution_held_objects";
     const STALLED: &str = "dws_redistribution_stalled";
-    match reason.row() {
-        Row::Held => &[HELD],
-        Row::Stuck => &[HELD, STALLED],
-        Row::Unknown if reason == Reason::JournalInvalid => &[HELD, STALLED],
-        Row::Refused | Row::Unknown => &[STALLED],
-        Row::InFlight | Row::Delivered => &[],
+    match reason.class() {
+        ReasonClass::Blocked => &[HELD],
+        ReasonClass::Stalled => &[HELD, STALLED],
+        ReasonClass::Unknown if reason == Reason::JournalInvalid => &[HELD, STALLED],
+        ReasonClass::Refused | ReasonClass::Unknown => &[STALLED],
+        ReasonClass::InFlight | ReasonClass::Delivered => &[],
     }
 }
 
@@ -109,7 +109,7 @@ fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_n
             .collect();
         // Suspended is what the object's owner wants; an object in flight or delivered lacks nothing.
         let lacks_nothing = matches!(reason, Reason::Suspended | Reason::RequestInFlight)
-            || reason.row() == redistribution_operator::api::Row::Delivered;
+            || reason.class() == redistribution_operator::api::ReasonClass::Delivered;
         let wanted = usize::from(!lacks_nothing);
         assert_eq!(asking.len(), wanted, "{reason}: {asking:?}");
         for name in asking {
@@ -126,7 +126,7 @@ fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
     for &reason in Reason::ALL {
         let asked_by =
             |name: &str| asks(alerts.iter().find(|alert| alert["alert"] == name).unwrap(), metric, reason.as_str());
-        let is_refused = reason.row() == Row::Refused && reason != Reason::NotSent;
+        let is_refused = reason.class() == ReasonClass::Refused && reason != Reason::NotSent;
         assert_eq!(asked_by("RedistributionRefused"), is_refused, "{reason}");
         let is_unknown = matches!(reason, Reason::ServerError | Reason::OutcomeUnknown);
         assert_eq!(asked_by("RedistributionOutcomeUnknown"), is_unknown, "{reason}");

@@ -2,7 +2,7 @@
 //! odd; and that it never says more than kstatus, by which all other tools judge.
 
 use proptest::prelude::*;
-use redistribution_operator::api::{Reason, Row};
+use redistribution_operator::api::{Reason, ReasonClass};
 use serde_json::{Value, json};
 
 use super::health::{judge, object};
@@ -46,11 +46,11 @@ fn agrees(object: &Value) {
 #[test]
 fn every_reason_is_shown_as_its_row_asks_with_reason_and_message() {
     for &reason in Reason::ALL {
-        let wanted = match (reason, reason.row()) {
+        let wanted = match (reason, reason.class()) {
             (Reason::Suspended, _) => "Suspended",
-            (_, Row::Held | Row::InFlight) => "Progressing",
-            (_, Row::Delivered) => "Healthy",
-            (_, Row::Stuck | Row::Refused | Row::Unknown) => "Degraded",
+            (_, ReasonClass::Blocked | ReasonClass::InFlight) => "Progressing",
+            (_, ReasonClass::Delivered) => "Healthy",
+            (_, ReasonClass::Stalled | ReasonClass::Refused | ReasonClass::Unknown) => "Degraded",
         };
         let status = status_of(reason);
         shows(&status, wanted);

@@ -33,8 +33,8 @@ impl World {
         for replica in &mut state.replicas {
             let matters =
                 |number: Number| Some(number) == current || state.late_claims.iter().any(|&(late, _)| late == number);
-            replica.given_up = (0..self.budget.attempts)
-                .filter(|&number| replica.given_up & 1 << number != 0 && matters(number))
+            replica.abandoned = (0..self.budget.attempts)
+                .filter(|&number| replica.abandoned & 1 << number != 0 && matters(number))
                 .map(|number| 1 << number)
                 .sum();
             replica.lapsed = replica.lapsed.filter(|&number| number == NO_ATTEMPT || Some(number) == current);

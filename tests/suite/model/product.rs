@@ -14,7 +14,7 @@ use redistribution_operator::{
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason},
     observe::{Finding, Unseen, status::observed},
     protocol::{
-        attempts::Memory,
+        attempts::AttemptTracker,
         conditions::set_at,
         decide::{Now, Rules, Step, decide, journal_invalid},
         journal::{self, Journal},
@@ -22,7 +22,7 @@ use redistribution_operator::{
         regions::Regions,
         transitions,
     },
-    store::{Standing, object::Guarded, standing},
+    store::{ReadBack, check_claim, object::StoredObject},
 };
 use rustc_hash::FxHashMap;
 use serde_json::json;
@@ -78,7 +78,7 @@ pub enum Outcome {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
-    Decide { lapsed: bool, given_up: u8, sent: Option<(u8, u8)> },
+    Decide { lapsed: bool, abandoned: u8, sent: Option<(u8, u8)> },
     Claimed(Number),
     Recorded(Number, Outcome),
     Edited,
@@ -149,14 +149,14 @@ impl Product {
     pub fn waits_for(&self, id: ObjectId) -> Option<Number> {
         let number = |key: &str| key.strip_prefix('a').and_then(|number| number.parse().ok()).unwrap_or(NO_ATTEMPT);
         match journal::read(self.object(id)) {
-            Journal::Open(attempt) => Some(number(&attempt.id)),
-            Journal::Quiet { key, .. } => Some(number(&key)),
+            Journal::InFlight(attempt) => Some(number(&attempt.id)),
+            Journal::CoolingDown { key, .. } => Some(number(&key)),
             _ => None,
         }
     }
 
     pub fn is_quiet(&self, id: ObjectId) -> bool {
-        matches!(journal::read(self.object(id)), Journal::Quiet { .. })
+        matches!(journal::read(self.object(id)), Journal::CoolingDown { .. })
     }
 
     pub fn is_hidden(&self, view: ObjectId) -> bool {
@@ -170,8 +170,8 @@ impl Product {
     }
 
     /// What a controller does that sees this object, remembers this, and has waited for the grace or not.
-    pub fn next(&mut self, id: ObjectId, lapsed: bool, given_up: u8, sent: Option<(u8, u8)>) -> Move {
-        let question = Question::Decide { lapsed, given_up, sent };
+    pub fn next(&mut self, id: ObjectId, lapsed: bool, abandoned: u8, sent: Option<(u8, u8)>) -> Move {
+        let question = Question::Decide { lapsed, abandoned, sent };
         if let Some(&known) = self.moves.get(&(id, question)) {
             return known;
         }
@@ -179,9 +179,9 @@ impl Product {
         if !self.ready_is_asked_for {
             with_ready(&mut object, self.wall);
         }
-        let mut memory = Memory::default();
-        for number in (0..7).filter(|number| given_up & (1 << number) != 0) {
-            memory.give_up(object.metadata.uid.as_deref().unwrap(), &format!("a{number}"));
+        let mut memory = AttemptTracker::default();
+        for number in (0..7).filter(|number| abandoned & (1 << number) != 0) {
+            memory.abandon(object.metadata.uid.as_deref().unwrap(), &format!("a{number}"));
         }
         if let Some((uid, generation)) = sent {
             memory.sending(&uid.to_string(), i64::from(generation), self.start);
@@ -191,22 +191,22 @@ impl Product {
         let step = decide(&object, &memory, &self.rules, Now { wall: self.wall, instant: self.start + waited });
         let generation = object.metadata.generation.unwrap();
         let answer = match step {
-            Step::Nothing | Step::Wait(_) | Step::Rehearse(_) => Move::Rest,
+            Step::Done | Step::Wait(_) | Step::Preview(_) => Move::Rest,
             Step::Hidden(what) => {
                 let (uid, message) = (object.metadata.uid.as_deref().unwrap(), journal_invalid(&what));
                 let lost = transitions::lost(object.status.as_ref(), (uid, generation), &message, self.wall);
                 lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
-            Step::Claim(_) => Move::Claim,
+            Step::Call(_) => Move::Claim,
             Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
             Step::Hold { reason, message } => {
                 let held = transitions::held(object.status.as_ref(), generation, reason, &message, self.wall);
                 held.map_or(Move::Rest, |held| Move::Write(self.with_status(id, held)))
             }
-            Step::Recall { attempt_id } => {
+            Step::Retract { attempt_id } => {
                 self.closed(id, &attempt_id, Outcome::NotSent).map_or(Move::Rest, Move::Write)
             }
-            Step::Settle { attempt_id } => {
+            Step::Expire { attempt_id } => {
                 self.closed(id, &attempt_id, Outcome::Unknown).map_or(Move::Rest, Move::Settle)
             }
         };
@@ -270,7 +270,7 @@ impl Product {
             }
             object.status = Some(status);
             let shown = serde_json::to_string(&object).unwrap();
-            Some(product.intern(serde_json::from_str::<Guarded>(&shown).unwrap().object.unwrap()))
+            Some(product.intern(serde_json::from_str::<StoredObject>(&shown).unwrap().object.unwrap()))
         })
         .unwrap()
     }
@@ -309,9 +309,9 @@ impl Product {
     }
 
     /// What a view shows of a claim that was made on another view.
-    pub fn standing(&self, written: ObjectId, made_on: ObjectId, number: Number) -> Standing {
+    pub fn check_claim(&self, written: ObjectId, made_on: ObjectId, number: Number) -> ReadBack {
         let object = self.object(made_on);
-        standing(self.object(written), object, &new_attempt(object, number))
+        check_claim(self.object(written), object, &new_attempt(object, number))
     }
 
     /// The object after its claimant has taken back what the reply shows of its claim; `None` if that changes nothing.

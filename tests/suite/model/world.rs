@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use redistribution_operator::store::Standing;
+use redistribution_operator::store::ReadBack;
 
 use super::product::{Move, NO_ATTEMPT, Number, ObjectId, Outcome, Product};
 
@@ -95,14 +95,14 @@ pub(super) struct Replica {
     pub(super) cache: Option<Seen>,
     /// The attempt whose grace has ended for this process.
     pub(super) lapsed: Option<Number>,
-    pub(super) given_up: u8,
+    pub(super) abandoned: u8,
     pub(super) sent: Option<(u8, u8)>,
     /// A dry run came back whole.
     pub(super) is_kept: bool,
     pub(super) task: Task,
 }
 
-const IDLE: Replica = Replica { cache: None, lapsed: None, given_up: 0, sent: None, is_kept: false, task: Task::None };
+const IDLE: Replica = Replica { cache: None, lapsed: None, abandoned: 0, sent: None, is_kept: false, task: Task::None };
 
 /// See the module. Lists are kept sorted, so that equal worlds are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -230,7 +230,7 @@ impl World {
                     let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
                     if is_ours && recorded.is_none() && self.product.is_hidden(view) {
                         // The outcome is kept, and meanwhile the object is decided on as any other.
-                        let decided = self.product.next(view, false, replica.given_up, replica.sent);
+                        let decided = self.product.next(view, false, replica.abandoned, replica.sent);
                         if let (Move::DryRun(object), false) = (decided, state.old_crd) {
                             let object = self.kept(state, object);
                             add("reports the loss while it records", Self::rewritten(state.clone(), Some(object)));
@@ -256,18 +256,18 @@ impl World {
         let mut next = state.clone();
         let view = self.seen(state);
         let is_there = self.product.attempt(view).is_some_and(|(number, _)| number == call.0);
-        let standing = is_there.then(|| self.product.standing(view, made_on, call.0));
+        let check_claim = is_there.then(|| self.product.check_claim(view, made_on, call.0));
         let own = &mut next.replicas[which];
-        own.task = match standing {
+        own.task = match check_claim {
             _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => Task::Ready(call),
-            Some(Standing::Pruned) if self.mutant == Some(Mutant::NoReadBack) => Task::Ready(call),
-            Some(Standing::Stands) => Task::Ready(call),
-            Some(Standing::Altered | Standing::Closed) => Task::Recording(call, Outcome::NotSent),
-            Some(Standing::Pruned) | None => Task::None,
+            Some(ReadBack::Pruned) if self.mutant == Some(Mutant::NoReadBack) => Task::Ready(call),
+            Some(ReadBack::Complete) => Task::Ready(call),
+            Some(ReadBack::Altered | ReadBack::Closed) => Task::Recording(call, Outcome::NotSent),
+            Some(ReadBack::Pruned) | None => Task::None,
         };
         if own.task == Task::None {
-            (own.cache, own.given_up) = (None, own.given_up | 1 << call.0);
-            if standing.is_some()
+            (own.cache, own.abandoned) = (None, own.abandoned | 1 << call.0);
+            if check_claim.is_some()
                 && let Some(object) = self.product.withdrawn(view, view)
             {
                 let kept = self.kept(state, object);
@@ -288,7 +288,7 @@ impl World {
             add("has waited for the grace", next);
         }
         let hurried = self.mutant == Some(Mutant::NoQuietPeriod) && self.product.is_quiet(seen.0);
-        let mut action = self.product.next(seen.0, lapsed || hurried, replica.given_up, replica.sent);
+        let mut action = self.product.next(seen.0, lapsed || hurried, replica.abandoned, replica.sent);
         if matches!(action, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried) {
             action = Move::Claim;
         }
@@ -363,9 +363,9 @@ impl World {
             let claimed = self.product.claimed(seen.0, number);
             let kept = self.kept(state, claimed);
             let reply = self.product.seen(kept, self.pruned(state));
-            let standing = self.product.standing(reply, seen.0, number);
-            match standing {
-                Standing::Stands => add("claims", with(Task::Ready(call), Some(kept))),
+            let check_claim = self.product.check_claim(reply, seen.0, number);
+            match check_claim {
+                ReadBack::Complete => add("claims", with(Task::Ready(call), Some(kept))),
                 _ if self.mutant == Some(Mutant::NoReadBack) || unswapped => {
                     add("claims", with(Task::Ready(call), Some(kept)));
                 }
@@ -373,7 +373,7 @@ impl World {
                     // Read back without the journal: nothing is sent, and the object says why.
                     let pruned = |task: Task| {
                         let mut next = with(task, Some(kept));
-                        next.replicas[which].given_up |= 1 << number;
+                        next.replicas[which].abandoned |= 1 << number;
                         next
                     };
                     let held = self.product.withdrawn(reply, reply);

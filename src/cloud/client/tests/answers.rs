@@ -1,4 +1,4 @@
-//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or cut, and heads
+//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or truncate, and heads
 //! that hold what no head may.
 
 use super::*;

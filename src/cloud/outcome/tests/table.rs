@@ -2,7 +2,7 @@
 //! against the table as it is written in the design and not as the code reads it.
 
 use super::*;
-use crate::api::Row;
+use crate::api::ReasonClass;
 
 const KEYS: [&str; 4] = ["error_code", "errCode", "errorCode", "code"];
 
@@ -43,10 +43,10 @@ fn of(status: u16, body: Body) -> Answer {
 }
 
 /// The row of conditions that the table gives, for a code that was found in the body.
-fn expected(status: u16, proves: bool) -> Row {
+fn expected(status: u16, proves: bool) -> ReasonClass {
     match status {
-        200..=299 | 400..=499 if proves => Row::Refused,
-        _ => Row::Unknown,
+        200..=299 | 400..=499 if proves => ReasonClass::Refused,
+        _ => ReasonClass::Unknown,
     }
 }
 
@@ -68,7 +68,7 @@ fn a_code_decides_a_2xx_and_a_4xx_whatever_is_left_of_the_body() {
                 for status in statuses() {
                     for end in ends(body.as_bytes()) {
                         let answer = of(status, end);
-                        assert_eq!(answer.reason.row(), expected(status, proves), "{status} {body}");
+                        assert_eq!(answer.reason.class(), expected(status, proves), "{status} {body}");
                         assert_eq!(answer.error_code.as_deref(), Some(code), "{status} {body}");
                         assert_eq!(answer.reason == Reason::ServerError, status >= 500, "{status} {body}");
                     }
@@ -89,12 +89,12 @@ fn what_is_no_code_refuses_no_2xx_and_names_no_4xx() {
                     let answer = of(status, Body::Complete(body.clone().into_bytes()));
                     let is_read = is_json || !body.starts_with('{') || body.ends_with('}') || body.ends_with(',');
                     let row = match status {
-                        401 | 429 => Row::Refused,
-                        408 => Row::Unknown,
-                        400..=499 if is_read => Row::Refused,
-                        _ => Row::Unknown,
+                        401 | 429 => ReasonClass::Refused,
+                        408 => ReasonClass::Unknown,
+                        400..=499 if is_read => ReasonClass::Refused,
+                        _ => ReasonClass::Unknown,
                     };
-                    assert_eq!(answer.reason.row(), row, "{status} {body}");
+                    assert_eq!(answer.reason.class(), row, "{status} {body}");
                     assert_ne!(answer.error_code.as_deref(), Some("DWS.7023"), "{status} {body}");
                 }
             }
@@ -157,12 +157,12 @@ fn without_a_code_only_a_4xx_that_was_read_whole_is_refused_by_its_status() {
         for (number, end) in ends(body.as_bytes()).into_iter().enumerate() {
             for status in 400..=499 {
                 let row = match status {
-                    401 | 429 => Row::Refused,
-                    408 => Row::Unknown,
-                    _ if number == 0 => Row::Refused,
-                    _ => Row::Unknown,
+                    401 | 429 => ReasonClass::Refused,
+                    408 => ReasonClass::Unknown,
+                    _ if number == 0 => ReasonClass::Refused,
+                    _ => ReasonClass::Unknown,
                 };
-                assert_eq!(of(status, end.clone()).reason.row(), row, "{status} {body} {number}");
+                assert_eq!(of(status, end.clone()).reason.class(), row, "{status} {body} {number}");
             }
         }
     }
@@ -232,17 +232,17 @@ proptest! {
         let text = if indented { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
         let (ok, no) = (read(200, &text), read(403, &text));
         let row = match different.len() {
-            0 if value.is_object() && !fails => Row::Delivered,
-            1 if !different.contains("DWS.0005") => Row::Refused,
-            _ => Row::Unknown,
+            0 if value.is_object() && !fails => ReasonClass::Delivered,
+            1 if !different.contains("DWS.0005") => ReasonClass::Refused,
+            _ => ReasonClass::Unknown,
         };
-        prop_assert_eq!(ok.reason.row(), row, "{}", text);
+        prop_assert_eq!(ok.reason.class(), row, "{}", text);
         let outermost = codes.iter().map(|(depth, _)| depth).min();
         let outermost: Vec<_> = codes.iter().filter(|(depth, _)| Some(depth) == outermost).map(|(_, code)| code.as_str()).collect();
         let named = no.error_code.as_deref();
         prop_assert!(named.map_or(outermost.is_empty(), |code| outermost.contains(&code)), "{:?} {}", named, text);
-        let row = if named == Some("DWS.0005") { Row::Unknown } else { Row::Refused };
-        prop_assert_eq!(no.reason.row(), row, "{}", text);
+        let row = if named == Some("DWS.0005") { ReasonClass::Unknown } else { ReasonClass::Refused };
+        prop_assert_eq!(no.reason.class(), row, "{}", text);
         prop_assert_eq!(read(401, &text).key_effect == KeyEffect::Good, named.is_some_and(|code| code.starts_with("DWS.")));
         prop_assert_eq!(read(500, &text).reason, Reason::ServerError);
         prop_assert_eq!(read(303, &text).reason, Reason::OutcomeUnknown);

@@ -11,11 +11,11 @@ use crate::{
     controller::observe::observe,
     observe::{Observe, Stage},
     protocol::{
-        attempts::Watch,
+        attempts::Scheduled,
         conditions::{set_at, to_second},
     },
     testing::{
-        mock::{Odd, Server, context},
+        mock::{Fault, Server, context},
         sample::{UID, at, attempt, attempted},
     },
 };
@@ -34,7 +34,7 @@ fn delivered(finished: Timestamp) -> ClusterRedistribution {
 /// A controller that observes, and counts the writes that its API server was asked for.
 fn world(
     object: &ClusterRedistribution,
-    mut script: impl FnMut(&str) -> Option<Odd> + Send + 'static,
+    mut script: impl FnMut(&str) -> Option<Fault> + Send + 'static,
 ) -> (Server, Arc<Context>, Arc<Mutex<usize>>) {
     let writes = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&writes);
@@ -48,8 +48,8 @@ fn world(
     (server, Arc::new(context), writes)
 }
 
-fn watch(context: &Context) -> Watch {
-    context.memory().watches.of(UID, "a", Duration::ZERO, std::time::Instant::now())
+fn watch(context: &Context) -> Scheduled {
+    context.attempts().schedule.of(UID, "a", Duration::ZERO, std::time::Instant::now())
 }
 
 /// Until the next look.
@@ -71,8 +71,8 @@ async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) <= Duration::from_secs(2));
     context.synced.complete(0);
-    let due = Watch { next: std::time::Instant::now(), ..watch(&context) };
-    context.memory().watches.keep(UID, due);
+    let due = Scheduled { next: std::time::Instant::now(), ..watch(&context) };
+    context.attempts().schedule.keep(UID, due);
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) > Duration::from_secs(290), "{:?}", pause(&context));
     assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 0));
@@ -85,7 +85,7 @@ async fn after_thirty_days_the_last_word_is_said_once_without_a_look() {
     assert_eq!(context.decide(&object), Step::Observe(Stage::Over));
     assert_eq!(observe(&context, &object, Stage::Over).await.unwrap(), Action::await_change());
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("EndNotSeen"), 1));
-    assert_eq!(context.decide(&server.object()), Step::Nothing);
+    assert_eq!(context.decide(&server.object()), Step::Done);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn what_was_seen_is_written_over_nothing_newer_and_never_over_another_atte
     // Somebody else's write comes first, each time but the last.
     let mut conflicts = 3;
     let (server, context, writes) = world(&object, move |method| {
-        let odd = (method == "PUT" && conflicts > 0).then_some(Odd::Refuses(409));
+        let odd = (method == "PUT" && conflicts > 0).then_some(Fault::Rejected(409));
         conflicts -= usize::from(odd.is_some());
         odd
     });
@@ -114,8 +114,9 @@ async fn what_was_seen_is_written_over_nothing_newer_and_never_over_another_atte
 async fn a_write_that_nobody_answered_for_is_looked_for_and_made_once() {
     let object = delivered(Timestamp::now());
     let mut first = true;
-    let (server, context, writes) =
-        world(&object, move |method| (method == "PUT" && std::mem::take(&mut first)).then_some(Odd::Hides(504)));
+    let (server, context, writes) = world(&object, move |method| {
+        (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(504))
+    });
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
     assert!(say(&context, &object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(), "it is over");
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Finished"), 1));
@@ -124,13 +125,13 @@ async fn a_write_that_nobody_answered_for_is_looked_for_and_made_once() {
 #[test]
 fn a_pause_warns_where_the_cloud_has_made_it_and_a_failure_always_does() {
     let message = || "why".to_owned();
-    let short = |news: News| {
-        let (reason, mood, _) = in_short(&news);
-        (reason, mood)
+    let short = |news: StatusChange| {
+        let (reason, event_type, _) = in_short(&news);
+        (reason, event_type)
     };
-    let pause = |by_cloud| short(News::Paused { message: message(), by_cloud });
-    assert_eq!(pause(false), ("RedistributionPaused", Mood::Calm));
-    assert_eq!(pause(true), ("RedistributionPaused", Mood::Warning));
-    assert_eq!(short(News::Failed(message())), ("RedistributionFailed", Mood::Warning));
-    assert_eq!(short(News::Started(message())), ("RedistributionStarted", Mood::Calm));
+    let pause = |by_cloud| short(StatusChange::Paused { message: message(), by_cloud });
+    assert_eq!(pause(false), ("RedistributionPaused", EventType::Normal));
+    assert_eq!(pause(true), ("RedistributionPaused", EventType::Warning));
+    assert_eq!(short(StatusChange::Failed(message())), ("RedistributionFailed", EventType::Warning));
+    assert_eq!(short(StatusChange::Started(message())), ("RedistributionStarted", EventType::Normal));
 }
