@@ -184,7 +184,7 @@ fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() 
 
 #[test]
 fn the_guide_tells_of_every_reason_once_what_to_do_first() {
-    let section = GUIDE.split("\n## What a reason asks of you\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let section = GUIDE.split("\n## What to do for each reason\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let table: Vec<_> =
         section.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();
     let mut told: Vec<_> = table.iter().flat_map(|cell| spans(cell)).collect();
