@@ -215,7 +215,7 @@ fn ci_rehearses_the_release_for_its_own_architecture_only() {
     let [call] = calls[..] else { panic!("{calls:?}") };
     assert!(call.starts_with(r#"deploy/release --dry-run --only "linux/$architecture" "#), "{call}");
     assert!(CI.lines().any(|line| line.starts_with("architecture=$(uname -m ")));
-    assert!(CI.lines().any(|line| line.starts_with("part ") && line.ends_with(" rehearsal")));
+    assert!(CI.lines().any(|line| line.starts_with("part ") && line.ends_with(" dry_run")));
 }
 
 #[test]
