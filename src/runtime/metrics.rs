@@ -1,5 +1,5 @@
 //! What can be counted, under the names that controller-runtime and Prometheus clients use, where there are such.
-//! `deploy/METRICS.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
+//! `docs/metrics.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
 //! few that a person has to look at. It decides nothing.
 
 mod labels;

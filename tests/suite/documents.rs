@@ -12,9 +12,17 @@ use self::markdown::{anchors, blocks, documents, links, spans};
 use crate::chart::{directory, objects, render};
 
 const README: &str = include_str!("../../README.md");
-const GUIDE: &str = include_str!("../../deploy/README.md");
-const GITOPS: &str = include_str!("../../deploy/gitops/README.md");
-const RUNBOOKS: &str = include_str!("../../deploy/RUNBOOKS.md");
+const GUARANTEE: &str = include_str!("../../docs/guarantee.md");
+const STATUS: &str = include_str!("../../docs/status.md");
+const CREDENTIALS: &str = include_str!("../../docs/credentials.md");
+const OBSERVATION: &str = include_str!("../../docs/observation.md");
+const FLAGS: &str = include_str!("../../docs/flags.md");
+const GUIDE: &str = include_str!("../../docs/operations.md");
+const GITOPS: &str = include_str!("../../docs/gitops.md");
+const RUNBOOKS: &str = include_str!("../../docs/runbooks.md");
+
+/// The parts of README that are documents of their own.
+const PARTS: [&str; 5] = [GUARANTEE, STATUS, CREDENTIALS, OBSERVATION, FLAGS];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -44,11 +52,11 @@ fn values() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap()
 }
 
-/// The row of a reason in README's table of conditions.
+/// The row of a reason in the table of conditions.
 fn told(reason: Reason) -> Vec<String> {
     let name = format!("`{reason}`");
-    let row = README.lines().find(|line| line.starts_with("| ") && line.split(" | ").next().unwrap().contains(&name));
-    let row = row.unwrap_or_else(|| panic!("README's table of conditions does not hold {reason}"));
+    let row = STATUS.lines().find(|line| line.starts_with("| ") && line.split(" | ").next().unwrap().contains(&name));
+    let row = row.unwrap_or_else(|| panic!("The table of conditions in docs/status.md does not hold {reason}"));
     row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
 }
 
@@ -69,7 +77,7 @@ fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
 
 #[test]
 fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
-    assert!(!README.contains("@@"));
+    assert!(!README.contains("@@") && PARTS.iter().all(|part| !part.contains("@@")));
     for path in [
         "crds/",
         "deploy/install.yaml",
@@ -94,10 +102,7 @@ fn the_two_commands_are_the_first_that_a_reader_meets() {
 fn every_relative_link_of_every_document_leads_somewhere() {
     let mut all = Vec::new();
     documents(root(), &mut all);
-    assert!(
-        all.contains(&root().join("README.md")) && all.contains(&root().join("deploy/gitops/README.md")),
-        "{all:?}"
-    );
+    assert!(all.contains(&root().join("README.md")) && all.contains(&root().join("docs/gitops.md")), "{all:?}");
     let mut followed = 0;
     for document in all {
         let text = fs::read_to_string(&document).unwrap();
@@ -119,7 +124,7 @@ fn every_relative_link_of_every_document_leads_somewhere() {
 #[test]
 fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_chart_takes() {
     let values = values();
-    for (document, least) in [(README, 2), (GUIDE, 6), (GITOPS, 0)] {
+    for (document, least) in PARTS.map(|part| (part, 0)).into_iter().chain([(README, 2), (GUIDE, 6), (GITOPS, 0)]) {
         let settings = settings(document);
         assert!(settings.len() >= least, "{settings:?}");
         for setting in settings {
@@ -132,7 +137,8 @@ fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_char
 #[test]
 fn every_value_that_is_named_in_passing_is_there() {
     let values = values();
-    for (document, least) in [(README, 2), (GUIDE, 20), (GITOPS, 3), (RUNBOOKS, 5)] {
+    let guides = [(README, 2), (GUIDE, 20), (GITOPS, 3), (RUNBOOKS, 5)];
+    for (document, least) in PARTS.map(|part| (part, 0)).into_iter().chain(guides) {
         let spans = spans(document);
         let dotted = spans.iter().filter_map(|span| span.split(['=', ':']).next()).filter(|span| span.contains('.'));
         let known = |span: &&str| values.get(span.split('.').next().unwrap()).is_some();
@@ -178,7 +184,7 @@ fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() 
 
 #[test]
 fn the_guide_tells_of_every_reason_once_what_to_do_first() {
-    let section = GUIDE.split("\n## What a reason asks of you\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let section = GUIDE.split("\n## What to do for each reason\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let table: Vec<_> =
         section.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();
     let mut told: Vec<_> = table.iter().flat_map(|cell| spans(cell)).collect();

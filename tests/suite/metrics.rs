@@ -1,4 +1,4 @@
-//! What `/metrics` says: everything that `deploy/METRICS.md` documents and nothing else, and the right numbers of objects.
+//! What `/metrics` says: everything that `docs/metrics.md` documents and nothing else, and the right numbers of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ type Table = BTreeMap<String, (String, BTreeSet<String>)>;
 
 /// A row of the document: names stand in backticks.
 fn documented() -> Table {
-    let text = include_str!("../../deploy/METRICS.md");
+    let text = include_str!("../../docs/metrics.md");
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();

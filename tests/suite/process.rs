@@ -48,7 +48,7 @@ fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
 #[test]
 fn help_explains_every_flag_with_its_environment_twin() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md")).unwrap();
     let flags: Vec<_> = help
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"))
@@ -56,11 +56,11 @@ fn help_explains_every_flag_with_its_environment_twin() {
         .collect();
     assert!(flags.len() > 20, "{flags:?}");
     for flag in flags {
-        assert!(readme.contains(&format!("`--{flag}")), "README does not list --{flag}");
+        assert!(readme.contains(&format!("`--{flag}")), "docs/flags.md does not list --{flag}");
     }
     let twins: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
     for twin in &twins {
-        assert!(readme.contains(&format!("`{twin}`")), "README does not list {twin}");
+        assert!(readme.contains(&format!("`{twin}`")), "docs/flags.md does not list {twin}");
     }
     assert!(twins.len() > 20);
 }

@@ -215,7 +215,7 @@ fn ci_rehearses_the_release_for_its_own_architecture_only() {
     let [call] = calls[..] else { panic!("{calls:?}") };
     assert!(call.starts_with(r#"deploy/release --dry-run --only "linux/$architecture" "#), "{call}");
     assert!(CI.lines().any(|line| line.starts_with("architecture=$(uname -m ")));
-    assert!(CI.lines().any(|line| line.starts_with("part ") && line.ends_with(" rehearsal")));
+    assert!(CI.lines().any(|line| line.starts_with("part ") && line.ends_with(" dry_run")));
 }
 
 #[test]
@@ -250,8 +250,8 @@ fn a_release_that_would_mislead_is_refused_before_anything_is_built() {
     let version = env!("CARGO_PKG_VERSION");
     for (arguments, complaint) in [
         (&["--only", "linux/arm64", "registry.example.com/team", version][..], "--only is for --dry-run"),
-        (&["--dry-run", "registry.example.com/team", "99.0.0"], "which the binary says of itself"),
-        (&["--dry-run", "registry.example.com/team", "v0.1.0"], "which the binary says of itself"),
+        (&["--dry-run", "registry.example.com/team", "99.0.0"], "the version in the binary"),
+        (&["--dry-run", "registry.example.com/team", "v0.1.0"], "the version in the binary"),
         (&["--dry-run", "https://registry.example.com/team", version], "is not a registry"),
         (&["--dry-run", "registry.example.com/Team", version], "is not a registry"),
         (&["--dry-run", "registry.example.com/team"], "usage: "),

@@ -1,6 +1,6 @@
 {{/*
-The flags of `run` that the values make, one a line. What is off leaves none behind, which would override the environment variable
-that turns it on; and none names the Lease's namespace, which is the pods' own, wherever they are put.
+The flags of `run` that result from the values, one per line. A feature that is off renders no flag, since a flag would override the
+environment variable that turns it on. No flag names the Lease's namespace, which is always the pods' own.
 */}}
 {{- define "operator.args" -}}
 {{- with .Values.cloud }}

@@ -1,7 +1,7 @@
 {{/*
-Puts the default of values.yaml in the place of every value that is missing or null, as --reuse-values and --set KEY=null
-leave them. Each template begins with this, so that none of them asks for a value that is not there. What people fill in
-freely, such as resources, is one value here: a key of theirs that they set to null stays away.
+Sets every value that is missing or null, as --reuse-values and --set KEY=null leave them, to the default of values.yaml.
+Each template begins with this, so that none of them uses a value that does not exist. A map that users fill in freely, such as
+resources, is one value here: a key that they set to null stays absent.
 */}}
 {{- define "operator.defaults" -}}
 {{- range $path, $default := .Files.Get "files/defaults.json" | fromJson -}}
@@ -15,7 +15,7 @@ freely, such as resources, is one value here: a key of theirs that they set to n
 {{- end -}}
 {{- end }}
 
-{{/* A name of at most so many characters: list MOST NAME. What two long ones differ in may lie in the part that is cut. */}}
+{{/* A name of at most MOST characters: list MOST NAME. A hash is added, since two long names may differ only in the truncated part. */}}
 {{- define "operator.short" -}}
 {{- $most := index . 0 -}}{{- $name := index . 1 -}}
 {{- if gt (len $name) $most -}}
@@ -39,7 +39,7 @@ freely, such as resources, is one value here: a key of theirs that they set to n
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end }}
 
-{{/* Maps in one, as YAML: list MAP... Of a key that stands in several the last one holds. */}}
+{{/* Merged maps, as YAML: list MAP... If several contain a key, the last one applies. */}}
 {{- define "operator.union" -}}
 {{- $union := dict -}}
 {{- range . -}}
@@ -48,7 +48,7 @@ freely, such as resources, is one value here: a key of theirs that they set to n
 {{- toYaml $union -}}
 {{- end }}
 
-{{/* A list in which each entry has a KEY of its own, as YAML: list KEY LIST. Of entries with the same the last one holds. */}}
+{{/* A list in which each entry has a distinct KEY, as YAML: list KEY LIST. Of entries with the same key the last one is kept. */}}
 {{- define "operator.distinct" -}}
 {{- $key := index . 0 -}}{{- $distinct := list -}}
 {{- range $entry := index . 1 -}}
@@ -59,13 +59,13 @@ freely, such as resources, is one value here: a key of theirs that they set to n
 {{- toYaml $distinct -}}
 {{- end }}
 
-{{/* Name and instance only: whatever else stood here could never be upgraded. */}}
+{{/* Name and instance only: any other label here could never be changed by an upgrade. */}}
 {{- define "operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "operator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* Labels: list ROOT MAP. Of the selector's none can be changed. */}}
+{{/* Labels: list ROOT MAP. The selector's labels cannot be overridden. */}}
 {{- define "operator.labels" -}}
 {{- $root := index . 0 -}}
 {{- $own := dict
@@ -86,8 +86,8 @@ annotations:
 {{- end }}
 
 {{/*
-The key `metadata`: dict "root" ROOT, and what differs from an object of the release's name in its namespace: "suffix" of the
-name, "namespace" ("-" for what lies in none), "labels", "annotations".
+The key `metadata`: dict "root" ROOT, and the differences from an object with the release's name in its namespace: "suffix" of the
+name, "namespace" ("-" for a cluster-scoped object), "labels", "annotations".
 */}}
 {{- define "operator.metadata" -}}
 metadata:
@@ -118,7 +118,7 @@ metadata:
 {{- default (include "operator.fullname" .) .Values.leaderElection.leaseName -}}
 {{- end }}
 
-{{/* A probe of this path, or by what its values name instead: list PATH VALUES. */}}
+{{/* A probe of this path, or with the handler that its values name instead: list PATH VALUES. */}}
 {{- define "operator.probe" -}}
 {{- $probe := dict "httpGet" (dict "path" (index . 0) "port" "http") -}}
 {{- range list "exec" "grpc" "tcpSocket" -}}{{- if hasKey (index $ 1) . -}}{{- $probe = dict -}}{{- end -}}{{- end -}}
@@ -130,7 +130,7 @@ metadata:
 {{- regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" -}}
 {{- end }}
 
-{{/* Ports beside the usual ones on which the proxy, which is spoken to in plain HTTP, and the endpoints are reached. */}}
+{{/* Additional ports of the proxy, which is reached over plain HTTP, and of the endpoints. */}}
 {{- define "operator.egressPorts" -}}
 {{- $ports := list -}}
 {{- with .Values.cloud.proxy -}}

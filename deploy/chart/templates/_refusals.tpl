@@ -1,10 +1,10 @@
-{{/* What the schema cannot say in words, said before anything is installed. */}}
+{{/* Checks that the schema cannot express in a readable message, made before anything is installed. */}}
 {{- define "operator.refusals" -}}
 {{- include "operator.renamed" . -}}
 {{- $values := .Values -}}
 {{- $name := include "operator.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
-{{- fail (printf "%q cannot be the name of a Service, which begins with a letter and holds small letters, digits and - only: choose another name for the release, or set fullnameOverride" $name) -}}
+{{- fail (printf "%q cannot be the name of a Service, which begins with a letter and contains only lower-case letters, digits and -: choose another name for the release, or set fullnameOverride" $name) -}}
 {{- end -}}
 {{- if not $values.image.repository -}}
 {{- fail "image.repository is required: build and push an image (README, \"Install\"), then --set image.repository=..." -}}
@@ -13,7 +13,7 @@
 {{- fail (printf "image.registry must be a host with or without port and path, such as registry.example.com:5000/team, without a scheme and without a / at its end, not %q" $values.image.registry) -}}
 {{- end -}}
 {{- if and (gt (int $values.replicaCount) 1) (not $values.leaderElection.enabled) -}}
-{{- fail "several replicas need leaderElection.enabled, by which they agree which of them works; without it set replicaCount to 1" -}}
+{{- fail "several replicas need leaderElection.enabled, which decides which of them is active; without it set replicaCount to 1" -}}
 {{- end -}}
 {{- include "operator.ranges" $values -}}
 {{- $longest := include "operator.milliseconds" $values.pace.requestTimeout | int64 | add 15000 -}}
@@ -21,16 +21,16 @@
 {{- fail (printf "terminationGracePeriodSeconds must be above pace.requestTimeout + 15 s (%d), so that a call in flight is finished and recorded" (div $longest 1000)) -}}
 {{- end -}}
 {{- if and $values.defaultCredentials.namespaces (not $values.defaultCredentials.existingSecret) -}}
-{{- fail "defaultCredentials.namespaces needs defaultCredentials.existingSecret: the Secret whose credentials objects in these namespaces shall use" -}}
+{{- fail "defaultCredentials.namespaces needs defaultCredentials.existingSecret: the Secret with the credentials for objects in these namespaces" -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled (not $values.metrics.service.enabled) -}}
-{{- fail "serviceMonitor.enabled needs metrics.service.enabled, the Service that it looks for; without a Service set podMonitor.enabled" -}}
+{{- fail "serviceMonitor.enabled needs metrics.service.enabled, the Service that it selects; without a Service set podMonitor.enabled" -}}
 {{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled together would have every pod scraped twice: set one of them" -}}
 {{- end -}}
 {{- if and $values.prometheusRule.enabled (not (or $values.metrics.service.enabled $values.podMonitor.enabled $values.prometheusRule.job)) -}}
-{{- fail "prometheusRule.enabled needs metrics.service.enabled, podMonitor.enabled or prometheusRule.job: metrics that nobody scrapes look like an operator without a leader, for which an alert would never end" -}}
+{{- fail "prometheusRule.enabled needs metrics.service.enabled, podMonitor.enabled or prometheusRule.job: metrics that are not scraped look like an operator without a leader, and that alert would never end" -}}
 {{- end -}}
 {{- if and $values.hostNetwork (not $values.hostUsers) -}}
 {{- fail "hostNetwork and hostUsers=false exclude each other: Kubernetes gives no user namespace to a pod in the node's network" -}}
@@ -42,7 +42,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Values by their names before the first release. The schema lets them pass, so that they are answered in words. */}}
+{{/* Values with their names from before the first release. The schema accepts them, so that a readable message can be given here. */}}
 {{- define "operator.renamed" -}}
 {{- $renamed := dict
       "replicas" "replicaCount"
@@ -60,7 +60,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* What the operator takes of each duration; beyond it would end with code 2. */}}
+{{/* The range of each duration that the operator accepts; outside it the operator would exit with code 2. */}}
 {{- define "operator.ranges" -}}
 {{- range list
       (list "leaderElection.leaseDuration" .leaderElection.leaseDuration "5s" "5m")

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{directory, helm, objects, render};
 
-const RUNBOOKS: &str = include_str!("../../../deploy/RUNBOOKS.md");
+const RUNBOOKS: &str = include_str!("../../../docs/runbooks.md");
 
 /// The groups of the PrometheusRule with these flags.
 fn groups(flags: &[&str]) -> Vec<Value> {
@@ -227,8 +227,8 @@ fn alerts_follow_the_values_of_the_release() {
     assert!(
         !names(&alerts(&["--set", "leaderElection.enabled=false,replicaCount=1"])).contains("RedistributionNoLeader")
     );
-    for alert in alerts(&["--set", "prometheusRule.runbookURL=https://git.example.com/RUNBOOKS.md#"]) {
-        let link = format!("https://git.example.com/RUNBOOKS.md#{}", alert["alert"].as_str().unwrap().to_lowercase());
+    for alert in alerts(&["--set", "prometheusRule.runbookURL=https://git.example.com/runbooks.md#"]) {
+        let link = format!("https://git.example.com/runbooks.md#{}", alert["alert"].as_str().unwrap().to_lowercase());
         assert_eq!(alert["annotations"]["runbook_url"], link);
     }
     // A PodMonitor names its job by itself.
@@ -262,7 +262,7 @@ fn every_panel_of_the_dashboard_shows_the_chosen_release_only() {
 
 #[test]
 fn alerts_and_dashboard_ask_for_documented_metrics_only() {
-    let document = include_str!("../../../deploy/METRICS.md");
+    let document = include_str!("../../../docs/metrics.md");
     let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
     let documented: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
     let rules = alerts(&[]).iter().map(|alert| alert["expr"].as_str().unwrap().to_owned()).collect::<String>();

@@ -129,7 +129,7 @@ fn the_plain_manifest_is_the_chart_with_its_defaults() {
         .unwrap()
         .replace("app.kubernetes.io/managed-by: Helm\n", "app.kubernetes.io/managed-by: kubectl\n");
     let manifest = format!(
-        "# Rendered from deploy/chart with its defaults; a test compares. Set the image to one that you have pushed, and\n# DWS_OPERATOR_REGION, without which every object must name an allowed region; deploy/README.md has the commands.\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
+        "# Rendered from deploy/chart with its defaults; a test compares. Set the image to one that you have pushed, and\n# DWS_OPERATOR_REGION, without which every object must name an allowed region; docs/operations.md has the commands.\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
     );
     is(&directory.join("../install.yaml"), &manifest);
     assert!(render(&[]).contains("kind: Deployment"));

@@ -118,7 +118,7 @@ fn values_that_do_not_go_together_are_refused_in_words() {
         ("extraContainers[0].name=operator", "cannot hold a container of the name operator"),
         ("podDisruptionBudget.maxUnavailable=0", "'/podDisruptionBudget/maxUnavailable'"),
         ("podDisruptionBudget.maxUnavailable=0%", "'/podDisruptionBudget/maxUnavailable'"),
-        ("prometheusRule.runbookURL=deploy/RUNBOOKS.md#", "'/prometheusRule/runbookURL'"),
+        ("prometheusRule.runbookURL=docs/runbooks.md#", "'/prometheusRule/runbookURL'"),
         ("watchNamespaces={team,team}", "'/watchNamespaces': items at 0 and 1 are equal"),
         ("credentials.secretNames={a,a}", "'/credentials/secretNames': items at 0 and 1 are equal"),
         ("cloud.allowedRegions={a,a}", "'/cloud/allowedRegions': items at 0 and 1 are equal"),

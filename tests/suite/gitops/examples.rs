@@ -76,7 +76,7 @@ fn what_is_forbidden_is_found_and_told_in_the_guide() {
         json!({"spec": {"upgrade": {"remediation": {"strategy": "uninstall"}}}}),
         json!({"metadata": {"generateName": "wish-"}}),
     ];
-    let guide = read("README.md");
+    let guide = read("../../docs/gitops.md");
     for (sample, name) in samples.iter().zip(FORBIDDEN) {
         assert_eq!(forbidden(sample), [name]);
         assert!(guide.contains(&format!("`{name}")), "the guide does not speak of {name}");
@@ -158,7 +158,7 @@ fn wishes_come_apart_from_the_operator_after_it_and_are_left_when_they_leave_git
     let named = |kind: &str, name: &str| {
         of_kind(kind).into_iter().map(|(_, found)| found).find(|found| found["metadata"]["name"] == name).unwrap()
     };
-    let (operator, wishes) = (named("Kustomization", "dws-operator"), named("Kustomization", "dws-wishes"));
+    let (operator, wishes) = (named("Kustomization", "dws-operator"), named("Kustomization", "dws-redistributions"));
     assert_eq!(operator["spec"]["wait"], true);
     assert_eq!(wishes["spec"]["dependsOn"], json!([{"name": "dws-operator"}]));
     assert_eq!((&wishes["spec"]["prune"], &wishes["spec"]["deletionPolicy"]), (&json!(false), &json!("Orphan")));
@@ -168,7 +168,7 @@ fn wishes_come_apart_from_the_operator_after_it_and_are_left_when_they_leave_git
         let path = kustomization["spec"]["path"].as_str().unwrap().trim_start_matches('.');
         assert!(of_kind(kind).iter().any(|(file, _)| file.contains(&format!("{path}/"))), "{path} holds no {kind}");
     }
-    let (operator, wishes) = (named("Application", "dws-operator"), named("Application", "dws-wishes"));
+    let (operator, wishes) = (named("Application", "dws-operator"), named("Application", "dws-redistributions"));
     assert_ne!(operator["spec"]["source"]["repoURL"], wishes["spec"]["source"]["repoURL"]);
     let policy = &wishes["spec"]["syncPolicy"];
     assert_eq!(policy["automated"], json!({"prune": false, "selfHeal": false}));
