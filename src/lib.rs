@@ -1,26 +1,49 @@
-//! redistribution-operator: delivers a GaussDB(DWS) redistribution, once per request.
+//! A Kubernetes operator that sends one GaussDB(DWS) redistribution request per spec generation of a
+//! `ClusterRedistribution` and writes the result into its status.
 //!
-//! # The law
+//! # The guarantee: at most once
 //!
 //! For one object uid and one spec generation the operator sends at most one request whose bytes can have reached the
-//! cloud. If it saw the generation and could write its claim, it sends exactly one or says `OutcomeUnknown`. It never
-//! sends again because it does not know.
+//! cloud. If it saw the generation and could write its claim, it sends exactly one or reports `OutcomeUnknown`. It never
+//! sends another request because it does not know what became of one.
 //!
-//! What follows from it:
-//!
-//! - Edits faster than a reconciliation become one generation's call: the last.
+//! - Edits faster than a reconcile become one generation's request: the last one's.
 //! - A crash between claim and answer ends as `OutcomeUnknown`, even where nothing was sent.
-//! - The way on is always a new spec generation (`spec.trigger`), never a hand-edited annotation or status.
+//! - The way forward is always a new spec generation (`spec.trigger`), never a hand-edited annotation or status.
 //! - Safety rests on one thing only: the API server's compare-and-swap on the object itself. Leader election, caches,
-//!   clocks, the admission and the pace are for tidiness; with all of them broken the law still holds.
+//!   clocks, admission and rate limits are conveniences; with all of them broken the guarantee still holds.
+//!
+//! # The way of a request
+//!
+//! ```text
+//!  watch --> decide --> admission --> claim --> send --> record
+//!   |         (pure)    (may it be     (store:   (cloud:  (store: PUT of the outcome,
+//!   |                    sent now?)     PUT of    one      again until it is written)
+//!   |                                   status)   POST)
+//!   +-- every object that is not finished, and each again when something changes
+//! ```
 //!
 //! # Modules
 //!
-//! Each module knows only those before it in this order:
+//! Each module knows only those before it in this order (`testing::imports` checks it):
 //!
 //! ```text
 //! api -> protocol -> runtime -> store | cloud -> credentials -> admission -> precheck, observe -> controller -> cli, main
 //! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`api`] | the resource: spec, status, reasons, CRD |
+//! | [`protocol`] | PURE: annotations, regions, journal, decisions and what status says after each |
+//! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks |
+//! | [`store`] | the only writer of status: claim, read back, record |
+//! | [`cloud`] | the only sender: client, signature, outcome, reads, IAM login, health of endpoints |
+//! | [`credentials`] | which source an object uses, what it holds, tokens of users |
+//! | [`admission`] | whether a request may leave now: places, rate limit, lock-out of keys |
+//! | [`precheck`] | what a read of the cluster before the request means |
+//! | [`observe`] | what reads after the request mean |
+//! | [`controller`] | watch, reconcile, the path of a request, reporting |
+//! | [`cli`] | flags |
 
 pub mod admission;
 pub mod api;
