@@ -31,7 +31,7 @@ const SLACK: f64 = 0.015;
 
 /// Whoever stands far back looks again after this for each in queue, should it not be woken: that is 25 looks a second
 /// of a whole queue, each of which costs a read, as long as the bounds of that time (`held`) do not make it sooner.
-const LOOKS_APART: Duration = Duration::from_millis(40);
+const RETRY_INTERVAL: Duration = Duration::from_millis(40);
 
 /// The core. See the module.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Core {
     pub(super) keys: HashMap<KeyIdentity, KeyState>,
     endpoints: EndpointHealth,
     pub(super) waiting: Waiting,
-    pub(super) told: RestoredHolds,
+    pub(super) restored: RestoredHolds,
 }
 
 impl Core {
@@ -63,7 +63,7 @@ impl Core {
             keys: HashMap::new(),
             endpoints: EndpointHealth::default(),
             waiting: Waiting::default(),
-            told: RestoredHolds::default(),
+            restored: RestoredHolds::default(),
         }
     }
 
@@ -77,43 +77,43 @@ impl Core {
         }
         let key = self.keys.entry(*identity).or_default();
         key.used = Some(now);
-        let each = self.interval.max(LOOKS_APART);
-        let after_all = |of: usize| each * u32::try_from(of).unwrap_or(u32::MAX);
+        let each = self.interval.max(RETRY_INTERVAL);
+        let delay_behind = |queued: usize| each * u32::try_from(queued).unwrap_or(u32::MAX);
         if let Some(mut refusal) = key.rests(now) {
             if let Refusal::Throttled { wait, behind } = &mut refusal {
-                let of = key.queue.arrive_later((object, *requested_at), self.concurrency, (now, now + *wait));
+                let queued = key.queue.wait_until((object, *requested_at), self.concurrency, (now, now + *wait));
                 // Only those who are next look at its end by themselves; the others are woken, as ever.
-                *behind = of.map_or(Duration::ZERO, after_all);
+                *behind = queued.map_or(Duration::ZERO, delay_behind);
             } else {
                 key.queue.stop_waiting(object);
             }
-            if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_tried() {
+            if matches!(refusal, Refusal::Rejected { wait: None, .. }) && key.is_on_trial() {
                 self.waiting.wait(object, Until::Key(*identity));
             }
             return Err(refusal);
         }
-        let pace = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
+        let slot_wait = key.next_call.map(|next| next.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
         // A key that has not had an answer yet carries one call: if it is wrong, one object pays for it, not all.
         let on_trial = !key.proven && key.in_flight > 0;
         let is_full = self.in_flight.len() >= self.concurrency;
         // Whoever stood here when a 429 came has gone; without this the first who looks afterwards would be called next, from
         // whatever place.
-        let resumes = key.resumes(now);
-        let is_first = match resumes {
+        let order_kept = key.keeps_order_for(now);
+        let is_first = match order_kept {
             Some(_) => key.queue.is_next(object, *requested_at, now),
             None => key.queue.is_first(object, *requested_at),
         };
-        if is_full || on_trial || pace.is_some() || !is_first {
+        if is_full || on_trial || slot_wait.is_some() || !is_first {
             // One more than may enter, should all those before it be woken and not come: somebody must be here to see that.
-            let most = self.concurrency + usize::from(resumes.is_some());
-            return Err(match key.queue.wait((object, *requested_at), (stays, *shows), most, now) {
-                Position::Behind { of, quiet } if stays => Refusal::Queued { quiet, wait: after_all(of) },
-                Position::Behind { .. } | Position::Present => Refusal::Slot { wait: pace.or(resumes) },
+            let limit = self.concurrency + usize::from(order_kept.is_some());
+            return Err(match key.queue.wait((object, *requested_at), (stays, *shows), limit, now) {
+                Position::Behind { queued, quiet } if stays => Refusal::Queued { quiet, wait: delay_behind(queued) },
+                Position::Behind { .. } | Position::Present => Refusal::Slot { wait: slot_wait.or(order_kept) },
             });
         }
         key.in_flight += 1;
         key.queue.leave(object);
-        key.next_call = (!self.interval.is_zero()).then(|| after(key.next_call, self.interval, now));
+        key.next_call = (!self.interval.is_zero()).then(|| next_slot(key.next_call, self.interval, now));
         self.in_flight.insert(cluster.clone(), object.clone());
         self.waiting.leave(object);
         Ok(())
@@ -124,9 +124,9 @@ impl Core {
     pub fn slot(&mut self, key: KeyIdentity, now: Instant) -> Duration {
         let interval = self.interval;
         let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) else { return Duration::ZERO };
-        let at = key.next_send.map_or(now, |next| next.max(now));
-        key.next_send = Some(at + interval);
-        at.saturating_duration_since(now)
+        let slot = key.next_send.map_or(now, |next| next.max(now));
+        key.next_send = Some(slot + interval);
+        slot.saturating_duration_since(now)
     }
 
     /// The candidate waits here no longer.
@@ -148,9 +148,9 @@ impl Core {
         self.in_flight.remove(&candidate.cluster);
         self.learn(candidate.key, effect, now);
         if let Some(key) = self.keys.get_mut(&candidate.key).filter(|_| effect == Some(KeyEffect::Good)) {
-            key.is_good();
+            key.mark_proven();
         }
-        self.let_go(candidate.key, now);
+        self.end_request(candidate.key, now);
         self.wake(&candidate.cluster, candidate.key, now)
     }
 
@@ -163,11 +163,11 @@ impl Core {
     }
 
     /// A request with this key is over.
-    pub(super) fn let_go(&mut self, key: KeyIdentity, now: Instant) {
+    pub(super) fn end_request(&mut self, key: KeyIdentity, now: Instant) {
         if let Some(key) = self.keys.get_mut(&key) {
             key.in_flight = key.in_flight.saturating_sub(1);
         }
-        self.keys.retain(|_, key| !key.is_forgotten(now));
+        self.keys.retain(|_, key| !key.is_expired(now));
     }
 
     /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
@@ -199,12 +199,12 @@ impl Core {
     /// A source was read and holds this key: what was told of the source counts for it. Refusals count against access keys.
     pub fn recall(&mut self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
         let (identity, is_access_key) = key;
-        for (id, word) in self.told.of(source, endpoint).filter(|(_, word)| word.until > now) {
+        for (id, hold) in self.restored.for_source(source, endpoint).filter(|(_, hold)| hold.until > now) {
             let key = self.keys.entry(identity).or_default();
             key.used = Some(now);
-            match word.effect {
-                Effect::Throttled => key.is_throttled_until(word.until),
-                Effect::Refused if is_access_key => key.was_refused_elsewhere(id, word.until),
+            match hold.effect {
+                Effect::Throttled => key.throttle_until(hold.until),
+                Effect::Refused if is_access_key => key.count_refusal(id, hold.until),
                 Effect::Refused => {}
             }
         }
@@ -213,7 +213,7 @@ impl Core {
 
 /// The next slot. One that was a little late keeps the slot, but no later than the slack of a second allows; after a rest a
 /// new one begins.
-fn after(slot: Option<Instant>, interval: Duration, now: Instant) -> Instant {
+fn next_slot(slot: Option<Instant>, interval: Duration, now: Instant) -> Instant {
     let late = (interval / 10).min(Duration::from_secs(1).mul_f64(SLACK));
     let is_kept = |slot: &Instant| now.saturating_duration_since(*slot) < late;
     slot.filter(is_kept).unwrap_or(now) + interval

@@ -20,10 +20,10 @@ pub(super) const REFUSALS_COUNT_FOR: Duration = PROBE_KEY_AFTER;
 const MAX_REFUSALS: usize = 4;
 /// A token that works at first and is then refused, within this long of another one: no token of this user gets through
 /// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
-const ENDED_AGAIN: Duration = Duration::from_secs(600);
+const TOKEN_ENDED_WINDOW: Duration = Duration::from_secs(600);
 /// After the window of a 429 the order of the queue is kept for so long, whoever is here: those who are next are due within
 /// a second of its end, and whoever looks wakes those before it.
-const RESUMES_WITHIN: Duration = Duration::from_secs(3);
+const KEEP_ORDER_FOR: Duration = Duration::from_secs(3);
 /// Keys nobody used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
 /// Those that the gateway refused too, but later: whoever waits for one asks again and again, and what was put into Secrets
@@ -36,7 +36,7 @@ pub struct KeyState {
     pub(super) proven: bool,
     rejected: Option<RejectedKey>,
     /// When a token last ended that had worked.
-    ended: Option<Instant>,
+    token_ended: Option<Instant>,
     pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
     /// When the next one may leave: claims take longer or shorter, and what entered on the slot must leave on it too.
@@ -69,29 +69,29 @@ impl KeyState {
                 _ => {}
             }
         }
-        if let Some(wait) = self.too_often(now).filter(|_| !self.proven) {
+        if let Some(wait) = self.lock_out_left(now).filter(|_| !self.proven) {
             return Some(Refusal::Rejected { why: Rejection::Often, wait: Some(wait) });
         }
         self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
     }
 
     /// How long one more refusal would still be one too many.
-    fn too_often(&self, now: Instant) -> Option<Duration> {
+    fn lock_out_left(&self, now: Instant) -> Option<Duration> {
         let mut ends: Vec<_> = self.refused_elsewhere.values().filter(|until| **until > now).collect();
         ends.sort_unstable();
-        let enough = ends.len().checked_sub(MAX_REFUSALS)?;
-        ends.get(enough).map(|until| until.saturating_duration_since(now))
+        let excess = ends.len().checked_sub(MAX_REFUSALS)?;
+        ends.get(excess).map(|until| until.saturating_duration_since(now))
     }
 
     /// Status tells of a refusal that counts for so long.
-    pub fn was_refused_elsewhere(&mut self, attempt_id: &str, until: Instant) {
+    pub fn count_refusal(&mut self, attempt_id: &str, until: Instant) {
         // What ended before this one began counts no more.
         self.refused_elsewhere.retain(|_, end| *end + REFUSALS_COUNT_FOR > until);
         self.refused_elsewhere.insert(attempt_id.to_owned(), until);
     }
 
     /// Of two windows the longer one holds.
-    pub fn is_throttled_until(&mut self, until: Instant) {
+    pub fn throttle_until(&mut self, until: Instant) {
         self.throttled_until = self.throttled_until.max(Some(until));
     }
 
@@ -102,19 +102,19 @@ impl KeyState {
     }
 
     /// A 429 has just run out: how much longer the order of the queue is kept for those who met it and are not back yet.
-    pub fn resumes(&self, now: Instant) -> Option<Duration> {
+    pub fn keeps_order_for(&self, now: Instant) -> Option<Duration> {
         let since = now.checked_duration_since(self.throttled_until?)?;
-        RESUMES_WITHIN.checked_sub(since).filter(|rest| !rest.is_zero())
+        KEEP_ORDER_FOR.checked_sub(since).filter(|rest| !rest.is_zero())
     }
 
     /// Calls up the first `most` in queue. While a 429 holds they would come in vain: then only one is, and only if nobody in
     /// queue has heard of it, since somebody has to look when it is over.
-    pub fn wake_first(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
-        let most = match self.throttled(now) {
-            Some(_) => most.min(usize::from(!self.queue.is_awake(now))),
-            None => most,
+    pub fn wake_first(&mut self, limit: usize, now: Instant) -> Vec<ObjectName> {
+        let limit = match self.throttled(now) {
+            Some(_) => limit.min(usize::from(!self.queue.has_timed_retry(now))),
+            None => limit,
         };
-        self.queue.wake_first(most, now)
+        self.queue.wake_first(limit, now)
     }
 
     /// It has worked, and was not refused since.
@@ -123,7 +123,7 @@ impl KeyState {
     }
 
     /// It was refused, and somebody is finding out whether it still is.
-    pub fn is_tried(&self) -> bool {
+    pub fn is_on_trial(&self) -> bool {
         self.in_flight > 0 && self.rejected.is_some_and(|rejected| rejected.why != Rejection::Wrong)
     }
 
@@ -133,9 +133,9 @@ impl KeyState {
         match effect {
             None | Some(KeyEffect::Neutral | KeyEffect::TokenWasOver) => {}
             // What reads are given is no proof that calls are let through too.
-            Some(KeyEffect::Good) if self.ended_lately(now) => {}
-            Some(KeyEffect::Good) => self.is_good(),
-            Some(KeyEffect::Throttled(wait)) => self.is_throttled_until(now + wait),
+            Some(KeyEffect::Good) if self.token_ended_recently(now) => {}
+            Some(KeyEffect::Good) => self.mark_proven(),
+            Some(KeyEffect::Throttled(wait)) => self.throttle_until(now + wait),
             Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
             Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
             Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),
@@ -143,10 +143,10 @@ impl KeyState {
             // early, they are refused.
             Some(KeyEffect::TokenEnded) => {
                 self.proven = false;
-                if self.ended_lately(now) {
+                if self.token_ended_recently(now) {
                     self.rejected = rejected(Rejection::Token);
                 }
-                self.ended = Some(now);
+                self.token_ended = Some(now);
             }
             Some(KeyEffect::TokenRefused) => self.rejected = rejected(Rejection::Token),
             Some(KeyEffect::ClockSkew) => self.rejected = rejected(Rejection::Clock),
@@ -154,17 +154,17 @@ impl KeyState {
     }
 
     /// It works. Said by itself only of a call that got through.
-    pub(super) const fn is_good(&mut self) {
+    pub(super) const fn mark_proven(&mut self) {
         self.proven = true;
         self.rejected = None;
     }
 
-    fn ended_lately(&self, now: Instant) -> bool {
-        self.ended.is_some_and(|at| now.saturating_duration_since(at) < ENDED_AGAIN)
+    fn token_ended_recently(&self, now: Instant) -> bool {
+        self.token_ended.is_some_and(|at| now.saturating_duration_since(at) < TOKEN_ENDED_WINDOW)
     }
 
     /// Nobody has used it for long.
-    pub fn is_forgotten(&self, now: Instant) -> bool {
+    pub fn is_expired(&self, now: Instant) -> bool {
         let after = if self.rejected.is_some() { FORGET_REFUSED_AFTER } else { FORGET_KEY_AFTER };
         self.in_flight == 0 && self.used.is_none_or(|used| now.saturating_duration_since(used) >= after)
     }
@@ -211,7 +211,7 @@ mod tests {
         key.learn(Some(KeyEffect::TokenEnded), now);
         key.learn(Some(KeyEffect::Good), now);
         assert!(!key.proven);
-        key.is_good();
+        key.mark_proven();
         assert!(key.proven);
         key.learn(Some(KeyEffect::TokenEnded), now + 11 * MINUTE);
         assert!(!rests(&key, now + 11 * MINUTE), "long ago");

@@ -53,7 +53,7 @@ impl Admission {
         // Its Secret may have changed since it came to wait.
         self.leave_queues(&candidate.object, Some(candidate.key));
         // Whoever stops to wait, however that happens, must keep nobody back.
-        let stand = ReadBack { admission: self, candidate: &candidate };
+        let guard = WaitGuard { admission: self, candidate: &candidate };
         loop {
             // Registered before the look, so that a release between look and wait is not missed.
             let turn = self.turn.notified();
@@ -71,7 +71,7 @@ impl Admission {
         }
         // Somebody else is the first of those who wait here now.
         self.turn.notify_waiters();
-        drop(stand);
+        drop(guard);
         Ok(Admitted { admission: Arc::clone(self), candidate, effect: None })
     }
 
@@ -115,8 +115,8 @@ impl Admission {
     }
 
     /// See [`Core::leave_queues`].
-    fn leave_queues(&self, object: &ObjectName, but: Option<KeyIdentity>) {
-        let woken = self.lock().leave_queues(object, but, Instant::now());
+    fn leave_queues(&self, object: &ObjectName, except: Option<KeyIdentity>) {
+        let woken = self.lock().leave_queues(object, except, Instant::now());
         if let Some(woken) = woken {
             self.wake(woken);
         }
@@ -132,17 +132,17 @@ impl Admission {
         let entered = core.enter(candidate, stays, now);
         if matches!(entered, Ok(()) | Err(Refusal::Slot { .. } | Refusal::Queued { .. })) {
             // Nobody who waits here may enter sooner for that.
-            self.call(core.resume(candidate.key, now));
+            self.send_woken(core.resume(candidate.key, now));
         }
         entered
     }
 
     fn wake(&self, woken: Vec<ObjectName>) {
         self.turn.notify_waiters();
-        self.call(woken);
+        self.send_woken(woken);
     }
 
-    fn call(&self, woken: Vec<ObjectName>) {
+    fn send_woken(&self, woken: Vec<ObjectName>) {
         for object in woken {
             // Nobody listens any more once the controller stops, and then nobody needs waking.
             let _ = self.wake.send(object);
@@ -156,12 +156,12 @@ impl Admission {
 }
 
 /// Somebody who waits here.
-struct ReadBack<'a> {
+struct WaitGuard<'a> {
     admission: &'a Admission,
     candidate: &'a Candidate,
 }
 
-impl Drop for ReadBack<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         self.admission.lock().stop_waiting(self.candidate);
     }

@@ -25,8 +25,8 @@ impl Core {
         if let Some(refusal) = state.rests(now) {
             return Err(refusal);
         }
-        let rest = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
-        let wait = rest(state.next_call).max(rest(state.next_read));
+        let left = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+        let wait = left(state.next_call).max(left(state.next_read));
         if (!state.proven && state.in_flight > 0) || !wait.is_zero() {
             return Err(Refusal::Slot { wait: Some(wait) });
         }
@@ -40,16 +40,16 @@ impl Core {
     fn pace_read(&mut self, key: KeyIdentity, now: Instant) {
         let interval = self.interval;
         if let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) {
-            let after = |next: Option<Instant>, pause: Duration| Some(next.map_or(now, |next| next.max(now)) + pause);
-            key.next_call = after(key.next_call, interval);
-            key.next_read = after(key.next_read, interval * 2);
+            let advance = |next: Option<Instant>, pause: Duration| Some(next.map_or(now, |next| next.max(now)) + pause);
+            key.next_call = advance(key.next_call, interval);
+            key.next_read = advance(key.next_read, interval * 2);
         }
     }
 
     /// The read is over. Returns who waited for that.
     pub fn read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         self.reading = self.reading.saturating_sub(1);
-        self.let_go(key, now);
+        self.end_request(key, now);
         self.wake_by_key(key, now)
     }
 }

@@ -23,11 +23,11 @@ impl Core {
     pub fn leave_queues(
         &mut self,
         object: &ObjectName,
-        but: Option<KeyIdentity>,
+        except: Option<KeyIdentity>,
         now: Instant,
     ) -> Option<Vec<ObjectName>> {
         let mut woken = None::<Vec<_>>;
-        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
+        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != except) {
             if key.queue.leave(object) {
                 woken.get_or_insert_default().extend(key.wake_first(self.concurrency, now));
             }
@@ -41,9 +41,9 @@ impl Core {
         if self.in_flight.len() >= self.concurrency {
             return Vec::new();
         }
-        let most = self.concurrency + 1;
-        let key = self.keys.get_mut(&key).filter(|key| key.resumes(now).is_some() && key.rests(now).is_none());
-        key.map(|key| key.wake_first(most, now)).unwrap_or_default()
+        let limit = self.concurrency + 1;
+        let key = self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.rests(now).is_none());
+        key.map(|key| key.wake_first(limit, now)).unwrap_or_default()
     }
 
     /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
@@ -65,15 +65,15 @@ impl Core {
             Until::Anything => true,
         });
         let was_full = self.in_flight.len() + 1 >= self.concurrency;
-        let mut called = self.keys.get_mut(&used).map(|key| key.wake_first(self.concurrency, now)).unwrap_or_default();
+        let mut queued = self.keys.get_mut(&used).map(|key| key.wake_first(self.concurrency, now)).unwrap_or_default();
         if was_full {
             // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
             for state in self.keys.values_mut().filter(|key| key.throttled(now).is_none()) {
-                let left = self.concurrency.saturating_sub(called.len());
-                called.extend(state.wake_first(left, now));
+                let left = self.concurrency.saturating_sub(queued.len());
+                queued.extend(state.wake_first(left, now));
             }
         }
-        woken.extend(called);
+        woken.extend(queued);
         woken
     }
 }

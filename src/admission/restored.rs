@@ -23,9 +23,9 @@ const REMEMBER_OWN: Duration = Duration::from_secs(1800);
 #[derive(Debug, Default)]
 pub struct RestoredHolds {
     /// By attempt id, so that no attempt counts twice or for longer when it is seen again.
-    words: HashMap<String, RestoredHold>,
+    holds: HashMap<String, RestoredHold>,
     /// Attempts of this process: it has heard the answer itself.
-    own: HashMap<String, Instant>,
+    own_attempts: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct RestoredHold {
     /// By this process's clock, from when it was first seen.
     pub(super) until: Instant,
     /// By the wall clock: seen again after that, it says nothing.
-    ends: Timestamp,
+    ends_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +47,16 @@ pub(super) enum Effect {
 
 impl RestoredHolds {
     /// This attempt is made here.
-    pub fn own(&mut self, attempt_id: &str, now: Instant) {
-        self.own.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
-        self.own.insert(attempt_id.to_owned(), now);
+    pub fn note_own(&mut self, attempt_id: &str, now: Instant) {
+        self.own_attempts.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
+        self.own_attempts.insert(attempt_id.to_owned(), now);
     }
 
     /// Takes in what an object's attempt tells, if it is news.
-    pub fn hear(&mut self, object: &ClusterRedistribution, now: Instant, wall: Timestamp) {
+    pub fn add(&mut self, object: &ClusterRedistribution, now: Instant, wall: Timestamp) {
         let Some(attempt) = object.attempt() else { return };
         let Some((effect, lasts)) = effect(attempt) else { return };
-        if self.own.contains_key(&attempt.id) || self.words.contains_key(&attempt.id) {
+        if self.own_attempts.contains_key(&attempt.id) || self.holds.contains_key(&attempt.id) {
             return;
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -64,23 +64,23 @@ impl RestoredHolds {
         let (Some(source), Some(endpoint), Some(finished)) = (source, &attempt.endpoint, &attempt.finished_time) else {
             return;
         };
-        let ends = finished.0 + lasts;
+        let ends_at = finished.0 + lasts;
         // What a wall clock that is off makes of it is no longer than the whole.
-        let left = Duration::try_from(ends.duration_since(wall)).unwrap_or_default().min(lasts);
+        let left = Duration::try_from(ends_at.duration_since(wall)).unwrap_or_default().min(lasts);
         if left.is_zero() {
             return;
         }
-        self.words.retain(|_, word| word.until > now || word.ends > wall);
-        let word = RestoredHold { source, endpoint: endpoint.clone(), effect, until: now + left, ends };
-        self.words.insert(attempt.id.clone(), word);
+        self.holds.retain(|_, hold| hold.until > now || hold.ends_at > wall);
+        let hold = RestoredHold { source, endpoint: endpoint.clone(), effect, until: now + left, ends_at };
+        self.holds.insert(attempt.id.clone(), hold);
     }
 
-    pub(super) fn of<'a>(
+    pub(super) fn for_source<'a>(
         &'a self,
         source: &'a CredentialSource,
         endpoint: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a RestoredHold)> {
-        self.words.iter().filter(move |(_, word)| word.source == *source && word.endpoint == endpoint)
+        self.holds.iter().filter(move |(_, hold)| hold.source == *source && hold.endpoint == endpoint)
     }
 }
 
@@ -102,14 +102,14 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
 impl Admission {
     /// This attempt is made here: its answer was heard.
     pub fn own(&self, attempt_id: &str) {
-        self.lock().told.own(attempt_id, Instant::now());
+        self.lock().restored.note_own(attempt_id, Instant::now());
     }
 
     /// Takes in what an object's attempt tells of its source.
     pub fn hear(&self, object: &ClusterRedistribution) {
         // Of most there is nothing to hear.
         if object.attempt().and_then(effect).is_some() {
-            self.lock().told.hear(object, Instant::now(), Timestamp::now());
+            self.lock().restored.add(object, Instant::now(), Timestamp::now());
         }
     }
 

@@ -45,11 +45,11 @@ impl Waiting {
     }
 
     /// Those for which that holds; of those that do not wait for a cluster no more than `most`, which is how many could enter.
-    pub fn wake(&mut self, most: usize, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
+    pub fn wake(&mut self, limit: usize, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
         let (mut woken, mut others) = (Vec::new(), 0);
         for (object, until) in self.order.values() {
             let counts = !matches!(until, Until::Cluster(_));
-            if (!counts || others < most) && is_due(until) {
+            if (!counts || others < limit) && is_due(until) {
                 others += usize::from(counts);
                 woken.push(object.clone());
             }

@@ -13,7 +13,7 @@ fn candidate(number: usize, key: u8) -> Candidate {
     mock::candidate(&format!("object-{number}"), &format!("cluster-{number}"), key)
 }
 
-fn proven(core: &mut Core, key: u8, now: Instant) {
+fn prove_key(core: &mut Core, key: u8, now: Instant) {
     let first = candidate(usize::MAX, key);
     core.enter(&first, false, now).unwrap();
     core.leave(&first, Some(KeyEffect::Good), now);
@@ -23,9 +23,9 @@ fn proven(core: &mut Core, key: u8, now: Instant) {
 fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let first = candidate(1, 1);
-    let second = Candidate { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
+    let second = Candidate { object: ("other".to_owned(), "same-cluster".to_owned()), ..first.clone() };
     core.enter(&first, false, now).unwrap();
     assert_eq!(core.enter(&second, false, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
     assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), std::slice::from_ref(&second.object));
@@ -36,7 +36,7 @@ fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
 fn never_more_calls_than_allowed() {
     let now = Instant::now();
     let mut core = Core::new(3, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     for number in 0..3 {
         core.enter(&candidate(number, 1), false, now).unwrap();
     }
@@ -83,7 +83,7 @@ fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
 fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     assert_eq!(
@@ -131,12 +131,12 @@ fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
 fn the_pace_holds_for_each_key_on_its_own() {
     let now = Instant::now();
     let mut core = Core::new(100, 5.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let mut admitted = 0;
     for step in 0..1000 {
-        let at = now + Duration::from_millis(200) + step * Duration::from_millis(10);
-        if core.enter(&candidate(admitted, 1), false, at).is_ok() {
-            core.leave(&candidate(admitted, 1), Some(KeyEffect::Good), at);
+        let time = now + Duration::from_millis(200) + step * Duration::from_millis(10);
+        if core.enter(&candidate(admitted, 1), false, time).is_ok() {
+            core.leave(&candidate(admitted, 1), Some(KeyEffect::Good), time);
             admitted += 1;
         }
     }
@@ -190,21 +190,21 @@ fn keys_nobody_uses_are_forgotten_and_refused_ones_only_where_nobody_waits_for_t
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     for key in 0..100 {
-        proven(&mut core, key, now);
+        prove_key(&mut core, key, now);
     }
     core.enter(&candidate(0, 200), false, now).unwrap();
     core.leave(&candidate(0, 200), Some(KeyEffect::RejectedByGateway), now);
     // Whoever waits asks again and again.
-    for look in 1..=4 {
-        let later = now + FORGET_REFUSED_AFTER * look / 2;
+    for half in 1..=4 {
+        let later = now + FORGET_REFUSED_AFTER * half / 2;
         assert!(core.enter(&candidate(0, 200), false, later).is_err());
-        proven(&mut core, 201, later);
+        prove_key(&mut core, 201, later);
     }
     assert_eq!(core.keys.len(), 2);
     let last = now + FORGET_REFUSED_AFTER * 2;
-    proven(&mut core, 202, last + 2 * FORGET_KEY_AFTER);
+    prove_key(&mut core, 202, last + 2 * FORGET_KEY_AFTER);
     assert_eq!(core.keys.len(), 2, "the other good one is forgotten");
-    proven(&mut core, 202, last + FORGET_REFUSED_AFTER);
+    prove_key(&mut core, 202, last + FORGET_REFUSED_AFTER);
     assert_eq!(core.keys.len(), 1);
 }
 
@@ -212,18 +212,18 @@ fn keys_nobody_uses_are_forgotten_and_refused_ones_only_where_nobody_waits_for_t
 fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter() {
     let now = Instant::now();
     let mut core = Core::new(2, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let (first, second) = (candidate(1, 1), candidate(2, 1));
     core.enter(&first, false, now).unwrap();
     core.enter(&second, false, now).unwrap();
     for number in 10..15 {
-        let twin = Candidate { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
-        assert!(matches!(core.enter(&twin, false, now), Err(Refusal::AnotherCall { .. })));
+        let same_cluster = Candidate { object: ("team".to_owned(), format!("same-cluster-{number}")), ..first.clone() };
+        assert!(matches!(core.enter(&same_cluster, false, now), Err(Refusal::AnotherCall { .. })));
         assert!(matches!(core.enter(&candidate(number, 1), false, now), Err(Refusal::Slot { .. })));
     }
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
-    assert_eq!(names(core.leave(&first, None, now)), ["twin-10"], "two are on their way to the two places");
+    assert_eq!(names(core.leave(&first, None, now)), ["same-cluster-10"], "two are on their way to the two places");
     core.enter(&candidate(10, 1), true, now).unwrap();
     core.enter(&candidate(11, 1), true, now).unwrap();
     assert_eq!(names(core.leave(&candidate(10, 1), None, now)), ["object-12", "object-13"]);
@@ -233,7 +233,7 @@ fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter(
 fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     let later = now + 300 * SECOND;
@@ -292,7 +292,7 @@ fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
 fn of_two_windows_of_429_the_longer_one_holds() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.enter(&candidate(1, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
@@ -307,7 +307,7 @@ fn of_two_windows_of_429_the_longer_one_holds() {
 fn a_request_besides_the_call_counts_in_the_pace() {
     let now = Instant::now();
     let mut core = Core::new(8, 1.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let later = now + 10 * SECOND;
     core.enter(&candidate(0, 1), false, later).unwrap();
     core.spend(candidate(0, 1).key, later);
@@ -319,14 +319,14 @@ fn a_request_besides_the_call_counts_in_the_pace() {
 fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(1, 1), false, now).unwrap();
     core.leave(&candidate(1, 1), Some(KeyEffect::TokenEnded), now);
     core.enter(&candidate(2, 1), false, now).unwrap();
     assert_eq!(core.enter(&candidate(3, 1), false, now), Err(Refusal::Slot { wait: None }));
     core.leave(&candidate(2, 1), Some(KeyEffect::TokenRefused), now);
-    let rests = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
-    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(rests));
+    let refusal = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
+    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(refusal));
     let later = now + Duration::from_secs(300);
     core.enter(&candidate(3, 1), false, later).unwrap();
     assert_eq!(
@@ -343,7 +343,7 @@ fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
     let slot = core.interval;
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let late = now + slot + slot / 20;
     core.enter(&candidate(0, 1), false, late).unwrap();
     assert_eq!(
@@ -360,7 +360,7 @@ fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
 fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_right_moment() {
     let now = Instant::now();
     let mut core = Core::new(2, 5.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     for number in 0..2 {
         assert!(matches!(core.enter(&candidate(number, 1), true, now), Err(Refusal::Slot { .. })));
     }
@@ -369,14 +369,14 @@ fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_
     }
     let mut order = Vec::new();
     for slot in 1..=10 {
-        let at = now + core.interval * slot;
+        let time = now + core.interval * slot;
         let next = order.len();
         for later in (next + 1..10).rev() {
-            assert!(core.enter(&candidate(later, 1), true, at).is_err(), "{later} before {next}");
+            assert!(core.enter(&candidate(later, 1), true, time).is_err(), "{later} before {next}");
         }
-        core.enter(&candidate(next, 1), true, at).unwrap();
+        core.enter(&candidate(next, 1), true, time).unwrap();
         order.push(next);
-        core.leave(&candidate(next, 1), Some(KeyEffect::Good), at);
+        core.leave(&candidate(next, 1), Some(KeyEffect::Good), time);
     }
     assert_eq!(order.len(), 10);
 }
@@ -386,7 +386,7 @@ fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
     let slot = core.interval;
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let key = candidate(0, 1).key;
     assert_eq!(core.slot(key, now + slot / 2), Duration::ZERO, "late by half a slot");
     assert_eq!(core.slot(key, now + slot), slot / 2, "on the slot, and too near to the one before");
@@ -399,10 +399,10 @@ fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
 fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
-    let twin = Candidate { object: ("team".to_owned(), "twin".to_owned()), ..candidate(0, 1) };
-    assert!(matches!(core.enter(&twin, true, now), Err(Refusal::AnotherCall { .. })));
+    let same_cluster = Candidate { object: ("team".to_owned(), "same-cluster".to_owned()), ..candidate(0, 1) };
+    assert!(matches!(core.enter(&same_cluster, true, now), Err(Refusal::AnotherCall { .. })));
     for number in 1..50 {
         assert!(core.enter(&candidate(number, 1), true, now).is_err());
     }
@@ -410,7 +410,11 @@ fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
         let woken = core.forget(&candidate(number, 1).object, now).unwrap();
         assert_eq!(woken, [candidate(number + 1, 1).object], "nobody else may ever call it up");
     }
-    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was woken");
+    assert_eq!(
+        core.leave(&candidate(0, 1), Some(KeyEffect::Good), now),
+        [same_cluster.object],
+        "the other one was woken"
+    );
     core.enter(&candidate(49, 1), true, now).unwrap();
 }
 
@@ -419,7 +423,7 @@ fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
     let now = Instant::now();
     let mut core = Core::new(3, 0.0);
     for key in 0..50 {
-        proven(&mut core, key, now);
+        prove_key(&mut core, key, now);
     }
     for number in 0..3 {
         core.enter(&candidate(number, 0), true, now).unwrap();
@@ -436,7 +440,7 @@ fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
 fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_one_follows() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
     for number in 1..10 {
         assert!(core.enter(&candidate(number, 1), true, now).is_err());
@@ -456,12 +460,12 @@ fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_on
 fn of_those_that_wait_for_a_cluster_one_that_is_gone_is_not_the_one_that_is_woken() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
-    let twin = |name: &str| Candidate { object: ("team".to_owned(), name.to_owned()), ..candidate(0, 1) };
+    let same_cluster = |name: &str| Candidate { object: ("team".to_owned(), name.to_owned()), ..candidate(0, 1) };
     for name in ["gone", "next"] {
-        assert!(matches!(core.enter(&twin(name), true, now), Err(Refusal::AnotherCall { .. })));
+        assert!(matches!(core.enter(&same_cluster(name), true, now), Err(Refusal::AnotherCall { .. })));
     }
-    assert_eq!(core.forget(&twin("gone").object, now), None);
-    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin("next").object]);
+    assert_eq!(core.forget(&same_cluster("gone").object, now), None);
+    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [same_cluster("next").object]);
 }
