@@ -19,12 +19,12 @@ fn prove_key(core: &mut Core, key: u8, now: Instant) {
     core.leave(&first, Some(KeyEffect::Good), now);
 }
 
-/// One of a burst that was asked for one second after the other.
+/// One object of a burst, requested one second after another.
 fn in_burst(number: u8) -> Candidate {
     Candidate { requested_at: RequestedAt { second: number.into(), seen: None }, ..candidate(number.into(), 1) }
 }
 
-/// A cloud that has just asked to wait for a second, which three objects have heard.
+/// A core whose key 1 was just asked to wait for a second; three objects know of it.
 fn throttled_core(now: Instant) -> Core {
     let mut core = Core::new(2, 0.0);
     prove_key(&mut core, 1, now);
@@ -42,24 +42,24 @@ fn names(numbers: &[u8]) -> Vec<ObjectName> {
 }
 
 #[test]
-fn after_a_429_the_order_of_wishes_goes_on_whoever_looks_first() {
+fn after_a_429_the_order_of_requests_continues_whichever_retries_first() {
     let now = Instant::now();
     let (mut core, over, key) = (throttled_core(now), now + SECOND, in_burst(0).key);
-    assert!(matches!(core.enter(&in_burst(9), true, over), Err(Refusal::Queued { .. })), "three are before it");
+    assert!(matches!(core.enter(&in_burst(9), true, over), Err(Refusal::Queued { .. })), "three are ahead of it");
     assert_eq!(core.resume(key, over), names(&[1, 2, 3]));
     assert!(core.resume(key, over).is_empty(), "once");
     assert_eq!(core.enter(&in_burst(2), true, over), Err(Refusal::Slot { wait: Some(3 * SECOND) }));
     core.enter(&in_burst(1), true, over).unwrap();
     core.enter(&in_burst(2), true, over).unwrap();
     assert_eq!(core.leave(&in_burst(1), Some(KeyEffect::Good), over), names(&[9]));
-    assert!(matches!(core.enter(&in_burst(9), true, over), Err(Refusal::Slot { .. })), "another is on its way");
+    assert!(matches!(core.enter(&in_burst(9), true, over), Err(Refusal::Slot { .. })), "another woken object is due");
     core.enter(&in_burst(3), true, over).unwrap();
     core.leave(&in_burst(2), Some(KeyEffect::Good), over);
     core.enter(&in_burst(9), true, over).unwrap();
 }
 
 #[test]
-fn who_met_a_429_and_does_not_come_back_keeps_nobody_back_for_more_than_three_seconds() {
+fn an_object_that_does_not_return_after_a_429_blocks_for_three_seconds() {
     let now = Instant::now();
     let (mut core, over, key) = (throttled_core(now), now + SECOND, in_burst(0).key);
     core.enter(&in_burst(4), false, now).unwrap_err();
@@ -71,7 +71,7 @@ fn who_met_a_429_and_does_not_come_back_keeps_nobody_back_for_more_than_three_se
 }
 
 #[test]
-fn with_one_place_somebody_stands_here_to_see_that_the_first_after_a_429_does_not_come() {
+fn with_one_permit_a_second_object_is_present_if_the_first_does_not_come() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
     core.enter(&in_burst(0), false, now).unwrap();
@@ -79,12 +79,12 @@ fn with_one_place_somebody_stands_here_to_see_that_the_first_after_a_429_does_no
     core.enter(&in_burst(1), true, now).unwrap_err();
     let over = now + SECOND;
     assert_eq!(core.enter(&in_burst(2), true, over), Err(Refusal::Slot { wait: Some(3 * SECOND) }));
-    assert_eq!(core.resume(in_burst(0).key, over), names(&[1]), "the other one is here");
+    assert_eq!(core.resume(in_burst(0).key, over), names(&[1]), "the other one is present");
     core.enter(&in_burst(2), true, over + 3 * SECOND).unwrap();
 }
 
 #[test]
-fn while_a_429_holds_one_is_called_up_to_hear_of_it_and_it_calls_up_the_others_when_it_is_over() {
+fn during_a_429_one_object_is_woken_and_wakes_the_others_at_its_end() {
     let now = Instant::now();
     let mut core = Core::new(2, 0.0);
     prove_key(&mut core, 1, now);
@@ -98,8 +98,12 @@ fn while_a_429_holds_one_is_called_up_to_hear_of_it_and_it_calls_up_the_others_w
     let throttled = Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO });
     assert_eq!(core.leave(&in_burst(0), Some(KeyEffect::Throttled(SECOND)), now), names(&[2]));
     assert_eq!(core.enter(&in_burst(2), true, now), throttled);
-    assert!(core.leave(&in_burst(1), Some(KeyEffect::Good), now).is_empty(), "it knows");
-    assert_eq!(core.forget(&in_burst(2).object, now), Some(names(&[3])), "it is gone: another one has to know");
+    assert!(core.leave(&in_burst(1), Some(KeyEffect::Good), now).is_empty(), "one object knows of the window");
+    assert_eq!(
+        core.forget(&in_burst(2).object, now),
+        Some(names(&[3])),
+        "it is gone: another one must learn of the window"
+    );
     assert_eq!(core.enter(&in_burst(3), true, now), throttled);
     let over = now + SECOND;
     assert!(core.enter(&in_burst(4), false, over).is_err());
@@ -108,7 +112,7 @@ fn while_a_429_holds_one_is_called_up_to_hear_of_it_and_it_calls_up_the_others_w
 }
 
 #[test]
-fn a_free_place_calls_up_nobody_whose_key_was_told_to_wait_but_those_of_other_keys() {
+fn a_free_permit_wakes_objects_of_other_keys_than_the_throttled_one() {
     let now = Instant::now();
     for other in 2..20 {
         let mut core = Core::new(1, 0.0);
@@ -126,7 +130,7 @@ fn a_free_place_calls_up_nobody_whose_key_was_told_to_wait_but_those_of_other_ke
 }
 
 #[test]
-fn while_all_places_are_taken_nobody_is_called_up_after_a_429() {
+fn while_all_permits_are_taken_no_object_is_woken_after_a_429() {
     let now = Instant::now();
     let (mut core, over, key) = (throttled_core(now), now + SECOND, in_burst(0).key);
     prove_key(&mut core, 2, over);
@@ -138,12 +142,12 @@ fn while_all_places_are_taken_nobody_is_called_up_after_a_429() {
     assert_eq!(
         core.leave(&candidate(10, 2), Some(KeyEffect::Good), over),
         names(&[1, 2]),
-        "the end of a call does that"
+        "the end of a call wakes them"
     );
 }
 
 #[test]
-fn a_second_429_just_after_the_first_has_everybody_wait_again_in_the_same_order() {
+fn after_a_second_429_all_objects_wait_again_in_the_same_order() {
     let now = Instant::now();
     let (mut core, over, key) = (throttled_core(now), now + SECOND, in_burst(0).key);
     core.enter(&in_burst(1), true, over).unwrap();
@@ -161,7 +165,7 @@ fn a_second_429_just_after_the_first_has_everybody_wait_again_in_the_same_order(
 }
 
 #[test]
-fn of_a_crowd_that_meets_a_429_only_those_who_are_next_look_at_its_end_and_all_at_its_pace() {
+fn after_a_429_only_the_next_retry_at_once_and_the_rate_limit_applies() {
     let now = Instant::now();
     let mut core = Core::new(2, 5.0);
     core.enter(&in_burst(0), false, now).unwrap();
@@ -173,11 +177,11 @@ fn of_a_crowd_that_meets_a_429_only_those_who_are_next_look_at_its_end_and_all_a
     let over = now + SECOND;
     core.enter(&in_burst(1), true, over).unwrap();
     core.leave(&in_burst(1), Some(KeyEffect::Good), over);
-    assert_eq!(core.enter(&in_burst(2), true, over), Err(Refusal::Slot { wait: Some(each) }), "the pace is kept");
+    assert_eq!(core.enter(&in_burst(2), true, over), Err(Refusal::Slot { wait: Some(each) }), "the rate limit applies");
 }
 
 #[test]
-fn nobody_is_called_up_after_a_429_for_a_key_that_was_refused_since() {
+fn no_object_is_woken_after_a_429_for_a_key_that_was_refused_since() {
     let now = Instant::now();
     let (mut core, over, key) = (throttled_core(now), now + SECOND, in_burst(0).key);
     core.enter(&in_burst(4), true, now).unwrap_err();
