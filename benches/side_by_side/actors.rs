@@ -13,11 +13,10 @@ use tokio::time::sleep;
 use crate::{
     Failure,
     candidate::{Candidate, Running, Settings},
-    process,
+    objects, process,
     setting::Setting,
     stage::Stage,
     watching::Watching,
-    wishes,
 };
 
 /// Number of the object that shows that a candidate is at work. Behind all others, so that its name is the last.
@@ -46,7 +45,7 @@ impl<'a> Actors<'a> {
     /// Starts one and waits until it has served an object, so that everything it does once is behind it.
     pub async fn at_work(&self, candidate: Candidate, settings: &Settings) -> Result<Running, Failure> {
         let running = self.start(candidate, settings).await?;
-        wishes::create(&self.stage.client, &self.stage.place, FIRST).await?;
+        objects::create(&self.stage.client, &self.stage.place, FIRST).await?;
         explained(&running, self.watching.settled_at(FIRST)).await?;
         Ok(running)
     }

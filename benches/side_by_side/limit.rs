@@ -24,9 +24,8 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{
-    Failure,
+    Failure, objects,
     stage::{PROJECT, Place, Stage, cloud_client},
-    wishes,
 };
 
 #[derive(Deserialize)]
@@ -81,7 +80,7 @@ impl Limit {
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.proxy_url = None;
         let client = Client::try_from(config)?;
-        let path = wishes::path(&place.namespace);
+        let path = objects::path(&place.namespace);
         let (claimed, recorded) = statuses()?;
         let (cloud, url, token) = (cloud_client(&stage.cloud)?, stage.cloud.url(), stage.token.clone());
         let chain = Chain { client: client.clone(), cloud, url, token, path: path.clone(), claimed, recorded };
@@ -143,7 +142,7 @@ impl Chain {
             "apiVersion": "dws.huaweicloud.com/v1alpha1",
             "kind": "ClusterRedistribution",
             "metadata": {"name": name, "uid": uid, "resourceVersion": version},
-            "spec": wishes::spec(&object.spec.cluster),
+            "spec": objects::spec(&object.spec.cluster),
             "status": status,
         });
         let request = Request::put(format!("{}/{name}/status", self.path)).header("Content-Type", "application/json");
@@ -153,11 +152,11 @@ impl Chain {
 
 /// What the operator writes, by its own transitions: the status after the claim and the one after the record.
 fn statuses() -> Result<(Value, Value), Failure> {
-    let mut object = ClusterRedistribution::new("", wishes::spec(&wishes::cluster(0)));
+    let mut object = ClusterRedistribution::new("", objects::spec(&objects::cluster(0)));
     object.metadata.generation = Some(1);
-    let claimed: ClusterRedistributionStatus = wishes::claimed(&object);
+    let claimed: ClusterRedistributionStatus = objects::claimed(&object);
     let id = claimed.attempt.clone().unwrap_or_default().id;
-    match transitions::recorded(&claimed, 1, &id, &wishes::delivered(), Timestamp::now()) {
+    match transitions::recorded(&claimed, 1, &id, &objects::delivered(), Timestamp::now()) {
         Recording::Write(recorded) => Ok((serde_json::to_value(claimed)?, serde_json::to_value(*recorded)?)),
         _ => Err("the operator would not record this".into()),
     }

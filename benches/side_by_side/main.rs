@@ -17,6 +17,7 @@ mod candidate;
 mod counts;
 mod limit;
 mod machine;
+mod objects;
 mod picture;
 mod process;
 mod programs;
@@ -29,7 +30,6 @@ mod small;
 mod stage;
 mod watching;
 mod window;
-mod wishes;
 
 use std::{path::Path, process::ExitCode};
 

@@ -8,10 +8,10 @@ use crate::{
     actors::{Actors, explained},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::as_float,
     scenarios::memory::{at_rest, beside},
     setting::Setting,
-    wishes,
 };
 
 const OBJECTS: usize = 300;
@@ -31,11 +31,11 @@ pub async fn run(setting: &Setting) -> Result<(), Failure> {
     let stage = &actors.stage;
     let [few, many] = FINISHED;
     let beside_few = beside(setting, stage, Candidate::Operator, few).await?;
-    wishes::create_finished(&stage.client, &stage.place, many, false).await?;
+    objects::create_finished(&stage.client, &stage.place, many, false).await?;
     let running = actors.at_work(Candidate::Operator, &Settings::default()).await?;
     let (beside_many, _) = at_rest(&running).await?;
     let (before, calls) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
-    wishes::create_all(&stage.client, &stage.place, 0..objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..objects).await?;
     explained(&running, actors.watching.settled(objects + 1)).await?;
     if let Some(pid) = running.pid() {
         crate::process::rests(pid, Duration::from_secs(1), Duration::from_secs(30)).await?;

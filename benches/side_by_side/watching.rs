@@ -19,7 +19,7 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::AbortHandle, time::timeout};
 
-use crate::{Failure, process::as_float, stage::Place, wishes};
+use crate::{Failure, objects, process::as_float, stage::Place};
 
 /// Longest time in which nothing at all is settled before a step is given up.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -64,7 +64,7 @@ impl Watching {
     pub async fn open(client: &Client, place: &Place) -> Result<Self, Failure> {
         let resource = ApiResource::erase::<redistribution_operator::api::ClusterRedistribution>(&());
         let api = Api::<Light>::namespaced_with(client.clone(), &place.namespace, &resource);
-        let mut events = watcher(api, watcher::Config::default().labels(wishes::LABEL)).default_backoff().boxed();
+        let mut events = watcher(api, watcher::Config::default().labels(objects::LABEL)).default_backoff().boxed();
         // The first list is part of the preparation.
         while !matches!(events.next().await.ok_or("the runner's watch ended")??, Event::InitDone) {}
         let settled = Arc::<Mutex<HashMap<String, Settled>>>::default();
@@ -102,7 +102,7 @@ impl Watching {
 
     /// Waits until that one is settled and tells when it was.
     pub async fn settled_at(&self, number: usize) -> Result<Instant, Failure> {
-        let (mut changed, name) = (self.changed.clone(), wishes::name(number));
+        let (mut changed, name) = (self.changed.clone(), objects::name(number));
         loop {
             let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
             if let Some(settled) = settled {

@@ -6,7 +6,7 @@
 mod cluster;
 mod operator;
 mod report;
-mod wishes;
+mod requests;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -86,10 +86,10 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     println!("    {} run {}", binary.file_name().unwrap_or_default().display(), operator::flags(&cloud).join(" "));
 
     say("Applying the API page's own example");
-    println!("{}", indented(wishes::EXAMPLE));
-    cloud.add_cluster(wishes::PROJECT, wishes::CLUSTER);
+    println!("{}", indented(requests::EXAMPLE));
+    cloud.add_cluster(requests::PROJECT, requests::CLUSTER);
     let begun = Instant::now();
-    println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(wishes::EXAMPLE)?);
+    println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(requests::EXAMPLE)?);
     let waited =
         cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "clusterredistribution/example"], "")?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -97,14 +97,14 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     println!("    delivered {seconds:.2} s after kubectl apply");
 
     say("Applying others: one for each answer the cloud documents, a cut connection, a suspended one");
-    for wish in wishes::all() {
+    for wish in requests::all() {
         wish.prepare(&cloud, cluster)?;
         cluster.apply(&wish.yaml())?;
         println!("    {:<18} {}", wish.name, wish.story);
     }
     say("Applying one that the API server refuses");
-    println!("{}", indented(&cluster.refused(wishes::WRONG)?));
-    wishes::settle(cluster).await?;
+    println!("{}", indented(&cluster.refused(requests::WRONG)?));
+    requests::settle(cluster).await?;
 
     say("What a person sees");
     println!("$ kubectl get clusterredistributions\n{}", cluster.kubectl(&["get", "clusterredistributions"], "")?);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use testbed::simulator::Simulator;
 
-use crate::{Failure, cluster::Cluster, wishes};
+use crate::{Failure, cluster::Cluster, requests};
 
 /// The results of a tour.
 #[derive(Debug, Serialize)]
@@ -30,8 +30,8 @@ impl Report {
         let resources = objects.iter().map(|object| Resource {
             name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
             status_code: object["status"]["statusCode"].as_i64(),
-            ready: wishes::ready(object)["status"].as_str().unwrap_or_default().to_owned(),
-            reason: wishes::reason(object).to_owned(),
+            ready: requests::ready(object)["status"].as_str().unwrap_or_default().to_owned(),
+            reason: requests::reason(object).to_owned(),
             calls: cloud.calls(object["spec"]["clusterID"].as_str().unwrap_or_default()),
         });
         Ok(Self { kubernetes: cluster.version()?, resources: resources.collect(), seconds_to_delivered })
@@ -48,7 +48,7 @@ impl Report {
 
     /// Fails the tour if an object ended otherwise than it should, or was called more often.
     pub fn check(&self) -> Result<(), Failure> {
-        let expected = wishes::all().into_iter().map(|wish| (wish.name, wish.reason, wish.calls)).chain([(
+        let expected = requests::all().into_iter().map(|wish| (wish.name, wish.reason, wish.calls)).chain([(
             "example",
             "Delivered",
             1,

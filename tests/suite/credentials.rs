@@ -6,7 +6,7 @@ use kube::{Api, api::DeleteParams};
 use testbed::simulator::{Entry, Options, Throttle};
 
 use crate::{
-    crowd::crowd,
+    burst::burst,
     world::{DEFAULT_SECRET, World, message, reason_of},
 };
 
@@ -212,7 +212,7 @@ async fn after_a_429_the_others_wait_as_told() {
 async fn meet_a_limit(retry_after: bool) {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     world.cloud.throttle(Some(Throttle { limit: 5, seconds: 15, retry_after }));
-    let clusters = crowd(&world, 20, |_| None).await;
+    let clusters = burst(&world, 20, |_| None).await;
     let _operator = world.operator().await;
     let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
     assert_eq!(objects.len(), 20);

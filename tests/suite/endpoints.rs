@@ -3,5 +3,5 @@
 
 mod addresses;
 mod kubeconfig;
-mod road;
+mod network;
 mod sizes;

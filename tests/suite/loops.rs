@@ -21,7 +21,7 @@ use testbed::{
 };
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{NO_TIMEOUT, PATIENCE, World, binary, says},
 };
 
@@ -143,17 +143,17 @@ impl Denial {
 #[tokio::test]
 async fn a_watch_that_fails_is_said_once_and_so_is_that_it_works_again() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
-    let operator = detour.operator(&world, &[]).await;
-    detour.proxy.outage().set(true);
+    let proxied = Proxied::new(&world, "nothing").await;
+    let operator = proxied.operator(&world, &[]).await;
+    proxied.proxy.outage().set(true);
     says(&operator, "a watch failed again").await;
-    let before = detour.proxy.requests();
+    let before = proxied.proxy.requests();
     eventually(PATIENCE, "it is tried four times more", async || {
-        let tries = detour.proxy.requests() - before;
+        let tries = proxied.proxy.requests() - before;
         if tries >= 4 { Ok(()) } else { Err(format!("{tries} tries")) }
     })
     .await;
-    detour.proxy.outage().set(false);
+    proxied.proxy.outage().set(false);
     // It may have been cut once, and then found nobody.
     let said = lines(&operator, "\"a watch failed;");
     assert!((1..=2).contains(&said), "{said}: {}", operator.output());
@@ -165,8 +165,8 @@ async fn a_watch_that_fails_is_said_once_and_so_is_that_it_works_again() {
 }
 
 /// An operator that watches this namespace and so many others that it has no right to.
-async fn beside_forbidden(world: &World, detour: &Detour, forbidden: usize, flags: &[&str]) -> Operator {
-    let operator = detour
+async fn beside_forbidden(world: &World, proxied: &Proxied, forbidden: usize, flags: &[&str]) -> Operator {
+    let operator = proxied
         .start(world, |options| {
             let others = (0..forbidden).map(|number| format!("--namespace=forbidden-{number}"));
             options.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()).chain(others).map(Into::into));
@@ -179,15 +179,15 @@ async fn beside_forbidden(world: &World, detour: &Detour, forbidden: usize, flag
 #[tokio::test]
 async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_few_lines() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
-    let operator = beside_forbidden(&world, &detour, 20, &[]).await;
+    let proxied = Proxied::new(&world, "nothing").await;
+    let operator = beside_forbidden(&world, &proxied, 20, &[]).await;
     let cluster = world.cluster();
     world.create("wish", &cluster).await;
     world.settled("wish", "Delivered").await;
-    let before = detour.proxy.requests();
+    let before = proxied.proxy.requests();
     // The rate over this time is what is asserted about.
     tokio::time::sleep(LASTS).await;
-    let requests = detour.proxy.requests() - before;
+    let requests = proxied.proxy.requests() - before;
     assert!(requests <= 20 * 6, "{requests} requests in {LASTS:?}");
     let said = lines(&operator, "a watch failed;") + lines(&operator, "watch list error with 403");
     assert!((1..=4).contains(&said), "{said} lines: {}", operator.output());
@@ -196,9 +196,9 @@ async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_f
 #[tokio::test]
 async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
+    let proxied = Proxied::new(&world, "nothing").await;
     let flags = ["--observe", "--observe-every=1s", "--settle-time=4s"];
-    let _operator = beside_forbidden(&world, &detour, 1, &flags).await;
+    let _operator = beside_forbidden(&world, &proxied, 1, &flags).await;
     let cluster = world.cluster();
     world.create("wish", &cluster).await;
     eventually(PATIENCE, "the redistribution is shown", async || {
@@ -213,12 +213,12 @@ async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
 async fn a_list_whose_second_page_fails_is_not_begun_again_at_full_speed() {
     let world = World::new().await;
     let plan = ["list#2:500"; 8].join("+");
-    let detour = Detour::new(&world, &plan).await;
+    let proxied = Proxied::new(&world, &plan).await;
     // Two pages.
-    crate::crowd::crowd(&world, 201, |_| Some(Script::status(200))).await;
+    crate::burst::burst(&world, 201, |_| Some(Script::status(200))).await;
     let begun = std::time::Instant::now();
-    let operator = detour.operator(&world, &["--concurrency=50"]).await;
-    assert_eq!(detour.record.strikes(), 8);
+    let operator = proxied.operator(&world, &["--concurrency=50"]).await;
+    assert_eq!(proxied.record.strikes(), 8);
     assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(lines(&operator, "a watch failed;") <= 1, "{}", operator.output());
 }

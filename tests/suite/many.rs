@@ -10,7 +10,7 @@ use testbed::{
 };
 
 use crate::{
-    crowd::{crowd, history, reasons, said},
+    burst::{burst, history, reasons, said},
     progress::redistributed,
     world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, says},
 };
@@ -18,7 +18,7 @@ use crate::{
 #[tokio::test]
 async fn a_thousand_lost_replies_are_a_thousand_calls_and_a_thousand_unknown_outcomes_also_after_a_restart() {
     let world = World::new().await;
-    let clusters = crowd(&world, 1000, |_| Some(Script::lost_reply())).await;
+    let clusters = burst(&world, 1000, |_| Some(Script::lost_reply())).await;
     let operator = world.operator_with(&["--concurrency=32"]).await;
     assert_eq!(world.all_settled(&["OutcomeUnknown"]).await.len(), 1000);
     assert_eq!(world.cloud.total_calls(), 1000);
@@ -38,7 +38,7 @@ async fn lost_replies_are_settled_by_looking(objects: usize) {
     let world = World::new().await;
     let executed = |number: usize| number.is_multiple_of(2);
     let lost = |number| if executed(number) { Script::lost_reply() } else { Script::new(Act::Cut) };
-    let clusters = crowd(&world, objects, |number| Some(lost(number))).await;
+    let clusters = burst(&world, objects, |number| Some(lost(number))).await;
     for cluster in &clusters {
         world.cloud.lag(cluster, Lag::Reads(3));
     }
@@ -81,7 +81,7 @@ async fn of_two_thousand_lost_replies_those_that_were_carried_out_are_confirmed_
 #[tokio::test]
 async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
     let world = World::new().await;
-    let clusters = crowd(&world, 1000, |_| Some(Script::status(403))).await;
+    let clusters = burst(&world, 1000, |_| Some(Script::status(403))).await;
     for cluster in &clusters {
         world.cloud.script(cluster, (0..5).map(|_| Script::status(403)));
     }
@@ -95,7 +95,7 @@ async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
 async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_called_once_for_each() {
     let world = World::new().await;
     let late = Script::status(200).after(Duration::from_secs(30));
-    let clusters = crowd(&world, 200, |_| Some(late.clone())).await;
+    let clusters = burst(&world, 200, |_| Some(late.clone())).await;
     let history = history(&world).await;
     // A call that is put off because the machine stood still shows two versions more, lawfully; that is no subject here.
     let flags = ["--concurrency=100", NO_TIMEOUT, "--connect-timeout=30s"];
@@ -136,7 +136,7 @@ async fn orphaned_claims_are_settled_by_the_next_operator_when_the_grace_is_over
     // A key carries one call at a time until it has had its first answer.
     world.create("first", &world.cluster()).await;
     world.settled("first", "Delivered").await;
-    let clusters = crowd(&world, 20, |_| Some(Script::held())).await;
+    let clusters = burst(&world, 20, |_| Some(Script::held())).await;
     for cluster in &clusters {
         world.cloud.arrived(cluster, 1).await;
     }

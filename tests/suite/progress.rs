@@ -12,7 +12,7 @@ use testbed::{
 };
 
 use crate::{
-    crowd::history,
+    burst::history,
     world::{PATIENCE, World, condition},
 };
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{World, message},
 };
 
@@ -57,11 +57,11 @@ async fn a_claim_that_a_crd_kept_only_in_part_is_taken_back_and_made_anew_once_t
 async fn a_pruned_claim_is_said_so_also_where_somebody_else_writes_the_object_at_that_moment() {
     let world = world_with(&without("", "attempt")).await;
     let cluster = world.cluster();
-    let detour = Detour::new(&world, "put#2:409+put#1:504").await;
-    let _operator = detour.operator(&world, &[]).await;
+    let proxied = Proxied::new(&world, "put#2:409+put#1:504").await;
+    let _operator = proxied.operator(&world, &[]).await;
     world.create("wish", &cluster).await;
     world.settled("wish", "CRDOutdated").await;
-    assert_eq!(detour.record.strikes(), 2, "both faults met the write that says so");
+    assert_eq!(proxied.record.strikes(), 2, "both faults met the write that says so");
     assert_eq!(world.cloud.total_calls(), 0);
     mended(&world, "wish", &cluster).await;
 }

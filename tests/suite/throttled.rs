@@ -6,7 +6,7 @@ use testbed::{
 };
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{PATIENCE, World, held, reason_of},
 };
 
@@ -68,12 +68,12 @@ async fn those_held_by_a_429_before_a_restart_follow_when_it_is_over() {
 async fn a_new_object_is_not_called_before_the_first_list_is_complete() {
     let world = World::new().await;
     // The second operator's list comes late; what nobody has looked at yet is listed before it.
-    let detour = Detour::new(&world, "list#2:delay").await;
-    let operator = detour.operator(&world, &[]).await;
+    let proxied = Proxied::new(&world, "list#2:delay").await;
+    let operator = proxied.operator(&world, &[]).await;
     the_first_is_told_to_wait(&world, [Some(told_to_wait(900))]).await;
     operator.kill().await.unwrap();
     world.create("new", &world.cluster()).await;
-    let _operator = detour.operator(&world, &[]).await;
+    let _operator = proxied.operator(&world, &[]).await;
     world.settled("new", "Throttled").await;
-    assert_eq!((detour.record.strikes(), world.cloud.total_calls()), (1, 1), "the list was late; calls");
+    assert_eq!((proxied.record.strikes(), world.cloud.total_calls()), (1, 1), "the list was late; calls");
 }

@@ -10,7 +10,7 @@ use testbed::{
 };
 
 use crate::{
-    crowd::{history, said},
+    burst::{history, said},
     world::{DEFAULT_SECRET, PATIENCE, World, message, reason_of, spec},
 };
 

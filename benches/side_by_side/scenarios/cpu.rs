@@ -7,11 +7,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CPU: &str = "CPU us per object";
@@ -31,7 +31,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let actors = Actors::new(setting).await?;
     let running = actors.at_work(candidate, &Settings::default()).await?;
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
-    wishes::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
+    objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
     let seen = window.seen()?;
     running.kill().await?;

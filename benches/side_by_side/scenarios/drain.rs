@@ -13,11 +13,11 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, memory},
     sample::{PER_SECOND, Sample},
     setting::Setting,
     window::{FOREIGN_LIMIT, Window},
-    wishes,
 };
 
 /// In flight at the limit, of which the best is used. Each is tried twice.
@@ -87,7 +87,7 @@ async fn drain(
 ) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let (client, place) = (&actors.stage.client, &actors.stage.place);
-    wishes::create_all(client, place, 0..objects).await?;
+    objects::create_all(client, place, 0..objects).await?;
     let before = Counts::now(&actors.stage.plane).await?;
     let window = Window::open(&actors.stage)?;
     let running = actors.start(candidate, settings).await?;

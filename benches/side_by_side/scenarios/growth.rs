@@ -11,11 +11,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::{Sample, mean},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SLOPE: &str = "RSS MiB per hour";
@@ -46,9 +46,9 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let lives = stream::iter(0..case.objects).map(async |number| {
         let due = begin + every * u32::try_from(number)?;
         tokio::time::sleep_until(due.into()).await;
-        wishes::create(client, place, number).await?;
+        objects::create(client, place, number).await?;
         watching.settled_at(number).await?;
-        wishes::delete(client, place, number).await
+        objects::delete(client, place, number).await
     });
     explained(&running, lives.buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) })).await?;
     let seen = window.seen()?;

@@ -10,11 +10,11 @@ use crate::{
     bars::Bar,
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::rests,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CPU: &str = "CPU, % of a core";
@@ -35,7 +35,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let running = actors.at_work(candidate, &Settings::default()).await?;
     if let Some(pid) = running.pid() {
         rests(pid, Duration::from_secs(10), Duration::from_secs(120)).await?;

@@ -10,10 +10,10 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     sample::{Sample, quantile},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const DONE: &str = "ms to done, p50";
@@ -42,13 +42,13 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
     let (mut called, mut done) = (Vec::new(), Vec::new());
     for number in 0..case.objects {
-        let cluster = wishes::cluster(number);
+        let cluster = objects::cluster(number);
         let cloud = std::sync::Arc::clone(&actors.stage.cloud);
         let arrival = tokio::spawn(async move {
             cloud.arrived(&cluster, 1).await;
             Instant::now()
         });
-        let begin = wishes::create(&actors.stage.client, &actors.stage.place, number).await?;
+        let begin = objects::create(&actors.stage.client, &actors.stage.place, number).await?;
         let settled = explained(&running, actors.watching.settled_at(number)).await?;
         called.push(millis(begin, arrival.await?));
         done.push(millis(begin, settled));

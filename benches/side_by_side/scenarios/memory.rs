@@ -10,12 +10,12 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Running, Settings},
     counts::Counts,
+    objects,
     process::{as_float, memory, rests},
     sample::Sample,
     setting::Setting,
     stage::Stage,
     window::Window,
-    wishes,
 };
 
 const RSS: &str = "RSS MiB at rest";
@@ -46,13 +46,13 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
     let empty = if case.objects > 0 { Some(beside(setting, stage, candidate, 0).await?) } else { None };
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let (before, calls_before) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &Settings::default()).await?;
     let window = window.with_new(running.pid());
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
-    wishes::create(&stage.client, &stage.place, LAST).await?;
+    objects::create(&stage.client, &stage.place, LAST).await?;
     explained(&running, actors.watching.settled_at(LAST)).await?;
     let (rss, peak) = at_rest(&running).await?;
     let seen = window.seen()?;
@@ -78,10 +78,10 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
 /// well.
 pub async fn beside(setting: &Setting, stage: &Stage, candidate: Candidate, finished: usize) -> Result<f64, Failure> {
     let place = stage.another_place().await?;
-    wishes::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
     let running = Running::start(candidate, &setting.programs, stage, &place, &Settings::default()).await?;
-    wishes::create(&stage.client, &place, ONLY).await?;
-    stage.cloud.arrived(&wishes::cluster(ONLY), 1).await;
+    objects::create(&stage.client, &place, ONLY).await?;
+    stage.cloud.arrived(&objects::cluster(ONLY), 1).await;
     let (rss, _) = at_rest(&running).await?;
     running.kill().await?;
     Ok(rss)

@@ -12,11 +12,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const PER_SECOND: u16 = 5;
@@ -51,7 +51,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(stage)?.with_running(running.pid())?;
     // One after the other, so that there is an order to keep; that is a hundred times as quick as the pace.
     for number in 0..objects {
-        wishes::create(&stage.client, &stage.place, number).await?;
+        objects::create(&stage.client, &stage.place, number).await?;
     }
     explained(&running, actors.watching.settled(objects + 1)).await?;
     let seen = window.seen()?;

@@ -11,11 +11,11 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, rests},
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CALLS: &str = "calls for finished objects";
@@ -46,20 +46,20 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         Some(pid) => rests(pid, Duration::from_secs(5), Duration::from_secs(120)).await,
         None => Ok(()),
     };
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let running = actors.start(candidate, &settings).await?;
-    wishes::create(&stage.client, &stage.place, NEW[0]).await?;
+    objects::create(&stage.client, &stage.place, NEW[0]).await?;
     explained(&running, actors.watching.settled_at(NEW[0])).await?;
     rest(running.pid()).await?;
     let first = Counts::now(&stage.plane).await?;
     running.terminate().await?;
     let calls = stage.cloud.total_calls();
 
-    wishes::create(&stage.client, &stage.place, NEW[1]).await?;
+    objects::create(&stage.client, &stage.place, NEW[1]).await?;
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &settings).await?;
     let window = window.with_new(running.pid());
-    stage.cloud.arrived(&wishes::cluster(NEW[1]), 1).await;
+    stage.cloud.arrived(&objects::cluster(NEW[1]), 1).await;
     let called = Instant::now();
     explained(&running, actors.watching.settled_at(NEW[1])).await?;
     rest(running.pid()).await?;

@@ -13,12 +13,12 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Running, Settings},
+    objects,
     process::as_float,
     programs::Programs,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SIZE: &str = "program, MB";
@@ -43,7 +43,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..case.objects).await?;
     let client = reqwest::Client::builder().no_proxy().build();
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &Settings::default()).await?;

@@ -14,11 +14,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::{as_float, memory},
     sample::{Sample, mean},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SHARE: &str = "calls in flight, share of their bound";
@@ -49,12 +49,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let stage = &actors.stage;
     let settings = Settings { in_flight: case.in_flight, ..Settings::default() };
     for number in 0..case.objects {
-        stage.cloud.script(&wishes::cluster(number), [Script::ordinary().after(case.late)]);
+        stage.cloud.script(&objects::cluster(number), [Script::ordinary().after(case.late)]);
     }
     let running = actors.at_work(candidate, &settings).await?;
     let window = Window::open(stage)?.with_running(running.pid())?;
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
-    wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..case.objects).await?;
     let created = i128::from(Timestamp::now().as_millisecond());
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
     let seen = window.seen()?;

@@ -10,11 +10,11 @@ use crate::{
     bars::Bar,
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, rests},
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const WRITES: &str = "writes per object";
@@ -40,7 +40,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let plane = &actors.stage.plane;
     let before = Counts::now(plane).await?;
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
-    wishes::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
+    objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
     let seen = window.seen()?;
     if let Some(pid) = running.pid() {

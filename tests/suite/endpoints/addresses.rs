@@ -11,7 +11,7 @@ use std::{
 use socket2::{Domain, Socket, Type};
 use testbed::simulator::Options;
 
-use super::road::{is_root, with_names};
+use super::network::{is_root, with_names};
 use crate::world::{World, binary, condition, message, says};
 
 const NAME: &str = "dws.lab.example";

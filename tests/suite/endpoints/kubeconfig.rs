@@ -5,9 +5,9 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::
 use serde_json::json;
 use testbed::{Operator, OperatorCommand, eventually};
 
-use super::road::{edit, proxy, switch};
+use super::network::{edit, proxy, switch};
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{World, binary, reason_of, says, shown},
 };
 
@@ -192,8 +192,8 @@ async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
 #[tokio::test]
 async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     let world = World::new().await;
-    let (before, after) = (Detour::new(&world, "nothing").await, Detour::new(&world, "nothing").await);
-    let at = |detour: &Detour| detour.proxy.kubernetes_url().trim_start_matches("https://").parse().unwrap();
+    let (before, after) = (Proxied::new(&world, "nothing").await, Proxied::new(&world, "nothing").await);
+    let at = |proxied: &Proxied| proxied.proxy.kubernetes_url().trim_start_matches("https://").parse().unwrap();
     let (address, leads_to) = switch(at(&before)).await;
     let first = world
         .operator_from(|options| options.through = Some((format!("https://{address}"), before.ca_pem().to_owned())))

@@ -6,7 +6,7 @@
 //! under way, which the implementation earns by its budgets and timeouts.
 
 mod explore;
-mod laws;
+mod invariants;
 mod product;
 mod world;
 

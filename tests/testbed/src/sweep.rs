@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`mod@bench`] | what do all plans share? |
 //! | [`plans`] | which are there? |
-//! | [`one`], [`scenario`], [`keeper`] | how is one carried out: by whom is it used, who keeps the operator running? |
+//! | [`one`], [`scenario`], [`kubelet`] | how is one carried out: by whom is it used, who keeps the operator running? |
 //! | [`verdict`] | did the laws hold? |
 //! | [`many`], [`report`] | how are many carried out and told? |
 //! | [`storm`] | the same for kills at random |
@@ -13,7 +13,7 @@
 
 pub mod bench;
 pub mod endless;
-pub mod keeper;
+pub mod kubelet;
 pub mod many;
 pub mod one;
 pub mod plans;

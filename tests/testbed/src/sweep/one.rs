@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bench::{Bench, Failure},
-    keeper::{Kept, keep},
+    kubelet::{Kept, keep},
     scenario::{Settled, User},
     verdict,
 };
@@ -86,7 +86,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
     let user = User::new(bench, record).await?;
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
-    let (mut keepers, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
+    let (mut kubelets, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
     for number in 1..=plan.operators {
         // Only the first operator meets the faults; the others are there to be met by it.
         let own = if number == 1 { plan.clone() } else { Plan::nothing() };
@@ -97,7 +97,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
         // Of a single fault the first operator is the leader: the other one takes over once it stands still.
         let (follows, record, stopped) = (number > 1 && plan.steps.len() == 1, Arc::clone(record), stop.clone());
-        keepers.spawn(async move {
+        kubelets.spawn(async move {
             while follows && record.strikes() == 0 && !stopped.is_cancelled() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -127,7 +127,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         record.violated(Law::Broken, "faults did not end");
     }
     stop.cancel();
-    while let Some(ended) = keepers.join_next().await {
+    while let Some(ended) = kubelets.join_next().await {
         ended??;
     }
     let clusters: Vec<_> = settled.iter().chain(&fresh).map(|generation| generation.cluster.as_str()).collect();

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::world::{World, binary};
 
 /// See the module.
-pub struct Detour {
+pub struct Proxied {
     network: Network,
     /// The proxy.
     pub proxy: FaultProxy,
@@ -20,7 +20,7 @@ pub struct Detour {
     _orders: UnboundedReceiver<Order>,
 }
 
-impl Detour {
+impl Proxied {
     /// A proxy with this plan; one that needs nothing done to the operator.
     pub async fn new(world: &World, plan: &str) -> Self {
         let (network, record) = (Network::new(world.plane, &world.cloud).unwrap(), Arc::new(Record::default()));

@@ -19,7 +19,7 @@ use crate::world::{PATIENCE, World, reason_of, spec};
 
 /// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
 /// clusters.
-pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
+pub async fn burst(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
     let mut clusters = Vec::new();
     for number in 0..objects {
         let cluster = world.cluster();

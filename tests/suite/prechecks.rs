@@ -9,7 +9,7 @@ use testbed::{
 };
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, spec},
 };
 
@@ -240,11 +240,11 @@ async fn by_default_no_cluster_is_looked_at() {
 async fn a_claim_that_meets_a_conflict_is_made_again_without_reading_the_cluster_anew() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let detour = Detour::new(&world, "put#1:409").await;
-    let _operator = detour.operator(&world, &["--check-cluster=require", "--observe"]).await;
+    let proxied = Proxied::new(&world, "put#1:409").await;
+    let _operator = proxied.operator(&world, &["--check-cluster=require", "--observe"]).await;
     world.create("wish", &cluster).await;
     let object = world.settled("wish", "Delivered").await;
-    assert_eq!(detour.record.strikes(), 1);
+    assert_eq!(proxied.record.strikes(), 1);
     assert_eq!((looks(&world, &cluster), world.calls(&cluster)), (1, 1));
     assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "what was read before is what counts");
 }
