@@ -62,7 +62,7 @@ fn each_alert_fires_in_its_stories_and_in_no_other() {
 /// As on OpenShift, whose proxy puts the label into every selector and every rule.
 #[test]
 #[ignore = "needs promtool (Debian: prometheus)"]
-fn alerts_tell_objects_apart_where_the_label_namespace_is_enforced() {
+fn alerts_distinguish_objects_under_an_enforced_namespace_label() {
     let mut spec = rendered("PrometheusRule", &[])["spec"].clone();
     for rule in spec["groups"][0]["rules"].as_array_mut().unwrap() {
         rule["labels"]["namespace"] = json!("dws-system");

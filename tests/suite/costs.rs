@@ -126,7 +126,7 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
 }
 
 #[tokio::test]
-async fn a_crowd_behind_a_long_call_says_that_it_waits_once_each_and_all_of_it_is_called() {
+async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
     let (plane, world) = own_world().await;
     let long = world.cluster();
     world.cloud.script(&long, [Script::held()]);

@@ -50,7 +50,7 @@ async fn second(world: &World) -> Operator {
 }
 
 #[tokio::test]
-async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_not_repeated() {
+async fn sigkill_during_a_call_is_outcome_unknown_and_is_not_repeated() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.kill().await.unwrap();
     let _second = world.operator_with(&[SHORT_GRACE]).await;
@@ -66,7 +66,7 @@ async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_no
 }
 
 #[tokio::test]
-async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_nothing_twice() {
+async fn an_operator_frozen_until_its_claim_expired_sends_nothing_twice() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
@@ -83,7 +83,7 @@ async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_noth
 }
 
 #[tokio::test]
-async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_sends_nothing_twice() {
+async fn an_operator_frozen_during_its_call_records_the_answer_and_sends_once() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
@@ -98,7 +98,7 @@ async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_
 }
 
 #[tokio::test]
-async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_the_unknown_outcome() {
+async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
     // Until its answer comes the call must not be given up: its operator has as long as the taking of its rights may need.
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE, "--request-timeout=40s"]).await;
     // From now on the first operator may not write: its answer has to wait.

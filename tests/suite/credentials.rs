@@ -27,7 +27,7 @@ fn own_credentials(world: &World) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
+async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
     let world = World::new().await;
     let own = own_credentials(&world);
     let own = format!("--default-credentials-dir={}", own.path().display());
@@ -87,7 +87,7 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_holds_the_call_and_never_falls_through() {
+async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
     let own = own_credentials(&world);
@@ -108,7 +108,7 @@ async fn a_secret_that_may_not_be_read_holds_the_call_and_never_falls_through() 
 }
 
 #[tokio::test]
-async fn the_controllers_own_credentials_are_for_listed_namespaces_only() {
+async fn default_credentials_are_for_listed_namespaces_only() {
     let world = World::new().await;
     let own = own_credentials(&world);
     let secrets = Api::<Secret>::namespaced(world.client.clone(), &world.namespace);
@@ -140,7 +140,7 @@ async fn a_temporary_key_is_sent_with_its_token() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_mended() {
+async fn a_wrong_key_costs_one_call_and_all_calls_follow_its_fix() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
@@ -162,7 +162,7 @@ async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_told_from_a_wrong_secret() {
+async fn an_unknown_key_is_distinguished_from_a_wrong_secret() {
     let world = World::new().await;
     world.secret(DEFAULT_SECRET, &[("accessKey", "NOBODYSKEY"), ("secretKey", "x")]).await;
     let cluster = world.cluster();
@@ -173,7 +173,7 @@ async fn an_unknown_key_is_told_from_a_wrong_secret() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_said_and_locks_nobody_out() {
+async fn a_wrong_clock_is_reported_and_locks_no_key() {
     for offset in [-3600, 3600] {
         let world = World::with(Options { clock_offset: offset, ..Options::default() }).await;
         let (cluster, other) = (world.cluster(), world.cluster());
@@ -188,7 +188,7 @@ async fn a_clock_that_is_off_is_said_and_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn after_a_429_the_others_wait_as_told() {
+async fn after_a_429_the_others_wait_as_long_as_it_says() {
     for retry_after in [true, false] {
         let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
         world.cloud.throttle(Some(Throttle { limit: 3, seconds: 15, retry_after }));
@@ -228,7 +228,7 @@ async fn meet_a_limit(retry_after: bool) {
 }
 
 #[tokio::test]
-async fn many_calls_that_meet_a_limit_together_are_each_made_once_and_the_rest_wait_for_the_window() {
+async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
     tokio::join!(meet_a_limit(true), meet_a_limit(false));
 }
 

@@ -89,7 +89,7 @@ async fn a_namespace_goes_while_the_operator_is_off() {
 
 #[tokio::test]
 #[ignore = "passes after part 2"]
-async fn an_object_made_anew_during_a_slow_answer_says_that_another_call_is_in_flight() {
+async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let old = world.api().get("wish").await.unwrap().metadata.uid;
     world.api().delete("wish", &DeleteParams::default()).await.unwrap();

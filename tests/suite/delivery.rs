@@ -7,7 +7,7 @@ use testbed::simulator::Script;
 use crate::world::{World, condition, message};
 
 #[tokio::test]
-async fn an_applied_object_is_delivered_once_and_its_status_tells() {
+async fn an_applied_object_is_delivered_once_and_its_status_shows_it() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;

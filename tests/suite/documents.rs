@@ -53,7 +53,7 @@ fn told(reason: Reason) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
+fn the_table_of_conditions_lists_every_reason_as_it_is_set() {
     for &reason in Reason::ALL {
         let (delivered, ready) = match reason.row() {
             Row::Held | Row::Stuck | Row::Refused => ("False", "False"),
@@ -68,7 +68,7 @@ fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
 }
 
 #[test]
-fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
+fn documents_have_no_placeholders_and_every_path_they_name_exists() {
     assert!(!README.contains("@@"));
     for path in [
         "crds/",
@@ -117,7 +117,7 @@ fn every_relative_link_of_every_document_leads_somewhere() {
 }
 
 #[test]
-fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_chart_takes() {
+fn documented_helm_flags_set_values_that_the_chart_accepts() {
     let values = values();
     for (document, least) in [(README, 2), (GUIDE, 6), (GITOPS, 0)] {
         let settings = settings(document);
@@ -130,7 +130,7 @@ fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_char
 }
 
 #[test]
-fn every_value_that_is_named_in_passing_is_there() {
+fn every_value_that_a_text_names_exists() {
     let values = values();
     for (document, least) in [(README, 2), (GUIDE, 20), (GITOPS, 3), (RUNBOOKS, 5)] {
         let spans = spans(document);
@@ -157,7 +157,7 @@ fn the_settings_that_the_guide_shows_are_taken_by_the_chart() {
 }
 
 #[test]
-fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() {
+fn objects_named_in_the_guide_are_those_of_its_release() {
     let rendered = render(&["--set", "dashboard.enabled=true"]);
     let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name=")).unwrap();
     let objects = objects(&rendered);
@@ -177,7 +177,7 @@ fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() 
 }
 
 #[test]
-fn the_guide_tells_of_every_reason_once_what_to_do_first() {
+fn the_guide_names_the_first_step_for_every_reason_once() {
     let section = GUIDE.split("\n## What a reason asks of you\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let table: Vec<_> =
         section.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();

@@ -49,7 +49,7 @@ async fn a_follower_is_ready_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_killed_leader_is_followed_once_its_lease_has_run_out_and_what_was_pending_is_called() {
+async fn a_killed_leader_is_replaced_after_its_lease_and_pending_calls_are_made() {
     let world = World::new().await;
     let (leader, follower) = two(&world, &FLAGS).await;
     leader.kill().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
 }
 
 #[tokio::test]
-async fn a_leader_that_loses_its_lease_makes_no_new_claim_and_still_records_what_it_called() {
+async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
@@ -117,7 +117,7 @@ async fn a_leader_that_loses_its_lease_makes_no_new_claim_and_still_records_what
 }
 
 #[tokio::test]
-async fn a_lease_that_may_not_be_read_is_said_with_its_place_and_the_rights_it_needs() {
+async fn a_forbidden_lease_is_reported_with_its_name_and_the_missing_rights() {
     let world = World::new().await;
     let operator = world.operator_with(&[FLAGS[0], "--lease-namespace=kube-system"]).await;
     says(&operator, "the lease cannot be read or written").await;

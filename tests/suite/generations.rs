@@ -37,7 +37,7 @@ async fn a_restart_while_idle_sends_nothing() {
 }
 
 #[tokio::test]
-async fn edits_that_are_no_wish_send_nothing() {
+async fn edits_outside_the_spec_send_nothing() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
@@ -54,7 +54,7 @@ async fn edits_that_are_no_wish_send_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_and_recreated_object_is_a_new_wish() {
+async fn a_deleted_and_recreated_object_is_a_new_request() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, accepting(2));
@@ -107,7 +107,7 @@ async fn with_hold_reverts_three_to_five_to_three_jobs_are_two_calls() {
 }
 
 #[tokio::test]
-async fn fifty_quick_edits_are_at_most_one_call_each_and_exactly_one_for_the_last() {
+async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, accepting(60));
@@ -133,7 +133,7 @@ async fn fifty_quick_edits_are_at_most_one_call_each_and_exactly_one_for_the_las
 }
 
 #[tokio::test]
-async fn two_operators_without_election_send_one_call_for_each_of_a_hundred_objects() {
+async fn two_operators_without_election_send_one_call_for_each_object() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let mut clusters = Vec::new();
     for number in 0..100 {
@@ -177,7 +177,7 @@ async fn conflicts_on_claim_and_record_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_record_that_meets_conflicts_is_written_all_the_same() {
+async fn a_record_that_meets_conflicts_is_still_written() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     // The object has moved on since the claim, so the first write of the outcome meets a conflict for certain.
     world.patch("wish", json!({"metadata": {"labels": {"moved": "on"}}})).await;
@@ -187,7 +187,7 @@ async fn a_record_that_meets_conflicts_is_written_all_the_same() {
 }
 
 #[tokio::test]
-async fn an_edit_while_a_call_is_in_flight_waits_for_it_and_is_then_sent_itself() {
+async fn an_edit_during_a_call_waits_for_it_and_is_sent_afterwards() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
@@ -223,7 +223,7 @@ async fn two_objects_for_one_cluster_are_called_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn an_object_deleted_while_its_call_is_in_flight_harms_nobody() {
+async fn an_object_deleted_during_its_call_disturbs_no_other() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);

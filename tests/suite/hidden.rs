@@ -73,7 +73,7 @@ impl Called {
 }
 
 #[tokio::test]
-async fn a_hidden_journal_is_not_written_upon_and_stands_once_the_crd_is_back() {
+async fn a_hidden_journal_is_not_overwritten_and_reappears_with_its_crd() {
     for hides in [&["attempt", "conditions"][..], &["attempt", "conditions", "statusCode", "history"]] {
         let called = Called::new().await;
         called.apply(&without(hides)).await;

@@ -39,7 +39,7 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
 }
 
 #[tokio::test]
-async fn a_suspended_object_tells_what_would_be_sent_and_is_sent_once_when_released() {
+async fn a_suspended_object_shows_its_request_and_is_sent_once_when_released() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
@@ -60,7 +60,7 @@ async fn a_suspended_object_tells_what_would_be_sent_and_is_sent_once_when_relea
 }
 
 #[tokio::test]
-async fn a_suspended_object_whose_secret_is_missing_says_that_too() {
+async fn a_suspended_object_also_reports_a_missing_secret() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
@@ -74,7 +74,7 @@ async fn a_suspended_object_whose_secret_is_missing_says_that_too() {
 }
 
 #[tokio::test]
-async fn not_after_is_a_guard_that_can_be_demanded() {
+async fn not_after_can_be_required() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator_with(&["--require-not-after"]).await;

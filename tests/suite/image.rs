@@ -156,7 +156,7 @@ fn the_builders_own_flags_stay_beside_the_packed_relocations() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn relocations_are_packed_from_the_first_rust_whose_c_library_applies_them() {
+fn relocations_are_packed_only_where_the_c_library_applies_them() {
     for (rustc, packed) in [("1.90.0", ""), ("1.92.0", ""), ("1.93.0", PACKED), ("1.100.1", PACKED), ("2.0.0", PACKED)]
     {
         assert_eq!(Bench::new(&starts(), rustc).flags(&[]).1, packed, "{rustc}");

@@ -17,7 +17,7 @@ fn forged(uid: &str, generation: i64, state: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
+async fn a_forged_foreign_or_future_journal_leads_to_no_call() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("self", &cluster).await.metadata.uid.unwrap();
@@ -51,7 +51,7 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
 }
 
 #[tokio::test]
-async fn a_status_put_back_says_so_at_every_generation_that_waits() {
+async fn a_restored_status_is_reported_at_every_waiting_generation() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
@@ -66,7 +66,7 @@ async fn a_status_put_back_says_so_at_every_generation_that_waits() {
 }
 
 #[tokio::test]
-async fn a_suspended_object_restored_with_its_status_is_called_once_after_an_edit_and_its_release() {
+async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
     let world = World::new().await;
     let cluster = world.cluster();
     let suspend = "dws.huaweicloud.com/suspend";
@@ -85,7 +85,7 @@ async fn a_suspended_object_restored_with_its_status_is_called_once_after_an_edi
 }
 
 #[tokio::test]
-async fn an_open_claim_of_nobody_is_settled_as_unknown() {
+async fn an_orphaned_claim_expires_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
@@ -105,7 +105,7 @@ fn own_plane() -> &'static ControlPlane {
 }
 
 #[tokio::test]
-async fn an_old_crd_that_prunes_the_journal_is_never_sent_upon_and_a_new_one_frees_the_object() {
+async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
     let plane = own_plane();
     let mut old = crd_json().unwrap();
     let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
@@ -129,7 +129,7 @@ async fn an_old_crd_that_prunes_the_journal_is_never_sent_upon_and_a_new_one_fre
 }
 
 #[tokio::test]
-async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
+async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
     let plane = own_plane();
     let mut loose = crd_json().unwrap();
     let spec = loose.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
@@ -181,7 +181,7 @@ async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn restored_objects_without_status_are_sent_before_their_not_after_and_never_again_after_it() {
+async fn restored_objects_without_status_are_sent_only_before_their_not_after() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
     let _operator = world.operator().await;

@@ -53,7 +53,7 @@ fn expected(reason: Reason) -> Verdict {
 }
 
 #[test]
-fn every_reason_is_judged_as_its_row_asks() {
+fn every_reason_is_judged_as_documented() {
     for &reason in Reason::ALL {
         let now = "2026-12-01T18:00:00Z".parse().unwrap();
         let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why", now).unwrap();
@@ -65,7 +65,7 @@ fn every_reason_is_judged_as_its_row_asks() {
 }
 
 #[tokio::test]
-async fn an_object_nobody_has_seen_is_in_progress_also_with_an_empty_status() {
+async fn an_object_without_or_with_empty_status_is_in_progress() {
     let world = World::new().await;
     let cluster = world.cluster();
     let unseen = world.create("unseen", &cluster).await;

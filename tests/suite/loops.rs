@@ -34,7 +34,7 @@ fn lines(operator: &Operator, words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn an_operator_asks_and_says_little_while_a_fault_lasts() {
+async fn an_operator_requests_and_logs_little_while_a_fault_lasts() {
     let bench = Bench::with(binary()).await.unwrap();
     for fault in Endless::ALL {
         let figures = endless::run(&bench, fault, LASTS).await.unwrap();
@@ -141,7 +141,7 @@ impl Denial {
 }
 
 #[tokio::test]
-async fn a_watch_that_fails_is_said_once_and_so_is_that_it_works_again() {
+async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     let world = World::new().await;
     let proxied = Proxied::new(&world, "nothing").await;
     let operator = proxied.operator(&world, &[]).await;
@@ -177,7 +177,7 @@ async fn beside_forbidden(world: &World, proxied: &Proxied, forbidden: usize, fl
 }
 
 #[tokio::test]
-async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_few_lines() {
+async fn twenty_forbidden_namespaces_are_retried_ever_slower_with_few_log_lines() {
     let world = World::new().await;
     let proxied = Proxied::new(&world, "nothing").await;
     let operator = beside_forbidden(&world, &proxied, 20, &[]).await;
@@ -194,7 +194,7 @@ async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_f
 }
 
 #[tokio::test]
-async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
+async fn a_forbidden_namespace_stops_no_other_namespaces_watch() {
     let world = World::new().await;
     let proxied = Proxied::new(&world, "nothing").await;
     let flags = ["--observe", "--observe-every=1s", "--settle-time=4s"];

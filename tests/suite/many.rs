@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_thousand_lost_replies_are_a_thousand_calls_and_a_thousand_unknown_outcomes_also_after_a_restart() {
+async fn a_thousand_lost_replies_stay_unknown_and_are_not_sent_again() {
     let world = World::new().await;
     let clusters = burst(&world, 1000, |_| Some(Script::lost_reply())).await;
     let operator = world.operator_with(&["--concurrency=32"]).await;
@@ -68,18 +68,18 @@ async fn lost_replies_are_settled_by_looking(objects: usize) {
 }
 
 #[tokio::test]
-async fn of_a_hundred_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+async fn of_a_hundred_lost_replies_only_those_carried_out_are_confirmed() {
     lost_replies_are_settled_by_looking(100).await;
 }
 
 #[tokio::test]
 #[ignore = "by hand, since it takes minutes: cargo test --test suite -- --ignored --nocapture two_thousand"]
-async fn of_two_thousand_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+async fn of_two_thousand_lost_replies_only_those_carried_out_are_confirmed() {
     lost_replies_are_settled_by_looking(2000).await;
 }
 
 #[tokio::test]
-async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
+async fn a_thousand_refused_objects_are_a_thousand_calls() {
     let world = World::new().await;
     let clusters = burst(&world, 1000, |_| Some(Script::status(403))).await;
     for cluster in &clusters {
@@ -92,7 +92,7 @@ async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
 }
 
 #[tokio::test]
-async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_called_once_for_each() {
+async fn two_hundred_slow_answers_are_one_call_each() {
     let world = World::new().await;
     let late = Script::status(200).after(Duration::from_secs(30));
     let clusters = burst(&world, 200, |_| Some(late.clone())).await;
@@ -127,7 +127,7 @@ async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_call
 }
 
 #[tokio::test]
-async fn orphaned_claims_are_settled_by_the_next_operator_when_the_grace_is_over_and_no_sooner() {
+async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
     // Send budget 3 s, request timeout, margin 2 s: as long as the first operator asked for. Its calls must be under way all
     // together before the first of them is given up.
     const GRACE: i64 = 3 + 25 + 2;

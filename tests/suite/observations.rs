@@ -21,7 +21,7 @@ fn is_confirmed(object: &ClusterRedistribution, code: Option<i32>) {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_confirmed_once_the_redistribution_shows_and_the_journal_stays_what_it_is() {
+async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
     for (script, code, state) in [
         (Script::lost_reply(), None, "Unknown"),
         (Script::error(Shape::A, 503, "DWS.0005", "Server failure.").executed(), Some(503), "Answered"),
@@ -46,7 +46,7 @@ async fn a_lost_answer_is_confirmed_once_the_redistribution_shows_and_the_journa
 }
 
 #[tokio::test]
-async fn a_call_that_was_not_carried_out_stays_unknown_with_the_evidence_and_is_not_looked_at_for_ever() {
+async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut)]);
@@ -73,7 +73,7 @@ async fn a_call_that_was_not_carried_out_stays_unknown_with_the_evidence_and_is_
 }
 
 #[tokio::test]
-async fn a_redistribution_with_other_parameters_is_somebody_elses() {
+async fn a_redistribution_with_other_parameters_confirms_nothing() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut).when_released()]);
@@ -151,7 +151,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_state_that_never_comes_to_show_is_not_taken_for_a_call_that_never_came() {
+async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::lost_reply()]);
@@ -164,7 +164,7 @@ async fn a_state_that_never_comes_to_show_is_not_taken_for_a_call_that_never_cam
 }
 
 #[tokio::test]
-async fn one_that_ended_before_anybody_looked_is_confirmed_by_its_name() {
+async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     let world = World::new().await;
     let cluster = world.cluster();
     // The one before is shown, and so is this one once it is over.
@@ -184,7 +184,7 @@ async fn one_that_ended_before_anybody_looked_is_confirmed_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_says_nothing_of_itself_ends_no_redistribution() {
+async fn an_empty_cluster_detail_ends_no_redistribution() {
     for silent in [
         serde_json::json!({}),
         serde_json::json!({"id": "x", "sub_status": "NORMAL"}),
@@ -210,7 +210,7 @@ async fn a_cluster_that_says_nothing_of_itself_ends_no_redistribution() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_found_by_the_look_before_the_claim() {
+async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
     let world = World::new().await;
     let access = world.cloud.access_key().to_owned();
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;

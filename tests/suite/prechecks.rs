@@ -31,7 +31,7 @@ fn is_held(object: &ClusterRedistribution) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_becomes_ready_after_twenty_looks_is_called_once_and_within_a_look() {
+async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.growing(&cluster);
@@ -57,7 +57,7 @@ async fn a_cluster_that_becomes_ready_after_twenty_looks_is_called_once_and_with
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_other_state_holds_and_no_state_is_called_but_the_one() {
+async fn only_a_cluster_that_waits_for_a_redistribution_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     let states: [State; 6] = [
@@ -92,7 +92,7 @@ fn answer(body: &str) -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_is_found_by_one_look_and_costs_no_object_its_call() {
+async fn a_wrong_key_is_found_by_one_precheck_and_fails_no_call() {
     let world = World::new().await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
@@ -128,7 +128,7 @@ async fn a_missing_permission_holds_until_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_cluster_is_shown_as_such_and_a_corrected_spec_is_called() {
+async fn an_unknown_cluster_is_reported_and_a_corrected_spec_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&REQUIRE).await;
     world.create("wish", "00000000-0000-0000-0000-000000000001").await;
@@ -140,7 +140,7 @@ async fn an_unknown_cluster_is_shown_as_such_and_a_corrected_spec_is_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
+async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.growing(&cluster);
@@ -162,7 +162,7 @@ async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
+async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.idle(&cluster);
@@ -196,7 +196,7 @@ async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_that() {
+async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
     let world = World::new().await;
     let clusters: Vec<_> = (0..6).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
@@ -227,7 +227,7 @@ async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_no_cluster_is_looked_at() {
+async fn by_default_no_cluster_is_read() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
@@ -237,7 +237,7 @@ async fn by_default_no_cluster_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_meets_a_conflict_is_made_again_without_reading_the_cluster_anew() {
+async fn a_conflicted_claim_is_repeated_without_another_precheck() {
     let world = World::new().await;
     let cluster = world.cluster();
     let proxied = Proxied::new(&world, "put#1:409").await;

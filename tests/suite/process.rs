@@ -46,7 +46,7 @@ fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
-fn help_explains_every_flag_with_its_environment_twin() {
+fn help_explains_every_flag_with_its_environment_variable() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let flags: Vec<_> = help
@@ -133,7 +133,7 @@ async fn each_outcome_and_each_new_hold_is_one_event() {
 }
 
 #[tokio::test]
-async fn only_the_namespaces_and_labels_it_was_told_are_watched() {
+async fn only_configured_namespaces_and_labels_are_watched() {
     let world = World::new().await;
     let second = fresh_namespace(&world.client, "suite").await.unwrap();
     let unwatched = fresh_namespace(&world.client, "suite").await.unwrap();

@@ -78,13 +78,13 @@ async fn told(world: &World, expected: &[(&str, usize)]) {
 }
 
 #[tokio::test]
-async fn a_redistribution_is_followed_to_its_end_with_one_write_for_each_change_and_no_read_after_it() {
+async fn progress_is_written_once_for_each_change_and_not_read_after_the_end() {
     follow_to_the_end(5).await;
 }
 
 #[tokio::test]
 #[ignore = "by hand, since it takes two minutes: cargo test --test suite -- --ignored --nocapture hundred_steps"]
-async fn a_redistribution_of_a_hundred_steps_is_followed_likewise() {
+async fn a_redistribution_of_a_hundred_steps_is_followed_to_its_end() {
     follow_to_the_end(1).await;
 }
 
@@ -150,7 +150,7 @@ async fn follow_to_the_end(tables: u64) {
 }
 
 #[tokio::test]
-async fn while_nothing_moves_nothing_is_written_and_a_running_one_is_read_once_for_each_look() {
+async fn unchanged_progress_is_not_written_and_read_once_for_each_poll() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator_with(&OBSERVE).await;
@@ -164,7 +164,7 @@ async fn while_nothing_moves_nothing_is_written_and_a_running_one_is_read_once_f
 }
 
 #[tokio::test]
-async fn a_pause_a_failure_and_a_second_try_are_shown_and_told() {
+async fn pause_failure_and_retry_are_shown_and_reported() {
     let world = World::new().await;
     let cluster = world.cluster();
     // What stands still is looked at less often; an edit of the test's own clock would be no test.
@@ -196,7 +196,7 @@ async fn a_pause_a_failure_and_a_second_try_are_shown_and_told() {
 }
 
 #[tokio::test]
-async fn the_end_is_seen_however_the_cloud_answers_when_none_is_under_way() {
+async fn the_end_is_seen_in_every_form_in_which_the_cloud_shows_no_run() {
     for no_run in [NoRun::Null, NoRun::NotFound, NoRun::LastRun] {
         let world = World::new().await;
         let (cluster, quick) = (world.cluster(), world.cluster());
@@ -217,7 +217,7 @@ async fn the_end_is_seen_however_the_cloud_answers_when_none_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_missing_right_to_read_keeps_nobody_from_being_called_and_is_said() {
+async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
     let world = World::new().await;
     for read in [Read::Cluster, Read::Redistribution] {
         world.cloud.deny(read, Some(Denial::Service));
@@ -234,7 +234,7 @@ async fn a_missing_right_to_read_keeps_nobody_from_being_called_and_is_said() {
 }
 
 #[tokio::test]
-async fn a_redistribution_of_before_is_never_shown_as_this_calls() {
+async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     let world = World::new().await;
     let cluster = world.cluster();
     // One that is over, and is shown whenever none is under way.

@@ -38,7 +38,7 @@ async fn mended(world: &World, name: &str, cluster: &str) {
 }
 
 #[tokio::test]
-async fn a_claim_that_a_crd_kept_only_in_part_is_taken_back_and_made_anew_once_the_crd_is_mended() {
+async fn a_partly_pruned_claim_is_retracted_and_repeated_with_a_full_crd() {
     for field in ["specHash", "state"] {
         let world = world_with(&without("/attempt/properties", field)).await;
         let cluster = world.cluster();
@@ -54,7 +54,7 @@ async fn a_claim_that_a_crd_kept_only_in_part_is_taken_back_and_made_anew_once_t
 }
 
 #[tokio::test]
-async fn a_pruned_claim_is_said_so_also_where_somebody_else_writes_the_object_at_that_moment() {
+async fn a_pruned_claim_is_reported_even_if_others_write_the_object() {
     let world = world_with(&without("", "attempt")).await;
     let cluster = world.cluster();
     let proxied = Proxied::new(&world, "put#2:409+put#1:504").await;

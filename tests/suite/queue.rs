@@ -11,7 +11,7 @@ use crate::world::{NO_TIMEOUT, PATIENCE, World};
 const CONCURRENCY: usize = 8;
 
 #[tokio::test]
-async fn after_a_429_a_crowd_goes_on_in_the_order_in_which_it_was_asked_for_whoever_looks_first() {
+async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let told_to_wait = world.cluster();
     let answer = Answer::error(Shape::A, 429, "APIG.0308", "Too many requests.").header("Retry-After", "1");

@@ -13,7 +13,7 @@ use testbed::{
 use crate::world::{NO_TIMEOUT, PATIENCE, World, condition, message, reason_of};
 
 #[tokio::test]
-async fn every_documented_answer_ends_in_its_row() {
+async fn every_documented_answer_has_its_documented_reason() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let dws = |status, code, text| Script::error(Shape::A, status, code, text);
@@ -138,7 +138,7 @@ async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
 }
 
 #[tokio::test]
-async fn characters_that_turn_a_text_reach_neither_status_nor_event() {
+async fn bidirectional_characters_reach_neither_status_nor_event() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let cluster = world.cluster();
@@ -177,7 +177,7 @@ async fn a_redirect_is_named_with_its_host_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_cluster_the_cloud_does_not_know_is_said_so() {
+async fn an_unknown_cluster_is_reported() {
     let world = World::new().await;
     let _operator = world.operator().await;
     world.create("wish", &crate::world::random_uuid()).await;
@@ -189,7 +189,7 @@ async fn a_cluster_the_cloud_does_not_know_is_said_so() {
 }
 
 #[tokio::test]
-async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() {
+async fn kubectl_wait_returns_at_the_right_time_even_right_after_an_edit() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);

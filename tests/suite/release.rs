@@ -83,7 +83,7 @@ fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
 }
 
 #[test]
-fn the_workflow_holds_no_secret_and_knows_no_registry_but_the_one_that_it_is_told() {
+fn the_workflow_holds_no_secret_and_no_registry_but_its_input() {
     assert_eq!(workflow()["jobs"]["release"]["env"], json!({"REGISTRY": "${{ vars.REGISTRY }}"}));
     assert!(!WORKFLOW.contains("://"));
     let allowed = BTreeSet::from([
@@ -130,7 +130,7 @@ fn every_action_is_a_known_one_and_pinned_to_a_commit_and_its_version() {
 }
 
 #[test]
-fn what_was_pushed_is_signed_without_a_key_and_attested_by_its_digest() {
+fn pushed_images_are_signed_keyless_and_attested_by_digest() {
     let (scripts, steps) = (scripts(&workflow(), "release"), steps());
     let signed = scripts.lines().filter(|line| line.starts_with("cosign ")).collect::<Vec<_>>();
     assert_eq!(signed.len(), 4, "image, chart and an SBOM for each architecture: {signed:?}");
@@ -210,7 +210,7 @@ fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
 }
 
 #[test]
-fn ci_rehearses_the_release_for_its_own_architecture_only() {
+fn ci_dry_runs_the_release_for_its_own_architecture_only() {
     let calls: Vec<&str> = CI.lines().map(str::trim).filter(|line| line.starts_with("deploy/release ")).collect();
     let [call] = calls[..] else { panic!("{calls:?}") };
     assert!(call.starts_with(r#"deploy/release --dry-run --only "linux/$architecture" "#), "{call}");

@@ -12,7 +12,7 @@ use testbed::{
 use crate::world::binary;
 
 #[tokio::test]
-async fn no_fault_at_the_claim_or_at_the_call_breaks_the_law() {
+async fn no_fault_at_the_claim_or_the_call_breaks_the_guarantee() {
     let bench = Bench::with(binary()).await.unwrap();
     many::space(&bench).await.unwrap();
     let plans: Vec<_> = [(Kind::Put, 2), (Kind::Call, 1), (Kind::Connect, 1)]

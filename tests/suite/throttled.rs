@@ -53,7 +53,7 @@ async fn three_restarts_in_the_window_of_a_429_use_up_no_object() {
 }
 
 #[tokio::test]
-async fn those_held_by_a_429_before_a_restart_follow_when_it_is_over() {
+async fn objects_held_by_a_429_before_a_restart_are_called_after_it() {
     let world = World::new().await;
     let operator = world.operator().await;
     the_first_is_told_to_wait(&world, [Some(told_to_wait(20)), None, None]).await;

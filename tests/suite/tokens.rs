@@ -93,7 +93,7 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_costs_one_login_and_no_call_however_many_wait_and_all_follow_once_it_is_mended() {
+async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     let world = world().await;
     user(&world, DEFAULT_SECRET, "wrong").await;
     let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
@@ -120,7 +120,7 @@ async fn a_wrong_password_costs_one_login_and_no_call_however_many_wait_and_all_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_was_ended_early_costs_the_call_that_meets_it_and_others_have_a_new_one() {
+async fn a_revoked_token_fails_one_call_and_the_others_get_a_new_one() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -138,7 +138,7 @@ async fn a_token_that_was_ended_early_costs_the_call_that_meets_it_and_others_ha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_looks_a_token_that_was_ended_early_costs_no_object_its_call() {
+async fn with_prechecks_a_revoked_token_fails_no_call() {
     let world = world().await;
     let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s"]).await;
     delivered(&world, "before").await;
@@ -148,7 +148,7 @@ async fn with_looks_a_token_that_was_ended_early_costs_no_object_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_does_not_take_a_token_says_nothing_of_the_password() {
+async fn a_rejected_token_does_not_blame_the_password() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -171,7 +171,7 @@ async fn a_gateway_that_does_not_take_a_token_says_nothing_of_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_changed_password_the_old_one_is_tried_once_and_the_new_one_goes_on() {
+async fn a_changed_password_costs_one_try_of_the_old_one() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -206,7 +206,7 @@ async fn a_refusal_for_a_missing_right_costs_others_no_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_takes_tokens_for_looks_alone_costs_two_objects_their_call_not_all() {
+async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
     let world = world().await;
     let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
@@ -253,7 +253,7 @@ async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_of_both_kinds_or_half_of_one_is_held_by_the_names_of_its_keys() {
+async fn a_secret_with_mixed_or_missing_keys_is_held_and_its_keys_are_named() {
     let world = world().await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     let pair = [("accessKey", access.as_str()), ("secretKey", secret.as_str())];
@@ -289,7 +289,7 @@ fn faults() -> [Script; 6] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_on_soon() {
+async fn while_iam_fails_nothing_is_claimed_and_a_known_user_resumes_soon() {
     for fault in faults() {
         let world = world().await;
         let _operator = operator(&world, &[]).await;
@@ -308,7 +308,7 @@ async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_is_lost() {
+async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
     for (fault, told) in faults().into_iter().zip(["broke", "broke", "in time", "HTTP 503", "no token", "none of"]) {
         let world = world().await;
         world.cloud.script_logins([fault.clone()]);
@@ -334,7 +334,7 @@ async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_iam_that_nobody_connects_to_is_told_apart_from_the_endpoint() {
+async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     let world = world().await;
     // Nobody listens at the port of discard.
     let _operator = world.operator_with(&["--iam-endpoint=lab=https://127.0.0.1:9"]).await;
@@ -352,7 +352,7 @@ async fn an_iam_that_nobody_connects_to_is_told_apart_from_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_iam_that_asks_to_slow_down_is_asked_again_when_that_time_is_over() {
+async fn an_iam_429_is_retried_when_its_time_is_over() {
     let world = world().await;
     let slow = Answer::error(Shape::A, 429, "IAM.0012", "Too many requests.").header("Retry-After", "4");
     world.cloud.script_logins([Script::new(Act::Answer(slow))]);
@@ -368,7 +368,7 @@ async fn an_iam_that_asks_to_slow_down_is_asked_again_when_that_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_iam_says_of_a_project_holds_that_project_alone() {
+async fn an_iam_refusal_of_a_project_holds_that_project_only() {
     let cases = [
         (Script::error(Shape::E, 401, "Unauthorized", "The project does not exist."), "CredentialsForbidden", "role"),
         (Script::error(Shape::E, 403, "Forbidden", "Forbidden."), "CredentialsForbidden", "programmatic access"),
@@ -411,7 +411,7 @@ async fn tokens_of_a_short_life_are_used_once_and_too_short_ones_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_in_flight_is_given_up_when_the_process_ends() {
+async fn a_login_in_flight_is_cancelled_when_the_process_ends() {
     let world = world().await;
     world.cloud.script_logins([Script::ordinary().when_released()]);
     let operator = operator(&world, &["--request-timeout=300s"]).await;
@@ -425,7 +425,7 @@ async fn a_login_in_flight_is_given_up_when_the_process_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_controllers_own_credentials_may_be_a_user_and_a_look_is_made_with_the_token() {
+async fn default_credentials_may_be_an_iam_user_and_prechecks_use_its_token() {
     let world = world().await;
     let own = tempfile::tempdir().unwrap();
     for (file, value) in [("username", USER), ("password", PASSWORD), ("domainName", DOMAIN)] {

@@ -140,7 +140,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
 }
 
 #[tokio::test]
-async fn a_crd_that_knows_less_of_an_attempt_for_a_while_leads_to_no_second_call() {
+async fn a_crd_that_prunes_parts_of_an_attempt_leads_to_no_second_call() {
     roll_back_and_forth(earlier(&["history"], &["closed", "specHash"]), true).await;
 }
 
@@ -160,7 +160,7 @@ fn placeholder() -> Value {
 }
 
 #[tokio::test]
-async fn a_crd_that_hides_all_of_status_for_a_while_leads_to_no_second_call_and_erases_nothing() {
+async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() {
     let plane: &'static ControlPlane =
         Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
     let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());

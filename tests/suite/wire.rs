@@ -20,7 +20,7 @@ fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i
 }
 
 #[tokio::test]
-async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
+async fn every_wire_fault_is_classified_correctly_and_sent_once() {
     let world = World::new().await;
     // Two rows wait for the timeout; on all others the answer comes at once, or when the test says so.
     let _operator = world.operator_with(&["--request-timeout=30s"]).await;
@@ -83,7 +83,7 @@ async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_the_request_is_read_is_unknown_or_proven_unsent_and_never_more() {
+async fn a_connection_that_ends_unread_is_unknown_or_proven_unsent() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--request-timeout=20s", "--connect-timeout=10s"]).await;
     for (name, act) in [("closed-unread", Act::Cut), ("silent", Act::Hang)] {

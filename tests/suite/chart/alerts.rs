@@ -69,7 +69,7 @@ fn shown_in(reason: Reason) -> &'static [&'static str] {
 }
 
 #[test]
-fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line_and_every_runbook_an_alert() {
+fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line() {
     let alerts = alerts(&[]);
     let explained: BTreeSet<_> = sections().iter().map(|(heading, _)| *heading).collect();
     assert_eq!(names(&alerts), explained);
@@ -88,7 +88,7 @@ fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line_and_every_runbook_a
 }
 
 #[test]
-fn an_unknown_outcome_is_looked_at_in_the_console_before_anything_is_asked_again() {
+fn the_runbook_of_an_unknown_outcome_begins_in_the_console() {
     let section = sections().into_iter().find(|(heading, _)| *heading == "RedistributionOutcomeUnknown").unwrap().1;
     let description = alerts(&[])[0]["annotations"]["description"].as_str().unwrap().to_owned();
     for text in [section, &description] {
@@ -99,7 +99,7 @@ fn an_unknown_outcome_is_looked_at_in_the_console_before_anything_is_asked_again
 }
 
 #[test]
-fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_names_it() {
+fn every_blocking_reason_has_one_alert_whose_runbook_names_it() {
     let (alerts, sections) = (alerts(&[]), sections());
     for &reason in Reason::ALL {
         let asking: Vec<_> = shown_in(reason)
@@ -120,7 +120,7 @@ fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_n
 }
 
 #[test]
-fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
+fn refused_and_possibly_accepted_requests_have_different_alerts() {
     let alerts = alerts(&[]);
     let metric = "dws_redistribution_stalled";
     for &reason in Reason::ALL {
@@ -134,7 +134,7 @@ fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
 }
 
 #[test]
-fn a_redistribution_that_stands_still_has_one_alert_and_never_one_that_asks_for_a_new_spec() {
+fn a_stopped_redistribution_has_one_alert_that_asks_for_no_new_spec() {
     let (alerts, (_, text)) =
         (alerts(&[]), sections().into_iter().find(|(heading, _)| *heading == "RedistributionStopped").unwrap());
     for reason in ["Paused", "Failed"] {
@@ -147,7 +147,7 @@ fn a_redistribution_that_stands_still_has_one_alert_and_never_one_that_asks_for_
 
 /// Only the leader shows its objects, so that between two leaders nobody does.
 #[test]
-fn what_only_the_leader_shows_goes_on_firing_while_the_leader_changes() {
+fn alerts_from_the_leader_keep_firing_while_the_leader_changes() {
     for alert in alerts(&[]) {
         let query = alert["expr"].as_str().unwrap();
         let of_leader = ["stalled{", "stopped{", "held_objects{", "reconcile_errors_total{"];

@@ -21,7 +21,7 @@ fn release(name: &str, namespace: &str, flags: &[&str]) -> Result<Vec<Value>, St
 }
 
 #[test]
-fn a_name_that_no_service_can_have_is_refused_in_words() {
+fn an_invalid_service_name_is_refused_with_a_message() {
     for name in ["1dws", "123", "a.b"] {
         let said = release(name, "dws-system", &[]).unwrap_err();
         assert!(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{objects, only, pod, render};
 
 #[test]
-fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
+fn the_network_policy_allows_the_ports_of_proxy_and_endpoints() {
     let ports = |flags: &[&str]| -> Vec<i64> {
         let rendered = objects(&render(&[&["--set", "networkPolicy.enabled=true"], flags].concat()));
         let policy = rendered.into_iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
@@ -31,7 +31,7 @@ fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
 }
 
 #[test]
-fn the_way_in_can_be_narrowed_and_is_the_port_of_the_metrics_by_default() {
+fn ingress_can_be_narrowed_and_is_the_metrics_port_by_default() {
     let ingress = |flags: &[&str]| {
         let flags = [&["--set", "networkPolicy.enabled=true"], flags].concat();
         only("NetworkPolicy", &flags)["spec"]["ingress"].clone()
@@ -76,7 +76,7 @@ fn a_rollout_can_end_and_names_are_found_in_the_nodes_network() {
 }
 
 #[test]
-fn replicas_keep_apart_and_are_drained_singly_unless_told_otherwise() {
+fn replicas_spread_and_are_drained_one_by_one_by_default() {
     let flags = |flags: &'static str| ["--set", flags];
     let rules = &pod(&[])["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
     assert_eq!(rules[0]["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");

@@ -16,7 +16,7 @@ fn refused(values: &Value) -> String {
 }
 
 #[test]
-fn wrong_values_are_refused_in_words() {
+fn wrong_values_are_refused_with_a_message() {
     let refusals = [
         (json!({}), "image.repository is required"),
         (json!({"replica": 1}), "replica"),
@@ -71,7 +71,7 @@ fn wrong_values_are_refused_in_words() {
 }
 
 #[test]
-fn values_under_their_old_names_are_refused_with_the_new_ones() {
+fn values_under_old_names_are_refused_and_the_new_names_are_shown() {
     for (values, words) in [
         (json!({"replicas": 2}), "replicas is called replicaCount: "),
         (
@@ -95,7 +95,7 @@ fn values_under_their_old_names_are_refused_with_the_new_ones() {
 }
 
 #[test]
-fn values_that_do_not_go_together_are_refused_in_words() {
+fn conflicting_values_are_refused_with_a_message() {
     for (values, words) in [
         ("leaderElection.enabled=false", "several replicas need leaderElection.enabled"),
         ("replicaCount=0", "'/replicaCount': minimum: got 0, want 1"),
@@ -159,7 +159,7 @@ fn read(args: &Value) -> Result<Command, clap::Error> {
 }
 
 #[test]
-fn a_duration_is_taken_exactly_where_the_operator_takes_it() {
+fn the_chart_accepts_a_duration_exactly_if_the_operator_does() {
     let with = "image.repository=a,checkCluster=warn,observe.enabled=true,terminationGracePeriodSeconds=400";
     for (path, least, most) in DURATIONS {
         for wrong in [least - 1, most + 1] {

@@ -98,7 +98,7 @@ fn half_deaf_dns(address: [u8; 4]) -> Option<()> {
 }
 
 #[tokio::test]
-async fn a_name_server_silent_about_ipv6_does_not_keep_a_call_from_being_made() {
+async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     let world = world().await;
     if half_deaf_dns([127, 200, 0, 1]).is_none() {
         eprintln!("skipped: nobody may listen at {NAME_SERVER} here (root: {})", is_root());
@@ -115,7 +115,7 @@ async fn a_name_server_silent_about_ipv6_does_not_keep_a_call_from_being_made() 
 }
 
 #[tokio::test]
-async fn a_name_that_dns_does_not_know_costs_no_claim_and_is_told_as_such() {
+async fn an_unknown_host_name_costs_no_claim_and_is_reported() {
     let world = World::new().await;
     let operator = world
         .operator_from(|options| {

@@ -51,7 +51,7 @@ fn credential(status: &serde_json::Value) -> String {
 }
 
 #[test]
-fn what_a_kubeconfig_holds_is_in_no_error_and_no_token_aborts_the_process() {
+fn errors_show_nothing_of_a_kubeconfig_and_no_token_aborts_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let broken = exec(&plugin(directory.path(), "echo canary; echo '  bad: ['"));
     let cases: &[(&str, &str, &str)] = &[
@@ -84,7 +84,7 @@ fn what_a_kubeconfig_holds_is_in_no_error_and_no_token_aborts_the_process() {
 }
 
 #[test]
-fn a_proxy_variable_that_cannot_be_used_is_told_without_its_login() {
+fn an_unusable_proxy_variable_is_reported_without_its_login() {
     let directory = tempfile::tempdir().unwrap();
     for (variables, told) in [
         ([("HTTPS_PROXY", "ftp://user:canary@127.0.0.1:9"), ("NO_PROXY", "x")], "HTTPS_PROXY must be http://HOST:PORT"),
@@ -100,7 +100,7 @@ fn a_proxy_variable_that_cannot_be_used_is_told_without_its_login() {
 }
 
 #[tokio::test]
-async fn what_a_credential_plugin_prints_later_is_not_shown_either() {
+async fn later_output_of_a_credential_plugin_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display();
     // The end is so near that kube asks again at each request.
@@ -132,7 +132,7 @@ async fn what_a_credential_plugin_prints_later_is_not_shown_either() {
 }
 
 #[tokio::test]
-async fn a_proxy_variable_does_not_keep_it_from_what_is_on_this_machine() {
+async fn a_proxy_variable_does_not_apply_to_this_machine() {
     let world = World::new().await;
     let cluster = world.cluster();
     let operator = world
@@ -151,7 +151,7 @@ async fn a_proxy_variable_does_not_keep_it_from_what_is_on_this_machine() {
 }
 
 #[tokio::test]
-async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
+async fn only_proxies_of_kubeconfig_and_flag_get_their_logins() {
     let world = World::new().await;
     let cluster = world.cluster();
     let (address, asked) = proxy().await;

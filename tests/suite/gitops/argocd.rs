@@ -44,7 +44,7 @@ fn agrees(object: &Value) {
 }
 
 #[test]
-fn every_reason_is_shown_as_its_row_asks_with_reason_and_message() {
+fn every_reason_has_its_documented_health_and_message() {
     for &reason in Reason::ALL {
         let wanted = match (reason, reason.row()) {
             (Reason::Suspended, _) => "Suspended",
@@ -59,7 +59,7 @@ fn every_reason_is_shown_as_its_row_asks_with_reason_and_message() {
 }
 
 #[test]
-fn every_row_of_the_design_is_shown_rightly_by_its_conditions_alone() {
+fn every_reason_has_the_right_health_by_its_conditions_alone() {
     let rows = [
         (["False", "False", "True", ""], "Progressing"),
         (["False", "False", "", "True"], "Degraded"),
@@ -78,7 +78,7 @@ fn every_row_of_the_design_is_shown_rightly_by_its_conditions_alone() {
 }
 
 #[test]
-fn what_is_not_of_this_generation_is_progressing_whatever_it_says() {
+fn an_old_generations_conditions_are_progressing_whatever_they_are() {
     for &reason in Reason::ALL {
         let status = status_of(reason);
         for generation in [2, 4] {
@@ -95,7 +95,7 @@ fn what_is_not_of_this_generation_is_progressing_whatever_it_says() {
 }
 
 #[test]
-fn an_object_nobody_has_seen_is_progressing() {
+fn an_object_without_status_is_progressing() {
     let unseen = [json!(null), json!({}), json!({"observedGeneration": -1}), json!({"observedGeneration": null})];
     for status in &unseen {
         assert_eq!(judge(&object(1, status)).status, "Progressing", "{status}");
@@ -116,7 +116,7 @@ fn an_object_nobody_has_seen_is_progressing() {
 }
 
 #[test]
-fn what_is_being_deleted_is_progressing() {
+fn an_object_under_deletion_is_progressing() {
     for &reason in Reason::ALL {
         let mut deleted = object(3, &status_of(reason));
         deleted["metadata"]["deletionTimestamp"] = json!("2026-12-01T18:00:00Z");
@@ -161,7 +161,7 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
 proptest! {
     /// Any list of conditions, of this or another generation, in any order, as often as it comes.
     #[test]
-    fn it_never_says_more_than_kstatus(
+    fn the_health_check_never_claims_more_than_kstatus(
         observed in prop_oneof![Just(None), (1_i64..5).prop_map(Some)],
         deleted in proptest::bool::weighted(0.1),
         conditions in proptest::collection::vec(

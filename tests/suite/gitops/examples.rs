@@ -63,7 +63,7 @@ fn forbidden(value: &Value) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_is_forbidden_is_found_and_told_in_the_guide() {
+fn forbidden_settings_are_found_and_named_in_the_guide() {
     let spec = |field: Value| json!({"spec": {"a": [field]}});
     let annotated = |key: &str, value: &str| json!({"metadata": {"annotations": {key: value}}});
     let samples = [
@@ -85,7 +85,7 @@ fn what_is_forbidden_is_found_and_told_in_the_guide() {
 }
 
 #[test]
-fn no_example_holds_what_is_forbidden() {
+fn no_example_holds_a_forbidden_setting() {
     let documents = documents();
     let mut kinds = BTreeMap::<_, usize>::new();
     for (file, document) in &documents {
@@ -108,7 +108,7 @@ fn no_example_holds_what_is_forbidden() {
 }
 
 #[tokio::test]
-async fn every_wish_in_the_examples_is_taken_by_the_api_server_and_guarded() {
+async fn every_request_in_the_examples_is_accepted_and_guarded() {
     let world = World::new().await;
     for (file, wish) in of_kind("ClusterRedistribution") {
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "-n", &world.namespace, "-f", "-"];
@@ -154,7 +154,7 @@ fn the_chart_takes_the_values_of_the_examples_and_reverts_are_held() {
 }
 
 #[test]
-fn wishes_come_apart_from_the_operator_after_it_and_are_left_when_they_leave_git() {
+fn requests_are_synced_after_the_operator_and_outlive_their_files() {
     let named = |kind: &str, name: &str| {
         of_kind(kind).into_iter().map(|(_, found)| found).find(|found| found["metadata"]["name"] == name).unwrap()
     };

@@ -61,7 +61,7 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
 }
 
 #[tokio::test]
-async fn helm_does_not_take_the_last_generations_success_for_the_next_ones() {
+async fn helm_does_not_mistake_the_last_generations_success_for_the_next() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);
@@ -96,7 +96,7 @@ async fn helm_fails_as_soon_as_the_call_was_refused_and_shows_the_message() {
 }
 
 #[tokio::test]
-async fn an_install_that_rolls_back_and_is_repeated_calls_once_if_the_object_is_kept() {
+async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
     for (script, reason) in
         [(Script::status(200), "Delivered"), (refused(), "BadRequest"), (Script::lost_reply(), "OutcomeUnknown")]
     {
@@ -124,7 +124,7 @@ async fn an_install_that_rolls_back_and_is_repeated_calls_once_if_the_object_is_
 }
 
 #[tokio::test]
-async fn an_upgrade_that_rolls_back_calls_once_for_each_spec_if_reverts_are_held() {
+async fn a_rolled_back_upgrade_calls_once_for_each_spec_if_reverts_are_held() {
     for (script, reason) in
         [(Script::status(200), "Delivered"), (refused(), "BadRequest"), (Script::lost_reply(), "OutcomeUnknown")]
     {
@@ -172,7 +172,7 @@ async fn without_the_guard_a_roll_back_asks_again() {
 }
 
 #[tokio::test]
-async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_not_kept() {
+async fn a_repeated_install_after_a_rollback_calls_again_without_the_object() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [refused(), Script::status(200)]);
@@ -186,7 +186,7 @@ async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_
 }
 
 #[tokio::test]
-async fn the_older_way_to_wait_does_not_look_at_the_object() {
+async fn the_older_helm_wait_does_not_read_the_object() {
     let world = World::new().await;
     let release = Release::new(&world, &world.cluster());
     let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "30m"]).await;

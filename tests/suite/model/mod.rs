@@ -117,7 +117,7 @@ fn a_crd_that_prunes_any_part_of_status_leads_to_no_second_call() {
 
 #[test]
 #[ignore = "minutes: the larger budget, by the command in tests/README.md"]
-fn a_crd_that_prunes_any_part_of_status_leads_to_no_second_call_with_an_edit() {
+fn an_edit_under_a_crd_that_prunes_any_status_is_sent_once() {
     let of = |pruned| explore_rolled_back(pruned, 1, LABELLED) + explore_rolled_back(pruned, 1, EMPTIED);
     println!("{} states in all", (1..32).map(of).sum::<usize>());
 }

@@ -60,7 +60,7 @@ async fn kubectl_and_clients_reach_the_same_server() {
 }
 
 #[tokio::test]
-async fn a_crd_can_be_used_as_soon_as_apply_returns_even_if_two_apply_it_at_once() {
+async fn a_crd_is_usable_when_apply_returns_even_if_two_apply_it() {
     let control_plane = ControlPlane::shared();
     let client = control_plane.client().await.unwrap();
     let namespace = fresh_namespace(&client, "crd").await.unwrap();
@@ -128,7 +128,7 @@ fn stopping_leaves_no_process_and_no_file() {
 }
 
 #[test]
-fn a_server_that_ends_at_once_is_an_error_with_its_own_words() {
+fn a_server_that_ends_at_once_is_an_error_with_its_output() {
     let tools = testbed::Tools::new(testbed::Progress::OneLine);
     let flags = vec!["--no-such-flag=1".to_owned()];
     let options = testbed::Options { api_server_flags: flags, ..testbed::Options::default() };

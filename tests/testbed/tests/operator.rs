@@ -75,7 +75,7 @@ async fn arguments_and_environment_arrive_as_given_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn terminate_waits_for_the_end_and_keeps_the_last_words() {
+async fn terminate_waits_for_the_end_and_keeps_the_output() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;
@@ -87,7 +87,7 @@ async fn terminate_waits_for_the_end_and_keeps_the_last_words() {
 }
 
 #[tokio::test]
-async fn kill_ends_it_without_last_words() {
+async fn kill_ends_the_process_without_output() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;
@@ -110,7 +110,7 @@ async fn a_paused_operator_is_alive_and_does_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn one_that_ends_before_it_is_ready_is_an_error_with_its_output() {
+async fn an_operator_that_ends_before_it_is_ready_is_an_error_with_output() {
     let script = Script::write();
     let operator = script.run(&["fail"]);
     match operator.wait_ready().await.unwrap_err() {
@@ -123,7 +123,7 @@ async fn one_that_ends_before_it_is_ready_is_an_error_with_its_output() {
 }
 
 #[tokio::test]
-async fn dropping_it_kills_it() {
+async fn dropping_an_operator_kills_it() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_may_be_said() {
+    fn true_statements_are_accepted() {
         assert_eq!(written(&called(Some(200)), &attempt("Answered"), "True"), []);
         assert_eq!(written(&called(None), &attempt("Unknown"), "Unknown"), []);
         let refused = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 403});
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_so_is_found_out() {
+    fn false_statements_are_found() {
         assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Law::FalseStatement]);
         assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Law::FalseStatement]);
         assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Law::FalseStatement]);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_of_a_claim_is_timed_from_when_the_claim_came_whatever_became_of_the_write() {
+    fn a_claims_time_counts_from_its_arrival_whatever_its_write_met() {
         let record = Record::default();
         let comes = |id: &str, state: &str| {
             record.status(PATH, json!({"status": {"attempt": {"id": id, "state": state}}}).to_string().as_bytes());

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_step_is_read_back_as_it_was_written() {
+    fn every_step_parses_back_as_written() {
         for kind in Kind::ALL {
             for fault in kind.faults() {
                 let plan = Plan::single(Step { kind, ordinal: 3, fault });
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plan_is_said_so() {
+    fn an_invalid_plan_is_an_error() {
         for text in ["", "put", "put#0:hang", "put#1", "put#1:melt", "put#1:swallow-1", "call#1:409", "x*put#1:hang"] {
             assert!(text.parse::<Plan>().is_err(), "{text}");
         }

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn call_and_details_share_a_path_and_the_detail_of_the_cluster_has_another_version() {
+    fn call_and_details_share_a_path_and_cluster_detail_has_its_own_version() {
         let path = "/v2/p/clusters/C/redistribution";
         let call = Address { kind: Kind::Call, project: "p".into(), cluster: "c".into() };
         assert_eq!(parse(Door::Both, "POST", path), call);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_door_serves_its_own_addresses_only() {
+    fn each_listener_serves_its_own_addresses_only() {
         let (login, read) = ("/v3/auth/tokens?nocatalog=true", "/v1.0/p/clusters/c");
         let served = |door| (parse(door, "POST", login).kind, parse(door, "GET", read).kind);
         assert_eq!(served(Door::Both), (Kind::Login, Kind::Read(Read::Cluster)));

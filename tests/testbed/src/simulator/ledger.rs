@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_counts_for_its_user_from_when_the_user_is_known_until_its_end() {
+    fn a_login_counts_for_its_user_from_when_the_user_is_known_to_its_end() {
         let mut log = Log::default();
         let login = || Entry { kind: Kind::Login, ..Entry::default() };
         let (first, second) = (log.arrive(login()), log.arrive(login()));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_and_calls_for_one_cluster_stand_in_logs_of_their_own() {
+    fn reads_and_calls_for_one_cluster_have_separate_logs() {
         use super::super::address::Read;
         let mut ledger = Ledger::default();
         for kind in [Kind::Call, Kind::Read(Read::Cluster), Kind::Read(Read::Redistribution), Kind::Login, Kind::Other]

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_taken_apart_and_nothing_else_passes_for_one() {
+    fn only_a_well_formed_authorization_header_is_parsed() {
         let claimed = parse("SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=ab").unwrap();
         assert_eq!(
             claimed,

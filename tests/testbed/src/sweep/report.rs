@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_now_and_then_is_no_fault_and_many_under_one_fault_are() {
+    fn rare_late_answers_are_excused_and_many_under_one_fault_are_not() {
         assert!(is_clean(&outcomes("call#1:500", 3, 2)) && is_clean(&outcomes("call#1:500", 100, 15)));
         assert!(!is_clean(&outcomes("call#1:500", 3, 3)) && !is_clean(&outcomes("call#1:500", 100, 16)));
         let mut many = outcomes("put#1:504", 600, 0);

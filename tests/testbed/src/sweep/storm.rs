@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_generation_is_a_project_id_of_its_own() {
+    fn each_generation_has_its_own_project_id() {
         let all: HashSet<_> = (1..=10_000).map(project).collect();
         assert_eq!(all.len(), 10_000);
         assert!(all.iter().all(|id| id.len() == 32));

@@ -25,7 +25,7 @@ async fn tell(client: &Client, target: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn the_pages_tell_a_cluster_what_a_test_could() {
+async fn pages_can_change_a_cluster_like_a_test() {
     let client = Client::new();
     let of = |page: &str| format!("/{page}?cluster={C}");
     tell(&client, "/clusters", &format!(r#"{{"project":"{PROJECT}","cluster":"{C}","task_status":"REDISTRIBUTING"}}"#))
@@ -70,7 +70,7 @@ async fn the_pages_show_reads_and_logins_and_know_users() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_and_changes_nothing() {
+async fn invalid_input_is_refused_and_changes_nothing() {
     let client = Client::new();
     for (target, body) in [
         (format!("/run?cluster={C}"), "{}"),

@@ -15,7 +15,7 @@ fn plan(text: &str) -> Plan {
 }
 
 #[test]
-fn without_a_fault_nothing_may_be_unknown_or_left_out() {
+fn without_a_fault_nothing_is_unknown_or_missing() {
     let none = plan("nothing");
     assert!(agrees(&none, "Delivered", &[call(Some(200))], false).is_ok());
     assert!(agrees(&none, "ClusterNotReady", &[call(Some(403))], false).is_ok());
@@ -48,7 +48,7 @@ fn a_redirect_is_unknown_and_never_a_refusal() {
 }
 
 #[test]
-fn a_killed_operator_may_not_know_and_still_may_not_invent() {
+fn a_killed_operators_outcome_may_be_unknown_but_not_invented() {
     let killed = plan("put#2:kill-after");
     assert!(agrees(&killed, "OutcomeUnknown", &[], false).is_ok());
     assert!(agrees(&killed, "OutcomeUnknown", &[call(Some(200))], false).is_ok());
@@ -60,7 +60,7 @@ fn a_killed_operator_may_not_know_and_still_may_not_invent() {
 }
 
 #[test]
-fn whose_answer_may_have_been_late_may_not_know_and_still_may_not_invent() {
+fn a_late_answer_may_be_unknown_but_not_invented() {
     let none = plan("nothing");
     for code in [200, 403, 500] {
         assert!(agrees(&none, "OutcomeUnknown", &[call(Some(code))], true).is_ok(), "{code}");
@@ -72,7 +72,7 @@ fn whose_answer_may_have_been_late_may_not_know_and_still_may_not_invent() {
 }
 
 #[test]
-fn repeats_in_the_ledger_further_writes_and_idle_restarts_are_found() {
+fn repeated_calls_extra_writes_and_idle_restarts_are_found() {
     let entry = Entry { cluster: "c".to_owned(), body: "b".to_owned(), ..Entry::default() };
     let record = Record::default();
     judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0, false);
@@ -121,7 +121,7 @@ fn laws(record: &Record) -> Vec<Law> {
 const SOONER: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_millis(1));
 
 #[test]
-fn an_answer_that_may_have_come_too_late_is_counted_and_one_that_was_given_up_sooner_breaks_a_law() {
+fn a_late_answer_is_counted_and_an_early_abandoned_one_is_a_violation() {
     let (record, settled) = after_a_call("OutcomeUnknown");
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
@@ -140,7 +140,7 @@ fn an_answer_that_may_have_come_too_late_is_counted_and_one_that_was_given_up_so
 }
 
 #[test]
-fn no_lateness_excuses_a_confirmation_of_what_was_not_carried_out() {
+fn lateness_excuses_no_confirmation_of_a_call_not_carried_out() {
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
@@ -152,7 +152,7 @@ fn no_lateness_excuses_a_confirmation_of_what_was_not_carried_out() {
 }
 
 #[test]
-fn a_fresh_object_may_be_late_or_disturbed_and_otherwise_must_be_delivered() {
+fn a_fresh_object_is_delivered_unless_it_was_late_or_met_a_fault() {
     for (reason, after, disturbed, is_fine) in [
         ("Delivered", SOONER, false, true),
         ("OutcomeUnknown", REQUEST_TIMEOUT, false, true),
