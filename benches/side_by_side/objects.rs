@@ -29,7 +29,7 @@ pub const LABEL: &str = "bench";
 
 /// Name of an object. The order of names is the order of creation.
 pub fn name(number: usize) -> String {
-    format!("wish-{number:07}")
+    format!("request-{number:07}")
 }
 
 /// Cluster of that object, one for each.
@@ -44,7 +44,7 @@ pub fn path(namespace: &str) -> String {
 
 /// Creates one and tells when the request left.
 pub async fn create(client: &Client, place: &Place, number: usize) -> Result<Instant, Failure> {
-    let body = object(&name(number), number, &json!({"labels": {LABEL: "wish"}}));
+    let body = object(&name(number), number, &json!({"labels": {LABEL: "request"}}));
     let begin = Instant::now();
     send(client, "POST", &path(&place.namespace), &body).await?;
     Ok(begin)

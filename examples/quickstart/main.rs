@@ -97,10 +97,10 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     println!("    delivered {seconds:.2} s after kubectl apply");
 
     say("Applying others: one for each answer the cloud documents, a cut connection, a suspended one");
-    for wish in requests::all() {
-        wish.prepare(&cloud, cluster)?;
-        cluster.apply(&wish.yaml())?;
-        println!("    {:<18} {}", wish.name, wish.story);
+    for request in requests::all() {
+        request.prepare(&cloud, cluster)?;
+        cluster.apply(&request.yaml())?;
+        println!("    {:<18} {}", request.name, request.story);
     }
     say("Applying one that the API server refuses");
     println!("{}", indented(&cluster.refused(requests::WRONG)?));

@@ -48,11 +48,10 @@ impl Report {
 
     /// Fails the tour if an object ended otherwise than it should, or was called more often.
     pub fn check(&self) -> Result<(), Failure> {
-        let expected = requests::all().into_iter().map(|wish| (wish.name, wish.reason, wish.calls)).chain([(
-            "example",
-            "Delivered",
-            1,
-        )]);
+        let expected = requests::all()
+            .into_iter()
+            .map(|request| (request.name, request.reason, request.calls))
+            .chain([("example", "Delivered", 1)]);
         for (name, reason, calls) in expected {
             let found = self.resources.iter().find(|resource| resource.name == name);
             if !found.is_some_and(|resource| resource.reason == reason && resource.calls == calls) {

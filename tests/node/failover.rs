@@ -23,7 +23,7 @@ async fn failover() {
     let story = Story::new().await;
     story.install(&[]);
     let warehouse = Story::warehouse(1);
-    story.apply(&story.wish("wish", &warehouse));
+    story.apply(&story.request("request", &warehouse));
     story.all_say("Delivered").await;
 
     let deleted = leader(&story);
@@ -83,7 +83,7 @@ async fn lease(story: &Story) -> LeaseSpec {
 async fn next_call(story: &Story, warehouse: &str, calls: usize) -> (Attempt, Instant) {
     // The warehouse was scaled out again.
     story.cloud.add_cluster(PROJECT, warehouse);
-    story.trigger("wish", &calls.to_string());
+    story.trigger("request", &calls.to_string());
     story.cloud.arrived(warehouse, calls).await;
     let called = Instant::now();
     let objects = story.all_say("Delivered").await;

@@ -46,7 +46,7 @@ async fn life_of_an_installation() {
     story.ok(&["get", "crd", "clusterredistributions.dws.huaweicloud.com"]);
     story.install(&defaults);
     // The new installation has seen the object: it delivers another one that was made after it.
-    story.apply(&story.wish("another", &Story::warehouse(1)));
+    story.apply(&story.request("another", &Story::warehouse(1)));
     story.ok(&["wait", "--for=condition=Ready", "--timeout=1m", "clusterredistribution/another"]);
     assert_eq!((story.cloud.calls(warehouse), story.cloud.calls(&Story::warehouse(1))), (1, 1));
 

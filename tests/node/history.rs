@@ -19,14 +19,14 @@ pub fn stories() -> Vec<Trial> {
 async fn history() {
     let story = Story::new().await;
     story.install(&["replicaCount=1", "pace.rateLimit=0", "pace.concurrency=32"]);
-    let wishes = story.api();
+    let requests = story.api();
     stream::iter(0..OBJECTS)
         .for_each_concurrent(16, |number| {
-            let wish = story.wish(&format!("wish-{number}"), &Story::warehouse(number.into()));
-            let wishes = &wishes;
+            let request = story.request(&format!("request-{number}"), &Story::warehouse(number.into()));
+            let requests = &requests;
             async move {
-                let wish: ClusterRedistribution = serde_json::from_value(wish).unwrap();
-                wishes.create(&PostParams::default(), &wish).await.unwrap();
+                let request: ClusterRedistribution = serde_json::from_value(request).unwrap();
+                requests.create(&PostParams::default(), &request).await.unwrap();
             }
         })
         .await;

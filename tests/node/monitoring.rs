@@ -18,7 +18,7 @@ const ADDRESS: &str = "127.0.0.1:9090";
 
 /// All of them.
 pub fn stories() -> Vec<Trial> {
-    vec![crate::story("a real Prometheus fills every panel of the dashboard and fires the alerts", monitored)]
+    vec![crate::story("a real Prometheus fills every dashboard panel and fires the alerts", monitored)]
 }
 
 struct Prometheus(Child);
@@ -53,9 +53,9 @@ async fn monitored() {
     story.cloud.script(&refused, [Script::status(400)]);
     story.cloud.script(&lost, [Script::lost_reply()]);
     for (name, warehouse) in [("delivered", &delivered), ("refused", &refused), ("lost", &lost)] {
-        story.apply(&story.wish(name, warehouse));
+        story.apply(&story.request(name, warehouse));
     }
-    let mut held = story.wish("held", &Story::warehouse(4));
+    let mut held = story.request("held", &Story::warehouse(4));
     held["metadata"]["annotations"] = json!({"dws.huaweicloud.com/suspend": "true"});
     story.apply(&held);
 

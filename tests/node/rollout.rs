@@ -21,7 +21,7 @@ async fn rollout() {
             let slow =
                 Script { executed: true, wait: Wait::Millis(10_000), ..Script::new(Act::Answer(Answer::empty(200))) };
             story.cloud.script(&warehouse, [slow]);
-            story.apply(&story.wish(&format!("wish-{number}"), &warehouse));
+            story.apply(&story.request(&format!("request-{number}"), &warehouse));
         }
     };
     ask(0..10);

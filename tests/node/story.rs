@@ -156,7 +156,7 @@ impl Story {
     }
 
     /// An object that asks for this cluster's redistribution.
-    pub fn wish(&self, name: &str, warehouse: &str) -> Value {
+    pub fn request(&self, name: &str, warehouse: &str) -> Value {
         json!({
             "apiVersion": "dws.huaweicloud.com/v1alpha1",
             "kind": "ClusterRedistribution",

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::world::{PATIENCE, World, reason_of, spec};
 
-/// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
+/// So many objects `request-0`, `request-1`, ..., each for a cluster of its own whose first call meets this; returns the
 /// clusters.
 pub async fn burst(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
     let mut clusters = Vec::new();
@@ -29,7 +29,7 @@ pub async fn burst(world: &World, objects: usize, script: impl Fn(usize) -> Opti
     let api = world.api();
     stream::iter(clusters.iter().enumerate())
         .map(|(number, cluster)| {
-            let object = ClusterRedistribution::new(&format!("wish-{number}"), spec(cluster));
+            let object = ClusterRedistribution::new(&format!("request-{number}"), spec(cluster));
             let api = api.clone();
             async move { api.create(&PostParams::default(), &object).await }
         })

@@ -81,7 +81,7 @@ async fn an_accepted_generation_costs_two_writes_and_one_read_of_the_object() {
     let (before, began) = (costs(plane).await, Instant::now());
     for number in 0..50 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     // Read by list, so that the test's own looks are not counted as reads.
     world.all_settled(&["Delivered"]).await;
@@ -108,7 +108,7 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
     let before = costs(plane).await;
     for number in 0..50 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let began = Instant::now();
     let operator = world.operator_with(&UNHURRIED).await;
@@ -137,7 +137,7 @@ async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
     let before = costs_with(plane, start, 1).await;
     for number in 0..40 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
     let waiting = costs_with(plane, before, 40).await;
@@ -154,7 +154,7 @@ async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
     let (plane, world) = own_world().await;
     for number in 0..500 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let operator = world.operator().await;
     world.all_settled(&["Delivered"]).await;

@@ -18,7 +18,7 @@ async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().status_code, Some(200));
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -33,7 +33,7 @@ async fn sigterm_makes_no_new_claim() {
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&other), 0);
     let _next = world.operator().await;
     world.settled("too-late", "Delivered").await;
@@ -54,14 +54,14 @@ async fn sigkill_during_a_call_is_outcome_unknown_and_is_not_repeated() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.kill().await.unwrap();
     let _second = world.operator_with(&[SHORT_GRACE]).await;
-    let object = world.settled("wish", "OutcomeUnknown").await;
+    let object = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     let attempt = object.status.unwrap().attempt.unwrap();
     assert_eq!((attempt.state.as_str(), attempt.closed), ("Unknown", Some(true)));
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.script(&cluster, [Script::status(200)]);
-    world.patch("wish", json!({"spec": {"trigger": "again"}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"spec": {"trigger": "again"}})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 2);
 }
 
@@ -70,15 +70,15 @@ async fn an_operator_frozen_until_its_claim_expired_sends_nothing_twice() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     // No answer was there when its own deadline passed.
     first.resume().unwrap();
     says(&first, "\"message\":\"outcome\"").await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     // It ends only once all it has begun is over.
     assert!(first.terminate().await.unwrap().success());
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -87,7 +87,7 @@ async fn an_operator_frozen_during_its_call_records_the_answer_and_sends_once() 
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     first.resume().unwrap();
     says(&first, "\"message\":\"outcome\"").await;
@@ -120,13 +120,13 @@ async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
     world.cloud.release(&cluster);
     says(&first, "the outcome is not written yet").await;
     let _second = second(&world).await;
-    let unknown = world.settled("wish", "OutcomeUnknown").await;
+    let unknown = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(unknown.status.unwrap().status_code, None);
     for binding in &mut taken {
         binding.metadata = ObjectMeta { name: binding.metadata.name.clone(), ..ObjectMeta::default() };
         bindings.create(&PostParams::default(), binding).await.unwrap();
     }
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     let status = object.status.unwrap();
     assert_eq!((status.status_code, status.attempt.unwrap().closed), (Some(200), Some(true)));
     assert_eq!(world.calls(&cluster), 1);

@@ -98,8 +98,8 @@ async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
             options.arguments.extend([directory.into(), "--default-credentials-namespace=*".into()]);
         })
         .await;
-    create_naming(&world, "wish", &cluster, DEFAULT_SECRET).await;
-    let object = world.settled("wish", "CredentialsForbidden").await;
+    create_naming(&world, "request", &cluster, DEFAULT_SECRET).await;
+    let object = world.settled("request", "CredentialsForbidden").await;
     assert!(message(&object).contains(DEFAULT_SECRET), "{}", message(&object));
     // The controller's own are there, and good: they are for objects that name nothing.
     world.create("nameless", &other).await;
@@ -135,8 +135,8 @@ async fn a_temporary_key_is_sent_with_its_token() {
         [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
     world.secret("good", &[key[0], key[1], key[2], ("securityToken", "temporary-token\n")]).await;
     let _operator = world.operator().await;
-    create_naming(&world, "wish", &cluster, "good").await;
-    world.settled("wish", "Delivered").await;
+    create_naming(&world, "request", &cluster, "good").await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_wrong_key_costs_one_call_and_all_calls_follow_its_fix() {
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     for number in 0..100 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let _operator = world.operator().await;
     let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
@@ -167,8 +167,8 @@ async fn an_unknown_key_is_distinguished_from_a_wrong_secret() {
     world.secret(DEFAULT_SECRET, &[("accessKey", "NOBODYSKEY"), ("secretKey", "x")]).await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "AuthenticationFailed").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "AuthenticationFailed").await;
     assert!(message(&object).contains("does not know the access key"), "{}", message(&object));
 }
 
@@ -178,8 +178,8 @@ async fn a_wrong_clock_is_reported_and_locks_no_key() {
         let world = World::with(Options { clock_offset: offset, ..Options::default() }).await;
         let (cluster, other) = (world.cluster(), world.cluster());
         let _operator = world.operator().await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "ClockSkew").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "ClockSkew").await;
         assert!(message(&object).contains("60 minutes off"), "{}", message(&object));
         world.create("other", &other).await;
         world.settled("other", "CredentialsRejected").await;
@@ -195,7 +195,7 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let _operator = world.operator_with(&["--concurrency=1"]).await;
         for number in 0..6 {
             let cluster = world.cluster();
-            world.create(&format!("wish-{number}"), &cluster).await;
+            world.create(&format!("request-{number}"), &cluster).await;
         }
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();

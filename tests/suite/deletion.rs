@@ -91,12 +91,12 @@ async fn a_namespace_goes_while_the_operator_is_off() {
 #[ignore = "passes after part 2"]
 async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
-    let old = world.api().get("wish").await.unwrap().metadata.uid;
-    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
-    let new = world.create("wish", &cluster).await.metadata.uid;
+    let old = world.api().get("request").await.unwrap().metadata.uid;
+    world.api().delete("request", &DeleteParams::default()).await.unwrap();
+    let new = world.create("request", &cluster).await.metadata.uid;
     assert_ne!(old, new);
     // The answer comes only after that was said.
-    world.settled("wish", "AnotherCallInFlight").await;
+    world.settled("request", "AnotherCallInFlight").await;
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.release(&cluster);
     eventually(PATIENCE, "the new object is called", async || {

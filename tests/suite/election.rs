@@ -40,8 +40,8 @@ async fn a_follower_is_ready_and_does_nothing() {
     assert_eq!(follower.get("/readyz").await.unwrap().0, 200);
     assert!(!leads(&follower).await);
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     // It is told after it is written.
     says(&leader, "\"outcome\"").await;
     assert!(!follower.output().contains("\"outcome\""));
@@ -54,8 +54,8 @@ async fn a_killed_leader_is_replaced_after_its_lease_and_pending_calls_are_made(
     let (leader, follower) = two(&world, &FLAGS).await;
     leader.kill().await.unwrap();
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert!(leads(&follower).await);
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -66,7 +66,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
     let (leader, follower) = two(&world, &[&LASTING[..], &[NO_TIMEOUT]].concat()).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     let next = world.cluster();
     let (ended, ()) = tokio::join!(leader.terminate(), async {
@@ -80,7 +80,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     assert!(recorded < given_back, "{log}");
     let object = world.settled("next", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().state, "Answered");
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     says(&follower, "\"outcome\"").await;
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }
@@ -91,7 +91,7 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
     let leader = world.operator_with(&[&FLAGS[..], &[NO_TIMEOUT]].concat()).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     // Somebody else takes it by force, for longer than this test lasts.
     let leases = Api::<Lease>::namespaced(world.client.clone(), &world.namespace);
@@ -104,7 +104,7 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
     let next = world.cluster();
     world.create("next", &next).await;
     world.cloud.release(&cluster);
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     let given = serde_json::json!({"spec": {"holderIdentity": null}});
     assert_eq!(world.calls(&next), 0, "it called without leading");
     leases

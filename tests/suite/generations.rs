@@ -24,8 +24,8 @@ async fn a_restart_while_idle_sends_nothing() {
     let world = World::new().await;
     let cluster = world.cluster();
     let first = world.operator().await;
-    world.create("wish", &cluster).await;
-    let delivered = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let delivered = world.settled("request", "Delivered").await;
     assert!(first.terminate().await.unwrap().success());
     let second = world.operator().await;
     looked_around(&world, "after-sigterm").await;
@@ -33,7 +33,10 @@ async fn a_restart_while_idle_sends_nothing() {
     let _third = world.operator().await;
     looked_around(&world, "after-sigkill").await;
     assert_eq!(world.calls(&cluster), 1);
-    assert_eq!(world.api().get("wish").await.unwrap().metadata.resource_version, delivered.metadata.resource_version);
+    assert_eq!(
+        world.api().get("request").await.unwrap().metadata.resource_version,
+        delivered.metadata.resource_version
+    );
 }
 
 #[tokio::test]
@@ -41,14 +44,14 @@ async fn edits_outside_the_spec_send_nothing() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
-    world.patch("wish", json!({"metadata": {"labels": {"team": "x"}}})).await;
-    world.annotate("wish", "dws.huaweicloud.com/not-after", Some("2999-01-01T00:00:00Z")).await;
-    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.annotate("wish", "dws.huaweicloud.com/misspelt", Some("x")).await;
-    world.patch_status("wish", json!({"statusCode": null, "conditions": [], "observedGeneration": -1})).await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
+    world.patch("request", json!({"metadata": {"labels": {"team": "x"}}})).await;
+    world.annotate("request", "dws.huaweicloud.com/not-after", Some("2999-01-01T00:00:00Z")).await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.annotate("request", "dws.huaweicloud.com/misspelt", Some("x")).await;
+    world.patch_status("request", json!({"statusCode": null, "conditions": [], "observedGeneration": -1})).await;
     looked_around(&world, "later").await;
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -60,10 +63,10 @@ async fn a_deleted_and_recreated_object_is_a_new_request() {
     world.cloud.script(&cluster, accepting(2));
     let _operator = world.operator().await;
     for calls in 1..=2 {
-        world.create("wish", &cluster).await;
-        world.settled("wish", "Delivered").await;
+        world.create("request", &cluster).await;
+        world.settled("request", "Delivered").await;
         assert_eq!(world.calls(&cluster), calls);
-        world.api().delete("wish", &DeleteParams::default()).await.unwrap();
+        world.api().delete("request", &DeleteParams::default()).await.unwrap();
     }
     looked_around(&world, "later").await;
     assert_eq!(world.calls(&cluster), 2, "deleting sends nothing");
@@ -75,14 +78,14 @@ async fn three_to_five_to_three_jobs_are_three_calls() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, accepting(3));
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     for jobs in [5, 3] {
-        world.patch("wish", json!({"spec": {"parallelJobs": jobs}})).await;
-        world.settled("wish", "Delivered").await;
+        world.patch("request", json!({"spec": {"parallelJobs": jobs}})).await;
+        world.settled("request", "Delivered").await;
     }
     assert_eq!(world.calls(&cluster), 3);
-    let object = world.api().get("wish").await.unwrap();
+    let object = world.api().get("request").await.unwrap();
     let history: Vec<_> =
         object.status.unwrap().history.iter().map(|past| (past.generation, past.state.clone())).collect();
     assert_eq!(history, [(2, "Answered".to_owned()), (1, "Answered".to_owned())]);
@@ -94,15 +97,15 @@ async fn with_hold_reverts_three_to_five_to_three_jobs_are_two_calls() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, accepting(3));
     let _operator = world.operator_with(&["--hold-reverts"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
-    world.patch("wish", json!({"spec": {"parallelJobs": 5}})).await;
-    world.settled("wish", "Delivered").await;
-    world.patch("wish", json!({"spec": {"parallelJobs": 3}})).await;
-    world.settled("wish", "AskedBefore").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
+    world.patch("request", json!({"spec": {"parallelJobs": 5}})).await;
+    world.settled("request", "Delivered").await;
+    world.patch("request", json!({"spec": {"parallelJobs": 3}})).await;
+    world.settled("request", "AskedBefore").await;
     assert_eq!(world.calls(&cluster), 2);
-    world.patch("wish", json!({"spec": {"trigger": "really"}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"spec": {"trigger": "really"}})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 3);
 }
 
@@ -112,13 +115,13 @@ async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, accepting(60));
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     for edit in 0..50 {
         // No two generations ask for the same, so that the ledger shows which one a call was for.
         let (jobs, mode) = (edit % 25 + 4, if edit < 25 { "online" } else { "offline" });
-        world.patch("wish", json!({"spec": {"parallelJobs": jobs, "redisMode": mode}})).await;
+        world.patch("request", json!({"spec": {"parallelJobs": jobs, "redisMode": mode}})).await;
     }
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.metadata.generation, Some(51));
     let attempt = object.status.unwrap().attempt.unwrap();
     assert_eq!(attempt.generation, 51);
@@ -129,7 +132,7 @@ async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
     bodies.sort();
     bodies.dedup();
     assert_eq!(bodies.len(), entries.len(), "a generation was sent twice");
-    assert_eq!(entries[entries.len() - 1].body, r#"{"redis_mode":"offline","parallel_jobs":28}"#, "the last wish");
+    assert_eq!(entries[entries.len() - 1].body, r#"{"redis_mode":"offline","parallel_jobs":28}"#, "the last request");
 }
 
 #[tokio::test]
@@ -138,7 +141,7 @@ async fn two_operators_without_election_send_one_call_for_each_object() {
     let mut clusters = Vec::new();
     for number in 0..100 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
         clusters.push(cluster);
     }
     let (_one, _two) = tokio::join!(
@@ -169,7 +172,7 @@ async fn conflicts_on_claim_and_record_change_nothing() {
     let world = World::new().await;
     let _operator = world.operator().await;
     for round in 0..3 {
-        let (cluster, name) = (world.cluster(), format!("wish-{round}"));
+        let (cluster, name) = (world.cluster(), format!("request-{round}"));
         world.create(&name, &cluster).await;
         disturb(&world, &name, |object| reason_of(object).as_deref() == Some("Delivered")).await;
         assert_eq!(world.calls(&cluster), 1);
@@ -180,9 +183,9 @@ async fn conflicts_on_claim_and_record_change_nothing() {
 async fn a_record_that_meets_conflicts_is_still_written() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     // The object has moved on since the claim, so the first write of the outcome meets a conflict for certain.
-    world.patch("wish", json!({"metadata": {"labels": {"moved": "on"}}})).await;
+    world.patch("request", json!({"metadata": {"labels": {"moved": "on"}}})).await;
     world.cloud.release(&cluster);
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -194,13 +197,13 @@ async fn an_edit_during_a_call_waits_for_it_and_is_sent_afterwards() {
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     // A key that has not had its first answer carries one call: nobody could be served beside the one that is held.
     looked_around(&world, "first").await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
-    world.patch("wish", json!({"spec": {"parallelJobs": 7}})).await;
+    world.patch("request", json!({"spec": {"parallelJobs": 7}})).await;
     looked_around(&world, "other").await;
     assert_eq!(world.calls(&cluster), 1, "two generations never overlap");
     world.cloud.release(&cluster);
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), object.metadata.generation), (2, Some(2)));
     assert_eq!(world.cloud.max_in_flight().1, 1);
 }
@@ -228,12 +231,12 @@ async fn an_object_deleted_during_its_call_disturbs_no_other() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
     let operator = world.operator_with(&[NO_TIMEOUT]).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
-    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
-    world.create("wish", &cluster).await;
+    world.api().delete("request", &DeleteParams::default()).await.unwrap();
+    world.create("request", &cluster).await;
     world.cloud.release(&cluster);
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 2, "one for each uid");
     says(&operator, "\"recorded\":\"Gone\"").await;
 }

@@ -23,7 +23,7 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
         ("dws.huaweicloud.com/credentials-secret", "No Such Name"),
     ];
     for (number, (key, value)) in wrong.into_iter().enumerate() {
-        let name = format!("wish-{number}");
+        let name = format!("request-{number}");
         let annotations = [(key.to_owned(), value.to_owned())].into();
         world.create_with(&name, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
         let object = world.settled(&name, "InvalidAnnotation").await;
@@ -33,8 +33,8 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
         assert_eq!(condition(&object, "Reconciling").as_deref(), Some("True"));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish-0", "dws.huaweicloud.com/suspended", None).await;
-    world.settled("wish-0", "Delivered").await;
+    world.annotate("request-0", "dws.huaweicloud.com/suspended", None).await;
+    world.settled("request-0", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1);
 }
 
@@ -44,18 +44,18 @@ async fn a_suspended_object_shows_its_request_and_is_sent_once_when_released() {
     let cluster = world.cluster();
     let _operator = world.operator().await;
     world
-        .create_with("wish", &cluster, |object| {
+        .create_with("request", &cluster, |object| {
             object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into());
         })
         .await;
-    let object = world.settled("wish", "Suspended").await;
+    let object = world.settled("request", "Suspended").await;
     let message = message(&object);
     let told = ["online", "3 parallel_jobs", &cluster, &world.cloud.address().to_string(), DEFAULT_SECRET];
     assert!(told.iter().all(|piece| message.contains(piece)), "{message}");
     assert!(!message.contains("Not in order"), "{message}");
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish", SUSPEND, Some("false")).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", SUSPEND, Some("false")).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -68,8 +68,8 @@ async fn a_suspended_object_also_reports_a_missing_secret() {
         (SUSPEND.to_owned(), "true".to_owned()),
         ("dws.huaweicloud.com/credentials-secret".to_owned(), "absent".to_owned()),
     ];
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
-    let object = world.settled("wish", "Suspended").await;
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
+    let object = world.settled("request", "Suspended").await;
     assert!(message(&object).contains("absent does not exist"), "{}", message(&object));
 }
 
@@ -78,13 +78,13 @@ async fn not_after_can_be_required() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator_with(&["--require-not-after"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "NotAfterMissing").await;
-    world.annotate("wish", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
-    world.settled("wish", "Expired").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "NotAfterMissing").await;
+    world.annotate("request", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
+    world.settled("request", "Expired").await;
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish", NOT_AFTER, Some("2999-01-01T00:00:00Z")).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", NOT_AFTER, Some("2999-01-01T00:00:00Z")).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -93,12 +93,12 @@ async fn only_regions_the_administrator_allows_are_called() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create_with("wish", &cluster, |object| object.spec.region = Some("cn-north-4".to_owned())).await;
-    let object = world.settled("wish", "RegionNotAllowed").await;
+    world.create_with("request", &cluster, |object| object.spec.region = Some("cn-north-4".to_owned())).await;
+    let object = world.settled("request", "RegionNotAllowed").await;
     assert!(message(&object).contains("allowed are: lab"), "{}", message(&object));
     assert_eq!(world.cloud.total_calls(), 0);
-    world.patch("wish", json!({"spec": {"region": "lab"}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"spec": {"region": "lab"}})).await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_forged_foreign_or_future_journal_leads_to_no_call() {
         assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // A new wish goes over a foreign journal, after the grace.
+    // A new request overwrites a foreign journal, after the grace.
     world.patch("foreign", json!({"spec": {"trigger": "on"}})).await;
     world.settled("foreign", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1);
@@ -54,13 +54,13 @@ async fn a_forged_foreign_or_future_journal_leads_to_no_call() {
 async fn a_restored_status_is_reported_at_every_waiting_generation() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
-    world.patch_status("wish", json!({"attempt": forged(&uid, 3, "Answered")})).await;
+    let uid = world.create("request", &cluster).await.metadata.uid.unwrap();
+    world.patch_status("request", json!({"attempt": forged(&uid, 3, "Answered")})).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
     for generation in 1..=3 {
-        let object = world.settled("wish", "JournalInvalid").await;
+        let object = world.settled("request", "JournalInvalid").await;
         assert_eq!(object.metadata.generation, Some(generation));
-        world.patch("wish", json!({"spec": {"trigger": generation.to_string()}})).await;
+        world.patch("request", json!({"spec": {"trigger": generation.to_string()}})).await;
     }
     assert_eq!(world.calls(&cluster), 0, "generation 4 waits for what may be on its way");
 }
@@ -71,16 +71,16 @@ async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
     let cluster = world.cluster();
     let suspend = "dws.huaweicloud.com/suspend";
     let annotations = [(suspend.to_owned(), "true".to_owned())].into();
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
     let history = json!([{"id": "e".repeat(32), "generation": 7, "state": "Answered"}]);
-    world.patch_status("wish", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
+    world.patch_status("request", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    world.settled("wish", "JournalInvalid").await;
-    world.patch("wish", json!({"spec": {"trigger": "on"}})).await;
-    let object = world.settled("wish", "Suspended").await;
+    world.settled("request", "JournalInvalid").await;
+    world.patch("request", json!({"spec": {"trigger": "on"}})).await;
+    let object = world.settled("request", "Suspended").await;
     assert!(object.status.unwrap().attempt.is_none(), "the copied journal is no history of this object");
-    world.annotate("wish", suspend, None).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", suspend, None).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -88,12 +88,12 @@ async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
 async fn an_orphaned_claim_expires_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
+    let uid = world.create("request", &cluster).await.metadata.uid.unwrap();
     let mut status = json!(transitions::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
     status["attempt"] = forged(&uid, 1, "Claimed");
-    world.patch_status("wish", status).await;
+    world.patch_status("request", status).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     assert_eq!(world.cloud.total_calls(), 0);
 }
 
@@ -117,14 +117,14 @@ async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
     let world = World::on(plane, testbed::simulator::Options::default()).await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "CRDOutdated").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "CRDOutdated").await;
     assert!(message(&object).contains("crds/"), "{}", message(&object));
     assert_eq!(world.cloud.total_calls(), 0);
     apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
     // Looked at again every 5 minutes, or as soon as somebody touches the object.
-    world.patch("wish", json!({"metadata": {"labels": {"look": "again"}}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"metadata": {"labels": {"look": "again"}}})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -190,14 +190,14 @@ async fn restored_objects_without_status_are_sent_only_before_their_not_after() 
         let annotations = [("dws.huaweicloud.com/not-after".to_owned(), not_after.to_owned())].into();
         world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
     };
-    restore("wish", &cluster, "2999-01-01T00:00:00Z").await;
-    world.settled("wish", "Delivered").await;
-    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
-    restore("wish", &cluster, "2026-01-01T00:00:00Z").await;
-    let object = world.settled("wish", "Expired").await;
+    restore("request", &cluster, "2999-01-01T00:00:00Z").await;
+    world.settled("request", "Delivered").await;
+    world.api().delete("request", &DeleteParams::default()).await.unwrap();
+    restore("request", &cluster, "2026-01-01T00:00:00Z").await;
+    let object = world.settled("request", "Expired").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("False"));
     assert_eq!(world.calls(&cluster), 1);
-    // Before it, a restored object is a new wish and is sent again. That is the law, and why the guard is there.
+    // Before it, a restored object is a new request and is sent again. The guarantee allows that, and it is why the guard exists.
     world.cloud.script(&other, [Script::status(200), Script::status(200)]);
     for calls in [1, 2] {
         restore("early", &other, "2999-01-01T00:00:00Z").await;

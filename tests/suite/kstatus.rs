@@ -88,14 +88,14 @@ async fn real_objects_are_judged_rightly_on_their_way() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::new(Act::Answer(Answer::empty(403))), Script::lost_reply()]);
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
-    assert_eq!(verdict(&world.settled("wish", "RequestInFlight").await), Verdict::InProgress);
+    assert_eq!(verdict(&world.settled("request", "RequestInFlight").await), Verdict::InProgress);
     world.cloud.release(&cluster);
-    assert_eq!(verdict(&world.settled("wish", "Delivered").await), Verdict::Current);
-    let edited = world.patch("wish", json!({"spec": {"trigger": "1"}})).await;
+    assert_eq!(verdict(&world.settled("request", "Delivered").await), Verdict::Current);
+    let edited = world.patch("request", json!({"spec": {"trigger": "1"}})).await;
     assert_eq!(verdict(&edited), Verdict::InProgress);
-    assert_eq!(verdict(&world.settled("wish", "PermissionDenied").await), Verdict::Failed);
-    world.patch("wish", json!({"spec": {"trigger": "2"}})).await;
-    assert_eq!(verdict(&world.settled("wish", "OutcomeUnknown").await), Verdict::Failed);
+    assert_eq!(verdict(&world.settled("request", "PermissionDenied").await), Verdict::Failed);
+    world.patch("request", json!({"spec": {"trigger": "2"}})).await;
+    assert_eq!(verdict(&world.settled("request", "OutcomeUnknown").await), Verdict::Failed);
 }

@@ -52,7 +52,7 @@ async fn outcomes_that_the_api_server_never_takes_keep_no_worker() {
     let operator = world.operator_with(&[NO_TIMEOUT, "--concurrency=1"]).await;
     let clusters: Vec<_> = (0..OUTCOMES).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     eventually(PATIENCE, "all of them are called", async || {
         let calls = world.cloud.total_calls();
@@ -160,8 +160,8 @@ async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     says(&operator, "the watch works again").await;
     assert_eq!(lines(&operator, "\"ERROR\""), 0, "{}", operator.output());
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
 }
 
 /// An operator that watches this namespace and so many others that it has no right to.
@@ -182,8 +182,8 @@ async fn twenty_forbidden_namespaces_are_retried_ever_slower_with_few_log_lines(
     let proxied = Proxied::new(&world, "nothing").await;
     let operator = beside_forbidden(&world, &proxied, 20, &[]).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     let before = proxied.proxy.requests();
     // The rate over this time is what is asserted about.
     tokio::time::sleep(LASTS).await;
@@ -200,9 +200,9 @@ async fn a_forbidden_namespace_stops_no_other_namespaces_watch() {
     let flags = ["--observe", "--observe-every=1s", "--settle-time=4s"];
     let _operator = beside_forbidden(&world, &proxied, 1, &flags).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     eventually(PATIENCE, "the redistribution is shown", async || {
-        let object = world.api().get("wish").await.map_err(|error| error.to_string())?;
+        let object = world.api().get("request").await.map_err(|error| error.to_string())?;
         let status = object.status.unwrap_or_default();
         status.redistribution.map(drop).ok_or(format!("{:?}", status.conditions))
     })

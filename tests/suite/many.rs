@@ -56,7 +56,7 @@ async fn lost_replies_are_settled_by_looking(objects: usize) {
     .await;
     let mut confirmed = 0;
     for object in settled {
-        let number: usize = object.name_any().trim_start_matches("wish-").parse().unwrap();
+        let number: usize = object.name_any().trim_start_matches("request-").parse().unwrap();
         let reason = reason_of(&object).unwrap();
         assert_eq!(reason == "ConfirmedByObservation", executed(number), "{number}: {reason}");
         confirmed += usize::from(executed(number));
@@ -111,7 +111,7 @@ async fn two_hundred_slow_answers_are_one_call_each() {
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
     // The watch of the test may be a moment behind.
     for number in 0..200 {
-        said(&history, &format!("wish-{number}"), "Delivered").await;
+        said(&history, &format!("request-{number}"), "Delivered").await;
     }
     for (name, mut reasons) in reasons(&history) {
         // Who has waited for long enough says that others are first, once.
@@ -145,9 +145,9 @@ async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
     let second = world.operator_with(&[SHORT_GRACE]).await;
     says(&second, "\"watching\"").await;
     for number in 0..20 {
-        let object = world.settled(&format!("wish-{number}"), "OutcomeUnknown").await;
+        let object = world.settled(&format!("request-{number}"), "OutcomeUnknown").await;
         let finished = object.status.unwrap().attempt.unwrap().finished_time.unwrap().0.as_second();
-        assert!(finished >= begin + GRACE, "wish-{number} was given up {} s after the start", finished - begin);
+        assert!(finished >= begin + GRACE, "request-{number} was given up {} s after the start", finished - begin);
     }
     assert_eq!(world.cloud.total_calls(), 1 + 20);
 }

@@ -32,15 +32,15 @@ async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
         world.cloud.script(&cluster, [script]);
         world.cloud.lag(&cluster, Lag::Reads(6));
         let _operator = world.operator_with(&OBSERVE).await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "ConfirmedByObservation").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "ConfirmedByObservation").await;
         is_confirmed(&object, code);
         assert!(message(&object).contains("that was not there before the claim"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt.unwrap();
         assert_eq!((attempt.state.as_str(), attempt.status_code), (state, code));
-        says(&world, "wish", "Running").await;
+        says(&world, "request", "Running").await;
         world.cloud.idle(&cluster);
-        is_confirmed(&says(&world, "wish", "Finished").await, code);
+        is_confirmed(&says(&world, "request", "Finished").await, code);
         assert_eq!(world.calls(&cluster), 1);
     }
 }
@@ -51,8 +51,8 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut)]);
     let operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
-    let object = says(&world, "wish", "Unconfirmed").await;
+    world.create("request", &cluster).await;
+    let object = says(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
     let told = message(&object);
@@ -68,7 +68,7 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     world.create("next", &next).await;
     says(&world, "next", "Running").await;
     assert_eq!(world.cloud.reads(&cluster).len(), reads);
-    assert_eq!(world.settled("wish", "OutcomeUnknown").await.status, object.status);
+    assert_eq!(world.settled("request", "OutcomeUnknown").await.status, object.status);
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -78,12 +78,12 @@ async fn a_redistribution_with_other_parameters_confirms_nothing() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut).when_released()]);
     let _operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.cloud.next_run(&cluster, |run| run.parallel_jobs = 8);
     world.cloud.redistributing(&cluster);
     world.cloud.release(&cluster);
-    let object = says(&world, "wish", "Unconfirmed").await;
+    let object = says(&world, "request", "Unconfirmed").await;
     assert!(message(&object).contains("parallel_jobs 8"), "{}", message(&object));
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
 }
@@ -131,7 +131,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         let held = Script::new(Act::Hang);
         world.cloud.script(&cluster, [if executed { held.executed() } else { held }]);
         let first = world.operator_with(&flags).await;
-        world.create("wish", &cluster).await;
+        world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
         eventually(PATIENCE, "the call was read", async || {
             let done = !executed || world.cloud.executions(&cluster) == 1;
@@ -141,9 +141,9 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         first.kill().await.unwrap();
         let _second = world.operator_with(&flags).await;
         if executed {
-            is_confirmed(&world.settled("wish", "ConfirmedByObservation").await, None);
+            is_confirmed(&world.settled("request", "ConfirmedByObservation").await, None);
         } else {
-            let object = says(&world, "wish", "Unconfirmed").await;
+            let object = says(&world, "request", "Unconfirmed").await;
             assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
         }
         assert_eq!(world.calls(&cluster), 1);
@@ -157,8 +157,8 @@ async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
     world.cloud.script(&cluster, [Script::lost_reply()]);
     world.cloud.lag(&cluster, Lag::Never);
     let _operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
-    let object = says(&world, "wish", "Unconfirmed").await;
+    world.create("request", &cluster).await;
+    let object = says(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!((world.calls(&cluster), world.cloud.executions(&cluster)), (1, 1));
 }
@@ -175,10 +175,10 @@ async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     world.cloud.script(&cluster, [Script::lost_reply()]);
     world.cloud.tables_per_read(&cluster, 1000);
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "ConfirmedByObservation").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "ConfirmedByObservation").await;
     is_confirmed(&object, None);
-    let done = says(&world, "wish", "Finished").await;
+    let done = says(&world, "request", "Finished").await;
     assert!(seen(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -193,18 +193,18 @@ async fn an_empty_cluster_detail_ends_no_redistribution() {
         let world = World::new().await;
         let cluster = world.cluster();
         let _operator = world.operator_with(&OBSERVE).await;
-        world.create("wish", &cluster).await;
-        says(&world, "wish", "Running").await;
+        world.create("request", &cluster).await;
+        says(&world, "request", "Running").await;
         world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
         world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
         read_again(&world, &cluster, 5).await;
-        let object = world.api().get("wish").await.unwrap();
+        let object = world.api().get("request").await.unwrap();
         assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
         // It runs on, and is seen to end.
         world.cloud.replace(&cluster, Read::Redistribution, None);
         world.cloud.replace(&cluster, Read::Cluster, None);
         world.cloud.idle(&cluster);
-        says(&world, "wish", "Finished").await;
+        says(&world, "request", "Finished").await;
         assert_eq!(world.calls(&cluster), 1);
     }
 }
@@ -215,7 +215,7 @@ async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
     let access = world.cloud.access_key().to_owned();
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     for number in 0..5 {
-        world.create(&format!("wish-{number}"), &world.cluster()).await;
+        world.create(&format!("request-{number}"), &world.cluster()).await;
     }
     let _operator = world.operator_with(&OBSERVE).await;
     world.all_settled(&["CredentialsRejected"]).await;
@@ -236,7 +236,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
                 world.cloud.script_reads(&cluster, read, (0..200).map(|_| Script::new(act.clone())));
             }
             world.cloud.script(&cluster, [Script::lost_reply()]);
-            (format!("wish-{number}"), cluster)
+            (format!("request-{number}"), cluster)
         })
         .collect();
     for (name, cluster) in &clusters {
@@ -258,13 +258,13 @@ async fn a_crd_that_does_not_keep_the_baseline_holds_the_call() {
     let world = crate::pruned::world_with(&crd).await;
     let cluster = world.cluster();
     let operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "CRDOutdated").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "CRDOutdated").await;
     assert_eq!(world.cloud.total_calls(), 0);
     operator.terminate().await.unwrap();
     // Without the flag there is no baseline to keep.
     let _plain = world.operator().await;
-    world.patch("wish", serde_json::json!({"metadata": {"labels": {"look": "again"}}})).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.patch("request", serde_json::json!({"metadata": {"labels": {"look": "again"}}})).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), redistributed(&object)), (1, None));
 }

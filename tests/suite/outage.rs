@@ -40,7 +40,7 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
     world.cloud.script(&cluster, [Script::held()]);
     // The answer must not be late, however long it takes to cut the operator off.
     let operator = proxied.operator(&world, &[&FLAGS[..], &["--request-timeout=15s"]].concat()).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     proxied.proxy.outage().set(true);
     world.cloud.release(&cluster);
@@ -51,9 +51,9 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
         seconds.tick().await;
         assert!(is_alive(&operator).await, "not alive after {:?}", begin.elapsed());
     }
-    assert!(world.api().get("wish").await.unwrap().status.unwrap().status_code.is_none());
+    assert!(world.api().get("request").await.unwrap().status.unwrap().status_code.is_none());
     proxied.proxy.outage().set(false);
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().status_code, Some(200));
     // How soon after the outage it was written is up to the machine, the pauses between the tries are not.
     let pauses = pauses(&operator);

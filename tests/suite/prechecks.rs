@@ -36,8 +36,8 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     let cluster = world.cluster();
     world.cloud.growing(&cluster);
     let _operator = world.operator_with(&REQUIRE).await;
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "ClusterNotWaiting").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "ClusterNotWaiting").await;
     is_held(&held);
     assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
     eventually(PATIENCE, "twenty looks", async || {
@@ -48,12 +48,12 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     assert_eq!(world.calls(&cluster), 0);
     let before = looks(&world, &cluster);
     world.cloud.waiting(&cluster);
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     let after = looks(&world, &cluster);
     // One may have been on its way when the cluster became ready.
     assert!(after - before <= 2, "{before} to {after}");
     assert_eq!(world.calls(&cluster), 1);
-    assert_eq!(held.metadata.generation, world.settled("wish", "Delivered").await.metadata.generation);
+    assert_eq!(held.metadata.generation, world.settled("request", "Delivered").await.metadata.generation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn a_wrong_key_is_found_by_one_precheck_and_fails_no_call() {
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
@@ -117,12 +117,12 @@ async fn a_missing_permission_holds_until_it_is_given() {
         let cluster = world.cluster();
         world.cloud.deny(Read::Cluster, Some(denial));
         let _operator = world.operator_with(&REQUIRE).await;
-        world.create("wish", &cluster).await;
-        let held = world.settled("wish", "PermissionDenied").await;
+        world.create("request", &cluster).await;
+        let held = world.settled("request", "PermissionDenied").await;
         is_held(&held);
         assert!(message(&held).contains("dws:openAPICluster:getDetail"), "{}", message(&held));
         world.cloud.deny(Read::Cluster, None);
-        world.settled("wish", "Delivered").await;
+        world.settled("request", "Delivered").await;
         assert_eq!(world.calls(&cluster), 1);
     }
 }
@@ -131,11 +131,11 @@ async fn a_missing_permission_holds_until_it_is_given() {
 async fn an_unknown_cluster_is_reported_and_a_corrected_spec_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&REQUIRE).await;
-    world.create("wish", "00000000-0000-0000-0000-000000000001").await;
-    is_held(&world.settled("wish", "ClusterNotFound").await);
+    world.create("request", "00000000-0000-0000-0000-000000000001").await;
+    is_held(&world.settled("request", "ClusterNotFound").await);
     let cluster = world.cluster();
-    world.patch("wish", serde_json::json!({"spec": spec(&cluster)})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", serde_json::json!({"spec": spec(&cluster)})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.cloud.total_calls()), (1, 1));
 }
 
@@ -146,8 +146,8 @@ async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     world.cloud.growing(&cluster);
     world.cloud.script(&cluster, [Script::status(200)]);
     let operator = world.operator_with(&["--check-cluster=warn"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), looks(&world, &cluster)), (1, 1));
     crate::world::says(&operator, "task_status is GROWING").await;
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
@@ -167,12 +167,12 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     let cluster = world.cluster();
     world.cloud.idle(&cluster);
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1h"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "ClusterNotWaiting").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "ClusterNotWaiting").await;
     for number in 0..10 {
         // Each of them is looked at before the next one comes: the queue would make one of several.
         let before = held(&operator).await;
-        world.annotate("wish", "example.com/noise", Some(&number.to_string())).await;
+        world.annotate("request", "example.com/noise", Some(&number.to_string())).await;
         eventually(PATIENCE, "it was woken", async || {
             let count = held(&operator).await;
             if count > before { Ok(()) } else { Err(format!("{count} reconciliations")) }
@@ -181,13 +181,13 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     }
     assert_eq!(looks(&world, &cluster), 1);
     // What it found is said again after another hold, without another look.
-    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
-    world.settled("wish", "Suspended").await;
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.settled("wish", "ClusterNotWaiting").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
+    world.settled("request", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "ClusterNotWaiting").await;
     assert_eq!(looks(&world, &cluster), 1);
-    // An edit of the spec is another wish: it is looked at at once.
-    world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
+    // An edit of the spec is another request: its precheck is made at once.
+    world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
     eventually(PATIENCE, "a second look", async || match looks(&world, &cluster) {
         2 => Ok(()),
         count => Err(count),
@@ -201,7 +201,7 @@ async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
     let clusters: Vec<_> = (0..6).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
         world.cloud.idle(cluster);
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     // Two looks a second for six that want one each second.
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1s", "--rate-limit=2"]).await;
@@ -231,8 +231,8 @@ async fn by_default_no_cluster_is_read() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.cloud.all_reads().len()), (1, 0));
 }
 
@@ -242,8 +242,8 @@ async fn a_conflicted_claim_is_repeated_without_another_precheck() {
     let cluster = world.cluster();
     let proxied = Proxied::new(&world, "put#1:409").await;
     let _operator = proxied.operator(&world, &["--check-cluster=require", "--observe"]).await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(proxied.record.strikes(), 1);
     assert_eq!((looks(&world, &cluster), world.calls(&cluster)), (1, 1));
     assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "what was read before is what counts");

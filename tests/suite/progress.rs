@@ -94,8 +94,8 @@ async fn follow_to_the_end(tables: u64) {
     let cluster = world.cluster();
     let versions = history(&world).await;
     let operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    let done = says_within(PATIENCE * 3, &world, "wish", "Finished").await;
+    world.create("request", &cluster).await;
+    let done = says_within(PATIENCE * 3, &world, "request", "Finished").await;
     assert_eq!(condition(&done, "Redistributed").as_deref(), Some("True"));
     assert_eq!(condition(&done, "Ready").as_deref(), Some("True"));
     let last = seen(&done);
@@ -154,11 +154,11 @@ async fn unchanged_progress_is_not_written_and_read_once_for_each_poll() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    let running = says(&world, "wish", "Running").await;
+    world.create("request", &cluster).await;
+    let running = says(&world, "request", "Running").await;
     let clusters = world.cloud.reads_of(&cluster, Read::Cluster);
     read_again(&world, &cluster, 4).await;
-    let later = world.api().get("wish").await.unwrap();
+    let later = world.api().get("request").await.unwrap();
     assert_eq!(later.resource_version(), running.resource_version());
     assert_eq!(world.cloud.reads_of(&cluster, Read::Cluster), clusters, "the details tell all there is to know");
 }
@@ -169,19 +169,19 @@ async fn pause_failure_and_retry_are_shown_and_reported() {
     let cluster = world.cluster();
     // What stands still is looked at less often; an edit of the test's own clock would be no test.
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    says(&world, "wish", "Running").await;
+    world.create("request", &cluster).await;
+    says(&world, "request", "Running").await;
     world.cloud.paused(&cluster, false);
-    let paused = says(&world, "wish", "Paused").await;
+    let paused = says(&world, "request", "Paused").await;
     assert_eq!(seen(&paused).paused_by_user, Some(false));
     assert_eq!(condition(&paused, "Ready").as_deref(), Some("True"), "it was delivered, whatever came of it");
     world.cloud.failed(&cluster);
-    let failed = says(&world, "wish", "Failed").await;
+    let failed = says(&world, "request", "Failed").await;
     let shown = seen(&failed);
     assert_eq!((shown.fail_count, shown.retryable), (Some(1), Some(true)));
     assert_eq!(condition(&failed, "Redistributed").as_deref(), Some("False"));
     world.cloud.redistributing(&cluster);
-    says(&world, "wish", "Running").await;
+    says(&world, "request", "Running").await;
     told(
         &world,
         &[
@@ -204,10 +204,10 @@ async fn the_end_is_seen_in_every_form_in_which_the_cloud_shows_no_run() {
             world.cloud.no_run(cluster, no_run);
         }
         let _operator = world.operator_with(&OBSERVE).await;
-        world.create("wish", &cluster).await;
-        says(&world, "wish", "Running").await;
+        world.create("request", &cluster).await;
+        says(&world, "request", "Running").await;
         world.cloud.idle(&cluster);
-        let done = says(&world, "wish", "Finished").await;
+        let done = says(&world, "request", "Finished").await;
         assert_eq!(seen(&done).progress_percent, Some(100), "{no_run:?}");
         // Over before anybody looked.
         world.cloud.tables_per_read(&quick, 1000);
@@ -224,8 +224,8 @@ async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
     }
     let cluster = world.cluster();
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    let object = says(&world, "wish", "NotReadable").await;
+    world.create("request", &cluster).await;
+    let object = says(&world, "request", "NotReadable").await;
     assert_eq!(condition(&object, "Ready").as_deref(), Some("True"));
     let conditions = object.status.unwrap().conditions;
     let told = &conditions.iter().find(|condition| condition.type_ == "Redistributed").unwrap().message;
@@ -246,11 +246,11 @@ async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     world.cloud.lag(&cluster, testbed::simulator::Lag::Reads(5));
     let versions = history(&world).await;
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     // At first the cluster alone shows it.
     let api = world.api();
     let running = eventually(PATIENCE, "the redistribution has a name", async || {
-        let object = api.get("wish").await.map_err(|error| error.to_string())?;
+        let object = api.get("request").await.map_err(|error| error.to_string())?;
         if seen(&object).id.is_some() { Ok(object) } else { Err(format!("{:?}", redistributed(&object))) }
     })
     .await;
@@ -273,15 +273,15 @@ async fn a_new_generation_begins_without_the_progress_of_the_old_one() {
     let cluster = world.cluster();
     let _operator =
         world.operator_with(&["--observe", "--observe-every=1s", "--check-cluster=require", "--check-every=1s"]).await;
-    world.create("wish", &cluster).await;
-    let first = seen(&says(&world, "wish", "Running").await);
-    world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    let held = world.settled("wish", "ClusterNotWaiting").await;
+    world.create("request", &cluster).await;
+    let first = seen(&says(&world, "request", "Running").await);
+    world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
+    let held = world.settled("request", "ClusterNotWaiting").await;
     assert_eq!((redistributed(&held), held.status.unwrap().redistribution), (None, None));
     world.cloud.idle(&cluster);
     world.cloud.waiting(&cluster);
-    world.settled("wish", "Delivered").await;
-    let second = seen(&says(&world, "wish", "Running").await);
+    world.settled("request", "Delivered").await;
+    let second = seen(&says(&world, "request", "Running").await);
     assert!(first.id.is_some() && second.id.is_some() && first.id != second.id, "{first:?} {second:?}");
     assert_eq!(world.calls(&cluster), 2);
 }
@@ -291,8 +291,8 @@ async fn without_the_flag_nothing_is_read_and_no_such_condition_is_there() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!((redistributed(&object), world.cloud.all_reads().len()), (None, 0));
     assert_eq!(object.status.unwrap().attempt.unwrap().baseline, None);
 }

@@ -43,13 +43,13 @@ async fn a_partly_pruned_claim_is_retracted_and_repeated_with_a_full_crd() {
         let world = world_with(&without("/attempt/properties", field)).await;
         let cluster = world.cluster();
         let _operator = world.operator().await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "CRDOutdated").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "CRDOutdated").await;
         assert!(message(&object).contains("crds/"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt;
         assert!(attempt.is_none_or(|attempt| attempt.state == "NotSent"), "{field}: it is known that nothing was sent");
         assert_eq!(world.cloud.total_calls(), 0);
-        mended(&world, "wish", &cluster).await;
+        mended(&world, "request", &cluster).await;
     }
 }
 
@@ -59,9 +59,9 @@ async fn a_pruned_claim_is_reported_even_if_others_write_the_object() {
     let cluster = world.cluster();
     let proxied = Proxied::new(&world, "put#2:409+put#1:504").await;
     let _operator = proxied.operator(&world, &[]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "CRDOutdated").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "CRDOutdated").await;
     assert_eq!(proxied.record.strikes(), 2, "both faults met the write that says so");
     assert_eq!(world.cloud.total_calls(), 0);
-    mended(&world, "wish", &cluster).await;
+    mended(&world, "request", &cluster).await;
 }

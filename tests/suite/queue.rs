@@ -22,7 +22,7 @@ async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     let mut wanted = vec![told_to_wait.clone()];
     for number in 0..40 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
         wanted.push(cluster);
     }
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
@@ -31,7 +31,7 @@ async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     let mut looks = 0;
     eventually(PATIENCE, "the crowd goes on", async || {
         looks += 1;
-        world.annotate("wish-39", "example.com/look", Some(&looks.to_string())).await;
+        world.annotate("request-39", "example.com/look", Some(&looks.to_string())).await;
         if world.cloud.total_calls() > 1 { Ok(()) } else { Err("one call".to_owned()) }
     })
     .await;

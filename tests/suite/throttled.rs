@@ -21,7 +21,7 @@ async fn the_first_is_told_to_wait<const OBJECTS: usize>(world: &World, scripts:
     for (number, script) in scripts.into_iter().enumerate() {
         let cluster = world.cluster();
         world.cloud.script(&cluster, script);
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
         // One after the other: the first one is called.
         world.all_settled(&["TooManyRequests", "Throttled"]).await;
     }
@@ -35,7 +35,7 @@ async fn three_restarts_in_the_window_of_a_429_use_up_no_object() {
     let scripts = [(); 3].map(|()| Some(told_to_wait(900)));
     let mut operator = world.operator().await;
     the_first_is_told_to_wait(&world, scripts).await;
-    let called = world.api().get("wish-0").await.unwrap();
+    let called = world.api().get("request-0").await.unwrap();
     assert_eq!(called.status.unwrap().attempt.unwrap().retry_after_seconds, Some(600));
     for restart in 1..=3 {
         operator.kill().await.unwrap();
@@ -59,8 +59,8 @@ async fn objects_held_by_a_429_before_a_restart_are_called_after_it() {
     the_first_is_told_to_wait(&world, [Some(told_to_wait(20)), None, None]).await;
     operator.kill().await.unwrap();
     let _operator = world.operator().await;
-    world.settled("wish-1", "Delivered").await;
-    world.settled("wish-2", "Delivered").await;
+    world.settled("request-1", "Delivered").await;
+    world.settled("request-2", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 3);
 }
 

@@ -79,7 +79,7 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
     world.cloud.script_logins([Script::ordinary().after(Duration::from_secs(1))]);
     let clusters: Vec<_> = (0..100).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     let _operator = operator(&world, &[]).await;
     world.all_settled(&["Delivered"]).await;
@@ -98,7 +98,7 @@ async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     user(&world, DEFAULT_SECRET, "wrong").await;
     let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     // Another Secret with the same values is the same wrong password.
     user(&world, "twin", "wrong").await;
@@ -211,7 +211,7 @@ async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
     let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
         world.cloud.script(cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     // One at a time: what is in flight together learns of the first refusal together.
     let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s", "--concurrency=1"]).await;
@@ -232,24 +232,24 @@ async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     let world = world().await;
     let operator_without = world.operator().await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "CredentialsInvalid").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "CredentialsInvalid").await;
     assert!(message(&held).contains("--iam-endpoint lab=https://"), "{}", message(&held));
     is_unclaimed(&held);
-    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
-    let suspended = world.settled("wish", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
+    let suspended = world.settled("request", "Suspended").await;
     assert!(message(&suspended).contains("--iam-endpoint"), "{}", message(&suspended));
     operator_without.terminate().await.unwrap();
     assert_eq!(world.cloud.login_entries().len(), 0);
     let _operator = operator(&world, &[]).await;
     eventually(PATIENCE, "the message is in order", async || {
-        let said = message(&world.settled("wish", "Suspended").await);
+        let said = message(&world.settled("request", "Suspended").await);
         if said.contains("--iam-endpoint") { Err(said) } else { Ok(()) }
     })
     .await;
     assert_eq!(world.cloud.login_entries().len(), 0, "a suspended object logs nobody in");
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,11 +298,11 @@ async fn while_iam_fails_nothing_is_claimed_and_a_known_user_resumes_soon() {
         let cluster = world.cluster();
         world.cloud.add_cluster(OTHER_PROJECT, &cluster);
         let history = history(&world).await;
-        create_in_other_project(&world, "wish", &cluster).await;
-        let held = said(&history, "wish", "EndpointUnreachable").await;
+        create_in_other_project(&world, "request", &cluster).await;
+        let held = said(&history, "request", "EndpointUnreachable").await;
         is_unclaimed(&held);
         assert!(message(&held).starts_with("IAM at 127.0.0.1"), "{fault:?}: {}", message(&held));
-        world.settled("wish", "Delivered").await;
+        world.settled("request", "Delivered").await;
         assert_eq!((world.calls(&cluster), world.cloud.login_entries().len()), (1, 3), "{fault:?}");
     }
 }
@@ -339,8 +339,8 @@ async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     // Nobody listens at the port of discard.
     let _operator = world.operator_with(&["--iam-endpoint=lab=https://127.0.0.1:9"]).await;
     let (cluster, other) = (world.cluster(), world.cluster());
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "EndpointUnreachable").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "EndpointUnreachable").await;
     is_unclaimed(&held);
     assert!(message(&held).starts_with("IAM at 127.0.0.1:9 gives no token"), "{}", message(&held));
     // An access key needs no IAM.
@@ -358,11 +358,11 @@ async fn an_iam_429_is_retried_when_its_time_is_over() {
     world.cloud.script_logins([Script::new(Act::Answer(slow))]);
     let _operator = operator(&world, &[]).await;
     let (cluster, history) = (world.cluster(), history(&world).await);
-    world.create("wish", &cluster).await;
-    let held = said(&history, "wish", "Throttled").await;
+    world.create("request", &cluster).await;
+    let held = said(&history, "request", "Throttled").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("IAM at"), "{}", message(&held));
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     let arrived: Vec<_> = world.cloud.login_entries().iter().map(|entry| entry.arrived_millis).collect();
     assert!(arrived.len() == 2 && arrived[1] - arrived[0] >= 3_900, "{arrived:?}");
 }
@@ -416,11 +416,11 @@ async fn a_login_in_flight_is_cancelled_when_the_process_ends() {
     world.cloud.script_logins([Script::ordinary().when_released()]);
     let operator = operator(&world, &["--request-timeout=300s"]).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.logins_arrived(USER, 1).await;
     // It ends although the login is never answered.
     operator.terminate().await.unwrap();
-    is_unclaimed(&world.api().get("wish").await.unwrap());
+    is_unclaimed(&world.api().get("request").await.unwrap());
     assert_eq!(world.calls(&cluster), 0);
 }
 
@@ -435,8 +435,8 @@ async fn default_credentials_may_be_an_iam_user_and_prechecks_use_its_token() {
     let flags = [&own, "--default-credentials-namespace=*", "--check-cluster=require"];
     let _operator = operator(&world, &flags).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().credentials.as_deref(), Some("Controller"));
     assert_eq!((logins(&world), world.cloud.reads_of(&cluster, Read::Cluster)), (1, 1));
 }

@@ -59,14 +59,14 @@ impl World {
         world
     }
 
-    /// A world whose operator, with these further flags, has sent the call of `wish` and waits for the answer until it is
+    /// A world whose operator, with these further flags, has sent the call of `request` and waits for the answer until it is
     /// released.
     pub async fn with_a_call_in_flight(flags: &[&str]) -> (Self, String, Operator) {
         let world = Self::new().await;
         let cluster = world.cluster();
         world.cloud.script(&cluster, [Script::held()]);
         let operator = world.operator_with(flags).await;
-        world.create("wish", &cluster).await;
+        world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
         (world, cluster, operator)
     }

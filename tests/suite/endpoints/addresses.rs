@@ -62,12 +62,12 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let all_dead = format!("127.0.0.1 localhost\n{}", all_dead.concat());
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     says(&operator, "the endpoint cannot be reached").await;
     assert_eq!(world.calls(&cluster), 0);
     // In place: the file is mounted.
     fs::write(directory.path().join("hosts"), format!("{all_dead}{} {NAME}\n", living.ip())).unwrap();
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     // A call finds its way too, and by itself.
     let next = world.cluster();
     world.create("next", &next).await;
@@ -107,8 +107,8 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     let resolv = "nameserver 127.0.77.53\n";
     let Some((operator, _directory)) = operator(&world, "127.0.0.1 localhost\n", resolv).await else { return };
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("the endpoint cannot be reached"), "{}", operator.output());
@@ -123,8 +123,8 @@ async fn an_unknown_host_name_costs_no_claim_and_is_reported() {
             options.arguments.push("--endpoint=lab=https://dws.invalid".into());
         })
         .await;
-    world.create("wish", &world.cluster()).await;
-    let held = world.settled("wish", "EndpointUnreachable").await;
+    world.create("request", &world.cluster()).await;
+    let held = world.settled("request", "EndpointUnreachable").await;
     assert!(message(&held).contains("DNS gives no address for dws.invalid"), "{}", message(&held));
     assert_eq!((held.status.clone().unwrap().attempt, condition(&held, "Delivered").as_deref()), (None, Some("False")));
     operator.terminate().await.unwrap();

@@ -144,8 +144,8 @@ async fn a_proxy_variable_does_not_apply_to_this_machine() {
             "trace".clone_into(&mut options.log_level);
         })
         .await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("canary"));
 }
@@ -165,8 +165,8 @@ async fn only_proxies_of_kubeconfig_and_flag_get_their_logins() {
     command.arguments.push(format!("--proxy=http://team:canary-cloud@{address}").into());
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     let metrics = operator.metrics().await.unwrap();
     operator.terminate().await.unwrap();
     let asked = asked.lock().unwrap().clone();
@@ -212,14 +212,14 @@ async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     // An answer that is known when the authority changes is written too.
     let cluster = world.cluster();
     world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     fs::write(&ca, after.ca_pem()).unwrap();
     leads_to.send(at(&after)).unwrap();
     world.cloud.release(&cluster);
     let next = world.cluster();
     world.create("next", &next).await;
-    for name in ["wish", "next"] {
+    for name in ["request", "next"] {
         eventually(READ_AGAIN, &format!("{name} is delivered"), async || {
             let object = world.api().get(name).await.map_err(|error| error.to_string())?;
             if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(shown(&object)) }

@@ -47,5 +47,5 @@ pub fn judge(object: &Value) -> Health {
 
 /// An object of this generation with this status.
 pub fn object(generation: i64, status: &Value) -> Value {
-    json!({"metadata": {"name": "wish", "generation": generation}, "status": status})
+    json!({"metadata": {"name": "request", "generation": generation}, "status": status})
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use testbed::simulator::{Script, Shape};
 
-use super::release::{Ended, Release, WISH};
+use super::release::{Ended, REQUEST, Release};
 use crate::world::{NO_TIMEOUT, World, message, reason_of};
 
 /// Calls that arrived, by the number of jobs they asked for.
@@ -50,13 +50,13 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 1).await;
-    world.settled(WISH, "RequestInFlight").await;
+    world.settled(REQUEST, "RequestInFlight").await;
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     world.cloud.release(&cluster);
     let ended = helm.ended().await;
     assert!(ended.succeeded, "{}", ended.said);
-    assert_eq!(reason_of(&world.api().get(WISH).await.unwrap()).as_deref(), Some("Delivered"));
+    assert_eq!(reason_of(&world.api().get(REQUEST).await.unwrap()).as_deref(), Some("Delivered"));
     called_once_for(&world, &[3]);
 }
 
@@ -90,7 +90,7 @@ async fn helm_fails_as_soon_as_the_call_was_refused_and_shows_the_message() {
     let release = Release::new(&world, &cluster);
     let ended = release.run("install", 3, &["--wait", "--timeout", "30m"]).await;
     failed_by_status(&ended);
-    let object = world.settled(WISH, "BadRequest").await;
+    let object = world.settled(REQUEST, "BadRequest").await;
     assert!(ended.error().contains(&message(&object)), "{}", ended.said);
     called_once_for(&world, &[3]);
 }
@@ -108,7 +108,7 @@ async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
         let release = Release::new(&world, &cluster);
         let flags = ["--rollback-on-failure", "--timeout", "30m"];
         let first = release.run("install", 3, &flags).await;
-        let object = world.settled(WISH, reason).await;
+        let object = world.settled(REQUEST, reason).await;
         if reason == "Delivered" {
             assert!(first.succeeded, "{}", first.said);
         } else {
@@ -117,7 +117,7 @@ async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
             // The release is gone, the object is there: the next install takes it over as it is.
             failed_by_status(&release.run("install", 3, &flags).await);
         }
-        let kept = world.api().get(WISH).await.unwrap();
+        let kept = world.api().get(REQUEST).await.unwrap();
         assert_eq!((kept.metadata.uid, kept.metadata.generation), (object.metadata.uid, Some(1)), "{reason}");
         called_once_for(&world, &[3]);
     }
@@ -139,12 +139,12 @@ async fn a_rolled_back_upgrade_calls_once_for_each_spec_if_reverts_are_held() {
         let upgrade = release.run("upgrade", 5, &flags).await;
         if reason == "Delivered" {
             assert!(upgrade.succeeded, "{}", upgrade.said);
-            assert_eq!(world.settled(WISH, reason).await.metadata.generation, Some(2));
+            assert_eq!(world.settled(REQUEST, reason).await.metadata.generation, Some(2));
         } else {
             // The roll-back is a new generation with the old spec. It is held, which Helm reports as well.
             failed_by_status(&upgrade);
             assert!(upgrade.said.contains("an error occurred while rolling back the release"), "{}", upgrade.said);
-            let object = world.settled(WISH, "AskedBefore").await;
+            let object = world.settled(REQUEST, "AskedBefore").await;
             assert_eq!((object.metadata.generation, object.spec.parallel_jobs), (Some(3), 3));
         }
         called_once_for(&world, &[3, 5]);
@@ -167,7 +167,7 @@ async fn without_the_guard_a_roll_back_asks_again() {
     let upgrade = release.run("upgrade", 5, &flags).await;
     failed_by_status(&upgrade);
     assert!(upgrade.said.contains("has been rolled back due to rollback-on-failure"), "{}", upgrade.said);
-    let object = world.settled(WISH, "Delivered").await;
+    let object = world.settled(REQUEST, "Delivered").await;
     assert_eq!((object.metadata.generation, world.calls(&cluster)), (Some(3), 3));
 }
 
@@ -180,7 +180,7 @@ async fn a_repeated_install_after_a_rollback_calls_again_without_the_object() {
     let release = Release::without_keep(&world, &cluster);
     let flags = ["--rollback-on-failure", "--timeout", "30m"];
     failed_by_status(&release.run("install", 3, &flags).await);
-    assert!(world.api().get_opt(WISH).await.unwrap().is_none());
+    assert!(world.api().get_opt(REQUEST).await.unwrap().is_none());
     assert!(release.run("install", 3, &flags).await.succeeded);
     assert_eq!(world.calls(&cluster), 2);
 }
@@ -191,7 +191,7 @@ async fn the_older_helm_wait_does_not_read_the_object() {
     let release = Release::new(&world, &world.cluster());
     let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "30m"]).await;
     assert!(ended.succeeded, "{}", ended.said);
-    let object = world.api().get(WISH).await.unwrap();
+    let object = world.api().get(REQUEST).await.unwrap();
     assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");
 }
 
@@ -205,7 +205,7 @@ async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
     release.template("crd.yaml", &crd.replace("dws.huaweicloud.com", "one-release.example.com"));
     let object =
         "apiVersion: one-release.example.com/v1alpha1\nkind: ClusterRedistribution\nmetadata:\n  name: other\n";
-    release.template("wish.yaml", object);
+    release.template("request.yaml", object);
     let ended = release.run("install", 3, &[]).await;
     assert!(!ended.succeeded && ended.error().contains("no matches for kind"), "{}", ended.said);
 }

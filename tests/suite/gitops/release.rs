@@ -17,7 +17,7 @@ use crate::world::{PROJECT, World};
 /// Until Helm must have ended. Longer than any grace of the operators here, shorter than any `--timeout` that is given.
 const DEADLINE: Duration = Duration::from_secs(1200);
 /// Release and object.
-pub const WISH: &str = "wish";
+pub const REQUEST: &str = "request";
 
 const TEMPLATE: &str = "\
 apiVersion: dws.huaweicloud.com/v1alpha1
@@ -58,7 +58,7 @@ impl<'a> Release<'a> {
     pub fn new(world: &'a World, cluster: &str) -> Self {
         let release = Self::without_keep(world, cluster);
         let keep = "  annotations:\n    helm.sh/resource-policy: keep\nspec:\n";
-        release.template("wish.yaml", &TEMPLATE.replace("spec:\n", keep));
+        release.template("request.yaml", &TEMPLATE.replace("spec:\n", keep));
         release
     }
 
@@ -67,11 +67,11 @@ impl<'a> Release<'a> {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path().join("chart");
         fs::create_dir_all(chart.join("templates")).unwrap();
-        let metadata = json!({"apiVersion": "v2", "name": "wish", "version": "0.1.0"});
+        let metadata = json!({"apiVersion": "v2", "name": "request", "version": "0.1.0"});
         fs::write(chart.join("Chart.yaml"), metadata.to_string()).unwrap();
         let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
         let release = Self { world, cluster: cluster.to_owned(), helm, directory };
-        release.template("wish.yaml", TEMPLATE);
+        release.template("request.yaml", TEMPLATE);
         release
     }
 
@@ -86,7 +86,7 @@ impl<'a> Release<'a> {
         let mut command = Command::new(&self.helm);
         // Whatever the person who runs the tests has configured stays out of it.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", path("home")).kill_on_drop(true);
-        command.arg(verb).arg(WISH).arg(path("chart")).arg("--debug");
+        command.arg(verb).arg(REQUEST).arg(path("chart")).arg("--debug");
         command.arg("--kubeconfig").arg(self.world.plane.kubeconfig());
         command.args(["--namespace", &self.world.namespace, "--set"]);
         command.arg(format!("project={PROJECT},cluster={},jobs={jobs}", self.cluster));

@@ -52,8 +52,8 @@ impl World {
     /// The law that this state breaks.
     pub fn broken(&self, state: &State) -> Option<&'static str> {
         let twice = |calls: &[Call]| {
-            let wishes: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
-            (1..wishes.len()).any(|end| wishes[..end].contains(&wishes[end]))
+            let requests: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
+            (1..requests.len()).any(|end| requests[..end].contains(&requests[end]))
         };
         if state.object.1 >= MOST_WRITES {
             return Some("it is written without an end");

@@ -121,7 +121,8 @@ impl Product {
 
     /// A fresh object.
     pub fn create(&mut self, uid: u8) -> ObjectId {
-        let mut object = ClusterRedistribution::new("wish", crate::world::spec("e59d6b86-9072-46eb-a996-13f8b44994c1"));
+        let mut object =
+            ClusterRedistribution::new("request", crate::world::spec("e59d6b86-9072-46eb-a996-13f8b44994c1"));
         object.metadata.namespace = Some("team".to_owned());
         object.metadata.uid = Some(uid.to_string());
         object.metadata.generation = Some(1);

@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    const PATH: &str = "/apis/g/v1/namespaces/n/things/wish/status";
+    const PATH: &str = "/apis/g/v1/namespaces/n/things/request/status";
 
     fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Law> {
         let conditions = json!([{"type": "Delivered", "status": delivered, "observedGeneration": 1}]);
@@ -145,7 +145,7 @@ mod tests {
 
     fn called(said: Option<u16>) -> Record {
         let record = Record::default();
-        record.expect("wish", "CLUSTER");
+        record.expect("request", "CLUSTER");
         let call = record.arrive("cluster");
         record.read(call, Some(1));
         if let Some(code) = said {
@@ -202,8 +202,8 @@ mod tests {
             comes(id, state);
         }
         assert!(record.after_its_claim("b", "Unknown").is_some() && record.after_its_claim("b", "NotSent").is_none());
-        assert_eq!(record.unused_after("wish", Duration::ZERO), 1);
-        assert_eq!(record.unused_after("wish", Duration::from_secs(3600)), 0);
+        assert_eq!(record.unused_after("request", Duration::ZERO), 1);
+        assert_eq!(record.unused_after("request", Duration::from_secs(3600)), 0);
         assert_eq!(record.unused_after("another", Duration::ZERO), 0);
     }
 

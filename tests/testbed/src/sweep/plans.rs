@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn space() -> Space {
-        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 wish", "   12 ms  1 put#2 wish -> 200"];
+        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
         Space::of(&lines.map(str::to_owned))
     }
 

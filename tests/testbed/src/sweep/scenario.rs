@@ -24,7 +24,7 @@ const SECRET: &str = "dws-redistribution-credentials";
 const SETTLES_WITHIN: Duration = Duration::from_secs(100);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Name of the object that meets the faults.
-pub const WISH: &str = "wish";
+pub const REQUEST: &str = "request";
 
 /// What became of one generation.
 #[derive(Clone, Debug)]
@@ -98,17 +98,17 @@ impl<'a> User<'a> {
 
     /// The main path: held, let go, edited.
     pub async fn main_path(&self, proxy: &FaultProxy) -> Result<Vec<Settled>, Failure> {
-        let (cluster, made) = self.create(WISH, &[("dws.huaweicloud.com/suspend", "true")]).await?;
+        let (cluster, made) = self.create(REQUEST, &[("dws.huaweicloud.com/suspend", "true")]).await?;
         proxy.remember_list(list_of(&made)?);
         let held = |status: &Value| ready_reason(status) == Some("Suspended");
-        if self.until(WISH, 1, held).await?.is_none() {
+        if self.until(REQUEST, 1, held).await?.is_none() {
             self.record.violated(Law::Unsettled, "the suspended object never said so");
         }
-        self.patch(WISH, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
-        let first = self.settled(WISH, &cluster, 1).await?;
+        self.patch(REQUEST, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
+        let first = self.settled(REQUEST, &cluster, 1).await?;
         self.scale_out(&cluster);
-        self.patch(WISH, json!({"spec": {"parallelJobs": 2}})).await?;
-        let second = self.settled(WISH, &cluster, 2).await?;
+        self.patch(REQUEST, json!({"spec": {"parallelJobs": 2}})).await?;
+        let second = self.settled(REQUEST, &cluster, 2).await?;
         Ok(vec![first, second])
     }
 

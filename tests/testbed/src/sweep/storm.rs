@@ -40,7 +40,7 @@ const UNDER_WAY: usize = 2;
 const SOON: Duration = Duration::from_millis(500);
 /// Longest wait for anything: a few graces and a restart.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// One edit in so many does not wait until the object's last wish is closed.
+/// One edit in this many does not wait until the object's last request is closed.
 const IMPATIENT: u32 = 50;
 
 /// How large a storm is.
@@ -163,7 +163,7 @@ impl<'a> Storm<'a> {
         let api = bench.objects(&namespace);
         let mut clusters = BTreeMap::new();
         for number in 0..size.objects {
-            let (name, cluster) = (format!("wish-{number}"), random_uuid());
+            let (name, cluster) = (format!("request-{number}"), random_uuid());
             let calls = usize::try_from(size.generations)?;
             // It always waits for the next one, as far as anybody can see.
             let waits = json!({"cluster": {"task_status": "WAITING_REDISTRIBUTION"}});

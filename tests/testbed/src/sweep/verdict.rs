@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::scenario::{Settled, WISH};
+use super::scenario::{REQUEST, Settled};
 use crate::{
     fault_proxy::{
         Law, Plan, Record,
@@ -125,9 +125,9 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
     for ((cluster, body), count) in calls.into_iter().filter(|&(_, count)| count > 1) {
         record.violated(Law::Duplicate, format!("the cloud's ledger has {count} calls for {cluster} with {body}"));
     }
-    let (writes, bound) = (record.applied_writes(WISH), WRITES + WRITES_FOR_A_FAULT * plan.steps.len());
+    let (writes, bound) = (record.applied_writes(REQUEST), WRITES + WRITES_FOR_A_FAULT * plan.steps.len());
     let bound = (bound + if observe { WRITES_FOR_LOOKS } else { 0 }) * plan.operators.min(2);
-    let bound = bound + WRITES_FOR_AN_UNUSED_CLAIM * record.unused_after(WISH, SEND_BUDGET);
+    let bound = bound + WRITES_FOR_AN_UNUSED_CLAIM * record.unused_after(REQUEST, SEND_BUDGET);
     if writes > bound {
         record.violated(Law::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }

@@ -79,7 +79,7 @@ fn repeated_calls_extra_writes_and_idle_restarts_are_found() {
     assert_eq!(record.violations()[0].law, Law::Duplicate);
     let record = Record::default();
     for _ in 0..=WRITES {
-        record.applied("/things/wish/status", b"{}");
+        record.applied("/things/request/status", b"{}");
     }
     judge_whole(&record, &plan("nothing"), &[], 0, false);
     assert_eq!(record.violations()[0].law, Law::TooManyWrites);
@@ -101,16 +101,16 @@ fn after_a_call(reason: &str) -> (Record, Settled) {
         "attempt": { "id": "a" },
         "conditions": [{ "type": "Ready", "status": "False", "reason": reason }],
     });
-    let (name, cluster) = ("wish".to_owned(), "c".to_owned());
+    let (name, cluster) = ("request".to_owned(), "c".to_owned());
     (record, Settled { name, generation: 1, cluster, status: Some(status), disturbed: false })
 }
 
 /// The claim, and what was written so long after it.
 fn came(record: &Record, writes: &[(&str, Duration)]) {
     let claimed = Instant::now();
-    record.came("wish", "a", "Claimed", claimed);
+    record.came("request", "a", "Claimed", claimed);
     for &(state, after) in writes {
-        record.came("wish", "a", state, claimed + after);
+        record.came("request", "a", state, claimed + after);
     }
 }
 
