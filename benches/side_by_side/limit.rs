@@ -1,6 +1,6 @@
 //! The API server's own limit for this protocol, as far as a client can reach it: the same two PUTs with their
-//! preconditions and the call between them, one watch open. No cache, no logs, no decision, nothing that a controller
-//! has to do besides. With one object at a time it is the bare chain that latency is compared with.
+//! preconditions and the call between them, with one watch open. It has no cache, no logs, no decisions and none of a
+//! controller's other work. With one object at a time it is the bare chain of requests that latency is compared with.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -41,7 +41,7 @@ struct Seen {
     spec: Spec,
 }
 
-/// An object's metadata, as far as a precondition needs them.
+/// An object's metadata, as far as a precondition needs it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Version {
@@ -57,7 +57,7 @@ struct Spec {
     cluster: String,
 }
 
-/// The limit at work. Ends when dropped.
+/// The running limit. Ends when dropped.
 pub struct Limit {
     tasks: [AbortHandle; 2],
     failed: Arc<Mutex<Option<String>>>,
@@ -74,7 +74,7 @@ struct Chain {
 }
 
 impl Limit {
-    /// Lists, watches, and carries out what there is, so many objects at once.
+    /// Lists, watches, and serves all objects, this number at once.
     pub async fn start(stage: &Stage, place: &Place, in_flight: u16) -> Result<Self, Failure> {
         let kubeconfig = Kubeconfig::read_from(&place.kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -91,7 +91,7 @@ impl Limit {
         list.items.into_iter().for_each(|object| drop(more.send(object)));
         let watching = tokio::spawn(async move {
             let mut events = std::pin::pin!(events);
-            // The first error ends it: within a step there is none.
+            // The first error ends it: no errors are expected within a step.
             while let Some(Ok(event)) = events.next().await {
                 if let WatchEvent::Added(object) = event {
                     drop(more.send(object));
@@ -150,7 +150,7 @@ impl Chain {
     }
 }
 
-/// What the operator writes, by its own transitions: the status after the claim and the one after the record.
+/// The statuses that the operator writes, from its own transitions: after the claim and after the record.
 fn statuses() -> Result<(Value, Value), Failure> {
     let mut object = ClusterRedistribution::new("", objects::spec(&objects::cluster(0)));
     object.metadata.generation = Some(1);

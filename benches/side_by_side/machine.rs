@@ -1,4 +1,4 @@
-//! The machine that a result belongs to. It names nothing by which the machine itself could be found.
+//! The machine that a result belongs to. It shows nothing that identifies the particular machine.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::as_float;
 
-/// See the module.
+/// The machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub processor: String,
@@ -21,7 +21,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one, now.
+    /// The present machine.
     pub fn here() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -33,7 +33,7 @@ impl Machine {
             processor: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: as_float(memory) / (1024.0 * 1024.0 * 1024.0),
-            // Without what a builder has added to the version.
+            // Without the suffix that a builder has added to the version.
             kernel: kernel.split(['-', '+', '\n']).next().unwrap_or_default().to_owned(),
             kubernetes: kubernetes.unwrap_or("unknown").to_owned(),
             rust: said("rustc", "--version"),

@@ -1,4 +1,4 @@
-//! What came out: for people in words, for machines as JSON, and checked against the promise.
+//! The results: as text for people, as JSON for machines, and checked against the guarantee.
 
 use serde::Serialize;
 use testbed::simulator::Simulator;
@@ -24,7 +24,7 @@ struct Resource {
 }
 
 impl Report {
-    /// Reads every object's status, and the cloud's ledger beside it.
+    /// Reads every object's status, and the cloud's ledger.
     pub fn read(cluster: &Cluster, cloud: &Simulator, seconds_to_delivered: f64) -> Result<Self, Failure> {
         let objects = cluster.objects()?;
         let resources = objects.iter().map(|object| Resource {
@@ -46,7 +46,7 @@ impl Report {
         self.resources.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Fails the tour if an object ended otherwise than it should, or was called more often.
+    /// Fails the tour if an object ended with another reason or another number of calls than expected.
     pub fn check(&self) -> Result<(), Failure> {
         let expected = requests::all()
             .into_iter()
@@ -61,7 +61,7 @@ impl Report {
         Ok(())
     }
 
-    /// For machines.
+    /// The results as JSON.
     pub fn json(&self) -> Result<String, Failure> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }

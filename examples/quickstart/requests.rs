@@ -1,4 +1,4 @@
-//! What is applied on the tour, and what the simulated cloud answers to each.
+//! The objects that the tour applies, and the simulated cloud's answer to each.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ spec:
   parallelJobs: 3
 ";
 
-/// Refused before anybody sees it.
+/// Refused by the API server's validation.
 pub const WRONG: &str = "apiVersion: dws.huaweicloud.com/v1alpha1
 kind: ClusterRedistribution
 metadata:
@@ -39,11 +39,11 @@ spec:
   parallelJobs: 33
 ";
 
-/// One object, and what becomes of it.
+/// One object, and its expected result.
 pub struct Request {
     /// Its name.
     pub name: &'static str,
-    /// What the cloud does.
+    /// The cloud's behaviour.
     pub story: &'static str,
     /// The reason it ends with.
     pub reason: &'static str,
@@ -134,12 +134,12 @@ pub fn all() -> Vec<Request> {
 }
 
 impl Request {
-    /// Sets the stage.
+    /// Prepares the cloud and the Secret.
     pub fn prepare(&self, cloud: &Simulator, cluster: &Cluster) -> Result<(), Failure> {
         cloud.add_cluster(PROJECT, self.cluster);
         cloud.script(self.cluster, self.script.clone());
         if self.name == "wrong-key" {
-            // A key of its own: its refusal locks nobody else out.
+            // A key of its own: its refusal locks no other object out.
             cloud.add_key("ANOTHERACCESSKEY", "the-right-secret-key", None);
             cluster.secret(self.name, "ANOTHERACCESSKEY", "a-wrong-secret-key")?;
         }
@@ -159,7 +159,7 @@ impl Request {
     }
 }
 
-/// Waits until every object says what it should.
+/// Waits until every object has its expected reason.
 pub async fn settle(cluster: &Cluster) -> Result<(), Failure> {
     let settled = try_eventually(Duration::from_secs(120), "every object has come to rest", async || {
         let objects = cluster.objects().map_err(|error| error.to_string())?;

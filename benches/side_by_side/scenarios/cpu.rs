@@ -1,4 +1,4 @@
-//! Objects that are created while the candidate runs: its CPU for each, from creation to done.
+//! Objects that are created while the candidate runs: its CPU for each, from creation to completion.
 
 use super::Case;
 use crate::{

@@ -1,4 +1,4 @@
-//! Waiting objects: how many a second are delivered, from the first call to the last record, and what it costs.
+//! Waiting objects: how many a second are delivered, from the first call to the last record, and at what cost.
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +20,11 @@ use crate::{
     window::{FOREIGN_LIMIT, Window},
 };
 
-/// In flight at the limit, of which the best is used. Each is tried twice.
+/// Depths tried for the limit, of which the best is used. Each is tried twice.
 const DEPTHS: [u16; 4] = [4, 8, 16, 32];
-/// Objects of such a try, at most.
+/// Maximum number of objects of such a try.
 const OBJECTS_FOR_A_TRY: usize = 2_000;
-/// After the last record: what still comes then belongs to the drain as well.
+/// Time after the last record: requests in this time belong to the drain as well.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -41,7 +41,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     if candidate != Candidate::Limit {
-        // As the administrator of a crowd would set it; controller-runtime has its 8 workers or its default.
+        // As the administrator of many objects would set it; controller-runtime has its 8 workers or its default.
         let in_flight =
             if candidate == Candidate::Operator { setting.arguments.in_flight } else { Settings::default().in_flight };
         let settings = Settings { in_flight, ..Settings::default() };
@@ -57,9 +57,9 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample.figure("in flight", f64::from(in_flight)))
 }
 
-/// The depth that is best for the limit, and what others used of the machine meanwhile. It is looked for once and then stands,
-/// so that no step of the limit is the best of several tries: those differ by a tenth by themselves, and their best one is
-/// luck, which no candidate is given.
+/// The depth that is best for the limit, and the CPU share of other processes during the search. The search runs once
+/// and its result is kept, so that no step of the limit is the best of several tries: tries differ by a tenth by
+/// themselves, so the best one is luck, which no candidate gets.
 async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Failure> {
     let (mut rates, mut foreign) = (BTreeMap::<u16, f64>::new(), 0_f64);
     for &in_flight in DEPTHS.iter().chain(DEPTHS.iter().rev()) {

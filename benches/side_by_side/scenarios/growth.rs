@@ -19,7 +19,7 @@ use crate::{
 };
 
 const SLOPE: &str = "RSS MiB per hour";
-/// Objects on their way at once.
+/// Objects in progress at once.
 const AT_ONCE: usize = 64;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -65,7 +65,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .curve("RSS MiB over seconds", points))
 }
 
-/// Of the straight line with the least squares.
+/// Slope of the least-squares line.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let of = |which: fn(&(f64, f64)) -> f64| mean(&points.iter().map(which).collect::<Vec<_>>());
     let (x, y) = (of(|point| point.0), of(|point| point.1));

@@ -1,4 +1,4 @@
-//! What a candidate uses while nothing happens.
+//! The costs of a candidate while nothing happens.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     }
     let before = Counts::now(&stage.plane).await?;
     let window = Window::open(stage)?.with_running(running.pid())?;
-    // The time is what is asked about, not a wait for something to happen.
+    // The time is the subject of the measurement, not a wait for an event.
     tokio::time::sleep(case.watched).await;
     let seen = window.seen()?;
     let counts = Counts::now(&stage.plane).await? - before;

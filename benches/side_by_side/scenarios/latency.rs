@@ -1,5 +1,5 @@
 //! One object at a time: from the request that creates it to the arrival of the call, and to the moment at which a
-//! watch shows that it is done. The limit is the bare chain of the same requests here.
+//! watch shows that it is done. The limit here is the bare chain of the same requests.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 const DONE: &str = "ms to done, p50";
-/// A pause between two objects, so that each finds everything at rest.
+/// A pause between two objects, so that each meets an idle system.
 const APART: Duration = Duration::from_millis(50);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {

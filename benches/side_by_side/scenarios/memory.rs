@@ -1,4 +1,4 @@
-//! Memory beside finished objects: at rest, at its highest, and for each of them.
+//! Memory beside finished objects: at rest, at its highest, and for each object.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ use crate::{
 
 const RSS: &str = "RSS MiB at rest";
 const RATIO: &str = "peak over rest";
-/// The number of the object that shows that the whole list was taken in: its name is the last of all.
+/// Number of the object that shows that the whole list was processed: its name sorts last.
 const LAST: usize = 9_500_000;
-/// The number of the one object of a candidate that has no other.
+/// Number of the one object of a candidate that has no other.
 const ONLY: usize = 9_400_000;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -74,8 +74,8 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample)
 }
 
-/// Memory at rest beside so many finished objects, in another place on the same API server, after it has served one as
-/// well.
+/// Memory at rest beside this number of finished objects, in another place on the same API server, after the candidate
+/// has served one object as well.
 pub async fn beside(setting: &Setting, stage: &Stage, candidate: Candidate, finished: usize) -> Result<f64, Failure> {
     let place = stage.another_place().await?;
     objects::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
@@ -87,7 +87,7 @@ pub async fn beside(setting: &Setting, stage: &Stage, candidate: Candidate, fini
     Ok(rss)
 }
 
-/// Now and at most, once it has had nothing to do for ten seconds.
+/// Present and highest memory, after ten seconds without work.
 pub async fn at_rest(running: &Running) -> Result<(f64, f64), Failure> {
     let Some(pid) = running.pid() else { return Ok((0.0, 0.0)) };
     rests(pid, Duration::from_secs(10), Duration::from_secs(120)).await?;

@@ -1,5 +1,5 @@
-//! A start beside finished objects, after an end in order: what it calls and writes for them, and when a new object is
-//! called. A kill would leave the Lease of the operator to run out first, which is not what is asked about.
+//! A start beside finished objects, after a graceful end: its calls and writes for them, and when a new object is
+//! called. After a kill, the operator's Lease would have to expire first, which is not measured here.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const WRITES: &str = "writes for finished objects";
 const SECONDS: &str = "seconds from start to the new object's call";
 /// Numbers of the new objects, before the end and after it.
 const NEW: [usize; 2] = [9_500_000, 9_500_001];
-/// Writes that the new object itself costs each of them.
+/// Writes that the new object itself costs each candidate.
 const OWN_WRITES: f64 = 2.0;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {

@@ -69,17 +69,17 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample)
 }
 
-/// When the operator's own address says that it is ready; the peers do not tell theirs.
+/// When the operator's own address reports that it is ready; the peers do not report theirs.
 async fn ready(
     running: &Running,
     client: reqwest::Result<reqwest::Client>,
     begin: Instant,
 ) -> Result<Option<Duration>, Failure> {
     let Running::Operator(operator) = running else { return Ok(None) };
-    // One for all questions, made before the first: making one costs more than being ready does.
+    // One client for all requests, created before the first: creating one takes longer than becoming ready.
     let client = client?;
     while begin.elapsed() < READY_WITHIN {
-        // Before it has said where it listens, there is nothing to ask.
+        // Before it has reported its listening address, no request is possible.
         if let Some(address) = operator.address() {
             let answer = client.get(format!("http://{address}/readyz")).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -91,7 +91,7 @@ async fn ready(
     Err("the operator is not ready".into())
 }
 
-/// Bytes, and of a program of its own whether it needs no dynamic linker.
+/// Bytes, and whether a native program needs no dynamic linker.
 fn program(candidate: Candidate, programs: &Programs) -> Result<(u64, Option<bool>), Failure> {
     let file = match candidate {
         Candidate::Limit => return Ok((0, None)),

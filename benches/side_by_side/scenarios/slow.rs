@@ -1,6 +1,6 @@
-//! A cloud that answers late: the drain must take what the bound on calls allows, and memory must not grow. What counts is
-//! the time from the creation of the last object to the last call: before it the API server is busy with the runner, and
-//! after it there is less to do than may be in flight.
+//! A cloud that answers late: the drain must take as long as the bound on calls allows, and memory must not grow. The
+//! measured time runs from the creation of the last object to the last call: before it the API server is busy with the
+//! runner, and after it fewer calls remain than may be in flight.
 
 use std::time::Duration;
 

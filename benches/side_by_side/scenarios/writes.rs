@@ -1,4 +1,4 @@
-//! What an accepted generation costs the API server, and what a finished object costs afterwards.
+//! The cost of an accepted generation for the API server, and the later cost of a finished object.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const WRITES: &str = "writes per object";
 const AFTERWARDS: &str = "writes per finished object and hour";
-/// The peers are watched for a minute: what polls shows itself by then.
+/// The peers are watched for a minute: polling shows within that time.
 const PEERS_WATCHED: Duration = Duration::from_secs(60);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -48,7 +48,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     }
     let after = Counts::now(plane).await?;
     let watched = if candidate == Candidate::Operator { case.watched } else { case.watched.min(PEERS_WATCHED) };
-    // The time is what is asked about, not a wait for something to happen.
+    // The time is the subject of the measurement, not a wait for an event.
     tokio::time::sleep(watched).await;
     let afterwards = Counts::now(plane).await? - after;
     running.kill().await?;
