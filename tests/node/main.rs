@@ -52,10 +52,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// In rounds: the first two install and remove the CRD that all the others need, the last takes all that the machine has.
+/// In rounds: the first two install and remove the CRD that all the others need, the last uses the whole machine.
 fn run(arguments: &Arguments) -> Conclusion {
     let alone = Arguments { test_threads: Some(1), ..arguments.clone() };
-    // They wait most of the time: for leases, for slow calls, for the node.
+    // They mostly wait: for leases, for slow calls, for the node.
     let arguments = &Arguments { test_threads: arguments.test_threads.or(Some(6)), ..arguments.clone() };
     let together =
         [failover::stories(), modes::stories(), monitoring::stories(), rollout::stories(), helm_versions::stories()]

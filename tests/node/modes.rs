@@ -1,4 +1,4 @@
-//! Other ways to install: with Roles only, with no replica, and with nothing to do.
+//! Other ways to install: with Roles only, with no replica, and without any object.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub fn stories() -> Vec<Trial> {
     ]
 }
 
-/// Too long for every run, and so only by name: `cargo test --test node -- --ignored "ten minutes"`.
+/// Too long for every run, and therefore only by name: `cargo test --test node -- --ignored "ten minutes"`.
 pub fn by_hand() -> Vec<Trial> {
     vec![crate::story("ten minutes without an object are no reason to restart", || quiet(&[], 600.0))]
 }
@@ -40,7 +40,7 @@ async fn namespaced() {
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 1);
 }
 
-/// What the operator's account may do in any namespace, in its own, and not at all.
+/// The operator's rights in any namespace, in its own namespace, and rights that it must not have.
 async fn rights() {
     let story = Story::new().await;
     story.install(&["replicaCount=1"]);
@@ -121,7 +121,7 @@ async fn no_replica() {
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 0);
 }
 
-/// Two replicas with these values run for so many seconds.
+/// Two replicas with these values run for this many seconds.
 async fn quiet(values: &[&str], seconds: f64) {
     let story = Story::new().await;
     story.install(values);

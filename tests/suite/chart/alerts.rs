@@ -1,5 +1,5 @@
-//! Alerts, runbooks and dashboard, as far as they can be judged by reading them: each alert is explained, each reason
-//! that needs a person has one, and values change what they name. Whether they fire is for promtool, in
+//! Alerts, runbooks and dashboard, as far as reading can judge them: each alert is explained, each reason that needs a
+//! person has one, and values change exactly what their names promise. Whether alerts fire is tested by promtool, in
 //! `tests/alerts.rs`.
 
 use std::{collections::BTreeSet, fs};
@@ -33,7 +33,7 @@ fn sections() -> Vec<(&'static str, &'static str)> {
     RUNBOOKS.split("\n## ").skip(1).map(|section| section.split_once('\n').unwrap()).collect()
 }
 
-/// What a matcher of Prometheus does with a reason, for the patterns that are used here: words, and a word with `.+`.
+/// The result of a Prometheus matcher on a reason, for the patterns that are used here: words, and a word with `.+`.
 fn matches(pattern: &str, reason: &str) -> bool {
     pattern.split('|').any(|word| match word.strip_suffix(".+") {
         Some(prefix) => reason.len() > prefix.len() && reason.starts_with(prefix),
@@ -41,7 +41,7 @@ fn matches(pattern: &str, reason: &str) -> bool {
     })
 }
 
-/// True if this alert asks this metric for objects with this reason.
+/// True if this alert selects objects with this reason by this metric.
 fn asks(alert: &Value, metric: &str, reason: &str) -> bool {
     let query = alert["expr"].as_str().unwrap();
     let Some(selector) = query.split_once(&format!("{metric}{{")).and_then(|(_, rest)| rest.split('}').next()) else {
@@ -81,7 +81,7 @@ fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line() {
         assert!(text.contains("console"), "{heading} does not say what to look for in the cloud's console");
     }
     for alert in &alerts {
-        // A link that leads nowhere from where alerts are read is none.
+        // A relative link is useless where alerts are read.
         assert!(alert["annotations"].get("runbook_url").is_none(), "{alert}");
         assert!(alert["labels"]["severity"] == "warning" || alert["labels"]["severity"] == "critical", "{alert}");
     }
@@ -107,7 +107,7 @@ fn every_blocking_reason_has_one_alert_whose_runbook_names_it() {
             .flat_map(|metric| alerts.iter().filter(|alert| asks(alert, metric, reason.as_str())))
             .map(|alert| alert["alert"].as_str().unwrap())
             .collect();
-        // Suspended is what the object's owner wants; an object in flight or delivered lacks nothing.
+        // Suspended is the owner's intent; an object in flight or delivered lacks nothing.
         let lacks_nothing = matches!(reason, Reason::Suspended | Reason::RequestInFlight)
             || reason.row() == redistribution_operator::api::Row::Delivered;
         let wanted = usize::from(!lacks_nothing);
@@ -145,7 +145,7 @@ fn a_stopped_redistribution_has_one_alert_that_asks_for_no_new_spec() {
     }
 }
 
-/// Only the leader shows its objects, so that between two leaders nobody does.
+/// Only the leader exports its objects, so between two leaders no process does.
 #[test]
 fn alerts_from_the_leader_keep_firing_while_the_leader_changes() {
     for alert in alerts(&[]) {
@@ -156,7 +156,8 @@ fn alerts_from_the_leader_keep_firing_while_the_leader_changes() {
     }
 }
 
-/// A Prometheus that enforces `namespace` sets it to the rule's own: an alert that carried its object's there would lose it.
+/// A Prometheus that enforces `namespace` sets it to the rule's own namespace: an alert that carried its object's
+/// namespace in that label would lose it.
 #[test]
 fn an_alert_carries_the_releases_namespace_and_beside_it_the_objects() {
     for alert in alerts(&["--set", "namespaceOverride=lab"]) {
@@ -231,7 +232,7 @@ fn alerts_follow_the_values_of_the_release() {
         let link = format!("https://git.example.com/RUNBOOKS.md#{}", alert["alert"].as_str().unwrap().to_lowercase());
         assert_eq!(alert["annotations"]["runbook_url"], link);
     }
-    // A PodMonitor names its job by itself.
+    // A PodMonitor sets the job's name by itself.
     let pods = query(&["--set", "podMonitor.enabled=true"], "RedistributionNoLeader");
     assert!(pods.contains(r#"job="dws-system/dws-redistribution-operator""#), "{pods}");
     let rule = r#"prometheusRule.additionalRules=[{"alert":"Mine","expr":"up == 0","annotations":{"summary":"{{ $labels.pod }}"}}]"#;

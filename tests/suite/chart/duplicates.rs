@@ -1,11 +1,11 @@
-//! What is given twice: keys of maps and entries of lists are merged before they are rendered, and what selects the pods is
-//! always the chart's.
+//! Values given twice: keys of maps and entries of lists are merged before they are rendered, and selectors are always
+//! the chart's.
 
 use serde_json::{Value, json};
 
 use super::{objects, only, pod, render};
 
-/// Labels, annotations and entries that the chart has itself, or that stand in several values.
+/// Labels, annotations and entries that the chart sets itself, or that several values contain.
 fn twice() -> Value {
     json!({
         "commonLabels": {"app.kubernetes.io/name": "other", "app.kubernetes.io/version": "9", "team": "all"},

@@ -1,4 +1,5 @@
-//! The pod's place in the network and among the nodes: one port, whatever speaks of it; policies; replicas apart.
+//! The pod's network and scheduling: one port, the same in all objects that refer to it; policies; replicas on
+//! different nodes.
 
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ fn the_network_policy_allows_the_ports_of_proxy_and_endpoints() {
     let both = [&lab[..], &["--set", "cloud.proxy=http://proxy.example.com:3128"]].concat();
     assert_eq!(ports(&both), [53, 53, 443, 6443, 3128, 8443]);
     assert_eq!(ports(&["--set", "cloud.proxy=http://proxy.example.com"]), [53, 53, 443, 6443, 80]);
-    // A DNS is asked over both protocols; what is open already is not said again.
+    // DNS uses both protocols; a port that is already open is not repeated.
     let further = [&lab[..], &["--set", "networkPolicy.extraPorts={53,5353,6443,8443}"]].concat();
     assert_eq!(ports(&further), [53, 53, 443, 6443, 8443, 5353, 5353]);
 }
@@ -66,7 +67,7 @@ fn a_rollout_can_end_and_names_are_found_in_the_nodes_network() {
         (&here["spec"]["strategy"], &here["spec"]["template"]["spec"]["dnsPolicy"]),
         (&Value::Null, &Value::Null)
     );
-    // On nodes whose port is taken a pod more could never start.
+    // On nodes whose port is in use, an extra pod could never start.
     let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}});
     assert_eq!(host["spec"]["strategy"], strategy);
     assert_eq!(host["spec"]["template"]["spec"]["dnsPolicy"], "ClusterFirstWithHostNet");
@@ -83,7 +84,7 @@ fn replicas_spread_and_are_drained_one_by_one_by_default() {
     let selector = only("Deployment", &[])["spec"]["selector"].clone();
     assert_eq!(rules[0]["podAffinityTerm"]["labelSelector"], selector);
     assert_eq!(pod(&["--set-json", r#"podAntiAffinityPreset="""#])["affinity"], Value::Null);
-    // Rules of one's own outweigh the preset, those of another kind stand beside it.
+    // The user's rules replace preset rules of the same kind; those of another kind are added.
     let own = r#"affinity={"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]},"nodeAffinity":{}}"#;
     let own = pod(&["--set-json", own])["affinity"].clone();
     assert_eq!(

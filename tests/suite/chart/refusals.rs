@@ -1,4 +1,4 @@
-//! What is wrong with the values is refused in words, before anything is installed.
+//! Wrong values are refused with a message, before anything is installed.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{objects, pod, refusal, render, set};
 
-/// What Helm says against these values.
+/// Helm's error message for these values.
 fn refused(values: &Value) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();
@@ -49,7 +49,7 @@ fn wrong_values_are_refused_with_a_message() {
         let said = refused(&values);
         assert!(said.contains(word) || said.replace('.', "/").contains(word), "{values}: {said}");
     }
-    // What is close to them is taken.
+    // Similar correct values are accepted.
     for (path, value) in [
         ("image.repository", "operator"),
         ("image.repository", "registry.example.com:5000/team/operator"),
@@ -60,7 +60,7 @@ fn wrong_values_are_refused_with_a_message() {
     ] {
         render(&["--set-json", &set(path, &value.into())]);
     }
-    // A parent chart hands its own values down.
+    // A parent chart passes its own values down.
     render(&["--set", "global.anything=1"]);
     let global =
         ["--set", "global.imageRegistry=registry.example.com", "--set", "global.imagePullSecrets[0].name=pull"];
@@ -138,7 +138,7 @@ fn conflicting_values_are_refused_with_a_message() {
     }
 }
 
-/// Each duration that the operator bounds, with the least and the most that it takes, in milliseconds.
+/// Each duration that the operator bounds, with its minimum and maximum in milliseconds.
 const DURATIONS: [(&str, u64, u64); 10] = [
     ("leaderElection.leaseDuration", 5_000, 300_000),
     ("checkEvery", 1_000, 3_600_000),
@@ -169,7 +169,7 @@ fn the_chart_accepts_a_duration_exactly_if_the_operator_does() {
         for right in [least, most] {
             let args = &pod(&["--set", with, "--set", &format!("{path}={right}ms")])["containers"][0]["args"];
             assert!(matches!(read(args).map(|command| command.action), Ok(Action::Run(_))), "{path}={right}ms: {args}");
-            // What the chart refuses the operator would not take either.
+            // The operator would refuse the same values as the chart.
             for wrong in [least - 1, most + 1] {
                 let args = args.to_string().replace(&format!("={right}ms"), &format!("={wrong}ms"));
                 assert!(read(&serde_json::from_str(&args).unwrap()).is_err(), "{path}: {args}");

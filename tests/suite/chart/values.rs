@@ -1,4 +1,4 @@
-//! Values: what is wrong is refused with a readable message, and everything that can be set does something.
+//! Values: wrong ones are refused with a readable message, and every value has an effect.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn schema() -> Value {
     serde_json::from_str(&fs::read_to_string(directory().join("values.schema.json")).unwrap()).unwrap()
 }
 
-/// Every value by its path, with its part of the schema: whatever has examples.
+/// Every value by its path, with its part of the schema: each schema entry that has examples.
 pub fn leaves() -> Vec<(String, Value)> {
     fn collect(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
         if schema.get("examples").is_some() {

@@ -1,4 +1,4 @@
-//! The way to the API server: a kubeconfig as kubectl takes it, and nothing of what is in it in any text.
+//! The connection to the API server: a kubeconfig as kubectl reads it, and none of its content in any text.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     world::{World, binary, reason_of, says, shown},
 };
 
-/// The verifier of kube looks at the file once a minute.
+/// kube's verifier reads the file once a minute.
 const READ_AGAIN: Duration = Duration::from_secs(300);
 
-/// What `run` says with a kubeconfig of these lines for the cluster and the user, and how it ends.
+/// The output of `run` with a kubeconfig of these lines for the cluster and the user, and its exit status.
 fn run(directory: &Path, cluster: &str, user: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let file = directory.join("config");
     let text = format!(
@@ -33,7 +33,7 @@ fn run(directory: &Path, cluster: &str, user: &str, variables: &[(&str, &str)]) 
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// A credential plugin that does this.
+/// A credential plugin with this script.
 fn plugin(directory: &Path, script: &str) -> String {
     let file = directory.join("plugin");
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -70,7 +70,7 @@ fn errors_show_nothing_of_a_kubeconfig_and_no_token_aborts_the_process() {
         assert!(!said.contains("canary") && !said.contains("can^ary") && !said.contains("panicked"), "{said}");
         assert_eq!(code, Some(2), "{said}");
     }
-    // What kube alone sees.
+    // The kubeconfig as kube alone reads it.
     let answer = credential(&json!({"token": "canary\n"}));
     for (script, told) in [
         ("echo canary; exit 7".to_owned(), "the credential plugin of its user failed (exit status: 7)"),
@@ -103,7 +103,7 @@ fn an_unusable_proxy_variable_is_reported_without_its_login() {
 async fn later_output_of_a_credential_plugin_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display();
-    // The end is so near that kube asks again at each request.
+    // The expiry is so near that kube runs the plugin again for each request.
     let good = credential(&json!({"token": "canary-good", "expirationTimestamp": "2020-01-01T00:00:00Z"}));
     let script = format!("[ -e {path}/broken ] && {{ echo canary-bad; exit 7; }}\ncat <<'END'\n{good}\nEND");
     let plugin = plugin(directory.path(), &script);
@@ -209,7 +209,7 @@ async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     });
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
-    // An answer that is known when the authority changes is written too.
+    // An answer that is already known when the authority changes is written too.
     let cluster = world.cluster();
     world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
     world.create("request", &cluster).await;

@@ -1,11 +1,11 @@
-//! Answers of logins and reads that are large, and too large.
+//! Large answers of logins and reads, and answers above the limit.
 
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Read, Script};
 
 use crate::world::{DEFAULT_SECRET, World, message};
 
-/// As many bytes as make an answer large.
+/// This many bytes of padding.
 fn filled(bytes: usize) -> String {
     "x".repeat(bytes)
 }

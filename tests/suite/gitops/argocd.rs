@@ -1,5 +1,5 @@
-//! The health check for Argo CD: every reason, every row of the table of conditions, every status that is old, empty or
-//! odd; and that it never says more than kstatus, by which all other tools judge.
+//! The health check for Argo CD: every reason, every row of the table of conditions, every old, empty or malformed
+//! status; and it never claims more than kstatus, by which all other tools judge.
 
 use proptest::prelude::*;
 use redistribution_operator::api::{Reason, Row};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::health::{judge, object};
 use crate::kstatus::{self, Verdict};
 
-/// The status the operator writes for a reason at generation 3.
+/// The operator's status for a reason at generation 3.
 fn status_of(reason: Reason) -> Value {
     let now = "2026-12-01T18:00:00Z".parse().unwrap();
     let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why it is so", now).unwrap();
@@ -27,7 +27,7 @@ fn shows(status: &Value, wanted: &str) {
     agrees(&judged);
 }
 
-/// Whatever Argo CD says, kstatus says too, or has not decided.
+/// Whatever Argo CD reports, kstatus reports too, or has not decided.
 #[track_caller]
 fn agrees(object: &Value) {
     let (health, verdict) = (judge(object), kstatus::judge(object));
@@ -35,7 +35,7 @@ fn agrees(object: &Value) {
         "Healthy" => verdict == Verdict::Current,
         "Degraded" => verdict == Verdict::Failed,
         "Suspended" => verdict == Verdict::InProgress,
-        // Not decided yet, by the one that looks closer. What is being deleted is never anything else.
+        // The stricter check has not decided yet. An object under deletion never has another health.
         _ => true,
     };
     let deleted = verdict != Verdict::Terminating || health.status == "Progressing";
@@ -101,7 +101,7 @@ fn an_object_without_status_is_progressing() {
         assert_eq!(judge(&object(1, status)).status, "Progressing", "{status}");
     }
     assert_eq!(judge(&json!({"metadata": {"generation": 1}})).status, "Progressing");
-    // Nor does a Ready without an observedGeneration beside it count.
+    // A Ready condition whose status has no observedGeneration does not count either.
     let conditions = json!([condition("Ready", "True")]);
     for observed in [json!(null), json!(-1), json!("three"), json!([])] {
         let status = json!({"observedGeneration": observed, "conditions": conditions});
@@ -109,7 +109,7 @@ fn an_object_without_status_is_progressing() {
     }
     for missing in [json!(null), json!({}), json!([]), json!("x")] {
         assert_eq!(judge(&json!({"metadata": missing, "status": status_of(Reason::Delivered)})).status, "Progressing");
-        // Two generations that are both missing do not agree.
+        // Two missing generations do not count as equal.
         let unknown = json!({"metadata": missing, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         assert_eq!(judge(&unknown).status, "Progressing");
     }
@@ -146,7 +146,7 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
         (json!([{"type": "Ready"}]), "Progressing"),
         (json!("Ready"), "Progressing"),
         (json!({"type": "Ready", "status": "True"}), "Progressing"),
-        // What says nothing of progress does not matter.
+        // A condition that says nothing about progress does not matter.
         (json!([ready, condition("Stalled", "False"), condition("Reconciling", "False")]), "Healthy"),
         (json!([condition("Throughput", "True"), null, ready]), "Healthy"),
         (json!([{"type": "Ready", "status": "True"}]), "Healthy"),
@@ -159,7 +159,7 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
 }
 
 proptest! {
-    /// Any list of conditions, of this or another generation, in any order, as often as it comes.
+    /// Any list of conditions, of this or another generation, in any order, repeated any number of times.
     #[test]
     fn the_health_check_never_claims_more_than_kstatus(
         observed in prop_oneof![Just(None), (1_i64..5).prop_map(Some)],

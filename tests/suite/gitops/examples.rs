@@ -1,5 +1,6 @@
-//! The examples for Argo CD and Flux: well-formed, free of settings that would repeat a call, and with requests and values that
-//! a real API server and the chart take. The tools' own schemas are not checked, for their CRDs are not here.
+//! The examples for Argo CD and Flux: well-formed, free of settings that would repeat a call, and with requests and
+//! values that a real API server and the chart accept. The tools' own schemas are not checked, since their CRDs are not
+//! available here.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -32,7 +33,8 @@ fn of_kind(kind: &str) -> Vec<(String, Value)> {
     documents().into_iter().filter(|(_, document)| document["kind"] == kind).collect()
 }
 
-/// What deletes and makes anew, what runs at every sync, and what names an object anew at every apply.
+/// Settings that delete and recreate objects, that run at every sync, and that give an object a new name at every
+/// apply.
 const FORBIDDEN: [&str; 8] = [
     "Replace=true",
     "Force=true",
@@ -44,7 +46,7 @@ const FORBIDDEN: [&str; 8] = [
     "generateName",
 ];
 
-/// The forbidden things in a document.
+/// The forbidden settings in a document.
 fn forbidden(value: &Value) -> Vec<&'static str> {
     match value {
         Value::String(text) => {
@@ -155,7 +157,7 @@ fn the_chart_takes_the_values_of_the_examples_and_reverts_are_held() {
 
 #[test]
 fn requests_are_synced_after_the_operator_and_outlive_their_files() {
-    // The two of this kind: the operator's, and that of the requests.
+    // The two of this kind: the operator's, and the one of the requests.
     let both = |kind: &str| {
         let is_operator = |found: &Value| found["metadata"]["name"] == "dws-operator";
         let (mut operator, mut requests): (Vec<_>, Vec<_>) =

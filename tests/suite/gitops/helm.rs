@@ -1,5 +1,5 @@
-//! Helm 4 with a ClusterRedistribution in a release of its own: `--wait` ends when it should and says why, and whatever
-//! `--rollback-on-failure` does, the cloud is called once for each distinct spec.
+//! Helm 4 with a ClusterRedistribution in a release of its own: `--wait` ends at the right time and reports why, and
+//! whatever `--rollback-on-failure` does, the cloud is called once for each distinct spec.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use testbed::simulator::{Script, Shape};
 use super::release::{Ended, REQUEST, Release};
 use crate::world::{NO_TIMEOUT, World, message, reason_of};
 
-/// Calls that arrived, by the number of jobs they asked for.
+/// Calls that arrived, by their number of jobs.
 fn calls(world: &World) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for entry in world.cloud.entries() {
@@ -24,7 +24,7 @@ fn called_once_for(world: &World, jobs: &[usize]) {
     assert_eq!(calls(world), wanted);
 }
 
-/// Helm failed, because of what status says and not of a clock.
+/// Helm failed because of the status, not because of a timeout.
 #[track_caller]
 fn failed_by_status(ended: &Ended) {
     assert!(!ended.succeeded, "{}", ended.said);
@@ -45,7 +45,7 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
     let release = Release::new(&world, &cluster);
-    // Nobody has seen the object yet: that is no success either.
+    // No controller has seen the object yet: that is no success either.
     let mut helm = release.start("install", 3, &["--wait", "--timeout", "30m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
@@ -68,7 +68,7 @@ async fn helm_does_not_mistake_the_last_generations_success_for_the_next() {
     let release = Release::new(&world, &cluster);
     let operator = world.operator().await;
     assert!(release.run("install", 3, &["--wait", "--timeout", "30m"]).await.succeeded);
-    // Without an operator nothing turns the status to the new generation.
+    // Without an operator the status stays at the old generation.
     operator.terminate().await.unwrap();
     let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "30m"]);
     helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
@@ -102,7 +102,7 @@ async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
     {
         let world = World::new().await;
         let cluster = world.cluster();
-        // Were a second one sent, it would be accepted, and Helm would see a success.
+        // A second call would be accepted, and Helm would see a success.
         world.cloud.script(&cluster, [script, Script::status(200)]);
         let _operator = world.operator_with(&["--hold-reverts"]).await;
         let release = Release::new(&world, &cluster);
@@ -114,7 +114,7 @@ async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
         } else {
             failed_by_status(&first);
             assert!(first.said.contains("has been uninstalled due to rollback-on-failure"), "{}", first.said);
-            // The release is gone, the object is there: the next install takes it over as it is.
+            // The release is gone, the object still exists: the next install adopts it unchanged.
             failed_by_status(&release.run("install", 3, &flags).await);
         }
         let kept = world.api().get(REQUEST).await.unwrap();
@@ -141,14 +141,14 @@ async fn a_rolled_back_upgrade_calls_once_for_each_spec_if_reverts_are_held() {
             assert!(upgrade.succeeded, "{}", upgrade.said);
             assert_eq!(world.settled(REQUEST, reason).await.metadata.generation, Some(2));
         } else {
-            // The roll-back is a new generation with the old spec. It is held, which Helm reports as well.
+            // The rollback is a new generation with the old spec. It is held, which Helm reports as well.
             failed_by_status(&upgrade);
             assert!(upgrade.said.contains("an error occurred while rolling back the release"), "{}", upgrade.said);
             let object = world.settled(REQUEST, "AskedBefore").await;
             assert_eq!((object.metadata.generation, object.spec.parallel_jobs), (Some(3), 3));
         }
         called_once_for(&world, &[3, 5]);
-        // The way on is another spec, whatever state Helm thinks the release is in.
+        // The way forward is another spec, whatever state Helm records for the release.
         let next = release.run("upgrade", 7, &flags).await;
         assert!(next.succeeded, "{}", next.said);
         called_once_for(&world, &[3, 5, 7]);
@@ -195,7 +195,7 @@ async fn the_older_helm_wait_does_not_read_the_object() {
     assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");
 }
 
-/// Of another group, since the CRD itself is there in all tests.
+/// Of another group, since the CRD itself exists in all tests.
 #[tokio::test]
 async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
 //! A chart with one ClusterRedistribution in a release of its own, and Helm as a process with a deadline. It asserts
-//! nothing about what Helm says.
+//! nothing about Helm's output.
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -14,9 +14,9 @@ use tokio::{
 
 use crate::world::{PROJECT, World};
 
-/// Until Helm must have ended. Longer than any grace of the operators here, shorter than any `--timeout` that is given.
+/// Deadline of Helm. Longer than any grace of the operators here, shorter than any `--timeout` of the tests.
 const DEADLINE: Duration = Duration::from_secs(1200);
-/// Release and object.
+/// Name of release and object.
 pub const REQUEST: &str = "request";
 
 const TEMPLATE: &str = "\
@@ -31,7 +31,7 @@ spec:
   parallelJobs: {{ .Values.jobs }}
 ";
 
-/// See the module.
+/// A release that is not installed yet, or runs.
 pub struct Release<'a> {
     world: &'a World,
     cluster: String,
@@ -39,14 +39,14 @@ pub struct Release<'a> {
     directory: TempDir,
 }
 
-/// What a run of Helm came to.
+/// Result of a run of Helm.
 #[derive(Debug)]
 pub struct Ended {
     pub succeeded: bool,
     pub said: String,
 }
 
-/// A Helm that runs.
+/// A running Helm process.
 pub struct Running {
     child: Child,
     errors: BufReader<ChildStderr>,
@@ -62,7 +62,7 @@ impl<'a> Release<'a> {
         release
     }
 
-    /// The same, whose object goes with the release.
+    /// The same, but its object is deleted with the release.
     pub fn without_keep(world: &'a World, cluster: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path().join("chart");
@@ -80,11 +80,11 @@ impl<'a> Release<'a> {
         fs::write(self.directory.path().join("chart/templates").join(name), text).unwrap();
     }
 
-    /// Starts Helm: `verb` is `install` or `upgrade`, `jobs` what tells one spec from another.
+    /// Starts Helm: `verb` is `install` or `upgrade`, `jobs` distinguishes one spec from another.
     pub fn start(&self, verb: &str, jobs: usize, flags: &[&str]) -> Running {
         let path = |name: &str| self.directory.path().join(name);
         let mut command = Command::new(&self.helm);
-        // Whatever the person who runs the tests has configured stays out of it.
+        // The configuration of the person who runs the tests is not used.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", path("home")).kill_on_drop(true);
         command.arg(verb).arg(REQUEST).arg(path("chart")).arg("--debug");
         command.arg("--kubeconfig").arg(self.world.plane.kubeconfig());
@@ -96,14 +96,14 @@ impl<'a> Release<'a> {
         Running { child, errors, said: String::new() }
     }
 
-    /// Runs Helm to its end.
+    /// Runs Helm until it ends.
     pub async fn run(&self, verb: &str, jobs: usize, flags: &[&str]) -> Ended {
         self.start(verb, jobs, flags).ended().await
     }
 }
 
 impl Running {
-    /// Reads on until Helm says all of these in one line.
+    /// Reads until one line of Helm's output contains all of these.
     pub async fn says(&mut self, words: &[&str]) {
         let reading = timeout(DEADLINE, async {
             loop {
@@ -138,7 +138,7 @@ impl Running {
 }
 
 impl Ended {
-    /// Why Helm failed; it may take several lines to say so.
+    /// Why Helm failed; its message may take several lines.
     pub fn error(&self) -> &str {
         self.said.rsplit_once("Error: ").map(|(_, error)| error).unwrap_or_default()
     }

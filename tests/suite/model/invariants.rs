@@ -1,11 +1,11 @@
-//! What must hold in every state, and which states are alike.
+//! The invariants of every state, and the equivalence of states.
 
 use super::{
     product::{NO_ATTEMPT, Number},
     world::{Call, Replica, State, Task, World},
 };
 
-/// More writes than all that a budget allows can ask for.
+/// More writes than any budget can require.
 const MOST_WRITES: u8 = 40;
 
 impl World {
@@ -14,13 +14,13 @@ impl World {
         self.product.is_closed(state.object.0) || state.left.attempts == 0
     }
 
-    /// The same state without what can make no difference any more, so that equal futures are explored once.
+    /// The same state without details that can no longer make a difference, so that equal futures are explored once.
     pub fn tidied(&self, mut state: State) -> State {
         let holds = |number: Number| {
             let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
             state.replicas.iter().any(held)
         };
-        // A permit nobody holds sends nothing.
+        // A permit that no replica holds sends nothing.
         let permits = (0..self.budget.attempts).filter(|&number| state.permits & 1 << number != 0 && holds(number));
         state.permits = permits.map(|number| 1 << number).sum();
         let awaited = |number: Number| {
@@ -40,7 +40,7 @@ impl World {
             replica.lapsed = replica.lapsed.filter(|&number| number == NO_ATTEMPT || Some(number) == current);
             let here = (self.product.uid(state.object.0), self.product.generation(state.object.0));
             replica.sent = replica.sent.filter(|&sent| sent == here);
-            // An older view than the present one leads only to a conflict; one such view stands for all.
+            // An older view than the present one leads only to a conflict; one such view represents all.
             if replica.task != Task::None {
                 (replica.cache, replica.is_kept) = (None, false);
             }
@@ -49,7 +49,7 @@ impl World {
         state
     }
 
-    /// The law that this state breaks.
+    /// The invariant that this state breaks.
     pub fn broken(&self, state: &State) -> Option<&'static str> {
         let twice = |calls: &[Call]| {
             let requests: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
