@@ -1,4 +1,4 @@
-//! What an end of the process, gentle or not, leaves behind.
+//! The state after an end of the process, graceful or not.
 
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{
@@ -71,12 +71,12 @@ async fn an_operator_frozen_until_its_claim_expired_sends_nothing_twice() {
     first.pause().unwrap();
     let _second = second(&world).await;
     world.settled("request", "OutcomeUnknown").await;
-    // No answer was there when its own deadline passed.
+    // The deadline of the call passed before any answer.
     first.resume().unwrap();
     says(&first, "\"message\":\"outcome\"").await;
     world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
-    // It ends only once all it has begun is over.
+    // It ends only after all its pending work is done.
     assert!(first.terminate().await.unwrap().success());
     world.settled("request", "OutcomeUnknown").await;
     assert_eq!(world.calls(&cluster), 1);
@@ -92,14 +92,15 @@ async fn an_operator_frozen_during_its_call_records_the_answer_and_sends_once() 
     first.resume().unwrap();
     says(&first, "\"message\":\"outcome\"").await;
     assert!(first.terminate().await.unwrap().success());
-    // The answer and its own deadline wait for it side by side; whichever it hears first is true.
+    // The answer and its deadline are both due when the process resumes; either result is correct.
     world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
 async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
-    // Until its answer comes the call must not be given up: its operator has as long as the taking of its rights may need.
+    // The claim must not expire before the answer comes: the grace covers the time that removing the operator's rights
+    // may need.
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE, "--request-timeout=40s"]).await;
     // From now on the first operator may not write: its answer has to wait.
     let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);

@@ -1,5 +1,5 @@
-//! One rung of the ladder is chosen, and whatever is wrong with it holds the call: nothing falls through to another
-//! account, and one wrong key costs one call.
+//! One credential source is chosen, and any fault in it holds the call: no other account is used instead, and one wrong
+//! key costs one call.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
@@ -17,7 +17,7 @@ async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
     world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
 }
 
-/// The controller's own credentials, good ones, with the newline that editors append.
+/// Default credentials, valid ones, with the newline that editors append.
 fn own_credentials(world: &World) -> tempfile::TempDir {
     let own = tempfile::tempdir().unwrap();
     for (file, value) in [("accessKey", world.cloud.access_key()), ("secretKey", world.cloud.secret_key())] {
@@ -52,7 +52,7 @@ async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
         assert!(!message(&object).contains(world.cloud.secret_key()));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // Mended, it goes on by itself within half a minute.
+    // With the fixed Secret it continues by itself within half a minute.
     world.secret("missing", &[("accessKey", &access), ("secretKey", &secret)]).await;
     world.settled("missing", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
@@ -79,7 +79,8 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
         assert_eq!(object.status.unwrap().attempt, None, "{name}");
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // Corrected, it goes on by itself, in the same generation; a newline at the end is what editors append.
+    // With the corrected key it continues by itself, in the same generation; a newline at the end is what editors
+    // append.
     let (access, secret) = (format!("{access}\n"), format!("{secret}\r\n"));
     world.secret("quoted-access", &[("accessKey", &access), ("secretKey", &secret)]).await;
     let object = world.settled("quoted-access", "Delivered").await;
@@ -101,7 +102,7 @@ async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
     create_naming(&world, "request", &cluster, DEFAULT_SECRET).await;
     let object = world.settled("request", "CredentialsForbidden").await;
     assert!(message(&object).contains(DEFAULT_SECRET), "{}", message(&object));
-    // The controller's own are there, and good: they are for objects that name nothing.
+    // Default credentials exist and are valid, but only for objects that name no Secret.
     world.create("nameless", &other).await;
     world.settled("nameless", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
@@ -200,9 +201,9 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
         assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one learns of the limit, the others wait for it");
-        // The limit was told at the fourth call, and the next one came when the window was over and not before.
+        // The fourth call met the limit, and the next one came when the window was over and not before.
         let arrived: Vec<_> = world.cloud.entries().iter().map(|entry| entry.arrived_millis).collect();
-        // Told by a header, what is left of the window since the first call; told by the text, the whole window anew.
+        // A header states the rest of the window since the first call; the text states the whole window from now on.
         let begins_at = if retry_after { arrived[0] } else { arrived[3] };
         assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
     }
@@ -221,9 +222,9 @@ async fn meet_a_limit(retry_after: bool) {
     let refused = entries.iter().filter(|entry| entry.outcome.as_deref() == Some("429 of the gateway")).count();
     let shown = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
     assert_eq!(refused, shown);
-    // Whoever is refused in a window was in flight when the first refusal was told, and eight may be: all others wait until it
-    // is over. So more than eight are refused in two windows at least, and in each of these five got through before anybody
-    // was refused: of twenty calls that leaves ten. Without the wait it would be fifteen.
+    // A call refused in a window was in flight when the first refusal arrived, and eight may be: all others wait until
+    // the window is over. So more than eight are refused in two windows at least, and in each of these five were
+    // accepted before the first refusal: of twenty calls that leaves ten. Without the wait it would be fifteen.
     assert!((1..=10).contains(&refused), "{refused} were refused: {}", told(&entries));
 }
 
@@ -232,7 +233,7 @@ async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
     tokio::join!(meet_a_limit(true), meet_a_limit(false));
 }
 
-/// When each call came, and how it was answered.
+/// When each call came, and its answer.
 fn told(entries: &[Entry]) -> String {
     let first = entries.first().map_or(0, |entry| entry.arrived_millis);
     let told = entries.iter().map(|entry| {

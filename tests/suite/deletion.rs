@@ -56,7 +56,7 @@ async fn delete(world: &World) {
     let namespaces = Api::<Namespace>::all(world.client.clone());
     let begun = Instant::now();
     namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
-    // How long it takes is up to Kubernetes; that no finalizer of ours keeps it is what is asserted about.
+    // How long it takes is up to Kubernetes; the assertion is that no finalizer of ours blocks it.
     eventually(PATIENCE * 2, "the namespace is gone", async || match namespaces.get_opt(&world.namespace).await {
         Ok(None) => Ok(()),
         Ok(Some(namespace)) => {
@@ -95,7 +95,7 @@ async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     world.api().delete("request", &DeleteParams::default()).await.unwrap();
     let new = world.create("request", &cluster).await.metadata.uid;
     assert_ne!(old, new);
-    // The answer comes only after that was said.
+    // The answer comes only after that reason was written.
     world.settled("request", "AnotherCallInFlight").await;
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.release(&cluster);

@@ -1,4 +1,4 @@
-//! One call, and what status tells of it.
+//! One call, and its status.
 
 use redistribution_operator::api::AttemptState;
 use serde_json::json;
@@ -45,7 +45,7 @@ async fn a_lost_reply_is_outcome_unknown_and_never_sent_again() {
     assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
     operator.terminate().await.unwrap();
     let _next = world.operator().await;
-    // A later object shows that the new operator has looked at everything that was there before.
+    // A later object shows that the new operator has processed all earlier objects.
     let other = world.cluster();
     world.create("later", &other).await;
     world.settled("later", "Delivered").await;

@@ -1,5 +1,5 @@
-//! What the documents promise is there, and what is there they tell: reasons, files, headings, values and names. It runs
-//! none of the commands.
+//! Everything that the documents name exists, and they document everything that exists: reasons, files, headings,
+//! values and names. None of the commands is run.
 
 mod markdown;
 
@@ -20,7 +20,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What is handed to the flags `--set` of a document.
+/// Arguments of the `--set` flags in a document.
 fn settings(text: &str) -> Vec<String> {
     let argument = |rest: &str| match rest.strip_prefix('\'') {
         Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
@@ -29,7 +29,7 @@ fn settings(text: &str) -> Vec<String> {
     text.split("--set ").skip(1).map(argument).collect()
 }
 
-/// Whether `values.yaml` has this value. What is below an empty map or a list is free.
+/// Whether `values.yaml` has this value. Anything below an empty map or a list is free.
 fn is_value(values: &Value, path: &str) -> bool {
     let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
     match (values.get(key.split('[').next().unwrap()), rest) {
@@ -171,7 +171,7 @@ fn objects_named_in_the_guide_are_those_of_its_release() {
         assert!(there.contains(name), "{name} is none of {there:?}");
     }
     assert!(GUIDE.contains("helm upgrade --install dws deploy/chart --namespace dws-system "), "what `render` does");
-    // What sed looks for, so that the image of the plain manifest is really put in.
+    // The text that sed replaces, so that the image of the plain manifest really changes.
     let pattern = GUIDE.split("sed 's#").nth(1).and_then(|rest| rest.split('#').next()).unwrap();
     assert_eq!(include_str!("../../deploy/install.yaml").matches(pattern).count(), 1, "{pattern}");
 }

@@ -1,5 +1,5 @@
-//! Several controllers of which one works: who leads, and what happens when it goes. That nothing is called twice does
-//! not depend on any of this; the storm runs without it.
+//! Several controllers of which one works: which one leads, and what happens when it goes away. At-most-once delivery
+//! does not depend on any of this; the storm runs without election.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -7,9 +7,9 @@ use testbed::{Operator, eventually, simulator::Script};
 
 use crate::world::{NO_TIMEOUT, PATIENCE, World, says};
 
-/// For who waits until a lease has run out.
+/// For tests that wait until a lease has expired.
 const FLAGS: [&str; 2] = ["--leader-election", "--lease-duration=6s"];
-/// For who does not: no machine stands still for so long that a leader loses its lease, lawfully.
+/// For tests that do not: no machine pauses for so long that a leader legitimately loses its lease.
 const LASTING: [&str; 2] = ["--leader-election", "--lease-duration=60s"];
 
 async fn leads(operator: &Operator) -> bool {
@@ -42,7 +42,7 @@ async fn a_follower_is_ready_and_does_nothing() {
     let cluster = world.cluster();
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
-    // It is told after it is written.
+    // It is reported after it is written.
     says(&leader, "\"outcome\"").await;
     assert!(!follower.output().contains("\"outcome\""));
     assert_eq!(world.calls(&cluster), 1);
@@ -93,7 +93,7 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
     let leader = world.operator_with(&[&FLAGS[..], &[NO_TIMEOUT]].concat()).await;
     world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
-    // Somebody else takes it by force, for longer than this test lasts.
+    // Another holder takes the Lease by force, for longer than this test lasts.
     let leases = Api::<Lease>::namespaced(world.client.clone(), &world.namespace);
     let taken = serde_json::json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600}});
     leases
@@ -111,7 +111,7 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
         .patch("redistribution-operator", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(given))
         .await
         .unwrap();
-    // It leads again, and everything that came meanwhile is looked at.
+    // It leads again, and processes everything that came in the meantime.
     world.settled("next", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }

@@ -7,7 +7,7 @@ use testbed::simulator::{Act, Answer, Options, Script};
 
 use crate::world::{NO_TIMEOUT, World, reason_of, says};
 
-/// Another object that is delivered now proves that the operator has looked at everything that was there before it.
+/// Another object that is delivered now proves that the operator has processed all earlier objects.
 async fn looked_around(world: &World, name: &str) {
     let cluster = world.cluster();
     world.create(name, &cluster).await;
@@ -117,7 +117,7 @@ async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
     let _operator = world.operator().await;
     world.create("request", &cluster).await;
     for edit in 0..50 {
-        // No two generations ask for the same, so that the ledger shows which one a call was for.
+        // No two generations have the same spec, so that the ledger shows the generation of each call.
         let (jobs, mode) = (edit % 25 + 4, if edit < 25 { "online" } else { "offline" });
         world.patch("request", json!({"spec": {"parallelJobs": jobs, "redisMode": mode}})).await;
     }
@@ -154,7 +154,7 @@ async fn two_operators_without_election_send_one_call_for_each_object() {
     assert!(calls.iter().all(|&calls| calls == 1), "{calls:?}");
 }
 
-/// Writes the object again and again, so that whoever swaps meets conflicts.
+/// Writes the object again and again, so that other writers meet conflicts.
 async fn disturb(world: &World, name: &str, until: impl Fn(&ClusterRedistribution) -> bool) -> usize {
     let api = world.api();
     for count in 0..100_000 {
@@ -182,7 +182,7 @@ async fn conflicts_on_claim_and_record_change_nothing() {
 #[tokio::test]
 async fn a_record_that_meets_conflicts_is_still_written() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
-    // The object has moved on since the claim, so the first write of the outcome meets a conflict for certain.
+    // The object has changed since the claim, so the first write of the outcome certainly meets a conflict.
     world.patch("request", json!({"metadata": {"labels": {"moved": "on"}}})).await;
     world.cloud.release(&cluster);
     world.settled("request", "Delivered").await;
@@ -195,7 +195,7 @@ async fn an_edit_during_a_call_waits_for_it_and_is_sent_afterwards() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
-    // A key that has not had its first answer carries one call: nobody could be served beside the one that is held.
+    // A key without a first answer carries one call: no other call could be made beside the one that is held.
     looked_around(&world, "first").await;
     world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;

@@ -1,4 +1,4 @@
-//! Switches and settings that hold a call: each fails closed, says why, and lets go when it is mended.
+//! Switches and settings that hold a call: each fails closed, reports why, and releases the call when it is fixed.
 
 use serde_json::json;
 use testbed::simulator::{Mode, Simulator};
@@ -106,7 +106,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
     let world = World::new().await;
     let cluster = world.cluster();
     for (name, mode) in [("not-tls", Some(Mode::NotTls)), ("stalled", Some(Mode::StalledTls)), ("foreign", None)] {
-        // Without a mode it is another cloud, whose authority nobody trusts.
+        // Without a mode it is another cloud, with an authority that is not trusted.
         let other = mode
             .map_or_else(|| Simulator::start(&testbed::simulator::Options::default()), Simulator::start_mode)
             .unwrap();
@@ -120,7 +120,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         let object = world.settled(name, "EndpointUnreachable").await;
         assert_eq!(condition(&object, "Delivered").as_deref(), Some("False"));
         assert_eq!(condition(&object, "Reconciling").as_deref(), Some("True"));
-        // A second object meets an endpoint that is known to be away: no claim, only a hold.
+        // A second object meets an endpoint that is known to be unreachable: no claim, only a hold.
         let second = format!("{name}-second");
         world.create(&second, &cluster).await;
         let second = world.settled(&second, "EndpointUnreachable").await;
@@ -147,7 +147,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         }
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // The right endpoint, and what was not sent is sent: once each, for the cluster accepts one.
+    // With the right endpoint the unsent requests are sent: once each, since the cluster accepts one.
     let _operator = world.operator().await;
     world.annotate("stalled", SUSPEND, None).await;
     world.settled("stalled", "Delivered").await;

@@ -1,5 +1,5 @@
 //! A journal that cannot be trusted, a CRD that does not keep one, and objects that cannot be read: no call, a reason,
-//! and nobody else harmed.
+//! and no other object is disturbed.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
@@ -97,10 +97,10 @@ async fn an_orphaned_claim_expires_as_unknown() {
     assert_eq!(world.cloud.total_calls(), 0);
 }
 
-/// A control plane of its own, since a CRD is there for all namespaces.
+/// A control plane of its own, since a CRD applies to all namespaces.
 fn own_plane() -> &'static ControlPlane {
     let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
-    // Ended with the process by its supervisor, like the shared one.
+    // Its supervisor ends it with the process, like the shared one.
     Box::leak(Box::new(plane))
 }
 
@@ -122,7 +122,7 @@ async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
     assert!(message(&object).contains("crds/"), "{}", message(&object));
     assert_eq!(world.cloud.total_calls(), 0);
     apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
-    // Looked at again every 5 minutes, or as soon as somebody touches the object.
+    // Requeued every 5 minutes, or as soon as the object changes.
     world.patch("request", json!({"metadata": {"labels": {"look": "again"}}})).await;
     world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
@@ -185,7 +185,7 @@ async fn restored_objects_without_status_are_sent_only_before_their_not_after() 
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
     let _operator = world.operator().await;
-    // A backup knows spec and annotations, not uid and status.
+    // A backup contains spec and annotations, not uid and status.
     let restore = async |name: &str, cluster: &str, not_after: &str| {
         let annotations = [("dws.huaweicloud.com/not-after".to_owned(), not_after.to_owned())].into();
         world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;

@@ -1,5 +1,5 @@
-//! The rules by which Flux, Helm 4 and others judge any object, written down from their documentation, applied to
-//! every state an object can be in.
+//! The rules by which Flux, Helm 4 and others judge any object, implemented from their documentation, applied to every
+//! state of an object.
 
 use redistribution_operator::api::{ClusterRedistribution, Reason, Row};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub enum Verdict {
     Terminating,
 }
 
-/// kstatus for a kind it does not know.
+/// The rules of kstatus for a kind that it does not know.
 pub fn judge(object: &Value) -> Verdict {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Verdict::Terminating;

@@ -1,5 +1,4 @@
-//! What goes wrong without end: outcomes are kept, workers stay free, and neither requests nor lines of the log are made at
-//! full speed.
+//! Faults without end: outcomes are kept, workers stay free, and neither requests nor log lines are made at full speed.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -25,10 +24,10 @@ use crate::{
     world::{NO_TIMEOUT, PATIENCE, World, binary, says},
 };
 
-/// How long a fault lasts here; `sweep endless` has it last for minutes.
+/// How long a fault lasts here; in `sweep endless` it lasts for minutes.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// Lines of the log that hold this.
+/// Lines of the log that contain this.
 fn lines(operator: &Operator, words: &str) -> usize {
     operator.output().lines().filter(|line| line.contains(words)).count()
 }
@@ -119,7 +118,7 @@ impl Denial {
         denial
     }
 
-    /// It has its effect a moment after it was made.
+    /// Waits until it has its effect, a moment after it was made.
     async fn holds(&self, world: &World) {
         world.create("probe", &world.cluster()).await;
         let answer = json!({"status": {"attempt": {"id": "a", "uid": "u", "generation": 1, "state": "Answered"}}});
@@ -154,7 +153,7 @@ async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     })
     .await;
     proxied.proxy.outage().set(false);
-    // It may have been cut once, and then found nobody.
+    // The connection may have been cut once while no watch was open.
     let said = lines(&operator, "\"a watch failed;");
     assert!((1..=2).contains(&said), "{said}: {}", operator.output());
     says(&operator, "the watch works again").await;
@@ -164,7 +163,7 @@ async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     world.settled("request", "Delivered").await;
 }
 
-/// An operator that watches this namespace and so many others that it has no right to.
+/// An operator that watches this namespace and this many others that it has no right to.
 async fn beside_forbidden(world: &World, proxied: &Proxied, forbidden: usize, flags: &[&str]) -> Operator {
     let operator = proxied
         .start(world, |options| {
@@ -185,7 +184,7 @@ async fn twenty_forbidden_namespaces_are_retried_ever_slower_with_few_log_lines(
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
     let before = proxied.proxy.requests();
-    // The rate over this time is what is asserted about.
+    // The rate over this time is the subject of the test.
     tokio::time::sleep(LASTS).await;
     let requests = proxied.proxy.requests() - before;
     assert!(requests <= 20 * 6, "{requests} requests in {LASTS:?}");

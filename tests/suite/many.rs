@@ -1,4 +1,5 @@
-//! Crowds of objects that all meet the same: each is called once, however it ends, and nothing grows without bound.
+//! Bursts of objects that all meet the same fault: each is called once, however it ends, and nothing grows without
+//! bound.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ async fn a_thousand_lost_replies_stay_unknown_and_are_not_sent_again() {
     assert_eq!(world.cloud.total_calls(), 1000);
     assert!(operator.terminate().await.unwrap().success());
     let _again = world.operator().await;
-    // When a new object has been served, everything in the list before it has been looked at.
+    // When a new object has been served, everything before it in the list has been processed.
     let next = world.cluster();
     world.create("next", &next).await;
     world.settled("next", "Delivered").await;
@@ -32,8 +33,8 @@ async fn a_thousand_lost_replies_stay_unknown_and_are_not_sent_again() {
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
 }
 
-/// Of so many lost replies every other one was carried out: those are confirmed, the others never are, and nothing is
-/// called again.
+/// Of this number of lost replies every other call was carried out: those are confirmed, the others never are, and
+/// nothing is called again.
 async fn lost_replies_are_settled_by_looking(objects: usize) {
     let world = World::new().await;
     let executed = |number: usize| number.is_multiple_of(2);
@@ -97,7 +98,7 @@ async fn two_hundred_slow_answers_are_one_call_each() {
     let late = Script::status(200).after(Duration::from_secs(30));
     let clusters = burst(&world, 200, |_| Some(late.clone())).await;
     let history = history(&world).await;
-    // A call that is put off because the machine stood still shows two versions more, lawfully; that is no subject here.
+    // A call that is put off because the machine paused legitimately has two more versions; that is not tested here.
     let flags = ["--concurrency=100", NO_TIMEOUT, "--connect-timeout=30s"];
     let operator = world.operator_with(&flags).await;
     world.cloud.arrived(&clusters[0], 1).await;
@@ -114,7 +115,7 @@ async fn two_hundred_slow_answers_are_one_call_each() {
         said(&history, &format!("request-{number}"), "Delivered").await;
     }
     for (name, mut reasons) in reasons(&history) {
-        // Who has waited for long enough says that others are first, once.
+        // An object that has waited for long enough reports once that others are first.
         if reasons.get(1).is_some_and(|reason| reason == "Throttled") {
             reasons.remove(1);
         }
@@ -128,8 +129,8 @@ async fn two_hundred_slow_answers_are_one_call_each() {
 
 #[tokio::test]
 async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
-    // Send budget 3 s, request timeout, margin 2 s: as long as the first operator asked for. Its calls must be under way all
-    // together before the first of them is given up.
+    // Send budget 3 s, request timeout, margin 2 s: as long as the first operator asked for. All its calls must be in
+    // flight together before the first of their claims expires.
     const GRACE: i64 = 3 + 25 + 2;
     let world = World::new().await;
     let first = world.operator_with(&["--concurrency=20", SHORT_GRACE, "--request-timeout=25s"]).await;

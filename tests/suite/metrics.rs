@@ -1,4 +1,5 @@
-//! What `/metrics` says: everything that `deploy/METRICS.md` documents and nothing else, and the right numbers of objects.
+//! The content of `/metrics`: everything that `deploy/METRICS.md` documents and nothing else, and the right numbers of
+//! objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,6 +149,6 @@ async fn a_follower_shows_no_objects_that_the_leader_counts() {
         .await;
     };
     counted(&leader, 1.0, 1.0).await;
-    // It is ready, and so has seen the object too.
+    // It is ready, and has therefore seen the object too.
     counted(&follower, 0.0, 0.0).await;
 }

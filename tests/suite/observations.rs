@@ -1,4 +1,4 @@
-//! What reading tells of a call that got no answer: a redistribution that was not there before confirms it, its absence
+//! Results of reads after a call without an answer: a redistribution that was not there before confirms it, its absence
 //! proves nothing, and neither ever leads to a second call.
 
 use redistribution_operator::api::{ClusterRedistribution, crd_json};
@@ -59,7 +59,7 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     for part in ["task_status is WAITING_REDISTRIBUTION", "no redistribution is shown", "no proof", "spec.trigger"] {
         assert!(told.contains(part), "{told}");
     }
-    // Somebody starts it by hand, as the message lets them: that was not this call.
+    // A person starts it by hand, as the message allows: that was not this call.
     world.cloud.redistributing(&cluster);
     let reads = world.cloud.reads(&cluster).len();
     assert!(operator.terminate().await.unwrap().success());
@@ -108,7 +108,7 @@ async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut), Script::status(200)]);
-    // Looked at only by the next process.
+    // Only the next process reads it.
     let first = world.operator_with(&["--observe", "--observe-every=1h", "--settle-time=4s"]).await;
     world.create("lost", &cluster).await;
     world.settled("lost", "OutcomeUnknown").await;
@@ -167,7 +167,7 @@ async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
 async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     let world = World::new().await;
     let cluster = world.cluster();
-    // The one before is shown, and so is this one once it is over.
+    // The previous one is shown, and so is this one once it is over.
     world.cloud.redistributing(&cluster);
     world.cloud.idle(&cluster);
     world.cloud.waiting(&cluster);
@@ -200,7 +200,7 @@ async fn an_empty_cluster_detail_ends_no_redistribution() {
         read_again(&world, &cluster, 5).await;
         let object = world.api().get("request").await.unwrap();
         assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
-        // It runs on, and is seen to end.
+        // It continues, and its end is seen.
         world.cloud.replace(&cluster, Read::Redistribution, None);
         world.cloud.replace(&cluster, Read::Cluster, None);
         world.cloud.idle(&cluster);
@@ -231,7 +231,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
         .enumerate()
         .map(|(number, act)| {
             let cluster = world.cluster();
-            // Of the baseline, so that nothing is known from before; then of everything that follows.
+            // The baseline's reads fail, so that nothing is known from before; then all later reads fail.
             for read in [Read::Cluster, Read::Redistribution] {
                 world.cloud.script_reads(&cluster, read, (0..200).map(|_| Script::new(act.clone())));
             }

@@ -17,7 +17,7 @@ use crate::{
 const FLAGS: [&str; 4] = ["--stale-after=20s", "--send-budget=1s", "--request-timeout=4s", "--grace-margin=2s"];
 const OUTAGE: Duration = Duration::from_secs(45);
 
-/// Longest pause between two tries to write an outcome (`RECORD_PAUSES` in `src/ledger/record.rs`), in seconds.
+/// Longest pause between two tries to write an outcome (`RECORD_PAUSES` in `src/store/record.rs`), in seconds.
 const LONGEST_PAUSE: u64 = 4;
 
 /// The pauses between the tries to write outcomes, in seconds.
@@ -27,7 +27,7 @@ fn pauses(operator: &Operator) -> Vec<u64> {
     told.map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"]["seconds"].as_u64().unwrap()).collect()
 }
 
-/// What a kubelet sees, once a second.
+/// The result of a kubelet's probe, once a second.
 async fn is_alive(operator: &Operator) -> bool {
     matches!(operator.get("/livez").await, Ok((200, _)))
 }
@@ -45,7 +45,7 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
     proxied.proxy.outage().set(true);
     world.cloud.release(&cluster);
     says(&operator, "the outcome is not written yet").await;
-    // The length of the outage is what is asserted about.
+    // The length of the outage is the subject of the test.
     let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
     while begin.elapsed() < OUTAGE {
         seconds.tick().await;
@@ -55,13 +55,13 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
     proxied.proxy.outage().set(false);
     let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().status_code, Some(200));
-    // How soon after the outage it was written is up to the machine, the pauses between the tries are not.
+    // How soon after the outage it was written depends on the machine, the pauses between the tries do not.
     let pauses = pauses(&operator);
     assert!(pauses.iter().all(|&seconds| seconds <= LONGEST_PAUSE), "{pauses:?}");
     assert!(pauses.len() as u64 >= OUTAGE.as_secs() / LONGEST_PAUSE / 2, "{pauses:?}");
     assert_eq!(world.calls(&cluster), 1);
     assert_eq!(proxied.record.violations(), []);
-    // Neither dead nor deaf.
+    // It is alive and reacts to new objects.
     let next = world.cluster();
     world.create("next", &next).await;
     world.settled("next", "Delivered").await;
@@ -74,7 +74,7 @@ async fn a_silent_watch_is_reopened_without_a_restart_and_loses_nothing() {
     let world = World::new().await;
     let proxied = Proxied::new(&world, "watch#1:black-hole").await;
     let (first, unseen) = (world.cluster(), world.cluster());
-    // There from the start, so that the first event comes on the first watch, which is renewed every five seconds.
+    // Present from the start, so that the first event comes on the first watch, which is renewed every five seconds.
     world.create("first", &first).await;
     let operator = proxied.operator(&world, &FLAGS).await;
     world.settled("first", "Delivered").await;
@@ -151,7 +151,8 @@ async fn a_flapping_api_server_costs_a_thousand_objects_one_call_each() {
     assert_eq!(proxied.record.violations(), []);
     println!("{flaps} moments, at most {files} open files, {} MiB", memory / 1024 / 1024);
     assert!(world.cloud.max_in_flight().0 <= 8, "{:?}", world.cloud.max_in_flight());
-    // One connection to the API server for each worker (24) at most, one for each call, and what a process has anyway.
+    // One connection to the API server for each worker (24) at most, one for each call, and the files that a process
+    // has open anyway.
     assert!(files < 100, "{files} open files");
     assert!(memory < 100 * 1024 * 1024, "{memory} bytes");
 }

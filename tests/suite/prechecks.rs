@@ -1,4 +1,5 @@
-//! The look at the cluster before a call: what it holds, what it finds without spending a call, and how seldom it is made.
+//! The precheck of the cluster before a call: what it holds, what it finds without spending a call, and how rarely it
+//! is made.
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -13,7 +14,7 @@ use crate::{
     world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, spec},
 };
 
-/// A name, how the cloud gets there, and what is told.
+/// A name, how the cloud gets there, and the expected report.
 type State = (&'static str, fn(&World, &str), &'static str);
 
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
@@ -22,7 +23,7 @@ fn looks(world: &World, cluster: &str) -> usize {
     world.cloud.reads_of(cluster, Read::Cluster)
 }
 
-/// Held, and by a look: it goes on by itself, whatever the reason.
+/// Held by a precheck: the object continues by itself, whatever the reason.
 fn is_held(object: &ClusterRedistribution) {
     let seen = ["Delivered", "Ready", "Reconciling", "Stalled"].map(|type_| condition(object, type_));
     assert_eq!(seen, [Some("False"), Some("False"), Some("True"), None].map(|value| value.map(str::to_owned)));
@@ -50,7 +51,7 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     world.cloud.waiting(&cluster);
     world.settled("request", "Delivered").await;
     let after = looks(&world, &cluster);
-    // One may have been on its way when the cluster became ready.
+    // One read may have been on its way when the cluster became ready.
     assert!(after - before <= 2, "{before} to {after}");
     assert_eq!(world.calls(&cluster), 1);
     assert_eq!(held.metadata.generation, world.settled("request", "Delivered").await.metadata.generation);
@@ -170,7 +171,7 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     world.create("request", &cluster).await;
     world.settled("request", "ClusterNotWaiting").await;
     for number in 0..10 {
-        // Each of them is looked at before the next one comes: the queue would make one of several.
+        // Each of them is prechecked before the next one comes: the queue would merge several into one.
         let before = held(&operator).await;
         world.annotate("request", "example.com/noise", Some(&number.to_string())).await;
         eventually(PATIENCE, "it was woken", async || {
@@ -180,7 +181,7 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
         .await;
     }
     assert_eq!(looks(&world, &cluster), 1);
-    // What it found is said again after another hold, without another look.
+    // Its result is reported again after another hold, without another read.
     world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
     world.settled("request", "Suspended").await;
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
@@ -203,7 +204,7 @@ async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
         world.cloud.idle(cluster);
         world.create(&format!("request-{number}"), cluster).await;
     }
-    // Two looks a second for six that want one each second.
+    // Two reads a second for six objects that want one each second.
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1s", "--rate-limit=2"]).await;
     world.all_settled(&["ClusterNotWaiting"]).await;
     let held = |text: &str| {

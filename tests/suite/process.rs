@@ -1,4 +1,4 @@
-//! The process around the controller: flags, pages, logs, what it watches.
+//! The process around the controller: flags, pages, logs, watched namespaces.
 
 use std::process::{Command, Output};
 

@@ -1,5 +1,5 @@
-//! How far a redistribution is, seen by reading: shown while it moves, written only when it has moved, and read never
-//! again once it is over.
+//! The progress of a redistribution, observed by reads: shown while it moves, written only when it has moved, and never
+//! read again once it is over.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 
 pub const OBSERVE: [&str; 2] = ["--observe", "--observe-every=1s"];
 
-/// Reason of the condition that tells of the redistribution, and its value.
+/// Reason of the condition that shows the redistribution, and its value.
 pub fn redistributed(object: &ClusterRedistribution) -> Option<(String, String)> {
     let conditions = &object.status.as_ref()?.conditions;
     let condition = conditions.iter().find(|condition| condition.type_ == "Redistributed")?;
@@ -26,7 +26,7 @@ pub fn redistributed(object: &ClusterRedistribution) -> Option<(String, String)>
         .then(|| (condition.status.clone(), condition.reason.clone()))
 }
 
-/// Waits until the redistribution is that far.
+/// Waits until the redistribution has this progress.
 pub async fn says(world: &World, name: &str, reason: &str) -> ClusterRedistribution {
     says_within(PATIENCE, world, name, reason).await
 }
@@ -42,12 +42,12 @@ async fn says_within(within: Duration, world: &World, name: &str, reason: &str) 
     .await
 }
 
-/// What was seen last.
+/// The last observation.
 pub fn seen(object: &ClusterRedistribution) -> Redistribution {
     object.status.as_ref().and_then(|status| status.redistribution.clone()).unwrap_or_default()
 }
 
-/// Waits until the cluster's redistribution was read so many times more.
+/// Waits until the cluster's redistribution was read this many more times.
 pub async fn read_again(world: &World, cluster: &str, times: usize) {
     let before = world.cloud.reads_of(cluster, Read::Redistribution);
     eventually(PATIENCE, "further reads", async || {
@@ -57,7 +57,7 @@ pub async fn read_again(world: &World, cluster: &str, times: usize) {
     .await;
 }
 
-/// Reasons of events, each as often as it was told.
+/// Reasons of events, each as often as it was reported.
 async fn events(world: &World) -> Vec<String> {
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     let events = events.list(&ListParams::default()).await.unwrap().items;
@@ -88,7 +88,7 @@ async fn a_redistribution_of_a_hundred_steps_is_followed_to_its_end() {
     follow_to_the_end(1).await;
 }
 
-/// With so many of its 100 tables moved between two looks.
+/// With this many of its 100 tables moved between two reads.
 async fn follow_to_the_end(tables: u64) {
     let world = World::with(Options { tables_per_read: tables, ..Options::default() }).await;
     let cluster = world.cluster();
@@ -133,7 +133,7 @@ async fn follow_to_the_end(tables: u64) {
     assert!(steps.len() >= fewest && steps.is_sorted(), "{steps:?}");
     println!("{} writes for {} steps", shown.len(), steps.len());
     assert!(shown.windows(2).all(|pair| pair[0] != pair[1]), "a write that showed nothing new: {shown:?}");
-    // Over is over, also for the next process.
+    // The next process does not read a finished one either.
     let reads = world.cloud.all_reads().len();
     assert!(operator.terminate().await.unwrap().success());
     let _again = world.operator_with(&OBSERVE).await;
@@ -142,7 +142,7 @@ async fn follow_to_the_end(tables: u64) {
     world.create("next", &next).await;
     says(&world, "next", "Running").await;
     read_again(&world, &next, 3).await;
-    // In one view of them all: the next one is read on and on.
+    // In one view of them all: the next one is read further.
     let all = world.cloud.all_reads();
     assert!(all.iter().all(|read| read.cluster == cluster || read.cluster == next), "{all:?}");
     assert_eq!(all.iter().filter(|read| read.cluster == cluster).count(), reads);
@@ -167,7 +167,7 @@ async fn unchanged_progress_is_not_written_and_read_once_for_each_poll() {
 async fn pause_failure_and_retry_are_shown_and_reported() {
     let world = World::new().await;
     let cluster = world.cluster();
-    // What stands still is looked at less often; an edit of the test's own clock would be no test.
+    // A redistribution without progress is read less often; an edit of the test's own clock would be no test.
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
     says(&world, "request", "Running").await;
@@ -209,7 +209,7 @@ async fn the_end_is_seen_in_every_form_in_which_the_cloud_shows_no_run() {
         world.cloud.idle(&cluster);
         let done = says(&world, "request", "Finished").await;
         assert_eq!(seen(&done).progress_percent, Some(100), "{no_run:?}");
-        // Over before anybody looked.
+        // It was over before the first read.
         world.cloud.tables_per_read(&quick, 1000);
         world.create("quick", &quick).await;
         says(&world, "quick", "Finished").await;
@@ -237,7 +237,7 @@ async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
 async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     let world = World::new().await;
     let cluster = world.cluster();
-    // One that is over, and is shown whenever none is under way.
+    // An earlier one that is over, and is shown whenever none is under way.
     world.cloud.redistributing(&cluster);
     world.cloud.idle(&cluster);
     world.cloud.no_run(&cluster, NoRun::LastRun);
@@ -247,7 +247,7 @@ async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     let versions = history(&world).await;
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
-    // At first the cluster alone shows it.
+    // At first only the cluster shows it.
     let api = world.api();
     let running = eventually(PATIENCE, "the redistribution has a name", async || {
         let object = api.get("request").await.map_err(|error| error.to_string())?;

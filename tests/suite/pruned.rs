@@ -1,5 +1,5 @@
-//! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object says so, and it follows by itself once
-//! the CRD is mended.
+//! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object reports it, and it continues by itself
+//! once the CRD is fixed.
 
 use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
@@ -20,16 +20,16 @@ fn without(parent: &str, field: &str) -> Value {
     crd
 }
 
-/// A world whose CRD is that one; a control plane of its own, since a CRD is there for all namespaces.
+/// A world with that CRD; a control plane of its own, since a CRD applies to all namespaces.
 pub async fn world_with(crd: &Value) -> World {
     let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
-    // Ended with the process by its supervisor, like the shared one.
+    // Its supervisor ends it with the process, like the shared one.
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     apply_crd(&plane.client().await.unwrap(), &crd.to_string()).await.unwrap();
     World::on(plane, Options::default()).await
 }
 
-/// Looked at again every 5 minutes, or as soon as somebody touches the object.
+/// Requeued every 5 minutes, or as soon as the object changes.
 async fn mended(world: &World, name: &str, cluster: &str) {
     apply_crd(&world.client, &crd_json().unwrap().to_string()).await.unwrap();
     world.patch(name, json!({"metadata": {"labels": {"look": "again"}}})).await;

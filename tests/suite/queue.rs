@@ -1,4 +1,4 @@
-//! In which order objects are called that wait for one key.
+//! The order of calls for objects that wait for one key.
 
 use testbed::{
     eventually,
@@ -27,7 +27,8 @@ async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     }
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
     world.cloud.release(&told_to_wait);
-    // The last one is looked at again and again, and so before the others when the second is over.
+    // Changes of the last object trigger its reconcile again and again, and so before the others when the second is
+    // over.
     let mut looks = 0;
     eventually(PATIENCE, "the crowd goes on", async || {
         looks += 1;

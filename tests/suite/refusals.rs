@@ -1,4 +1,4 @@
-//! Every documented answer ends in its row of the table of conditions, and generic tools read it rightly.
+//! Every documented answer has its documented reason, and generic tools read it correctly.
 
 use std::process::Command;
 
@@ -66,7 +66,7 @@ const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x2d\x
 async fn a_200_is_delivered_only_if_its_body_says_nothing_else() {
     let world = World::new().await;
     let _operator = world.operator().await;
-    // A key that has not had its first answer carries one call: the rows would wait for each other.
+    // A key without a first answer carries one call: the rows would wait for each other.
     world.create("first", &world.cluster()).await;
     world.settled("first", "Delivered").await;
     let deep = format!(r#"{{"details":{}{},"error_code":"DWS.7023"}}"#, "[".repeat(200), "]".repeat(200));
@@ -116,7 +116,8 @@ async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let not_utf8 = b"{\"error_msg\":\"\xff\",\"error_code\":\"DWS.0047\"}";
-    // The first answers that this key gets: five refusals of the gateway would have locked it, the first one held all others.
+    // The first answers that this key gets: five refusals of the gateway would have locked it, the first one held all
+    // others.
     for (name, status, body, reason) in [
         ("surrogate", 401, &br#"{"error_code":"DWS.0047","error_msg":"x\ud83d"}"#[..], "ClusterNotFound"),
         ("no-utf8", 401, &not_utf8[..], "ClusterNotFound"),

@@ -1,4 +1,5 @@
-//! The release: what the workflow may do, what CI rehearses, and what the scripts refuse. Nothing is built or pushed here.
+//! The release: the workflow's rights, CI's dry run of it, and what the scripts refuse. Nothing is built or pushed
+//! here.
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +49,7 @@ fn scripts(workflow: &Value, job: &str) -> String {
     scripts.join("\n")
 }
 
-/// What is between `${{` and `}}`.
+/// The text between `${{` and `}}`.
 fn expressions(text: &str) -> BTreeSet<&str> {
     text.split("${{").skip(1).map(|rest| rest.split("}}").next().unwrap().trim()).collect()
 }
@@ -75,7 +76,7 @@ fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
     let job = &workflow["jobs"]["release"];
     let signs = json!({"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"});
     assert_eq!(job["permissions"], signs);
-    // What may write to the repository runs nothing that was built.
+    // A job that may write to the repository runs nothing that was built.
     let publish = &workflow["jobs"]["publish"];
     assert_eq!((&publish["permissions"], &publish["needs"]), (&json!({"contents": "write"}), &json!("release")));
     assert!(!scripts(&workflow, "publish").contains("deploy/") && !publish.to_string().contains("checkout"));
@@ -170,12 +171,12 @@ fn a_pull_request_is_judged_by_what_ci_runs_and_may_write_nothing() {
     assert_eq!(workflow["permissions"], json!({}));
     assert_eq!(workflow["jobs"]["run"]["permissions"], json!({"contents": "read"}));
     assert_eq!(scripts(&workflow, "run").lines().last(), Some(".ci/run"));
-    // And the workflows themselves by actionlint.
+    // actionlint checks the workflows themselves.
     assert!(CI.contains("\npart \"workflows\" workflows\n") && CI.contains("\n  target/actionlint\n"));
     assert!(!PULL_REQUESTS.contains("pull_request_target") && !PULL_REQUESTS.contains("secrets."));
 }
 
-/// As `deploy/release` packs it, for an image that is nowhere.
+/// As `deploy/release` packs it, for an image that does not exist.
 #[test]
 fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
     let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();

@@ -1,4 +1,4 @@
-//! The CRD, its samples and what the API server refuses.
+//! The CRD, its samples, and specs that the API server refuses.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! A sample of what the sweep does at length: faults at the claim and at the call, and a storm of kills. The sweep's own
-//! oracles judge; this asserts that there was something to be judged.
+//! A sample of the sweep's full runs: faults at the claim and at the call, and a storm of kills. The sweep's own
+//! oracles judge; this asserts that there was something to judge.
 
 use testbed::{
     fault_proxy::{

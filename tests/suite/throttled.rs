@@ -1,4 +1,4 @@
-//! A 429 and a restart: what one process was told, the next one keeps to.
+//! A 429 and a restart: the next process obeys what one process was told.
 
 use testbed::{
     eventually,
@@ -10,7 +10,7 @@ use crate::{
     world::{PATIENCE, World, held, reason_of},
 };
 
-/// Asks to wait for so many seconds.
+/// A 429 with a wait of this many seconds.
 fn told_to_wait(seconds: u32) -> Script {
     let answer = Answer::error(Shape::A, 429, "APIG.0308", "Too many requests.");
     Script::new(Act::Answer(answer.header("Retry-After", &seconds.to_string())))
@@ -31,7 +31,7 @@ async fn the_first_is_told_to_wait<const OBJECTS: usize>(world: &World, scripts:
 #[tokio::test]
 async fn three_restarts_in_the_window_of_a_429_use_up_no_object() {
     let world = World::new().await;
-    // Longer than is recorded, and than this test takes on any machine.
+    // Longer than the recorded time, and than this test takes on any machine.
     let scripts = [(); 3].map(|()| Some(told_to_wait(900)));
     let mut operator = world.operator().await;
     the_first_is_told_to_wait(&world, scripts).await;
@@ -67,7 +67,7 @@ async fn objects_held_by_a_429_before_a_restart_are_called_after_it() {
 #[tokio::test]
 async fn a_new_object_is_not_called_before_the_first_list_is_complete() {
     let world = World::new().await;
-    // The second operator's list comes late; what nobody has looked at yet is listed before it.
+    // The second operator's list comes late; objects that no operator has seen come before it in the list.
     let proxied = Proxied::new(&world, "list#2:delay").await;
     let operator = proxied.operator(&world, &[]).await;
     the_first_is_told_to_wait(&world, [Some(told_to_wait(900))]).await;

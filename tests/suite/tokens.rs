@@ -1,5 +1,5 @@
-//! The second kind of Secret: a user of IAM, who logs in for a token. What a login costs, what it holds, what it never does,
-//! and that no call is spent on what a login already tells.
+//! The second kind of Secret: an IAM user, who logs in for a token. The costs of a login, the calls it holds, what it
+//! never does, and that no call is spent on a fault that a login already shows.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const PASSWORD: &str = "right \"ß\\";
 const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
 const OTHER_PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
-/// A world whose default Secret holds a user whom IAM, at an address of its own, lets in.
+/// A world whose default Secret holds a user that IAM, at an address of its own, accepts.
 async fn world() -> World {
     world_with(Options::default()).await
 }
@@ -156,7 +156,7 @@ async fn a_rejected_token_does_not_blame_the_password() {
     world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
     world.create("refused", &cluster).await;
     world.settled("refused", "AuthenticationFailed").await;
-    // The token that follows is refused too: that costs one more, and then nobody tries until somebody has found out.
+    // The next token is refused too: that costs one more call, and then none is made until the cause has been found.
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0307", "The token must be updated")]);
     world.create("refused-too", &cluster).await;
@@ -213,7 +213,7 @@ async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
         world.cloud.script(cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
         world.create(&format!("request-{number}"), cluster).await;
     }
-    // One at a time: what is in flight together learns of the first refusal together.
+    // One at a time: calls that are in flight together learn of the first refusal together.
     let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s", "--concurrency=1"]).await;
     let refused = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
     eventually(PATIENCE, "the others are held", async || {
@@ -322,7 +322,7 @@ async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
             is_unclaimed(&held);
             assert!(message(&held).contains("may have counted") && message(&held).contains(told), "{}", message(&held));
         }
-        // Another user is none of its business, nor is the host.
+        // The refusal concerns neither another user nor the host.
         world.cloud.add_user(DOMAIN, "another", PASSWORD);
         let another = [("username", "another"), ("password", PASSWORD), ("domainName", DOMAIN)];
         world.secret("another", &another).await;
@@ -336,7 +336,7 @@ async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     let world = world().await;
-    // Nobody listens at the port of discard.
+    // No process listens at the discard port.
     let _operator = world.operator_with(&["--iam-endpoint=lab=https://127.0.0.1:9"]).await;
     let (cluster, other) = (world.cluster(), world.cluster());
     world.create("request", &cluster).await;

@@ -68,7 +68,7 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     // In place: the file is mounted.
     fs::write(directory.path().join("hosts"), format!("{all_dead}{} {NAME}\n", living.ip())).unwrap();
     world.settled("request", "Delivered").await;
-    // A call finds the working address too, without help.
+    // The next call finds the working address too, by itself.
     let next = world.cluster();
     world.create("next", &next).await;
     world.settled("next", "Delivered").await;
