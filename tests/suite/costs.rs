@@ -13,7 +13,7 @@ use crate::world::{NO_TIMEOUT, PATIENCE, World};
 
 /// A call that is put off because the machine paused legitimately costs two more writes; that is not tested here.
 const UNHURRIED: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
-/// An object that has waited this long for its slot reports so, which is a write (`PATIENCE` in `src/admission`).
+/// An object that has waited this long for its slot reports so, which is a write (see `src/admission`).
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Requests to the API server so far, by its own count.

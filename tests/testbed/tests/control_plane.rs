@@ -1,4 +1,4 @@
-//! What the control plane promises to the tests that stand on it.
+//! The control plane's guarantees for the tests that use it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -104,7 +104,7 @@ async fn a_namespace_is_deleted_once_the_controller_manager_runs() {
     assert_eq!(control_plane.pids().len(), 3, "asked twice, started once");
     let namespaces = Api::<Namespace>::all(client);
     namespaces.delete(&namespace, &DeleteParams::default()).await.unwrap();
-    // It was not there before: how long the controller manager takes to start and to work is up to the machine.
+    // It did not exist before: how long the controller manager takes to start and to work depends on the machine.
     eventually(Duration::from_secs(600), "the namespace is gone", async || {
         match namespaces.get_opt(&namespace).await {
             Ok(None) => Ok(()),

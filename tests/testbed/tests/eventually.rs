@@ -1,4 +1,4 @@
-//! Waiting for a condition: what is given, what is said when it does not come.
+//! Waiting for a condition: the returned value, and the message when the condition does not come.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! How the operator is run as a process. A shell script stands in for it and says the same two lines.
+//! The operator as a process. A shell script is its stand-in and prints the same two lines.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -12,7 +12,7 @@ use testbed::{Operator, OperatorError, eventually, operator::OperatorCommand, su
 
 const SECONDS: Duration = Duration::from_secs(300);
 
-/// Ends at SIGTERM after a last word; `fail` makes it end at once.
+/// Ends at SIGTERM after a last line; `fail` makes it end at once.
 const STAND_IN: &str = r#"#!/bin/sh
 trap 'echo "last words of $1"; exit 3' TERM
 echo "arguments: $*" >&2
@@ -26,7 +26,7 @@ while :; do sleep 0.02; done
 struct Script(PathBuf);
 
 impl Script {
-    /// Written by another process: one that this process has open for writing may not be run by its other threads.
+    /// Written by another process: a file that this process has open for writing may not be run by its other threads.
     fn write() -> Self {
         let path = std::env::temp_dir().join(format!("stand-in-{:016x}", rand::random::<u64>()));
         let write = r#"printf '%s' "$2" > "$1" && chmod 700 "$1""#;

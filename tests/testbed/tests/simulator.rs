@@ -1,4 +1,4 @@
-//! What the simulator promises as a program in a pod: where an operator looks, it finds authority and key.
+//! The simulator as a program in a pod: it publishes authority and key where an operator looks for them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic fails the test, which is what it is for")]
 
 use std::{

@@ -1,14 +1,14 @@
-//! Is it true? Holds every status that an operator writes against what has passed by then, and looks for secrets. It must
-//! not change what passes.
+//! Is it true? Compares every status that an operator writes with the requests recorded by then, and looks for secrets.
+//! It must not change the traffic.
 
 use serde_json::Value;
 
 use super::record::{Call, Law, Record};
 
 impl Record {
-    /// One more, which now is what everybody reads: is it true? (What the API server refuses may be outdated; that is
-    /// what it refuses it for.) A claim that was taken after a call for its generation had arrived is the beginning of a
-    /// second one.
+    /// One more successful write, which all readers now see: is it true? (A status that the API server refuses may be
+    /// outdated; that is why it is refused.) A claim that was accepted after a call for its generation had arrived is
+    /// the beginning of a second call.
     pub(crate) fn applied(&self, path: &str, body: &[u8]) {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let (attempt, name) = (&object["status"]["attempt"], object_name(path));
@@ -28,7 +28,7 @@ impl Record {
         }
     }
 
-    /// Looks for canaries in something that an operator sends to `place`.
+    /// Looks for canaries in data that an operator sends to `place`.
     pub(crate) fn look_for_leaks(&self, place: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         let found = self.state().canaries.iter().any(|canary| text.contains(canary));
@@ -74,8 +74,8 @@ impl Record {
         }
     }
 
-    /// `Delivered` may be True only after a 2xx or, where that was seen, once it was carried out; and False after a call only
-    /// if that was refused, which a redirect is not.
+    /// `Delivered` may be True only after a 2xx or, if observation confirmed it, after it was carried out; and False
+    /// after a call only if that call was refused, which a redirect is not.
     fn judge_conditions(&self, name: &str, status: &Value) {
         for condition in status["conditions"].as_array().into_iter().flatten() {
             if condition["type"] != "Delivered" {
@@ -106,7 +106,7 @@ impl Record {
         cluster.is_some_and(|cluster| self.oracle.get().is_some_and(|knows| knows.0(&cluster, generation)))
     }
 
-    /// Calls for this object's generation; none for an object of which the record was told nothing.
+    /// Calls for this object's generation; none for an object that the record does not know.
     fn calls_of(&self, name: &str, generation: i64) -> Option<Vec<Call>> {
         let state = self.state();
         let cluster = state.clusters.get(name)?;

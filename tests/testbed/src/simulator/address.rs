@@ -1,8 +1,8 @@
-//! What an address asks for. It must not know whether there is such a cluster.
+//! The meaning of an address. It must not know whether the cluster exists.
 
 use serde::{Deserialize, Serialize};
 
-/// The two things that can be read of a cluster.
+/// The two kinds of read of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
@@ -12,36 +12,36 @@ pub enum Read {
     Redistribution,
 }
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// That a redistribution be started.
+    /// To start a redistribution.
     Call,
     /// To read.
     Read(Read),
     /// A token.
     Login,
-    /// Nothing there is.
+    /// Nothing that exists.
     #[default]
     Other,
 }
 
-/// What a listener serves.
+/// The addresses that a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// The cloud and its IAM.
+    /// Cloud and IAM.
     Both,
-    /// The cloud alone.
+    /// Only the cloud.
     Cloud,
-    /// Its IAM alone.
+    /// Only IAM.
     Iam,
 }
 
-/// An address, taken apart.
+/// A parsed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
-    /// What it asks for.
+    /// Its kind.
     pub kind: Kind,
     /// Project of the path.
     pub project: String,
@@ -49,7 +49,7 @@ pub struct Address {
     pub cluster: String,
 }
 
-/// Takes a request's method and target apart.
+/// Parses a request's method and target.
 pub fn parse(door: Door, method: &str, target: &str) -> Address {
     let path = target.split('?').next().unwrap_or_default();
     let parts: Vec<_> = path.split('/').collect();
@@ -66,11 +66,11 @@ pub fn parse(door: Door, method: &str, target: &str) -> Address {
         ("GET", ["", "v1.0", project, "clusters", cluster]) if is_cloud => {
             (Kind::Read(Read::Cluster), project, cluster)
         }
-        // The right path by the wrong method is entered as a call for its cluster, so that none goes unseen.
+        // The right path by the wrong method is recorded as a call for its cluster, so that no request goes unseen.
         (_, ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => (Kind::Other, project, cluster),
         _ => return Address::default(),
     };
-    // A path without a cluster is the path of something else.
+    // A path without a cluster belongs to another kind.
     let kind = if cluster.is_empty() { Kind::Other } else { kind };
     Address { kind, project: (*project).to_owned(), cluster: cluster.to_lowercase() }
 }

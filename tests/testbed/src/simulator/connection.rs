@@ -1,5 +1,5 @@
-//! One connection: TLS, one request, the gateway's judgement, and then the ordinary answer or what was scripted. Each
-//! request has a connection of its own, as the operator's have.
+//! One connection: TLS, one request, the gateway's decision, and then the ordinary or the scripted answer. Each request
+//! has a connection of its own, as the operator's have.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,10 +22,10 @@ use super::{
     wire::{self, Head, ReadHead},
 };
 
-/// A request that is not whole by then is given up.
+/// A request that is not complete by then is abandoned.
 const READ_WITHIN: Duration = Duration::from_secs(120);
 
-/// Accepts for ever.
+/// Accepts without end.
 pub async fn serve(listener: TcpListener, config: Arc<ServerConfig>, mode: Mode, door: Door, cloud: Arc<Cloud>) {
     let acceptor = TlsAcceptor::from(config);
     loop {
@@ -75,7 +75,7 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
     if let Some((Script { act: Act::BeforeBody(early), .. }, _)) = &script {
         cloud.finish(ticket, &format!("{} before the body", early.status));
         reply::respond(&mut stream, early, ticket, cloud).await;
-        // Closing with unread bytes would reset the answer away.
+        // Closing with unread bytes would reset the connection and lose the answer.
         let _ = stream.shutdown().await;
         return reply::until_gone(stream).await;
     }
@@ -106,7 +106,7 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
             Wait::Released => drop(released.acquire().await.map(tokio::sync::SemaphorePermit::forget)),
         }
     };
-    // A client that leaves while it waits is not waited for.
+    // A client that leaves while its request is held ends the wait.
     let mut ignored = [0; 16];
     tokio::select! {
         () = waiting => {}

@@ -1,5 +1,5 @@
-//! The simulator as a client meets it: over TLS, request by request. The client is part of the test and as plain as can
-//! be.
+//! The simulator as seen by a client: over TLS, request by request. The client is part of the test and as plain as
+//! possible.
 
 mod client;
 mod login;

@@ -1,5 +1,5 @@
-//! Faults that never end: the operator goes on, and neither asks nor says much meanwhile. One object's answer arrives while
-//! the fault lasts, and another object waits; afterwards both must be as if nothing had happened.
+//! Faults that never end: the operator continues, and sends and logs little during the fault. One object's answer
+//! arrives while the fault lasts, and another object waits; afterwards both must be as if nothing had happened.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -22,15 +22,15 @@ use crate::{
     simulator::Script,
 };
 
-/// Requests of a short time are counted once this has passed, since the pauses grow within it; those of a minute and more
-/// from the beginning of the fault.
+/// Requests of a short fault are counted only after this time, since the pauses grow within it; those of a minute and
+/// more from the beginning of the fault.
 const GROWING: Duration = Duration::from_secs(15);
-/// Longest wait for a step, and for all to be as it was once the fault is over.
+/// Longest wait for a step, and for the state from before once the fault is over.
 const WITHIN: Duration = Duration::from_secs(240);
 const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
 const SUSPEND: &str = "dws.huaweicloud.com/suspend";
 
-/// What is wrong, without end.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
     /// The CRD, and with it every object.
@@ -59,7 +59,7 @@ impl fmt::Display for Endless {
     }
 }
 
-/// What was counted while a fault lasted.
+/// Counts while a fault lasted.
 #[derive(Clone, Debug)]
 pub struct Figures {
     /// The fault.
@@ -91,7 +91,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Lets a fault last for that long, ends it, and waits until all is as it was.
+/// Keeps a fault up for that long, ends it, and waits for the state from before.
 pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figures, Failure> {
     let record = Arc::new(Record::default());
     let user = User::new(bench, &record).await?;
@@ -114,7 +114,7 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     if fault == Endless::NoStatus {
         objects.let_go("waits").await?;
     }
-    // How long it lasts is what is counted over, not a wait for something to happen.
+    // The counts are taken over this time; it is not a wait for an event.
     if lasts < Duration::from_secs(60) {
         sleep(GROWING).await;
     }
@@ -152,7 +152,7 @@ async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy, objects: &Api<
         }
         Endless::NoRight => {
             bench.grant().revoke(&bench.client).await?;
-            // The watch that is open would otherwise go on.
+            // The open watch would otherwise continue.
             proxy.outage().set(true);
             proxy.outage().set(false);
         }

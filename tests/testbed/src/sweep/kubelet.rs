@@ -1,5 +1,5 @@
-//! Keeps one operator running the way a kubelet does: starts it, starts it again when it has ended, ends it when its
-//! liveness probe fails, and carries out what its proxy needs done. It judges nothing but the process itself.
+//! Keeps one operator running as a kubelet does: starts it, restarts it when it has ended, ends it when its liveness
+//! probe fails, and carries out its proxy's orders. It judges only the process itself.
 
 use std::{
     sync::{
@@ -28,19 +28,19 @@ use crate::{
     supervisor::is_running,
 };
 
-/// How long a stopped operator stands still: longer than the grace of another one.
+/// How long a stopped operator stays stopped: longer than the grace of another one.
 const STOPPED: Duration = Duration::from_secs(8);
-/// How often it is looked at.
+/// Interval of checks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A kubelet's probe, quicker: at one look in so many.
+/// A kubelet's probe, quicker: at one check in this many.
 const PROBE_AT: u32 = 5;
 /// Failures in a row after which a kubelet ends the container.
 const PROBE_FAILURES: usize = 3;
 
-/// What the user of a plan may ask while it runs.
+/// State that the user of a plan may read while it runs.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// An operator has said that it watches.
+    /// An operator has logged that it watches.
     pub watching: AtomicBool,
     /// How often the liveness probe ended it.
     pub probe_ended: AtomicUsize,
@@ -80,7 +80,7 @@ pub async fn keep(
     Ok(())
 }
 
-/// Until it has to be ended or has ended; returns whom to tell of its end.
+/// Until it has to be ended or has ended; returns the receiver of that news.
 async fn attend(
     operator: &Operator,
     orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -125,7 +125,7 @@ async fn attend(
                     return None;
                 }
                 if operator.is_watching() { kept.watching.store(true, Ordering::Relaxed); }
-                // One that stands still cannot answer, and its kubelet stands still with it.
+                // A stopped operator cannot answer, and its kubelet is stopped with it.
                 looks = looks.wrapping_add(1);
                 if resume_at.is_some() || operator.address().is_none() || looks % PROBE_AT != 0 { continue }
                 let alive = probe(operator).await;
@@ -140,7 +140,7 @@ async fn attend(
     }
 }
 
-/// Status 200 of `/livez` within a second, as a kubelet asks.
+/// Whether `/livez` gives status 200 within a second, as a kubelet probes.
 async fn probe(operator: &Operator) -> bool {
     let asking = async {
         let mut stream = TcpStream::connect(operator.address()?).await.ok()?;

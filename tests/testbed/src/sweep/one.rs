@@ -19,15 +19,15 @@ use crate::{
     simulator::{Cloud, Entry},
 };
 
-/// An operator that is not hindered watches long before that.
+/// An operator without faults watches long before that.
 const WATCHES_WITHIN: Duration = Duration::from_secs(3);
 
-/// How a plan went.
+/// The result of a plan.
 #[derive(Debug)]
 pub struct Outcome {
     /// The plan.
     pub plan: Plan,
-    /// Broken laws.
+    /// Violated properties.
     pub violations: Vec<Violation>,
     /// Reasons in which the generations ended, in order.
     pub reasons: Vec<String>,
@@ -51,7 +51,7 @@ impl Outcome {
         self.reasons.iter().filter(|reason| *reason == "OutcomeUnknown").count()
     }
 
-    /// Violations of this law.
+    /// Violations of this property.
     pub fn count(&self, law: Law) -> usize {
         self.violations.iter().filter(|violation| violation.law == law).count()
     }
@@ -88,14 +88,14 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
     let _stops = stop.clone().drop_guard();
     let (mut kubelets, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
     for number in 1..=plan.operators {
-        // Only the first operator meets the faults; the others are there to be met by it.
+        // Only the first operator meets the faults; the others are there to interfere with it.
         let own = if number == 1 { plan.clone() } else { Plan::nothing() };
         let name = number.to_string();
         let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
         let command = bench.command(&user.namespace, &proxy, flags(plan, bench))?;
         let state = Arc::new(Kept::default());
         let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
-        // Of a single fault the first operator is the leader: the other one takes over once it stands still.
+        // With a single fault the first operator is the leader: the other one takes over when it is stopped.
         let (follows, record, stopped) = (number > 1 && plan.steps.len() == 1, Arc::clone(record), stop.clone());
         kubelets.spawn(async move {
             while follows && record.strikes() == 0 && !stopped.is_cancelled() {
@@ -144,7 +144,7 @@ fn executed(cloud: &Cloud, cluster: &str, generation: i64) -> Vec<Entry> {
     cloud.entries_of(&[cluster]).into_iter().filter(|entry| entry.executed && of(entry)).collect()
 }
 
-/// Short times, so that a plan ends soon. The verdict knows them too.
+/// Short times, so that a plan ends soon. The verdict uses them too.
 fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
     let seconds = |flag: &str, time: Duration| format!("{flag}={}s", time.as_secs());
     let mut flags = vec![
@@ -155,7 +155,7 @@ fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
         "--stale-after=20s".to_owned(),
     ];
     flags.extend(bench.looks());
-    // Nothing but a new list can bring back an event that the API server has lost.
+    // Only a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
         flags.push("--relist-every=5s".to_owned());
     }

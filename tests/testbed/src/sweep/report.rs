@@ -1,4 +1,4 @@
-//! Tells how a run went: a table for people, JSON for machines. It judges nothing.
+//! Reports a run: a table for people, JSON for machines. It judges nothing.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{bench::Failure, one::Outcome};
 use crate::fault_proxy::Law;
 
-/// Under each fault one answer in so many may have come too late for the operator, as happens on a machine that stands still for
-/// seconds, and two of a handful. More of them, and the operator loses answers.
+/// Under each fault one answer in this many may have come too late for the operator, as happens on a machine that
+/// pauses for seconds, and two of a handful. With more of them, the operator loses answers.
 const LATE: usize = 20;
 
 /// Figures of a run.
@@ -18,11 +18,11 @@ pub struct Report {
     pub plans: usize,
     /// Calls beyond the first for one object and generation.
     pub duplicates: usize,
-    /// Statements that were not so.
+    /// False statements.
     pub false_statements: usize,
     /// Generations that ended as unknown.
     pub unknown: usize,
-    /// Generations whose answer was there and may have come too late.
+    /// Generations that had an answer, which may have come too late.
     pub late: usize,
     /// Faults under which there are too many of these.
     pub losing: usize,
@@ -40,7 +40,7 @@ pub struct Report {
     pub leaks: usize,
     /// Generations not settled in time, or differently than they must be.
     pub unsettled: usize,
-    /// Plans with more status writes than there is reason for.
+    /// Plans with more status writes than there are reasons for.
     pub too_many_writes: usize,
     /// Operators dead, deaf, or ended without reason.
     pub deaf: usize,
@@ -79,7 +79,7 @@ impl Report {
         }
     }
 
-    /// No law was broken, and no answers were lost but by chance.
+    /// No property was violated, and no answers were lost except by chance.
     pub fn is_clean(&self) -> bool {
         let broken = [
             self.duplicates,
@@ -141,7 +141,7 @@ fn first_request(outcome: &Outcome) -> String {
     first.map_or_else(|| "nothing".to_owned(), |step| format!("{}#{}", step.kind.word(), step.ordinal))
 }
 
-/// How many of a hundred; 0 of none.
+/// Percentage; 0 of none.
 #[allow(clippy::cast_precision_loss, reason = "counts of a run are far below 2^52")]
 pub fn percent(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64

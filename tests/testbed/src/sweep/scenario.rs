@@ -1,5 +1,6 @@
-//! What the user does in every plan, and what is seen of it: an object is made suspended, let go, edited, and after all
-//! faults a fresh one is made. The number of jobs is the generation, so that the cloud's side can be told apart.
+//! The user's actions in every plan, and their visible results: an object is created suspended, released, edited, and
+//! after all faults a fresh one is created. The number of jobs is the generation, so that the cloud's calls can be
+//! distinguished.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,13 +21,13 @@ use crate::{
 /// Project of all plans.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const SECRET: &str = "dws-redistribution-credentials";
-/// Longest wait for one step: several patience times of an operator, one after the other, and a grace.
+/// Longest wait for one step: several timeouts of an operator, one after the other, and a grace.
 const SETTLES_WITHIN: Duration = Duration::from_secs(100);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Name of the object that meets the faults.
 pub const REQUEST: &str = "request";
 
-/// What became of one generation.
+/// The result of one generation.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// Name of the object.
@@ -35,7 +36,7 @@ pub struct Settled {
     pub generation: i64,
     /// DWS cluster.
     pub cluster: String,
-    /// The status, as it was when it was settled; absent if it never was.
+    /// The final status; absent if it never was settled.
     pub status: Option<Value>,
     /// Whether a fault struck while it was waited for.
     pub disturbed: bool,
@@ -96,7 +97,7 @@ impl<'a> User<'a> {
         Ok((cluster, made))
     }
 
-    /// The main path: held, let go, edited.
+    /// The main path: held, released, edited.
     pub async fn main_path(&self, proxy: &FaultProxy) -> Result<Vec<Settled>, Failure> {
         let (cluster, made) = self.create(REQUEST, &[("dws.huaweicloud.com/suspend", "true")]).await?;
         proxy.remember_list(list_of(&made)?);
@@ -112,8 +113,7 @@ impl<'a> User<'a> {
         Ok(vec![first, second])
     }
 
-    /// Fresh objects until one met no fault: the operator is neither dead nor deaf. Every fault strikes once, so this
-    /// ends.
+    /// Fresh objects until one met no fault: the operator is alive and reacts. Every fault strikes once, so this ends.
     pub async fn fresh(&self, most: usize) -> Result<Vec<Settled>, Failure> {
         let mut all = Vec::new();
         for number in 1..=most {
@@ -129,7 +129,7 @@ impl<'a> User<'a> {
         Ok(all)
     }
 
-    /// Where operators look first, a cluster must wait again for each call, or none would be made.
+    /// If operators check first, a cluster must wait again for each call, or none would be made.
     fn scale_out(&self, cluster: &str) {
         if self.bench.check {
             self.bench.cloud.waiting(cluster);
@@ -142,11 +142,11 @@ impl<'a> User<'a> {
         Ok(())
     }
 
-    /// Waits until a generation is closed, and mends the key if that is what it waits for.
+    /// Waits until a generation is closed, and fixes the key if it waits for that.
     pub async fn settled(&self, name: &str, cluster: &str, generation: i64) -> Result<Settled, Failure> {
         let before = self.record.strikes();
         let rejected = |status: &Value| ready_reason(status) == Some("CredentialsRejected");
-        // Also after a call that was handed on late.
+        // Also after a call that was forwarded late.
         let closed = |status: &Value| {
             if ready_reason(status) == Some("ClusterNotWaiting") {
                 self.scale_out(cluster);
@@ -168,7 +168,7 @@ impl<'a> User<'a> {
         Ok(settled)
     }
 
-    /// The status, once it speaks of this generation and is as expected.
+    /// The status, once it is of this generation and as expected.
     async fn until(&self, name: &str, generation: i64, is: impl Fn(&Value) -> bool) -> Result<Option<Value>, Failure> {
         let end = Instant::now() + SETTLES_WITHIN;
         loop {
@@ -201,7 +201,7 @@ pub fn is_closed(status: &Value) -> bool {
     is("Ready") || is("Stalled")
 }
 
-/// Nobody knows what became of it, and it is still looked at whether it began.
+/// Its outcome is unknown, and observation still checks whether it began.
 fn is_looked_at(status: &Value) -> bool {
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     let is_told =

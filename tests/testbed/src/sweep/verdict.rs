@@ -1,5 +1,5 @@
-//! Holds what was seen of a plan against the laws. What an operator wrote was judged by the record at the moment it was
-//! written; here is what can only be said at the end. It touches nothing.
+//! Checks the results of a plan against the properties. The record judged every status at the moment it was written;
+//! this module makes the checks that are possible only at the end. It changes nothing.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,22 +15,23 @@ use crate::{
 
 /// Status writes of the main path without a fault: held, and claim and record for each of two generations.
 const WRITES: usize = 5;
-/// Further ones for what is seen after a call: confirmed or not, running.
+/// Further writes for the results of observation: confirmed or not, running.
 const WRITES_FOR_LOOKS: usize = 6;
-/// Further ones that a fault may cost: a claim given up and recalled, a hold on the way and its end, a settled claim.
+/// Further writes that a fault may cost: an expired and a retracted claim, a hold on the way and its end, a settled
+/// claim.
 const WRITES_FOR_A_FAULT: usize = 6;
 
-/// Writes of a claim that was lawfully not used, because the machine stood still for longer than its send budget: the claim
-/// and what became of it.
+/// Writes of a claim that legitimately was not used, because the machine paused for longer than its send budget: the
+/// claim and its end.
 const WRITES_FOR_AN_UNUSED_CLAIM: usize = 2;
 
 /// Send budget of the operators of a plan, and how long they may take to connect.
 pub const SEND_BUDGET: Duration = Duration::from_secs(1);
-/// Their request timeout. What is given up sooner than this after its claim was given up without a reason; what is given up
-/// later may have been answered too late for the operator, however soon that was for the proxy.
+/// Their request timeout. An attempt abandoned sooner than this after its claim was abandoned without a reason; one
+/// abandoned later may have been answered too late for the operator, however soon that was for the proxy.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Judges one generation by what the cloud said to it, and what it carried out.
+/// Judges one generation by the cloud's answer, and by what the cloud carried out.
 pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]) {
     let Some(status) = &settled.status else { return };
     let calls: Vec<_> = record
@@ -60,24 +61,24 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]
     }
 }
 
-/// What a look after the call has confirmed, which is judged by what was carried out.
+/// A confirmation by observation, which is judged by what was carried out.
 pub const CONFIRMED: &str = "ConfirmedByObservation";
 
-/// The operator may have seen no answer in time, as far as the clock tells; and it had never come to write one. Of one plan
-/// that is an excuse; that an operator does not lose answers, the report of all plans holds it to.
+/// The operator may have seen no answer in time, judging by the clock, and it had never come to write one. For one plan
+/// that is an excuse; the report over all plans checks that an operator does not lose answers.
 fn may_be_late(record: &Record, settled: &Settled) -> bool {
     let id = settled.status.as_ref().and_then(|status| status["attempt"]["id"].as_str()).unwrap_or_default();
     let (unknown, answered) = (record.after_its_claim(id, "Unknown"), record.after_its_claim(id, "Answered"));
     unknown.is_some_and(|unknown| unknown >= REQUEST_TIMEOUT && answered.is_none_or(|answered| answered > unknown))
 }
 
-/// Is this reason the one that it must be?
+/// Whether this is the expected reason.
 fn agrees(plan: &Plan, reason: &str, calls: &[Call], is_late: bool) -> Result<(), String> {
     let is_lost = plan.operators > 1 || plan.has(|step| step.fault.hits_the_process());
     let unread = plan.has(|step| {
         step.kind == Kind::Connect && matches!(step.fault, Fault::CloseUnread | Fault::ResetUnread | Fault::HangUnread)
     });
-    // The answer is there, but not what it says; or the connection ends in the middle of it.
+    // The answer exists, but not its content; or the connection ends in the middle of it.
     let torn = plan
         .has(|step| matches!(step.fault, Fault::HalfBody | Fault::HalfChunks | Fault::LargeBody | Fault::AnswerEarly));
     let may_not_know = is_lost || is_late;
@@ -85,7 +86,7 @@ fn agrees(plan: &Plan, reason: &str, calls: &[Call], is_late: bool) -> Result<()
     let said = calls.first().map(|call| call.said);
     let fine = match said {
         None => (unknown && (is_lost || unread)) || (reason == "NotSent" && is_lost),
-        // Whether what is redirected was carried out before, nobody has said either.
+        // Whether a redirected call was carried out before is not known either.
         Some(None | Some(300..=399)) => unknown,
         Some(Some(200..=299)) => reason == "Delivered" || (unknown && (may_not_know || torn)),
         Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && may_not_know),

@@ -1,4 +1,5 @@
-//! Where programs are looked for, in which order, what is said of those that do not fit, and that a build happens once.
+//! The places where programs are searched, their order, the message for those that do not fit, and that a build happens
+//! once.
 
 use std::{fs, path::Path, process::Command, thread};
 
@@ -29,7 +30,7 @@ impl Machine {
         Self { directory, tools: Tools { progress: Progress::OneLine, environment, workspace } }
     }
 
-    /// Written by another process: one that this process has open for writing may not be run by its other threads.
+    /// Written by another process: a file that this process has open for writing may not be run by its other threads.
     fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         let write = r#"mkdir -p "${1%/*}"; printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 700 "$1""#;
@@ -42,7 +43,7 @@ impl Machine {
         self.tools.environment.insert(variable.into(), value.into());
     }
 
-    /// Go as far as a build asks it: tells a version, and writes its arguments into the file after `-o`.
+    /// A stand-in for Go in a build: prints a version, and writes its arguments into the file after `-o`.
     fn go(&self, version: &str) {
         let calls = self.directory.path().join("calls");
         let build = format!(

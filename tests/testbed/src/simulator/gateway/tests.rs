@@ -19,7 +19,7 @@ impl Bench {
         Self { gateway: Gateway { keys, iam, calls, reads, lock: seconds(300) }, start: Instant::now() }
     }
 
-    /// Signs with that secret and date, and asks at `second`.
+    /// Signs with that secret and date, and sends at `second`.
     fn ask(&mut self, access: &str, secret: &str, date: &str, token: Option<&str>, second: u64) -> Result<(), Answer> {
         self.ask_by("POST", access, secret, date, token, second)
     }

@@ -6,7 +6,7 @@ use tokio::{
 
 use super::*;
 
-/// Asks an admin page; hands back status and body.
+/// Requests an admin page; returns status and body.
 async fn ask(client: &Client, method: &str, target: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(client.cloud.admin_url().trim_start_matches("http://")).await.unwrap();
     let length = body.len();

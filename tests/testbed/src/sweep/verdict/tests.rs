@@ -1,4 +1,4 @@
-//! The verdict itself: what it excuses, and what it must not.
+//! The verdict itself: its excuses, and their limits.
 
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ fn repeated_calls_extra_writes_and_idle_restarts_are_found() {
     assert_eq!(record.violations(), []);
 }
 
-/// Generation 1 of an object whose call was answered with 200, and whose status says this.
+/// Generation 1 of an object whose call was answered with 200, with this status.
 fn after_a_call(reason: &str) -> (Record, Settled) {
     let record = Record::default();
     let arrived = record.arrive("c");
@@ -105,7 +105,7 @@ fn after_a_call(reason: &str) -> (Record, Settled) {
     (record, Settled { name, generation: 1, cluster, status: Some(status), disturbed: false })
 }
 
-/// The claim, and what was written so long after it.
+/// The claim, and the status written this long after it.
 fn came(record: &Record, writes: &[(&str, Duration)]) {
     let claimed = Instant::now();
     record.came("request", "a", "Claimed", claimed);
