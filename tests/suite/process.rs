@@ -58,11 +58,11 @@ fn help_explains_every_flag_with_its_environment_variable() {
     for flag in flags {
         assert!(readme.contains(&format!("`--{flag}")), "README does not list --{flag}");
     }
-    let twins: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
-    for twin in &twins {
-        assert!(readme.contains(&format!("`{twin}`")), "README does not list {twin}");
+    let variables: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
+    for variable in &variables {
+        assert!(readme.contains(&format!("`{variable}`")), "README does not list {variable}");
     }
-    assert!(twins.len() > 20);
+    assert!(variables.len() > 20);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub async fn world_with(crd: &Value) -> World {
 }
 
 /// Requeued every 5 minutes, or as soon as the object changes.
-async fn mended(world: &World, name: &str, cluster: &str) {
+async fn fixed(world: &World, name: &str, cluster: &str) {
     apply_crd(&world.client, &crd_json().unwrap().to_string()).await.unwrap();
     world.patch(name, json!({"metadata": {"labels": {"look": "again"}}})).await;
     world.settled(name, "Delivered").await;
@@ -49,7 +49,7 @@ async fn a_partly_pruned_claim_is_retracted_and_repeated_with_a_full_crd() {
         let attempt = object.status.unwrap().attempt;
         assert!(attempt.is_none_or(|attempt| attempt.state == "NotSent"), "{field}: it is known that nothing was sent");
         assert_eq!(world.cloud.total_calls(), 0);
-        mended(&world, "request", &cluster).await;
+        fixed(&world, "request", &cluster).await;
     }
 }
 
@@ -63,5 +63,5 @@ async fn a_pruned_claim_is_reported_even_if_others_write_the_object() {
     world.settled("request", "CRDOutdated").await;
     assert_eq!(proxied.record.strikes(), 2, "both faults met the write that says so");
     assert_eq!(world.cloud.total_calls(), 0);
-    mended(&world, "request", &cluster).await;
+    fixed(&world, "request", &cluster).await;
 }

@@ -30,7 +30,7 @@ async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     // Changes of the last object trigger its reconcile again and again, and so before the others when the second is
     // over.
     let mut looks = 0;
-    eventually(PATIENCE, "the crowd goes on", async || {
+    eventually(PATIENCE, "the waiting objects are called", async || {
         looks += 1;
         world.annotate("request-39", "example.com/look", Some(&looks.to_string())).await;
         if world.cloud.total_calls() > 1 { Ok(()) } else { Err("one call".to_owned()) }

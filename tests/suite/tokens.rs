@@ -101,9 +101,9 @@ async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
         world.create(&format!("request-{number}"), cluster).await;
     }
     // Another Secret with the same values is the same wrong password.
-    user(&world, "twin", "wrong").await;
+    user(&world, "duplicate", "wrong").await;
     let cluster = world.cluster();
-    create_naming(&world, "twin", &cluster, "twin").await;
+    create_naming(&world, "duplicate", &cluster, "duplicate").await;
     let _operator = operator(&world, &[]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_unclaimed(&object);
@@ -111,7 +111,7 @@ async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     }
     assert_eq!((world.cloud.total_calls(), logins(&world)), (0, 1));
     assert!(!world.cloud.is_user_locked(USER));
-    for secret in [DEFAULT_SECRET, "twin"] {
+    for secret in [DEFAULT_SECRET, "duplicate"] {
         user(&world, secret, PASSWORD).await;
     }
     world.all_settled(&["Delivered"]).await;

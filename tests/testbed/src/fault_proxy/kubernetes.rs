@@ -162,7 +162,7 @@ impl Exchange {
                 // In a task of its own: this future ends when the operator hangs up.
                 tokio::spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
                     sleep(AFTER_ALL).await;
-                    shared.record.trace(format_args!("{label} handed on after all"));
+                    shared.record.trace(format_args!("{label} forwarded after all"));
                     let alone = Self { shared, upstream: Arc::default(), resetter: Arc::default() };
                     drop(alone.forward(request, kind, &label).await);
                 }));

@@ -1,4 +1,4 @@
-//! Builds missing programs into `target/tools`, once, whoever asks first. A half-written program never has its final
+//! Builds missing programs into `target/tools`, once, by the first caller. A half-written program never has its final
 //! name, and a program whose modules or flags have changed is rebuilt: a stamp beside it holds their digest.
 
 use std::{
