@@ -64,7 +64,7 @@ impl<'a> Actors<'a> {
 
 /// Awaits the future; on failure, adds the candidate's last output to the error.
 pub async fn explained<T>(running: &Running, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    what.await.map_err(|error| format!("{error}; {}", running.last_words()).into())
+    what.await.map_err(|error| format!("{error}; {}", running.last_output()).into())
 }
 
 /// Samples the memory of a process at an interval until dropped; returns seconds and MiB.

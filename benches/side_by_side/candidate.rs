@@ -155,9 +155,9 @@ impl Running {
     }
 
     /// Diagnostics for a failure: whether it runs, and its last output.
-    pub fn last_words(&self) -> String {
+    pub fn last_output(&self) -> String {
         let text = match self {
-            Self::Limit(limit) => return limit.last_words(),
+            Self::Limit(limit) => return limit.last_output(),
             Self::Operator(operator) => operator.output(),
             Self::Peer { log, .. } => std::fs::read_to_string(log).unwrap_or_default(),
         };

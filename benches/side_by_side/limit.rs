@@ -31,11 +31,11 @@ use crate::{
 #[derive(Deserialize)]
 struct List {
     metadata: Version,
-    items: Vec<Seen>,
+    items: Vec<Listed>,
 }
 
 #[derive(Clone, Deserialize)]
-struct Seen {
+struct Listed {
     metadata: Version,
     #[serde(default)]
     spec: Spec,
@@ -86,7 +86,7 @@ impl Limit {
         let chain = Chain { client: client.clone(), cloud, url, token, path: path.clone(), claimed, recorded };
         let list: List = client.request(Request::get(&path).body(Vec::new())?).await?;
         let watch = format!("{path}?watch=1&resourceVersion={}&timeoutSeconds=3600", list.metadata.number);
-        let events = client.request_events::<Seen>(Request::get(watch).body(Vec::new())?).await?;
+        let events = client.request_events::<Listed>(Request::get(watch).body(Vec::new())?).await?;
         let (more, waiting) = mpsc::unbounded_channel();
         list.items.into_iter().for_each(|object| drop(more.send(object)));
         let watching = tokio::spawn(async move {
@@ -113,7 +113,7 @@ impl Limit {
     }
 
     /// The first failure, if there was one.
-    pub fn last_words(&self) -> String {
+    pub fn last_output(&self) -> String {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| "no failure".to_owned())
     }
 }
@@ -125,7 +125,7 @@ impl Drop for Limit {
 }
 
 impl Chain {
-    async fn carry_out(&self, object: &Seen) -> Result<(), Failure> {
+    async fn carry_out(&self, object: &Listed) -> Result<(), Failure> {
         let claimed = self.put(object, &object.metadata.number, &self.claimed).await?;
         let url = format!("{}/v2/{PROJECT}/clusters/{}/redistribution", self.url, object.spec.cluster);
         let call = self.cloud.post(url).header("X-Auth-Token", &self.token).timeout(Duration::from_secs(60));
@@ -134,7 +134,7 @@ impl Chain {
         self.put(object, &claimed.metadata.number, &self.recorded).await.map(drop)
     }
 
-    async fn put(&self, object: &Seen, version: &str, status: &Value) -> Result<Seen, Failure> {
+    async fn put(&self, object: &Listed, version: &str, status: &Value) -> Result<Listed, Failure> {
         let Version { name, uid, .. } = &object.metadata;
         let mut status = status.clone();
         status["attempt"]["uid"] = json!(uid);

@@ -36,9 +36,9 @@ impl Machine {
             // Without the suffix that a builder has added to the version.
             kernel: kernel.split(['-', '+', '\n']).next().unwrap_or_default().to_owned(),
             kubernetes: kubernetes.unwrap_or("unknown").to_owned(),
-            rust: said("rustc", "--version"),
-            go: said("go", "version"),
-            python: said("python3", "--version"),
+            rust: output_of("rustc", "--version"),
+            go: output_of("go", "version"),
+            python: output_of("python3", "--version"),
         }
     }
 
@@ -51,7 +51,7 @@ impl Machine {
     }
 }
 
-fn said(program: &str, argument: &str) -> String {
+fn output_of(program: &str, argument: &str) -> String {
     let output = std::process::Command::new(program).arg(argument).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| format!("no {program}"))

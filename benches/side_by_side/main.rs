@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "a benchmark: a panic is how it ends when something is not as it must be"
+    reason = "a benchmark: it panics when an assumption is wrong"
 )]
 
 mod actors;

@@ -71,19 +71,21 @@ pub async fn run(
             summary.thrown_away += 1;
             thrown_away += 1;
             println!(
-                "    round {number_of_it} is thrown away: others used {} % of the machine",
+                "    round {number_of_it} is discarded: other processes used {} % of the machine",
                 number(foreign * 100.0)
             );
             // Rounds take about equally long, so this also bounds the time.
             if thrown_away > 2 * wanted {
-                return Err("others use the machine all the time; --accept-load keeps such rounds, marked".into());
+                return Err(
+                    "other processes use the machine all the time; --accept-load keeps such rounds, marked".into()
+                );
             }
             continue;
         }
         if loaded {
             summary.under_load += 1;
             println!(
-                "    round {number_of_it} is kept under load: others used {} % of the machine",
+                "    round {number_of_it} is kept under load: other processes used {} % of the machine",
                 number(foreign * 100.0)
             );
         }
@@ -136,7 +138,7 @@ impl Summary {
     fn can_go_on(&self, order: &[Candidate], accept_load: bool) -> Result<(), Failure> {
         if self.under_load > 0 && !accept_load {
             return Err(format!(
-                "earlier rounds of {} were disturbed by others; expected --accept-load, or no --go-on",
+                "earlier rounds of {} were disturbed by other processes; expected --accept-load, or no --go-on",
                 self.name
             )
             .into());

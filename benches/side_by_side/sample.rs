@@ -55,7 +55,7 @@ impl Sample {
 
     /// Adds the CPU share of other processes; of several windows, the worst.
     #[must_use]
-    pub fn seen(mut self, seen: window::Seen) -> Self {
+    pub fn measured(mut self, seen: window::Measured) -> Self {
         self.foreign = self.foreign.max(seen.foreign);
         self
     }

@@ -28,7 +28,7 @@ impl Setting {
     }
 
     /// Stores the depth.
-    pub fn learnt(&self, objects: usize, depth: u16) {
+    pub fn set_depth(&self, objects: usize, depth: u16) {
         self.depths().insert(objects, depth);
     }
 

@@ -74,8 +74,8 @@ impl Watching {
             while let Some(event) = events.next().await {
                 // A failed watch reopens by itself.
                 let Ok(Event::Apply(object) | Event::InitApply(object)) = event else { continue };
-                let delivered = says(&object, "Ready");
-                if delivered || says(&object, "Stalled") {
+                let delivered = is_true(&object, "Ready");
+                if delivered || is_true(&object, "Stalled") {
                     let mut settled = seen.lock().unwrap_or_else(PoisonError::into_inner);
                     settled.entry(object.name_any()).or_insert_with(|| Settled { at: Instant::now(), delivered });
                     tell.send_replace(settled.len());
@@ -145,7 +145,7 @@ impl Drop for Watching {
 }
 
 /// Whether this condition is true at the current generation.
-fn says(object: &Light, kind: &str) -> bool {
+fn is_true(object: &Light, kind: &str) -> bool {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     conditions.iter().any(|condition| {
         condition.kind == kind

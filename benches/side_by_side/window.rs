@@ -30,7 +30,7 @@ pub struct Window {
 
 /// Measurements of a window.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct Measured {
     /// Its length.
     pub elapsed: Duration,
     /// The candidate's CPU use; none for the limit, which has no process of its own.
@@ -83,7 +83,7 @@ impl Window {
     }
 
     /// Measurements so far.
-    pub fn seen(&self) -> Result<Seen, Failure> {
+    pub fn measured(&self) -> Result<Measured, Failure> {
         let elapsed = self.begin.elapsed();
         let cpu = self.candidate.map(cpu).transpose()?.unwrap_or_default().saturating_sub(self.candidate_before);
         let per_second = as_float(procfs::ticks_per_second());
@@ -92,7 +92,7 @@ impl Window {
         let ours = sum(&self.ours)? - self.ours_before;
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| as_float(cores.get() as u64));
         let available = elapsed.as_secs_f64() * per_second * cores;
-        Ok(Seen { elapsed, cpu, plane, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
+        Ok(Measured { elapsed, cpu, plane, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
     }
 }
 

@@ -29,7 +29,7 @@ impl Cluster {
     /// Starts one, building its programs first if this machine lacks them.
     pub async fn start() -> Result<Self, Failure> {
         say(
-            "Starting a Kubernetes of its own: etcd and kube-apiserver on loopback (built from Go modules the first time)",
+            "Starting a separate Kubernetes: etcd and kube-apiserver on loopback (built from Go modules the first time)",
         );
         let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&Tools::new(Progress::Bar), Options::default()))
             .await??;
@@ -55,7 +55,7 @@ impl Cluster {
                 "",
             )?;
             if made_by.trim().is_empty() {
-                return Err(format!("the cluster has the CRD {CRD} already, and it is not this tour's: its objects could be in use. Choose another cluster").into());
+                return Err(format!("the CRD {CRD} already exists in the cluster and is not this tour's: its objects could be in use. Choose another cluster").into());
             }
         }
         if !yes && !confirmed()? {
@@ -116,7 +116,7 @@ impl Cluster {
     pub fn refused(&self, yaml: &str) -> Result<String, Failure> {
         let output = self.try_kubectl(&["apply", "-f", "-"], yaml)?;
         if output.status.success() {
-            return Err("the API server took a spec that it should have refused".into());
+            return Err("the API server accepted a spec that it should have refused".into());
         }
         Ok(text(&output.stderr))
     }
@@ -164,7 +164,7 @@ impl Cluster {
 }
 
 fn confirmed() -> Result<bool, Failure> {
-    print!("    Go on? [y/N] ");
+    print!("    Continue? [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

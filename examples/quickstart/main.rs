@@ -1,7 +1,7 @@
 //! The main task, seen from outside: `cargo run --example quickstart`. A real API server, the real operator as a
 //! process of its own, real kubectl, and a simulated cloud over TLS. Every step is announced before it runs, and
 //! nothing is left behind unless `--keep` asks for it.
-#![allow(clippy::indexing_slicing, reason = "of JSON values only: what is absent reads as null")]
+#![allow(clippy::indexing_slicing, reason = "only on JSON values, where an absent field reads as null")]
 
 mod cluster;
 mod operator;

@@ -161,7 +161,7 @@ impl Request {
 
 /// Waits until every object has its expected reason.
 pub async fn settle(cluster: &Cluster) -> Result<(), Failure> {
-    let settled = try_eventually(Duration::from_secs(120), "every object has come to rest", async || {
+    let settled = try_eventually(Duration::from_secs(120), "every object has its expected reason", async || {
         let objects = cluster.objects().map_err(|error| error.to_string())?;
         let waiting: Vec<_> = all()
             .into_iter()

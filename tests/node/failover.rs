@@ -24,7 +24,7 @@ async fn failover() {
     story.install(&[]);
     let warehouse = Story::warehouse(1);
     story.apply(&story.request("request", &warehouse));
-    story.all_say("Delivered").await;
+    story.wait_for_reason("Delivered").await;
 
     let deleted = leader(&story);
     let begin = Instant::now();
@@ -87,7 +87,7 @@ async fn next_call(story: &Story, warehouse: &str, calls: usize) -> (Attempt, In
     story.trigger("request", &calls.to_string());
     story.cloud.arrived(warehouse, calls).await;
     let called = Instant::now();
-    let objects = story.all_say("Delivered").await;
+    let objects = story.wait_for_reason("Delivered").await;
     (objects[0].status.clone().unwrap().attempt.unwrap(), called)
 }
 

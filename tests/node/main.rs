@@ -11,7 +11,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a panic here fails a test, which is what it is for"
+    reason = "tests fail by panicking"
 )]
 
 mod cluster;

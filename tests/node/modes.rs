@@ -36,7 +36,7 @@ async fn namespaced() {
     assert!(!kinds.iter().any(|kind| kind.starts_with("Cluster") || kind.contains("AdmissionPolicy")), "{kinds:?}");
 
     story.apply(&story.request("request", &Story::warehouse(1)));
-    story.all_say("Delivered").await;
+    story.wait_for_reason("Delivered").await;
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 1);
 }
 

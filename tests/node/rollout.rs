@@ -36,7 +36,7 @@ async fn rollout() {
         rollback.join().unwrap();
     });
 
-    let objects = story.all_say("Delivered").await;
+    let objects = story.wait_for_reason("Delivered").await;
     assert_eq!(objects.len(), 30);
     for object in objects {
         let attempt = object.status.unwrap().attempt.unwrap();

@@ -177,9 +177,9 @@ impl Story {
     }
 
     /// Waits until every object's current generation has this reason.
-    pub async fn all_say(&self, reason: &str) -> Vec<ClusterRedistribution> {
+    pub async fn wait_for_reason(&self, reason: &str) -> Vec<ClusterRedistribution> {
         let api = self.api();
-        eventually(PATIENCE, &format!("every object says {reason}"), async || {
+        eventually(PATIENCE, &format!("every object has the reason {reason}"), async || {
             let objects = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
             let said = objects.iter().map(|object| (object.name_any(), reason_of(object)));
             let others: Vec<_> = said.filter(|(_, said)| said.as_deref() != Some(reason)).collect();

@@ -76,8 +76,8 @@ pub async fn history(world: &World) -> History {
 
 /// The first version of the object with this reason for its generation. A check at intervals would miss a short-lived
 /// one.
-pub async fn said(history: &History, name: &str, reason: &str) -> ClusterRedistribution {
-    eventually(PATIENCE, &format!("a version of {name} says {reason}"), async || {
+pub async fn version_with_reason(history: &History, name: &str, reason: &str) -> ClusterRedistribution {
+    eventually(PATIENCE, &format!("a version of {name} with the reason {reason}"), async || {
         let history = history.lock().unwrap();
         let versions: Vec<_> = history.iter().filter(|object| object.name_any() == name).collect();
         let said: Vec<_> = versions.iter().map(|object| reason_of(object)).collect();

@@ -12,9 +12,9 @@ use testbed::{
 use crate::world::{NO_TIMEOUT, PATIENCE, World};
 
 /// A call that is put off because the machine paused legitimately costs two more writes; that is not tested here.
-const UNHURRIED: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
+const LONG_TIMEOUTS: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
 /// An object that has waited this long for its slot reports so, which is a write (see `src/admission`).
-const SILENCE: Duration = Duration::from_secs(5);
+const REPORTED_AFTER: Duration = Duration::from_secs(5);
 
 /// Requests to the API server so far, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +62,11 @@ async fn costs_with(plane: &ControlPlane, before: Costs, writes: u64) -> Costs {
 
 /// How often the operator has reported that an object waits for its slot; counted after the write, and before the
 /// object can be called.
-async fn said(operator: &Operator) -> u64 {
+async fn reported_waits(operator: &Operator) -> u64 {
     let text = operator.metrics().await.unwrap();
-    let said = text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
-    said.map_or(0, |said| said.parse().unwrap())
+    let reported =
+        text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
+    reported.map_or(0, |reported| reported.parse().unwrap())
 }
 
 async fn own_world() -> (&'static ControlPlane, World) {
@@ -78,7 +79,7 @@ async fn own_world() -> (&'static ControlPlane, World) {
 #[tokio::test]
 async fn an_accepted_generation_costs_two_writes_and_one_read_of_the_object() {
     let (plane, world) = own_world().await;
-    let operator = world.operator_with(&UNHURRIED).await;
+    let operator = world.operator_with(&LONG_TIMEOUTS).await;
     let (before, began) = (costs(plane).await, Instant::now());
     for number in 0..50 {
         let cluster = world.cluster();
@@ -86,13 +87,13 @@ async fn an_accepted_generation_costs_two_writes_and_one_read_of_the_object() {
     }
     // Read by list, so that the test's own reads of objects are not counted.
     world.all_settled(&["Delivered"]).await;
-    let (took, said) = (began.elapsed(), said(&operator).await);
-    let after = costs_with(plane, before, 100 + said).await;
-    assert_eq!(after.writes - before.writes, 100 + said, "writes to status, {said} of which say that others are first");
-    assert!(said == 0 || took >= SILENCE, "{said} said that others are first, within {took:?}");
+    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
+    let after = costs_with(plane, before, 100 + reported).await;
+    assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
+    assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
     // An object that has reported its wait is read again before it is called, and its view may be old and meet a
     // conflict.
-    if said == 0 {
+    if reported == 0 {
         assert_eq!(after.tried - before.tried, 100, "writes to status");
         // A claim is decided on a fresh read, since a watch may hide what a CRD prunes. An object that has to wait for
         // its slot is read once more after it.
@@ -113,14 +114,14 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
         world.create(&format!("request-{number}"), &cluster).await;
     }
     let began = Instant::now();
-    let operator = world.operator_with(&UNHURRIED).await;
+    let operator = world.operator_with(&LONG_TIMEOUTS).await;
     world.all_settled(&["Delivered"]).await;
-    let (took, said) = (began.elapsed(), said(&operator).await);
-    let after = costs_with(plane, before, 100 + said).await;
-    assert_eq!(after.writes - before.writes, 100 + said, "writes to status, {said} of which say that others are first");
-    assert!(said == 0 || took >= SILENCE, "{said} said that others are first, within {took:?}");
+    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
+    let after = costs_with(plane, before, 100 + reported).await;
+    assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
+    assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
     // An object that has reported its wait is read once more, and its Secret with it.
-    if said == 0 {
+    if reported == 0 {
         assert!(after.secrets - before.secrets < 50, "reads of Secrets: {}", after.secrets - before.secrets);
         // The first list may still show an object as it was before its call, which one read of the object resolves.
         assert!(after.reads - before.reads <= 150, "reads of objects: {}", after.reads - before.reads);
@@ -132,7 +133,7 @@ async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
     let (plane, world) = own_world().await;
     let long = world.cluster();
     world.cloud.script(&long, [Script::held()]);
-    let _operator = world.operator_with(&[&UNHURRIED[..], &["--concurrency=1"]].concat()).await;
+    let _operator = world.operator_with(&[&LONG_TIMEOUTS[..], &["--concurrency=1"]].concat()).await;
     let start = costs(plane).await;
     world.create("long", &long).await;
     world.cloud.arrived(&long, 1).await;

@@ -8,13 +8,13 @@ use kube::{
 use serde_json::json;
 use testbed::{Operator, access::Grant, simulator::Script};
 
-use crate::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, says};
+use crate::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, wait_for_output};
 
 #[tokio::test]
 async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
     let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
@@ -28,7 +28,7 @@ async fn sigterm_makes_no_new_claim() {
     let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let other = world.cluster();
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         world.create("too-late", &other).await;
         world.cloud.release(&cluster);
     });
@@ -73,7 +73,7 @@ async fn an_operator_frozen_until_its_claim_expired_sends_nothing_twice() {
     world.settled("request", "OutcomeUnknown").await;
     // The deadline of the call passed before any answer.
     first.resume().unwrap();
-    says(&first, "\"message\":\"outcome\"").await;
+    wait_for_output(&first, "\"message\":\"outcome\"").await;
     world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     // It ends only after all its pending work is done.
@@ -90,7 +90,7 @@ async fn an_operator_frozen_during_its_call_records_the_answer_and_sends_once() 
     world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     first.resume().unwrap();
-    says(&first, "\"message\":\"outcome\"").await;
+    wait_for_output(&first, "\"message\":\"outcome\"").await;
     assert!(first.terminate().await.unwrap().success());
     // The answer and its deadline are both due when the process resumes; either result is correct.
     world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
@@ -119,7 +119,7 @@ async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
     let its_own = Grant { namespace: &world.namespace, name: "redistribution-operator", watch: &watch, secrets: true };
     its_own.lost(&world.client).await.unwrap();
     world.cloud.release(&cluster);
-    says(&first, "the outcome is not written yet").await;
+    wait_for_output(&first, "the outcome is not written yet").await;
     let _second = second(&world).await;
     let unknown = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(unknown.status.unwrap().status_code, None);
@@ -137,7 +137,7 @@ async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
 async fn a_second_signal_ends_at_once() {
     let (_world, _cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         let pid = operator.pid().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     });

@@ -18,7 +18,7 @@ async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
 }
 
 /// Default credentials, valid ones, with the newline that editors append.
-fn own_credentials(world: &World) -> tempfile::TempDir {
+fn default_credentials(world: &World) -> tempfile::TempDir {
     let own = tempfile::tempdir().unwrap();
     for (file, value) in [("accessKey", world.cloud.access_key()), ("secretKey", world.cloud.secret_key())] {
         std::fs::write(own.path().join(file), format!("{value}\n")).unwrap();
@@ -29,7 +29,7 @@ fn own_credentials(world: &World) -> tempfile::TempDir {
 #[tokio::test]
 async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
     let world = World::new().await;
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let own = format!("--default-credentials-dir={}", own.path().display());
     let _operator = world.operator_with(&[&own, "--default-credentials-namespace=*"]).await;
     let cluster = world.cluster();
@@ -45,10 +45,10 @@ async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
         ("empty", "CredentialsInvalid", "secretKey is empty"),
         ("expired", "CredentialsExpired", "2020-01-01T00:00:00Z"),
     ];
-    for (secret, reason, told) in cases {
+    for (secret, reason, expected) in cases {
         create_naming(&world, secret, &cluster, secret).await;
         let object = world.settled(secret, reason).await;
-        assert!(message(&object).contains(told), "{}", message(&object));
+        assert!(message(&object).contains(expected), "{}", message(&object));
         assert!(!message(&object).contains(world.cloud.secret_key()));
     }
     assert_eq!(world.cloud.total_calls(), 0);
@@ -65,7 +65,7 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
     let cluster = world.cluster();
     let _operator = world.operator().await;
     let quoted = |text: &str| format!("\"{text}\"");
-    for (name, access, secret, told) in [
+    for (name, access, secret, expected) in [
         ("quoted-access", quoted(&access), secret.clone(), "accessKey"),
         ("quoted-secret", access.clone(), format!("'{secret}'"), "secretKey"),
         ("blank-inside", format!("{access} {access}"), secret.clone(), "accessKey"),
@@ -75,7 +75,7 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
         create_naming(&world, name, &cluster, name).await;
         let object = world.settled(name, "CredentialsInvalid").await;
         let said = message(&object);
-        assert!(said.contains(told) && !said.contains(world.cloud.secret_key()), "{said}");
+        assert!(said.contains(expected) && !said.contains(world.cloud.secret_key()), "{said}");
         assert_eq!(object.status.unwrap().attempt, None, "{name}");
     }
     assert_eq!(world.cloud.total_calls(), 0);
@@ -91,7 +91,7 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
 async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let _operator = world
         .operator_from(|options| {
             options.secrets = false;
@@ -111,7 +111,7 @@ async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
 #[tokio::test]
 async fn default_credentials_are_for_listed_namespaces_only() {
     let world = World::new().await;
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let secrets = Api::<Secret>::namespaced(world.client.clone(), &world.namespace);
     secrets.delete(DEFAULT_SECRET, &DeleteParams::default()).await.unwrap();
     let directory = format!("--default-credentials-dir={}", own.path().display());
@@ -200,7 +200,7 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         }
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
-        assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one learns of the limit, the others wait for it");
+        assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one call meets the limit, the others wait");
         // The fourth call met the limit, and the next one came when the window was over and not before.
         let arrived: Vec<_> = world.cloud.entries().iter().map(|entry| entry.arrived_millis).collect();
         // A header states the rest of the window since the first call; the text states the whole window from now on.
@@ -225,7 +225,7 @@ async fn meet_a_limit(retry_after: bool) {
     // A call refused in a window was in flight when the first refusal arrived, and eight may be: all others wait until
     // the window is over. So more than eight are refused in two windows at least, and in each of these five were
     // accepted before the first refusal: of twenty calls that leaves ten. Without the wait it would be fifteen.
-    assert!((1..=10).contains(&refused), "{refused} were refused: {}", told(&entries));
+    assert!((1..=10).contains(&refused), "{refused} were refused: {}", describe(&entries));
 }
 
 #[tokio::test]
@@ -234,10 +234,10 @@ async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
 }
 
 /// When each call came, and its answer.
-fn told(entries: &[Entry]) -> String {
+fn describe(entries: &[Entry]) -> String {
     let first = entries.first().map_or(0, |entry| entry.arrived_millis);
-    let told = entries.iter().map(|entry| {
+    let texts = entries.iter().map(|entry| {
         format!("+{} ms: {}", entry.arrived_millis - first, entry.outcome.as_deref().unwrap_or("no answer"))
     });
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }

@@ -45,7 +45,7 @@ fn values() -> Value {
 }
 
 /// The row of a reason in README's table of conditions.
-fn told(reason: Reason) -> Vec<String> {
+fn readme_row(reason: Reason) -> Vec<String> {
     let name = format!("`{reason}`");
     let row = README.lines().find(|line| line.starts_with("| ") && line.split(" | ").next().unwrap().contains(&name));
     let row = row.unwrap_or_else(|| panic!("README's table of conditions does not hold {reason}"));
@@ -61,7 +61,7 @@ fn the_table_of_conditions_lists_every_reason_as_it_is_set() {
             Row::Delivered => ("True", "True"),
             Row::Unknown => ("Unknown", "False"),
         };
-        let row = told(reason);
+        let row = readme_row(reason);
         assert_eq!((row[1].as_str(), row[2].as_str()), (delivered, ready), "{reason}");
         assert!(row.len() == 5 && row[4].len() > 4, "{reason} does not say what to do: {row:?}");
     }

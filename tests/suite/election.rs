@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use testbed::{Operator, eventually, simulator::Script};
 
-use crate::world::{NO_TIMEOUT, PATIENCE, World, says};
+use crate::world::{NO_TIMEOUT, PATIENCE, World, wait_for_output};
 
 /// For tests that wait until a lease has expired.
 const FLAGS: [&str; 2] = ["--leader-election", "--lease-duration=6s"];
@@ -43,7 +43,7 @@ async fn a_follower_is_ready_and_does_nothing() {
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
     // It is reported after it is written.
-    says(&leader, "\"outcome\"").await;
+    wait_for_output(&leader, "\"outcome\"").await;
     assert!(!follower.output().contains("\"outcome\""));
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -70,7 +70,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     world.cloud.arrived(&cluster, 1).await;
     let next = world.cluster();
     let (ended, ()) = tokio::join!(leader.terminate(), async {
-        says(&leader, "no new claim is made").await;
+        wait_for_output(&leader, "no new claim is made").await;
         world.create("next", &next).await;
         world.cloud.release(&cluster);
     });
@@ -81,7 +81,7 @@ async fn a_stopped_leader_records_its_call_before_it_gives_the_lease_back() {
     let object = world.settled("next", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().state, "Answered");
     world.settled("request", "Delivered").await;
-    says(&follower, "\"outcome\"").await;
+    wait_for_output(&follower, "\"outcome\"").await;
     assert_eq!((world.calls(&cluster), world.calls(&next)), (1, 1));
 }
 
@@ -100,13 +100,13 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
         .patch("redistribution-operator", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(taken))
         .await
         .unwrap();
-    says(&leader, "not leading any more").await;
+    wait_for_output(&leader, "not leading any more").await;
     let next = world.cluster();
     world.create("next", &next).await;
     world.cloud.release(&cluster);
     world.settled("request", "Delivered").await;
     let given = serde_json::json!({"spec": {"holderIdentity": null}});
-    assert_eq!(world.calls(&next), 0, "it called without leading");
+    assert_eq!(world.calls(&next), 0, "it called without the Lease");
     leases
         .patch("redistribution-operator", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(given))
         .await
@@ -120,7 +120,7 @@ async fn a_leader_without_its_lease_claims_nothing_and_records_its_answers() {
 async fn a_forbidden_lease_is_reported_with_its_name_and_the_missing_rights() {
     let world = World::new().await;
     let operator = world.operator_with(&[FLAGS[0], "--lease-namespace=kube-system"]).await;
-    says(&operator, "the lease cannot be read or written").await;
+    wait_for_output(&operator, "the lease cannot be read or written").await;
     let output = operator.output();
     let line = output.lines().find(|line| line.contains("the lease cannot")).unwrap();
     for word in ["WARN", "kube-system", "redistribution-operator", "create on leases", "forbidden"] {

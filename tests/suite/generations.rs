@@ -5,10 +5,10 @@ use redistribution_operator::api::ClusterRedistribution;
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Options, Script};
 
-use crate::world::{NO_TIMEOUT, World, reason_of, says};
+use crate::world::{NO_TIMEOUT, World, reason_of, wait_for_output};
 
 /// Another object that is delivered now proves that the operator has processed all earlier objects.
-async fn looked_around(world: &World, name: &str) {
+async fn all_processed(world: &World, name: &str) {
     let cluster = world.cluster();
     world.create(name, &cluster).await;
     world.settled(name, "Delivered").await;
@@ -28,10 +28,10 @@ async fn a_restart_while_idle_sends_nothing() {
     let delivered = world.settled("request", "Delivered").await;
     assert!(first.terminate().await.unwrap().success());
     let second = world.operator().await;
-    looked_around(&world, "after-sigterm").await;
+    all_processed(&world, "after-sigterm").await;
     second.kill().await.unwrap();
     let _third = world.operator().await;
-    looked_around(&world, "after-sigkill").await;
+    all_processed(&world, "after-sigkill").await;
     assert_eq!(world.calls(&cluster), 1);
     assert_eq!(
         world.api().get("request").await.unwrap().metadata.resource_version,
@@ -52,7 +52,7 @@ async fn edits_outside_the_spec_send_nothing() {
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.annotate("request", "dws.huaweicloud.com/misspelt", Some("x")).await;
     world.patch_status("request", json!({"statusCode": null, "conditions": [], "observedGeneration": -1})).await;
-    looked_around(&world, "later").await;
+    all_processed(&world, "later").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -68,7 +68,7 @@ async fn a_deleted_and_recreated_object_is_a_new_request() {
         assert_eq!(world.calls(&cluster), calls);
         world.api().delete("request", &DeleteParams::default()).await.unwrap();
     }
-    looked_around(&world, "later").await;
+    all_processed(&world, "later").await;
     assert_eq!(world.calls(&cluster), 2, "deleting sends nothing");
 }
 
@@ -196,11 +196,11 @@ async fn an_edit_during_a_call_waits_for_it_and_is_sent_afterwards() {
     world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     // A key without a first answer carries one call: no other call could be made beside the one that is held.
-    looked_around(&world, "first").await;
+    all_processed(&world, "first").await;
     world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.patch("request", json!({"spec": {"parallelJobs": 7}})).await;
-    looked_around(&world, "other").await;
+    all_processed(&world, "other").await;
     assert_eq!(world.calls(&cluster), 1, "two generations never overlap");
     world.cloud.release(&cluster);
     let object = world.settled("request", "Delivered").await;
@@ -238,5 +238,5 @@ async fn an_object_deleted_during_its_call_disturbs_no_other() {
     world.cloud.release(&cluster);
     world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 2, "one for each uid");
-    says(&operator, "\"recorded\":\"Gone\"").await;
+    wait_for_output(&operator, "\"recorded\":\"Gone\"").await;
 }

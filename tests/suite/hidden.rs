@@ -81,7 +81,7 @@ async fn a_hidden_journal_is_not_overwritten_and_reappears_with_its_crd() {
         let operator = called.world.operator_with(&[SHORT_GRACE]).await;
         called.is_reported_as_hidden(&operator).await;
         assert!(operator.terminate().await.unwrap().success());
-        assert_eq!(called.version().await, version, "{hides:?}: written upon");
+        assert_eq!(called.version().await, version, "{hides:?}: overwritten");
         called.apply(&crd_json().unwrap().to_string()).await;
         let _again = called.world.operator_with(&[SHORT_GRACE]).await;
         called.world.create("next", &called.world.cluster()).await;

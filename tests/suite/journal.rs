@@ -62,7 +62,7 @@ async fn a_restored_status_is_reported_at_every_waiting_generation() {
         assert_eq!(object.metadata.generation, Some(generation));
         world.patch("request", json!({"spec": {"trigger": generation.to_string()}})).await;
     }
-    assert_eq!(world.calls(&cluster), 0, "generation 4 waits for what may be on its way");
+    assert_eq!(world.calls(&cluster), 0, "generation 4 waits for a request that may be on its way");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
     }
     for number in 0..5 {
         let name = format!("odd-{number}");
-        testbed::eventually(crate::world::PATIENCE, &format!("{name} says ObjectInvalid"), async || {
+        testbed::eventually(crate::world::PATIENCE, &format!("{name} has the reason ObjectInvalid"), async || {
             let output = plane
                 .kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"])
                 .map_err(|error| error.to_string())?;

@@ -21,7 +21,7 @@ use testbed::{
 
 use crate::{
     proxied::Proxied,
-    world::{NO_TIMEOUT, PATIENCE, World, binary, says},
+    world::{NO_TIMEOUT, PATIENCE, World, binary, wait_for_output},
 };
 
 /// How long a fault lasts here; in `sweep endless` it lasts for minutes.
@@ -145,7 +145,7 @@ async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     let proxied = Proxied::new(&world, "nothing").await;
     let operator = proxied.operator(&world, &[]).await;
     proxied.proxy.outage().set(true);
-    says(&operator, "a watch failed again").await;
+    wait_for_output(&operator, "a watch failed again").await;
     let before = proxied.proxy.requests();
     eventually(PATIENCE, "it is tried four times more", async || {
         let tries = proxied.proxy.requests() - before;
@@ -156,7 +156,7 @@ async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     // The connection may have been cut once while no watch was open.
     let said = lines(&operator, "\"a watch failed;");
     assert!((1..=2).contains(&said), "{said}: {}", operator.output());
-    says(&operator, "the watch works again").await;
+    wait_for_output(&operator, "the watch works again").await;
     assert_eq!(lines(&operator, "\"ERROR\""), 0, "{}", operator.output());
     let cluster = world.cluster();
     world.create("request", &cluster).await;

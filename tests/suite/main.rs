@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "tests: a panic is how they fail, and their names say what they are for"
+    reason = "tests fail by panicking, and their names are their documentation"
 )]
 
 mod burst;

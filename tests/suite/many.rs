@@ -11,9 +11,9 @@ use testbed::{
 };
 
 use crate::{
-    burst::{burst, history, reasons, said},
+    burst::{burst, history, reasons, version_with_reason},
     progress::redistributed,
-    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, says},
+    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, wait_for_output},
 };
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn two_hundred_slow_answers_are_one_call_each() {
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
     // The watch of the test may be a moment behind.
     for number in 0..200 {
-        said(&history, &format!("request-{number}"), "Delivered").await;
+        version_with_reason(&history, &format!("request-{number}"), "Delivered").await;
     }
     for (name, mut reasons) in reasons(&history) {
         // An object that has waited for long enough reports once that others are first.
@@ -144,11 +144,11 @@ async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
     first.kill().await.unwrap();
     let begin = Timestamp::now().as_second();
     let second = world.operator_with(&[SHORT_GRACE]).await;
-    says(&second, "\"watching\"").await;
+    wait_for_output(&second, "\"watching\"").await;
     for number in 0..20 {
         let object = world.settled(&format!("request-{number}"), "OutcomeUnknown").await;
         let finished = object.status.unwrap().attempt.unwrap().finished_time.unwrap().0.as_second();
-        assert!(finished >= begin + GRACE, "request-{number} was given up {} s after the start", finished - begin);
+        assert!(finished >= begin + GRACE, "request-{number} expired {} s after the start", finished - begin);
     }
     assert_eq!(world.cloud.total_calls(), 1 + 20);
 }

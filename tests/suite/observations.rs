@@ -8,7 +8,7 @@ use testbed::{
 };
 
 use crate::{
-    progress::{OBSERVE, read_again, redistributed, says, seen},
+    progress::{OBSERVE, read_again, redistributed, redistribution_of, wait_for_progress},
     world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
 };
 
@@ -38,9 +38,9 @@ async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
         assert!(message(&object).contains("that was not there before the claim"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt.unwrap();
         assert_eq!((attempt.state.as_str(), attempt.status_code), (state, code));
-        says(&world, "request", "Running").await;
+        wait_for_progress(&world, "request", "Running").await;
         world.cloud.idle(&cluster);
-        is_confirmed(&says(&world, "request", "Finished").await, code);
+        is_confirmed(&wait_for_progress(&world, "request", "Finished").await, code);
         assert_eq!(world.calls(&cluster), 1);
     }
 }
@@ -52,7 +52,7 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     world.cloud.script(&cluster, [Script::new(Act::Cut)]);
     let operator = world.operator_with(&SETTLE).await;
     world.create("request", &cluster).await;
-    let object = says(&world, "request", "Unconfirmed").await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
     let told = message(&object);
@@ -66,7 +66,7 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     let _again = world.operator_with(&SETTLE).await;
     let next = world.cluster();
     world.create("next", &next).await;
-    says(&world, "next", "Running").await;
+    wait_for_progress(&world, "next", "Running").await;
     assert_eq!(world.cloud.reads(&cluster).len(), reads);
     assert_eq!(world.settled("request", "OutcomeUnknown").await.status, object.status);
     assert_eq!(world.calls(&cluster), 1);
@@ -83,7 +83,7 @@ async fn a_redistribution_with_other_parameters_confirms_nothing() {
     world.cloud.next_run(&cluster, |run| run.parallel_jobs = 8);
     world.cloud.redistributing(&cluster);
     world.cloud.release(&cluster);
-    let object = says(&world, "request", "Unconfirmed").await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert!(message(&object).contains("parallel_jobs 8"), "{}", message(&object));
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
 }
@@ -98,7 +98,7 @@ async fn the_call_of_another_object_for_the_same_cluster_confirms_nothing() {
     world.cloud.arrived(&cluster, 1).await;
     world.create("other", &cluster).await;
     world.settled("other", "Delivered").await;
-    let lost = says(&world, "lost", "Unconfirmed").await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
     assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(world.calls(&cluster), 2, "one for each object");
 }
@@ -116,9 +116,9 @@ async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
     world.settled("other", "Delivered").await;
     first.kill().await.unwrap();
     let _second = world.operator_with(&SETTLE).await;
-    let lost = says(&world, "lost", "Unconfirmed").await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
     assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
-    says(&world, "other", "Running").await;
+    wait_for_progress(&world, "other", "Running").await;
     assert_eq!(world.calls(&cluster), 2, "one for each object");
 }
 
@@ -143,7 +143,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         if executed {
             is_confirmed(&world.settled("request", "ConfirmedByObservation").await, None);
         } else {
-            let object = says(&world, "request", "Unconfirmed").await;
+            let object = wait_for_progress(&world, "request", "Unconfirmed").await;
             assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
         }
         assert_eq!(world.calls(&cluster), 1);
@@ -158,7 +158,7 @@ async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
     world.cloud.lag(&cluster, Lag::Never);
     let _operator = world.operator_with(&SETTLE).await;
     world.create("request", &cluster).await;
-    let object = says(&world, "request", "Unconfirmed").await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!((world.calls(&cluster), world.cloud.executions(&cluster)), (1, 1));
 }
@@ -178,8 +178,8 @@ async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     world.create("request", &cluster).await;
     let object = world.settled("request", "ConfirmedByObservation").await;
     is_confirmed(&object, None);
-    let done = says(&world, "request", "Finished").await;
-    assert!(seen(&done).id.is_some());
+    let done = wait_for_progress(&world, "request", "Finished").await;
+    assert!(redistribution_of(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -194,7 +194,7 @@ async fn an_empty_cluster_detail_ends_no_redistribution() {
         let cluster = world.cluster();
         let _operator = world.operator_with(&OBSERVE).await;
         world.create("request", &cluster).await;
-        says(&world, "request", "Running").await;
+        wait_for_progress(&world, "request", "Running").await;
         world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
         world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
         read_again(&world, &cluster, 5).await;
@@ -204,7 +204,7 @@ async fn an_empty_cluster_detail_ends_no_redistribution() {
         world.cloud.replace(&cluster, Read::Redistribution, None);
         world.cloud.replace(&cluster, Read::Cluster, None);
         world.cloud.idle(&cluster);
-        says(&world, "request", "Finished").await;
+        wait_for_progress(&world, "request", "Finished").await;
         assert_eq!(world.calls(&cluster), 1);
     }
 }
@@ -244,7 +244,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
     }
     let _operator = world.operator_with(&SETTLE).await;
     for (name, cluster) in &clusters {
-        let object = says(&world, name, "NotReadable").await;
+        let object = wait_for_progress(&world, name, "NotReadable").await;
         assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
         assert_eq!(world.calls(cluster), 1);
     }

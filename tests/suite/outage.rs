@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval};
 use crate::{
     burst::burst,
     proxied::Proxied,
-    world::{PATIENCE, World, says},
+    world::{PATIENCE, World, wait_for_output},
 };
 
 /// Liveness threshold and grace of these tests; the outage is longer than both together.
@@ -44,7 +44,7 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
     world.cloud.arrived(&cluster, 1).await;
     proxied.proxy.outage().set(true);
     world.cloud.release(&cluster);
-    says(&operator, "the outcome is not written yet").await;
+    wait_for_output(&operator, "the outcome is not written yet").await;
     // The length of the outage is the subject of the test.
     let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
     while begin.elapsed() < OUTAGE {
@@ -79,7 +79,7 @@ async fn a_silent_watch_is_reopened_without_a_restart_and_loses_nothing() {
     let operator = proxied.operator(&world, &FLAGS).await;
     world.settled("first", "Delivered").await;
     world.create("unseen", &unseen).await;
-    eventually(PATIENCE, "what the watch did not show is delivered", async || {
+    eventually(PATIENCE, "an object that the watch missed is delivered", async || {
         assert!(is_alive(&operator).await);
         if world.calls(&unseen) == 1 { Ok(()) } else { Err("not yet") }
     })

@@ -19,7 +19,7 @@ type State = (&'static str, fn(&World, &str), &'static str);
 
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
 
-fn looks(world: &World, cluster: &str) -> usize {
+fn prechecks(world: &World, cluster: &str) -> usize {
     world.cloud.reads_of(cluster, Read::Cluster)
 }
 
@@ -42,15 +42,15 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     is_held(&held);
     assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
     eventually(PATIENCE, "twenty looks", async || {
-        let count = looks(&world, &cluster);
+        let count = prechecks(&world, &cluster);
         if count >= 20 { Ok(()) } else { Err(count) }
     })
     .await;
     assert_eq!(world.calls(&cluster), 0);
-    let before = looks(&world, &cluster);
+    let before = prechecks(&world, &cluster);
     world.cloud.waiting(&cluster);
     world.settled("request", "Delivered").await;
-    let after = looks(&world, &cluster);
+    let after = prechecks(&world, &cluster);
     // One read may have been on its way when the cluster became ready.
     assert!(after - before <= 2, "{before} to {after}");
     assert_eq!(world.calls(&cluster), 1);
@@ -149,10 +149,10 @@ async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     let operator = world.operator_with(&["--check-cluster=warn"]).await;
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
-    assert_eq!((world.calls(&cluster), looks(&world, &cluster)), (1, 1));
+    assert_eq!((world.calls(&cluster), prechecks(&world, &cluster)), (1, 1));
     crate::world::says(&operator, "task_status is GROWING").await;
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
-    eventually(PATIENCE, "an event tells what was seen", async || {
+    eventually(PATIENCE, "an event reports the state", async || {
         let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
         let told = events.iter().filter(|event| event.reason.as_deref() == Some("ClusterNotWaiting"));
         let notes: Vec<_> = told.filter_map(|event| event.note.clone()).collect();
@@ -174,22 +174,22 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
         // Each of them is prechecked before the next one comes: the queue would merge several into one.
         let before = held(&operator).await;
         world.annotate("request", "example.com/noise", Some(&number.to_string())).await;
-        eventually(PATIENCE, "it was woken", async || {
+        eventually(PATIENCE, "it was triggered", async || {
             let count = held(&operator).await;
             if count > before { Ok(()) } else { Err(format!("{count} reconciliations")) }
         })
         .await;
     }
-    assert_eq!(looks(&world, &cluster), 1);
+    assert_eq!(prechecks(&world, &cluster), 1);
     // Its result is reported again after another hold, without another read.
     world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
     world.settled("request", "Suspended").await;
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.settled("request", "ClusterNotWaiting").await;
-    assert_eq!(looks(&world, &cluster), 1);
+    assert_eq!(prechecks(&world, &cluster), 1);
     // An edit of the spec is another request: its precheck is made at once.
     world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    eventually(PATIENCE, "a second look", async || match looks(&world, &cluster) {
+    eventually(PATIENCE, "a second precheck", async || match prechecks(&world, &cluster) {
         2 => Ok(()),
         count => Err(count),
     })
@@ -212,10 +212,10 @@ async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
         held.map(str::to_owned).collect::<Vec<_>>()
     };
     let before = held(&operator.metrics().await.unwrap());
-    let looked = world.cloud.all_reads().len();
-    eventually(PATIENCE, "six more looks", async || {
+    let read_before = world.cloud.all_reads().len();
+    eventually(PATIENCE, "six more reads", async || {
         let count = world.cloud.all_reads().len();
-        if count >= looked + 6 { Ok(()) } else { Err(count) }
+        if count >= read_before + 6 { Ok(()) } else { Err(count) }
     })
     .await;
     assert_eq!(held(&operator.metrics().await.unwrap()), before);
@@ -246,6 +246,6 @@ async fn a_conflicted_claim_is_repeated_without_another_precheck() {
     world.create("request", &cluster).await;
     let object = world.settled("request", "Delivered").await;
     assert_eq!(proxied.record.strikes(), 1);
-    assert_eq!((looks(&world, &cluster), world.calls(&cluster)), (1, 1));
-    assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "what was read before is what counts");
+    assert_eq!((prechecks(&world, &cluster), world.calls(&cluster)), (1, 1));
+    assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "the earlier read is the one that counts");
 }

@@ -174,7 +174,7 @@ async fn only_configured_namespaces_and_labels_are_watched() {
             if crate::world::reason_of(&object).as_deref() == Some("Delivered") {
                 Ok(())
             } else {
-                Err(crate::world::shown(&object))
+                Err(crate::world::describe(&object))
             }
         })
         .await;

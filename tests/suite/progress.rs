@@ -27,14 +27,14 @@ pub fn redistributed(object: &ClusterRedistribution) -> Option<(String, String)>
 }
 
 /// Waits until the redistribution has this progress.
-pub async fn says(world: &World, name: &str, reason: &str) -> ClusterRedistribution {
-    says_within(PATIENCE, world, name, reason).await
+pub async fn wait_for_progress(world: &World, name: &str, reason: &str) -> ClusterRedistribution {
+    wait_for_progress_within(PATIENCE, world, name, reason).await
 }
 
 /// The same with a deadline of its own.
-async fn says_within(within: Duration, world: &World, name: &str, reason: &str) -> ClusterRedistribution {
+async fn wait_for_progress_within(within: Duration, world: &World, name: &str, reason: &str) -> ClusterRedistribution {
     let api = world.api();
-    eventually(within, &format!("{name} says {reason}"), async || {
+    eventually(within, &format!("{name} has the reason {reason}"), async || {
         let object = api.get(name).await.map_err(|error| error.to_string())?;
         let said = redistributed(&object);
         if said.as_ref().is_some_and(|(_, said)| said == reason) { Ok(object) } else { Err(format!("{said:?}")) }
@@ -43,7 +43,7 @@ async fn says_within(within: Duration, world: &World, name: &str, reason: &str) 
 }
 
 /// The last observation.
-pub fn seen(object: &ClusterRedistribution) -> Redistribution {
+pub fn redistribution_of(object: &ClusterRedistribution) -> Redistribution {
     object.status.as_ref().and_then(|status| status.redistribution.clone()).unwrap_or_default()
 }
 
@@ -68,7 +68,7 @@ async fn events(world: &World) -> Vec<String> {
     events.into_iter().flat_map(told).collect()
 }
 
-async fn told(world: &World, expected: &[(&str, usize)]) {
+async fn assert_events(world: &World, expected: &[(&str, usize)]) {
     eventually(PATIENCE, "each event once", async || {
         let events = events(world).await;
         let count = |reason: &str| events.iter().filter(|event| *event == reason).count();
@@ -95,13 +95,13 @@ async fn follow_to_the_end(tables: u64) {
     let versions = history(&world).await;
     let operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
-    let done = says_within(PATIENCE * 3, &world, "request", "Finished").await;
+    let done = wait_for_progress_within(PATIENCE * 3, &world, "request", "Finished").await;
     assert_eq!(condition(&done, "Redistributed").as_deref(), Some("True"));
     assert_eq!(condition(&done, "Ready").as_deref(), Some("True"));
-    let last = seen(&done);
+    let last = redistribution_of(&done);
     assert_eq!((last.state.as_str(), last.progress_percent, last.tables_left), ("Finished", Some(100), Some(0)));
     assert!(last.id.is_some() && last.start_time.is_some(), "{last:?}");
-    told(
+    assert_events(
         &world,
         &[
             ("RedistributionStarted", 1),
@@ -126,7 +126,7 @@ async fn follow_to_the_end(tables: u64) {
         .unwrap()
         .iter()
         .filter(|object| redistributed(object).is_some())
-        .map(|object| (seen(object).shown(), redistributed(object)))
+        .map(|object| (redistribution_of(object).shown(), redistributed(object)))
         .collect();
     let steps = shown.iter().filter_map(|(shown, _)| shown.progress_percent).collect::<Vec<_>>();
     let fewest = usize::try_from(100 / tables * 3 / 4).unwrap();
@@ -140,7 +140,7 @@ async fn follow_to_the_end(tables: u64) {
     let next = world.cluster();
     world.cloud.tables_per_read(&next, 0);
     world.create("next", &next).await;
-    says(&world, "next", "Running").await;
+    wait_for_progress(&world, "next", "Running").await;
     read_again(&world, &next, 3).await;
     // In one view of them all: the next one is read further.
     let all = world.cloud.all_reads();
@@ -155,12 +155,12 @@ async fn unchanged_progress_is_not_written_and_read_once_for_each_poll() {
     let cluster = world.cluster();
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
-    let running = says(&world, "request", "Running").await;
+    let running = wait_for_progress(&world, "request", "Running").await;
     let clusters = world.cloud.reads_of(&cluster, Read::Cluster);
     read_again(&world, &cluster, 4).await;
     let later = world.api().get("request").await.unwrap();
     assert_eq!(later.resource_version(), running.resource_version());
-    assert_eq!(world.cloud.reads_of(&cluster, Read::Cluster), clusters, "the details tell all there is to know");
+    assert_eq!(world.cloud.reads_of(&cluster, Read::Cluster), clusters, "the details are sufficient");
 }
 
 #[tokio::test]
@@ -170,19 +170,19 @@ async fn pause_failure_and_retry_are_shown_and_reported() {
     // A redistribution without progress is read less often; an edit of the test's own clock would be no test.
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
-    says(&world, "request", "Running").await;
+    wait_for_progress(&world, "request", "Running").await;
     world.cloud.paused(&cluster, false);
-    let paused = says(&world, "request", "Paused").await;
-    assert_eq!(seen(&paused).paused_by_user, Some(false));
-    assert_eq!(condition(&paused, "Ready").as_deref(), Some("True"), "it was delivered, whatever came of it");
+    let paused = wait_for_progress(&world, "request", "Paused").await;
+    assert_eq!(redistribution_of(&paused).paused_by_user, Some(false));
+    assert_eq!(condition(&paused, "Ready").as_deref(), Some("True"), "it was delivered, whatever happened later");
     world.cloud.failed(&cluster);
-    let failed = says(&world, "request", "Failed").await;
-    let shown = seen(&failed);
+    let failed = wait_for_progress(&world, "request", "Failed").await;
+    let shown = redistribution_of(&failed);
     assert_eq!((shown.fail_count, shown.retryable), (Some(1), Some(true)));
     assert_eq!(condition(&failed, "Redistributed").as_deref(), Some("False"));
     world.cloud.redistributing(&cluster);
-    says(&world, "request", "Running").await;
-    told(
+    wait_for_progress(&world, "request", "Running").await;
+    assert_events(
         &world,
         &[
             ("RedistributionStarted", 2),
@@ -205,14 +205,14 @@ async fn the_end_is_seen_in_every_form_in_which_the_cloud_shows_no_run() {
         }
         let _operator = world.operator_with(&OBSERVE).await;
         world.create("request", &cluster).await;
-        says(&world, "request", "Running").await;
+        wait_for_progress(&world, "request", "Running").await;
         world.cloud.idle(&cluster);
-        let done = says(&world, "request", "Finished").await;
-        assert_eq!(seen(&done).progress_percent, Some(100), "{no_run:?}");
+        let done = wait_for_progress(&world, "request", "Finished").await;
+        assert_eq!(redistribution_of(&done).progress_percent, Some(100), "{no_run:?}");
         // It was over before the first read.
         world.cloud.tables_per_read(&quick, 1000);
         world.create("quick", &quick).await;
-        says(&world, "quick", "Finished").await;
+        wait_for_progress(&world, "quick", "Finished").await;
     }
 }
 
@@ -225,7 +225,7 @@ async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
     let cluster = world.cluster();
     let _operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;
-    let object = says(&world, "request", "NotReadable").await;
+    let object = wait_for_progress(&world, "request", "NotReadable").await;
     assert_eq!(condition(&object, "Ready").as_deref(), Some("True"));
     let conditions = object.status.unwrap().conditions;
     let told = &conditions.iter().find(|condition| condition.type_ == "Redistributed").unwrap().message;
@@ -251,10 +251,10 @@ async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     let api = world.api();
     let running = eventually(PATIENCE, "the redistribution has a name", async || {
         let object = api.get("request").await.map_err(|error| error.to_string())?;
-        if seen(&object).id.is_some() { Ok(object) } else { Err(format!("{:?}", redistributed(&object))) }
+        if redistribution_of(&object).id.is_some() { Ok(object) } else { Err(format!("{:?}", redistributed(&object))) }
     })
     .await;
-    let id = seen(&running).id;
+    let id = redistribution_of(&running).id;
     let attempt = running.status.unwrap().attempt.unwrap();
     let before = attempt.baseline.unwrap();
     assert_eq!(before.task_status.as_deref(), Some("WAITING_REDISTRIBUTION"));
@@ -262,9 +262,9 @@ async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
     assert!(old.is_none() || old == before.redistribution_id);
     let finished = versions.lock().unwrap().iter().any(|object| {
         redistributed(object).is_some_and(|(_, reason)| reason == "Finished")
-            || seen(object).id == before.redistribution_id
+            || redistribution_of(object).id == before.redistribution_id
     });
-    assert!(!finished, "the old one was taken for this one");
+    assert!(!finished, "the old one was mistaken for this one");
 }
 
 #[tokio::test]
@@ -274,14 +274,14 @@ async fn a_new_generation_begins_without_the_progress_of_the_old_one() {
     let _operator =
         world.operator_with(&["--observe", "--observe-every=1s", "--check-cluster=require", "--check-every=1s"]).await;
     world.create("request", &cluster).await;
-    let first = seen(&says(&world, "request", "Running").await);
+    let first = redistribution_of(&wait_for_progress(&world, "request", "Running").await);
     world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
     let held = world.settled("request", "ClusterNotWaiting").await;
     assert_eq!((redistributed(&held), held.status.unwrap().redistribution), (None, None));
     world.cloud.idle(&cluster);
     world.cloud.waiting(&cluster);
     world.settled("request", "Delivered").await;
-    let second = seen(&says(&world, "request", "Running").await);
+    let second = redistribution_of(&wait_for_progress(&world, "request", "Running").await);
     assert!(first.id.is_some() && second.id.is_some() && first.id != second.id, "{first:?} {second:?}");
     assert_eq!(world.calls(&cluster), 2);
 }

@@ -47,7 +47,10 @@ async fn a_partly_pruned_claim_is_retracted_and_repeated_with_a_full_crd() {
         let object = world.settled("request", "CRDOutdated").await;
         assert!(message(&object).contains("crds/"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt;
-        assert!(attempt.is_none_or(|attempt| attempt.state == "NotSent"), "{field}: it is known that nothing was sent");
+        assert!(
+            attempt.is_none_or(|attempt| attempt.state == "NotSent"),
+            "{field}: it is certain that nothing was sent"
+        );
         assert_eq!(world.cloud.total_calls(), 0);
         fixed(&world, "request", &cluster).await;
     }
@@ -61,7 +64,7 @@ async fn a_pruned_claim_is_reported_even_if_others_write_the_object() {
     let _operator = proxied.operator(&world, &[]).await;
     world.create("request", &cluster).await;
     world.settled("request", "CRDOutdated").await;
-    assert_eq!(proxied.record.strikes(), 2, "both faults met the write that says so");
+    assert_eq!(proxied.record.strikes(), 2, "both faults met the write that reports it");
     assert_eq!(world.cloud.total_calls(), 0);
     fixed(&world, "request", &cluster).await;
 }

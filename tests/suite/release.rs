@@ -72,7 +72,7 @@ fn a_tag_of_a_version_and_nothing_else_starts_the_release_script() {
 #[test]
 fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
     let workflow = workflow();
-    assert_eq!(workflow["permissions"], json!({}), "what no job asks for, none has");
+    assert_eq!(workflow["permissions"], json!({}), "a job has no right that it does not request");
     let job = &workflow["jobs"]["release"];
     let signs = json!({"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"});
     assert_eq!(job["permissions"], signs);
@@ -146,7 +146,7 @@ fn pushed_images_are_signed_keyless_and_attested_by_digest() {
     let script = fs::read_to_string(root().join("deploy/release")).unwrap();
     for output in outputs {
         let is_told = script.contains(&format!("\"{output}=")) || ["amd64", "arm64"].contains(&output);
-        assert!(is_told, "deploy/release does not tell {output}");
+        assert!(is_told, "deploy/release does not set {output}");
     }
 }
 

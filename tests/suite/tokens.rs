@@ -10,7 +10,7 @@ use testbed::{
 };
 
 use crate::{
-    burst::{history, said},
+    burst::{history, version_with_reason},
     world::{DEFAULT_SECRET, PATIENCE, World, message, reason_of, spec},
 };
 
@@ -299,7 +299,7 @@ async fn while_iam_fails_nothing_is_claimed_and_a_known_user_resumes_soon() {
         world.cloud.add_cluster(OTHER_PROJECT, &cluster);
         let history = history(&world).await;
         create_in_other_project(&world, "request", &cluster).await;
-        let held = said(&history, "request", "EndpointUnreachable").await;
+        let held = version_with_reason(&history, "request", "EndpointUnreachable").await;
         is_unclaimed(&held);
         assert!(message(&held).starts_with("IAM at 127.0.0.1"), "{fault:?}: {}", message(&held));
         world.settled("request", "Delivered").await;
@@ -359,7 +359,7 @@ async fn an_iam_429_is_retried_when_its_time_is_over() {
     let _operator = operator(&world, &[]).await;
     let (cluster, history) = (world.cluster(), history(&world).await);
     world.create("request", &cluster).await;
-    let held = said(&history, "request", "Throttled").await;
+    let held = version_with_reason(&history, "request", "Throttled").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("IAM at"), "{}", message(&held));
     world.settled("request", "Delivered").await;

@@ -81,7 +81,7 @@ async fn nothing_is_false(world: &World) {
 }
 
 /// The operator has processed all earlier objects: a fresh object was served after them.
-async fn look_around(world: &World, name: &str) -> ClusterRedistribution {
+async fn all_processed(world: &World, name: &str) -> ClusterRedistribution {
     let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
     world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
     world.settled(name, "Suspended").await
@@ -105,21 +105,21 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
 
     apply_crd(&client, &older.to_string()).await.unwrap();
     let under_the_older = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-1").await;
+    all_processed(&world, "processed-1").await;
     nothing_is_false(&world).await;
     // Each of them is written under the older schema, so that fields it does not know are gone from the store too.
     for name in reasons.keys().chain([&"orphaned"]) {
         world.annotate(name, "example.com/touched", Some("yes")).await;
     }
-    look_around(&world, "looked-2").await;
+    all_processed(&world, "processed-2").await;
     under_the_older.kill().await.unwrap();
 
     apply_crd(&client, &current).await.unwrap();
     let again: Operator = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-3").await;
+    all_processed(&world, "processed-3").await;
     assert!(again.terminate().await.unwrap().success());
     let _and_again = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-4").await;
+    all_processed(&world, "processed-4").await;
     nothing_is_false(&world).await;
     assert_eq!(world.cloud.total_calls(), calls, "called again");
     // An orphaned claim expires as unknown, or, if the claim was lost, as a journal that cannot be trusted.
@@ -194,6 +194,6 @@ async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() 
     assert!(object.attempt().is_some(), "the journal was erased");
     assert!(under_the_placeholder.terminate().await.unwrap().success());
     let _again = world.operator().await;
-    look_around(&world, "looked").await;
+    all_processed(&world, "processed").await;
     assert_eq!((world.calls(&called), world.calls(&new)), (1, 1));
 }

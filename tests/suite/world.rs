@@ -160,7 +160,7 @@ impl World {
         let api = self.api();
         eventually(PATIENCE, &format!("{name} says {reason}"), async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
-            if reason_of(&object).as_deref() == Some(reason) { Ok(object) } else { Err(shown(&object)) }
+            if reason_of(&object).as_deref() == Some(reason) { Ok(object) } else { Err(describe(&object)) }
         })
         .await
     }
@@ -181,7 +181,7 @@ impl World {
                 if now > settled || now == objects.len() {
                     return Ok((now, objects));
                 }
-                let open = objects.iter().find(|object| !is_settled(object)).map(shown).unwrap_or_default();
+                let open = objects.iter().find(|object| !is_settled(object)).map(describe).unwrap_or_default();
                 Err(format!("{now} of {} do, and not {open}", objects.len()))
             });
             let (now, objects) = progress.await;
@@ -199,8 +199,8 @@ impl World {
 }
 
 /// Waits until the operator's output contains this.
-pub async fn says(operator: &Operator, words: &str) {
-    eventually(PATIENCE, &format!("the operator says {words:?}"), async || {
+pub async fn wait_for_output(operator: &Operator, words: &str) {
+    eventually(PATIENCE, &format!("the operator prints {words:?}"), async || {
         if operator.output().contains(words) { Ok(()) } else { Err("not yet") }
     })
     .await;
@@ -256,7 +256,7 @@ pub fn message(object: &ClusterRedistribution) -> String {
 }
 
 /// The object's state in one line, for messages about the last seen state.
-pub fn shown(object: &ClusterRedistribution) -> String {
+pub fn describe(object: &ClusterRedistribution) -> String {
     let status = object.status.clone().unwrap_or_default();
     let reason =
         status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.clone());

@@ -33,11 +33,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
     objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let objects = as_float(case.objects as u64);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CPU, seen.cpu.as_secs_f64() * 1e6 / objects)
         .figure("objects per second, with their creation", objects / seen.elapsed.as_secs_f64())
         .figure("duplicates", actors.duplicates()))

@@ -73,7 +73,7 @@ async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Fai
     let best = rates.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     let (best, _) = best.ok_or("no depth was tried")?;
     if foreign <= FOREIGN_LIMIT || setting.arguments.accept_load {
-        setting.learnt(objects, best);
+        setting.set_depth(objects, best);
     }
     Ok((best, foreign))
 }
@@ -95,7 +95,7 @@ async fn drain(
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(100));
     let first = explained(&running, first_call(&actors)).await?;
     explained(&running, actors.watching.settled(objects)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let (rss, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
     let memory = curve.end();
     tokio::time::sleep(AFTERMATH).await;
@@ -105,7 +105,7 @@ async fn drain(
     let seconds = last.saturating_duration_since(first).as_secs_f64();
     let each = |value: f64| value / as_float(objects as u64);
     let sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(PER_SECOND, as_float(objects as u64) / seconds)
         .figure("seconds from start to first call", (first - window.begin()).as_secs_f64())
         .figure("CPU us per object, API server and etcd", each(seen.plane.as_secs_f64() * 1e6))

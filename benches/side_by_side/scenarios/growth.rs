@@ -51,12 +51,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         objects::delete(client, place, number).await
     });
     explained(&running, lives.buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) })).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let points = curve.end();
     running.kill().await?;
     let settled = points.get(points.len() / 4..).unwrap_or_default();
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(SLOPE, slope(settled) * 3600.0)
         .figure("RSS MiB at the end", points.last().map_or(0.0, |(_, mib)| *mib))
         .figure("minutes", seen.elapsed.as_secs_f64() / 60.0)

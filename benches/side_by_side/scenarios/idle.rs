@@ -44,12 +44,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(stage)?.with_running(running.pid())?;
     // The time is the subject of the measurement, not a wait for an event.
     tokio::time::sleep(case.watched).await;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - before;
     running.kill().await?;
     let seconds = seen.elapsed.as_secs_f64();
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CPU, seen.cpu.as_secs_f64() / seconds * 100.0)
         .figure(REQUESTS, counts.all / seconds)
         .figure("writes", counts.writes)

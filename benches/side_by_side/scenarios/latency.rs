@@ -54,12 +54,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         done.push(millis(begin, settled));
         tokio::time::sleep(APART).await;
     }
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     called.sort_by(f64::total_cmp);
     done.sort_by(f64::total_cmp);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure("ms to the call, p50", quantile(&called, 0.5))
         .figure("ms to the call, p99", quantile(&called, 0.99))
         .figure(DONE, quantile(&done, 0.5))

@@ -55,12 +55,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     objects::create(&stage.client, &stage.place, LAST).await?;
     explained(&running, actors.watching.settled_at(LAST)).await?;
     let (rss, peak) = at_rest(&running).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - before;
     let (points, calls) = (curve.end(), stage.cloud.total_calls());
     running.kill().await?;
     let mut sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(RSS, rss)
         .figure("RSS MiB peak", peak)
         .figure(RATIO, peak / rss)

@@ -54,7 +54,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         objects::create(&stage.client, &stage.place, number).await?;
     }
     explained(&running, actors.watching.settled(objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let calls: Vec<_> = stage.cloud.entries().split_off(before);
     let refused = calls.iter().filter(|call| !call.verified).count();
@@ -65,7 +65,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     // The time between the first and the last of them allows this many more.
     let used = as_float(taken.len() as u64 - 1) / (span * f64::from(PER_SECOND));
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(USED, used * 100.0)
         .figure(REFUSED, as_float(refused as u64) / as_float(calls.len() as u64) * 100.0)
         .figure("objects whose one call was refused", as_float(unserved(objects, &taken) as u64))

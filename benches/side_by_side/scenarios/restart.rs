@@ -63,11 +63,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let called = Instant::now();
     explained(&running, actors.watching.settled_at(NEW[1])).await?;
     rest(running.pid()).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - first;
     running.kill().await?;
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CALLS, as_float((stage.cloud.total_calls() - calls) as u64) - 1.0)
         .figure(WRITES, counts.writes - OWN_WRITES)
         .figure("lists", counts.lists)

@@ -53,11 +53,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         stage.cloud.any_arrived(1).await;
         window.begin().elapsed()
     });
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let (bytes, is_static) = program(candidate, &setting.programs)?;
     let mut sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(SIZE, as_float(bytes) / 1e6)
         .figure("ms from start to first call", called.as_secs_f64() * 1000.0);
     if let Some(is_static) = is_static {

@@ -57,7 +57,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     objects::create_all(&stage.client, &stage.place, 0..case.objects).await?;
     let created = i128::from(Timestamp::now().as_millisecond());
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let (_, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
     let points = curve.end();
     running.kill().await?;
@@ -68,7 +68,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let arrivals: Vec<_> = stage.cloud.entries().iter().map(|call| call.arrived_millis).collect();
     let share = in_flight(&arrivals, i128::try_from(case.late.as_millis())?, created) / f64::from(case.in_flight);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure("seconds", seconds)
         .figure(SHARE, share)
         .figure("calls in flight, most", as_float(stage.cloud.max_in_flight().0 as u64))

@@ -42,7 +42,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
     objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     if let Some(pid) = running.pid() {
         rests(pid, Duration::from_secs(2), Duration::from_secs(30)).await?;
     }
@@ -54,7 +54,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     running.kill().await?;
     let (counts, hours) = (after - before, watched.as_secs_f64() / 3600.0);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(WRITES, counts.writes_each(case.objects))
         .figure("reads per object", counts.reads_each(case.objects))
         .figure("requests per object, all kinds", counts.all / as_float(case.objects as u64))

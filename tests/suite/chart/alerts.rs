@@ -74,11 +74,11 @@ fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line() {
     let explained: BTreeSet<_> = sections().iter().map(|(heading, _)| *heading).collect();
     assert_eq!(names(&alerts), explained);
     for (heading, text) in sections() {
-        assert!(text.starts_with("\n```console\nkubectl "), "{heading} does not begin with what to type");
+        assert!(text.starts_with("\n```console\nkubectl "), "{heading} does not begin with a command");
         for part in ["**Meaning.**", "**Look at**", "**Do"] {
             assert!(text.contains(part), "{heading} lacks {part}");
         }
-        assert!(text.contains("console"), "{heading} does not say what to look for in the cloud's console");
+        assert!(text.contains("console"), "{heading} does not say what to check in the cloud's console");
     }
     for alert in &alerts {
         // A relative link is useless where alerts are read.
@@ -141,7 +141,7 @@ fn a_stopped_redistribution_has_one_alert_that_asks_for_no_new_spec() {
         let asking: Vec<_> =
             alerts.iter().filter(|alert| asks(alert, "dws_redistribution_stopped", reason)).cloned().collect();
         assert_eq!(names(&asking), BTreeSet::from(["RedistributionStopped"]), "{reason}");
-        assert!(text.contains(&format!("| `{reason}`")), "its runbook does not tell of {reason}");
+        assert!(text.contains(&format!("| `{reason}`")), "its runbook does not name {reason}");
     }
 }
 

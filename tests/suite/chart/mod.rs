@@ -26,7 +26,7 @@ pub use self::helm::{directory, helm, objects, render};
 fn refusal(flags: &[&str]) -> String {
     let directory = directory();
     let output = helm(&[&["template", "dws", directory.to_str().unwrap()], flags].concat());
-    assert!(!output.status.success(), "{flags:?} are taken");
+    assert!(!output.status.success(), "{flags:?} are accepted");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

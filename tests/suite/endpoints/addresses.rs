@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use testbed::simulator::Options;
 
 use super::network::{is_root, with_names};
-use crate::world::{World, binary, condition, message, says};
+use crate::world::{World, binary, condition, message, wait_for_output};
 
 const NAME: &str = "dws.lab.example";
 /// Address of the DNS server in these tests: no other process uses it.
@@ -63,7 +63,7 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
     let cluster = world.cluster();
     world.create("request", &cluster).await;
-    says(&operator, "the endpoint cannot be reached").await;
+    wait_for_output(&operator, "the endpoint cannot be reached").await;
     assert_eq!(world.calls(&cluster), 0);
     // In place: the file is mounted.
     fs::write(directory.path().join("hosts"), format!("{all_dead}{} {NAME}\n", living.ip())).unwrap();

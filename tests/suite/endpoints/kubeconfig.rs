@@ -8,7 +8,7 @@ use testbed::{Operator, OperatorCommand, eventually};
 use super::network::{edit, proxy, switch};
 use crate::{
     proxied::Proxied,
-    world::{World, binary, reason_of, says, shown},
+    world::{World, binary, describe, reason_of, wait_for_output},
 };
 
 /// kube's verifier reads the file once a minute.
@@ -124,9 +124,9 @@ async fn later_output_of_a_credential_plugin_is_not_shown() {
         environment: Vec::new(),
     })
     .unwrap();
-    says(&operator, "Connection refused").await;
+    wait_for_output(&operator, "Connection refused").await;
     fs::write(directory.path().join("broken"), "").unwrap();
-    says(&operator, "the credential plugin of its user failed").await;
+    wait_for_output(&operator, "the credential plugin of its user failed").await;
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("canary"), "{}", operator.output());
 }
@@ -222,7 +222,7 @@ async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     for name in ["request", "next"] {
         eventually(READ_AGAIN, &format!("{name} is delivered"), async || {
             let object = world.api().get(name).await.map_err(|error| error.to_string())?;
-            if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(shown(&object)) }
+            if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(describe(&object)) }
         })
         .await;
     }

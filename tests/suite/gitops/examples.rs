@@ -81,7 +81,7 @@ fn forbidden_settings_are_found_and_named_in_the_guide() {
     let guide = read("README.md");
     for (sample, name) in samples.iter().zip(FORBIDDEN) {
         assert_eq!(forbidden(sample), [name]);
-        assert!(guide.contains(&format!("`{name}")), "the guide does not speak of {name}");
+        assert!(guide.contains(&format!("`{name}")), "the guide does not mention {name}");
     }
     assert_eq!(forbidden(&spec(json!({"force": false, "x": "Replace=false,Force"}))), [""; 0]);
 }

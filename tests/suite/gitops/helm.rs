@@ -47,11 +47,11 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     let release = Release::new(&world, &cluster);
     // No controller has seen the object yet: that is no success either.
     let mut helm = release.start("install", 3, &["--wait", "--timeout", "30m"]);
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 1).await;
     world.settled(REQUEST, "RequestInFlight").await;
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     world.cloud.release(&cluster);
     let ended = helm.ended().await;
@@ -71,7 +71,7 @@ async fn helm_does_not_mistake_the_last_generations_success_for_the_next() {
     // Without an operator the status stays at the old generation.
     operator.terminate().await.unwrap();
     let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "30m"]);
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 2).await;
@@ -192,7 +192,7 @@ async fn the_older_helm_wait_does_not_read_the_object() {
     let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "30m"]).await;
     assert!(ended.succeeded, "{}", ended.said);
     let object = world.api().get(REQUEST).await.unwrap();
-    assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");
+    assert_eq!(object.status.unwrap().observed_generation, Some(-1), "no controller has seen it");
 }
 
 /// Of another group, since the CRD itself exists in all tests.

@@ -104,19 +104,19 @@ impl<'a> Release<'a> {
 
 impl Running {
     /// Reads until one line of Helm's output contains all of these.
-    pub async fn says(&mut self, words: &[&str]) {
+    pub async fn wait_for_line(&mut self, words: &[&str]) {
         let reading = timeout(DEADLINE, async {
             loop {
                 let mut line = String::new();
                 let read = self.errors.read_line(&mut line).await.unwrap();
                 self.said += &line;
-                assert!(read > 0, "Helm ended before it said {words:?}: {}", self.said);
+                assert!(read > 0, "Helm ended before it printed {words:?}: {}", self.said);
                 if words.iter().all(|word| line.contains(word)) {
                     return;
                 }
             }
         });
-        assert!(reading.await.is_ok(), "Helm did not say {words:?}");
+        assert!(reading.await.is_ok(), "Helm did not print {words:?}");
     }
 
     /// Whether it still runs.

@@ -56,7 +56,7 @@ impl World {
             (1..requests.len()).any(|end| requests[..end].contains(&requests[end]))
         };
         if state.object.1 >= MOST_WRITES {
-            return Some("it is written without an end");
+            return Some("writes without end");
         }
         if twice(&state.sent) {
             return Some("two requests for one uid and generation");
@@ -71,12 +71,12 @@ impl World {
         if let Some((number, attempt)) = self.product.attempt(state.object.0) {
             let has = |calls: &[Call]| calls.iter().any(|&(other, ..)| other == number);
             match (attempt.state.as_str(), attempt.status_code) {
-                ("NotSent", _) if has(&state.sent) => return Some("NotSent is said of what was sent"),
+                ("NotSent", _) if has(&state.sent) => return Some("NotSent is recorded for a request that was sent"),
                 ("Answered", Some(200)) if !has(&state.executed) => {
-                    return Some("delivered is said of what was not carried out");
+                    return Some("delivered is recorded for a call that was not carried out");
                 }
                 ("Answered", Some(403)) if has(&state.executed) => {
-                    return Some("refused is said of what was carried out");
+                    return Some("refused is recorded for a call that was carried out");
                 }
                 _ => {}
             }
@@ -86,9 +86,10 @@ impl World {
             other == uid && Some(i64::from(generation)) == delivered.observed_generation
         };
         if delivered.status == "True" && !state.executed.iter().any(of) {
-            return Some("delivered is said of a generation that was not carried out");
+            return Some("delivered is reported for a generation that was not carried out");
         }
         let may_be = state.executed.iter().chain(&state.under_way).any(of);
-        (delivered.status == "False" && may_be).then_some("certainly not is said of what may be or was")
+        (delivered.status == "False" && may_be)
+            .then_some("not delivered is reported for a call that was or may be carried out")
     }
 }

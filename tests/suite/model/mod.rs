@@ -69,7 +69,7 @@ fn explore_all(budgets: &[(&str, Budget)]) -> usize {
         let found = explore(*budget, None);
         println!("{name}: {} states", found.states);
         assert_eq!(found.violation, None, "{name}");
-        assert_eq!(found.stuck, 0, "{name}: states from which nothing closes any more");
+        assert_eq!(found.stuck, 0, "{name}: states from which no closed state is reachable");
         states += found.states;
     }
     println!("{states} states in all");
@@ -79,7 +79,7 @@ fn explore_all(budgets: &[(&str, Budget)]) -> usize {
 #[test]
 fn no_interleaving_breaks_the_guarantee_and_all_states_can_close() {
     let states = explore_all(&BUDGETS);
-    assert!(states >= 1_000_000, "{states} states are too few to say anything");
+    assert!(states >= 1_000_000, "{states} states are too few to prove anything");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn explore_rolled_back(pruned: u8, edits: u8, trouble: (u8, u8)) -> usize {
     let name = format!("pruned {pruned:05b}, {edits} edits, labels and emptied {trouble:?}");
     println!("{name}: {} states", found.states);
     assert_eq!(found.violation, None, "{name}");
-    assert_eq!(found.stuck, 0, "{name}: states from which nothing closes any more");
+    assert_eq!(found.stuck, 0, "{name}: states from which no closed state is reachable");
     found.states
 }
 
@@ -136,7 +136,7 @@ fn every_mutant_of_the_protocol_is_caught() {
             let Found { violation, states, .. } = explore(budget, Some(mutant));
             violation.map(|violation| (states, violation))
         });
-        let (states, (law, trace)) = caught.unwrap_or_else(|| panic!("{mutant:?} was not caught"));
-        println!("{mutant:?}: {law} after {states} states: {}", trace.join(" -> "));
+        let (states, (invariant, trace)) = caught.unwrap_or_else(|| panic!("{mutant:?} was not caught"));
+        println!("{mutant:?}: {invariant} after {states} states: {}", trace.join(" -> "));
     }
 }

@@ -185,11 +185,11 @@ impl World {
                     self.idle_steps(state, which, seen, &mut add);
                 }
             }
-            Task::Lost(call, view) => add("looks for its claim", self.look_for_claim(state, which, (call, view))),
+            Task::Lost(call, view) => add("reads for its claim", self.read_for_claim(state, which, (call, view))),
             Task::Withdrawing(_, reply) => {
                 let view = self.seen(state);
                 let object = self.product.withdrawn(view, reply).map(|next| self.kept(state, next));
-                add("takes its claim back", Self::rewritten(with(&|_, own| own.task = Task::None), object));
+                add("retracts its claim", Self::rewritten(with(&|_, own| own.task = Task::None), object));
             }
             Task::Ready(call) => {
                 if state.permits & 1 << call.0 != 0 || self.mutant == Some(Mutant::NoSendDeadline) {
@@ -252,7 +252,7 @@ impl World {
     }
 
     /// The reply to a claim was lost: the object itself shows whether it was applied.
-    fn look_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
+    fn read_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
         let mut next = state.clone();
         let view = self.seen(state);
         let is_there = self.product.attempt(view).is_some_and(|(number, _)| number == call.0);
@@ -300,7 +300,7 @@ impl World {
             } else if !state.old_crd {
                 let mut next = state.clone();
                 (next.replicas[which].cache, next.replicas[which].is_kept) = (None, true);
-                return add("tries out what the CRD keeps", next);
+                return add("tries what the CRD keeps", next);
             }
         }
         match action {
@@ -379,7 +379,7 @@ impl World {
                     let held = self.product.withdrawn(reply, reply);
                     let held = held.map(|held| self.product.kept(kept, held, self.pruned(state)));
                     add("claims, and the CRD prunes it", Self::rewritten(pruned(Task::None), held));
-                    add("claims, the CRD prunes it, somebody writes", pruned(Task::Withdrawing(call, reply)));
+                    add("claims, the CRD prunes it, another account writes", pruned(Task::Withdrawing(call, reply)));
                 }
             }
             add("claims, and the reply is lost", with(Task::Lost(call, seen.0), Some(kept)));
@@ -441,7 +441,7 @@ impl World {
         }
         // A label that changes nothing in the store makes no difference except a conflict.
         if state.left.labels > 0 && state.old_crd {
-            add("somebody labels the object", Some(here), &|next| next.left.labels -= 1);
+            add("the object gets a label", Some(here), &|next| next.left.labels -= 1);
         }
         if state.left.emptied > 0 {
             let unmanaged = self.product.unmanaged(here);

@@ -37,7 +37,7 @@ use std::{
 use order::{Order, OrderKind};
 pub use outage::Outage;
 pub use plan::Plan;
-pub use record::{Law, Record};
+pub use record::{Property, Record};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -119,7 +119,7 @@ impl FaultProxy {
         let serving = Arc::clone(&shared);
         tokio::spawn(stop.run_until_cancelled_owned(async move {
             if let Err(error) = front.serve(Arc::clone(&serving)).await {
-                serving.record.violated(Law::Broken, format!("the proxy towards the cloud: {error}"));
+                serving.record.violated(Property::Broken, format!("the proxy towards the cloud: {error}"));
             }
         }));
         Ok((Self { shared, kubernetes, cloud }, received))

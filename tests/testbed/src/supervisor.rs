@@ -137,7 +137,9 @@ impl Supervisor {
     fn reply(&mut self) -> io::Result<i32> {
         let mut line = String::new();
         self.replies.read_line(&mut line)?;
-        line.trim().parse().map_err(|_| io::Error::other(format!("the supervising shell has ended; it said {line:?}")))
+        line.trim()
+            .parse()
+            .map_err(|_| io::Error::other(format!("the supervising shell has ended; its last reply is {line:?}")))
     }
 }
 

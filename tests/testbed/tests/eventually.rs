@@ -1,10 +1,5 @@
 //! Waiting for a condition: the returned value, and the message when the condition does not come.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{convert::Infallible, time::Duration};
 

@@ -1,10 +1,5 @@
 //! The operator as a process. A shell script is its stand-in and prints the same two lines.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::Command, time::Duration};
 
@@ -55,7 +50,7 @@ impl Drop for Script {
 }
 
 async fn watching(operator: &Operator) {
-    eventually(SECONDS, "it says that it is watching", async || {
+    eventually(SECONDS, "it has logged that it watches", async || {
         if operator.is_watching() { Ok(()) } else { Err(operator.output()) }
     })
     .await;
@@ -82,8 +77,8 @@ async fn terminate_waits_for_the_end_and_keeps_the_output() {
     let status = operator.terminate().await.unwrap();
     assert_eq!(status.code(), Some(3));
     assert!(operator.output().ends_with("last words of run\n"));
-    assert_eq!(operator.exited().await.unwrap(), status, "the end can be asked for again");
-    assert!(operator.signal("TERM").is_err(), "nobody is left to be signalled");
+    assert_eq!(operator.exited().await.unwrap(), status, "the end can be requested again");
+    assert!(operator.signal("TERM").is_err(), "no process is left to be signalled");
 }
 
 #[tokio::test]

@@ -1,10 +1,5 @@
 //! Everything ends with its owner, even with one that is killed by SIGKILL and so runs no code of its own any more.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{
     fs,

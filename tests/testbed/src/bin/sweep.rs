@@ -133,16 +133,16 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
                 counts.join(", "),
                 plans.len()
             );
-            told(&many::run(&bench, plans, arguments.parallel).await, begin)
+            report_of(&many::run(&bench, plans, arguments.parallel).await, begin)
         }
         What::Pairs { plans, seed } => {
             let (space, _) = many::space(&bench).await?;
             println!("{plans} ordered pairs, seed {seed}");
-            told(&many::run(&bench, space.pairs(plans, seed), arguments.parallel).await, begin)
+            report_of(&many::run(&bench, space.pairs(plans, seed), arguments.parallel).await, begin)
         }
         What::Frozen { times } => {
             let plans: Result<Vec<Plan>, _> = FROZEN.iter().cycle().take(times).map(|plan| plan.parse()).collect();
-            told(&many::run(&bench, plans?, arguments.parallel).await, begin)
+            report_of(&many::run(&bench, plans?, arguments.parallel).await, begin)
         }
         What::Storm { generations, objects, operators, kill_every } => {
             let report = storm::run(&bench, storm::Size { generations, objects, operators, kill_every }).await?;
@@ -179,7 +179,7 @@ async fn endless(bench: &Bench, lasts: Duration) -> Result<bool, Failure> {
 }
 
 /// Prints the tables.
-fn told(outcomes: &[Outcome], begin: Instant) -> Report {
+fn report_of(outcomes: &[Outcome], begin: Instant) -> Report {
     let seconds = begin.elapsed().as_secs_f64();
     println!("{}\n\n{}", report::table(outcomes, true, seconds), report::table(outcomes, false, seconds));
     let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), seconds);

@@ -215,7 +215,7 @@ async fn say(
 /// come before the end of the write.
 async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, shared: &Shared) {
     if let Some(call) = call {
-        shared.record.says(call, code);
+        shared.record.answer_begins(call, code);
         shared.record.over(call);
     }
     wire::write(stream, text.as_bytes()).await;
@@ -224,7 +224,7 @@ async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, sh
 async fn relay(stream: &mut Stream, call: Option<usize>, reply: &[u8], shared: &Shared) {
     let code = String::from_utf8_lossy(reply).split(' ').nth(1).and_then(|code| code.parse().ok());
     if let (Some(call), Some(code)) = (call, code) {
-        shared.record.says(call, code);
+        shared.record.answer_begins(call, code);
         shared.record.over(call);
     }
     wire::write(stream, reply).await;
@@ -244,7 +244,7 @@ impl Forward {
         let reply = match reply {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
-                shared.record.violated(super::Law::Broken, format!("the simulated cloud: {error}"));
+                shared.record.violated(super::Property::Broken, format!("the simulated cloud: {error}"));
                 Vec::new()
             }
             Err(_) => Vec::new(),

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::record::{Call, Law, Record};
+use super::record::{Call, Property, Record};
 
 impl Record {
     /// One more successful write, which all readers now see: is it true? (A status that the API server refuses may be
@@ -24,16 +24,19 @@ impl Record {
             attempt["state"] == "Claimed" && state.claims.insert(attempt["id"].as_str().unwrap_or_default().to_owned());
         drop(state);
         if is_new && called {
-            self.violated(Law::FalseStatement, format!("{name}, generation {generation}: claimed again after a call"));
+            self.violated(
+                Property::FalseStatement,
+                format!("{name}, generation {generation}: claimed again after a call"),
+            );
         }
     }
 
     /// Looks for canaries in data that an operator sends to `place`.
-    pub(crate) fn look_for_leaks(&self, place: &str, bytes: &[u8]) {
+    pub(crate) fn check_for_leaks(&self, place: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         let found = self.state().canaries.iter().any(|canary| text.contains(canary));
         if found {
-            self.violated(Law::Leak, format!("a secret goes to {place}"));
+            self.violated(Property::Leak, format!("a secret goes to {place}"));
         }
     }
 
@@ -61,7 +64,8 @@ impl Record {
 
     fn judge(&self, name: &str, attempt: &Value, state: &str, generation: i64) {
         let Some(calls) = self.calls_of(name, generation) else { return };
-        let say = |what: String| self.violated(Law::FalseStatement, format!("{name}, generation {generation}: {what}"));
+        let say =
+            |what: String| self.violated(Property::FalseStatement, format!("{name}, generation {generation}: {what}"));
         match state {
             "NotSent" if !calls.is_empty() => say("says NotSent after a call arrived".to_owned()),
             "Answered" => {
@@ -95,7 +99,7 @@ impl Record {
                     "{name}, generation {generation}: Delivered {} ({}), but the cloud said {said:?}",
                     condition["status"], condition["reason"]
                 );
-                self.violated(Law::FalseStatement, what);
+                self.violated(Property::FalseStatement, what);
             }
         }
     }
@@ -136,11 +140,11 @@ mod tests {
 
     const PATH: &str = "/apis/g/v1/namespaces/n/things/request/status";
 
-    fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Law> {
+    fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Property> {
         let conditions = json!([{"type": "Delivered", "status": delivered, "observedGeneration": 1}]);
         let object = json!({"status": {"attempt": attempt, "conditions": conditions}});
         record.applied(PATH, object.to_string().as_bytes());
-        record.violations().into_iter().map(|violation| violation.law).collect()
+        record.violations().into_iter().map(|violation| violation.property).collect()
     }
 
     fn called(said: Option<u16>) -> Record {
@@ -149,7 +153,7 @@ mod tests {
         let call = record.arrive("cluster");
         record.read(call, Some(1));
         if let Some(code) = said {
-            record.says(call, code);
+            record.answer_begins(call, code);
         }
         record.over(call);
         record
@@ -169,13 +173,13 @@ mod tests {
 
     #[test]
     fn false_statements_are_found() {
-        assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Law::FalseStatement]);
-        assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Law::FalseStatement]);
-        assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Law::FalseStatement]);
-        assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Law::FalseStatement]);
-        assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Law::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Property::FalseStatement]);
+        assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Property::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Property::FalseStatement]);
+        assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Property::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Property::FalseStatement]);
         let redirected = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 307});
-        assert_eq!(written(&called(Some(307)), &redirected, "False"), [Law::FalseStatement]);
+        assert_eq!(written(&called(Some(307)), &redirected, "False"), [Property::FalseStatement]);
         assert_eq!(written(&called(Some(307)), &redirected, "Unknown"), []);
     }
 
@@ -186,8 +190,8 @@ mod tests {
         record.read(second, Some(1));
         let third = record.arrive("cluster");
         record.read(third, Some(2));
-        let laws: Vec<_> = record.violations().into_iter().map(|violation| violation.law).collect();
-        assert_eq!(laws, [Law::Duplicate, Law::Overlap]);
+        let properties: Vec<_> = record.violations().into_iter().map(|violation| violation.property).collect();
+        assert_eq!(properties, [Property::Duplicate, Property::Overlap]);
     }
 
     #[test]
@@ -211,9 +215,9 @@ mod tests {
     fn a_canary_is_found_wherever_it_is() {
         let record = Record::default();
         record.canary("secret-1");
-        record.look_for_leaks("somewhere", b"nothing");
+        record.check_for_leaks("somewhere", b"nothing");
         assert_eq!(record.violations(), []);
-        record.look_for_leaks("somewhere", b"a secret-1 in the middle");
-        assert_eq!(record.violations()[0].law, Law::Leak);
+        record.check_for_leaks("somewhere", b"a secret-1 in the middle");
+        assert_eq!(record.violations()[0].property, Property::Leak);
     }
 }

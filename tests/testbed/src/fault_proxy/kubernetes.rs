@@ -91,7 +91,7 @@ impl Exchange {
         let path = head.uri.path().to_owned();
         let kind = kind_of(&head.method, &path, head.uri.query().unwrap_or_default());
         let record = &self.shared.record;
-        record.look_for_leaks("the API server", &body);
+        record.check_for_leaks("the API server", &body);
         let what = if kind == Kind::Put { record.status(&path, &body) } else { path.clone() };
         let (number, fault) = self.shared.armed.come(kind);
         let label = format!("{} {}#{number}", self.shared.name, kind.word());

@@ -27,14 +27,14 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The property.
-    pub law: Law,
+    pub property: Property,
     /// The details.
     pub what: String,
 }
 
 /// The properties that every plan checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Law {
+pub enum Property {
     /// At most one call for each object and generation.
     Duplicate,
     /// Calls of two generations of one object are never under way at once.
@@ -55,7 +55,7 @@ pub enum Law {
 
 impl fmt::Display for Violation {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(text, "{:?}: {}", self.law, self.what)
+        write!(text, "{:?}: {}", self.property, self.what)
     }
 }
 
@@ -159,10 +159,10 @@ impl Record {
     }
 
     /// A property was violated.
-    pub fn violated(&self, law: Law, what: impl Into<String>) {
+    pub fn violated(&self, property: Property, what: impl Into<String>) {
         let what = what.into();
-        self.trace(format_args!("VIOLATION {law:?}: {what}"));
-        self.state().violations.push(Violation { law, what });
+        self.trace(format_args!("VIOLATION {property:?}: {what}"));
+        self.state().violations.push(Violation { property, what });
     }
 
     /// All violations.
@@ -220,7 +220,7 @@ impl Record {
         let place = state.calls.len() - 1;
         drop(state);
         if overlaps {
-            self.violated(Law::Overlap, format!("a call for {cluster} begins while another one is under way"));
+            self.violated(Property::Overlap, format!("a call for {cluster} begins while another one is under way"));
         }
         place
     }
@@ -240,12 +240,12 @@ impl Record {
         let count = same.count();
         drop(state);
         if count > 1 {
-            self.violated(Law::Duplicate, format!("call {count} for cluster {cluster}, generation {generation}"));
+            self.violated(Property::Duplicate, format!("call {count} for cluster {cluster}, generation {generation}"));
         }
     }
 
     /// The whole head of its answer is about to be written.
-    pub(crate) fn says(&self, call: usize, status: u16) {
+    pub(crate) fn answer_begins(&self, call: usize, status: u16) {
         self.state().calls[call].said = Some(status);
     }
 

@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// The addresses that a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum ListenerRole {
     /// Cloud and IAM.
     Both,
     /// Only the cloud.
@@ -50,11 +50,11 @@ pub struct Address {
 }
 
 /// Parses a request's method and target.
-pub fn parse(door: Door, method: &str, target: &str) -> Address {
+pub fn parse(role: ListenerRole, method: &str, target: &str) -> Address {
     let path = target.split('?').next().unwrap_or_default();
     let parts: Vec<_> = path.split('/').collect();
-    let is_iam = door != Door::Cloud;
-    let is_cloud = door != Door::Iam;
+    let is_iam = role != ListenerRole::Cloud;
+    let is_cloud = role != ListenerRole::Iam;
     let (kind, project, cluster) = match (method, parts.as_slice()) {
         ("POST", ["", "v3", "auth", "tokens"]) if is_iam => return Address { kind: Kind::Login, ..Address::default() },
         ("POST", ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => {
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
 
     fn kind(method: &str, target: &str) -> Kind {
-        parse(Door::Both, method, target).kind
+        parse(ListenerRole::Both, method, target).kind
     }
 
     #[test]
     fn call_and_details_share_a_path_and_cluster_detail_has_its_own_version() {
         let path = "/v2/p/clusters/C/redistribution";
         let call = Address { kind: Kind::Call, project: "p".into(), cluster: "c".into() };
-        assert_eq!(parse(Door::Both, "POST", path), call);
+        assert_eq!(parse(ListenerRole::Both, "POST", path), call);
         assert_eq!(kind("GET", &format!("{path}?limit=10")), Kind::Read(Read::Redistribution));
         assert_eq!(kind("GET", "/v1.0/p/clusters/c"), Kind::Read(Read::Cluster));
         for (method, target) in [
@@ -112,9 +112,9 @@ mod tests {
     #[test]
     fn each_listener_serves_its_own_addresses_only() {
         let (login, read) = ("/v3/auth/tokens?nocatalog=true", "/v1.0/p/clusters/c");
-        let served = |door| (parse(door, "POST", login).kind, parse(door, "GET", read).kind);
-        assert_eq!(served(Door::Both), (Kind::Login, Kind::Read(Read::Cluster)));
-        assert_eq!(served(Door::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
-        assert_eq!(served(Door::Iam), (Kind::Login, Kind::Other));
+        let served = |role| (parse(role, "POST", login).kind, parse(role, "GET", read).kind);
+        assert_eq!(served(ListenerRole::Both), (Kind::Login, Kind::Read(Read::Cluster)));
+        assert_eq!(served(ListenerRole::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
+        assert_eq!(served(ListenerRole::Iam), (Kind::Login, Kind::Other));
     }
 }

@@ -37,7 +37,7 @@ use tokio::net::TcpListener;
 use super::{
     address::{self, Read},
     cloud::Cloud,
-    cluster::lay_over,
+    cluster::merge_into,
     task::TaskState,
 };
 
@@ -94,7 +94,7 @@ async fn page(request: Request<Incoming>, cloud: &Cloud) -> Response<Full<Bytes>
     };
     let done = match (head.method.as_str(), head.uri.path()) {
         ("GET", page) => show(page, cloud),
-        ("POST", page) if cluster.is_empty() => tell(page, read, &body, cloud),
+        ("POST", page) if cluster.is_empty() => change(page, read, &body, cloud),
         ("POST", page) => tell_cluster(page, cluster, read, &body, cloud),
         _ => None,
     };
@@ -118,7 +118,7 @@ fn show(page: &str, cloud: &Cloud) -> Page {
     })
 }
 
-fn tell(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
+fn change(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
     Some(match (page, read) {
         ("/clusters", _) => {
             taken(body, |page: ClusterPage| cloud.set_cluster(&page.project, &page.cluster, page.task_status))
@@ -171,7 +171,7 @@ fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)
 /// Merges fields into a value, which stays unchanged if they do not fit.
 fn lay<T: Serialize + DeserializeOwned>(under: &mut T, fields: &Value) -> serde_json::Result<String> {
     let mut value = serde_json::to_value(&*under)?;
-    lay_over(&mut value, fields);
+    merge_into(&mut value, fields);
     *under = serde_json::from_value(value)?;
     Ok("{}".to_owned())
 }

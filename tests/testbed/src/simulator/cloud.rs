@@ -1,9 +1,9 @@
 //! The state of the simulated cloud. It touches no socket. Submodules hold the functions that tests use to change and
 //! query it, and those that connections use.
 
-mod ask;
+mod changes;
+mod queries;
 mod serve;
-mod tell;
 mod users;
 
 use std::{

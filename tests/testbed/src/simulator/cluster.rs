@@ -171,7 +171,7 @@ impl Cluster {
             return Answer::error(Shape::A, 404, "DWS.5037", "The redistribution does not exist.");
         };
         if let Some(amendment) = &overlay.amendment {
-            lay_over(&mut body, amendment);
+            merge_into(&mut body, amendment);
         }
         Answer::with_body(200, body.to_string())
     }
@@ -197,11 +197,11 @@ impl Cluster {
 }
 
 /// Merges an object into another, field by field; null is a value like any other.
-pub fn lay_over(under: &mut Value, over: &Value) {
+pub fn merge_into(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (name, value) in over {
-                lay_over(under.entry(name).or_insert(Value::Null), value);
+                merge_into(under.entry(name).or_insert(Value::Null), value);
             }
         }
         (under, over) => over.clone_into(under),

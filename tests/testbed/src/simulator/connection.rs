@@ -13,7 +13,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     Mode,
-    address::{self, Address, Door},
+    address::{self, Address, ListenerRole},
     cloud::Cloud,
     ledger::Entry,
     reply,
@@ -26,7 +26,13 @@ use super::{
 const READ_WITHIN: Duration = Duration::from_secs(120);
 
 /// Accepts without end.
-pub async fn serve(listener: TcpListener, config: Arc<ServerConfig>, mode: Mode, door: Door, cloud: Arc<Cloud>) {
+pub async fn serve(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    mode: Mode,
+    role: ListenerRole,
+    cloud: Arc<Cloud>,
+) {
     let acceptor = TlsAcceptor::from(config);
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -34,7 +40,7 @@ pub async fn serve(listener: TcpListener, config: Arc<ServerConfig>, mode: Mode,
         let (acceptor, cloud) = (acceptor.clone(), Arc::clone(&cloud));
         tokio::spawn(async move {
             match mode {
-                Mode::Cloud => connection(stream, acceptor, door, &cloud).await,
+                Mode::Cloud => connection(stream, acceptor, role, &cloud).await,
                 Mode::NotTls => not_tls(stream).await,
                 Mode::StalledTls => reply::until_gone(stream).await,
             }
@@ -47,7 +53,7 @@ async fn not_tls(mut stream: TcpStream) {
     reply::until_gone(stream).await;
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Door, cloud: &Cloud) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, role: ListenerRole, cloud: &Cloud) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return cloud.idle_connection() };
     match cloud.next_connection_fault() {
         Some(Act::Reset) => return reply::reset(stream),
@@ -63,7 +69,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Door, cloud:
             cloud.finish(ticket, "half a head");
         }
         ReadHead::Whole(head, body) => {
-            let address = address::parse(door, &head.method, &head.target);
+            let address = address::parse(role, &head.method, &head.target);
             request(stream, head, body, address, cloud).await;
         }
     }

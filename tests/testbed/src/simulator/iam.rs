@@ -101,7 +101,7 @@ impl Iam {
         let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});
         let name = self.projects.iter().find(|(_, id)| Some(*id) == project.as_ref()).map(|(name, _)| name);
         let mut token = json!({
-            "expires_at": self.told(expires), "issued_at": self.told(time), "methods": ["password"], "roles": [],
+            "expires_at": self.time_text(expires), "issued_at": self.time_text(time), "methods": ["password"], "roles": [],
             "user": {"domain": domain, "id": "7116d09f88fa41908676fdd4b039e95b", "name": asked.user, "password_expires_at": ""}
         });
         if let Some(id) = &project {
@@ -122,7 +122,7 @@ impl Iam {
         self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.revoked = true);
     }
 
-    fn told(&self, time: Timestamp) -> String {
+    fn time_text(&self, time: Timestamp) -> String {
         let format = if self.whole_seconds { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
         time.strftime(format).to_string()
     }

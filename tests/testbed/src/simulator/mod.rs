@@ -79,7 +79,7 @@ pub use run::Run;
 pub use script::{Act, Script, Wait};
 pub use task::TaskState;
 
-use address::Door;
+use address::ListenerRole;
 
 use crate::own_file::OwnFile;
 
@@ -137,7 +137,7 @@ impl Simulator {
         });
         let ((listener, address), (admin_listener, admin), iam) = bound?;
         let (iam_listener, iam) = iam.map_or((None, address), |(listener, address)| (Some(listener), address));
-        let door = if iam_listener.is_some() { Door::Cloud } else { Door::Both };
+        let role = if iam_listener.is_some() { ListenerRole::Cloud } else { ListenerRole::Both };
         let cloud = Arc::new(Cloud::new(options));
         let mode = options.mode;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -147,9 +147,9 @@ impl Simulator {
                 tokio::spawn(admin::serve(admin_listener, Arc::clone(&serving)));
                 if let Some(listener) = iam_listener {
                     let (config, cloud) = (Arc::clone(&certificate.server), Arc::clone(&serving));
-                    tokio::spawn(connection::serve(listener, config, Mode::Cloud, Door::Iam, cloud));
+                    tokio::spawn(connection::serve(listener, config, Mode::Cloud, ListenerRole::Iam, cloud));
                 }
-                tokio::spawn(connection::serve(listener, certificate.server, mode, door, serving));
+                tokio::spawn(connection::serve(listener, certificate.server, mode, role, serving));
                 // An error means that the owner is gone.
                 let _ = stopped.await;
             });

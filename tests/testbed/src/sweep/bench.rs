@@ -104,7 +104,7 @@ impl Bench {
     }
 
     /// Flags for prechecks and observation, with short times.
-    pub fn looks(&self) -> Vec<String> {
+    pub fn read_flags(&self) -> Vec<String> {
         let check = ["--check-cluster=require", "--check-every=1s"].into_iter().filter(|_| self.check);
         let observe = ["--observe", "--observe-every=1s", "--settle-time=4s"].into_iter().filter(|_| self.observe);
         check.chain(observe).map(str::to_owned).collect()

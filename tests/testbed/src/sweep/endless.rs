@@ -106,13 +106,13 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     let called = objects.create("called", &[], true).await?;
     bench.cloud.arrived(&called, 1).await;
     objects.create("waits", &[(SUSPEND, "true")], false).await?;
-    objects.says("waits", "Suspended").await?;
+    objects.wait_for_reason("waits", "Suspended").await?;
 
     begin(bench, fault, &proxy, &objects.api()).await?;
     let said = operator.output().len();
     bench.cloud.release(&called);
     if fault == Endless::NoStatus {
-        objects.let_go("waits").await?;
+        objects.resume("waits").await?;
     }
     // The counts are taken over this time; it is not a wait for an event.
     if lasts < Duration::from_secs(60) {
@@ -131,10 +131,10 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     if fault == Endless::NoCrd {
         objects.create("waits", &[], false).await?;
     } else {
-        objects.says("called", "Delivered").await?;
-        objects.let_go("waits").await?;
+        objects.wait_for_reason("called", "Delivered").await?;
+        objects.resume("waits").await?;
     }
-    objects.says("waits", "Delivered").await?;
+    objects.wait_for_reason("waits", "Delivered").await?;
     operator.kill().await?;
     Ok(figures)
 }
@@ -165,7 +165,7 @@ async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy, objects: &Api<
             crds.replace(CRD, &PostParams::default(), &crd).await?;
             let gone = async || match objects.get_status("called").await {
                 Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                other => Err(format!("{:?}", other.map(|_| "it is there"))),
+                other => Err(format!("{:?}", other.map(|_| "it is not gone yet"))),
             };
             try_eventually(WITHIN, "the subresource is gone", gone).await?;
         }
@@ -214,20 +214,20 @@ impl Objects<'_> {
         Ok(cluster)
     }
 
-    async fn let_go(&self, name: &str) -> Result<(), Failure> {
+    async fn resume(&self, name: &str) -> Result<(), Failure> {
         let patch = json!({"metadata": {"annotations": {SUSPEND: null}}});
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    async fn says(&self, name: &str, reason: &str) -> Result<(), Failure> {
+    async fn wait_for_reason(&self, name: &str, reason: &str) -> Result<(), Failure> {
         let api = self.api();
         let said = async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
             let said = ready_reason(&object.data["status"]).unwrap_or_default();
-            if said == reason { Ok(()) } else { Err(format!("it says {said:?}")) }
+            if said == reason { Ok(()) } else { Err(format!("its reason is {said:?}")) }
         };
-        Ok(try_eventually(WITHIN, &format!("{name} says {reason}"), said).await?)
+        Ok(try_eventually(WITHIN, &format!("{name} has the reason {reason}"), said).await?)
     }
 
     fn api(&self) -> Api<DynamicObject> {

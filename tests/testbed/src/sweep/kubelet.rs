@@ -21,7 +21,7 @@ use super::bench::Failure;
 use crate::{
     Operator,
     fault_proxy::{
-        Law, Record,
+        Property, Record,
         order::{Order, OrderKind},
     },
     operator::OperatorCommand,
@@ -31,7 +31,7 @@ use crate::{
 /// How long a stopped operator stays stopped: longer than the grace of another one.
 const STOPPED: Duration = Duration::from_secs(8);
 /// Interval of checks.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// A kubelet's probe, quicker: at one check in this many.
 const PROBE_AT: u32 = 5;
 /// Failures in a row after which a kubelet ends the container.
@@ -39,7 +39,7 @@ const PROBE_FAILURES: usize = 3;
 
 /// State that the user of a plan may read while it runs.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct OperatorState {
     /// An operator has logged that it watches.
     pub watching: AtomicBool,
     /// How often the liveness probe ended it.
@@ -47,11 +47,11 @@ pub struct Kept {
 }
 
 /// Keeps it running until `stop`, then ends it.
-pub async fn keep(
+pub async fn supervise(
     command: OperatorCommand,
     mut orders: mpsc::UnboundedReceiver<Order>,
     record: Arc<Record>,
-    kept: Arc<Kept>,
+    kept: Arc<OperatorState>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     while !stop.is_cancelled() {
@@ -61,16 +61,16 @@ pub async fn keep(
         if stop.is_cancelled()
             && let Ok(metrics) = operator.metrics().await
         {
-            record.look_for_leaks("the metrics", metrics.as_bytes());
+            record.check_for_leaks("the metrics", metrics.as_bytes());
         }
         operator.kill_if_running().await?;
         if let Some(done) = ended {
             let _ = done.send(());
         }
         let output = operator.output();
-        record.look_for_leaks("the log", output.as_bytes());
+        record.check_for_leaks("the log", output.as_bytes());
         if output.contains("panicked at") {
-            record.violated(Law::Deaf, format!("the operator panicked: {output}"));
+            record.violated(Property::Deaf, format!("the operator panicked: {output}"));
         }
         for line in output.lines() {
             record.log(operator.pid(), line);
@@ -85,10 +85,10 @@ async fn attend(
     operator: &Operator,
     orders: &mut mpsc::UnboundedReceiver<Order>,
     record: &Record,
-    kept: &Kept,
+    kept: &OperatorState,
     stop: &CancellationToken,
 ) -> Option<tokio::sync::oneshot::Sender<()>> {
-    let mut probes = interval(LOOK_EVERY);
+    let mut probes = interval(CHECK_EVERY);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looks, mut failures, mut resume_at, mut waiting) = (0_u32, 0, None::<Instant>, None);
     loop {
@@ -106,7 +106,7 @@ async fn attend(
             order = orders.recv() => match order {
                 Some(Order { kind: OrderKind::Kill, done }) => return Some(done),
                 Some(Order { kind, done }) => {
-                    record.trace(format_args!("operator {} stands still", operator.pid()));
+                    record.trace(format_args!("operator {} is stopped", operator.pid()));
                     let _ = operator.pause();
                     resume_at = Some(Instant::now() + STOPPED);
                     if kind == OrderKind::Stop { waiting = Some(done) } else { let _ = done.send(()); }
@@ -114,14 +114,14 @@ async fn attend(
                 None => return None,
             },
             () = resume => {
-                record.trace(format_args!("operator {} goes on", operator.pid()));
+                record.trace(format_args!("operator {} resumes", operator.pid()));
                 let _ = operator.resume();
                 resume_at = None;
                 if let Some(done) = waiting.take() { let _ = done.send(()); }
             }
             _ = probes.tick() => {
                 if !is_running(operator.pid()) {
-                    record.violated(Law::Deaf, format!("the operator ended by itself: {}", operator.output()));
+                    record.violated(Property::Deaf, format!("the operator ended by itself: {}", operator.output()));
                     return None;
                 }
                 if operator.is_watching() { kept.watching.store(true, Ordering::Relaxed); }

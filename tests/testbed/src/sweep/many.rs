@@ -37,9 +37,9 @@ pub async fn run(bench: &Bench, plans: Vec<Plan>, parallel: usize) -> Vec<Outcom
             bar.suspend(|| eprintln!("{}: {}", outcome.plan, violations.join("; ")));
         }
         outcomes.push(outcome);
-        bar.set_message(format!("{broken} with a broken law"));
+        bar.set_message(format!("{broken} that violated a property"));
         if bar.is_hidden() && outcomes.len() % LINE_EVERY == 0 {
-            eprintln!("{} plans, {broken} with a broken law", outcomes.len());
+            eprintln!("{} plans, {broken} that violated a property", outcomes.len());
         }
     }
     bar.finish_and_clear();

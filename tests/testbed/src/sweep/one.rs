@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bench::{Bench, Failure},
-    kubelet::{Kept, keep},
+    kubelet::{OperatorState, supervise},
     scenario::{Settled, User},
     verdict,
 };
 use crate::{
-    fault_proxy::{FaultProxy, Law, Plan, Record, record::Violation},
+    fault_proxy::{FaultProxy, Plan, Property, Record, record::Violation},
     simulator::{Cloud, Entry},
 };
 
@@ -52,8 +52,8 @@ impl Outcome {
     }
 
     /// Violations of this property.
-    pub fn count(&self, law: Law) -> usize {
-        self.violations.iter().filter(|violation| violation.law == law).count()
+    pub fn count(&self, property: Property) -> usize {
+        self.violations.iter().filter(|violation| violation.property == property).count()
     }
 }
 
@@ -65,7 +65,7 @@ pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
     let settled = match carry_out(bench, &plan, &record).await {
         Ok(settled) => settled,
         Err(error) => {
-            record.violated(Law::Broken, error.to_string());
+            record.violated(Property::Broken, error.to_string());
             Vec::new()
         }
     };
@@ -93,15 +93,15 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         let name = number.to_string();
         let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
         let command = bench.command(&user.namespace, &proxy, flags(plan, bench))?;
-        let state = Arc::new(Kept::default());
-        let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
+        let state = Arc::new(OperatorState::default());
+        let supervision = supervise(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
         // With a single fault the first operator is the leader: the other one takes over when it is stopped.
         let (follows, record, stopped) = (number > 1 && plan.steps.len() == 1, Arc::clone(record), stop.clone());
         kubelets.spawn(async move {
             while follows && record.strikes() == 0 && !stopped.is_cancelled() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            keeping.await
+            supervision.await
         });
         kept.push(state);
         proxies.push(proxy);
@@ -124,7 +124,7 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         verdict::judge_fresh(record, generation);
     }
     if fresh.last().is_none_or(|last| last.disturbed) {
-        record.violated(Law::Broken, "faults did not end");
+        record.violated(Property::Broken, "faults did not end");
     }
     stop.cancel();
     while let Some(ended) = kubelets.join_next().await {
@@ -154,7 +154,7 @@ fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
         "--grace-margin=2s".to_owned(),
         "--stale-after=20s".to_owned(),
     ];
-    flags.extend(bench.looks());
+    flags.extend(bench.read_flags());
     // Only a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
         flags.push("--relist-every=5s".to_owned());

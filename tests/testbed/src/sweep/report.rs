@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use super::{bench::Failure, one::Outcome};
-use crate::fault_proxy::Law;
+use crate::fault_proxy::Property;
 
 /// Under each fault one answer in this many may have come too late for the operator, as happens on a machine that
 /// pauses for seconds, and two of a handful. With more of them, the operator loses answers.
@@ -54,11 +54,11 @@ pub struct Report {
 impl Report {
     /// Of these plans.
     pub fn of(outcomes: &[&Outcome], seconds: f64) -> Self {
-        let count = |law| outcomes.iter().map(|outcome| outcome.count(law)).sum();
+        let count = |property| outcomes.iter().map(|outcome| outcome.count(property)).sum();
         Self {
             plans: outcomes.len(),
-            duplicates: count(Law::Duplicate),
-            false_statements: count(Law::FalseStatement),
+            duplicates: count(Property::Duplicate),
+            false_statements: count(Property::FalseStatement),
             unknown: outcomes.iter().map(|outcome| outcome.unknown()).sum(),
             late: late(outcomes),
             losing: by(outcomes, first_fault)
@@ -69,12 +69,12 @@ impl Report {
             struck: outcomes.iter().filter(|outcome| outcome.strikes == outcome.plan.steps.len()).count(),
             calls: outcomes.iter().map(|outcome| outcome.attempts).sum(),
             settled: settled(outcomes),
-            overlaps: count(Law::Overlap),
-            leaks: count(Law::Leak),
-            unsettled: count(Law::Unsettled),
-            too_many_writes: count(Law::TooManyWrites),
-            deaf: count(Law::Deaf),
-            broken: count(Law::Broken),
+            overlaps: count(Property::Overlap),
+            leaks: count(Property::Leak),
+            unsettled: count(Property::Unsettled),
+            too_many_writes: count(Property::TooManyWrites),
+            deaf: count(Property::Deaf),
+            broken: count(Property::Broken),
             kills: None,
         }
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::bench::{Bench, Failure};
 use crate::{
-    fault_proxy::{FaultProxy, Law, Record, judge::ready_reason},
+    fault_proxy::{FaultProxy, Property, Record, judge::ready_reason},
     fresh_namespace,
 };
 
@@ -23,7 +23,7 @@ pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const SECRET: &str = "dws-redistribution-credentials";
 /// Longest wait for one step: several timeouts of an operator, one after the other, and a grace.
 const SETTLES_WITHIN: Duration = Duration::from_secs(100);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Name of the object that meets the faults.
 pub const REQUEST: &str = "request";
 
@@ -103,7 +103,7 @@ impl<'a> User<'a> {
         proxy.remember_list(list_of(&made)?);
         let held = |status: &Value| ready_reason(status) == Some("Suspended");
         if self.until(REQUEST, 1, held).await?.is_none() {
-            self.record.violated(Law::Unsettled, "the suspended object never said so");
+            self.record.violated(Property::Unsettled, "the suspended object never had that reason");
         }
         self.patch(REQUEST, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
         let first = self.settled(REQUEST, &cluster, 1).await?;
@@ -151,16 +151,17 @@ impl<'a> User<'a> {
             if ready_reason(status) == Some("ClusterNotWaiting") {
                 self.scale_out(cluster);
             }
-            is_closed(status) && !(self.bench.observe && is_looked_at(status))
+            is_closed(status) && !(self.bench.observe && is_being_observed(status))
         };
         let mut status = self.until(name, generation, |status| closed(status) || rejected(status)).await?;
         if status.as_ref().is_some_and(rejected) {
-            self.record.trace("user gives another key");
+            self.record.trace("user stores another key");
             self.give_key().await?;
             status = self.until(name, generation, closed).await?;
         }
         if status.is_none() {
-            self.record.violated(Law::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
+            self.record
+                .violated(Property::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
         }
         let disturbed = self.record.strikes() != before;
         let settled = Settled { name: name.to_owned(), generation, cluster: cluster.to_owned(), status, disturbed };
@@ -182,7 +183,7 @@ impl<'a> User<'a> {
                 self.record.trace(format_args!("user gives up: {status}"));
                 return Ok(None);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_EVERY).await;
         }
     }
 
@@ -202,7 +203,7 @@ pub fn is_closed(status: &Value) -> bool {
 }
 
 /// Its outcome is unknown, and observation still checks whether it began.
-fn is_looked_at(status: &Value) -> bool {
+fn is_being_observed(status: &Value) -> bool {
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     let is_told =
         conditions.any(|condition| condition["type"] == "Redistributed" && condition["reason"] == "Unconfirmed");

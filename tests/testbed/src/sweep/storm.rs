@@ -184,7 +184,7 @@ impl<'a> Storm<'a> {
 
     fn command(&self) -> Result<OperatorCommand, Failure> {
         let flags = ["--send-budget=1s", "--request-timeout=2s", "--grace-margin=2s"];
-        let flags = flags.map(str::to_owned).into_iter().chain(self.bench.looks());
+        let flags = flags.map(str::to_owned).into_iter().chain(self.bench.read_flags());
         let mut command = self.bench.direct(&self.namespace, flags)?;
         "warn,redistribution_operator=info".clone_into(&mut command.log_level);
         Ok(command)

@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use super::scenario::{REQUEST, Settled};
 use crate::{
     fault_proxy::{
-        Law, Plan, Record,
+        Plan, Property, Record,
         plan::{Fault, Kind},
         record::Call,
     },
@@ -16,7 +16,7 @@ use crate::{
 /// Status writes of the main path without a fault: held, and claim and record for each of two generations.
 const WRITES: usize = 5;
 /// Further writes for the results of observation: confirmed or not, running.
-const WRITES_FOR_LOOKS: usize = 6;
+const WRITES_FOR_OBSERVATION: usize = 6;
 /// Further writes that a fault may cost: an expired and a retracted claim, a hold on the way and its end, a settled
 /// claim.
 const WRITES_FOR_A_FAULT: usize = 6;
@@ -45,19 +45,20 @@ pub fn judge(record: &Record, plan: &Plan, settled: &Settled, executed: &[Entry]
             record.trace(format_args!("the answer for {} may have come too late", settled.name));
             record.was_late();
         } else {
-            record.violated(Law::Unsettled, format!("{}, generation {}: {what}", settled.name, settled.generation));
+            record
+                .violated(Property::Unsettled, format!("{}, generation {}: {what}", settled.name, settled.generation));
         }
     }
     if settled.reason() == CONFIRMED && executed.is_empty() {
         let what =
             format!("{}, generation {}: {CONFIRMED}, but nothing was carried out", settled.name, settled.generation);
-        record.violated(Law::FalseStatement, what);
+        record.violated(Property::FalseStatement, what);
     }
     let shown = status["statusCode"].as_u64();
     if let Some(code) = shown
         && !calls.iter().any(|call| call.said.map(u64::from) == Some(code))
     {
-        record.violated(Law::FalseStatement, format!("{}: statusCode {code}, but {calls:?}", settled.name));
+        record.violated(Property::FalseStatement, format!("{}: statusCode {code}, but {calls:?}", settled.name));
     }
 }
 
@@ -92,7 +93,7 @@ fn agrees(plan: &Plan, reason: &str, calls: &[Call], is_late: bool) -> Result<()
         Some(Some(500..)) => matches!(reason, "ServerError" | CONFIRMED) || (unknown && may_not_know),
         Some(Some(_)) => is_refused(reason) || (unknown && (may_not_know || torn)),
     };
-    if fine { Ok(()) } else { Err(format!("it says {reason} after {calls:?}")) }
+    if fine { Ok(()) } else { Err(format!("its reason is {reason} after {calls:?}")) }
 }
 
 fn is_refused(reason: &str) -> bool {
@@ -113,7 +114,7 @@ fn is_refused(reason: &str) -> bool {
 pub fn judge_fresh(record: &Record, settled: &Settled) {
     let is_late = matches!(settled.reason(), "OutcomeUnknown" | CONFIRMED) && may_be_late(record, settled);
     if !settled.disturbed && settled.status.is_some() && settled.reason() != "Delivered" && !is_late {
-        record.violated(Law::Deaf, format!("{}, which met no fault, ends as {}", settled.name, settled.reason()));
+        record.violated(Property::Deaf, format!("{}, which met no fault, ends as {}", settled.name, settled.reason()));
     }
 }
 
@@ -124,20 +125,20 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
         *calls.entry((&entry.cluster, &entry.body)).or_default() += 1;
     }
     for ((cluster, body), count) in calls.into_iter().filter(|&(_, count)| count > 1) {
-        record.violated(Law::Duplicate, format!("the cloud's ledger has {count} calls for {cluster} with {body}"));
+        record.violated(Property::Duplicate, format!("the cloud's ledger has {count} calls for {cluster} with {body}"));
     }
     let (writes, bound) = (record.applied_writes(REQUEST), WRITES + WRITES_FOR_A_FAULT * plan.steps.len());
-    let bound = (bound + if observe { WRITES_FOR_LOOKS } else { 0 }) * plan.operators.min(2);
+    let bound = (bound + if observe { WRITES_FOR_OBSERVATION } else { 0 }) * plan.operators.min(2);
     let bound = bound + WRITES_FOR_AN_UNUSED_CLAIM * record.unused_after(REQUEST, SEND_BUDGET);
     if writes > bound {
-        record.violated(Law::TooManyWrites, format!("{writes} status writes, more than {bound}"));
+        record.violated(Property::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }
     let silent = plan.has(|step| {
         matches!(step.kind, Kind::List | Kind::Watch)
             && matches!(step.fault, Fault::Hang | Fault::HangReply | Fault::Late | Fault::BlackHole | Fault::Freeze)
     });
     if probe_ended > 0 && !silent {
-        record.violated(Law::Deaf, format!("the liveness probe ended the operator {probe_ended} times"));
+        record.violated(Property::Deaf, format!("the liveness probe ended the operator {probe_ended} times"));
     }
 }
 

@@ -89,7 +89,7 @@ pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl 
     match said.map_err(|error| error.to_string()).map(|said| (said.parse::<Version>(), said)) {
         Ok((Ok(found), _)) if found >= wanted => Ok(go),
         Ok((Ok(found), _)) => Err(error(format!("found {found}"))),
-        Ok((Err(()), said)) => Err(error(format!("found a `go` that calls its version {said:?}"))),
+        Ok((Err(()), said)) => Err(error(format!("found a `go` that reports version {said:?}"))),
         Err(failure) => Err(error(format!("found a `go` that cannot be run ({failure})"))),
     }
 }

@@ -57,7 +57,7 @@ pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
     let version = said
         .split_whitespace()
         .find_map(|word| word.parse::<Version>().ok())
-        .ok_or_else(|| format!("told no version when run with {}", arguments.join(" ")))?;
+        .ok_or_else(|| format!("printed no version when run with {}", arguments.join(" ")))?;
     let (fits, wanted) = match (tool, origin) {
         (Tool::Etcd, Origin::Path) => (version >= Version(3, 7, 0), "3.7 or newer"),
         (Tool::Etcd, _) => (version >= Version(3, 5, 13), "3.5.13 or newer"),

@@ -76,16 +76,16 @@ fn repeated_calls_extra_writes_and_idle_restarts_are_found() {
     let entry = Entry { cluster: "c".to_owned(), body: "b".to_owned(), ..Entry::default() };
     let record = Record::default();
     judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0, false);
-    assert_eq!(record.violations()[0].law, Law::Duplicate);
+    assert_eq!(record.violations()[0].property, Property::Duplicate);
     let record = Record::default();
     for _ in 0..=WRITES {
         record.applied("/things/request/status", b"{}");
     }
     judge_whole(&record, &plan("nothing"), &[], 0, false);
-    assert_eq!(record.violations()[0].law, Law::TooManyWrites);
+    assert_eq!(record.violations()[0].property, Property::TooManyWrites);
     let record = Record::default();
     judge_whole(&record, &plan("put#2:504"), &[], 1, false);
-    assert_eq!(record.violations()[0].law, Law::Deaf);
+    assert_eq!(record.violations()[0].property, Property::Deaf);
     let record = Record::default();
     judge_whole(&record, &plan("watch#1:black-hole"), &[], 1, false);
     assert_eq!(record.violations(), []);
@@ -96,7 +96,7 @@ fn after_a_call(reason: &str) -> (Record, Settled) {
     let record = Record::default();
     let arrived = record.arrive("c");
     record.read(arrived, Some(1));
-    record.says(arrived, 200);
+    record.answer_begins(arrived, 200);
     let status = json!({
         "attempt": { "id": "a" },
         "conditions": [{ "type": "Ready", "status": "False", "reason": reason }],
@@ -114,8 +114,8 @@ fn came(record: &Record, writes: &[(&str, Duration)]) {
     }
 }
 
-fn laws(record: &Record) -> Vec<Law> {
-    record.violations().iter().map(|violation| violation.law).collect()
+fn properties(record: &Record) -> Vec<Property> {
+    record.violations().iter().map(|violation| violation.property).collect()
 }
 
 const SOONER: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_millis(1));
@@ -134,7 +134,7 @@ fn a_late_answer_is_counted_and_an_early_abandoned_one_is_a_violation() {
         let (record, settled) = after_a_call("OutcomeUnknown");
         came(&record, writes);
         judge(&record, &plan("nothing"), &settled, &[]);
-        assert_eq!(laws(&record), [Law::Unsettled]);
+        assert_eq!(properties(&record), [Property::Unsettled]);
         assert_eq!(record.late(), 0, "{writes:?}");
     }
 }
@@ -144,7 +144,7 @@ fn lateness_excuses_no_confirmation_of_a_call_not_carried_out() {
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
-    assert_eq!(laws(&record), [Law::FalseStatement]);
+    assert_eq!(properties(&record), [Property::FalseStatement]);
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[Entry::default()]);
