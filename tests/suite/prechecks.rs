@@ -150,7 +150,7 @@ async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), prechecks(&world, &cluster)), (1, 1));
-    crate::world::says(&operator, "task_status is GROWING").await;
+    crate::world::wait_for_output(&operator, "task_status is GROWING").await;
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     eventually(PATIENCE, "an event reports the state", async || {
         let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;

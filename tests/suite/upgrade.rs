@@ -184,7 +184,7 @@ async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() 
         .await;
     }
 
-    // The watch that was opened under the placeholder goes on hiding status, under resourceVersions that are current.
+    // The watch that was opened under the placeholder continues to hide status, under resourceVersions that are current.
     apply_crd(&client, &current).await.unwrap();
     for name in ["called", "new"] {
         world.annotate(name, "example.com/touched", Some("yes")).await;

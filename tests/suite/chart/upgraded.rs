@@ -1,4 +1,4 @@
-//! An upgrade of a release whose Deployment somebody has scaled, on a real API server. No pod runs.
+//! An upgrade of a release whose Deployment was scaled by another account, on a real API server. No pod runs.
 
 use serde_json::json;
 

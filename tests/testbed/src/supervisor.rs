@@ -120,7 +120,7 @@ impl Supervisor {
             return Err(io::Error::other(format!("process {id} has not ended yet")));
         }
         let status = self.order(OsStr::new(&format!("wait {id}")))?;
-        // A shell tells the end by a signal as 128 + its number; std has it as the plain number.
+        // A shell reports the end by a signal as 128 + its number; std has it as the plain number.
         Ok(ExitStatus::from_raw(if status > 128 { status - 128 } else { status << 8 }))
     }
 

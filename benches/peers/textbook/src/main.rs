@@ -114,7 +114,7 @@ async fn reconcile(object: Arc<ClusterRedistribution>, context: Arc<Context>) ->
     if code == 429 {
         return Err(Failure::Throttled);
     }
-    // A repeated call is refused as if the cluster were busy; it was delivered all the same.
+    // A repeated call is refused as if the cluster were busy; it was delivered anyway.
     let result = json!({
         "observedGeneration": object.metadata.generation,
         "statusCode": code,
