@@ -1,5 +1,4 @@
-//! The content of `/metrics`: everything that `deploy/METRICS.md` documents and nothing else, and the right numbers of
-//! objects.
+//! What `/metrics` says: everything that `docs/metrics.md` documents and nothing else, and the right numbers of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
