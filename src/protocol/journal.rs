@@ -276,7 +276,7 @@ pub fn invalid_at(object: &ClusterRedistribution) -> Option<i64> {
     (ready.reason == Reason::JournalInvalid.as_str()).then_some(ready.observed_generation).flatten()
 }
 
-fn is_complete(attempt: &Attempt) -> bool {
+pub(super) fn is_complete(attempt: &Attempt) -> bool {
     !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
 }
 

@@ -5,13 +5,13 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     api::{
-        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt,
-        Reason, ReasonClass, text::truncate,
+        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, Reason,
+        ReasonClass, text::truncate,
     },
     protocol::{
         conditions::{REDISTRIBUTED, reason_at, set_at, set_class_at, to_second},
         history,
-        journal::LOST,
+        journal::is_complete,
         record::{Record, Recording},
     },
 };
@@ -52,36 +52,6 @@ fn held_in_class(
     let moved = observe(&mut next, generation);
     let changed = set_class_at(&mut next.conditions, generation, row, reason, message, now);
     (moved || changed).then_some(next)
-}
-
-/// The status of an object that has lost a part of its journal: held as `JournalInvalid`, and with an attempt of this
-/// generation whose outcome is unknown in place of one that is not there. Without it managed fields would go on naming what is
-/// absent, and whatever is written for the next generation would look as if it hid something. `None` if status says it.
-pub fn lost(
-    status: Option<&ClusterRedistributionStatus>,
-    (uid, generation): (&str, i64),
-    message: &str,
-    now: Timestamp,
-) -> Option<ClusterRedistributionStatus> {
-    let mut next = held(status, generation, Reason::JournalInvalid, message, now)?;
-    match &mut next.attempt {
-        Some(attempt) if is_named(attempt) => {
-            attempt.closed.get_or_insert(true);
-        }
-        attempt => {
-            *attempt = Some(Attempt {
-                // The name by which the next generation waits for what was lost.
-                id: format!("{LOST}{generation}"),
-                uid: uid.to_owned(),
-                generation,
-                state: AttemptState::Unknown.as_str().to_owned(),
-                closed: Some(true),
-                message: Some(truncate(message, 256)),
-                ..Attempt::default()
-            });
-        }
-    }
-    Some(next)
 }
 
 /// The status without the journal of another object: what a backup brought along. Taken away with the first hold that is
@@ -192,41 +162,7 @@ pub fn withdrawn(
 }
 
 fn is_readable(attempt: &Attempt) -> bool {
-    is_named(attempt) && attempt.is_open()
-}
-
-fn is_named(attempt: &Attempt) -> bool {
-    !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
-}
-
-/// A status in which everything is set that shows that a generation was called; for a dry run alone.
-pub fn with_every_trace(object: &ClusterRedistribution, now: Timestamp) -> ClusterRedistributionStatus {
-    let (uid, generation) =
-        (object.metadata.uid.clone().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-    let attempt = Attempt {
-        id: "dry-run".to_owned(),
-        uid,
-        generation,
-        state: AttemptState::Answered.as_str().to_owned(),
-        closed: Some(true),
-        ..Attempt::default()
-    };
-    let past = PastAttempt {
-        id: "dry-run".to_owned(),
-        generation,
-        state: AttemptState::Answered.as_str().to_owned(),
-        ..PastAttempt::default()
-    };
-    let mut conditions = Vec::new();
-    let _changed = set_at(&mut conditions, generation, Reason::Delivered, "dry run", now);
-    ClusterRedistributionStatus {
-        conditions,
-        observed_generation: Some(generation),
-        status_code: Some(200),
-        attempt: Some(attempt),
-        history: vec![past],
-        ..ClusterRedistributionStatus::default()
-    }
+    is_complete(attempt) && attempt.is_open()
 }
 
 /// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).

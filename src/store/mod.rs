@@ -22,7 +22,7 @@ pub use record::Recorded;
 
 use crate::{
     api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    protocol::{conditions::reason_at, transitions},
+    protocol::{conditions::reason_at, dry_run, transitions},
 };
 
 /// First and longest pause between two looks for a claim of which nobody knows whether it stands.
@@ -150,7 +150,7 @@ impl StatusStore {
 
     /// Would the installed CRD keep everything that shows that a generation was called? Asked without writing anything.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, WriteError> {
-        let next = transitions::with_every_trace(object, now);
+        let next = dry_run::with_every_trace(object, now);
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };
         Ok(kept.attempt == next.attempt

@@ -86,7 +86,7 @@ fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
 #[test]
 fn a_hold_after_a_lost_attempt_hides_nothing_and_the_wait_goes_on() {
     let mut object = managed(fresh(1));
-    object.status = crate::protocol::transitions::lost(object.status.as_ref(), (UID, 1), "why", at(0));
+    object.status = crate::protocol::lost::held_as_lost(object.status.as_ref(), (UID, 1), "why", at(0));
     assert!(is_invalid(&object), "said once, it stays so");
     object.metadata.generation = Some(2);
     let waits = read(&object);
