@@ -1,4 +1,4 @@
-//! PURE: what a dry run asks the API server to keep.
+//! PURE: the status that a dry run asks the API server to keep.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -7,8 +7,8 @@ use crate::{
     protocol::conditions::set_at,
 };
 
-/// A status in which everything is set that shows that a generation was called; for a dry run alone.
-pub fn with_every_trace(object: &ClusterRedistribution, now: Timestamp) -> ClusterRedistributionStatus {
+/// A status that sets every field that is evidence of a call; for a dry run only.
+pub fn full_status(object: &ClusterRedistribution, now: Timestamp) -> ClusterRedistributionStatus {
     let (uid, generation) =
         (object.metadata.uid.clone().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
     let attempt = Attempt {

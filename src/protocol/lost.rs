@@ -5,14 +5,14 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     api::{Attempt, AttemptState, ClusterRedistributionStatus, Reason, text::truncate},
     protocol::{
-        journal::{LOST, is_complete},
+        journal::{ATTEMPT_LOST, is_complete},
         transitions::held,
     },
 };
 
-/// The status of an object that has lost a part of its journal: held as `JournalInvalid`, and with an attempt of this
-/// generation whose outcome is unknown in place of one that is not there. Without it managed fields would go on naming what is
-/// absent, and whatever is written for the next generation would look as if it hid something. `None` if status says it.
+/// The status of an object that has lost a part of its journal: held as `JournalInvalid`, and an attempt of this generation
+/// with an unknown outcome replaces the missing one. Without it managed fields would keep naming the missing attempt, and
+/// the status of the next generation would look as if it hid something. `None` if status shows this already.
 pub fn held_as_lost(
     status: Option<&ClusterRedistributionStatus>,
     (uid, generation): (&str, i64),
@@ -26,8 +26,8 @@ pub fn held_as_lost(
         }
         attempt => {
             *attempt = Some(Attempt {
-                // The name by which the next generation waits for what was lost.
-                id: format!("{LOST}{generation}"),
+                // The key by which the next generation waits for the lost attempt.
+                id: format!("{ATTEMPT_LOST}{generation}"),
                 uid: uid.to_owned(),
                 generation,
                 state: AttemptState::Unknown.as_str().to_owned(),

@@ -1,4 +1,4 @@
-//! The guarantee, without I/O: what is asked, what is proven, what is next, and what status says after that.
+//! The guarantee, without I/O: what the object requests, what its journal proves, the next step, and the status after it.
 
 pub mod annotations;
 pub mod attempts;
