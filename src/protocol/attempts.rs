@@ -88,7 +88,7 @@ impl AttemptTracker {
     /// clock of this process alone; clocks of two hosts are never compared.
     ///
     /// A read that lacks the attempt and is no newer than one that showed it proves nothing: a watch that was opened under
-    /// an older CRD keep pruning it, however often the cache is read. Any other change restarts the grace, which only
+    /// an older CRD keeps pruning it, however often the cache is read. Any other change restarts the grace, which only
     /// lengthens it.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
@@ -205,8 +205,8 @@ impl AttemptTracker {
         self.sent.get(uid).is_some_and(|sent| sent.generation == generation)
     }
 
-    /// A claim of this generation was proven not sent. Returns the back-off of the next claim, which doubles each time.
-    /// `jitter` is 0 to 1.
+    /// A claim of this generation was proven not sent. Returns the back-off of the next claim, which doubles each
+    /// time up to 5 minutes. `jitter` is 0 to 1.
     pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) -> Duration {
         let count =
             self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);

@@ -41,7 +41,7 @@ pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, 
     set_class_at(conditions, generation, reason.class(), reason, message, now)
 }
 
-/// Whether `reason` blocks `generation` without ending it: only a blocked object resumes without an edit.
+/// Whether `generation` is blocked for `reason`: only a blocked object resumes without an edit.
 pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bool {
     conditions.iter().any(|condition| {
         condition.type_ == "Reconciling"

@@ -51,8 +51,8 @@ fn held_in_class(
     (is_new_generation || changed).then_some(next)
 }
 
-/// The status without the journal of another object, which a backup can bring along. It is removed with the first hold for
-/// a reason other than that journal; until then only that journal shows why an edit was needed first.
+/// The status without the journal of another object, which a backup can bring along. That journal is removed with the
+/// first hold for another reason; until then only that journal shows why an edit was needed first.
 pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned()?;
     // An empty uid was pruned, and may have been this object's.

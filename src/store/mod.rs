@@ -1,5 +1,5 @@
 //! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
-//! server's compare-and-swap, on which the guarantee depends. It decides nothing and never calls the cloud.
+//! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
 
 mod invalid;
 pub mod object;

@@ -107,7 +107,7 @@ pub enum Recorded {
 }
 
 impl StatusStore {
-    /// Records the outcome of an attempt, starting from the object as the claim left it. Retries until it has a [`Recorded`].
+    /// Records the outcome of an attempt, starting from the object as the claim left it. Returns only once the result is certain.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {
             transitions::recorded(&object.status(), object.generation(), attempt_id, record, Timestamp::now())

@@ -214,7 +214,7 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
     attempts.task_ended("b");
     attempts.keep_only(&none, later);
     assert_eq!(remembers(&attempts, later), (true, [false; 4]), "its next generation need not wait again");
-    attempts.keep_only(&none, start + REMEMBER_QUIET);
+    attempts.keep_only(&none, start + REMEMBER_COOLED_DOWN);
     assert_eq!(remembers(&attempts, later), (false, [false; 4]));
     attempts.sending(UID, 1, later);
     attempts.keep_only(&none, later);
