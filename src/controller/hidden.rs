@@ -16,7 +16,7 @@ use crate::{
     },
     protocol::{
         decide::{Step, journal_invalid},
-        transitions,
+        lost::held_as_lost,
     },
     runtime::jitter::jittered,
     store::{API_TIMEOUT, WriteError},
@@ -55,7 +55,7 @@ pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &st
 async fn lost(context: &Context, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-    let Some(next) = transitions::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
+    let Some(next) = held_as_lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
         return Ok(Action::await_change());
     };
     match context.store.write(object, next).await {

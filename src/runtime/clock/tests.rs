@@ -1,7 +1,7 @@
 use std::{env, ffi::OsStr, process::Command};
 
 use super::*;
-use crate::testing::mock::Hands;
+use crate::testing::mock::ManualClock;
 
 const BUDGET: Duration = Duration::from_secs(2);
 
@@ -18,7 +18,7 @@ fn a_deadline_is_over_as_soon_as_either_clock_says_so() {
         (1, 0, 3600, false),
         (2, 0, 3600, true),
     ] {
-        let hands = Hands::default();
+        let hands = ManualClock::default();
         let deadline = hands.clock().deadline(BUDGET);
         hands.suspended(second(boot));
         hands.wall_set(second(wall), second(wall_back));
