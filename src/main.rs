@@ -149,7 +149,7 @@ fn elect(
 ) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
     if !run.leader_election {
         metrics.alone();
-        return (election::alone(), None);
+        return (election::without_election(), None);
     }
     let holder = run.holder.clone().unwrap_or_else(host_name);
     let settings = election::Settings {

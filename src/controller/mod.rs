@@ -231,14 +231,14 @@ fn error_policy(object: Arc<StoredObject>, error: &Error, context: Arc<Context>)
     let uid = uid_of(&object);
     let pause = context.pause_after_failure(uid, Instant::now());
     let seconds = pause.as_secs_f64();
-    let is_said = !error.is_usual(context.failures_of(uid));
-    let said = is_said.then(|| context.throttled_log().about(error.kind(), Instant::now())).flatten();
-    if let Some(more) = said {
+    let is_logged = !error.is_usual(context.failures_of(uid));
+    let logged = is_logged.then(|| context.throttled_log().failed(error.kind(), Instant::now())).flatten();
+    if let Some(more) = logged {
         tracing::warn!(
             %error,
             seconds,
             more,
-            "reconciliation failed; trying again. Further failures of this kind are said after ten minutes"
+            "reconciliation failed; trying again. Further failures of this kind are logged after ten minutes"
         );
     } else {
         tracing::debug!(%error, seconds, "reconciliation failed; trying again");

@@ -50,7 +50,7 @@ struct Pending {
     metrics: Metrics,
     scopes: Vec<Scope>,
     synced: Synced,
-    trouble: WatchErrors,
+    errors: WatchErrors,
 }
 
 /// One watch: a namespace, or all of them.
@@ -109,7 +109,7 @@ pub fn pending(
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
-    let trouble = WatchErrors::default();
+    let errors = WatchErrors::default();
     let mut pending = Pending {
         writer,
         reader: reader.clone(),
@@ -119,7 +119,7 @@ pub fn pending(
         metrics,
         scopes,
         synced,
-        trouble,
+        errors,
     };
     let stream = select_all(watches).flat_map(move |(scope, heard)| match heard {
         WatchEvent::Event(event) => {
@@ -202,12 +202,12 @@ impl Pending {
         let is_refused =
             matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
         self.synced.failed(scope, is_refused);
-        if !self.trouble.failed(scope, error.to_string(), Instant::now()) {
+        if !self.errors.failed(scope, error.to_string(), Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
             return;
         }
         let name = |scope: usize| self.scopes.get(scope)?.namespace.as_deref();
-        let failing: Vec<_> = self.trouble.failing().collect();
+        let failing: Vec<_> = self.errors.failing().collect();
         let namespaces: Vec<_> = failing.iter().filter_map(|scope| name(*scope)).take(MAX_NAMES).collect();
         tracing::warn!(
             %error,
@@ -219,7 +219,7 @@ impl Pending {
 
     /// A watch works.
     fn works(&mut self, scope: usize) {
-        if self.trouble.works(scope) {
+        if self.errors.recovered(scope) {
             tracing::info!("the watch works again");
         }
     }

@@ -4,12 +4,10 @@
 //! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
 //! **this** process has seen a lease unchanged.
 
-mod complaint;
 mod observer;
 
 use std::time::Duration;
 
-use complaint::Throttle;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -26,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::{jitter::jittered, metrics::Metrics};
+use crate::runtime::{jitter::jittered, metrics::Metrics, throttled_log::Throttle};
 
 /// Whether this process leads, as long as it does.
 pub type Leadership = watch::Receiver<bool>;
@@ -50,19 +48,19 @@ impl Settings {
         self.duration * 2 / 3
     }
 
-    /// Longest wait for one look: a connection that hangs must leave time for a second one.
-    fn patience(&self) -> Duration {
+    /// Longest wait for one round: a connection that hangs must leave time for a second one.
+    fn request_timeout(&self) -> Duration {
         self.renew_deadline() / 3
     }
 
-    /// Pause between two looks, of whoever waits or has met trouble.
+    /// Pause between two rounds of a follower, or after a failure.
     fn retry(&self) -> Duration {
         self.duration * 2 / 15
     }
 
-    /// The same after so many troubles in a row: longer each time, but not so long that the lease would be taken up late.
-    fn retry_after(&self, troubles: u32) -> Duration {
-        self.retry().saturating_mul(1 << troubles.saturating_sub(1).min(8)).min(self.renew_deadline())
+    /// The same after that many failures in a row: longer each time, but not so long that the lease is taken over late.
+    fn retry_after(&self, failures: u32) -> Duration {
+        self.retry().saturating_mul(1 << failures.saturating_sub(1).min(8)).min(self.renew_deadline())
     }
 
     /// Pause between two renewals: leaves time for one that hangs and for another one after it.
@@ -71,8 +69,8 @@ impl Settings {
     }
 }
 
-/// Always leading: a controller that runs without election.
-pub fn alone() -> Leadership {
+/// A controller that runs without election: it always leads.
+pub fn without_election() -> Leadership {
     watch::channel(true).1
 }
 
@@ -105,11 +103,11 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
-        let (mut complaint, mut troubles) = (Throttle::default(), 0_u32);
+        let (mut throttle, mut failures) = (Throttle::default(), 0_u32);
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
-            let said = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
+            let failure = match timeout_at(deadline.min(begun + self.settings.request_timeout()), self.round()).await {
                 Ok(Ok(holds)) => {
                     renewed = holds.then_some(begun);
                     None
@@ -117,9 +115,14 @@ impl Candidate {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            let is_well = said.is_none();
-            troubles = if is_well { 0 } else { troubles.saturating_add(1) };
-            if let Some(error) = complaint.about(said, begun.into_std()) {
+            let has_succeeded = failure.is_none();
+            if has_succeeded {
+                failures = 0;
+                throttle.recovered();
+            } else {
+                failures = failures.saturating_add(1);
+            }
+            if let Some(error) = failure.filter(|_| throttle.failed(begun.into_std()).is_some()) {
                 tracing::warn!(
                     lease = self.settings.name,
                     namespace = self.settings.namespace,
@@ -130,10 +133,12 @@ impl Candidate {
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
             self.lead(renewed.is_some());
             let rest = match renewed {
-                None => jittered(self.settings.retry_after(troubles)),
-                Some(renewed) if is_well => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
+                None => jittered(self.settings.retry_after(failures)),
+                Some(renewed) if has_succeeded => {
+                    (renewed + self.settings.renew()).saturating_duration_since(Instant::now())
+                }
                 // A leader that hears nothing must not sleep through its deadline.
-                Some(renewed) => jittered(self.settings.retry_after(troubles).min(self.settings.retry() * 2) / 4)
+                Some(renewed) => jittered(self.settings.retry_after(failures).min(self.settings.retry() * 2) / 4)
                     .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
             };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }

@@ -2,8 +2,6 @@
 //! timeout, dropped under load, never in the way of status and never a reason to fail. What goes well has a pace besides:
 //! of a burst only some get one.
 
-mod rate;
-
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -16,15 +14,19 @@ use kube::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use self::rate::RateLimit;
 use crate::{
     api::{ClusterRedistribution, Reason, ReasonClass},
-    runtime::metrics::Metrics,
+    runtime::{metrics::Metrics, rate_limit::RateLimit},
 };
 
 /// Events waiting to be written. More than this at once help nobody.
 const LANE: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events of successes that may be written at once,
+const SUCCESS_BURST: u32 = 25;
+/// and then one in each interval: as many as calls, at the default rate limit of one key. Metrics count the others and
+/// status shows them; nobody reads an event of each, and each would cost the API server as much as a write of status.
+const SUCCESS_INTERVAL: Duration = Duration::from_millis(200);
 /// The API server refuses longer notes.
 const NOTE_LIMIT: usize = 1000;
 
@@ -56,7 +58,7 @@ impl Events {
                 }
             }
         });
-        Self { lane, calm: Arc::default(), metrics }
+        Self { lane, calm: Arc::new(Mutex::new(RateLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
     }
 
     /// Tells people what became of an object. `distinction` goes into the action: the recorder folds events of the

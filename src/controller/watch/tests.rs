@@ -21,7 +21,7 @@ fn pending(admission: Arc<Admission>) -> Pending {
         metrics: Metrics::default(),
         scopes: vec![Scope::new(None)],
         synced: Synced::new(&[]),
-        trouble: WatchErrors::default(),
+        errors: WatchErrors::default(),
     }
 }
 
