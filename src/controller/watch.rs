@@ -135,7 +135,7 @@ pub fn pending(
         }
         // Each watch pauses by itself. Handed on, one forbidden namespace would slow all the others down.
         WatchEvent::Failed(error, pause) => {
-            watchdog.notice();
+            watchdog.record_arrival();
             pending.failed(scope, &error, pause);
             stream::empty().right_stream()
         }

@@ -1,8 +1,8 @@
-//! Which of several controllers works: a Lease in the controller's own namespace, for tidiness. The law does not rest on
-//! it. It must not be consulted by anything that records an outcome.
+//! Which of several controllers is active: a Lease in the controller's own namespace, for orderly operation. The guarantee
+//! does not depend on it. Code that records an outcome must not consult it.
 //!
-//! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
-//! **this** process has seen a lease unchanged.
+//! Own code, since kube-lease-manager compares the clocks of hosts; this follows client-go: only the time for which
+//! **this** process has seen a lease unchanged counts.
 
 mod observer;
 
@@ -26,24 +26,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{jitter::jittered, metrics::Metrics, throttled_log::Throttle};
 
-/// Whether this process leads, as long as it does.
+/// Whether this process leads now.
 pub type Leadership = watch::Receiver<bool>;
 
-/// Who competes for which Lease.
+/// The candidate and its Lease.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Different for each process: a restarted container is another one.
+    /// Different for each process: a restarted container has another one.
     pub identity: String,
     /// Name of the Lease.
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// How long a lease that is not renewed stays its holder's, 5 s at least.
+    /// How long a holder keeps a lease that it does not renew; at least 5 s.
     pub duration: Duration,
 }
 
 impl Settings {
-    /// The holder stops to lead this long after its last renewal, well before anybody else may begin.
+    /// The holder stops leading this long after its last renewal, well before another candidate may start.
     fn renew_deadline(&self) -> Duration {
         self.duration * 2 / 3
     }
@@ -63,7 +63,7 @@ impl Settings {
         self.retry().saturating_mul(1 << failures.saturating_sub(1).min(8)).min(self.renew_deadline())
     }
 
-    /// Pause between two renewals: leaves time for one that hangs and for another one after it.
+    /// Pause between two renewals: leaves time for one that hangs and another one after it.
     fn renew(&self) -> Duration {
         self.duration * 3 / 10
     }
@@ -74,7 +74,7 @@ pub fn without_election() -> Leadership {
     watch::channel(true).1
 }
 
-/// Competes until `stop`, then gives the lease back. The returned task ends after that.
+/// Competes for the lease until `stop`, then releases it. The returned task ends after that.
 pub fn compete(
     client: &Client,
     settings: Settings,
@@ -131,29 +131,29 @@ impl Candidate {
                 );
             }
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
-            self.lead(renewed.is_some());
+            self.set_leading(renewed.is_some());
             let rest = match renewed {
                 None => jittered(self.settings.retry_after(failures)),
                 Some(renewed) if has_succeeded => {
                     (renewed + self.settings.renew()).saturating_duration_since(Instant::now())
                 }
-                // A leader that hears nothing must not sleep through its deadline.
+                // A leader without answers must not sleep past its deadline.
                 Some(renewed) => jittered(self.settings.retry_after(failures).min(self.settings.retry() * 2) / 4)
                     .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
             };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
         }
-        self.lead(false);
+        self.set_leading(false);
         if renewed.is_some() {
-            match timeout_at(Instant::now() + self.settings.retry(), self.give_back()).await {
+            match timeout_at(Instant::now() + self.settings.retry(), self.release()).await {
                 Ok(Ok(())) => tracing::info!(lease = self.settings.name, "gave the lease back"),
-                Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it runs out by itself"),
-                Err(_) => tracing::info!("the lease could not be given back in time; it runs out by itself"),
+                Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it expires by itself"),
+                Err(_) => tracing::info!("the lease could not be given back in time; it expires by itself"),
             }
         }
     }
 
-    fn lead(&self, leads: bool) {
+    fn set_leading(&self, leads: bool) {
         let changed = self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
         if changed {
             self.metrics.leading(&self.settings.name, leads);
@@ -167,9 +167,9 @@ impl Candidate {
         }
     }
 
-    /// One look, and what follows from it. True: this process holds the lease.
+    /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        // What nobody has written since needs no look first.
+        // A lease that this process wrote last needs no read first: the write fails if another one has written it since.
         if let Some(mut lease) = self.held.take() {
             if let Some(spec) = &mut lease.spec {
                 spec.renew_time = Some(now());
@@ -184,12 +184,12 @@ impl Candidate {
             let created = self.api.create(&PostParams::default(), &first).await;
             return self.keep(created);
         };
-        let spec = match self.observer.look(&lease, std::time::Instant::now()) {
+        let spec = match self.observer.step(&lease, std::time::Instant::now()) {
             Step::Wait => return Ok(false),
             Step::Take => self.taken(lease.spec.as_ref()),
             Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
         };
-        // The resourceVersion that was looked at goes along: of two that take it at once, one meets a conflict.
+        // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
         let next = Lease { metadata: lease.metadata, spec: Some(spec) };
         self.write(&next).await
     }
@@ -199,7 +199,7 @@ impl Candidate {
         self.keep(written)
     }
 
-    /// A conflict is an answer: somebody else was quicker.
+    /// Keeps the lease that was written. A conflict is no failure: another candidate was faster.
     fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         match written {
             Ok(lease) => {
@@ -211,7 +211,7 @@ impl Candidate {
         }
     }
 
-    async fn give_back(&self) -> Result<(), kube::Error> {
+    async fn release(&self) -> Result<(), kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
         if let Some(spec) =
             lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.settings.identity))

@@ -80,7 +80,7 @@ async fn a_redistribution_that_stands_still_is_told_by_whoever_looks_and_by_nobo
         object.status.as_mut().unwrap().conditions.extend(paused);
         let (admission, _called) = sample_is_woken().await;
         let mut pending = Pending { observe, ..pending(admission) };
-        pending.metrics.alone();
+        pending.metrics.always_leading();
         drop(pending.apply(0, Event::Apply(shown(object))));
         let text = pending.metrics.text();
         assert_eq!(text.contains("\ndws_redistribution_stopped{"), observe, "{state:?}: {text}");
