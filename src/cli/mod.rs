@@ -1,5 +1,5 @@
-//! Flags and their environment variables. Every flag states its unit, range and default; an invalid value is reported in
-//! one sentence before anything starts. Opens no connection.
+//! Flags and their environment variables. Every flag states its unit, range and default; an invalid value is reported
+//! in one sentence before anything starts. Opens no connection.
 #![allow(rustdoc::bare_urls, reason = "these texts are the help of the command line")]
 
 mod values;
@@ -34,8 +34,8 @@ pub struct Command {
 pub enum Action {
     /// Watch ClusterRedistributions and deliver them, until SIGTERM.
     ///
-    /// If a flag is given twice, the last one applies; flags that may be repeated add up. A flag takes precedence over its
-    /// environment variable.
+    /// If a flag is given twice, the last one applies; flags that may be repeated add up. A flag takes precedence over
+    /// its environment variable.
     Run(Box<Run>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
@@ -266,10 +266,10 @@ impl Run {
         self.send_budget + self.request_timeout + self.grace_margin
     }
 
-    /// After how many seconds the API server ends a watch, which is then opened again. kube-runtime abandons a silent watch
-    /// 5 s later: within a minute, before proxies and load balancers commonly end a silent connection (240 s and more), and
-    /// with at least a third of `--stale-after` left for the new watch, so that on a slow machine the watchdog does not
-    /// declare the watch dead while it is being reopened.
+    /// After how many seconds the API server ends a watch, which is then opened again. kube-runtime abandons a silent
+    /// watch 5 s later: within a minute, before proxies and load balancers commonly end a silent connection (240 s and
+    /// more), and with at least a third of `--stale-after` left for the new watch, so that on a slow machine the
+    /// watchdog does not declare the watch dead while it is being reopened.
     pub fn watch_seconds(&self) -> u32 {
         let third = self.stale_after.saturating_sub(IDLE_TIMEOUT_MARGIN) / 3;
         u32::try_from(third.as_secs()).unwrap_or(u32::MAX).clamp(1, 50)

@@ -1,5 +1,5 @@
-//! Which of several controllers is active: a Lease in the controller's own namespace, for orderly operation. The guarantee
-//! does not depend on it. Code that records an outcome must not consult it.
+//! Which of several controllers is active: a Lease in the controller's own namespace, for orderly operation. The
+//! guarantee does not depend on it. Code that records an outcome must not consult it.
 //!
 //! Own code, since kube-lease-manager compares the clocks of hosts; this follows client-go: only the time for which
 //! **this** process has seen a lease unchanged counts.
@@ -169,7 +169,8 @@ impl Candidate {
 
     /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        // A lease that this process wrote last needs no read first: the write fails if another one has written it since.
+        // A lease that this process wrote last needs no read first: the write fails if another one has written it
+        // since.
         if let Some(mut lease) = self.held.take() {
             if let Some(spec) = &mut lease.spec {
                 spec.renew_time = Some(now());

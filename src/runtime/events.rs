@@ -1,6 +1,6 @@
 //! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a queue of their own: bounded, with a
-//! timeout, dropped under load; they never delay status and never cause a failure. Events of successes have a rate limit
-//! as well, so that a burst writes only some of them.
+//! timeout, dropped under load; they never delay status and never cause a failure. Events of successes have a rate
+//! limit as well, so that a burst writes only some of them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -61,11 +61,12 @@ impl Events {
         Self { queue, successes: Arc::new(Mutex::new(RateLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
     }
 
-    /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the recorder
-    /// folds events of one reason and action into one series and would show the first note for all of them.
+    /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the
+    /// recorder folds events of one reason and action into one series and would show the first note for all of them.
     pub fn emit(&self, object: &ClusterRedistribution, reason: Reason, action: &str, note: &str) {
         let is_normal = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
-        // Nothing is wrong: most events of a burst are of these. A hold that a person has to fix gets an event for each object.
+        // Nothing is wrong: most events of a burst are of these. A hold that a person has to fix gets an event for each
+        // object.
         let is_success = matches!(reason.class(), ReasonClass::InFlight | ReasonClass::Delivered)
             || matches!(reason, Reason::Throttled | Reason::AnotherCallInFlight | Reason::Suspended);
         let event_type = if is_normal { EventType::Normal } else { EventType::Warning };

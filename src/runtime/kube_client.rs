@@ -59,7 +59,8 @@ pub enum ClientsError {
     Proxy(String),
 }
 
-/// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable kubeconfig.
+/// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
+/// kubeconfig.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
     /// `--kubeconfig`.
@@ -68,8 +69,8 @@ pub struct Access<'a> {
     pub context: Option<&'a str>,
 }
 
-/// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its own
-/// first application; the second is for watches, and the watchdog counts its bytes.
+/// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its
+/// own first application; the second is for watches, and the watchdog counts its bytes.
 pub async fn clients(
     access: Access<'_>,
     watchdog: &Watchdog,

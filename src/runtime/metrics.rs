@@ -1,6 +1,6 @@
-//! The metrics, named as in controller-runtime and Prometheus clients where those have them; `docs/metrics.md` lists all.
-//! Labels come from closed sets: no ids and no messages; names of objects only for the few that need a person. Decides
-//! nothing.
+//! The metrics, named as in controller-runtime and Prometheus clients where those have them; `docs/metrics.md` lists
+//! all. Labels come from closed sets: no ids and no messages; names of objects only for the few that need a person.
+//! Decides nothing.
 
 mod labels;
 mod named;

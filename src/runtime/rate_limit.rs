@@ -1,5 +1,5 @@
-//! PURE: how many of many equal things (events, lines of the log) may be written: a burst, and then one in each interval.
-//! Takes the clock as an argument.
+//! PURE: how many of many equal things (events, lines of the log) may be written: a burst, and then one in each
+//! interval. Takes the clock as an argument.
 
 use std::time::{Duration, Instant};
 

@@ -45,7 +45,8 @@ impl Synced {
         self.is_complete(namespace) && self.scopes.borrow().iter().all(|scope| scope.is_complete || scope.is_refused)
     }
 
-    /// The watch of this scope failed: because the API server does not allow its list (`is_refused`), or for another reason.
+    /// The watch of this scope failed: because the API server does not allow its list (`is_refused`), or for another
+    /// reason.
     pub fn failed(&self, scope: usize, is_refused: bool) {
         self.scopes.send_if_modified(|scopes| {
             scopes

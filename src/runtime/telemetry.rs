@@ -1,4 +1,5 @@
-//! Sets up the log, once. The caller decides what to log; this module only formats it and suppresses what could show a secret.
+//! Sets up the log, once. The caller decides what to log; this module only formats it and suppresses what could show a
+//! secret.
 
 use clap::ValueEnum;
 use std::io;
@@ -29,8 +30,8 @@ pub struct FilterError {
     reason: String,
 }
 
-/// Wire-level logs of these crates would show signed headers and the bytes of Secrets. They stay at info with every level
-/// and filter that a user may set.
+/// Wire-level logs of these crates would show signed headers and the bytes of Secrets. They stay at info with every
+/// level and filter that a user may set.
 const WIRE_LEVEL: [&str; 9] =
     ["hyper", "h2", "rustls", "reqwest", "tower", "tokio_util", "kube_client", "kube_core", "want"];
 
@@ -54,11 +55,11 @@ where
         LogFormat::Text => fmt::layer().with_target(false).with_writer(writer).boxed(),
     };
     let harmless = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
-    tracing_subscriber::registry().with(filter).with(lines.with_filter(target_prefix))
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(harmless))
 }
 
-/// Whether a line cannot show a secret. kube's client also warns of a response that it cannot read, with all of its text,
-/// and a response can be a Secret. This program logs the resulting error without the text.
+/// Whether a line cannot show a secret. kube's client also warns of a response that it cannot read, with all of its
+/// text, and a response can be a Secret. This program logs the resulting error without the text.
 fn is_harmless(target: &str, level: Level) -> bool {
     if LOGGED_HERE.contains(&target) && level <= Level::WARN {
         return false;

@@ -41,7 +41,8 @@ impl Throttle {
 pub struct ThrottledLog(HashMap<&'static str, (Throttle, Instant)>);
 
 impl ThrottledLog {
-    /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last line.
+    /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last
+    /// line.
     pub fn failed(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
         let (throttle, last) = self.0.entry(kind).or_insert_with(|| (Throttle::default(), now));
         if now.saturating_duration_since(*last) >= OVER_AFTER {

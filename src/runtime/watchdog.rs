@@ -1,5 +1,6 @@
-//! Distinguishes a watch that is silent because nothing happens from a dead one. kube-runtime does not pass bookmarks on,
-//! so the watchdog counts what arrives on the connection: the API server ends an idle watch, and it is opened again, within a minute.
+//! Distinguishes a watch that is silent because nothing happens from a dead one. kube-runtime does not pass bookmarks
+//! on, so the watchdog counts what arrives on the connection: the API server ends an idle watch, and it is opened
+//! again, within a minute.
 
 use std::{
     fmt,
@@ -21,7 +22,8 @@ use prometheus_client::{
 };
 use tokio::time::{Instant, interval, timeout};
 
-/// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an unavailable one.
+/// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an
+/// unavailable one.
 const CHECKS: u32 = 15;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,7 +36,8 @@ pub struct IdleTime {
 }
 
 impl IdleTime {
-    /// `stale_after`: the idle after which the process is no longer alive, provided the API server answers all that time.
+    /// `stale_after`: the silence after which the process is no longer alive, provided the API server answers all that
+    /// time.
     pub fn new(stale_after: Duration) -> Self {
         Self { stale_after, bytes_seen: 0, silent_for: Duration::ZERO }
     }

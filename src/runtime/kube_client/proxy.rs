@@ -33,7 +33,8 @@ pub fn read(text: &str) -> Option<Uri> {
     is_complete.then_some(url)
 }
 
-/// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this machine.
+/// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this
+/// machine.
 pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Uri>, ClientsError> {
     let either = |upper: &str| {
         let lower = upper.to_ascii_lowercase();

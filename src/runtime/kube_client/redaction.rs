@@ -1,5 +1,5 @@
-//! PURE: messages for errors of a kubeconfig or a client, with the place but without the content: kube's own messages quote
-//! lines, URLs and the output of credential plugins.
+//! PURE: messages for errors of a kubeconfig or a client, with the place but without the content: kube's own messages
+//! quote lines, URLs and the output of credential plugins.
 
 use kube::{
     Error,

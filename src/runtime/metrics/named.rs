@@ -39,7 +39,8 @@ impl Named {
         self.0.retain(|key, _| exists(*key));
     }
 
-    /// One series for each object shown by name. The rest of `all` (objects by reason) is counted in series without names.
+    /// One series for each object shown by name. The rest of `all` (objects by reason) is counted in series without
+    /// names.
     pub fn encode(
         &self,
         mut all: BTreeMap<&'static str, usize>,

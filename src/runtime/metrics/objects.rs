@@ -1,6 +1,6 @@
-//! The number of objects by reason, the objects that need a person, and the redistributions that have stopped. Fed by the
-//! watch, which sees every object, finished ones too: sixteen bytes are kept of a finished object, and names only of the
-//! few that need a person. Decides nothing, and no decision uses it.
+//! The number of objects by reason, the objects that need a person, and the redistributions that have stopped. Fed by
+//! the watch, which sees every object, finished ones too: sixteen bytes are kept of a finished object, and names only
+//! of the few that need a person. Decides nothing, and no decision uses it.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -73,8 +73,8 @@ impl Objects {
         self.exported.store(leads, Ordering::Relaxed);
     }
 
-    /// The watch delivered an object. `queued`: a reconciliation will process it. `observe`: redistributions are polled, so
-    /// that status shows their current state.
+    /// The watch delivered an object. `queued`: a reconciliation will process it. `observe`: redistributions are
+    /// polled, so that status shows their current state.
     pub fn seen(&self, scope: usize, object: &StoredObject, (queued, observe): (bool, bool)) {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
