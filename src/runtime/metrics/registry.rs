@@ -20,7 +20,7 @@ impl Metrics {
             "Time from sending a request to its outcome",
             self.request_seconds.clone(),
         );
-        registry.register("dws_redistribution_looks", "Reads of a cluster, by result", self.cluster_reads.clone());
+        registry.register("dws_redistribution_reads", "Reads of a cluster, by result", self.cluster_reads.clone());
         registry.register(
             "dws_redistribution_observations",
             "Reads of a redistribution, by result",
