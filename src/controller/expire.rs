@@ -15,7 +15,7 @@ use crate::{
 /// server; then that process may still record the outcome.
 pub async fn expire(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = attempt::unknown_outcome(
-        "The process that made the call recorded no outcome in time: it has ended, or is cut off from the API server. The cloud may have accepted the request, and the operator never repeats it by itself. Check the cluster in the cloud's console. Only if no redistribution began there, set spec.trigger to a new value",
+        "The process that made the call recorded no outcome in time: it has ended, or is cut off from the API server. The cloud may have accepted the request, and the operator never repeats it automatically. Check the cluster in the cloud's console. Only if no redistribution began there, set spec.trigger to a new value",
     );
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }

@@ -58,7 +58,7 @@ pub fn suspended(
 pub fn unavailable(error: &CredentialsError) -> Hold {
     Hold {
         reason: Reason::CredentialsInvalid,
-        message: format!("{error}. The operator retries by itself, less often each time"),
+        message: format!("{error}. The operator retries automatically, less often each time"),
         recheck_after: jittered(CREDENTIALS_RECHECK),
     }
 }
@@ -67,7 +67,7 @@ pub fn unavailable(error: &CredentialsError) -> Hold {
 pub fn crd_outdated() -> Hold {
     Hold {
         reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then proceeds by itself".to_owned(),
+        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then continues automatically".to_owned(),
         recheck_after: jittered(RECHECK_AFTER),
     }
 }
@@ -87,10 +87,10 @@ pub fn status_hidden(missing: &str) -> Hold {
 pub fn unreachable(host: &str, unresolved: Option<&str>, recheck_after: Duration) -> Hold {
     let message = match unresolved {
         Some(name) => format!(
-            "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. The operator retries by itself; check the name, and the DNS of the controller's host or pod"
+            "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. The operator retries automatically; check the name, and the DNS of the controller's host or pod"
         ),
         None => format!(
-            "{host} cannot be reached. Nothing was sent. The operator retries by itself; check the network, the proxy and --ca-bundle"
+            "{host} cannot be reached. Nothing was sent. The operator retries automatically; check the network, the proxy and --ca-bundle"
         ),
     };
     Hold { reason: Reason::EndpointUnreachable, message, recheck_after }
@@ -103,7 +103,7 @@ pub fn refused(refusal: Refusal, source: &CredentialSource) -> Hold {
         Refusal::AnotherCall { by: (namespace, name) } => Hold {
             reason: Reason::AnotherCallInFlight,
             message: format!(
-                "{namespace}/{name} is calling for the same DWS cluster. This object proceeds when that call has ended"
+                "{namespace}/{name} is calling for the same DWS cluster. This object continues when that call has ended"
             ),
             recheck_after: jittered(QUEUE_RECHECK * 2),
         },
@@ -133,17 +133,17 @@ fn waiting_for_slot(secret: &str, recheck_after: Duration) -> Hold {
     Hold {
         reason: Reason::Throttled,
         message: format!(
-            "Waiting for a slot: the rate limit (--rate-limit) or the concurrency (--concurrency) is reached for {secret}, or the first call with its key is still in flight. This object proceeds by itself"
+            "Waiting for a slot: the rate limit of {secret} (--rate-limit) or the limit of calls in flight (--concurrency) is reached, or the first call with the key has no answer yet. This object continues automatically"
         ),
         recheck_after: jittered(recheck_after),
     }
 }
 
 fn rejected(why: Rejection, secret: &str) -> String {
-    let retry = "One object tries again 5 minutes after the last refusal, and the others proceed once it succeeds";
+    let retry = "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds";
     match why {
         Rejection::Wrong => format!(
-            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then proceeds by itself"
+            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then continues automatically"
         ),
         Rejection::WorkedBefore => format!(
             "The gateway refused {secret}, which had worked before. {retry}. Check whether the access key was changed, disabled or deleted"

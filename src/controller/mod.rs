@@ -69,7 +69,7 @@ pub enum Error {
     Credentials {
         /// Namespace and name of the object.
         object: ObjectName,
-        /// The failure of the write.
+        /// The failure of the read.
         source: CredentialsError,
     },
     /// The task of an attempt was aborted, or panicked.
@@ -77,7 +77,7 @@ pub enum Error {
     Task {
         /// Namespace and name of the object.
         object: ObjectName,
-        /// The failure of the write.
+        /// How the task ended.
         source: tokio::task::JoinError,
     },
 }

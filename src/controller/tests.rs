@@ -239,7 +239,7 @@ async fn a_woken_object_that_left_the_cache_leaves_the_queue() {
 }
 
 #[tokio::test]
-async fn a_status_that_is_not_found_on_an_existing_object_is_retried_with_backoff() {
+async fn a_status_not_found_on_an_existing_object_is_retried_with_backoff() {
     let mut object = fresh(1);
     object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
     let server = Server::new(&object, |method, _| (method == "PUT").then_some(Fault::Rejected(404)));

@@ -20,7 +20,7 @@ pub fn unreachable(source: &CredentialSource, host: &str, recheck_after: Duratio
     Hold {
         reason: Reason::EndpointUnreachable,
         message: format!(
-            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. The operator retries by itself; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
+            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
             in_words(source)
         ),
         recheck_after,
@@ -70,15 +70,15 @@ fn unanswered(why: FailureCause, secret: &str, host: &str) -> String {
         FailureCause::Unreadable(why) => why.to_owned(),
     };
     format!(
-        "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, the operator retries by itself but slowly: after 5 minutes at first, sooner if the user had logged in before; with a changed Secret within 30 seconds"
+        "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, the operator retries automatically but slowly: after 5 minutes at first, sooner if the user had logged in before; with a changed Secret within 30 seconds"
     )
 }
 
 fn rejected(why: Rejection, secret: &str, host: &str) -> String {
-    let retry = "One object tries again 5 minutes after the last refusal, and the others proceed once it succeeds";
+    let retry = "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds";
     match why {
         Rejection::Wrong => format!(
-            "IAM at {host} refused the user of {secret}, who had not logged in before. Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then proceeds by itself"
+            "IAM at {host} refused the user of {secret}, who had not logged in before. Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then continues automatically"
         ),
         Rejection::Locked => {
             format!(

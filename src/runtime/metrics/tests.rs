@@ -104,7 +104,7 @@ fn stopped(objects: Objects) -> Vec<String> {
 }
 
 #[test]
-fn a_stopped_redistribution_is_shown_by_name_until_it_resumes_or_is_deleted() {
+fn a_stopped_redistribution_is_shown_until_it_resumes_or_is_deleted() {
     let objects = leading();
     objects.listing(0);
     for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
@@ -137,7 +137,7 @@ fn a_stopped_redistribution_is_not_shown_without_observation() {
 }
 
 #[test]
-fn stopped_redistributions_beyond_a_hundred_have_no_names_and_none_is_stalled() {
+fn stopped_redistributions_beyond_a_hundred_are_counted_without_names() {
     let objects = leading();
     for number in 0..1000 {
         let reason = if number < 60 { "Failed" } else { "Paused" };
