@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::{Access, ClientsError, proxy, redaction};
 
-/// From the kubeconfig; if none is requested by flag and none can be used, from the pod's ServiceAccount.
+/// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
 pub async fn config(access: Access<'_>) -> Result<Config, ClientsError> {
     let Access { kubeconfig: file, context } = access;
     match from_file(file, context).await {
