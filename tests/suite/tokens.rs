@@ -165,7 +165,7 @@ async fn a_rejected_token_does_not_blame_the_password() {
     world.create("waits", &cluster).await;
     let held = world.settled("waits", "CredentialsRejected").await;
     is_unclaimed(&held);
-    assert!(message(&held).contains("does not take the tokens"), "{}", message(&held));
+    assert!(message(&held).contains("rejects the tokens"), "{}", message(&held));
     assert_eq!(world.calls(&cluster), 0);
     assert!(!world.cloud.is_user_locked(USER));
 }
@@ -181,7 +181,7 @@ async fn a_changed_password_costs_one_try_of_the_old_one() {
     world.settled("first", "AuthenticationFailed").await;
     world.create("second", &second).await;
     let held = world.settled("second", "CredentialsRejected").await;
-    assert!(message(&held).contains("had been let in before"), "{}", message(&held));
+    assert!(message(&held).contains("had logged in before"), "{}", message(&held));
     is_unclaimed(&held);
     user(&world, DEFAULT_SECRET, "another").await;
     world.settled("second", "Delivered").await;

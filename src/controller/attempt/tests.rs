@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What becomes of a call between whose claim and sending that happens. Nothing may reach the endpoint.
+/// The result of a call with `happens` between its claim and its request. Nothing may reach the endpoint.
 async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (Delivered, Attempt) {
     let hands = ManualClock::default();
     let moved = hands.clone();
