@@ -6,15 +6,15 @@
 //! It must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
+mod messages;
 mod scan;
 pub(super) mod when;
-mod words;
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-pub use self::words::scrub;
+pub use self::messages::scrub;
 use crate::api::{Reason, text::truncate};
 
 /// What became of a request.
@@ -160,19 +160,19 @@ pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
 pub fn classify_as(asked: Asked, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
     let contents = body::read(reply.body.bytes());
     let skew = if asked.with_token { None } else { when::skew(reply.date.as_deref(), now) };
-    let facts = words::Facts { asked, reply, contents: &contents, skew };
+    let facts = messages::Facts { asked, reply, contents: &contents, skew };
     let reason = reason(&facts);
     Answer {
         status_code: reply.status,
         reason,
-        message: words::message(reason, &facts, secrets),
+        message: messages::message(reason, &facts, secrets),
         key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
         error_code: contents.shown_code().and_then(|code| identifier(code, 64, secrets)),
         request_id: reply.request_id.as_deref().or(contents.request_id()).and_then(|id| identifier(id, 128, secrets)),
     }
 }
 
-fn reason(facts: &words::Facts<'_>) -> Reason {
+fn reason(facts: &messages::Facts<'_>) -> Reason {
     match facts.reply.status {
         // Whatever the body says: a failing server's idea of its own state is not to be trusted. Codes from 600 on are
         // none of HTTP's, which asks to read them as a 5xx (RFC 9110, section 15): they do not prove a refusal.
@@ -185,7 +185,7 @@ fn reason(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn of_success(facts: &words::Facts<'_>) -> Reason {
+fn of_success(facts: &messages::Facts<'_>) -> Reason {
     match facts.code() {
         Some(_) if facts.contents.is_torn() => Reason::OutcomeUnknown,
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
@@ -194,7 +194,7 @@ fn of_success(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn of_read(facts: &words::Facts<'_>) -> Reason {
+fn of_read(facts: &messages::Facts<'_>) -> Reason {
     match facts.contents.own_code() {
         _ if !facts.is_whole() => Reason::OutcomeUnknown,
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
@@ -203,7 +203,7 @@ fn of_read(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn of_refusal(facts: &words::Facts<'_>) -> Reason {
+fn of_refusal(facts: &messages::Facts<'_>) -> Reason {
     match (facts.code(), facts.reply.status) {
         // Without a code, what had come before the server gave up waiting may have been handed on.
         (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
@@ -231,7 +231,7 @@ fn by_code(code: &str) -> Option<Reason> {
     }
 }
 
-fn by_status(facts: &words::Facts<'_>) -> Reason {
+fn by_status(facts: &messages::Facts<'_>) -> Reason {
     match facts.reply.status {
         400 => Reason::BadRequest,
         401 if facts.clock_is_off() => Reason::ClockSkew,
@@ -243,7 +243,7 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
+fn key_effect(reason: Reason, facts: &messages::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.reply.status {
         429 => KeyEffect::Throttled(when::window(retry_after, facts.text(), now)),
         ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
