@@ -108,10 +108,10 @@ async fn log_in(
     }
     let login = context.cloud.login(user, project, iam, Timestamp::now()).await;
     tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
-    let is_host_away = login.is_host_away();
+    let is_host_unreachable = login.is_host_unreachable();
     let result = permit.finish(login);
     // Any answer shows that the host is there. What is wrong with this user's login is not held against the others.
-    let pause = is_host_away.then(|| context.admission.unreachable(&name));
+    let pause = is_host_unreachable.then(|| context.admission.unreachable(&name));
     if pause.is_none() {
         context.admission.reachable(&name);
     }
