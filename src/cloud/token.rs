@@ -27,7 +27,7 @@ pub struct Token(Arc<Inner>);
 
 struct Inner {
     text: SecretString,
-    account: KeyIdentity,
+    user: KeyIdentity,
     since: Instant,
     until: Instant,
     worked: AtomicBool,
@@ -42,10 +42,10 @@ impl std::fmt::Debug for Token {
 }
 
 impl Token {
-    /// A token that was requested for `account` at `since` and is valid for `life` from then on.
-    pub fn new(text: SecretString, account: KeyIdentity, since: Instant, life: Duration) -> Self {
+    /// A token that was requested for `user` at `since` and is valid for `life` from then on.
+    pub fn new(text: SecretString, user: KeyIdentity, since: Instant, life: Duration) -> Self {
         let (worked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Inner { text, account, since, until: since + life, worked, ended }))
+        Self(Arc::new(Inner { text, user, since, until: since + life, worked, ended }))
     }
 
     /// The token itself, for the request header only.
@@ -54,8 +54,8 @@ impl Token {
     }
 
     /// Its user: a digest of the user, not of the token, which changes each day.
-    pub fn account(&self) -> KeyIdentity {
-        self.0.account
+    pub fn user(&self) -> KeyIdentity {
+        self.0.user
     }
 
     /// The remaining lifetime; zero once an answer has ended it.

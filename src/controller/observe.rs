@@ -51,7 +51,7 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let first = jittered(FIRST_LOOK.min(settings.every));
-    let watch = context.attempts().schedule.of(uid, &attempt.id, first, Instant::now());
+    let watch = context.attempts().schedule.entry(uid, &attempt.id, first, Instant::now());
     let rest = watch.next.saturating_duration_since(Instant::now());
     if !rest.is_zero() {
         return Ok(Action::requeue(rest));
@@ -176,7 +176,7 @@ async fn read(
         others_before: others.before,
         others_since: others.since,
         has_settled: watch.since.is_some_and(|since| since.elapsed() >= settings.settle),
-        said: said.map(|said| said.reason.as_str()),
+        reported: said.map(|said| said.reason.as_str()),
     };
     let details = context.cloud.details(&request, &route.key, &route.endpoint, now).await;
     context.metrics.observation(details.label());
@@ -184,7 +184,7 @@ async fn read(
     // A key that the gateway refuses is not shown to it a second time.
     let cluster = if needs_cluster(stage, &past, &details) && !reading.is_refused() {
         reading.spend();
-        let cluster = context.cloud.look(&request, &route.key, &route.endpoint, Timestamp::now()).await;
+        let cluster = context.cloud.cluster(&request, &route.key, &route.endpoint, Timestamp::now()).await;
         context.metrics.look(cluster.label());
         reading.learn(cluster.key_effect());
         Some(cluster)

@@ -17,7 +17,7 @@ use crate::{
     credentials::{
         CredentialSource, CredentialsError,
         secret::Credential,
-        tokens::{Acquired, Denied, LoginPermit, Names},
+        tokens::{Acquired, Denied, LoginPermit, TokenKey},
     },
     protocol::{decide::Plan, regions::Endpoint},
     runtime::jitter::jittered,
@@ -29,7 +29,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// The IAM of the plan's region; a hold if nobody said where it is.
 pub fn iam<'a>(context: &'a Context, plan: &Plan, source: &CredentialSource) -> Result<&'a Endpoint, CredentialsError> {
     let region = &plan.endpoint.region;
-    let unknown = || CredentialsError::NoIam { of: source.in_words(), region: region.clone() };
+    let unknown = || CredentialsError::NoIam { credentials: source.display_name(), region: region.clone() };
     context.rules.regions.iam(region).ok_or_else(unknown)
 }
 
@@ -61,12 +61,12 @@ async fn token(
     (user, iam, patience): (&User, &Endpoint, Duration),
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
-    let account = context.credentials.account(user);
-    let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
+    let account = context.credentials.user_identity(user);
+    let scope = context.credentials.token_scope(account, iam, project, &plan.endpoint);
     let held = |denied| NotReady::Hold(told::denied(denied, source, &iam.host, project));
     // While IAM is known to be away nobody waits for whoever finds out whether it still is.
     let patience = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { patience };
-    match context.tokens.enter(Names { account, purpose }, patience).await {
+    match context.tokens.acquire(TokenKey { user: account, scope }, patience).await {
         Acquired::Token(token) => Ok(token),
         Acquired::InProgress => Err(NotReady::Shortly(jittered(MOMENT * 2))),
         Acquired::Denied(denied) => Err(held(denied)),

@@ -1,4 +1,4 @@
-//! PURE: what is known of one user at one IAM, and why nobody may log in as it now. It must not know of projects and tokens.
+//! PURE: the login state of one user, and why a login as this user is denied now. Must not know of projects and tokens.
 
 use std::time::Instant;
 
@@ -8,38 +8,39 @@ use super::{
 };
 use crate::{admission::KeyState, cloud::outcome::KeyEffect};
 
-/// See the module.
+/// The login state of one user.
 #[derive(Debug, Default)]
 pub struct UserState {
-    /// What its password is known to be worth, as of an access key; and how many log in.
+    /// What is known about the password, as about an access key; and the number of logins in flight.
     pub key: KeyState,
-    lost: UnansweredLogins,
-    /// When the login that is under way began.
-    pub asked: Option<Instant>,
+    unanswered: UnansweredLogins,
+    /// When the login in flight started.
+    pub started: Option<Instant>,
 }
 
 impl UserState {
-    /// Why nobody logs in now. A refusal says more than a login that nobody answered.
-    pub fn rests(&self, now: Instant) -> Option<Denied> {
-        let lost = || self.lost.rests(self.key.is_proven(), now).map(|(why, rest)| Denied::Unanswered(why, rest));
-        self.key.rests(now).map(Denied::User).or_else(lost)
+    /// Why a login is denied now. A refusal is preferred to an unanswered login, since it proves more.
+    pub fn denied(&self, now: Instant) -> Option<Denied> {
+        let unanswered =
+            || self.unanswered.back_off(self.key.is_proven(), now).map(|(why, wait)| Denied::Unanswered(why, wait));
+        self.key.rests(now).map(Denied::User).or_else(unanswered)
     }
 
-    /// The password is right, which ends the count of wrong ones.
-    pub fn is_let_in(&mut self, now: Instant) {
-        self.lost.end();
+    /// Records that the password is right, which resets the count of wrong ones.
+    pub fn accepted(&mut self, now: Instant) {
+        self.unanswered.reset();
         self.key.learn(Some(KeyEffect::Good), now);
     }
 
-    /// An answer that rests the user.
+    /// Records an answer that denies further logins of this user.
     pub fn refused(&mut self, effect: KeyEffect, now: Instant) -> Denied {
         self.key.learn(Some(effect), now);
-        self.rests(now).unwrap_or(Denied::Unreachable)
+        self.denied(now).unwrap_or(Denied::Unreachable)
     }
 
-    /// No answer that says anything: the password may have counted as a wrong one.
-    pub fn lost(&mut self, why: FailureCause, now: Instant) -> Denied {
-        self.lost.add(why, now);
-        self.rests(now).unwrap_or(Denied::Unreachable)
+    /// Records a login without a conclusive answer: IAM may have counted the password as a wrong one.
+    pub fn unanswered(&mut self, why: FailureCause, now: Instant) -> Denied {
+        self.unanswered.add(why, now);
+        self.denied(now).unwrap_or(Denied::Unreachable)
     }
 }

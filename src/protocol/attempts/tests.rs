@@ -190,7 +190,7 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
         attempts.abandon(UID, "a");
         let _ = attempts.hidden(UID, start);
         attempts.not_sent(UID, 1, 1.0, start);
-        let watch = attempts.schedule.of(UID, "a", SECOND, start);
+        let watch = attempts.schedule.entry(UID, "a", SECOND, start);
         attempts.schedule.keep(UID, Scheduled { unmoved: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
@@ -200,7 +200,7 @@ fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_an
             attempts.to_retract(&unknown).is_some(),
             attempts.hidden_objects() == 1,
             attempts.retries.contains_key(UID),
-            attempts.schedule.is_watched(UID),
+            attempts.schedule.is_scheduled(UID),
         ];
         (sights, others)
     };
