@@ -1,10 +1,10 @@
-//! The token cache: the pure core behind a lock, and short waits for a login of another object, which status does not report.
-//! In memory only. Must not read Secrets or talk to IAM itself.
+//! The token cache: the pure core behind a lock, and short waits for a login of another object, which status does not
+//! report. In memory only. Must not read Secrets or talk to IAM itself.
 
-mod account;
 mod cache;
 mod denied;
 mod unanswered;
+mod user;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,8 +20,8 @@ pub use self::{
 };
 use crate::cloud::{auth::Key, login::Login, token::Token};
 
-/// How long a worker waits for the login of another object, and how long that login may have been in flight already: with more,
-/// a slow IAM would occupy all workers.
+/// How long a worker waits for the login of another object, and how long that login may have been in flight already: with
+/// more, a slow IAM would occupy all workers.
 pub const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Minimum remaining lifetime of a new token beyond the request timeout, as for a temporary key.
 const MARGIN: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! PURE core of the token cache: the cached tokens, and which object may fetch one. One login at a time for each user, a lock-out
-//! as for access keys, and a back-off for a project that was refused. The clock is an argument.
+//! PURE core of the token cache: the cached tokens, and which object may fetch one. One login at a time for each user, a
+//! lock-out as for access keys, and a back-off for a project that was refused. The clock is an argument.
 
 use std::{
     collections::HashMap,
@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    account::UserState,
     denied::{Denied, ScopeError},
     unanswered::FailureCause,
+    user::UserState,
 };
 use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, token::Token};
 
@@ -17,8 +17,8 @@ use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, toke
 const RENEW_BEFORE: Duration = Duration::from_secs(600);
 /// Back-off of a login for a project that IAM refused.
 const SCOPE_BACK_OFF: Duration = Duration::from_secs(300);
-/// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after it was fetched:
-/// if that repeats, IAM gets a login every five seconds and not one for each object.
+/// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after it was
+/// fetched: if that repeats, IAM gets a login every five seconds and not one for each object.
 const MIN_LOGIN_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of cached users, and of cached scopes.
 const MAX_ENTRIES: usize = 1000;

@@ -161,7 +161,7 @@ fn an_unanswered_login_denies_the_user_and_an_unsent_one_does_not() {
             rejected(Rejection::WorkedBefore, Some(300))
         );
         let now = now + Duration::from_secs(300);
-        assert_eq!(log_in(&mut core, key(1, 2), login, now).unwrap_err(), unanswered(300), "it does not any more");
+        assert_eq!(log_in(&mut core, key(1, 2), login, now).unwrap_err(), unanswered(300), "it was refused since");
     }
 }
 
