@@ -50,7 +50,7 @@ impl std::fmt::Debug for User {
 }
 
 impl User {
-    /// The parts of its identity in this process, see `Credentials::account`.
+    /// The parts of its identity in this process, see `Credentials::user_identity`.
     pub fn parts(&self) -> [&[u8]; 4] {
         [b"user", self.name.as_bytes(), self.domain.as_bytes(), self.password.expose_secret().as_bytes()]
     }

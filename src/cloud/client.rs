@@ -67,8 +67,8 @@ pub struct ClientSettings {
     pub ca_bundle: Option<PathBuf>,
     /// Explicit proxy; proxy settings of the environment are ignored.
     pub proxy: Option<Url>,
-    /// Timeout of connection and TLS handshake; DNS has its own. Well below `request_timeout`, since only a failure to connect
-    /// proves that nothing was sent.
+    /// Timeout of connection and TLS handshake; DNS has its own. Well below `request_timeout`, since only a failure to
+    /// connect proves that nothing was sent.
     pub connect_timeout: Duration,
     /// Timeout of the whole call.
     pub request_timeout: Duration,

@@ -1,5 +1,5 @@
-//! PURE: parses the cloud's description of a cluster. Unknown values are shown as they are, and mean that another task holds
-//! the cluster. Must not match on parts of a word: WAITING_REDISTRIBUTION contains an ING too.
+//! PURE: parses the cloud's description of a cluster. Unknown values are shown as they are, and mean that another task
+//! holds the cluster. Must not match on parts of a word: WAITING_REDISTRIBUTION contains an ING too.
 
 use serde_json::Value;
 
@@ -88,8 +88,8 @@ impl Task {
 }
 
 impl ClusterState {
-    /// It works and is idle: no task, no redistribution in its `sub_status`, and the `status` of a working cluster in either
-    /// vocabulary. A cluster without a `status` may be doing anything.
+    /// It works and is idle: no task, no redistribution in its `sub_status`, and the `status` of a working cluster in
+    /// either vocabulary. A cluster without a `status` may be doing anything.
     pub fn is_idle(&self) -> bool {
         let works = self.status.as_deref().is_some_and(|status| matches!(status, "AVAILABLE" | "ACTIVE"));
         self.task == Task::Idle && works && !self.has_failed() && !self.is_redistributing()
@@ -100,7 +100,8 @@ impl ClusterState {
         self.has("REDISTRIBUTION-FAILURE")
     }
 
-    /// A redistribution is under way according to `sub_status`: the oldest documentation of `task_status` has no word for it.
+    /// A redistribution is under way according to `sub_status`: the oldest documentation of `task_status` has no word for
+    /// it.
     pub fn is_redistributing(&self) -> bool {
         self.has("REDISTRIBUTING")
     }

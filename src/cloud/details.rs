@@ -1,5 +1,6 @@
-//! PURE: parses the cloud's description of a redistribution. Numbers may be numbers or text, times have no zone and stay text,
-//! ids may be numbers of more than 32 bits; a field that cannot be parsed is absent, and never makes the rest unreadable.
+//! PURE: parses the cloud's description of a redistribution. Numbers may be numbers or text, times have no zone and stay
+//! text, ids may be numbers of more than 32 bits; a field that cannot be parsed is absent, and never makes the rest
+//! unreadable.
 
 use serde_json::Value;
 

@@ -1,5 +1,6 @@
-//! PURE: which endpoints are known to be unreachable, and which object may probe them. One probe at a time for each endpoint,
-//! with a growing back-off: an outage of the cloud then costs neither claims nor writes. The clock is an argument.
+//! PURE: which endpoints are known to be unreachable, and which object may probe them. One probe at a time for each
+//! endpoint, with a growing back-off: an outage of the cloud then costs neither claims nor writes. The clock is an
+//! argument.
 
 use std::{
     collections::HashMap,

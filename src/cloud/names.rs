@@ -1,6 +1,6 @@
-//! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may, so names
-//! are resolved before either, and answers are cached for a while, also those that arrive after the caller's timeout.
-//! Connects to nothing.
+//! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may,
+//! so names are resolved before either, and answers are cached for a while, also those that arrive after the caller's
+//! timeout. Connects to nothing.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,7 +1,7 @@
-//! PURE: what an answer, or its absence, proves. A complete response head is an answer; a failed connection is "not sent";
-//! everything else is "unknown". In a 2xx or 4xx the cloud's error code then decides before the HTTP status; any other status
-//! proves neither acceptance nor refusal. A 2xx counts as accepted only if its body holds no sign of a failure, and a 4xx
-//! without a code as refused only if it was read whole.
+//! PURE: what an answer, or its absence, proves. A complete response head is an answer; a failed connection is "not
+//! sent"; everything else is "unknown". In a 2xx or 4xx the cloud's error code then decides before the HTTP status; any
+//! other status proves neither acceptance nor refusal. A 2xx counts as accepted only if its body holds no sign of a
+//! failure, and a 4xx without a code as refused only if it was read whole.
 //!
 //! Must not quote the gateway: its texts echo the signed headers and the access key.
 
@@ -187,7 +187,7 @@ fn reason(facts: &messages::Facts<'_>) -> Reason {
 
 fn reason_of_success(facts: &messages::Facts<'_>) -> Reason {
     match facts.code() {
-        Some(_) if facts.contents.is_torn() => Reason::OutcomeUnknown,
+        Some(_) if facts.contents.has_different_codes() => Reason::OutcomeUnknown,
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
         None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
         None => Reason::OutcomeUnknown,

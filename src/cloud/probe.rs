@@ -1,5 +1,5 @@
-//! Probes an endpoint through the connector of the calls (names, addresses, proxy, TLS, timeouts) without sending a request.
-//! The probe fails if and only if a call could not connect.
+//! Probes an endpoint through the connector of the calls (names, addresses, proxy, TLS, timeouts) without sending a
+//! request. The probe fails if and only if a call could not connect.
 
 use url::Host;
 
@@ -45,7 +45,8 @@ impl Client {
         self.name_of(endpoint).filter(|name| self.dns.is_failing(name))
     }
 
-    /// The name to resolve: the proxy's if there is a proxy, which resolves the endpoint's name itself. `None` for an IP address.
+    /// The name to resolve: the proxy's if there is a proxy, which resolves the endpoint's name itself. `None` for an IP
+    /// address.
     fn name_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
         // As for the call: plain http bypasses the proxy.
         match self.proxy.as_ref().filter(|_| endpoint.url.scheme() == "https") {

@@ -43,8 +43,8 @@ impl Proxy {
         host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err().then_some(host)
     }
 
-    /// The proxy setting of the HTTP client, for https only: a proxy would see a plain http request whole, with its signature,
-    /// and its own answer could be taken for the cloud's. Plain http is for loopback, which needs no proxy.
+    /// The proxy setting of the HTTP client, for https only: a proxy would see a plain http request whole, with its
+    /// signature, and its own answer could be taken for the cloud's. Plain http is for loopback, which needs no proxy.
     pub fn for_calls(&self) -> Result<reqwest::Proxy, ClientError> {
         let proxy =
             reqwest::Proxy::https(self.address.to_string()).map_err(|error| ClientError::Setup(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! A token of IAM: its user, its lifetime, and what answers have proved about it. Clones share this state, so that one refusal
-//! ends the token for all of them. Must not be shown, and fetches no other token.
+//! A token of IAM: its user, its lifetime, and what answers have proved about it. Clones share this state, so that one
+//! refusal ends the token for all of them. Must not be shown, and fetches no other token.
 
 use std::{
     sync::{
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::api::Reason;
 
-/// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted just
-/// after the login.
+/// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted
+/// just after the login.
 const FRESH_FOR: Duration = Duration::from_secs(300);
 
 /// A token of IAM; clones share its state.
@@ -73,8 +73,8 @@ impl Token {
         self.0.ended.swap(true, Ordering::Relaxed)
     }
 
-    /// Records an answer to a request with this token, and returns it with its effect on other requests. None of the effects is
-    /// about the password: only IAM itself knows that.
+    /// Records an answer to a request with this token, and returns it with its effect on other requests. None of the
+    /// effects is about the password: only IAM itself knows that.
     #[must_use]
     pub fn record(&self, answer: Answer) -> Answer {
         let had_ended = self.has_ended();

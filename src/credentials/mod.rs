@@ -1,5 +1,6 @@
-//! The resolution order of credentials: one source is chosen before any Secret is read, and its errors are reported; nothing falls
-//! through to another account. Secrets are read with `get` when needed, never listed or watched, and cached for a second.
+//! The resolution order of credentials: one source is chosen before any Secret is read, and its errors are reported;
+//! nothing falls through to another account. Secrets are read with `get` when needed, never listed or watched, and cached
+//! for a second.
 
 mod recent;
 pub mod secret;
@@ -114,8 +115,8 @@ impl Credentials {
         }
     }
 
-    /// The credential of that source, at most a second old and never from a read that started before `since`. Callers within a
-    /// second after the start of a read wait for that read.
+    /// The credential of that source, at most a second old and never from a read that started before `since`. Callers
+    /// within a second after the start of a read wait for that read.
     pub async fn read(
         &self,
         source: &CredentialSource,
@@ -163,8 +164,9 @@ impl Credentials {
         locked(&self.cache)
     }
 
-    /// The identity of a key for admission. By its values, not a resourceVersion: the same wrong values in another Secret are
-    /// the same wrong key, and another label on the Secret does not make it right. For a token by its user, since tokens change.
+    /// The identity of a key for admission. By its values, not a resourceVersion: the same wrong values in another Secret
+    /// are the same wrong key, and another label on the Secret does not make it right. For a token by its user, since
+    /// tokens change.
     pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
         let url = endpoint.url.as_str().as_bytes();
         match key {

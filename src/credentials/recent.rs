@@ -1,5 +1,5 @@
-//! A cache of credentials that were just read, and of the reads in flight, for the objects of a burst. The clock is an argument;
-//! it reads nothing itself.
+//! A cache of credentials that were just read, and of the reads in flight, for the objects of a burst. The clock is an
+//! argument; it reads nothing itself.
 
 use std::{
     collections::HashMap,
@@ -25,32 +25,32 @@ pub struct CredentialCache {
 }
 
 impl CredentialCache {
-    /// The cached credential, if its read started within the last second and not before `since`. A user who changes a Secret
-    /// and then an object that uses it means the new Secret: no call is made with credentials that were read before the object
-    /// was seen.
+    /// The cached credential, if its read started within the last second and not before `since`. A user who changes a
+    /// Secret and then an object that uses it means the new Secret: no call is made with credentials that were read
+    /// before the object was seen.
     pub fn get(&self, source: &CredentialSource, since: Instant, now: Instant) -> Option<Credential> {
         let (started, credential) = self.results.get(source)?;
         (*started >= since && now.saturating_duration_since(*started) < VALID_FOR).then(|| credential.clone())
     }
 
-    /// A read in flight that started within the last second and not before `since`. A slower read blocks no later object, and
-    /// gives it nothing older than the cache may.
+    /// A read in flight that started within the last second and not before `since`. A slower read blocks no later object,
+    /// and gives it nothing older than the cache may.
     pub fn in_flight(&self, source: &CredentialSource, since: Instant, now: Instant) -> Option<SharedRead> {
         let (started, read) = self.reads.get(source)?;
         let is_valid = *started >= since && now.saturating_duration_since(*started) < VALID_FOR;
         if is_valid { read.upgrade() } else { None }
     }
 
-    /// Records the start of a read. Of two overlapping reads the later one is shared, since its result is newer; objects that
-    /// wait for the earlier one continue to wait for it.
+    /// Records the start of a read. Of two overlapping reads the later one is shared, since its result is newer; objects
+    /// that wait for the earlier one continue to wait for it.
     pub fn start(&mut self, source: &CredentialSource, started: Instant, read: &SharedRead) {
         if let Some(read) = read.downgrade() {
             self.reads.insert(source.clone(), (started, read));
         }
     }
 
-    /// Records the end of that read, with its credential if it succeeded. Nothing is cached if the source was invalidated or a
-    /// later read has started, or if the result has expired.
+    /// Records the end of that read, with its credential if it succeeded. Nothing is cached if the source was invalidated
+    /// or a later read has started, or if the result has expired.
     pub fn finish(
         &mut self,
         source: &CredentialSource,

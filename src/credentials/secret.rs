@@ -31,7 +31,8 @@ pub enum Credential {
     User(User),
 }
 
-/// Parses the data of a Secret. `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a temporary key.
+/// Parses the data of a Secret. `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a
+/// temporary key.
 pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Result<Credential, CredentialsError> {
     let present = |keys: &[&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|key| data.contains_key(*key)).collect()
@@ -91,8 +92,8 @@ impl Reader<'_> {
         read(self, key)?.ok_or_else(|| self.invalid(key, "is missing"))
     }
 
-    /// Only the characters that the cloud's keys consist of: the gateway would refuse a value with its quotes, or two values in
-    /// one, which uses up a generation and counts towards the lock of the key.
+    /// Only the characters that the cloud's keys consist of: the gateway would refuse a value with its quotes, or two
+    /// values in one, which uses up a generation and counts towards the lock of the key.
     fn key_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
         let text = self.text(key)?;
         let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);

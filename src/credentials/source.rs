@@ -1,5 +1,5 @@
-//! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing and checks
-//! no value.
+//! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing
+//! and checks no value.
 
 use std::{
     path::{Path, PathBuf},
@@ -81,9 +81,9 @@ async fn read_files(directory: &Path) -> std::io::Result<Data> {
     Ok(data)
 }
 
-/// The result of two equal reads in a row; `None` if no two are equal. A mounted Secret may be updated during a read, apparently
-/// file by file: an old access key with a new secret key makes a wrong signature, which costs an object its one call and
-/// counts towards the lock of the key.
+/// The result of two equal reads in a row; `None` if no two are equal. A mounted Secret may be updated during a read,
+/// apparently file by file: an old access key with a new secret key makes a wrong signature, which costs an object its
+/// one call and counts towards the lock of the key.
 async fn stable<Read>(mut read: impl FnMut() -> Read) -> std::io::Result<Option<Data>>
 where
     Read: Future<Output = std::io::Result<Data>>,

@@ -12,8 +12,8 @@ const SLOW: u32 = 5;
 /// The factor if a change without intervention is unlikely.
 const SLOWEST: u32 = 15;
 
-/// The pause until the next poll. `unmoved`: polls in a row without a change; `reads`: number of reads of this poll; `jitter`
-/// is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+/// The pause until the next poll. `unmoved`: polls in a row without a change; `reads`: number of reads of this poll;
+/// `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
 pub fn pause(observe: &Observe, stage: Stage, finding: &Finding, unmoved: u32, reads: u32, jitter: f64) -> Duration {
     let factor = match finding {
         Finding::Run(Phase::Paused, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOW,

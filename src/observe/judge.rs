@@ -130,8 +130,8 @@ fn is_new(stage: Stage, past: &Past<'_>, details: &Details, task: Option<&Task>)
             let starts = past.baseline.start_time.as_ref().zip(details.start_time.as_ref());
             details.id != before || starts.is_some_and(|(before, now)| before != now)
         }
-        // After an answer that accepted, a running redistribution can only be that of this call, since a cluster has one at a
-        // time. Without such an answer it proves nothing.
+        // After an answer that accepted, a running redistribution can only be that of this call, since a cluster has one
+        // at a time. Without such an answer it proves nothing.
         None => stage == Stage::Following && details.is_under_way(),
     }
 }

@@ -1,5 +1,5 @@
-//! PURE: the polls of a redistribution after its call, and what their results prove. Absence proves nothing, and no result ever
-//! leads to a call. The clock is an argument; the cloud is read elsewhere.
+//! PURE: the polls of a redistribution after its call, and what their results prove. Absence proves nothing, and no
+//! result ever leads to a call. The clock is an argument; the cloud is read elsewhere.
 
 mod interval;
 pub mod schedule;
@@ -154,8 +154,8 @@ pub fn over() -> Finding {
     Finding::Unseen(Unseen::EndNotSeen, message.to_owned())
 }
 
-/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove it in any
-/// case. Without a code, a body that was not read whole may have held one that proves nothing.
+/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove
+/// it in any case. Without a code, a body that was not read whole may have held one that proves nothing.
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
     let proves = match status_code {
         Some(401 | 429) => true,

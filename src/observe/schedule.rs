@@ -1,5 +1,5 @@
-//! The schedule of polls after calls, in memory: when the next one is due, and the facts that are not in status. After a restart
-//! it starts empty, which costs one poll per object. No clock of its own, no I/O.
+//! The schedule of polls after calls, in memory: when the next one is due, and the facts that are not in status. After a
+//! restart it starts empty, which costs one poll per object. No clock of its own, no I/O.
 
 use std::{
     collections::HashMap,
@@ -13,8 +13,8 @@ use crate::{
     observe::{Hint, is_refusal},
 };
 
-/// Maximum number of calls that are kept for a cluster, the latest ones. The redistributions of a cluster with more calls within
-/// the settle time cannot be distinguished anyway.
+/// Maximum number of calls that are kept for a cluster, the latest ones. The redistributions of a cluster with more calls
+/// within the settle time cannot be distinguished anyway.
 const MAX_CALLS: usize = 8;
 
 /// Maximum number of clusters whose calls are kept.
@@ -110,8 +110,8 @@ impl Schedule {
             let state = AttemptState::parse(state);
             state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code, error))
         };
-        // A call of an older generation may have been for another cluster. If its cluster was not recorded, since observation
-        // was off then, it counts for the present one.
+        // A call of an older generation may have been for another cluster. If its cluster was not recorded, since
+        // observation was off then, it counts for the present one.
         let cluster_of =
             |cluster_id: Option<&String>| cluster_id.map_or_else(|| cluster.clone(), |id| id.to_ascii_lowercase());
         for past in &status.history {
@@ -164,15 +164,15 @@ impl Schedule {
         }
     }
 
-    /// Whether other requests called for that cluster, within `shortly` before this one or since. If the time of this call is not
-    /// known, any other counts as a later one.
+    /// Whether other requests called for that cluster, within `shortly` before this one or since. If the time of this
+    /// call is not known, any other counts as a later one.
     pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> OtherCalls {
         let Some(calls) = self.calls.get(cluster) else { return OtherCalls::default() };
         let is_own = |call: &&Call| call.uid == uid && call.generation == generation;
         let own = calls.iter().find(is_own).map(|call| call.at);
         let mut others = OtherCalls::default();
         for call in calls.iter().filter(|call| !is_own(call)) {
-            // Two generations of one object never overlap, whatever the clocks of two hosts say.
+            // Two generations of one object never overlap, whatever the clocks of two hosts show.
             let is_older = call.uid == uid && call.generation < generation;
             match own.map(|own| own.duration_since(call.at)) {
                 Some(apart) if is_older => others.before |= apart.unsigned_abs() < shortly,

@@ -1,5 +1,5 @@
-//! PURE: the changes of status by a poll after the call. Never changes the journal: the attempt records what was sent, and the
-//! result of polls is recorded beside it.
+//! PURE: the changes of status by a poll after the call. Never changes the journal: the attempt records what was sent,
+//! and the result of polls is recorded beside it.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -65,8 +65,8 @@ pub fn observed(
     (moved || changed).then_some((next, changes))
 }
 
-/// Confirms an unknown outcome: a redistribution began after the claim that was not there before. No status code is invented
-/// for it.
+/// Confirms an unknown outcome: a redistribution began after the claim that was not there before. No status code is
+/// invented for it.
 fn confirm(
     next: &mut ClusterRedistributionStatus,
     generation: i64,
@@ -101,8 +101,8 @@ fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, evidence
     polled
 }
 
-/// The redistribution as status shows it from now on. Values that only earlier polls showed are kept, unless the end implies
-/// other ones.
+/// The redistribution as status shows it from now on. Values that only earlier polls showed are kept, unless the end
+/// implies other ones.
 fn redistribution(
     before: Option<&Redistribution>,
     phase: Phase,

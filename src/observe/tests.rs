@@ -131,7 +131,11 @@ fn a_cluster_that_waited_and_redistributes_in_two_polls_confirms() {
             [(Task::Redistributing, Phase::Running), (Task::Paused, Phase::Paused), (Task::Failed, Phase::Failed)]
         {
             for details in [&none, &shown("old", RunState::Other), &ReadResult::Unreachable] {
-                assert_eq!(case.settling(details, task.clone()), Finding::Nothing, "the details may tell with what");
+                assert_eq!(
+                    case.settling(details, task.clone()),
+                    Finding::Nothing,
+                    "the details may show its parameters"
+                );
                 assert!(is_run(&case.settling_twice(details, task.clone()), phase), "{task:?}");
             }
         }

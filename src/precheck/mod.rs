@@ -1,5 +1,5 @@
-//! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is still
-//! one call, and a request that is held was never claimed.
+//! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is
+//! still one call, and a request that is held was never claimed.
 
 pub mod reads;
 
@@ -43,8 +43,8 @@ pub enum Verdict {
     Call,
     /// Call, and report this message.
     Note(String),
-    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission has
-    /// recorded that, and reports it.
+    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
+    /// has recorded that, and reports it.
     Key,
     /// The endpoint cannot be reached.
     Unreachable,

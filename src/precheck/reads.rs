@@ -1,5 +1,5 @@
-//! The last prechecks of each object, in memory, so that a reconciliation before the next precheck is due costs the cloud no read.
-//! No clock of its own, no I/O.
+//! The last prechecks of each object, in memory, so that a reconciliation before the next precheck is due costs the cloud
+//! no read. No clock of its own, no I/O.
 
 use std::{
     collections::HashMap,
@@ -60,8 +60,8 @@ impl Prechecks {
         self.failed.insert(uid.to_owned(), precheck);
     }
 
-    /// Records a precheck that passed, which replaces an earlier failure. If the claim is not made, since another client writes
-    /// the object or the API server refuses, it is retried without another read each time.
+    /// Records a precheck that passed, which replaces an earlier failure. If the claim is not made, since another client
+    /// writes the object or the API server refuses, it is retried without another read each time.
     pub fn passed(&mut self, uid: &str, precheck: PassedPrecheck) {
         self.failed.remove(uid);
         self.passed.insert(uid.to_owned(), precheck);

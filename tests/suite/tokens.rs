@@ -128,7 +128,7 @@ async fn a_token_that_was_ended_early_costs_the_call_that_meets_it_and_others_ha
     let cluster = world.cluster();
     world.create("meets-it", &cluster).await;
     let object = world.settled("meets-it", "AuthenticationFailed").await;
-    assert!(message(&object).contains("did not take the token"), "{}", message(&object));
+    assert!(message(&object).contains("refused the token"), "{}", message(&object));
     let attempt = object.status.unwrap().attempt.unwrap();
     assert_eq!((attempt.status_code, attempt.error_code.as_deref()), (Some(401), Some("APIGW.0307")));
     delivered(&world, "after").await;

@@ -38,8 +38,9 @@ impl Strict {
         built(self.builder()?)
     }
 
-    /// For one request that must not leave after the deadline. A separate client, so that its connector knows which request it
-    /// connects for. Connections are not kept, so the TLS configuration is all there is to share, and it is shared.
+    /// For one request that must not leave after the deadline. A separate client, so that its connector knows which
+    /// request it connects for. Connections are not kept, so the TLS configuration is all there is to share, and it is
+    /// shared.
     pub fn client_until(&self, deadline: &Deadline) -> Result<reqwest::Client, ClientError> {
         let deadline = deadline.clone();
         built(self.builder()?.connector_layer(MapResultLayer::new(move |connected: Result<_, BoxError>| {

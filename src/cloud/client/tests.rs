@@ -1,5 +1,5 @@
-//! The wire, case by case: the outcome that the strict client returns for each behavior of a peer, and how many requests the
-//! peer received. The peers are plain sockets, so that each case is exact to the byte.
+//! The wire, case by case: the outcome that the strict client returns for each behavior of a peer, and how many requests
+//! the peer received. The peers are plain sockets, so that each case is exact to the byte.
 
 use std::sync::{
     Arc,

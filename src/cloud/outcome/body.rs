@@ -1,5 +1,5 @@
-//! PURE: reads a body: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them, and
-//! whether the body reports success. Must not classify an answer: it knows a status only as an argument.
+//! PURE: reads a body: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
+//! and whether the body reports success. Must not classify an answer: it knows a status only as an argument.
 
 use base64::{
     Engine,
@@ -132,8 +132,8 @@ impl Contents {
         self.codes.iter().any(|code| code.text.starts_with("DWS.")) || (self.codes.is_empty() && self.names_service)
     }
 
-    /// The body of a call's answer with this 2xx reports success: it is empty, or an object without any sign of a failure at
-    /// any depth.
+    /// The body of a call's answer with this 2xx reports success: it is empty, or an object without any sign of a failure
+    /// at any depth.
     pub fn is_success(&self, status: u16) -> bool {
         let is_without_code = self.is_plain && self.codes.is_empty() && !self.hides_code;
         self.is_empty || (is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status)))

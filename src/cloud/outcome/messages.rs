@@ -48,7 +48,7 @@ impl Facts<'_> {
 
     /// The whole body has arrived, and a code in it would have been found: it is neither compressed nor truncated JSON.
     pub fn is_read(&self) -> bool {
-        self.is_whole() && !self.contents.is_cut() && !self.is_compressed()
+        self.is_whole() && !self.contents.is_truncated() && !self.is_compressed()
     }
 
     fn is_compressed(&self) -> bool {
@@ -230,7 +230,8 @@ pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     truncate(&words.join(" "), limit).trim_end().to_owned()
 }
 
-/// Characters that are invisible or change the text direction: the text that is read would differ from the text that is stored.
+/// Characters that are invisible or change the text direction: the text that is read would differ from the text that is
+/// stored.
 const fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

@@ -1,5 +1,5 @@
-//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or truncated, and
-//! heads with invalid headers.
+//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or truncated,
+//! and heads with invalid headers.
 
 use super::*;
 use crate::cloud::outcome::{Answer, KeyEffect};

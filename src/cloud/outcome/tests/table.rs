@@ -192,7 +192,8 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// A body as the table defines it, by the parser of another crate: all codes with their depth, and whether it reports a failure.
+/// A body as the table defines it, by the parser of another crate: all codes with their depth, and whether it reports a
+/// failure.
 fn expected_of(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)>) -> bool {
     use serde_json::Value;
     let is_code = |text: &str| ["DWS.7023", "DWS.0047", "DWS.0005", "APIGW.0301"].contains(&text);
