@@ -159,7 +159,7 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
         429 => Login::Throttled(window(reply.retry_after.as_deref(), text, now)),
         500.. => Login::Failed(reply.status),
         status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
-        _ => Login::Unreadable("the answer is not one to a login"),
+        _ => Login::Unreadable("the answer is not a login response"),
     }
 }
 

@@ -47,7 +47,7 @@ type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> 
 #[derive(Default)]
 struct State {
     queries: HashMap<String, Query>,
-    /// DnsCache whose last query returned no address.
+    /// Names whose last query returned no address.
     failing: HashSet<String>,
 }
 
