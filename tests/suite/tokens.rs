@@ -309,7 +309,8 @@ async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_is_lost() {
-    for (fault, told) in faults().into_iter().zip(["broke", "broke", "in time", "HTTP 503", "no token", "not a login"]) {
+    for (fault, told) in faults().into_iter().zip(["broke", "broke", "in time", "HTTP 503", "no token", "not a login"])
+    {
         let world = world().await;
         world.cloud.script_logins([fault.clone()]);
         let _operator = operator(&world, &[]).await;

@@ -151,7 +151,7 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -
             "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change asks again"
         ),
         Reason::ClusterNotReady => format!(
-            "The cluster cannot be redistributed in its present state ({answer}). It must wait for a redistribution, after a scale-out without an automatic one; {again}"
+            "The cluster cannot be redistributed now ({answer}). It must be waiting for a redistribution, after a scale-out without an automatic one; {again}"
         ),
         Reason::ServerError => format!(
             "The cloud failed ({answer}) and may still have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
