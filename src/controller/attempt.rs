@@ -106,9 +106,9 @@ pub async fn deliver(
         let mut attempts = context.attempts();
         attempts.sending(&attempt.uid, attempt.generation, Instant::now());
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        attempts.prechecks.called(&cluster);
+        attempts.prechecks.invalidate(&cluster);
         if context.observe.is_some() {
-            attempts.schedule.called(&cluster, &attempt.uid, attempt.generation, now);
+            attempts.schedule.record_call(&cluster, &attempt.uid, attempt.generation, now);
         }
     }
     let until_slot = admitted.slot();

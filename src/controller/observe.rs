@@ -51,7 +51,7 @@ pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: S
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let first = jittered(MAX_FIRST_POLL_DELAY.min(settings.every));
-    let scheduled = context.attempts().schedule.of(uid, &attempt.id, first, Instant::now());
+    let scheduled = context.attempts().schedule.entry(uid, &attempt.id, first, Instant::now());
     let pause = scheduled.next.saturating_duration_since(Instant::now());
     if !pause.is_zero() {
         return Ok(Action::requeue(pause));
@@ -177,7 +177,7 @@ async fn read(
         others_before: others.before,
         others_since: others.since,
         has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= settings.settle),
-        said: reported.map(|reported| reported.reason.as_str()),
+        reported: reported.map(|reported| reported.reason.as_str()),
     };
     let details = context.cloud.details(&request, &route.key, &route.endpoint, now).await;
     context.metrics.observation(details.label());
@@ -185,7 +185,7 @@ async fn read(
     // A key that the gateway refuses is not sent to it a second time.
     let cluster = if needs_cluster(stage, &past, &details) && !reading.is_refused() {
         reading.spend();
-        let cluster = context.cloud.look(&request, &route.key, &route.endpoint, Timestamp::now()).await;
+        let cluster = context.cloud.cluster(&request, &route.key, &route.endpoint, Timestamp::now()).await;
         context.metrics.cluster_read(cluster.label());
         reading.learn(cluster.key_effect());
         Some(cluster)

@@ -232,7 +232,7 @@ impl Pending {
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             attempts.note(decoded, Instant::now());
             if self.observe {
-                attempts.schedule.note(decoded);
+                attempts.schedule.record_status(decoded);
             }
             let is_observed = || self.observe && observe::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && attempts.to_retract(decoded).is_none() && !is_observed() {

@@ -17,7 +17,7 @@ use crate::{
     credentials::{
         CredentialSource, CredentialsError,
         secret::Credential,
-        tokens::{Acquired, Denied, LoginPermit, Names},
+        tokens::{Acquired, Denied, LoginPermit, TokenKey},
     },
     protocol::{decide::Plan, regions::Endpoint},
     runtime::jitter::jittered,
@@ -29,7 +29,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// The IAM of the plan's region; a hold if it is not known.
 pub fn iam<'a>(context: &'a Context, plan: &Plan, source: &CredentialSource) -> Result<&'a Endpoint, CredentialsError> {
     let region = &plan.endpoint.region;
-    let unknown = || CredentialsError::NoIam { of: source.in_words(), region: region.clone() };
+    let unknown = || CredentialsError::NoIam { credentials: source.display_name(), region: region.clone() };
     context.rules.regions.iam(region).ok_or_else(unknown)
 }
 
@@ -61,12 +61,12 @@ async fn token(
     (user, iam, max_wait): (&User, &Endpoint, Duration),
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
-    let account = context.credentials.account(user);
-    let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
+    let account = context.credentials.user_identity(user);
+    let scope = context.credentials.token_scope(account, iam, project, &plan.endpoint);
     let held = |denied| NotReady::Hold(messages::denied(denied, source, &iam.host, project));
     // While IAM is known to be unreachable, objects do not wait for the login that probes it.
     let max_wait = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { max_wait };
-    match context.tokens.enter(Names { account, purpose }, max_wait).await {
+    match context.tokens.acquire(TokenKey { user: account, scope }, max_wait).await {
         Acquired::Token(token) => Ok(token),
         Acquired::InProgress => Err(NotReady::Shortly(jittered(MOMENT * 2))),
         Acquired::Denied(denied) => Err(held(denied)),
@@ -108,10 +108,10 @@ async fn log_in(
     }
     let login = context.cloud.login(user, project, iam, Timestamp::now()).await;
     tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
-    let is_host_away = login.is_host_away();
+    let is_host_unreachable = login.is_host_unreachable();
     let result = permit.finish(login);
     // Any answer shows that the host is reachable. A failure of this user's login does not affect other users.
-    let pause = is_host_away.then(|| context.admission.unreachable(&name));
+    let pause = is_host_unreachable.then(|| context.admission.unreachable(&name));
     if pause.is_none() {
         context.admission.reachable(&name);
     }

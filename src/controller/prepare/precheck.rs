@@ -25,7 +25,7 @@ use crate::{
 pub fn last(context: &Context, object: &ClusterRedistribution, source: &CredentialSource) -> Option<FailedPrecheck> {
     let generation = object.metadata.generation.unwrap_or_default();
     let attempts = context.attempts();
-    let last = attempts.prechecks.last_held(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
+    let last = attempts.prechecks.last_failed(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
     (last.credentials == source.describe()).then(|| last.clone())
 }
 
@@ -46,22 +46,22 @@ pub async fn run(
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let key = context.credentials.identity(&ready.key, &plan.endpoint);
-    if let Some(passed) = context.attempts().prechecks.last_good(uid, generation, key, Instant::now()).cloned() {
+    if let Some(passed) = context.attempts().prechecks.last_passed(uid, generation, key, Instant::now()).cloned() {
         (ready.note, ready.baseline) = (passed.note, passed.baseline);
         return Ok(ready);
     }
     let request = RedistributionRequest::from(&object.spec);
     // Nothing is claimed yet, so the shutdown need not wait for this.
     let result = tokio::select! {
-        result = context.cloud.look(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
+        result = context.cloud.cluster(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
         () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
     };
     context.metrics.cluster_read(result.label());
-    let task_status = result.seen().map(|state| word_or_none(state.task.word()));
+    let task_status = result.found().map(|state| word_or_none(state.task.word()));
     // At once: whatever follows, the key has worked or has not.
     ready.admitted.learn(result.key_effect());
     if let (Key::Token(token), ReadResult::Refused(answer)) = (&ready.key, &result) {
-        token.heard_of_rights(answer, Instant::now());
+        token.record_denial(answer, Instant::now());
     }
     match precheck::judge(context.precheck.mode, result) {
         Verdict::Call => {
@@ -90,7 +90,7 @@ pub async fn run(
                 reason,
                 message: message.clone(),
             };
-            context.attempts().prechecks.held(uid, failed);
+            context.attempts().prechecks.failed(uid, failed);
             ready.admitted.leave(None);
             Err(NotReady::Hold(Hold { reason, message, recheck_after }))
         }
@@ -136,7 +136,7 @@ async fn with_baseline(
         note: ready.note.clone(),
         baseline: ready.baseline.clone(),
     };
-    context.attempts().prechecks.good(object.metadata.uid.as_deref().unwrap_or_default(), passed);
+    context.attempts().prechecks.passed(object.metadata.uid.as_deref().unwrap_or_default(), passed);
     Ok(ready)
 }
 

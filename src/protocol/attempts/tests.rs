@@ -190,7 +190,7 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
         attempts.abandon(UID, "a");
         let _ = attempts.hidden(UID, start);
         attempts.not_sent(UID, 1, 1.0, start);
-        let watch = attempts.schedule.of(UID, "a", SECOND, start);
+        let watch = attempts.schedule.entry(UID, "a", SECOND, start);
         attempts.schedule.keep(UID, Scheduled { unmoved: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
@@ -200,7 +200,7 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
             attempts.to_retract(&unknown).is_some(),
             attempts.hidden_objects() == 1,
             attempts.retries.contains_key(UID),
-            attempts.schedule.is_watched(UID),
+            attempts.schedule.is_scheduled(UID),
         ];
         (is_known, others)
     };

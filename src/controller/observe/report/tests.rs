@@ -49,7 +49,7 @@ fn world(
 }
 
 fn scheduled(context: &Context) -> Scheduled {
-    context.attempts().schedule.of(UID, "a", Duration::ZERO, std::time::Instant::now())
+    context.attempts().schedule.entry(UID, "a", Duration::ZERO, std::time::Instant::now())
 }
 
 /// Until the next poll.
