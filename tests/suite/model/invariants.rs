@@ -45,7 +45,9 @@ impl World {
                 (replica.cache, replica.is_kept) = (None, false);
             }
         }
-        state.replicas.sort_unstable();
+        if self.budget.replicas > 1 {
+            state.replicas.sort_unstable();
+        }
         state
     }
 
