@@ -208,7 +208,7 @@ fn remaining_grace(
 /// The message of `JournalInvalid` for this contradiction.
 pub fn journal_invalid(what: &str) -> String {
     format!(
-        "The journal in status cannot be trusted: {what}. It is not known whether this generation was sent, so it is never sent again. Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
+        "The journal in status cannot be trusted: {what}. This generation may have been sent, so it is never sent again. Check the cluster in the cloud's console; only if nothing began there, set spec.trigger to a new value"
     )
 }
 
