@@ -21,7 +21,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(40);
 /// Upper bound of that delay.
 const MAX_REPORT_DELAY: Duration = Duration::from_secs(300);
 
-/// A woken object blocks others for this long.
+/// How long a woken object still counts as expected.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A woken object that has not come after this is gone, and loses its place.
 const EXPIRE_AFTER: Duration = Duration::from_secs(60);

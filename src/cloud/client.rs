@@ -76,7 +76,7 @@ pub struct ClientSettings {
 
 /// The client of the cloud, for calls, reads, logins and probes.
 pub struct Client {
-    /// For reads and logins.
+    /// For reads and logins, and to build requests.
     pub(super) http: reqwest::Client,
     /// For calls.
     pub(super) strict: Strict,

@@ -31,7 +31,7 @@ use crate::{
 /// server does not accept would block all workers.
 const RECORD_WAIT: Duration = Duration::from_secs(2);
 
-/// Prepares, decides again, claims and sends.
+/// Prepares, decides again and starts the attempt, which claims and sends.
 pub async fn call(
     context: &Arc<Context>,
     object: &ClusterRedistribution,
