@@ -60,7 +60,7 @@ struct RejectedKey {
 
 impl KeyState {
     /// Why the key may not be used now; `None` if it may.
-    pub fn rests(&self, now: Instant) -> Option<Refusal> {
+    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
         if let Some(RejectedKey { since, why }) = self.rejected {
             let left = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(since));
             match why {
@@ -71,7 +71,7 @@ impl KeyState {
             }
         }
         if let Some(wait) = self.lock_out_left(now).filter(|_| !self.proven) {
-            return Some(Refusal::Rejected { why: Rejection::Often, wait: Some(wait) });
+            return Some(Refusal::Rejected { why: Rejection::RefusedTooOften, wait: Some(wait) });
         }
         self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
     }
@@ -133,7 +133,7 @@ impl KeyState {
     pub fn learn(&mut self, effect: Option<KeyEffect>, now: Instant) {
         let rejected = |why| Some(RejectedKey { since: now, why });
         match effect {
-            None | Some(KeyEffect::Neutral | KeyEffect::TokenWasOver) => {}
+            None | Some(KeyEffect::Neutral | KeyEffect::TokenAlreadyEnded) => {}
             // A read that succeeds does not prove that calls are accepted too.
             Some(KeyEffect::Good) if self.token_ended_recently(now) => {}
             Some(KeyEffect::Good) => self.mark_proven(),
@@ -179,7 +179,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn token_is_refused(key: &KeyState, now: Instant) -> bool {
-        matches!(key.rests(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
+        matches!(key.refusal(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         for (effect, is_refused) in [
             (KeyEffect::Good, false),
             (KeyEffect::TokenEnded, false),
-            (KeyEffect::TokenWasOver, false),
+            (KeyEffect::TokenAlreadyEnded, false),
             (KeyEffect::Good, false),
             (KeyEffect::TokenEnded, true),
         ] {

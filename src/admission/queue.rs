@@ -112,11 +112,11 @@ impl Queue {
     }
 
     /// Takes a place, or keeps the one it has. At most `limit` objects are present, and only objects that stay
-    /// (`stays`). An object whose status `shows` something other than its wait must not show that for long.
+    /// (`may_keep_waiting`). An object whose status `shows` something other than its wait must not show that for long.
     pub fn wait(
         &mut self,
         (object, requested_at): (&ObjectName, RequestedAt),
-        (stays, shows): (bool, bool),
+        (may_keep_waiting, has_other_report): (bool, bool),
         limit: usize,
         now: Instant,
     ) -> Position {
@@ -124,13 +124,13 @@ impl Queue {
         self.timed_retry = self.timed_retry.filter(|(waiter, _)| *waiter != place);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.woken_at = None;
-            if shows {
+            if has_other_report {
                 // Also if its status came to show that while it was queued.
                 waiter.report_after = waiter.report_after.min(now + MAX_WAIT);
             }
             waiter.report_after.saturating_duration_since(now)
         });
-        if stays && self.count_before(&place, limit, now) < limit {
+        if may_keep_waiting && self.count_before(&place, limit, now) < limit {
             self.present.insert(place);
             return Position::Present;
         }

@@ -42,7 +42,8 @@ impl Core {
             return Vec::new();
         }
         let limit = self.concurrency + 1;
-        let key = self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.rests(now).is_none());
+        let key =
+            self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.refusal(now).is_none());
         key.map(|key| key.wake_first(limit, now)).unwrap_or_default()
     }
 

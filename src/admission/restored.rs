@@ -102,12 +102,12 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
 
 impl Admission {
     /// This process makes the attempt, and so receives its answer itself.
-    pub fn own(&self, attempt_id: &str) {
+    pub fn mark_own_attempt(&self, attempt_id: &str) {
         self.lock().restored.note_own(attempt_id, Instant::now());
     }
 
     /// Restores what an object's attempt in status records about its credential source.
-    pub fn hear(&self, object: &ClusterRedistribution) {
+    pub fn restore_from_status(&self, object: &ClusterRedistribution) {
         // Most objects record nothing of the kind: no lock for them.
         if object.attempt().and_then(effect).is_some() {
             self.lock().restored.add(object, Instant::now(), Timestamp::now());
@@ -116,8 +116,8 @@ impl Admission {
 
     /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
     /// counts for the key.
-    pub fn recall(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
-        self.lock().recall(source, endpoint, key, Instant::now());
+    pub fn apply_restored(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
+        self.lock().apply_restored(source, endpoint, key, Instant::now());
     }
 }
 

@@ -98,7 +98,7 @@ pub enum KeyEffect {
     /// The same for a token that worked before: a new one is fetched.
     TokenEnded,
     /// The same for a token that was known to have ended: proves nothing about the next one.
-    TokenWasOver,
+    TokenAlreadyEnded,
     /// 429: no call with this key for this time.
     Throttled(Duration),
 }

@@ -131,7 +131,7 @@ pub async fn deliver(
     }
     if matches!(outcome.status_code(), Some(401 | 429)) {
         // Before others read it in status.
-        context.admission.own(&attempt.id);
+        context.admission.mark_own_attempt(&attempt.id);
     }
     admitted.leave(effect);
     context.metrics.in_flight(context.admission.in_flight());

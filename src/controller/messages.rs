@@ -154,7 +154,7 @@ fn rejected(why: Rejection, secret: &str) -> String {
         Rejection::Token => format!(
             "The gateway rejects the tokens that the user of {secret} gets from IAM. {retry}. Check whether the region's endpoint and its IAM (--iam-endpoint) belong together"
         ),
-        Rejection::Often => format!(
+        Rejection::RefusedTooOften => format!(
             "The gateway refused {secret} at least four times within 5 minutes, as the status of other objects shows. Since five refusals would lock the key, it is used again when at most three refusals are younger than that. Check whether access key and secret key are correct"
         ),
         Rejection::Clock => format!(

@@ -2,7 +2,7 @@
 //! nothing falls through to another account. Secrets are read with `get` when needed, never listed or watched, and cached
 //! for a second.
 
-mod recent;
+mod cache;
 pub mod secret;
 mod source;
 pub mod tokens;
@@ -29,7 +29,7 @@ use crate::{
         identity::KeyIdentity,
     },
     credentials::{
-        recent::{CredentialCache, SharedRead, VALID_FOR},
+        cache::{CredentialCache, SharedRead, VALID_FOR},
         secret::{Credential, parse},
         source::SourceReader,
     },

@@ -5,8 +5,8 @@ mod interval;
 pub mod schedule;
 pub mod status;
 
-mod evidence;
 mod judge;
+mod messages;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is
 //! still one call, and a request that is held was never claimed.
 
-pub mod reads;
+pub mod results;
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub enum Verdict {
     Note(String),
     /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
     /// has recorded that, and reports it.
-    Key,
+    KeyRefused,
     /// The endpoint cannot be reached.
     Unreachable,
     /// Claim nothing, and report this reason and message.
@@ -57,7 +57,7 @@ pub fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
     let (reason, message) = match result {
         ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
         ReadResult::Unreachable => return Verdict::Unreachable,
-        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
+        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::KeyRefused,
         ReadResult::Found(state) => {
             (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.describe()))
         }
@@ -82,7 +82,7 @@ pub const fn is_about_key(effect: KeyEffect) -> bool {
         | KeyEffect::ClockSkew
         | KeyEffect::TokenRefused
         | KeyEffect::TokenEnded
-        | KeyEffect::TokenWasOver
+        | KeyEffect::TokenAlreadyEnded
         | KeyEffect::Throttled(_) => true,
         KeyEffect::Good | KeyEffect::Neutral => false,
     }
@@ -171,10 +171,10 @@ mod tests {
                 KeyEffect::ClockSkew,
                 KeyEffect::TokenRefused,
                 KeyEffect::TokenEnded,
-                KeyEffect::TokenWasOver,
+                KeyEffect::TokenAlreadyEnded,
                 KeyEffect::Throttled(Duration::from_secs(60)),
             ] {
-                assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::Key);
+                assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::KeyRefused);
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
 //! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
 
-mod invalid;
+mod latest;
 pub mod object;
 mod put;
-mod raw;
 mod record;
+mod undecodable;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +14,9 @@ use kube::Client;
 use serde::de::IgnoredAny;
 use tokio::{sync::Mutex, time::Instant};
 
-pub use invalid::Reported;
 pub use put::{API_TIMEOUT, WriteError};
 pub use record::Recorded;
+pub use undecodable::Reported;
 
 use crate::{
     api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},

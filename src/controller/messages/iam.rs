@@ -85,7 +85,7 @@ fn rejected(why: Rejection, secret: &str, host: &str) -> String {
                 "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {retry}"
             )
         }
-        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::Often => format!(
+        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::RefusedTooOften => format!(
             "IAM at {host} refused the user of {secret}, who had logged in before. {retry}. Check whether the password was changed, or the user disabled or deleted"
         ),
     }

@@ -23,7 +23,7 @@ impl UserState {
     pub fn denied(&self, now: Instant) -> Option<Denied> {
         let unanswered =
             || self.unanswered.back_off(self.key.is_proven(), now).map(|(why, wait)| Denied::Unanswered(why, wait));
-        self.key.rests(now).map(Denied::User).or_else(unanswered)
+        self.key.refusal(now).map(Denied::User).or_else(unanswered)
     }
 
     /// Records that the password is right, which resets the count of wrong ones.

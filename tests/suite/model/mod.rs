@@ -134,7 +134,7 @@ fn every_mutant_of_the_protocol_is_caught() {
     for mutant in Mutant::ALL {
         // Mutants that concern hidden status need a CRD that hides some.
         let budgets: Vec<_> = match mutant {
-            Mutant::ReadyIsNotAskedFor => vec![rolled_back(prunes::ATTEMPT | prunes::CONDITIONS, 0, (0, 1))],
+            Mutant::ReadyNotChecked => vec![rolled_back(prunes::ATTEMPT | prunes::CONDITIONS, 0, (0, 1))],
             Mutant::ManagedFieldsAreNotRead | Mutant::NoReadBack => vec![rolled_back(31, 0, (1, 0))],
             _ => BUDGETS.iter().map(|(_, budget)| *budget).collect(),
         };
