@@ -41,7 +41,7 @@
 //! | [`store`] | the only writer of status: claim, read back, record |
 //! | [`cloud`] | the only sender: client, signature, outcome, reads, IAM login, health of endpoints |
 //! | [`credentials`] | which source an object uses, what it holds, tokens of users |
-//! | [`admission`] | whether a request may leave now: places, rate limit, lock-out of keys |
+//! | [`admission`] | whether a request may leave now: concurrency limit, rate limit, lock-out of keys |
 //! | [`precheck`] | what a read of the cluster before the request means |
 //! | [`observe`] | what reads after the request mean |
 //! | [`controller`] | watch, reconcile, the path of a request, reporting |

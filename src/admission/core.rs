@@ -68,8 +68,8 @@ impl Core {
         }
     }
 
-    /// Admits the candidate, or returns why not. An admitted candidate must `leave`. A candidate that `may_keep_waiting` asks
-    /// again soon by itself, and so is not woken as well.
+    /// Admits the candidate, or returns why not. An admitted candidate must `leave`. A candidate that
+    /// `may_keep_waiting` asks again soon by itself, and so is not woken as well.
     pub fn enter(&mut self, candidate: &Candidate, may_keep_waiting: bool, now: Instant) -> Result<(), Refusal> {
         let Candidate { object, cluster, key: identity, requested_at, has_other_report } = candidate;
         if let Some(by) = self.in_flight.get(cluster).cloned() {
@@ -83,7 +83,8 @@ impl Core {
         if let Some(mut refusal) = key.refusal(now) {
             if let Refusal::Throttled { wait, behind } = &mut refusal {
                 let queued = key.queue.wait_until((object, *requested_at), self.concurrency, (now, now + *wait));
-                // Only the next ones retry by themselves when the window ends; the others are woken, as always.
+                // Only the next ones retry by themselves when the Retry-After time ends; the others are woken, as
+                // always.
                 *behind = queued.map_or(Duration::ZERO, delay_behind);
             } else {
                 key.queue.stop_waiting(object);

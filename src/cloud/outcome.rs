@@ -3,7 +3,7 @@
 //! other status proves neither acceptance nor refusal. A 2xx counts as accepted only if its body holds no sign of a
 //! failure, and a 4xx without a code as refused only if it was read whole.
 //!
-//! Must not quote the gateway: its texts echo the signed headers and the access key.
+//! This module must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
 mod messages;

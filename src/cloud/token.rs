@@ -1,5 +1,6 @@
 //! A token of IAM: its user, its lifetime, and what answers have proved about it. Clones share this state, so that one
-//! refusal ends the token for all of them. Must not be shown, and fetches no other token.
+//! refusal ends the token for all of them. A token must not be shown. This module fetches no
+//! other token.
 
 use std::{
     sync::{

@@ -124,7 +124,7 @@ pub async fn deliver(
     if matches!(outcome, Outcome::Answered(_)) {
         context.admission.reachable(&plan.endpoint.host);
     }
-    // The permit of admission ends as soon as the outcome is known; recording the outcome may take longer.
+    // The admission slot is released as soon as the outcome is known; recording the outcome may take longer.
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&source);

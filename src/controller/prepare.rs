@@ -36,7 +36,7 @@ pub struct SeenAt {
     pub as_of: Instant,
 }
 
-/// Why the preparation ended without a permit of admission.
+/// Why the preparation ended without an admission slot.
 #[derive(Debug)]
 pub enum NotReady {
     /// Report this hold in status.
@@ -53,7 +53,7 @@ pub struct Ready {
     pub key: Key,
     /// The source of the key, as status shows it.
     pub source: CredentialSource,
-    /// The permit to be in flight.
+    /// The admission slot.
     pub admitted: Admitted,
     /// A finding of the precheck that does not prevent the call.
     pub note: Option<String>,
@@ -62,7 +62,7 @@ pub struct Ready {
 }
 
 /// Prepares a call: endpoint, credentials (with a login, for a user), admission and, if configured, the precheck; in
-/// this order, since requests that could lock a key need the permit of admission, which must not be held during a
+/// this order, since requests that could lock a key need the admission slot, which must not be held during a
 /// login.
 ///
 /// A key that was read before the object was seen is not used.

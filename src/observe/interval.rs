@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::{Finding, Observe, Stage, Unseen};
 use crate::api::Phase;
 
-/// The interval doubles after each such number of polls in a row without a change.
+/// The interval doubles each time this many polls in a row have shown no change.
 const POLLS_PER_DOUBLING: u32 = 5;
-/// Maximum factor without progress, and the factor if a person has to act.
+/// Upper bound of the factor without progress; also the factor while a person has to act.
 const SLOW: u32 = 5;
 /// The factor if a change without intervention is unlikely.
 const SLOWEST: u32 = 15;
 
-/// The pause until the next poll. `unchanged_polls`: polls in a row without a change; `reads`: number of reads of this poll;
-/// `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+/// The pause until the next poll. `unchanged_polls`: polls in a row without a change; `reads`: number of reads of this
+/// poll; `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
 pub fn pause(
     observe: &Observe,
     stage: Stage,

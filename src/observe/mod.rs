@@ -41,7 +41,7 @@ pub enum Stage {
     Settling,
     /// The cloud accepted: how far is the redistribution?
     Following,
-    /// None any more; status does not report that yet.
+    /// Polling has ended; status does not report that yet.
     Over,
 }
 

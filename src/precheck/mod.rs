@@ -21,9 +21,9 @@ use crate::{
 pub enum Mode {
     /// No precheck: the key needs no permission to read.
     Off,
-    /// A cluster that does not wait for a redistribution is reported, and called anyway.
+    /// A cluster that does not wait for a redistribution is reported, and the call is made anyway.
     Warn,
-    /// A cluster is called only while it waits for a redistribution.
+    /// The call is made only while the cluster waits for a redistribution.
     Require,
 }
 
@@ -39,9 +39,9 @@ pub struct Precheck {
 /// The result of a precheck.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The cluster waits for a redistribution: call.
+    /// The cluster waits for a redistribution: make the call.
     Call,
-    /// Call, and report this message.
+    /// Make the call, and report this message.
     Note(String),
     /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
     /// has recorded that, and reports it.
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn require_calls_only_a_waiting_cluster() {
+    fn require_calls_only_if_the_cluster_waits() {
         assert_eq!(judge(Mode::Require, cluster(Task::Waiting)), Verdict::Call);
         for result in [
             cluster(Task::Idle),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn warn_calls_a_cluster_that_does_not_wait_and_reports_it() {
+    fn warn_calls_although_the_cluster_does_not_wait_and_reports_it() {
         for result in
             [cluster(Task::Idle), ReadResult::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
         {

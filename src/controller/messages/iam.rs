@@ -47,7 +47,7 @@ pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &s
         Denied::User(refusal) => Hold {
             reason: Reason::Throttled,
             message: format!(
-                "IAM at {host} asked the user of {secret} to slow down (429). This object is called when that time is over"
+                "IAM at {host} throttles the logins of the user of {secret} (429). This object is called when the Retry-After time is over"
             ),
             recheck_after: match refusal {
                 Refusal::Throttled { wait, .. } => wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),

@@ -35,7 +35,7 @@ pub fn hold_until_next(last: &FailedPrecheck) -> Option<Hold> {
     (!pause.is_zero()).then(|| Hold { reason: last.reason, message: last.message.clone(), recheck_after: pause })
 }
 
-/// Reads the cluster with the permit of admission: for the gateway a read with a wrong key counts like a call, so not
+/// Reads the cluster with the admission slot: for the gateway a read with a wrong key counts like a call, so not
 /// all objects may read at once either.
 pub async fn run(
     context: &Context,

@@ -1,4 +1,5 @@
-//! PURE: the login state of one user, and why a login as this user is denied now. Must not know of projects and tokens.
+//! PURE: the login state of one user, and why a login as this user is denied now. This module must not know of projects
+//! and tokens.
 
 use std::time::Instant;
 
