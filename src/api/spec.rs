@@ -66,7 +66,7 @@ impl fmt::Display for RedisMode {
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Reason of the state; README lists what to do for each"
+        description = "Reason of the state; docs/status.md lists what to do for each"
     ),
     printcolumn(
         name = "HTTP",

@@ -1,5 +1,5 @@
-//! PURE: decides the next step for an object. All inputs are arguments, the clock included; it reads nothing, writes
-//! nothing and sends nothing.
+//! PURE: decides the next step for an object. All inputs are arguments, the clock included; `decide` reads nothing,
+//! writes nothing and sends nothing.
 //!
 //! The guarantee requires the order of the checks: an open attempt is resolved before anything else is checked, and a claim
 //! is the last step, when no check blocks it.
