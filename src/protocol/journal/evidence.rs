@@ -28,7 +28,7 @@ pub(super) fn evidence_without_attempt(object: &ClusterRedistribution, generatio
     // A withdrawn claim leaves `Ready`, and a journal of another object is removed as a whole.
     let has_ready = status.conditions.iter().any(|condition| condition.type_ == "Ready");
     if status.attempt.is_none() && !status.history.is_empty() && !has_ready {
-        return Some("its history is there, but neither an attempt nor its condition Ready".to_owned());
+        return Some("it contains a history, but neither an attempt nor the condition Ready".to_owned());
     }
     if status.status_code.is_some() && (observed == generation || observed <= 0) {
         return Some("it contains an answer, but not the attempt of that answer".to_owned());
