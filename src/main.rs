@@ -2,31 +2,36 @@
 //! nothing.
 
 use std::{
-    collections::HashMap,
     process::ExitCode,
     sync::{Arc, Mutex},
 };
 
 use clap::Parser;
-use futures::{
-    Stream,
-    stream::{poll_fn, select},
-};
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
-    admission::{Admission, Core, ObjectName},
+    admission::Admission,
     api,
     cli::{Action, Command, Run},
     cloud,
     controller::{
-        self,
-        context::{Context, Timing},
+        self, Reconciler,
+        attempt::{Attempts, Timing},
+        call::CallPath,
+        calls::Calls,
+        decider::Decider,
+        observe::Poller,
+        recovery::Recovery,
+        report::Reporter,
+        role::Role,
         watch,
     },
-    credentials::{Credentials, tokens::TokenCache},
-    observe::Observe,
-    precheck::Precheck,
-    protocol::{attempts::AttemptTracker, decide::Rules, regions::Regions},
+    credentials::{self, Credentials},
+    observe::{Observe, schedule::Schedule},
+    precheck::{self, Precheck},
+    protocol::{
+        decide::{Plan, Rules},
+        regions::Regions,
+    },
     runtime::{
         admin::{self, Admin},
         clock::Clock,
@@ -87,25 +92,19 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let metrics = Metrics::new(&watchdog);
     let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
     let (client, watching) = kube_client::clients(access, &watchdog, &metrics).await?;
-    let attempts = Arc::new(Mutex::new(AttemptTracker::default()));
-    let (admission, woken) = Admission::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
-    let (ended, ended_objects) = mpsc::unbounded_channel();
-    let context = Arc::new(context(&run, &client, &closing, admission, &attempts, &metrics, (leadership, ended))?);
+    let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.namespaces) };
+    let (tasks, synced) = (TaskTracker::new(), role.synced.clone());
+    let (triggers, triggered) = mpsc::unbounded_channel();
+    let reconciler = Arc::new(assemble(&run, &client, role, &tasks, &metrics, triggers)?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.watch_seconds());
     config.label_selector.clone_from(&run.selector);
-    let observed = watch::Watching {
-        namespaces: run.namespaces.clone(),
-        config,
-        relist_every: run.relist_every,
-        observe: run.observe,
-    };
-    let synced = context.synced.clone();
-    let listeners = watch::Listeners { attempts, admission: Arc::clone(&context.admission), synced: synced.clone() };
+    let observed = watch::Watching { namespaces: run.namespaces.clone(), config, relist_every: run.relist_every };
+    let listeners = watch::Listeners::of(&reconciler);
     let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
@@ -115,16 +114,13 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tokio::spawn(announce(synced));
     tokio::spawn(stop_on(signals, closing));
 
-    // More workers than calls, so that holds and waits never queue behind slow calls.
-    let workers = run.concurrency.saturating_mul(2).saturating_add(8);
-    let woken = select(received(woken), received(ended_objects));
-    controller::run(Arc::clone(&context), objects, cache, woken, workers).await;
+    controller::run(reconciler, objects, cache, triggered).await;
     // The stream and every reconciliation have ended; attempts with a claim still send and record.
-    context.tasks.close();
-    if !context.tasks.is_empty() {
-        tracing::info!(attempts = context.tasks.len(), "waiting for attempts to be recorded");
+    tasks.close();
+    if !tasks.is_empty() {
+        tracing::info!(attempts = tasks.len(), "waiting for attempts to be recorded");
     }
-    context.tasks.wait().await;
+    tasks.wait().await;
     // Only now may another process lead: every attempt of this one is recorded.
     done.cancel();
     if let Some(election) = election
@@ -134,10 +130,6 @@ async fn operate(run: Run) -> Result<(), StartError> {
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-fn received<T: Send + 'static>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
-    poll_fn(move |task| receiver.poll_recv(task))
 }
 
 /// Without `--leader-election` this process always leads.
@@ -162,63 +154,104 @@ fn elect(
     (leadership, Some(task))
 }
 
-fn context(
+/// Builds the reconciler from its parts.
+fn assemble(
     run: &Run,
     client: &Client,
-    closing: &CancellationToken,
-    admission: Arc<Admission>,
-    attempts: &Arc<Mutex<AttemptTracker>>,
+    role: Role,
+    tasks: &TaskTracker,
     metrics: &Metrics,
-    (leadership, ended): (Leadership, mpsc::UnboundedSender<ObjectName>),
-) -> Result<Context, StartError> {
+    triggers: mpsc::UnboundedSender<api::ObjectName>,
+) -> Result<Reconciler, StartError> {
+    let holder = run.holder.clone().unwrap_or_else(host_name);
+    let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
+        ca_bundle: run.ca_bundle.clone(),
+        proxy: run.proxy.as_deref().map(proxy).transpose()?,
+        connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
+        request_timeout: run.request_timeout,
+    })?);
+    let decider = Decider::new(rules(run)?);
+    let store = StatusStore::new(client.clone());
+    let credentials = credentials(run, client, &store, &cloud)?;
+    let events = Events::start(client.clone(), &holder, metrics.clone());
+    let reporter = Reporter { store, events, metrics: metrics.clone() };
+    let admission = Admission::new(usize::from(run.concurrency), run.rate_limit);
+    let settings = precheck::Settings { mode: run.check_cluster, every: run.check_every };
+    let precheck = Arc::new(Precheck::new(settings, run.observe, Arc::clone(&cloud), metrics.clone()));
+    let schedule = run.observe.then(Arc::<Mutex<Schedule>>::default);
+    let attempts = Attempts {
+        decider: decider.clone(),
+        reporter: reporter.clone(),
+        cloud: Arc::clone(&cloud),
+        admission: Arc::clone(&admission),
+        precheck: Arc::clone(&precheck),
+        schedule: schedule.clone(),
+        timing: Timing { send_budget: run.send_budget, grace: run.grace() },
+        clock: Clock::of_this_host(),
+        holder,
+    };
+    let poller = schedule.map(|schedule| Poller {
+        settings: Observe { every: run.observe_every, settle: run.settle_time },
+        decider: decider.clone(),
+        role: role.clone(),
+        reporter: reporter.clone(),
+        admission: Arc::clone(&admission),
+        credentials: Arc::clone(&credentials),
+        cloud: Arc::clone(&cloud),
+        schedule,
+    });
+    let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
+    let calls = Calls::new(tasks.clone(), role.closing.clone());
+    let triggers_of_releases = triggers.clone();
+    let trigger = move |plan: &Plan| {
+        // The receiver is gone once the controller stops.
+        let _ = triggers_of_releases.send(plan.object.object_name());
+    };
+    let call = CallPath {
+        decider,
+        role,
+        reporter,
+        admission,
+        credentials,
+        cloud,
+        precheck,
+        attempts,
+        calls,
+        trigger: Box::new(trigger),
+    };
+    Ok(Reconciler::new(Arc::new(call), recovery, poller, triggers))
+}
+
+fn rules(run: &Run) -> Result<Rules, StartError> {
+    Ok(Rules {
+        require_not_after: run.require_not_after,
+        hold_reverts: run.hold_reverts,
+        grace: run.grace(),
+        observe: run.observe,
+        regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
+            .with_iam(&run.iam_endpoints)?,
+    })
+}
+
+fn credentials(
+    run: &Run,
+    client: &Client,
+    store: &StatusStore,
+    cloud: &Arc<cloud::Client>,
+) -> Result<Arc<Credentials>, StartError> {
     if run.default_credentials_dir.is_none() && !run.default_credentials_namespaces.is_empty() {
         return Err(
             "--default-credentials-namespace needs --default-credentials-dir, the directory with those credentials"
                 .into(),
         );
     }
-    let holder = run.holder.clone().unwrap_or_else(host_name);
-    let cloud = cloud::Client::new(&cloud::ClientSettings {
-        ca_bundle: run.ca_bundle.clone(),
-        proxy: run.proxy.as_deref().map(proxy).transpose()?,
-        connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
+    let settings = credentials::Settings {
+        default_dir: run.default_credentials_dir.clone(),
+        default_for: run.default_credentials_namespaces.clone(),
         request_timeout: run.request_timeout,
-    })?;
-    Ok(Context {
-        store: StatusStore::new(client.clone()),
-        admission,
-        cloud,
-        credentials: Credentials::new(
-            client.clone(),
-            run.default_credentials_dir.clone(),
-            &run.default_credentials_namespaces,
-            run.request_timeout,
-        ),
-        tokens: TokenCache::new(run.request_timeout, run.send_budget),
-        rules: Rules {
-            require_not_after: run.require_not_after,
-            hold_reverts: run.hold_reverts,
-            grace: run.grace(),
-            observe: run.observe,
-            regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
-                .with_iam(&run.iam_endpoints)?,
-        },
-        precheck: Precheck { mode: run.check_cluster, every: run.check_every },
-        observe: run.observe.then_some(Observe { every: run.observe_every, settle: run.settle_time }),
-        timing: Timing { send_budget: run.send_budget, grace: run.grace() },
-        clock: Clock::of_this_host(),
-        attempts: Arc::clone(attempts),
-        events: Events::start(client.clone(), &holder, metrics.clone()),
-        metrics: metrics.clone(),
-        holder,
-        tasks: TaskTracker::new(),
-        closing: closing.clone(),
-        leadership,
-        synced: Synced::new(&run.namespaces),
-        failures: Mutex::new(HashMap::new()),
-        throttled_log: Mutex::default(),
-        ended,
-    })
+        send_budget: run.send_budget,
+    };
+    Ok(Arc::new(Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(cloud), settings)))
 }
 
 /// Parsed here and not by the command line's parser, which quotes an invalid value: the URL may contain a password.

@@ -1,221 +1,362 @@
-//! PURE: what answers have shown about a key, and whether the key may be used. The clock is an argument.
+//! PURE: what answers have said of a key, and whether one more request may be made with it. The clock is an argument.
+//!
+//! A *key* is an access key or a user at one endpoint; a *pair* is the key with the secret that was read. The cloud locks
+//! a key for everybody after five wrong signatures, whatever secret they were made with, so refusals are counted by key;
+//! whether a secret is right is known by pair.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use super::{
-    queue::Queue,
-    request::{ObjectName, Refusal, Rejection},
+use super::messages::{rejected, throttled};
+use crate::{
+    cloud::{
+        identity::{KeyIdentity, Names},
+        outcome::KeyEffect,
+    },
+    credentials::{
+        CredentialId,
+        lockout::{Lockout, REFUSAL_LASTS, Rejection},
+    },
+    protocol::hold::Hold,
 };
-use crate::cloud::outcome::KeyEffect;
 
-/// Back-off of a key that had worked, or was locked, or was refused because of the clock, before one object may try it
-/// again. The gateway itself locks a key for 5 minutes.
-const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
-/// How long a refusal counts: the gateway remembers it for that long.
-pub(super) const REFUSALS_COUNT_FOR: Duration = PROBE_KEY_AFTER;
-/// Refusals that a key may collect: the fifth locks the key for all its users.
+/// The fifth refusal locks the key for everybody.
 const MAX_REFUSALS: usize = 4;
-/// If a token works at first and is then refused, within this time of another such token, no token of this user is
-/// accepted for all requests. Twice the back-off, so that only one object tries after the back-off and meets the same.
-const TOKEN_ENDED_WINDOW: Duration = Duration::from_secs(600);
-/// After the Retry-After time of a 429 the order of the queue is kept for this long, whichever objects are present: the
-/// next ones are due within a second of its end, and an object that retries wakes those before it.
-const KEEP_ORDER_FOR: Duration = Duration::from_secs(3);
-/// Keys not used for this long are forgotten.
-pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
-/// Keys that the gateway refused are forgotten too, but later: an object that waits for one asks again and again, and
-/// keys that were put into Secrets and taken away must not accumulate.
-pub(super) const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Requests of unproven pairs that may be without an answer at once.
+const MAX_UNANSWERED: usize = 3;
+/// A request without an answer counts for so long: a gateway that refuses does so at once.
+const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
+/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
+const MAX_LATE: Duration = Duration::from_millis(15);
+/// Pairs and keys without a use for so long are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+/// Refused pairs are kept longer: who waits for one asks again and again, and must not use it anew each hour.
+const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The state of one key: what answers have shown about it, its rate limit and its queue.
+/// A request of an unproven pair that has no answer yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unanswered(u64);
+
 #[derive(Debug, Default)]
-pub struct KeyState {
-    pub(super) proven: bool,
-    rejected: Option<RejectedKey>,
-    /// When a token that had worked last ended.
-    token_ended: Option<Instant>,
-    pub(crate) in_flight: usize,
-    pub(super) next_call: Option<Instant>,
-    /// When the next call may be sent: claims take longer or shorter, and a call admitted on its slot must be sent on
-    /// it too.
-    pub(super) next_send: Option<Instant>,
-    /// Reads take at most half of the rate limit, and leave the rest to calls.
-    pub(super) next_read: Option<Instant>,
+struct Pair {
+    lockout: Lockout,
+    used: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Key {
+    /// When the next slot begins.
+    next_slot: Option<Instant>,
+    /// When the next claimed request may leave: claims take longer or shorter, and the distance counts where requests
+    /// arrive.
+    next_send: Option<Instant>,
     throttled_until: Option<Instant>,
-    /// By attempt id: refusals restored from status, and until when each counts.
-    refused_elsewhere: HashMap<String, Instant>,
-    pub(crate) used: Option<Instant>,
-    /// Objects that wait for the key.
-    pub(super) queue: Queue,
+    /// How long each refusal counts, by attempt where another process met it.
+    refusals: HashMap<String, Instant>,
+    /// Since when each request is without an answer; `None`: it has not left yet.
+    unanswered: HashMap<Unanswered, Option<Instant>>,
+    used: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct RejectedKey {
-    since: Instant,
-    why: Rejection,
+/// All keys and pairs. See the module.
+#[derive(Debug, Default)]
+pub struct Keys {
+    keys: HashMap<KeyIdentity, Key>,
+    pairs: HashMap<KeyIdentity, Pair>,
+    count: u64,
 }
 
-impl KeyState {
-    /// Why the key may not be used now; `None` if it may.
-    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
-        if let Some(RejectedKey { since, why }) = self.rejected {
-            let left = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(since));
-            match why {
-                Rejection::Wrong => return Some(Refusal::Rejected { why, wait: None }),
-                _ if !left.is_zero() => return Some(Refusal::Rejected { why, wait: Some(left) }),
-                _ if self.in_flight > 0 => return Some(Refusal::Rejected { why, wait: None }),
-                _ => {}
-            }
+/// Whether a request of an unproven pair may be added to those without an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// It is added under this name. `None`: the pair is proven and needs no name.
+    Begun(Option<Unanswered>),
+    /// Not before then, or before an answer.
+    Wait(Instant),
+}
+
+impl Keys {
+    /// Why no request may be made with this pair now.
+    pub fn check(&mut self, id: &CredentialId, now: Instant) -> Result<(), Hold> {
+        self.forget_old(now);
+        let CredentialId { names, source } = id;
+        let pair = self.pairs.entry(names.pair).or_default();
+        pair.used = Some(now);
+        if let Some((why, wait)) = pair.lockout.rejection(now) {
+            return Err(rejected(why, wait, source));
         }
-        if let Some(wait) = self.lock_out_left(now).filter(|_| !self.proven) {
-            return Some(Refusal::Rejected { why: Rejection::RefusedTooOften, wait: Some(wait) });
+        let is_proven = pair.lockout.is_proven();
+        let key = self.keys.entry(names.key).or_default();
+        key.used = Some(now);
+        if let Some(end) = key.locks_until(now).filter(|_| !is_proven) {
+            let wait = Some(end.saturating_duration_since(now));
+            return Err(rejected(Rejection::RefusedTooOften, wait, source));
         }
-        self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
+        match key.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero()) {
+            Some(wait) => Err(throttled(wait, source)),
+            None => Ok(()),
+        }
     }
 
-    /// How long one more refusal would still lock the key; `None` if it would not.
-    fn lock_out_left(&self, now: Instant) -> Option<Duration> {
-        let mut ends: Vec<_> = self.refused_elsewhere.values().filter(|until| **until > now).collect();
+    /// Whether an answer has shown that this pair works.
+    pub fn is_proven(&self, names: Names) -> bool {
+        self.pairs.get(&names.pair).is_some_and(|pair| pair.lockout.is_proven())
+    }
+
+    /// Adds a request to those without an answer, if the pair is unproven: refusals and requests without an answer
+    /// together must stay below what locks the key.
+    pub fn begin(&mut self, names: Names, now: Instant) -> Trial {
+        if self.is_proven(names) {
+            return Trial::Begun(None);
+        }
+        let key = self.keys.entry(names.key).or_default();
+        key.unanswered.retain(|_, since| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
+        let refusals = key.refusals.values().filter(|until| **until > now);
+        if key.unanswered.len() < MAX_UNANSWERED && refusals.clone().count() + key.unanswered.len() < MAX_REFUSALS {
+            self.count = self.count.wrapping_add(1);
+            let name = Unanswered(self.count);
+            key.unanswered.insert(name, None);
+            return Trial::Begun(Some(name));
+        }
+        let ends = key.unanswered.values().flatten().map(|since| *since + UNANSWERED_COUNTS_FOR);
+        // Those that have not left yet end by an answer or by being dropped, which is told.
+        Trial::Wait(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
+    }
+
+    /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
+    /// keeps its slot, so that small delays do not add up; after a longer pause a new series of slots begins.
+    pub fn take_slot(&mut self, names: Names, interval: Duration, now: Instant) -> Duration {
+        let key = self.keys.entry(names.key).or_default();
+        let late = (interval / 10).min(MAX_LATE);
+        let is_kept = |next: &Instant| now.saturating_duration_since(*next) < late;
+        let slot = key.next_slot.filter(is_kept).unwrap_or(now);
+        key.next_slot = Some(slot + interval);
+        slot.saturating_duration_since(now)
+    }
+
+    /// A claimed request is about to leave: how long it has to wait to keep its distance from the one before. Zero unless
+    /// that one's claim took longer.
+    pub fn take_send(&mut self, names: Names, interval: Duration, now: Instant) -> Duration {
+        let key = self.keys.entry(names.key).or_default();
+        let at = key.next_send.map_or(now, |next| next.max(now));
+        key.next_send = Some(at + interval);
+        at.saturating_duration_since(now)
+    }
+
+    /// The request has left.
+    pub fn left(&mut self, names: Names, name: Option<Unanswered>, now: Instant) {
+        let key = self.keys.get_mut(&names.key);
+        if let Some(since) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
+            *since = Some(now);
+        }
+    }
+
+    /// The request did not leave, or has its answer.
+    pub fn end(&mut self, names: Names, name: Option<Unanswered>) {
+        if let (Some(key), Some(name)) = (self.keys.get_mut(&names.key), name) {
+            key.unanswered.remove(&name);
+        }
+    }
+
+    /// Takes in what an answer says.
+    pub fn learn(&mut self, names: Names, effect: KeyEffect, now: Instant) {
+        if let KeyEffect::Throttled(wait) = effect {
+            return self.throttle(names.key, now + wait);
+        }
+        self.pairs.entry(names.pair).or_default().lockout.learn(effect, now);
+        if effect == KeyEffect::RejectedByGateway {
+            self.count = self.count.wrapping_add(1);
+            let name = format!("here {}", self.count);
+            self.refused(names.key, &name, now + REFUSAL_LASTS);
+        }
+    }
+
+    /// A redistribution request was let through: the pair works, whatever was known against its tokens.
+    pub fn worked(&mut self, names: Names) {
+        self.pairs.entry(names.pair).or_default().lockout.worked();
+    }
+
+    /// A refusal of this key counts until then. Named, so that one that is seen again does not count twice.
+    pub fn refused(&mut self, key: KeyIdentity, name: &str, until: Instant) {
+        self.keys.entry(key).or_default().refusals.insert(name.to_owned(), until);
+    }
+
+    /// The cloud asked this key to wait. Of two windows the longer one holds.
+    pub fn throttle(&mut self, key: KeyIdentity, until: Instant) {
+        let key = self.keys.entry(key).or_default();
+        key.throttled_until = key.throttled_until.max(Some(until));
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        let is_old =
+            |used: Option<Instant>, after| used.is_none_or(|used| now.saturating_duration_since(used) >= after);
+        // What was only heard of counts from the first look at it.
+        self.pairs.values_mut().for_each(|pair| pair.used = pair.used.or(Some(now)));
+        self.keys.values_mut().for_each(|key| key.used = key.used.or(Some(now)));
+        self.pairs.retain(|_, pair| {
+            !is_old(pair.used, if pair.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
+        });
+        self.keys.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
+    }
+}
+
+impl Key {
+    /// Until when one more refusal would lock the key.
+    fn locks_until(&mut self, now: Instant) -> Option<Instant> {
+        self.refusals.retain(|_, until| *until > now);
+        let mut ends: Vec<_> = self.refusals.values().copied().collect();
         ends.sort_unstable();
-        let excess = ends.len().checked_sub(MAX_REFUSALS)?;
-        ends.get(excess).map(|until| until.saturating_duration_since(now))
-    }
-
-    /// Status records a refusal that counts until then.
-    pub fn count_refusal(&mut self, attempt_id: &str, until: Instant) {
-        // Refusals that ended before this one began no longer count.
-        self.refused_elsewhere.retain(|_, end| *end + REFUSALS_COUNT_FOR > until);
-        self.refused_elsewhere.insert(attempt_id.to_owned(), until);
-    }
-
-    /// The key must wait until then (429). Of two Retry-After times the longer one applies.
-    pub fn throttle_until(&mut self, until: Instant) {
-        self.throttled_until = self.throttled_until.max(Some(until));
-    }
-
-    /// How long the Retry-After time of a 429 still lasts.
-    pub fn throttled(&self, now: Instant) -> Option<Duration> {
-        let wait = self.throttled_until?.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(wait)
-    }
-
-    /// The Retry-After time of a 429 has just ended: how much longer the order of the queue is kept for the objects
-    /// that met the 429 and are not back yet.
-    pub fn keeps_order_for(&self, now: Instant) -> Option<Duration> {
-        let since = now.checked_duration_since(self.throttled_until?)?;
-        KEEP_ORDER_FOR.checked_sub(since).filter(|left| !left.is_zero())
-    }
-
-    /// Wakes the first `limit` in the queue. During the Retry-After time of a 429 they could not call: then only one is
-    /// woken, and only if no object in the queue knows of that time, since one has to retry when it ends.
-    pub fn wake_first(&mut self, limit: usize, now: Instant) -> Vec<ObjectName> {
-        let limit = match self.throttled(now) {
-            Some(_) => limit.min(usize::from(!self.queue.has_timed_retry(now))),
-            None => limit,
-        };
-        self.queue.wake_first(limit, now)
-    }
-
-    /// The key has worked, and was not refused since.
-    pub const fn is_proven(&self) -> bool {
-        self.proven && self.rejected.is_none()
-    }
-
-    /// The key was refused, and a request that tests whether it still is refused is in flight.
-    pub fn is_on_trial(&self) -> bool {
-        self.in_flight > 0 && self.rejected.is_some_and(|rejected| rejected.why != Rejection::Wrong)
-    }
-
-    /// Records what an answer says about the key.
-    pub fn learn(&mut self, effect: Option<KeyEffect>, now: Instant) {
-        let rejected = |why| Some(RejectedKey { since: now, why });
-        match effect {
-            None | Some(KeyEffect::Neutral | KeyEffect::TokenAlreadyEnded) => {}
-            // A read that succeeds does not prove that calls are accepted too.
-            Some(KeyEffect::Good) if self.token_ended_recently(now) => {}
-            Some(KeyEffect::Good) => self.mark_proven(),
-            Some(KeyEffect::Throttled(wait)) => self.throttle_until(now + wait),
-            Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
-            Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
-            Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),
-            // The next token is on trial: one call finds out whether it is accepted. Two such tokens in a row did not
-            // end early, they are refused.
-            Some(KeyEffect::TokenEnded) => {
-                self.proven = false;
-                if self.token_ended_recently(now) {
-                    self.rejected = rejected(Rejection::Token);
-                }
-                self.token_ended = Some(now);
-            }
-            Some(KeyEffect::TokenRefused) => self.rejected = rejected(Rejection::Token),
-            Some(KeyEffect::ClockSkew) => self.rejected = rejected(Rejection::Clock),
-        }
-    }
-
-    /// The key works. Called directly only for a call that got through.
-    pub(super) const fn mark_proven(&mut self) {
-        self.proven = true;
-        self.rejected = None;
-    }
-
-    fn token_ended_recently(&self, now: Instant) -> bool {
-        self.token_ended.is_some_and(|at| now.saturating_duration_since(at) < TOKEN_ENDED_WINDOW)
-    }
-
-    /// The key has not been used for long.
-    pub fn is_expired(&self, now: Instant) -> bool {
-        let after = if self.rejected.is_some() { FORGET_REFUSED_AFTER } else { FORGET_KEY_AFTER };
-        self.in_flight == 0 && self.used.is_none_or(|used| now.saturating_duration_since(used) >= after)
+        ends.len().checked_sub(MAX_REFUSALS).and_then(|at| ends.get(at)).copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{api::Reason, credentials::CredentialSource};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn token_is_refused(key: &KeyState, now: Instant) -> bool {
-        matches!(key.refusal(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
+    fn names(key: u8, pair: u8) -> Names {
+        Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) }
     }
 
-    #[test]
-    fn tokens_that_read_but_are_then_refused_back_off_from_the_second_on() {
-        let (mut key, now) = (KeyState::default(), Instant::now());
-        for (effect, is_refused) in [
-            (KeyEffect::Good, false),
-            (KeyEffect::TokenEnded, false),
-            (KeyEffect::TokenAlreadyEnded, false),
-            (KeyEffect::Good, false),
-            (KeyEffect::TokenEnded, true),
-        ] {
-            key.learn(Some(effect), now);
-            assert_eq!(token_is_refused(&key, now), is_refused, "{effect:?}");
+    fn id(names: Names) -> CredentialId {
+        CredentialId { names, source: CredentialSource::Controller }
+    }
+
+    /// What the message of a rejected pair says first; nothing if it may be used.
+    fn why(keys: &mut Keys, names: Names, now: Instant) -> Option<&'static str> {
+        let hold = keys.check(&id(names), now).err()?;
+        assert_eq!(hold.reason, Reason::CredentialsRejected);
+        ["which had not worked", "which had worked", "at least four times", "rejects the tokens"]
+            .into_iter()
+            .find(|words| hold.message.contains(words))
+    }
+
+    fn send(keys: &mut Keys, names: Names, now: Instant) -> Option<Unanswered> {
+        match keys.begin(names, now) {
+            Trial::Begun(name) => {
+                keys.left(names, name, now);
+                name
+            }
+            Trial::Wait(_) => None,
         }
-        // Only one object tries the key after the back-off and meets the same.
-        let later = now + 5 * MINUTE;
-        assert!(!token_is_refused(&key, later));
-        key.in_flight = 1;
-        key.learn(Some(KeyEffect::Good), later);
-        assert!(token_is_refused(&key, later), "others wait until the call has an answer");
-        key.learn(Some(KeyEffect::TokenEnded), later);
-        key.in_flight = 0;
-        assert!(token_is_refused(&key, later));
     }
 
     #[test]
-    fn a_call_but_no_read_proves_a_key_after_a_token_ended() {
-        let (mut key, now) = (KeyState::default(), Instant::now());
-        key.learn(Some(KeyEffect::Good), now);
-        key.learn(Some(KeyEffect::TokenEnded), now);
-        key.learn(Some(KeyEffect::Good), now);
-        assert!(!key.proven);
-        key.mark_proven();
-        assert!(key.proven);
-        key.learn(Some(KeyEffect::TokenEnded), now + 11 * MINUTE);
-        assert!(!token_is_refused(&key, now + 11 * MINUTE), "long ago");
+    fn four_refusals_of_one_key_by_whatever_secret_stop_a_fifth() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        for pair in 1..=4 {
+            assert!(keys.check(&id(names(1, pair)), now).is_ok());
+            let name = send(&mut keys, names(1, pair), now);
+            assert!(name.is_some(), "{pair}");
+            keys.end(names(1, pair), name);
+            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
+            assert_eq!(why(&mut keys, names(1, pair), now), Some("which had not worked"));
+        }
+        assert_eq!(why(&mut keys, names(1, 5), now), Some("at least four times"));
+        assert!(keys.check(&id(names(2, 6)), now).is_ok(), "another key");
+        assert_eq!(why(&mut keys, names(1, 5), now + 5 * MINUTE), None);
+        assert_eq!(why(&mut keys, names(1, 1), now + 5 * MINUTE), Some("which had not worked"), "never by itself");
+    }
+
+    #[test]
+    fn a_proven_pair_is_bound_by_no_refusal_of_others() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.learn(names(1, 1), KeyEffect::Good, now);
+        for pair in 2..=7 {
+            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
+        }
+        assert!(keys.check(&id(names(1, 1)), now).is_ok());
+        assert_eq!(keys.begin(names(1, 1), now), Trial::Begun(None));
+    }
+
+    #[test]
+    fn at_most_three_unproven_requests_are_without_an_answer_for_ten_seconds_each() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        let sent: Vec<_> = (0..5).filter_map(|pair| send(&mut keys, names(1, pair), now)).collect();
+        assert_eq!(sent.len(), 3);
+        assert_eq!(keys.begin(names(1, 9), now), Trial::Wait(now + UNANSWERED_COUNTS_FOR));
+        assert!(send(&mut keys, names(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
+    }
+
+    #[test]
+    fn refusals_and_requests_without_an_answer_stay_below_what_locks_the_key() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        for pair in 1..=2 {
+            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
+        }
+        let sent = (3..9).filter_map(|pair| send(&mut keys, names(1, pair), now)).count();
+        assert_eq!(sent, 2);
+    }
+
+    #[test]
+    fn a_request_that_does_not_leave_or_has_its_answer_makes_room() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        let sent: Vec<_> = (0..3).map(|pair| keys.begin(names(1, pair), now)).collect();
+        let Some(Trial::Begun(first)) = sent.first() else { unreachable!("the first is let through") };
+        assert!(matches!(keys.begin(names(1, 9), now), Trial::Wait(_)));
+        keys.end(names(1, 0), *first);
+        assert!(matches!(keys.begin(names(1, 9), now), Trial::Begun(Some(_))));
+    }
+
+    #[test]
+    fn a_pair_that_had_worked_rests_five_minutes_after_a_refusal() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.learn(names(1, 1), KeyEffect::Good, now);
+        keys.learn(names(1, 1), KeyEffect::RejectedByGateway, now);
+        assert_eq!(why(&mut keys, names(1, 1), now), Some("which had worked"));
+        assert_eq!(why(&mut keys, names(1, 1), now + 5 * MINUTE), None);
+        assert!(matches!(keys.begin(names(1, 1), now + 5 * MINUTE), Trial::Begun(Some(_))), "as unproven");
+    }
+
+    #[test]
+    fn a_429_holds_all_pairs_of_its_key_for_its_longest_window() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.learn(names(1, 1), KeyEffect::Throttled(2 * MINUTE), now);
+        keys.learn(names(1, 2), KeyEffect::Throttled(MINUTE), now);
+        for pair in [1, 2, 3] {
+            let hold = keys.check(&id(names(1, pair)), now + MINUTE).err();
+            assert!(hold.is_some_and(|hold| hold.reason == Reason::Throttled && hold.retry_after >= MINUTE));
+        }
+        assert!(keys.check(&id(names(1, 1)), now + 2 * MINUTE).is_ok() && keys.check(&id(names(2, 4)), now).is_ok());
+    }
+
+    #[test]
+    fn tokens_that_end_twice_in_ten_minutes_are_refused() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        for (effect, expected) in [
+            (KeyEffect::Good, None),
+            (KeyEffect::TokenEnded, None),
+            (KeyEffect::Good, None),
+            (KeyEffect::TokenEnded, Some("rejects the tokens")),
+        ] {
+            keys.learn(names(1, 1), effect, now);
+            assert_eq!(why(&mut keys, names(1, 1), now), expected, "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn slots_of_one_key_are_one_interval_apart() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        let waits: Vec<_> = (0..3).map(|pair| keys.take_slot(names(1, pair), MINUTE, now)).collect();
+        assert_eq!(waits, [Duration::ZERO, MINUTE, 2 * MINUTE]);
+        assert_eq!(keys.take_slot(names(2, 9), MINUTE, now), Duration::ZERO);
+        assert_eq!(keys.take_slot(names(1, 0), MINUTE, now + 10 * MINUTE), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refusal_that_another_process_met_counts_once_and_until_its_end() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        for _ in 0..3 {
+            for attempt in ["a", "b", "c", "d"] {
+                keys.refused(names(1, 1).key, attempt, now + MINUTE);
+            }
+        }
+        assert_eq!(why(&mut keys, names(1, 1), now), Some("at least four times"));
+        assert!(keys.check(&id(names(1, 1)), now + MINUTE).is_ok());
     }
 }

@@ -1,208 +1,226 @@
-//! Admission as the controller uses it: the pure core behind a lock, short waits that status does not show, and
-//! wake-ups of objects that wait longer. This module must not read or write objects.
+//! Whether a request may leave now, by tokio's fair mutexes and semaphores: each wait is over in the order of arrival, and
+//! dropping a wait, or what it returned, frees everything. The guarantee does not depend on any of this.
+//!
+//! 1. [`Admission::cluster`] waits for the other requests of the namespace to the same cluster.
+//! 2. [`Turn::place`] waits for one of the places for requests in flight.
+//! 3. [`Place::with`] waits for the other requests to the cluster with the same credential.
+//! 4. [`Permit::slot`] waits for a slot of the rate limit, before each request.
+//!
+//! What the first three return is kept until the outcome is known.
 
-mod queue;
-mod request;
-mod restored;
-
-mod core;
 mod keys;
-mod reading;
-mod release;
-mod waiting;
+mod messages;
+mod places;
+mod restored;
+mod slots;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, mpsc};
+use k8s_openapi::jiff::Timestamp;
 
-pub use self::{
-    core::Core,
-    keys::KeyState,
-    reading::Reading,
-    request::{Candidate, ObjectName, Refusal, Rejection, RequestedAt},
+pub use self::slots::Slot;
+use self::{places::Places, restored::RestoredHolds, slots::Slots};
+use crate::{
+    api::ClusterRedistribution,
+    cloud::{auth::Key, identity::KeyIdentity},
+    credentials::{Credential, CredentialId},
+    protocol::{decide::Plan, hold::Hold},
+    runtime::locks::{Lock, Locks},
 };
-pub use crate::cloud::health::Health;
-use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
-/// How long an object waits for its turn without reporting it. A backlog that drains at the ordinary rate then costs no
-/// writes other than claim and outcome; a longer wait frees the worker and shows in status.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Requests keep this much more distance than the rate limit asks for, as a fraction of the interval: a request that is
+/// sent on its slot arrives a little earlier or later, and must not exceed the rate where it arrives.
+const SLACK: f64 = 0.015;
 
-/// Decides which object may call now, makes the others wait, and wakes them.
+/// A cluster of the cloud, as far as requests to it must not overlap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    /// Host of the endpoint.
+    pub endpoint: String,
+    /// Project, as spec has it.
+    pub project: String,
+    /// Cluster, in lower case.
+    pub cluster: String,
+}
+
+impl From<&Plan> for Cluster {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            endpoint: plan.endpoint.host.clone(),
+            project: plan.spec.project_id.clone(),
+            cluster: plan.spec.cluster_id.to_ascii_lowercase(),
+        }
+    }
+}
+
+/// See the module.
 #[derive(Debug)]
 pub struct Admission {
-    core: Mutex<Core>,
-    turn: Notify,
-    wake: mpsc::UnboundedSender<ObjectName>,
+    places: Places,
+    slots: Arc<Slots>,
+    of_namespace: Locks<(String, Cluster)>,
+    of_credential: Locks<(KeyIdentity, Cluster)>,
+    restored: Mutex<RestoredHolds>,
+}
+
+/// The turn of one namespace with one cluster.
+#[derive(Debug)]
+pub struct Turn {
+    admission: Arc<Admission>,
+    namespace: String,
+    cluster: Cluster,
+    _lock: Lock<(String, Cluster)>,
+}
+
+/// A place among the requests in flight.
+#[derive(Debug)]
+pub struct Place {
+    // In this order: what is shared with the fewest is freed last.
+    place: places::Place,
+    turn: Turn,
+}
+
+/// A place with a credential.
+#[derive(Debug)]
+pub struct Permit {
+    // In this order: what is shared with the fewest is freed last.
+    _credential: Lock<(KeyIdentity, Cluster)>,
+    _place: places::Place,
+    turn: Turn,
+    id: CredentialId,
 }
 
 impl Admission {
-    /// Returns the admission and the stream of objects to requeue. The stream is bounded by the waiting objects: each
-    /// is in it at most once per release, and once more after a 429.
-    pub fn new(core: Core) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectName>) {
-        let (wake, woken) = mpsc::unbounded_channel();
-        (Arc::new(Self { core: Mutex::new(core), turn: Notify::new(), wake }), woken)
+    /// `concurrency`: how many requests may be in flight at once. `rate`: requests a second and key; 0 for no limit.
+    pub fn new(concurrency: usize, rate: f64) -> Arc<Self> {
+        let interval = if rate > 0.0 { Duration::try_from_secs_f64((1.0 + SLACK) / rate).ok() } else { None };
+        Arc::new(Self {
+            places: Places::new(concurrency),
+            slots: Slots::new(interval.unwrap_or_default()),
+            of_namespace: Locks::default(),
+            of_credential: Locks::default(),
+            restored: Mutex::default(),
+        })
     }
 
-    /// Admits the candidate, at once or after a short wait for its turn.
-    pub async fn enter(self: &Arc<Self>, candidate: Candidate) -> Result<Admitted, Refusal> {
-        let deadline = tokio::time::Instant::now() + MAX_WAIT;
-        // Its Secret may have changed since it began to wait.
-        self.leave_queues(&candidate.object, Some(candidate.key));
-        // A candidate that stops waiting, for whatever reason, must not block others.
-        let guard = WaitGuard { admission: self, candidate: &candidate };
-        loop {
-            // Registered before the try, so that a release between try and wait is not missed.
-            let turn = self.turn.notified();
-            let may_keep_waiting = tokio::time::Instant::now() < deadline;
-            let Err(refusal) = self.try_to_enter(&candidate, may_keep_waiting) else { break };
-            if matches!(refusal, Refusal::AnotherCall { .. }) {
-                self.leave_queues(&candidate.object, None);
-            }
-            let Refusal::Slot { wait } = refusal else { return Err(refusal) };
-            let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
-            if !may_keep_waiting {
-                return Err(refusal);
-            }
-            tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }
-        }
-        // Another object is now the first of those that wait here.
-        self.turn.notify_waiters();
-        drop(guard);
-        Ok(Admitted { admission: Arc::clone(self), candidate, effect: None })
+    /// Waits for the other requests of this namespace to this cluster.
+    pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> Turn {
+        let lock = self.of_namespace.lock((namespace.to_owned(), cluster.clone())).await;
+        Turn { admission: Arc::clone(self), namespace: namespace.to_owned(), cluster, _lock: lock }
     }
 
-    /// See [`Core::health`].
-    pub fn health(&self, endpoint: &str, suspect: bool) -> Health {
-        self.lock().health(endpoint, suspect, Instant::now())
+    /// Waits for a slot for a read that takes no place: all such reads are one namespace more.
+    pub async fn read(&self, id: &CredentialId) -> Result<Slot, Hold> {
+        self.slots.slot(id, slots::Turn::Reads).await
     }
 
-    /// See [`Core::is_unreachable`].
-    pub fn is_unreachable(&self, endpoint: &str) -> bool {
-        self.lock().is_unreachable(endpoint)
+    /// Why no request may be made with this credential now, by what answers have said, also to other processes: as far as
+    /// objects in status record it for its source.
+    pub fn check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
+        let names = credential.id.names;
+        let now = Instant::now();
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_access_key = matches!(credential.key, Key::AccessKey(_));
+        restored.apply(&credential.id.source, endpoint, (names.key, is_access_key), &mut self.slots.keys(), now);
+        drop(restored);
+        self.slots.check(&credential.id)
     }
 
-    /// See [`Core::unreachable`].
-    pub fn unreachable(&self, endpoint: &str) -> Duration {
-        self.lock().unreachable(endpoint, Instant::now())
+    /// This process makes the attempt, and so receives its answer itself.
+    pub fn mark_own_attempt(&self, attempt_id: &str) {
+        self.restored.lock().unwrap_or_else(PoisonError::into_inner).note_own(attempt_id, Instant::now());
     }
 
-    /// See [`Core::reachable`].
-    pub fn reachable(&self, endpoint: &str) {
-        let woken = self.lock().reachable(endpoint);
-        self.wake(woken);
-    }
-
-    /// See [`Core::forget`].
-    pub fn forget(&self, object: &ObjectName) {
-        let woken = self.lock().forget(object, Instant::now());
-        if let Some(woken) = woken {
-            self.wake(woken);
-        }
-    }
-
-    /// Wakes this object at the next release.
-    pub fn wait(&self, object: &ObjectName) {
-        self.lock().wait(object);
-    }
-
-    /// Calls in flight now.
-    pub fn in_flight(&self) -> usize {
-        self.lock().in_flight()
-    }
-
-    /// See [`Core::leave_queues`].
-    fn leave_queues(&self, object: &ObjectName, except: Option<KeyIdentity>) {
-        let woken = self.lock().leave_queues(object, except, Instant::now());
-        if let Some(woken) = woken {
-            self.wake(woken);
-        }
-    }
-
-    fn leave(&self, candidate: &Candidate, effect: Option<KeyEffect>) {
-        let woken = self.lock().leave(candidate, effect, Instant::now());
-        self.wake(woken);
-    }
-
-    fn try_to_enter(&self, candidate: &Candidate, may_keep_waiting: bool) -> Result<(), Refusal> {
-        let (mut core, now) = (self.lock(), Instant::now());
-        let entered = core.enter(candidate, may_keep_waiting, now);
-        if matches!(entered, Ok(()) | Err(Refusal::Slot { .. } | Refusal::Queued { .. })) {
-            // No notification of the turn: no object that waits here may enter any sooner.
-            self.send_woken(core.resume(candidate.key, now));
-        }
-        entered
-    }
-
-    fn wake(&self, woken: Vec<ObjectName>) {
-        self.turn.notify_waiters();
-        self.send_woken(woken);
-    }
-
-    fn send_woken(&self, woken: Vec<ObjectName>) {
-        for object in woken {
-            // Fails only when the controller has stopped, and then no object needs waking.
-            let _ = self.wake.send(object);
-        }
-    }
-
-    /// Ignores poisoning: the core holds no invariant that a panic elsewhere could have left half-way.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Restores what an object's attempt in status records about its credential source.
+    pub fn restore_from_status(&self, object: &ClusterRedistribution) {
+        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        restored.add(object, Instant::now(), Timestamp::now());
     }
 }
 
-/// A candidate that waits here. Ends its wait when dropped.
-struct WaitGuard<'a> {
-    admission: &'a Admission,
-    candidate: &'a Candidate,
-}
-
-impl Drop for WaitGuard<'_> {
-    fn drop(&mut self) {
-        self.admission.lock().stop_waiting(self.candidate);
+impl Turn {
+    /// Waits for a place.
+    pub async fn place(self) -> Place {
+        let place = self.admission.places.enter(&self.namespace).await;
+        Place { place, turn: self }
     }
 }
 
-/// The permit to be in flight. Released when dropped, whatever happened to its holder.
-#[derive(Debug)]
-pub struct Admitted {
-    admission: Arc<Admission>,
-    candidate: Candidate,
-    effect: Option<KeyEffect>,
-}
-
-impl Admitted {
-    /// See [`Core::slot`].
-    pub fn slot(&self) -> Duration {
-        self.admission.lock().slot(self.candidate.key, Instant::now())
-    }
-
-    /// The key was used for a request in addition to the call: the rate limit counts it.
-    pub fn spend(&self) {
-        self.admission.lock().spend(self.candidate.key, Instant::now());
-    }
-
-    /// Records what an answer before the call says about the key.
-    pub fn learn(&self, effect: Option<KeyEffect>) {
-        self.admission.lock().learn(self.candidate.key, effect, Instant::now());
-    }
-
-    /// Releases the permit, with what the answer says about the key.
-    pub fn leave(mut self, effect: Option<KeyEffect>) {
-        self.effect = effect;
+impl Place {
+    /// Waits for the other requests to this cluster that use the same values.
+    pub async fn with(self, id: CredentialId) -> Permit {
+        let Self { place, turn } = self;
+        let lock = turn.admission.of_credential.lock((id.names.pair, turn.cluster.clone())).await;
+        Permit { _credential: lock, _place: place, turn, id }
     }
 }
 
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.admission.leave(&self.candidate, self.effect.take());
+impl Permit {
+    /// Waits for a slot, the last wait before a request. What is known against the key ends it.
+    pub async fn slot(&self) -> Result<Slot, Hold> {
+        let turn = slots::Turn::Namespace(self.turn.namespace.clone());
+        self.turn.admission.slots.slot(&self.id, turn).await
+    }
+
+    /// Whether nothing is known against the key.
+    pub fn still_good(&self) -> Result<(), Hold> {
+        self.turn.admission.slots.check(&self.id)
+    }
+
+    /// The cluster.
+    pub const fn cluster(&self) -> &Cluster {
+        &self.turn.cluster
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
+mod tests {
+    use futures::FutureExt;
+    use tokio::task::unconstrained;
+
+    use super::*;
+    use crate::{cloud::identity::Names, credentials::CredentialSource};
+
+    fn id(key: u8, pair: u8) -> CredentialId {
+        let names = Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) };
+        CredentialId { names, source: CredentialSource::Controller }
+    }
+
+    fn cluster(name: &str) -> Cluster {
+        Cluster { endpoint: "dws.example.com".to_owned(), project: "project".to_owned(), cluster: name.to_owned() }
+    }
+
+    async fn enter(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Permit {
+        admission.cluster(namespace, cluster(of)).await.place().await.with(id).await
+    }
+
+    fn permit(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Option<Permit> {
+        unconstrained(enter(admission, namespace, of, id)).now_or_never()
+    }
+
+    #[test]
+    fn requests_to_one_cluster_wait_within_a_namespace_and_within_a_credential() {
+        let admission = Admission::new(64, 0.0);
+        let held = permit(&admission, "a", "one", id(1, 1));
+        assert!(held.is_some());
+        assert!(permit(&admission, "a", "one", id(2, 2)).is_none(), "the same namespace");
+        assert!(permit(&admission, "b", "one", id(1, 1)).is_none(), "the same credential");
+        assert!(permit(&admission, "b", "one", id(2, 2)).is_some(), "another namespace with another credential");
+        assert!(permit(&admission, "a", "two", id(1, 1)).is_some(), "another cluster");
+        drop(held);
+        assert!(permit(&admission, "a", "one", id(2, 2)).is_some());
+        assert!(admission.of_namespace.is_empty() && admission.of_credential.is_empty());
+    }
+
+    #[test]
+    fn a_namespace_that_waits_for_a_credential_keeps_no_place_from_others() {
+        let admission = Admission::new(8, 0.0);
+        let _held = permit(&admission, "a", "one", id(1, 1));
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(enter(&admission, "b", "one", id(1, 1)))).collect();
+        assert!(waiting.iter_mut().all(|wait| unconstrained(wait).now_or_never().is_none()));
+        assert!(permit(&admission, "c", "two", id(3, 3)).is_some());
+    }
+}

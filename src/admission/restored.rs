@@ -10,11 +10,11 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Admission, keys::REFUSALS_COUNT_FOR};
+use super::keys::Keys;
 use crate::{
     api::{Attempt, ClusterRedistribution, MAX_RETRY_AFTER},
     cloud::identity::KeyIdentity,
-    credentials::CredentialSource,
+    credentials::{CredentialSource, lockout::REFUSAL_LASTS},
 };
 
 /// How long the attempts of this process are remembered: longer than their record in status may count.
@@ -30,18 +30,18 @@ pub struct RestoredHolds {
 }
 
 #[derive(Debug)]
-pub(super) struct RestoredHold {
+struct RestoredHold {
     source: CredentialSource,
     endpoint: String,
-    pub(super) effect: Effect,
+    effect: Effect,
     /// By this process's clock, counted from when the attempt was first seen.
-    pub(super) until: Instant,
+    until: Instant,
     /// By the wall clock: an attempt that is seen again after that no longer counts.
     ends_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+enum Effect {
     Throttled,
     Refused,
 }
@@ -76,12 +76,24 @@ impl RestoredHolds {
         self.holds.insert(attempt.id.clone(), hold);
     }
 
-    pub(super) fn for_source<'a>(
-        &'a self,
-        source: &'a CredentialSource,
-        endpoint: &'a str,
-    ) -> impl Iterator<Item = (&'a String, &'a RestoredHold)> {
-        self.holds.iter().filter(move |(_, hold)| hold.source == *source && hold.endpoint == endpoint)
+    /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
+    /// counts for the key. Refusals count against access keys only.
+    pub fn apply(
+        &self,
+        source: &CredentialSource,
+        endpoint: &str,
+        (key, is_access_key): (KeyIdentity, bool),
+        keys: &mut Keys,
+        now: Instant,
+    ) {
+        let is_due = |hold: &RestoredHold| hold.source == *source && hold.endpoint == endpoint && hold.until > now;
+        for (id, hold) in self.holds.iter().filter(|(_, hold)| is_due(hold)) {
+            match hold.effect {
+                Effect::Throttled => keys.throttle(key, hold.until),
+                Effect::Refused if is_access_key => keys.refused(key, id, hold.until),
+                Effect::Refused => {}
+            }
+        }
     }
 }
 
@@ -94,30 +106,9 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
         }
         // A 401 with a DWS error code comes from the service, so it is no refusal by the gateway.
         401 if !attempt.error_code.as_deref().is_some_and(|code| code.starts_with("DWS.")) => {
-            Some((Effect::Refused, REFUSALS_COUNT_FOR))
+            Some((Effect::Refused, REFUSAL_LASTS))
         }
         _ => None,
-    }
-}
-
-impl Admission {
-    /// This process makes the attempt, and so receives its answer itself.
-    pub fn mark_own_attempt(&self, attempt_id: &str) {
-        self.lock().restored.note_own(attempt_id, Instant::now());
-    }
-
-    /// Restores what an object's attempt in status records about its credential source.
-    pub fn restore_from_status(&self, object: &ClusterRedistribution) {
-        // Most objects record nothing of the kind: no lock for them.
-        if object.attempt().and_then(effect).is_some() {
-            self.lock().restored.add(object, Instant::now(), Timestamp::now());
-        }
-    }
-
-    /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
-    /// counts for the key.
-    pub fn apply_restored(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
-        self.lock().apply_restored(source, endpoint, key, Instant::now());
     }
 }
 

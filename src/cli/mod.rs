@@ -197,8 +197,8 @@ pub struct Run {
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Rate and time limits")]
     pub rate_limit: f64,
 
-    /// Calls in flight at once, 1 to 100. Never more than one per DWS cluster.
-    #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Rate and time limits")]
+    /// Calls in flight at once, 1 to 100. One namespace never takes more than a quarter of them and one.
+    #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Rate and time limits")]
     pub concurrency: u16,
 
     /// Time from the start of the claim within which the request must be sent, 1s to 30s. Later it is not sent.

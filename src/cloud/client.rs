@@ -18,6 +18,7 @@ use super::{
     RedistributionRequest, SendPermit,
     cause::root_cause,
     exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
+    health::EndpointHealth,
     names::DnsCache,
     outcome::{NotSent, Outcome, Unknown},
     proxy::Proxy,
@@ -84,6 +85,8 @@ pub struct Client {
     pub(super) dns: DnsCache,
     pub(super) proxy: Option<Proxy>,
     pub(super) request_timeout: Duration,
+    /// Which endpoints could not be reached.
+    pub(super) health: EndpointHealth,
 }
 
 impl Client {
@@ -108,6 +111,7 @@ impl Client {
             proxy: strict.proxy.clone(),
             strict,
             request_timeout: settings.request_timeout,
+            health: EndpointHealth::default(),
         })
     }
 

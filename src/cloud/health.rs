@@ -1,79 +1,109 @@
-//! PURE: which endpoints are known to be unreachable, and which object may probe them. One probe at a time for each
-//! endpoint, with a growing back-off: an outage of the cloud then costs neither claims nor writes. The clock is an
-//! argument.
+//! Which endpoints are known to be unreachable, and when the next request may try them: one at a time, with a growing
+//! back-off, so that an outage of the cloud costs neither claims nor writes.
 
 use std::{
     collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// First pause before an unreachable endpoint is probed again.
-const FIRST_PROBE: Duration = Duration::from_secs(2);
-/// Longest such pause.
-const LAST_PROBE: Duration = Duration::from_secs(60);
+use crate::runtime::locks::{Lock, Locks};
 
-#[derive(Debug)]
+/// First pause before an unreachable endpoint is tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// Longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug)]
 struct Unreachable {
-    /// Failed probes and calls in a row; 0 while the first probe is under way.
+    /// Failures in a row.
     failures: u32,
-    next_probe: Instant,
+    next: Instant,
 }
 
-/// The endpoints that did not answer, or are being probed.
+/// The endpoints that could not be reached, by name.
 #[derive(Debug, Default)]
-pub struct EndpointHealth(HashMap<String, Unreachable>);
-
-/// Whether an object may claim a call to an endpoint.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Health {
-    /// No failure is known.
-    Open,
-    /// It failed before: probe it now, and report the result.
-    Probe,
-    /// It failed before, and either the back-off is not over or another object is probing. Holds the time to wait.
-    Wait(Duration),
-    /// No failure is known, but another object is probing it now. Holds the time to wait.
-    Probing(Duration),
+pub struct EndpointHealth {
+    unreachable: Mutex<HashMap<String, Unreachable>>,
+    probes: Locks<String>,
 }
 
 impl EndpointHealth {
-    /// Whether a call to this endpoint may be claimed. `suspect`: the object's last attempt did not connect.
-    pub fn health(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Health {
-        match self.0.get_mut(endpoint) {
-            None if !suspect => Health::Open,
-            None => {
-                self.0.insert(endpoint.to_owned(), Unreachable { failures: 0, next_probe: now + FIRST_PROBE });
-                Health::Probe
-            }
-            Some(unreachable) => {
-                let wait = unreachable.next_probe.saturating_duration_since(now);
-                if !wait.is_zero() {
-                    return if unreachable.failures == 0 { Health::Probing(wait) } else { Health::Wait(wait) };
-                }
-                // This object probes; the others ask again when the probe is over.
-                unreachable.next_probe =
-                    now + FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
-                Health::Probe
-            }
+    /// Returns at once if no failure is known. Else waits for the request that tries the endpoint now, and returns the
+    /// right to be the next one to try it, or the time until that is due.
+    pub async fn enter(&self, endpoint: &str) -> Result<Option<Lock<String>>, Duration> {
+        if !self.is_unreachable(endpoint) {
+            return Ok(None);
+        }
+        let probe = self.probes.lock(endpoint.to_owned()).await;
+        let known = self.known().get(endpoint).copied();
+        match known.map(|known| known.next.saturating_duration_since(Instant::now())) {
+            None => Ok(None),
+            Some(wait) if wait.is_zero() => Ok(Some(probe)),
+            Some(wait) => Err(wait),
         }
     }
 
-    /// Records that a probe or a call found the endpoint unreachable. Returns the back-off until the next probe.
-    pub fn unreachable(&mut self, endpoint: &str, now: Instant) -> Duration {
-        let unreachable = self.0.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next_probe: now });
-        let pause = FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
-        unreachable.failures = unreachable.failures.saturating_add(1);
-        unreachable.next_probe = now + pause;
-        pause
+    /// A connection failed. Returns the pause until the next one. Failures of requests that began together count once.
+    pub fn failed(&self, endpoint: &str) -> Duration {
+        let (mut known, now) = (self.known(), Instant::now());
+        let endpoint = known.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next: now });
+        if endpoint.next <= now {
+            endpoint.next = now + FIRST_PAUSE.saturating_mul(1 << endpoint.failures.min(5)).min(MAX_PAUSE);
+            endpoint.failures = endpoint.failures.saturating_add(1);
+        }
+        endpoint.next.saturating_duration_since(now)
     }
 
-    /// Whether it failed and no connection has succeeded since. Does not use up the next probe.
+    /// A connection succeeded. Returns whether the endpoint was unreachable before.
+    pub fn reached(&self, endpoint: &str) -> bool {
+        self.known().remove(endpoint).is_some()
+    }
+
+    /// Whether the last connection failed.
     pub fn is_unreachable(&self, endpoint: &str) -> bool {
-        self.0.get(endpoint).is_some_and(|unreachable| unreachable.failures > 0)
+        self.known().contains_key(endpoint)
     }
 
-    /// Records that a probe or a call connected. Returns whether the endpoint was unreachable or being probed before.
-    pub fn reachable(&mut self, endpoint: &str) -> bool {
-        self.0.remove(endpoint).is_some()
+    /// What lies behind the lock is whole after each change.
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Unreachable>> {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_that_failed_is_tried_by_one_after_its_pause() {
+        let health = EndpointHealth::default();
+        assert!(matches!(health.enter("a").now_or_never(), Some(Ok(None))));
+        assert_eq!(health.failed("a").as_secs_f64().round(), 2.0);
+        assert!(health.failed("a") <= FIRST_PAUSE, "failures that began together count once");
+        assert!(matches!(health.enter("a").now_or_never(), Some(Err(_))));
+        assert!(matches!(health.enter("b").now_or_never(), Some(Ok(None))));
+        for known in health.known().values_mut() {
+            known.next = Instant::now();
+        }
+        let probe = health.enter("a").now_or_never();
+        assert!(matches!(probe, Some(Ok(Some(_)))));
+        assert!(health.enter("a").now_or_never().is_none(), "one at a time");
+        assert!(health.reached("a") && !health.reached("a"));
+        drop(probe);
+        assert!(matches!(health.enter("a").now_or_never(), Some(Ok(None))));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let health = EndpointHealth::default();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            pauses.push(health.failed("a").as_secs_f64().round());
+            health.known().values_mut().for_each(|known| known.next = Instant::now());
+        }
+        assert_eq!(pauses, [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
     }
 }

@@ -2,7 +2,7 @@
 //! [`Client::cluster`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
 pub mod auth;
-pub mod health;
+mod health;
 pub mod identity;
 mod read;
 

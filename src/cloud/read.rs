@@ -38,7 +38,9 @@ impl<T> ReadResult<T> {
         match self {
             Self::Found(_) => Some(KeyEffect::Good),
             Self::Refused(answer) => Some(answer.key_effect),
-            Self::Unreachable | Self::Unreadable(_) => None,
+            // Nothing has left that the gateway could count.
+            Self::Unreachable => Some(KeyEffect::Neutral),
+            Self::Unreadable(_) => None,
         }
     }
 

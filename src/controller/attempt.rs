@@ -3,26 +3,54 @@
 
 mod report;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
-use tokio::sync::oneshot;
 
-pub use self::report::announce;
-use self::report::report_note;
 use crate::{
+    admission::{Admission, Permit, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        RedistributionRequest, SendPermit,
+        Client, RedistributionRequest, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
-    controller::{context::Context, messages::crd_outdated, prepare::Ready},
+    controller::{decider::Decider, messages::crd_outdated, report::Reporter},
+    credentials::Credential,
+    observe::schedule::Schedule,
+    precheck::{Checked, Precheck},
     protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
+    runtime::clock::Clock,
     store::{Claim, Recorded, WriteError},
 };
 
-/// How an attempt ended, for the reconciliation that started it.
+/// The time limits of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// From the start of the claim to the first byte of the request.
+    pub send_budget: Duration,
+    /// Send budget + request timeout + margin: after that an unfinished claim expires.
+    pub grace: Duration,
+}
+
+/// What is ready for one attempt.
+pub struct Ready {
+    /// What was decided.
+    pub plan: Plan,
+    /// What the request is made with.
+    pub credential: Credential,
+    /// The place and locks of the request, freed once its outcome is known.
+    pub permit: Permit,
+    /// The slot of the rate limit.
+    pub slot: Slot,
+    /// What the precheck found.
+    pub checked: Checked,
+}
+
+/// How an attempt ended.
 #[derive(Debug)]
 pub enum Delivered {
     /// The outcome is recorded, or it is known that it cannot be recorded.
@@ -35,163 +63,186 @@ pub enum Delivered {
     Pruned,
 }
 
-/// The attempt that a claim writes.
-pub fn new_attempt(
-    context: &Context,
-    object: &ClusterRedistribution,
-    plan: &Plan,
-    (credentials, baseline): (String, Option<Baseline>),
-    now: Timestamp,
-) -> Result<Attempt, WriteError> {
-    // From the operating system each time: a cloned process has the same memory, so an in-process generator would give
-    // the attempts of both the same id.
-    let mut id = [0; 16];
-    SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::NoIdentity(error.to_string()))?;
-    Ok(Attempt {
-        id: hex::encode(id),
-        uid: object.metadata.uid.clone().unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        state: AttemptState::Claimed.as_str().to_owned(),
-        holder: Some(truncate(&context.holder, 253)),
-        region: Some(plan.endpoint.region.clone()),
-        endpoint: Some(plan.endpoint.host.clone()),
-        credentials: Some(credentials),
-        spec_hash: Some(spec_hash(&object.spec)),
-        grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
-        // Written from the start: since managed fields name it, a view without it is known to be incomplete.
-        closed: Some(false),
-        claimed_time: Some(to_second(now)),
-        baseline,
-        ..Attempt::default()
-    })
+/// Makes attempts.
+pub struct Attempts {
+    /// What this process remembers of attempts.
+    pub decider: Decider,
+    /// Writes and reports.
+    pub reporter: Reporter,
+    /// The only sender.
+    pub cloud: Arc<Client>,
+    /// Learns which answers this process has seen itself.
+    pub admission: Arc<Admission>,
+    /// Learns of requests that begin.
+    pub precheck: Arc<Precheck>,
+    /// With `--observe`: learns of requests that begin.
+    pub schedule: Option<Arc<Mutex<Schedule>>>,
+    /// The times that bound one call.
+    pub timing: Timing,
+    /// The clock that ends a permit to send.
+    pub clock: Clock,
+    /// The name of this process, for people.
+    pub holder: String,
 }
 
-/// Runs one attempt to its end, in its own task that starts before the claim is sent: the reconciliation that waits for
-/// it may be dropped, the attempt may not. Signals `known` when the outcome is known and only has to be recorded.
-pub async fn deliver(
-    context: Arc<Context>,
-    object: ClusterRedistribution,
-    plan: Plan,
-    ready: Ready,
-    known: oneshot::Sender<()>,
-) -> Delivered {
-    let now = Timestamp::now();
-    let Ready { key, source, admitted, note, baseline } = ready;
-    let attempt = match new_attempt(&context, &object, &plan, (source.describe(), baseline), now) {
-        Ok(attempt) => attempt,
-        Err(error) => return Delivered::NotClaimed(error),
-    };
-    let live = Live::new(&context, &attempt);
-    let permit = SendPermit::mint(attempt.id.clone(), context.clock.deadline(context.timing.send_budget));
-    let deadline = tokio::time::Instant::now() + context.timing.send_budget;
-    let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
-    let claimed = match context.store.claim(&object, &attempt, &message, deadline, now).await {
-        Claim::Acquired(claimed) => claimed,
-        // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is
-        // dropped here, unused, so no request of this id can have been sent.
-        other => {
-            context.attempts().abandon(&attempt.uid, &attempt.id);
-            // No call is in flight; recording that may take longer.
-            drop((permit, admitted));
-            // The receiver may be gone.
-            let _ = known.send(());
-            return not_taken(&context, other, &attempt).await;
-        }
-    };
-    if let Some(note) = note {
-        report_note(&context, &object, &note);
+impl Attempts {
+    /// The attempt that a claim writes.
+    pub fn new_attempt(
+        &self,
+        object: &ClusterRedistribution,
+        plan: &Plan,
+        credential: &Credential,
+        baseline: Option<Baseline>,
+        now: Timestamp,
+    ) -> Result<Attempt, WriteError> {
+        // From the operating system each time: a cloned process has the same memory, so an in-process generator would give
+        // the attempts of both the same id.
+        let mut id = [0; 16];
+        SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::NoIdentity(error.to_string()))?;
+        Ok(Attempt {
+            id: hex::encode(id),
+            uid: object.metadata.uid.clone().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            state: AttemptState::Claimed.as_str().to_owned(),
+            holder: Some(truncate(&self.holder, 253)),
+            region: Some(plan.endpoint.region.clone()),
+            endpoint: Some(plan.endpoint.host.clone()),
+            credentials: Some(credential.id.source.describe()),
+            spec_hash: Some(spec_hash(&object.spec)),
+            grace_seconds: i64::try_from(self.timing.grace.as_secs()).ok(),
+            // Written from the start: since managed fields name it, a view without it is known to be incomplete.
+            closed: Some(false),
+            claimed_time: Some(to_second(now)),
+            baseline,
+            ..Attempt::default()
+        })
     }
-    context.metrics.in_flight(context.admission.in_flight());
-    {
-        let mut attempts = context.attempts();
-        attempts.sending(&attempt.uid, attempt.generation, Instant::now());
-        let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        attempts.prechecks.invalidate(&cluster);
-        if context.observe.is_some() {
-            attempts.schedule.record_call(&cluster, &attempt.uid, attempt.generation, now);
+
+    /// Runs one attempt to its end. Its task starts before the claim is sent and must not be dropped.
+    pub async fn execute(&self, object: ClusterRedistribution, ready: Ready) -> Delivered {
+        let now = Timestamp::now();
+        let Ready { plan, credential, permit, slot, checked } = ready;
+        let attempt = match self.new_attempt(&object, &plan, &credential, checked.baseline, now) {
+            Ok(attempt) => attempt,
+            Err(error) => return Delivered::NotClaimed(error),
+        };
+        let live = Live::new(&self.decider, &attempt);
+        let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
+        let deadline = tokio::time::Instant::now() + self.timing.send_budget;
+        let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
+        let claimed = match self.reporter.store.claim(&object, &attempt, &message, deadline, now).await {
+            Claim::Acquired(claimed) => claimed,
+            // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is
+            // dropped here, unused, so no request of this id can have been sent.
+            other => {
+                self.decider.attempts().abandon(&attempt.uid, &attempt.id);
+                // No call is in flight; recording that may take longer.
+                drop((send_permit, slot, permit));
+                return self.not_taken(other, &attempt).await;
+            }
+        };
+        if let Some(note) = checked.note {
+            self.reporter.announce_note(&object, &note);
+        }
+        self.request_begins(&attempt, &permit, now);
+        let outcome = self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await;
+        // Freed as soon as the outcome is known; recording the outcome may take longer.
+        drop(permit);
+        let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
+        if is_retried {
+            if record.reason == Reason::EndpointUnreachable {
+                self.cloud.health().failed(&plan.endpoint.host);
+            }
+            self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+        }
+        let recorded = self.record(*claimed, &attempt, &record).await;
+        if is_retried && recorded == Recorded::Gone {
+            // If the object still exists, this process still knows that nothing was sent when it sees the object again.
+            self.decider.attempts().abandon(&attempt.uid, &attempt.id);
+        }
+        drop(live);
+        if is_retried { Delivered::NotSent } else { Delivered::Done }
+    }
+
+    /// The claim stands: from here on a request may be in flight.
+    fn request_begins(&self, attempt: &Attempt, permit: &Permit, now: Timestamp) {
+        self.decider.attempts().sending(&attempt.uid, attempt.generation, Instant::now());
+        self.precheck.request_begins(permit.cluster(), Instant::now());
+        if let Some(schedule) = &self.schedule {
+            let cluster = &permit.cluster().cluster;
+            let mut schedule = schedule.lock().unwrap_or_else(PoisonError::into_inner);
+            schedule.record_call(cluster, &attempt.uid, attempt.generation, now);
         }
     }
-    let until_slot = admitted.slot();
-    if !until_slot.is_zero() {
+
+    /// The one request, and what its answer says about the key and the endpoint.
+    async fn send(
+        &self,
+        send_permit: SendPermit,
+        claimed: &ClusterRedistribution,
+        (plan, credential): (&Plan, &Credential),
+        mut slot: Slot,
+        attempt_id: &str,
+    ) -> Outcome {
+        let _in_flight = self.reporter.metrics.call_begins();
         // Within the send budget: a permit that expires during the wait is not used.
-        tokio::time::sleep(until_slot).await;
-    }
-    let started = Instant::now();
-    // The request is built from the stored object, which the claim returned.
-    let request = RedistributionRequest::from(&claimed.spec);
-    let outcome = context.cloud.send(permit, &request, &key, &plan.endpoint, Timestamp::now()).await;
-    context.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
-    if matches!(outcome, Outcome::Answered(_)) {
-        context.admission.reachable(&plan.endpoint.host);
-    }
-    // The admission slot is released as soon as the outcome is known; recording the outcome may take longer.
-    let effect = key_effect(&outcome);
-    if effect.is_some_and(|effect| effect != KeyEffect::Good) {
-        context.credentials.forget(&source);
-    }
-    if matches!(outcome.status_code(), Some(401 | 429)) {
-        // Before others read it in status.
-        context.admission.mark_own_attempt(&attempt.id);
-    }
-    admitted.leave(effect);
-    context.metrics.in_flight(context.admission.in_flight());
-    let (record, retry) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
-    if retry {
-        if record.reason == Reason::EndpointUnreachable {
-            context.admission.unreachable(&plan.endpoint.host);
+        tokio::time::sleep(slot.until_send()).await;
+        let started = Instant::now();
+        slot.leaves();
+        // The request is built from the stored object, which the claim returned.
+        let request = RedistributionRequest::from(&claimed.spec);
+        let outcome = self.cloud.send(send_permit, &request, &credential.key, &plan.endpoint, Timestamp::now()).await;
+        self.reporter.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
+        if matches!(outcome, Outcome::Answered(_)) {
+            self.cloud.health().reached(&plan.endpoint.host);
         }
-        context.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+        if matches!(outcome.status_code(), Some(401 | 429)) {
+            // Before others read it in status.
+            self.admission.mark_own_attempt(attempt_id);
+        }
+        slot.request_answered(key_effect(&outcome));
+        outcome
     }
-    let _ = known.send(());
-    let recorded = record_outcome(&context, *claimed, &attempt, &record).await;
-    if retry && recorded == Recorded::Gone {
-        // If the object still exists, this process still knows that nothing was sent when it sees the object again.
-        context.attempts().abandon(&attempt.uid, &attempt.id);
-    }
-    drop(live);
-    if retry { Delivered::NotSent } else { Delivered::Done }
-}
 
-/// Handles a claim that gave no permit to call.
-async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delivered {
-    match claim {
-        Claim::Acquired(_) => Delivered::NotClaimed(WriteError::Conflict),
-        Claim::Lost(error) | Claim::Indeterminate(error) => Delivered::NotClaimed(error),
-        Claim::Closed(latest) => {
-            let record = not_sent(
-                Reason::NotSent,
-                "Another controller let the claim expire before it could be used, so nothing was sent",
-            );
-            record_outcome(context, *latest, attempt, &record).await;
-            Delivered::Done
-        }
-        Claim::Altered(latest) => {
-            let record = not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
-            context.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
-            record_outcome(context, *latest, attempt, &record).await;
-            Delivered::NotSent
-        }
-        Claim::Pruned(latest) => {
-            context.attempts().crd_is_outdated();
-            match context.store.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-                Recorded::Written => Delivered::Pruned,
-                Recorded::Known | Recorded::Replaced | Recorded::Gone => Delivered::NotClaimed(WriteError::Conflict),
+    /// Handles a claim that gave no permit to call.
+    async fn not_taken(&self, claim: Claim, attempt: &Attempt) -> Delivered {
+        match claim {
+            Claim::Acquired(_) => Delivered::NotClaimed(WriteError::Conflict),
+            Claim::Lost(error) | Claim::Indeterminate(error) => Delivered::NotClaimed(error),
+            Claim::Closed(latest) => {
+                let record = not_sent(
+                    Reason::NotSent,
+                    "Another controller let the claim expire before it could be used, so nothing was sent",
+                );
+                self.record(*latest, attempt, &record).await;
+                Delivered::Done
+            }
+            Claim::Altered(latest) => {
+                let record =
+                    not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
+                self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
+                self.record(*latest, attempt, &record).await;
+                Delivered::NotSent
+            }
+            Claim::Pruned(latest) => {
+                self.decider.attempts().crd_is_outdated();
+                match self.reporter.store.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
+                    Recorded::Written => Delivered::Pruned,
+                    Recorded::Known | Recorded::Replaced | Recorded::Gone => {
+                        Delivered::NotClaimed(WriteError::Conflict)
+                    }
+                }
             }
         }
     }
-}
 
-/// Records the outcome, then logs it and emits an event. That never changes the result.
-async fn record_outcome(
-    context: &Context,
-    object: ClusterRedistribution,
-    attempt: &Attempt,
-    record: &Record,
-) -> Recorded {
-    let before = object.clone();
-    let recorded = context.store.record(object, &attempt.id, record).await;
-    announce(context, &before, attempt, record, recorded);
-    recorded
+    /// Records the outcome, then logs it and emits an event. That never changes the result.
+    async fn record(&self, object: ClusterRedistribution, attempt: &Attempt, record: &Record) -> Recorded {
+        let before = object.clone();
+        let recorded = self.reporter.store.record(object, &attempt.id, record).await;
+        self.reporter.announce_outcome(&before, attempt, record, recorded);
+        recorded
+    }
 }
 
 /// The record of an outcome for status.
@@ -217,7 +268,9 @@ fn record_of(outcome: &Outcome) -> Record {
 fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
     match outcome {
         Outcome::Answered(answer) => Some(answer.key_effect),
-        Outcome::NotSent(_) | Outcome::Unknown(_) => None,
+        // Nothing has left that the gateway could count.
+        Outcome::NotSent(_) => Some(KeyEffect::Neutral),
+        Outcome::Unknown(_) => None,
     }
 }
 
@@ -249,20 +302,20 @@ pub fn unknown_outcome(message: &str) -> Record {
 
 /// Marks the attempt as running in this process until its task ends, for whatever reason.
 struct Live<'a> {
-    context: &'a Context,
+    decider: &'a Decider,
     id: String,
 }
 
 impl<'a> Live<'a> {
-    fn new(context: &'a Context, attempt: &Attempt) -> Self {
-        context.attempts().task_started(&attempt.uid, &attempt.id);
-        Self { context, id: attempt.id.clone() }
+    fn new(decider: &'a Decider, attempt: &Attempt) -> Self {
+        decider.attempts().task_started(&attempt.uid, &attempt.id);
+        Self { decider, id: attempt.id.clone() }
     }
 }
 
 impl Drop for Live<'_> {
     fn drop(&mut self) {
-        self.context.attempts().task_ended(&self.id);
+        self.decider.attempts().task_ended(&self.id);
     }
 }
 

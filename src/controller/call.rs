@@ -1,126 +1,207 @@
-//! The call for one object: prepare, decide again, start the attempt's task, and requeue by its result. Sends nothing
-//! itself and contains no rule of its own about when a call may be made.
+//! The way of one call, in a task of its own: it waits for its turn, prepares, decides again on the object in the API
+//! server, and makes the attempt. Contains no rule of its own about when a call may be made.
 
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action;
-use tokio::{sync::oneshot, task::JoinError, time::sleep};
 
 use super::{
-    Error, SOON,
-    report::{announce, hold, unavailable},
+    Error, Work,
+    attempt::{Attempts, Delivered, Ready},
+    calls::{Calls, Ended, Handle, Wait},
+    decider::Decider,
+    messages::crd_outdated,
+    report::Reporter,
+    role::Role,
 };
 use crate::{
+    admission::{Admission, Permit, Place, Slot},
     api::{ClusterRedistribution, Reason},
-    controller::{
-        attempt::{self, Delivered, deliver},
-        context::Context,
-        messages::crd_outdated,
-        prepare::{NotReady, Ready, SeenAt, object_name, prepare},
+    cloud::Client,
+    credentials::{Credential, Credentials, Purpose},
+    precheck::{Checked, Precheck},
+    protocol::{
+        decide::{Plan, Step},
+        hold::Hold,
     },
-    protocol::decide::{Plan, Step},
-    store::{API_TIMEOUT, WriteError},
+    store::WriteError,
 };
 
-/// How long a reconciliation waits for a known outcome to be recorded. If it waited longer, outcomes that the API
-/// server does not accept would block all workers.
-const RECORD_WAIT: Duration = Duration::from_secs(2);
+/// The reasons that end once a source of credentials can be read again.
+const UNREADABLE: [Reason; 4] =
+    [Reason::CredentialsNotFound, Reason::CredentialsInvalid, Reason::CredentialsForbidden, Reason::CredentialsExpired];
 
-/// Prepares, decides again and starts the attempt, which claims and sends.
-pub async fn call(
-    context: &Arc<Context>,
-    object: &ClusterRedistribution,
-    plan: Plan,
-    seen: SeenAt,
-) -> Result<Action, Error> {
-    let ready = match prepare(context, object, &plan, seen).await {
-        Ok(ready) => ready,
-        Err(NotReady::Hold(held)) => return hold(context, object, held).await,
-        Err(NotReady::RecheckSoon(pause)) => return Ok(Action::requeue(pause)),
-        Err(NotReady::Retry(source)) => return unavailable(context, object, source).await,
-    };
-    let object = &match journal_is_kept(context, object, &plan, &ready).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return hold(context, object, crd_outdated()).await,
-        Err(source) => return Err(Error::Write { object: object_name(object), source }),
-    };
-    // During the preparation `not-after` may have passed, or an answer to another object may have ended the token.
-    let usable = context.tokens.may_use(&ready.key, Instant::now());
-    if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Call(_)) {
-        return Ok(Action::requeue(SOON));
+/// What a call needs on its way.
+pub struct CallPath {
+    /// Decides again.
+    pub decider: Decider,
+    /// Whether a claim may be made.
+    pub role: Role,
+    /// Reads and reports.
+    pub reporter: Reporter,
+    /// Decides when it is the call's turn.
+    pub admission: Arc<Admission>,
+    /// Reads Secrets and logs in.
+    pub credentials: Arc<Credentials>,
+    /// Knows which endpoints can be reached.
+    pub cloud: Arc<Client>,
+    /// Reads the cluster before a call.
+    pub precheck: Arc<Precheck>,
+    /// Makes the attempt.
+    pub attempts: Attempts,
+    /// The other calls.
+    pub calls: Arc<Calls<Work>>,
+    /// Has an object reconciled.
+    pub trigger: Box<dyn Fn(&Plan) + Send + Sync>,
+}
+
+/// Everything that was prepared before the last read of the object.
+struct Prepared {
+    credential: Credential,
+    permit: Permit,
+    checked: Checked,
+    slot: Slot,
+}
+
+/// The way ends here: by a hold, or as the value says.
+enum Stop {
+    Hold(Hold),
+    End(Ended),
+}
+
+impl From<Hold> for Stop {
+    fn from(hold: Hold) -> Self {
+        Self::Hold(hold)
     }
-    let (known, is_known) = oneshot::channel();
-    let mut task = context.tasks.spawn(deliver(Arc::clone(context), object.clone(), plan, ready, known));
-    tokio::select! {
-        delivered = &mut task => return ended(context, object, delivered),
-        () = overdue(is_known) => {}
+}
+
+impl CallPath {
+    /// Waits for the turn of this plan and makes its call. What runs after the longest waits is boxed: many tasks wait, and
+    /// few are further.
+    pub async fn run(self: Arc<Self>, plan: Plan, handle: Handle<Work>) -> Ended {
+        let turn = self.admission.cluster(&plan.object.namespace, (&plan).into()).await;
+        handle.waits_for(Wait::Place);
+        let place = turn.place().await;
+        Box::pin(self.with_place(plan, place, handle)).await
     }
-    let (context, object) = (Arc::clone(context), object.clone());
-    context.clone().tasks.spawn(async move {
-        if let Err(error) = ended(&context, &object, task.await) {
-            tracing::warn!(%error, "an attempt whose outcome was recorded late has failed");
+
+    async fn with_place(&self, plan: Plan, place: Place, handle: Handle<Work>) -> Ended {
+        let ended = async {
+            let prepared = self.prepare(&plan, place, &handle).await?;
+            self.claim(plan, prepared, &handle).await
+        };
+        match ended.await {
+            Ok(ended) | Err(Stop::End(ended)) => ended,
+            Err(Stop::Hold(hold)) => Ended::Hold(hold),
         }
-        // The receiver is gone once the controller stops.
-        let _ = context.ended.send(object_name(&object));
-    });
-    Ok(Action::await_change())
-}
-
-/// Completes when the outcome has been known for a while; never, if the attempt ends without one.
-async fn overdue(is_known: oneshot::Receiver<()>) {
-    match is_known.await {
-        Ok(()) => sleep(RECORD_WAIT).await,
-        Err(_) => pending().await,
     }
-}
 
-/// The requeue after an attempt has ended.
-fn ended(
-    context: &Context,
-    object: &ClusterRedistribution,
-    delivered: Result<Delivered, JoinError>,
-) -> Result<Action, Error> {
-    match delivered.map_err(|source| Error::Task { object: object_name(object), source })? {
-        Delivered::Done => Ok(Action::await_change()),
-        Delivered::NotSent => Ok(Action::requeue(SOON)),
-        Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
-        Delivered::Pruned => {
-            let held = crd_outdated();
-            announce(context, object, &held);
-            Ok(Action::requeue(held.recheck_after))
+    /// Endpoint, credential, precheck and slot, in this order. Writes nothing and sends nothing that changes anything.
+    async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle<Work>) -> Result<Prepared, Stop> {
+        if self.cloud.reach(&plan.endpoint, plan.probe_first).await? {
+            self.release(&[Reason::EndpointUnreachable]);
+        }
+        let purpose = self.purpose(plan);
+        let credential = self.credentials.resolve(&purpose).await?;
+        if credential.is_recovered {
+            self.release(&UNREADABLE);
+        }
+        self.admission.check(&credential, &plan.endpoint.host)?;
+        handle.waits_for(Wait::Credential);
+        let permit = place.with(credential.id.clone()).await;
+        handle.waits_for(Wait::Slot);
+        let Some(checked) = self.precheck.run(plan, &credential, &permit).await? else {
+            return Err(Stop::End(Ended::Done));
+        };
+        let slot = permit.slot().await?;
+        // The waits may have been long. Other values start again, with their own names in admission.
+        if !self.credentials.is_unchanged(&purpose, &credential).await? {
+            return Err(Stop::End(Ended::Done));
+        }
+        Ok(Prepared { credential, permit, checked, slot })
+    }
+
+    /// Decides on the object in the API server, not on a watched one, which a watch that was opened under an older CRD shows
+    /// without its journal. Then makes the attempt.
+    async fn claim(&self, plan: Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Stop> {
+        let Prepared { credential, permit, checked, slot } = prepared;
+        let object = match self.reporter.store.get(&plan.object).await {
+            Ok(object) => object,
+            Err(error) => return Ok(failed(&plan, error)),
+        };
+        if self.decider.decide(&object) != Step::Call(plan.clone()) {
+            return Ok(Ended::Differs);
+        }
+        let object = match self.keeping_its_journal(object, &plan, &credential, &checked).await {
+            Ok(Some(object)) => object,
+            Ok(None) => return Err(Stop::Hold(crd_outdated())),
+            Err(error) => return Ok(failed(&plan, error)),
+        };
+        permit.still_good()?;
+        let is_old = self.precheck.is_old(&checked, permit.cluster(), slot.waited(), Instant::now());
+        if is_old || !self.role.may_claim(&plan.object.namespace) || !handle.claims() {
+            return Ok(Ended::Done);
+        }
+        let (ready, before) = (Ready { plan: plan.clone(), credential, permit, slot, checked }, object.clone());
+        Ok(match self.attempts.execute(object, ready).await {
+            Delivered::Done | Delivered::NotSent => Ended::Done,
+            Delivered::NotClaimed(error) => failed(&plan, error),
+            Delivered::Pruned => {
+                let held = crd_outdated();
+                self.reporter.announce(&before, &held);
+                Ended::Hold(held)
+            }
+        })
+    }
+
+    /// If the CRD was too old before, for this process or this object, a claim that it would prune must not be written: a
+    /// dry run of the claim comes first. The object is read after it, since the earlier view may still be a pruned one.
+    /// `None`: the CRD is still too old.
+    async fn keeping_its_journal(
+        &self,
+        object: ClusterRedistribution,
+        plan: &Plan,
+        credential: &Credential,
+        checked: &Checked,
+    ) -> Result<Option<ClusterRedistribution>, WriteError> {
+        let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let is_reported = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
+        if !is_reported && !self.decider.attempts().crd_was_outdated() {
+            return Ok(Some(object));
+        }
+        let (store, now) = (&self.reporter.store, Timestamp::now());
+        let attempt = self.attempts.new_attempt(&object, plan, credential, checked.baseline.clone(), now)?;
+        if !store.keeps_journal(&object, &attempt, now).await? {
+            return Ok(None);
+        }
+        let latest = store.get(&plan.object).await?;
+        if self.decider.decide(&latest) == Step::Call(plan.clone()) {
+            Ok(Some(latest))
+        } else {
+            Err(WriteError::Conflict)
+        }
+    }
+
+    /// What the credentials of this plan are wanted for.
+    pub fn purpose<'a>(&'a self, plan: &'a Plan) -> Purpose<'a> {
+        let secret = plan.switches.credentials_secret.as_deref();
+        Purpose {
+            source: self.credentials.choose(secret, &plan.object.namespace),
+            endpoint: &plan.endpoint,
+            iam: self.decider.rules.regions.iam(&plan.endpoint.region),
+            project: &plan.spec.project_id,
+        }
+    }
+
+    fn release(&self, reasons: &[Reason]) {
+        for work in self.calls.release(reasons) {
+            if let Work::Call(plan) = work {
+                (self.trigger)(&plan);
+            }
         }
     }
 }
 
-/// If the CRD was too old before, for this process or this object, a claim that it would prune must not be written: a
-/// dry run of the claim comes first. The object is read after it, since the earlier view may still be a pruned one.
-/// `None`: the CRD is still too old.
-async fn journal_is_kept(
-    context: &Context,
-    object: &ClusterRedistribution,
-    plan: &Plan,
-    ready: &Ready,
-) -> Result<Option<ClusterRedistribution>, WriteError> {
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let is_reported = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
-    if !is_reported && !context.attempts().crd_was_outdated() {
-        return Ok(Some(object.clone()));
-    }
-    let now = Timestamp::now();
-    let attempt = attempt::new_attempt(context, object, plan, (ready.source.describe(), ready.baseline.clone()), now)?;
-    if !context.store.keeps_journal(object, &attempt, now).await? {
-        return Ok(None);
-    }
-    let latest = context.store.get(object, API_TIMEOUT).await?;
-    // Endpoint, key and cluster were chosen for the earlier version of the object. A changed object starts again.
-    if latest.metadata.resource_version == object.metadata.resource_version {
-        Ok(Some(latest))
-    } else {
-        Err(WriteError::Conflict)
-    }
+fn failed(plan: &Plan, error: WriteError) -> Ended {
+    Ended::Failed(Error::Write { object: plan.object.object_name(), source: error })
 }

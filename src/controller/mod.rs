@@ -1,17 +1,18 @@
-//! Reconciliation: carries out, step by step, what `protocol::decide` decides. Contains no rule of its own about when a
-//! call may be made.
+//! Reconciliation: carries out, step by step, what `protocol::decide` decides. It never waits for a call: that has a task of
+//! its own. Contains no rule of its own about when a call may be made.
 
 pub mod attempt;
-pub mod context;
-mod expire;
-pub mod messages;
-pub mod prepare;
-mod report;
+pub mod call;
+pub mod calls;
+pub mod decider;
+mod failures;
+mod messages;
+pub mod observe;
+pub mod recovery;
+pub mod report;
+pub mod role;
+mod waiting;
 pub mod watch;
-
-mod call;
-mod hidden;
-mod observe;
 
 use std::{
     sync::Arc,
@@ -25,71 +26,60 @@ use kube::runtime::{
     reflector::{ObjectRef, Store},
     watcher,
 };
-use tokio_stream::wrappers::WatchStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
 use self::{
-    call::call,
-    expire::{expire, retract},
-    hidden::{hidden, mark_whole},
-    observe::observe,
-    report::{hold, is_reported, report_preview, report_undecodable},
+    call::CallPath,
+    calls::{Calls, Ensured},
+    decider::Decider,
+    failures::Failures,
+    observe::Poller,
+    recovery::Recovery,
+    report::{Reporter, is_reported},
+    role::Role,
+    waiting::{Report, WaitReports},
 };
 use crate::{
-    admission::ObjectName,
-    api::ClusterRedistribution,
-    controller::{
-        context::Context,
-        messages::{Hold, RECHECK_AFTER},
-        prepare::{SeenAt, object_name},
+    api::{ClusterRedistribution, ObjectKey, ObjectName},
+    observe::Stage,
+    protocol::{
+        decide::{Plan, Step},
+        hold::{Hold, RECHECK_AFTER},
     },
-    credentials::CredentialsError,
-    protocol::decide::Step,
     runtime::jitter::jittered,
-    store::{API_TIMEOUT, WriteError, object::StoredObject},
+    store::{WriteError, object::StoredObject},
 };
 
 /// Requeue after a change by another writer, in case the watch does not deliver the change at once.
 const SOON: Duration = Duration::from_secs(2);
 /// So many conflicts in a row with another writer of an object are no longer a coincidence.
 const EXPECTED_CONFLICTS: u32 = 4;
+/// Objects that are reconciled at once. Each makes one request to the API server at a time.
+const WORKERS: u16 = 32;
 
 /// Why a reconciliation failed. It is retried with a growing back-off; nothing is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Status could not be written.
+    /// The object could not be read, or its status not written.
     #[error("status of {0}/{1} could not be written: {2}", object.0, object.1, source)]
     Write {
         /// Namespace and name of the object.
         object: ObjectName,
-        /// The failure of the write.
+        /// The failure of the read or write.
         source: WriteError,
-    },
-    /// The Secret could not be read, for a transient reason that says nothing about the object.
-    #[error("the credentials of {0}/{1} could not be read: {2}", object.0, object.1, source)]
-    Credentials {
-        /// Namespace and name of the object.
-        object: ObjectName,
-        /// The failure of the read.
-        source: CredentialsError,
-    },
-    /// The task of an attempt was aborted, or panicked.
-    #[error("the attempt of {0}/{1} ended early: {2}", object.0, object.1, source)]
-    Task {
-        /// Namespace and name of the object.
-        object: ObjectName,
-        /// How the task ended.
-        source: tokio::task::JoinError,
     },
 }
 
 impl Error {
+    fn write(object: &ClusterRedistribution, source: WriteError) -> Self {
+        Self::Write { object: object.key().object_name(), source }
+    }
+
     /// The kind of the failure for the log, from a closed set.
     const fn kind(&self) -> &'static str {
-        match self {
-            Self::Write { source, .. } => source.reason(),
-            Self::Credentials { .. } => "credentials",
-            Self::Task { .. } => "task",
-        }
+        let Self::Write { source, .. } = self;
+        source.reason()
     }
 
     /// Another writer changed or deleted the object in between, which is normal, but not many times in a row.
@@ -99,126 +89,293 @@ impl Error {
     }
 }
 
-/// Runs until the stream of objects and the running reconciliations have ended; reconciles `workers` objects at once.
+/// What the task of an object does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// It calls.
+    Call(Plan),
+    /// It polls the redistribution of this attempt.
+    Poll {
+        /// Id of the attempt.
+        attempt_id: String,
+        /// What the poll asks.
+        stage: Stage,
+    },
+}
+
+/// What reconciliations need.
+pub struct Reconciler {
+    /// Decides.
+    pub decider: Decider,
+    /// What this process may begin.
+    pub role: Role,
+    /// Reads, writes and reports.
+    pub reporter: Reporter,
+    /// Closes what others left open.
+    pub recovery: Recovery,
+    /// The tasks of objects.
+    pub calls: Arc<Calls<Work>>,
+    /// What a call's task does.
+    pub call: Arc<CallPath>,
+    /// What a poll's task does, with `--observe`.
+    pub poller: Option<Poller>,
+    /// Has objects reconciled.
+    pub triggers: mpsc::UnboundedSender<ObjectName>,
+    failures: Failures,
+    waits: WaitReports,
+}
+
+impl Reconciler {
+    /// From its parts.
+    pub fn new(
+        call: Arc<CallPath>,
+        recovery: Recovery,
+        poller: Option<Poller>,
+        triggers: mpsc::UnboundedSender<ObjectName>,
+    ) -> Self {
+        Self {
+            decider: call.decider.clone(),
+            role: call.role.clone(),
+            reporter: call.reporter.clone(),
+            calls: Arc::clone(&call.calls),
+            recovery,
+            call,
+            poller,
+            triggers,
+            failures: Failures::default(),
+            waits: WaitReports::default(),
+        }
+    }
+
+    /// Reconciles one object.
+    async fn reconcile(&self, object: &StoredObject) -> Result<Action, Error> {
+        let cached = match &object.object {
+            Ok(object) => object,
+            Err(invalid) => {
+                let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
+                self.calls.forget(uid);
+                let generation = invalid.metadata.generation.unwrap_or_default();
+                if !self.role.may_begin() || invalid.metadata.deletion_timestamp.is_some() {
+                    return Ok(Action::await_change());
+                }
+                // If this view lacks an attempt of this process, writing the condition would overwrite that attempt.
+                if self.decider.attempts().may_have_sent(uid, generation) {
+                    return Ok(Action::requeue(jittered(RECHECK_AFTER)));
+                }
+                return self.reporter.undecodable(invalid).await.map(Action::requeue);
+            }
+        };
+        let key = cached.key();
+        let step = self.decider.decide(cached);
+        if !matches!(step, Step::Call(_) | Step::Observe(_)) {
+            self.calls.forget(&key.uid);
+        }
+        let mut waits = None;
+        match &step {
+            Step::Retract { .. } => {}
+            _ if !self.role.may_begin() => return Ok(Action::await_change()),
+            Step::Call(_) if !self.role.may_claim(&key.namespace) => return Ok(Action::await_change()),
+            Step::Done => {
+                self.failures.reset(&key.uid);
+                return Ok(Action::await_change());
+            }
+            Step::Wait(pause) => return Ok(Action::requeue(*pause)),
+            Step::Observe(stage) => return self.poll(cached, *stage),
+            Step::Hold { reason, message } if is_reported(cached, *reason, message) => {
+                return Ok(Action::requeue(jittered(RECHECK_AFTER)));
+            }
+            Step::Call(plan) => match self.ensure(cached, plan)? {
+                Next::Later(action) => return Ok(action),
+                Next::Report(hold, action) => waits = Some((hold, action)),
+                Next::Reread => {}
+            },
+            _ => {}
+        }
+        // A step that writes is decided on the object in the API server, not on the cached one: a watch that was opened
+        // before the CRD was replaced continues to prune the fields that the old CRD lacks, with current resourceVersions.
+        // Written back, such a view would erase the journal, and the compare-and-swap would not notice.
+        let object = &match self.reporter.store.get(&key).await {
+            Ok(object) => object,
+            // The watch will remove it from the cache soon. If it does not, the object is reconciled again.
+            Err(WriteError::Gone) => {
+                self.calls.forget(&key.uid);
+                return Ok(Action::requeue(jittered(RECHECK_AFTER)));
+            }
+            Err(source) => return Err(Error::write(cached, source)),
+        };
+        let fresh = self.decider.decide(object);
+        if !matches!(fresh, Step::Hidden(_)) {
+            self.recovery.mark_whole(object);
+        }
+        // Of a call only the end of its task is a success.
+        let is_call = waits.is_none() && matches!(fresh, Step::Call(_));
+        let action = self.carry_out(object, (step, fresh), waits).await?;
+        if !is_call {
+            self.failures.reset(&key.uid);
+        }
+        Ok(action)
+    }
+
+    /// Carries out the step that was decided on the object in the API server. `cached`: the one that was decided on the
+    /// watched view.
+    async fn carry_out(
+        &self,
+        object: &ClusterRedistribution,
+        (cached, fresh): (Step, Step),
+        waits: Option<(Hold, Action)>,
+    ) -> Result<Action, Error> {
+        let recheck = || Action::requeue(jittered(RECHECK_AFTER));
+        match fresh {
+            Step::Retract { attempt_id } => {
+                self.recovery.retract(object, &attempt_id).await.map(|()| Action::requeue(SOON))
+            }
+            _ if !self.role.may_begin() => Ok(Action::await_change()),
+            Step::Done => Ok(Action::await_change()),
+            Step::Hidden(field) => {
+                let next = self.recovery.hidden(object, &field).await?;
+                Ok(next.map_or_else(Action::await_change, Action::requeue))
+            }
+            Step::Wait(pause) => Ok(Action::requeue(pause)),
+            Step::Observe(stage) => self.poll(object, stage),
+            Step::Expire { attempt_id } => {
+                self.recovery.expire(object, &attempt_id).await.map(|()| Action::requeue(SOON))
+            }
+            Step::Hold { reason, message } => {
+                let held = Hold { reason, message, retry_after: RECHECK_AFTER };
+                self.reporter.hold(object, &held).await.map(|()| recheck())
+            }
+            Step::Preview(plan) => {
+                let purpose = self.call.purpose(&plan);
+                let problem = self.call.credentials.problem(&purpose).await;
+                let held = messages::suspended(&plan, &purpose.source, problem.as_ref());
+                self.reporter.hold(object, &held).await.map(|()| Action::requeue(held.retry_after))
+            }
+            // Its task, or the hold that ended the last one, is written; if the watch still shows an older version of the
+            // object, the next event of the watch decides.
+            Step::Call(_) => match waits.filter(|_| cached == fresh) {
+                Some((hold, action)) => {
+                    self.reporter.hold(object, &hold).await?;
+                    self.calls.written(object.metadata.uid.as_deref().unwrap_or_default());
+                    Ok(action)
+                }
+                None => Ok(Action::requeue(SOON)),
+            },
+        }
+    }
+
+    /// Sees to it that the task of this plan exists, and says what is left to do.
+    fn ensure(&self, object: &ClusterRedistribution, plan: &Plan) -> Result<Next, Error> {
+        let (call, of) = (Arc::clone(&self.call), plan.clone());
+        let run = |handle| call.run(of, handle);
+        let ensured = self.calls.ensure(&plan.object.uid, &Work::Call(plan.clone()), run, self.trigger(&plan.object));
+        Ok(match ensured {
+            Ensured::Claimed => Next::Later(Action::await_change()),
+            Ensured::Failed(error) => return Err(error),
+            Ensured::Differs(_) => Next::Reread,
+            Ensured::Held(hold, wait) if is_reported(object, hold.reason, &hold.message) => {
+                Next::Later(Action::requeue(wait))
+            }
+            Ensured::Held(hold, wait) => Next::Report(hold, Action::requeue(wait)),
+            Ensured::Waiting(waiting) => {
+                let source = self.call.purpose(plan).source;
+                match self.waits.due(object, (plan, &source), &waiting, &self.calls) {
+                    Report::Now(hold) => Next::Report(hold, Action::requeue(jittered(RECHECK_AFTER / 5))),
+                    Report::Later(pause) => Next::Later(Action::requeue(pause)),
+                }
+            }
+        })
+    }
+
+    /// Sees to it that a poll that is due is made.
+    fn poll(&self, object: &ClusterRedistribution, stage: Stage) -> Result<Action, Error> {
+        let (Some(poller), Some(attempt)) = (&self.poller, object.attempt()) else {
+            return Ok(Action::await_change());
+        };
+        let pause = poller.due_in(object, attempt);
+        if !pause.is_zero() {
+            return Ok(Action::requeue(pause));
+        }
+        let (key, work) = (object.key(), Work::Poll { attempt_id: attempt.id.clone(), stage });
+        let (poller, polled) = (poller.clone(), object.clone());
+        let run = |_| Box::pin(poller.run(polled, stage));
+        match self.calls.ensure(&key.uid, &work, run, self.trigger(&key)) {
+            Ensured::Failed(error) => Err(error),
+            // Its end triggers the next reconcile.
+            _ => Ok(Action::await_change()),
+        }
+    }
+
+    /// Has this object reconciled.
+    fn trigger(&self, object: &ObjectKey) -> impl FnOnce() + Send + 'static {
+        let (triggers, name) = (self.triggers.clone(), object.object_name());
+        move || {
+            // The receiver is gone once the controller stops.
+            let _ = triggers.send(name);
+        }
+    }
+}
+
+/// What is left to do for an object whose call is due.
+enum Next {
+    /// Nothing now.
+    Later(Action),
+    /// Report this, if the object in the API server leads to the same plan.
+    Report(Hold, Action),
+    /// The task found an object that leads to another step.
+    Reread,
+}
+
+/// Runs until the stream of objects and the running reconciliations have ended.
 pub async fn run(
-    context: Arc<Context>,
+    reconciler: Arc<Reconciler>,
     objects: impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + 'static,
     cache: Store<StoredObject>,
-    woken: impl Stream<Item = ObjectName> + Send + 'static,
-    workers: u16,
+    triggered: mpsc::UnboundedReceiver<ObjectName>,
 ) {
-    let closing = context.closing.clone();
-    context.metrics.workers(workers);
+    let Role { closing, leadership, .. } = reconciler.role.clone();
+    reconciler.reporter.metrics.workers(WORKERS);
     // A new leader reconciles all pending objects: as a follower it has watched them and done nothing.
-    let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
-    let wake = woken.map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
-    let admission = Arc::clone(&context.admission);
-    Controller::for_stream(objects, cache)
-        .reconcile_on(wake)
+    let elected = WatchStream::new(leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
+    let triggered = UnboundedReceiverStream::new(triggered)
+        .map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
+    let calls = Arc::clone(&reconciler.calls);
+    let deposed = WatchStream::new(leadership).filter(|leads| ready(!*leads)).for_each(move |_| {
+        calls.cancel_all();
+        ready(())
+    });
+    let controller = Controller::for_stream(objects, cache)
+        .reconcile_on(triggered)
         .reconcile_all_on(elected)
-        .with_config(Config::default().concurrency(workers))
+        .with_config(Config::default().concurrency(WORKERS))
         .graceful_shutdown_on(async move { closing.cancelled().await })
-        .run(measured, error_policy, context)
+        .run(measured, error_policy, reconciler)
         .for_each(|result| {
             match result {
-                // Finished objects leave the cache while a requeue of them may still be due. A woken object that is
-                // gone must not block the others.
-                Err(ControllerError::ObjectNotFound(gone)) => {
-                    admission.forget(&(gone.namespace.unwrap_or_default(), gone.name));
-                }
-                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
+                // Finished objects leave the cache while a requeue of them may still be due.
+                Ok(_) | Err(ControllerError::ObjectNotFound(_) | ControllerError::ReconcilerFailed(..)) => {}
                 Err(error) => tracing::warn!(%error, "the controller's queue reports an error"),
             }
             ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = controller => {}
+        () = async { deposed.await; std::future::pending().await } => {}
+    }
 }
 
 /// Counts and times a reconciliation.
-async fn measured(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
-    let reconciling = context.metrics.reconciling(&object);
-    let failures = context.failures_of(uid_of(&object));
-    let result = reconcile(object, Arc::clone(&context)).await;
+async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
+    let metrics = &reconciler.reporter.metrics;
+    let reconciling = metrics.reconciling(&object);
+    let uid = uid_of(&object);
+    let result = reconciler.reconcile(&object).await;
     let label = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
-        Err(error) if error.is_expected(failures + 1) => "requeue_after",
+        Err(error) if error.is_expected(reconciler.failures.count(uid) + 1) => "requeue_after",
         Err(_) => "error",
     };
-    context.metrics.reconciled(&reconciling, label);
-    result
-}
-
-/// Reconciles one object.
-async fn reconcile(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
-    let cached = match &object.object {
-        Ok(object) => object,
-        Err(_) if !context.may_begin() => return Ok(Action::await_change()),
-        Err(invalid) => return report_undecodable(&context, invalid).await,
-    };
-    let step = context.decide(cached);
-    if !matches!(step, Step::Call(_)) {
-        context.admission.forget(&object_name(cached));
-    }
-    match step {
-        Step::Retract { .. } => {}
-        _ if !context.may_begin() => return Ok(Action::await_change()),
-        Step::Call(_) if !context.may_claim(cached) => return Ok(Action::await_change()),
-        Step::Done => return Ok(Action::await_change()),
-        Step::Wait(pause) => return Ok(Action::requeue(pause)),
-        Step::Observe(stage) => return observe(&context, cached, stage).await,
-        Step::Hold { reason, message } if is_reported(cached, reason, &message) => {
-            return Ok(Action::requeue(jittered(RECHECK_AFTER)));
-        }
-        _ => {}
-    }
-    // A step that writes is decided on the object in the API server, not on the cached one: a watch that was opened
-    // before the CRD was replaced continues to prune the fields that the old CRD lacks, with current resourceVersions.
-    // Written back, such a view would erase the journal, and the compare-and-swap would not notice.
-    let watched = object.seen;
-    let object = &match context.store.get(cached, API_TIMEOUT).await {
-        Ok(object) => object,
-        // The watch will remove it from the cache soon. If it does not, the object is reconciled again.
-        Err(WriteError::Gone) => {
-            context.admission.forget(&object_name(cached));
-            return Ok(Action::requeue(jittered(RECHECK_AFTER)));
-        }
-        Err(source) => return Err(Error::Write { object: object_name(cached), source }),
-    };
-    // A key is usable if it was read after the watch showed the object's current version, not if it was read before.
-    let is_unchanged = object.metadata.resource_version == cached.metadata.resource_version;
-    let as_of = watched.filter(|_| is_unchanged).unwrap_or_else(Instant::now);
-    let step = context.decide(object);
-    if !matches!(step, Step::Hidden(_)) {
-        mark_whole(&context, object);
-    }
-    let result = match step {
-        Step::Retract { attempt_id } => retract(&context, object, &attempt_id).await,
-        _ if !context.may_begin() => Ok(Action::await_change()),
-        Step::Call(_) if !context.may_claim(object) => Ok(Action::await_change()),
-        Step::Done => Ok(Action::await_change()),
-        Step::Hidden(field) => hidden(&context, object, &field).await,
-        Step::Wait(pause) => Ok(Action::requeue(pause)),
-        Step::Observe(stage) => observe(&context, object, stage).await,
-        Step::Expire { attempt_id } => expire(&context, object, &attempt_id).await,
-        Step::Hold { reason, message } => {
-            hold(&context, object, Hold { reason, message, recheck_after: jittered(RECHECK_AFTER) }).await
-        }
-        Step::Preview(plan) => report_preview(&context, object, &plan).await,
-        Step::Call(plan) => call(&context, object, plan, SeenAt { watched, as_of }).await,
-    };
-    reset_failures_if_ok(&context, object, result)
-}
-
-/// A success ends a series of failures.
-fn reset_failures_if_ok(
-    context: &Context,
-    object: &ClusterRedistribution,
-    result: Result<Action, Error>,
-) -> Result<Action, Error> {
-    if result.is_ok() {
-        context.reset_failures(object.metadata.uid.as_deref().unwrap_or_default());
-    }
+    metrics.reconciled(&reconciling, label);
     result
 }
 
@@ -232,12 +389,12 @@ fn uid_of(object: &StoredObject) -> &str {
 
 /// Retries after a failure, later each time.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
-fn error_policy(object: Arc<StoredObject>, error: &Error, context: Arc<Context>) -> Action {
-    let uid = uid_of(&object);
-    let pause = context.pause_after_failure(uid, Instant::now());
+fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
+    let (uid, failures) = (uid_of(&object), &reconciler.failures);
+    let pause = failures.pause_after(uid, Instant::now());
     let seconds = pause.as_secs_f64();
-    let is_logged = !error.is_expected(context.failures_of(uid));
-    let logged = is_logged.then(|| context.throttled_log().failed(error.kind(), Instant::now())).flatten();
+    let is_logged = !error.is_expected(failures.count(uid));
+    let logged = is_logged.then(|| failures.to_log(error.kind(), Instant::now())).flatten();
     if let Some(more) = logged {
         tracing::warn!(
             %error,

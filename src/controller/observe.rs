@@ -1,29 +1,30 @@
-//! Polls a redistribution after its call, when a poll is due. Calls nothing, claims nothing and writes nothing itself.
+//! Polls a redistribution after its call, in a task of its own. Calls nothing, claims nothing and changes no attempt.
 
-pub mod report;
+mod report;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action;
 
-use super::Error;
+use super::{calls::Ended, decider::Decider, report::Reporter, role::Role};
 use crate::{
-    admission::{Reading, Refusal},
+    admission::{Admission, Slot},
     api::{Attempt, ClusterRedistribution},
-    cloud::{RedistributionRequest, auth::Key, identity::KeyIdentity},
-    controller::{
-        context::Context,
-        messages::{CREDENTIALS_RECHECK, RECHECK_AFTER},
-        observe::report::write_finding,
-        prepare::{NotReady, key, source},
+    cloud::{Client, ReadResult, RedistributionRequest, cluster::ClusterState, details::Details},
+    credentials::{Credential, Credentials, Purpose},
+    observe::{
+        self, Finding, Observe, Past, Readings, Stage, judge, needs_cluster,
+        schedule::{Schedule, Scheduled},
+        status::observed,
     },
-    observe::{self, Finding, Observe, Past, Readings, Stage, judge, needs_cluster, status::observed},
+    precheck::{VALID_FOR, is_about_key},
     protocol::{
         annotations,
-        attempts::{Scheduled, VALID_FOR},
         conditions::{REDISTRIBUTED, condition_at},
-        decide::Plan,
+        hold::RECHECK_AFTER,
         journal::MAX_SEND_BUDGET,
         regions::Endpoint,
     },
@@ -38,170 +39,211 @@ const FIRST_POSTPONEMENT: Duration = Duration::from_secs(2);
 /// Longest pause after such a poll: the Secret may have been fixed.
 const MAX_POSTPONEMENT: Duration = Duration::from_secs(900);
 
+/// Polls redistributions.
+#[derive(Clone)]
+pub struct Poller {
+    /// The administrator's settings.
+    pub settings: Observe,
+    /// Decides whether a finding may be written.
+    pub decider: Decider,
+    /// Whether anything may be written.
+    pub role: Role,
+    /// Reads, writes and reports.
+    pub reporter: Reporter,
+    /// Gives slots of the rate limit.
+    pub admission: Arc<Admission>,
+    /// Reads Secrets and logs in.
+    pub credentials: Arc<Credentials>,
+    /// Reads the cloud.
+    pub cloud: Arc<Client>,
+    /// When polls are due.
+    pub schedule: Arc<Mutex<Schedule>>,
+}
+
 /// How long before a claim another call may have been made without its redistribution showing in the baseline: the
 /// settle time, and the age that a baseline may have when it is used.
 fn baseline_blind_time(settings: &Observe) -> Duration {
     settings.settle + VALID_FOR + MAX_SEND_BUDGET
 }
 
-/// One poll, if it is due.
-pub async fn observe(context: &Context, object: &ClusterRedistribution, stage: Stage) -> Result<Action, Error> {
-    let (Some(settings), Some(attempt)) = (context.observe, object.attempt()) else {
-        return Ok(Action::await_change());
-    };
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let first = jittered(MAX_FIRST_POLL_DELAY.min(settings.every));
-    let scheduled = context.attempts().schedule.entry(uid, &attempt.id, first, Instant::now());
-    let pause = scheduled.next.saturating_duration_since(Instant::now());
-    if !pause.is_zero() {
-        return Ok(Action::requeue(pause));
+impl Poller {
+    /// How long it is until the next poll of this attempt is due.
+    pub fn due_in(&self, object: &ClusterRedistribution, attempt: &Attempt) -> Duration {
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let first = jittered(MAX_FIRST_POLL_DELAY.min(self.settings.every));
+        let scheduled = self.schedule().entry(uid, &attempt.id, first, Instant::now());
+        scheduled.next.saturating_duration_since(Instant::now())
     }
-    let (finding, scheduled) = match poll(context, object, attempt, stage, &settings, scheduled).await {
-        Poll::Stopped => return Ok(Action::await_change()),
-        Poll::Postponed(scheduled) => (Finding::Nothing, scheduled),
-        Poll::Found(finding, scheduled) => (*finding, scheduled),
-    };
-    let next = scheduled.next;
-    // Before the write: the watch event that it causes must not poll again at once.
-    context.attempts().schedule.keep(uid, scheduled);
-    if write_finding(context, object, attempt, &finding).await? {
-        context.attempts().schedule.end(uid);
-        return Ok(Action::await_change());
-    }
-    context.reset_failures(uid);
-    Ok(Action::requeue(next.saturating_duration_since(Instant::now())))
-}
 
-/// The result of a poll.
-enum Poll {
-    /// The finding, and when the next poll is due.
-    Found(Box<Finding>, Scheduled),
-    /// The poll could not be made.
-    Postponed(Scheduled),
-    /// This process is being stopped.
-    Stopped,
-}
-
-async fn poll(
-    context: &Context,
-    object: &ClusterRedistribution,
-    attempt: &Attempt,
-    stage: Stage,
-    settings: &Observe,
-    scheduled: Scheduled,
-) -> Poll {
-    if stage == Stage::Over {
-        let next = Instant::now() + jittered(RECHECK_AFTER);
-        return Poll::Found(Box::new(observe::over()), Scheduled { next, ..scheduled });
-    }
-    // Whether another object has called for the cluster is known only when all visible objects are known.
-    let has_redistribution = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    if !has_redistribution && !context.synced.is_all_known_for(namespace) {
-        return postpone(scheduled, settings, Duration::ZERO);
-    }
-    let route = match route(context, object, attempt).await {
-        Ok(route) => route,
-        Err(wait) => return postpone(scheduled, settings, wait),
-    };
-    let reading = match context.admission.begin_read(route.key_identity) {
-        Ok(reading) => reading,
-        Err(Refusal::Rejected { wait, .. }) => return postpone(scheduled, settings, wait.unwrap_or(RECHECK_AFTER)),
-        Err(Refusal::Throttled { wait, .. } | Refusal::Slot { wait: Some(wait) }) => {
-            return postpone(scheduled, settings, wait);
+    /// One poll, which is due.
+    pub async fn run(self, object: ClusterRedistribution, stage: Stage) -> Ended {
+        let Some(attempt) = object.attempt() else { return Ended::Done };
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let scheduled = self.schedule().entry(uid, &attempt.id, Duration::ZERO, Instant::now());
+        let (finding, scheduled) = self.poll(&object, attempt, stage, scheduled).await;
+        // Before the write: the watch event that it causes must not poll again at once.
+        self.schedule().keep(uid, scheduled);
+        match self.write_finding(&object, attempt, &finding).await {
+            Ok(true) => self.schedule().end(uid),
+            Ok(false) => {}
+            Err(error) => return Ended::Failed(error),
         }
-        Err(_) => return postpone(scheduled, settings, Duration::ZERO),
-    };
-    tokio::select! {
-        result = read(context, object, attempt, stage, settings, scheduled, (&route, reading)) => result,
-        () = context.closing.cancelled() => Poll::Stopped,
+        Ended::Done
     }
-}
 
-/// Postpones the poll, for longer each time, since each try reads the Secret.
-fn postpone(scheduled: Scheduled, settings: &Observe, wait: Duration) -> Poll {
-    let grown = FIRST_POSTPONEMENT
-        .saturating_mul(1 << scheduled.postponements.min(8))
-        .min(settings.every.max(FIRST_POSTPONEMENT));
-    let next = Instant::now() + jittered(grown).max(wait).min(MAX_POSTPONEMENT);
-    Poll::Postponed(Scheduled { next, postponements: scheduled.postponements.saturating_add(1), ..scheduled })
+    async fn poll(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        stage: Stage,
+        scheduled: Scheduled,
+    ) -> (Finding, Scheduled) {
+        if stage == Stage::Over {
+            let next = Instant::now() + jittered(RECHECK_AFTER);
+            return (observe::over(), Scheduled { next, ..scheduled });
+        }
+        // Whether another object has called for the cluster is known only when all visible objects are known.
+        let has_redistribution = object.status.as_ref().is_some_and(|status| status.redistribution.is_some());
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        if !has_redistribution && !self.role.synced.is_all_known_for(namespace) {
+            return self.postponed(scheduled, Duration::ZERO);
+        }
+        let route = match self.route(object, attempt).await {
+            Ok(route) => route,
+            Err(wait) => return self.postponed(scheduled, wait),
+        };
+        match self.admission.read(&route.credential.id).await {
+            Ok(slot) => self.read((object, attempt), stage, scheduled, &route, slot).await,
+            Err(hold) => self.postponed(scheduled, hold.retry_after),
+        }
+    }
+
+    /// Postpones the poll, for longer each time, since each try reads the Secret.
+    fn postponed(&self, scheduled: Scheduled, wait: Duration) -> (Finding, Scheduled) {
+        let grown = FIRST_POSTPONEMENT
+            .saturating_mul(1 << scheduled.postponements.min(8))
+            .min(self.settings.every.max(FIRST_POSTPONEMENT));
+        let next = Instant::now() + jittered(grown).max(wait).min(MAX_POSTPONEMENT);
+        let postponements = scheduled.postponements.saturating_add(1);
+        (Finding::Nothing, Scheduled { next, postponements, ..scheduled })
+    }
+
+    /// The route of a poll, or the minimum time to wait. A call would report why it cannot be made; a poll reports nothing,
+    /// since nothing depends on it.
+    async fn route(&self, object: &ClusterRedistribution, attempt: &Attempt) -> Result<Route, Duration> {
+        let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| RECHECK_AFTER)?;
+        let regions = &self.decider.rules.regions;
+        // The region of the call, even if the controller's default region has changed since.
+        let endpoint = regions.resolve(attempt.region.as_deref()).map_err(|_| RECHECK_AFTER)?;
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let purpose = Purpose {
+            source: self.credentials.choose(switches.credentials_secret.as_deref(), namespace),
+            endpoint: &endpoint,
+            iam: regions.iam(&endpoint.region),
+            project: &object.spec.project_id,
+        };
+        let credential = self.credentials.resolve(&purpose).await.map_err(|hold| {
+            tracing::debug!(?hold, "there is no key for a poll");
+            hold.retry_after.max(RECHECK_AFTER)
+        })?;
+        let known = self.admission.check(&credential, &endpoint.host);
+        known.map_err(|hold| hold.retry_after)?;
+        Ok(Route { endpoint, credential })
+    }
+
+    /// Reads the redistribution and, if needed, the cluster, and judges the result.
+    async fn read(
+        &self,
+        (object, attempt): (&ClusterRedistribution, &Attempt),
+        stage: Stage,
+        scheduled: Scheduled,
+        route: &Route,
+        slot: Slot,
+    ) -> (Finding, Scheduled) {
+        let (request, now) = (RedistributionRequest::from(&object.spec), Timestamp::now());
+        let status = object.status.clone().unwrap_or_default();
+        let baseline = attempt.baseline.clone().unwrap_or_default();
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        let blind = baseline_blind_time(&self.settings);
+        let others = self.schedule().others(&cluster, &attempt.uid, attempt.generation, blind);
+        let reported = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
+        let past = Past {
+            baseline: &baseline,
+            known: status.redistribution.as_ref(),
+            request: &request,
+            hint: scheduled.hint,
+            others_before: others.before,
+            others_since: others.since,
+            has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= self.settings.settle),
+            reported: reported.map(|reported| reported.reason.as_str()),
+        };
+        let details = self.read_details(&request, route, slot).await;
+        // A key that the gateway refuses is not sent to it a second time.
+        let is_refused = details.key_effect().is_some_and(is_about_key);
+        let cluster = if needs_cluster(stage, &past, &details) && !is_refused {
+            match self.admission.read(&route.credential.id).await {
+                Ok(slot) => Some(self.read_cluster(&request, route, slot).await),
+                Err(_) => None,
+            }
+        } else {
+            None
+        };
+        let readings = Readings { details: &details, cluster: cluster.as_ref() };
+        let (finding, hint) = judge(stage, &past, &readings);
+        let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != scheduled.hint;
+        let unchanged_polls = if has_moved { 0 } else { scheduled.unchanged_polls.saturating_add(1) };
+        let reads = if cluster.is_some() { 2 } else { 1 };
+        let pause = observe::pause(&self.settings, stage, &finding, unchanged_polls, reads, rand::random());
+        let since = scheduled.since.or_else(|| readings.is_readable().then(Instant::now));
+        let next = Instant::now() + pause;
+        (finding, Scheduled { next, unchanged_polls, hint, since, postponements: 0, ..scheduled })
+    }
+
+    /// In a task of its own: once it has left, its answer counts, whoever waits for it.
+    async fn read_details(
+        &self,
+        request: &RedistributionRequest,
+        route: &Route,
+        mut slot: Slot,
+    ) -> ReadResult<Option<Details>> {
+        let (cloud, metrics, request) = (Arc::clone(&self.cloud), self.reporter.metrics.clone(), request.clone());
+        let (key, endpoint) = (route.credential.key.clone(), route.endpoint.clone());
+        let read = tokio::spawn(async move {
+            slot.leaves();
+            let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
+            slot.answered(result.key_effect());
+            metrics.observation(result.label());
+            result
+        });
+        read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
+    }
+
+    async fn read_cluster(
+        &self,
+        request: &RedistributionRequest,
+        route: &Route,
+        mut slot: Slot,
+    ) -> ReadResult<ClusterState> {
+        let (cloud, metrics, request) = (Arc::clone(&self.cloud), self.reporter.metrics.clone(), request.clone());
+        let (key, endpoint) = (route.credential.key.clone(), route.endpoint.clone());
+        let read = tokio::spawn(async move {
+            slot.leaves();
+            let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
+            slot.answered(result.key_effect());
+            metrics.cluster_read(result.label());
+            result
+        });
+        read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
+    }
+
+    /// What lies behind the lock is whole after each change.
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Everything that a poll needs.
 struct Route {
     endpoint: Endpoint,
-    key: Key,
-    key_identity: KeyIdentity,
-}
-
-/// The route of a poll, or the minimum time to wait. A call would report why it cannot be made; a poll reports nothing,
-/// since nothing depends on it.
-async fn route(context: &Context, object: &ClusterRedistribution, attempt: &Attempt) -> Result<Route, Duration> {
-    let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| RECHECK_AFTER)?;
-    // The region of the call, even if the controller's default region has changed since.
-    let endpoint = context.rules.regions.resolve(attempt.region.as_deref()).map_err(|_| RECHECK_AFTER)?;
-    let plan = Plan { endpoint, switches, probe_first: false };
-    let key = key(context, object, &plan, &source(context, object, &plan)).await.map_err(|why| {
-        tracing::debug!(?why, "there is no key for a poll");
-        match why {
-            NotReady::RecheckSoon(pause) => pause,
-            NotReady::Hold(_) => RECHECK_AFTER,
-            NotReady::Retry(_) => CREDENTIALS_RECHECK,
-        }
-    })?;
-    Ok(Route { key_identity: context.credentials.identity(&key, &plan.endpoint), endpoint: plan.endpoint, key })
-}
-
-/// Reads the redistribution and, if needed, the cluster, and judges the result.
-async fn read(
-    context: &Context,
-    object: &ClusterRedistribution,
-    attempt: &Attempt,
-    stage: Stage,
-    settings: &Observe,
-    scheduled: Scheduled,
-    (route, mut reading): (&Route, Reading),
-) -> Poll {
-    let (request, now) = (RedistributionRequest::from(&object.spec), Timestamp::now());
-    let status = object.status.clone().unwrap_or_default();
-    let baseline = attempt.baseline.clone().unwrap_or_default();
-    let others = {
-        let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        context.attempts().schedule.others(&cluster, &attempt.uid, attempt.generation, baseline_blind_time(settings))
-    };
-    let reported = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
-    let past = Past {
-        baseline: &baseline,
-        known: status.redistribution.as_ref(),
-        request: &request,
-        hint: scheduled.hint,
-        others_before: others.before,
-        others_since: others.since,
-        has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= settings.settle),
-        reported: reported.map(|reported| reported.reason.as_str()),
-    };
-    let details = context.cloud.details(&request, &route.key, &route.endpoint, now).await;
-    context.metrics.observation(details.label());
-    reading.learn(details.key_effect());
-    // A key that the gateway refuses is not sent to it a second time.
-    let cluster = if needs_cluster(stage, &past, &details) && !reading.is_refused() {
-        reading.spend();
-        let cluster = context.cloud.cluster(&request, &route.key, &route.endpoint, Timestamp::now()).await;
-        context.metrics.cluster_read(cluster.label());
-        reading.learn(cluster.key_effect());
-        Some(cluster)
-    } else {
-        None
-    };
-    let readings = Readings { details: &details, cluster: cluster.as_ref() };
-    let (finding, hint) = judge(stage, &past, &readings);
-    let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != scheduled.hint;
-    let unchanged_polls = if has_moved { 0 } else { scheduled.unchanged_polls.saturating_add(1) };
-    let reads = if cluster.is_some() { 2 } else { 1 };
-    let pause = observe::pause(settings, stage, &finding, unchanged_polls, reads, rand::random());
-    let since = scheduled.since.or_else(|| readings.is_readable().then(Instant::now));
-    Poll::Found(
-        Box::new(finding),
-        Scheduled { next: Instant::now() + pause, unchanged_polls, hint, since, postponements: 0, ..scheduled },
-    )
+    credential: Credential,
 }

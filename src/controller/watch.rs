@@ -8,7 +8,7 @@ mod pauses;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,9 +16,10 @@ use self::{
     errors::WatchErrors,
     events::{WatchEvent, objects},
 };
+use super::{Reconciler, Work, calls::Calls, decider::Decider};
 use crate::{
     admission::Admission,
-    observe,
+    observe::{self, schedule::Schedule},
     protocol::{attempts::AttemptTracker, journal},
     runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog},
     store::object::StoredObject,
@@ -43,13 +44,9 @@ const MAX_NAMES: usize = 10;
 struct Pending {
     writer: Writer<StoredObject>,
     reader: Store<StoredObject>,
-    attempts: Arc<Mutex<AttemptTracker>>,
-    admission: Arc<Admission>,
-    /// Objects stay pending after their call, for polls of the redistribution.
-    observe: bool,
+    listeners: Listeners,
     metrics: Metrics,
     scopes: Vec<Scope>,
-    synced: Synced,
     errors: WatchErrors,
 }
 
@@ -71,26 +68,58 @@ pub struct Watching {
     pub config: watcher::Config,
     /// How often all objects are listed again.
     pub relist_every: Duration,
-    /// Objects stay pending after their call, for polls of the redistribution.
-    pub observe: bool,
 }
 
 /// The consumers of the objects that the watches deliver.
 #[derive(Clone)]
 pub struct Listeners {
-    /// What this process remembers of them.
-    pub attempts: Arc<Mutex<AttemptTracker>>,
-    /// The admission queue.
+    /// Remembers their attempts.
+    pub decider: Decider,
+    /// The tasks of objects.
+    pub calls: Arc<Calls<Work>>,
+    /// Restores what status tells of keys.
     pub admission: Arc<Admission>,
+    /// With `--observe`: the calls of clusters. Objects then stay pending after their call, for polls.
+    pub schedule: Option<Arc<Mutex<Schedule>>>,
     /// Which first lists are complete.
     pub synced: Synced,
+}
+
+impl Listeners {
+    /// The parts of this reconciler.
+    pub fn of(reconciler: &Reconciler) -> Self {
+        Self {
+            decider: reconciler.decider.clone(),
+            calls: Arc::clone(&reconciler.calls),
+            admission: Arc::clone(&reconciler.call.admission),
+            schedule: reconciler.poller.as_ref().map(|poller| Arc::clone(&poller.schedule)),
+            synced: reconciler.role.synced.clone(),
+        }
+    }
+
+    fn schedule(&self) -> Option<MutexGuard<'_, Schedule>> {
+        Some(self.schedule.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn observes(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// The object is finished, for now.
+    fn finished(&self, uid: &str, attempts: &mut AttemptTracker) {
+        attempts.finished(uid);
+        self.calls.forget(uid);
+        if let Some(mut schedule) = self.schedule() {
+            schedule.end(uid);
+        }
+    }
 }
 
 /// Watches the given namespaces (none = all) and returns the objects to reconcile, and the cache that holds them.
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
-    Listeners { attempts, admission, synced }: Listeners,
+    listeners: Listeners,
     metrics: Metrics,
     watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + use<>, Store<StoredObject>) {
@@ -100,7 +129,7 @@ pub fn pending(
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
-    let Watching { namespaces, config, relist_every, observe } = watching;
+    let Watching { namespaces, config, relist_every } = watching;
     let namespaces =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect::<Vec<_>>() };
     let watch = |(scope, namespace): (usize, &Option<String>)| {
@@ -110,17 +139,7 @@ pub fn pending(
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
     let errors = WatchErrors::default();
-    let mut pending = Pending {
-        writer,
-        reader: reader.clone(),
-        attempts,
-        admission,
-        observe: *observe,
-        metrics,
-        scopes,
-        synced,
-        errors,
-    };
+    let mut pending = Pending { writer, reader: reader.clone(), listeners, metrics, scopes, errors };
     let stream = select_all(watches).flat_map(move |(scope, event)| match event {
         WatchEvent::Event(event) => {
             // A list may start again and again; a complete list does not yet mean a working watch.
@@ -202,7 +221,7 @@ impl Pending {
         };
         let is_refused =
             matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
-        self.synced.failed(scope, is_refused);
+        self.listeners.synced.failed(scope, is_refused);
         if !self.errors.failed(scope, error.to_string(), Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
             return;
@@ -227,38 +246,50 @@ impl Pending {
 
     fn accept(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
         object.seen = Some(Instant::now());
+        self.replaced(&object);
+        let observes = self.listeners.observes();
         if let Ok(decoded) = &object.object {
-            self.admission.restore_from_status(decoded);
-            let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            self.listeners.admission.restore_from_status(decoded);
+            let mut attempts = self.listeners.decider.attempts();
             attempts.note(decoded, Instant::now());
-            if self.observe {
-                attempts.schedule.record_status(decoded);
+            if let Some(mut schedule) = self.listeners.schedule() {
+                schedule.record_status(decoded);
             }
-            let is_observed = || self.observe && observe::stage(decoded, Timestamp::now()).is_some();
+            let is_observed = || observes && observe::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && attempts.to_retract(decoded).is_none() && !is_observed() {
-                attempts.finished(decoded.metadata.uid.as_deref().unwrap_or_default());
+                self.listeners.finished(decoded.metadata.uid.as_deref().unwrap_or_default(), &mut attempts);
                 self.metrics.hidden(attempts.hidden_objects());
                 drop(attempts);
-                self.metrics.objects().seen(scope, &object, (false, self.observe));
-                // Another controller may have called it while it waited here in the queue.
-                self.admission.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
+                self.metrics.objects().seen(scope, &object, (false, observes));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
-        self.metrics.objects().seen(scope, &object, (true, self.observe));
+        self.metrics.objects().seen(scope, &object, (true, observes));
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }
 
+    /// A new object under the name of another one, whose deletion no event has shown: that one's task ends.
+    fn replaced(&self, object: &StoredObject) {
+        let known = self.reader.get(&ObjectRef::from_obj(object));
+        if let Some(uid) = known.and_then(|known| known.uid()).filter(|uid| Some(uid) != object.uid().as_ref()) {
+            self.listeners.calls.forget(&uid);
+        }
+    }
+
     fn forget(&mut self, object: StoredObject) {
         if let Some(uid) = object.uid() {
-            let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut attempts = self.listeners.decider.attempts();
             attempts.forget(&uid);
             self.metrics.hidden(attempts.hidden_objects());
+            drop(attempts);
+            self.listeners.calls.forget(&uid);
+            if let Some(mut schedule) = self.listeners.schedule() {
+                schedule.end(&uid);
+            }
         }
         self.metrics.objects().gone(&object);
-        self.admission.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
@@ -279,11 +310,15 @@ impl Pending {
         }
         // Objects of a scope that was never listed are remembered only if they are in the cache.
         let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.keep_only(&pending, Instant::now());
+        let mut attempts = self.listeners.decider.attempts();
+        let keeps = attempts.keep_only(&pending, Instant::now());
         self.metrics.hidden(attempts.hidden_objects());
         drop(attempts);
-        self.synced.complete(index)
+        self.listeners.calls.keep_only(&pending);
+        if let Some(mut schedule) = self.listeners.schedule() {
+            schedule.keep_only(|uid| keeps.contains(uid));
+        }
+        self.listeners.synced.complete(index)
     }
 }
 

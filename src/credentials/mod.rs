@@ -1,13 +1,12 @@
 //! The resolution order of credentials: one source is chosen before any Secret is read, and its errors are reported;
-//! nothing falls through to another account. Secrets are read with `get` when needed, never listed or watched, and cached
-//! for a second.
+//! nothing falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
 
-mod cache;
+pub mod error;
+mod failures;
+pub mod lockout;
 pub mod secret;
 mod source;
 pub mod tokens;
-
-pub mod error;
 
 use std::{
     path::PathBuf,
@@ -15,27 +14,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 
 pub use self::error::CredentialsError;
 use crate::{
+    api::Reason,
     cloud::{
+        self,
         auth::{Key, User},
-        identity::KeyIdentity,
+        identity::{KeyIdentity, Names},
     },
     credentials::{
-        cache::{CredentialCache, SharedRead, VALID_FOR},
-        secret::{Credential, parse},
+        failures::Failures,
+        secret::{Account, parse},
         source::SourceReader,
+        tokens::{TokenCache, TokenKey, Wanted},
     },
-    protocol::regions::Endpoint,
+    protocol::{annotations::CREDENTIALS_SECRET, hold::Hold, regions::Endpoint},
+    runtime::jitter::jittered,
 };
 
+/// How often invalid credentials are checked again.
+pub const CREDENTIALS_RECHECK: Duration = Duration::from_secs(30);
+/// A 429 may ask for hours; the object is checked at least this often.
+pub const MAX_THROTTLED_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// First pause and number of further tries, if the API server does not answer: that says nothing about the object.
+const RETRIES: (Duration, usize) = (Duration::from_millis(500), 2);
 /// The Secret of an object's namespace that is used if no other source is configured.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
 /// Minimum remaining lifetime of a temporary key beyond the request timeout.
@@ -79,28 +89,90 @@ impl CredentialSource {
             Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
         }
     }
+
+    /// Its name inside a message, with what chooses it.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Controller => "the controller's default credentials".to_owned(),
+            Self::Secret { namespace, name } => {
+                format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
+            }
+        }
+    }
 }
 
-/// Chooses and reads the credentials of objects, and derives the identities of keys and users.
+/// What a request is made with, without a secret.
+#[derive(Clone, Debug)]
+pub struct CredentialId {
+    /// For those who count requests and refusals.
+    pub names: Names,
+    /// Where it was read.
+    pub source: CredentialSource,
+}
+
+/// What a request is made with.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The key or token.
+    pub key: Key,
+    /// The same without a secret.
+    pub id: CredentialId,
+    /// The source could not be read before: objects that are held for that may go on.
+    pub is_recovered: bool,
+}
+
+/// For what credentials are wanted.
+#[derive(Clone, Debug)]
+pub struct Purpose<'a> {
+    /// Where they are read.
+    pub source: CredentialSource,
+    /// Where the request goes.
+    pub endpoint: &'a Endpoint,
+    /// Where a user logs in; `None` if that is not known.
+    pub iam: Option<&'a Endpoint>,
+    /// Project of the request.
+    pub project: &'a str,
+}
+
+/// Chooses and reads the credentials of objects.
 pub struct Credentials {
     reader: SourceReader,
+    limit: Arc<Semaphore>,
+    cloud: Arc<cloud::Client>,
+    tokens: Arc<TokenCache>,
+    failures: Mutex<Failures>,
     default_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
-    cache: Arc<Mutex<CredentialCache>>,
+}
+
+/// The administrator's settings of credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Directory of the default credentials.
+    pub default_dir: Option<PathBuf>,
+    /// Namespaces that use them, `*` for all.
+    pub default_for: Vec<String>,
+    /// Longest wait for the cloud's answer: no credential may expire before.
+    pub request_timeout: Duration,
+    /// From the start of a claim to its request.
+    pub send_budget: Duration,
 }
 
 impl Credentials {
-    /// `default_dir`: directory of the default credentials; `default_for`: namespaces that use them, `*` for all.
-    pub fn new(
-        client: Client,
-        default_dir: Option<PathBuf>,
-        default_for: &[String],
-        request_timeout: Duration,
-    ) -> Self {
-        let (default_for, cache) = (default_for.to_vec(), Arc::default());
-        let reader = SourceReader { client, default_dir };
-        Self { reader, default_for, request_timeout, digest_key: rand::random(), cache }
+    /// `limit`: of the requests at the API server at once.
+    pub fn new(client: Client, limit: Arc<Semaphore>, cloud: Arc<cloud::Client>, settings: Settings) -> Self {
+        let Settings { default_dir, default_for, request_timeout, send_budget } = settings;
+        Self {
+            reader: SourceReader { client, default_dir },
+            limit,
+            cloud,
+            tokens: TokenCache::new(request_timeout, send_budget),
+            failures: Mutex::default(),
+            default_for,
+            request_timeout,
+            digest_key: rand::random(),
+        }
     }
 
     /// Chooses the one source for an object, by its annotation and namespace alone.
@@ -115,76 +187,116 @@ impl Credentials {
         }
     }
 
-    /// The credential of that source, at most a second old and never from a read that started before `since`. Callers
-    /// within a second after the start of a read wait for that read.
-    pub async fn read(
-        &self,
-        source: &CredentialSource,
-        since: Instant,
-        now: Timestamp,
-    ) -> Result<Credential, CredentialsError> {
-        let started = Instant::now();
-        let read = {
-            let mut cache = self.cache();
-            if let Some(credential) = cache.get(source, since, started) {
-                return Ok(credential);
+    /// The credentials for a request, read now; for a user with a token, by a login if there is none yet.
+    pub async fn resolve(&self, purpose: &Purpose<'_>) -> Result<Credential, Hold> {
+        let source = &purpose.source;
+        let (account, is_recovered) = self.read(source).await.map_err(|(error, wait)| held(&error, wait))?;
+        let key = match account {
+            Account::AccessKey(key) => Key::AccessKey(key),
+            Account::User(user) => Key::Token(self.tokens.token(&self.cloud, &self.wanted(purpose, user)?).await?),
+        };
+        let id = CredentialId { names: self.names(&key, purpose.endpoint), source: source.clone() };
+        Ok(Credential { key, id, is_recovered })
+    }
+
+    /// Whether the source still holds what the credential was made of, and a token can still be used. Reads the source
+    /// again; never logs in.
+    pub async fn is_unchanged(&self, purpose: &Purpose<'_>, credential: &Credential) -> Result<bool, Hold> {
+        let (account, _) = self.read(&purpose.source).await.map_err(|(error, wait)| held(&error, wait))?;
+        Ok(match (account, &credential.key) {
+            (Account::AccessKey(key), Key::AccessKey(_)) => {
+                self.names(&Key::AccessKey(key), purpose.endpoint) == credential.id.names
             }
-            cache.in_flight(source, since, started).unwrap_or_else(|| {
-                let read = self.start_read(source.clone(), started, now);
-                cache.start(source, started, &read);
-                read
-            })
-        };
-        read.await
+            (Account::User(user), Key::Token(token)) => {
+                self.user_identity(&user) == token.user() && self.tokens.may_use(token, Instant::now())
+            }
+            _ => false,
+        })
     }
 
-    fn start_read(&self, source: CredentialSource, started: Instant, now: Timestamp) -> SharedRead {
-        let (reader, cache) = (self.reader.clone(), Arc::clone(&self.cache));
-        let must_outlive = self.request_timeout + MARGIN;
-        let read = async move {
-            let name = source.display_name();
-            let result = reader.read(&source, &name).await.and_then(|data| parse(&data, &name, now, must_outlive));
-            locked(&cache).finish(&source, started, result.as_ref().ok(), Instant::now());
-            let cache = Arc::clone(&cache);
-            tokio::spawn(async move {
-                tokio::time::sleep_until((started + VALID_FOR).into()).await;
-                locked(&cache).remove_expired(Instant::now());
-            });
-            result
-        };
-        read.boxed().shared()
+    /// What would prevent a request with these credentials, as far as that can be known without a login.
+    pub async fn problem(&self, purpose: &Purpose<'_>) -> Option<CredentialsError> {
+        match self.read(&purpose.source).await {
+            Ok((Account::User(_), _)) if purpose.iam.is_none() => Some(purpose.no_iam()),
+            Ok(_) => None,
+            Err((error, _)) => Some(error),
+        }
     }
 
-    /// Invalidates the cache for that source, since its credential was refused: it may have changed since it was read.
-    pub fn forget(&self, source: &CredentialSource) {
-        self.cache().invalidate(source);
+    /// What the source holds now, and whether it could not be read before. After a failure the source is read again only
+    /// after a pause, which the error comes with.
+    async fn read(&self, source: &CredentialSource) -> Result<(Account, bool), (CredentialsError, Duration)> {
+        if let Some(known) = self.failures().known(source, Instant::now()) {
+            return Err(known);
+        }
+        let (first, tries) = RETRIES;
+        let mut pauses = ExponentialBuilder::default().with_min_delay(first).with_max_times(tries).build();
+        let name = source.display_name();
+        loop {
+            let data = {
+                let _one = self.limit.acquire().await;
+                self.reader.read(source, &name).await
+            };
+            let must_outlive = self.request_timeout + MARGIN;
+            let error = match data.and_then(|data| parse(&data, &name, Timestamp::now(), must_outlive)) {
+                Ok(account) => return Ok((account, self.failures().succeeded(source))),
+                Err(error) => error,
+            };
+            match pauses.next().filter(|_| matches!(error, CredentialsError::Unavailable { .. })) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {
+                    let pause = self.failures().failed(source, error.clone(), Instant::now());
+                    return Err((error, pause));
+                }
+            }
+        }
     }
 
-    fn cache(&self) -> MutexGuard<'_, CredentialCache> {
-        locked(&self.cache)
+    fn wanted(&self, purpose: &Purpose<'_>, user: User) -> Result<Wanted, Hold> {
+        let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(CREDENTIALS_RECHECK)))?;
+        let identity = self.user_identity(&user);
+        let scope = self.token_scope(identity, iam, purpose.project, purpose.endpoint);
+        Ok(Wanted {
+            key: TokenKey { user: identity, scope },
+            user,
+            source: purpose.source.clone(),
+            iam: iam.clone(),
+            project: purpose.project.to_owned(),
+        })
     }
 
-    /// The identity of a key for admission. By its values, not a resourceVersion: the same wrong values in another Secret
-    /// are the same wrong key, and another label on the Secret does not make it right. For a token by its user, since
-    /// tokens change.
-    pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
+    /// What lies behind the lock is whole after each change.
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of a key, by its values, not a resourceVersion: the same wrong values in another Secret are the same wrong
+    /// key, and another label on the Secret does not make it right. Of a token by its user, since tokens change.
+    fn names(&self, key: &Key, endpoint: &Endpoint) -> Names {
         let url = endpoint.url.as_str().as_bytes();
         match key {
             Key::AccessKey(key) => {
                 let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-                self.digest(&[key.access.as_bytes(), key.secret.expose_secret().as_bytes(), token.as_bytes(), url])
+                let secret = key.secret.expose_secret().as_bytes();
+                Names {
+                    key: self.digest(&[b"access key", key.access.as_bytes(), url]),
+                    pair: self.digest(&[key.access.as_bytes(), secret, token.as_bytes(), url]),
+                }
             }
-            Key::Token(token) => self.digest(&[b"token", token.user().bytes(), url]),
+            Key::Token(token) => {
+                let user = self.digest(&[b"token", token.user().bytes(), url]);
+                Names { key: user, pair: user }
+            }
         }
     }
 
     /// The identity of a user for the lock-out: the same user is locked everywhere, at whichever IAM the login is.
-    pub fn user_identity(&self, user: &User) -> KeyIdentity {
+    fn user_identity(&self, user: &User) -> KeyIdentity {
         self.digest(&user.parts())
     }
 
     /// The identity of a token's scope: fetched by this user at this IAM, for calls of this project at this endpoint.
-    pub fn token_scope(&self, user: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
+    fn token_scope(&self, user: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
         let (iam, endpoint) = (iam.url.as_str().as_bytes(), endpoint.url.as_str().as_bytes());
         self.digest(&[b"scope", user.bytes(), iam, project.as_bytes(), endpoint])
     }
@@ -200,8 +312,22 @@ impl Credentials {
     }
 }
 
-fn locked(cache: &Mutex<CredentialCache>) -> MutexGuard<'_, CredentialCache> {
-    cache.lock().unwrap_or_else(PoisonError::into_inner)
+impl Purpose<'_> {
+    fn no_iam(&self) -> CredentialsError {
+        let region = self.endpoint.region.clone();
+        CredentialsError::NoIam { credentials: self.source.display_name(), region }
+    }
+}
+
+/// The hold for credentials that cannot be used.
+fn held(error: &CredentialsError, wait: Duration) -> Hold {
+    let (reason, message) = match error.reason() {
+        Some(reason) => (reason, error.to_string()),
+        None => {
+            (Reason::CredentialsInvalid, format!("{error}. The operator retries automatically, less often each time"))
+        }
+    };
+    Hold { reason, message, retry_after: wait.max(Duration::from_secs(1)) }
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ pub const KEYS: [&str; 7] = [ACCESS_KEY[0], ACCESS_KEY[1], ACCESS_KEY[2], ACCESS
 /// Maximum length of a name or password, in bytes. The cloud's own limits are lower.
 const MAX_LENGTH: usize = 512;
 
-/// The credential in a Secret.
+/// The account in a Secret.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum Account {
     /// An access key.
     AccessKey(AccessKey),
     /// A user, who has to log in.
@@ -33,7 +33,7 @@ pub enum Credential {
 
 /// Parses the data of a Secret. `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a
 /// temporary key.
-pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Result<Credential, CredentialsError> {
+pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Result<Account, CredentialsError> {
     let present = |keys: &[&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|key| data.contains_key(*key)).collect()
     };
@@ -44,9 +44,9 @@ pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Resul
     }
     let reader = Reader { data, name };
     if user.is_empty() {
-        reader.access_key(now, needed).map(Credential::AccessKey)
+        reader.access_key(now, needed).map(Account::AccessKey)
     } else {
-        reader.user().map(Credential::User)
+        reader.user().map(Account::User)
     }
 }
 
@@ -150,17 +150,17 @@ mod tests {
 
     const GOOD: [(&str, &str); 3] = [("username", "Jürgen 用户"), ("password", "p ä\"\\ß"), ("domainName", "帐号\n")];
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Credential, CredentialsError> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Account, CredentialsError> {
         let data = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
         parse(&data, "Secret team/dws", Timestamp::UNIX_EPOCH, Duration::from_secs(120))
     }
 
     #[test]
     fn parse_takes_a_user_with_letters_of_any_script_and_blanks() {
-        let Credential::User(user) = read(&GOOD).unwrap() else { panic!("no user") };
+        let Account::User(user) = read(&GOOD).unwrap() else { panic!("no user") };
         assert_eq!((user.name.as_str(), user.domain.as_str()), ("Jürgen 用户", "帐号"));
         assert_eq!(user.password.expose_secret(), "p ä\"\\ß");
-        let shown = format!("{user:?} {:?}", Credential::User(user.clone()));
+        let shown = format!("{user:?} {:?}", Account::User(user.clone()));
         assert!(!shown.contains("Jürgen") && !shown.contains("帐号"), "{shown}");
     }
 

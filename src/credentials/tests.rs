@@ -1,7 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use k8s_openapi::ByteString;
-use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{api::Reason, cloud::auth::AccessKey, credentials::secret::Data};
@@ -18,8 +15,8 @@ fn read(pairs: &[(&str, &str)]) -> Result<AccessKey, CredentialsError> {
     parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(access_key)
 }
 
-fn access_key(credential: Credential) -> AccessKey {
-    let Credential::AccessKey(key) = credential else { panic!("no access key") };
+fn access_key(account: Account) -> AccessKey {
+    let Account::AccessKey(key) = account else { panic!("no access key") };
     key
 }
 
@@ -112,8 +109,44 @@ fn credentials(default_for: &[&str]) -> Credentials {
     let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
         Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
     });
-    let default_for: Vec<_> = default_for.iter().map(|&namespace| namespace.to_owned()).collect();
-    Credentials::new(Client::new(service, "default"), None, &default_for, Duration::from_secs(60))
+    with_client(Client::new(service, "default"), default_for)
+}
+
+fn with_client(client: Client, default_for: &[&str]) -> Credentials {
+    let cloud = cloud::Client::new(&cloud::ClientSettings {
+        ca_bundle: None,
+        proxy: None,
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(60),
+    });
+    let settings = Settings {
+        default_for: default_for.iter().map(|&namespace| namespace.to_owned()).collect(),
+        request_timeout: Duration::from_secs(60),
+        ..Settings::default()
+    };
+    Credentials::new(client, Arc::new(Semaphore::new(1)), Arc::new(cloud.unwrap()), settings)
+}
+
+/// Credentials whose API server answers each read of a Secret with these values, and with this code.
+fn with_secret(answer: impl Fn() -> (u16, Vec<(&'static str, String)>) + Clone + Send + 'static) -> Credentials {
+    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        let (code, values) = answer();
+        async move {
+            let data: std::collections::BTreeMap<_, _> =
+                values.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
+            let secret =
+                serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "data": data});
+            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"});
+            let body = if code == 200 { secret } else { status }.to_string().into_bytes();
+            let answer = http::Response::builder().status(code).body(kube::client::Body::from(body));
+            Ok::<_, std::io::Error>(answer.unwrap())
+        }
+    });
+    with_client(Client::new(service, "team"), &[])
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() }
 }
 
 #[tokio::test]
@@ -131,139 +164,99 @@ async fn choose_prefers_the_annotation_then_the_namespace_then_the_default() {
 }
 
 #[tokio::test]
-async fn identity_is_equal_only_for_equal_values_and_endpoints() {
+async fn names_are_equal_only_for_equal_values_and_endpoints() {
     let credentials = credentials(&[]);
-    let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
     let key =
         |access: &str, secret: &str| Key::AccessKey(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
     let here = endpoint("https://a.example");
-    let identity = credentials.identity(&key("AK", "SK"), &here);
-    assert_eq!(identity, credentials.identity(&key("AK", "SK\n"), &here));
-    assert_ne!(identity, credentials.identity(&key("AKS", "K"), &here));
-    assert_ne!(identity, credentials.identity(&key("AK", "SX"), &here));
-    assert_ne!(identity, credentials.identity(&key("AK", "SK"), &endpoint("https://b.example")));
+    let names = credentials.names(&key("AK", "SK"), &here);
+    assert_eq!(names, credentials.names(&key("AK", "SK\n"), &here));
+    let (other_secret, elsewhere) = (
+        credentials.names(&key("AK", "SX"), &here),
+        credentials.names(&key("AK", "SK"), &endpoint("https://b.example")),
+    );
+    assert_ne!(names.key, credentials.names(&key("AKS", "K"), &here).key);
+    assert_ne!(names.pair, other_secret.pair);
+    assert_eq!(names.key, other_secret.key, "wrong signatures count by the access key");
+    assert!(names.key != elsewhere.key && names.pair != elsewhere.pair);
 }
 
-/// Credentials whose API server counts reads of a Secret, and answers each only with a permit of the semaphore.
-fn slow_credentials() -> (Arc<Credentials>, Arc<AtomicUsize>, Arc<Semaphore>) {
-    let (reads, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
-    let shared = (Arc::clone(&reads), Arc::clone(&answers));
-    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
-        let (reads, answers) = shared.clone();
-        async move {
-            let number = reads.fetch_add(1, Ordering::SeqCst);
-            answers.acquire().await.unwrap().forget();
-            let data = serde_json::json!({"accessKey": ByteString(b"AK".into()), "secretKey": ByteString(format!("SK{number}").into())});
-            let secret =
-                serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "named"}, "data": data});
-            Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(secret.to_string().into_bytes())))
-        }
+#[tokio::test]
+async fn other_values_in_the_secret_are_noticed_by_the_second_read() {
+    let secret = Arc::new(Mutex::new("one"));
+    let of_secret = Arc::clone(&secret);
+    let credentials = with_secret(move || {
+        (200, vec![("accessKey", "AK".to_owned()), ("secretKey", (*of_secret.lock().unwrap()).to_owned())])
     });
-    (Arc::new(Credentials::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
-}
-
-/// Runs the other tasks until all of them wait.
-async fn all_wait() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    let here = endpoint("https://a.example");
+    let source = credentials.choose(Some("named"), "team");
+    let purpose = Purpose { source, endpoint: &here, iam: None, project: "project" };
+    let credential = credentials.resolve(&purpose).await.unwrap();
+    assert!(credentials.is_unchanged(&purpose, &credential).await.unwrap());
+    *secret.lock().unwrap() = "two";
+    assert!(!credentials.is_unchanged(&purpose, &credential).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_burst_reads_its_secret_once_and_a_later_object_reads_it_again() {
-    let (credentials, reads, answers) = slow_credentials();
-    let read = |since: Instant| {
-        let credentials = Arc::clone(&credentials);
-        tokio::spawn(async move {
-            let source = credentials.choose(Some("named"), "team");
-            access_key(credentials.read(&source, since, now()).await.unwrap()).secret.expose_secret().to_owned()
-        })
+async fn a_failed_read_is_shared_until_its_pause_and_the_recovery_is_told() {
+    let (code, reads) = (Arc::new(Mutex::new(404)), Arc::new(Mutex::new(0)));
+    let (of_code, counted) = (Arc::clone(&code), Arc::clone(&reads));
+    let credentials = with_secret(move || {
+        *counted.lock().unwrap() += 1;
+        (*of_code.lock().unwrap(), GOOD.map(|(key, value)| (key, value.to_owned())).into())
+    });
+    let here = endpoint("https://a.example");
+    let purpose = |name| Purpose {
+        source: credentials.choose(Some(name), "team"),
+        endpoint: &here,
+        iam: None,
+        project: "project",
     };
-    let seen = Instant::now();
-    let burst = futures::future::join_all((0..50).map(|_| read(seen)));
-    all_wait().await;
-    let later = read(Instant::now());
-    all_wait().await;
-    assert_eq!(reads.load(Ordering::SeqCst), 2);
-    answers.add_permits(2);
-    assert!(burst.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
-    assert_eq!(later.await.unwrap(), "SK1");
-    let once_more = credentials.read(&credentials.choose(Some("named"), "team"), seen, now()).await.unwrap();
-    assert_eq!(access_key(once_more).secret.expose_secret(), "SK1", "the latest result is cached");
-    assert_eq!(reads.load(Ordering::SeqCst), 2);
+    for _ in 0..3 {
+        let hold = credentials.resolve(&purpose("missing")).await.unwrap_err();
+        assert_eq!(hold.reason, Reason::CredentialsNotFound);
+        assert!(hold.retry_after <= Duration::from_secs(5));
+    }
+    assert_eq!(*reads.lock().unwrap(), 1);
+    *code.lock().unwrap() = 200;
+    assert!(!credentials.resolve(&purpose("other")).await.unwrap().is_recovered, "another source");
+    let missing = credentials.choose(Some("missing"), "team");
+    credentials.failures().make_due(&missing);
+    assert!(credentials.resolve(&purpose("missing")).await.unwrap().is_recovered);
+    assert!(!credentials.resolve(&purpose("missing")).await.unwrap().is_recovered);
 }
 
 #[tokio::test]
-async fn a_read_in_flight_at_a_refusal_is_not_used_afterwards() {
-    let (credentials, reads, answers) = slow_credentials();
-    let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
-    let (first, before) = (Arc::clone(&credentials), source.clone());
-    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
-    all_wait().await;
-    credentials.forget(&source);
-    answers.add_permits(2);
-    before.await.unwrap().unwrap();
-    assert_eq!(access_key(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
-    assert_eq!(reads.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn an_abandoned_read_does_not_block_the_next_one() {
-    let (credentials, reads, answers) = slow_credentials();
-    let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
-    let (first, before) = (Arc::clone(&credentials), source.clone());
-    let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
-    all_wait().await;
-    before.abort();
-    assert!(before.await.unwrap_err().is_cancelled());
-    answers.add_permits(1);
-    assert_eq!(access_key(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
-    assert_eq!(reads.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn default_credentials_are_read_again_after_a_refusal() {
+async fn default_credentials_are_read_anew_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut credentials = credentials(&["*"]);
     credentials.reader.default_dir = Some(directory.path().to_owned());
-    let missing = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
-    assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
-    std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
-    std::fs::write(directory.path().join("secretKey"), "one").unwrap();
-    assert_eq!(
-        access_key(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
-            .secret
-            .expose_secret(),
-        "one"
-    );
-    std::fs::write(directory.path().join("secretKey"), "two").unwrap();
-    credentials.forget(&CredentialSource::Controller);
-    assert_eq!(
-        access_key(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
-            .secret
-            .expose_secret(),
-        "two"
-    );
+    for secret in ["one", "two"] {
+        std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
+        std::fs::write(directory.path().join("secretKey"), secret).unwrap();
+        let (account, _) = credentials.read(&CredentialSource::Controller).await.unwrap();
+        assert_eq!(access_key(account).secret.expose_secret(), secret);
+    }
 }
 
-#[tokio::test]
-async fn an_error_of_the_api_server_becomes_a_reason_or_a_retry() {
-    for (code, reason) in [
-        (404, Some(Reason::CredentialsNotFound)),
-        (403, Some(Reason::CredentialsForbidden)),
-        (401, None),
-        (500, None),
-        (503, None),
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_api_server_becomes_a_reason_at_once_or_after_three_tries() {
+    for (code, reason, expected) in [
+        (404, Some(Reason::CredentialsNotFound), 1),
+        (403, Some(Reason::CredentialsForbidden), 1),
+        (401, None, 3),
+        (500, None, 3),
+        (503, None, 3),
     ] {
-        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| async move {
-            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": code, "status": "Failure", "reason": "x", "message": "x"});
-            let body = kube::client::Body::from(status.to_string().into_bytes());
-            Ok::<_, std::io::Error>(http::Response::builder().status(code).body(body).unwrap())
+        let reads = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&reads);
+        let credentials = with_secret(move || {
+            *counted.lock().unwrap() += 1;
+            (code, Vec::new())
         });
-        let credentials = Credentials::new(Client::new(service, "default"), None, &[], Duration::from_secs(60));
         let source = credentials.choose(Some("named"), "team");
-        let error = credentials.read(&source, Instant::now(), now()).await.unwrap_err();
-        assert_eq!(error.reason(), reason, "{code}: {error}");
+        let (error, _) = credentials.read(&source).await.unwrap_err();
+        assert_eq!((error.reason(), *reads.lock().unwrap()), (reason, expected), "{code}: {error}");
         assert!(error.to_string().contains("Secret team/named"), "{error}");
     }
 }
@@ -275,7 +268,7 @@ async fn an_unreadable_default_credentials_file_is_reported_with_its_directory()
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut credentials = credentials(&["*"]);
     credentials.reader.default_dir = Some(directory.path().to_owned());
-    let error = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
+    let (error, _) = credentials.read(&CredentialSource::Controller).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
 }

@@ -1,12 +1,13 @@
-//! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is
-//! still one call, and a request that is held was never claimed.
+//! Reads of the cluster before a request, and what they mean: a request that passes is still one request, and a request that
+//! is held was never claimed.
 
-pub mod results;
+mod run;
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub use self::run::{Checked, Precheck, VALID_FOR};
 use crate::{
     api::Reason,
     cloud::{
@@ -29,7 +30,7 @@ pub enum Mode {
 
 /// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
-pub struct Precheck {
+pub struct Settings {
     /// Mode of `--check-cluster`.
     pub mode: Mode,
     /// Interval between two prechecks of a cluster that does not wait for a redistribution yet.

@@ -11,10 +11,6 @@ use crate::{
     api::{Attempt, ClusterRedistribution},
     protocol::journal,
 };
-pub use crate::{
-    observe::schedule::{Schedule, Scheduled},
-    precheck::results::{FailedPrecheck, PassedPrecheck, Prechecks, VALID_FOR},
-};
 
 /// First back-off after a proven `NotSent`.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -47,10 +43,6 @@ pub struct AttemptTracker {
     hidden: HashMap<String, Hidden>,
     /// The installed CRD once did not keep all of status: every claim is preceded by a dry run.
     crd_was_outdated: bool,
-    /// Prechecks: reads of the cloud before a request.
-    pub prechecks: Prechecks,
-    /// Poll schedule: reads of the cloud after a request.
-    pub schedule: Schedule,
 }
 
 #[derive(Debug)]
@@ -158,7 +150,6 @@ impl AttemptTracker {
 
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
-        self.prechecks.forget(uid);
         self.sent.retain(|_, sent| now.saturating_duration_since(sent.sent_at) < REMEMBER_SENT);
         self.sent.insert(uid.to_owned(), Sent { generation, sent_at: now });
     }
@@ -229,32 +220,28 @@ impl AttemptTracker {
         self.seen.remove(uid);
         self.retries.remove(uid);
         self.abandoned.remove(uid);
-        self.prechecks.forget(uid);
-        self.schedule.end(uid);
     }
 
     /// Drops the state of all objects but `pending`, the unfinished ones of a complete list. An object that was deleted
     /// during its preparation, call or poll has left state behind, and no event reports a deletion while no watch is open.
-    pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
+    /// Returns the objects whose state is kept: these, and those whose attempt is under way.
+    pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) -> HashSet<String> {
         // Sent generations are kept for their time: without them a read that hides the journal would be trusted.
-        let Self { seen, live, abandoned, retries, sent: _, hidden, crd_was_outdated: _, prechecks, schedule } = self;
-        let live: HashSet<_> = live.values().collect();
-        let keep = |uid: &String| pending.contains(uid) || live.contains(uid);
+        let Self { seen, live, abandoned, retries, sent: _, hidden, crd_was_outdated: _ } = self;
+        let kept: HashSet<_> = pending.iter().chain(live.values()).cloned().collect();
+        let keep = |uid: &String| kept.contains(uid);
         // A finished object may have passed its cool-down, and its next generation would have to wait for it again.
         seen.retain(|uid, known| keep(uid) || now.saturating_duration_since(known.first) < REMEMBER_COOLED_DOWN);
         abandoned.retain(|uid, _| keep(uid));
         retries.retain(|uid, _| keep(uid));
         hidden.retain(|uid, _| keep(uid));
-        prechecks.keep_only(keep);
-        schedule.keep_only(keep);
+        kept
     }
 
     /// The object is finished; only its cool-down may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.hidden.remove(uid);
         self.retries.remove(uid);
-        self.prechecks.forget(uid);
-        self.schedule.end(uid);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    api::{ClusterRedistribution, Reason},
+    api::{ClusterRedistribution, ClusterRedistributionSpec, ObjectKey, Reason},
     observe::{self, Stage},
     protocol::{
         annotations::{self, NOT_AFTER, Switches},
@@ -86,9 +86,15 @@ pub enum Step {
     Call(Plan),
 }
 
-/// The parameters of a claim.
+/// What would be requested, for which object. Compared whole: any difference is another plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The object.
+    pub object: ObjectKey,
+    /// Its spec generation.
+    pub generation: i64,
+    /// The request.
+    pub spec: ClusterRedistributionSpec,
     /// Target of the request.
     pub endpoint: Endpoint,
     /// The values of the annotations.
@@ -190,7 +196,14 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
         .regions
         .resolve(object.spec.region.as_deref())
         .map_err(|error| (Reason::RegionNotAllowed, error.to_string()))?;
-    Ok(Plan { endpoint, switches, probe_first })
+    Ok(Plan {
+        object: object.key(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        spec: object.spec.clone(),
+        endpoint,
+        switches,
+        probe_first,
+    })
 }
 
 fn remaining_grace(

@@ -150,9 +150,10 @@ impl Metrics {
         self.holds.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
     }
 
-    /// Calls in flight now.
-    pub fn in_flight(&self, calls: usize) {
-        self.in_flight.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    /// A call is in flight until the returned value is dropped.
+    pub fn call_begins(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
     }
 
     /// Objects whose status is incomplete now.
@@ -199,6 +200,15 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new(&Watchdog::new(Duration::from_secs(300)))
+    }
+}
+
+/// A call in flight.
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -6,6 +6,7 @@ pub mod election;
 pub mod events;
 pub mod jitter;
 pub mod kube_client;
+pub mod locks;
 pub mod metrics;
 pub mod rate_limit;
 pub mod synced;

@@ -63,7 +63,7 @@ impl StatusStore {
         object: &ClusterRedistribution,
         within: Duration,
     ) -> Result<Latest, WriteError> {
-        match self.get(object, within).await {
+        match self.read(&object.key(), within).await {
             Ok(latest) => Ok(Latest::Complete(Box::new(latest))),
             Err(WriteError::Undecodable(_)) => {
                 let (namespace, name) = (object.metadata.namespace.as_deref(), object.metadata.name.as_deref());

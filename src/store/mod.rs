@@ -12,7 +12,10 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use serde::de::IgnoredAny;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 
 pub use put::{API_TIMEOUT, WriteError};
 pub use record::Recorded;
@@ -25,6 +28,9 @@ use crate::{
 
 /// First and longest pause between two reads after a claim whose result is not known.
 const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Requests at the API server at once, claims and outcomes aside: more would be throttled there.
+const MAX_REQUESTS: usize = 32;
 
 /// The result of a claim.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ pub enum Claim {
 #[derive(Clone)]
 pub struct StatusStore {
     client: Client,
+    /// Bounds the requests at the API server at once; claims and outcomes are not bound by it.
+    limit: Arc<Semaphore>,
     /// Held by the record whose turn it is to be retried.
     turn: Arc<Mutex<record::Turn>>,
 }
@@ -57,7 +65,12 @@ impl StatusStore {
     /// `client` should not retry writes by itself: the second PUT conflicts with the first. The store would still detect
     /// that, at the cost of a read.
     pub fn new(client: Client) -> Self {
-        Self { client, turn: Arc::default() }
+        Self { client, limit: Arc::new(Semaphore::new(MAX_REQUESTS)), turn: Arc::default() }
+    }
+
+    /// The limit of requests at the API server at once, for whatever else is read there.
+    pub const fn limit(&self) -> &Arc<Semaphore> {
+        &self.limit
     }
 
     /// Claims the right to call for the generation of `object`, at its resourceVersion. Waits for no answer after
@@ -105,7 +118,7 @@ impl StatusStore {
             if within.is_zero() {
                 return Claim::Indeterminate(error);
             }
-            match self.get(object, within).await {
+            match self.read(&object.key(), within).await {
                 Err(WriteError::Undecodable(_) | WriteError::KindNotServed(_) | WriteError::Indeterminate(_)) => {
                     tokio::time::sleep(pause.min(within)).await;
                     pause = (pause * 2).min(READ_PAUSES.1);
@@ -131,6 +144,7 @@ impl StatusStore {
         object: &ClusterRedistribution,
         next: ClusterRedistributionStatus,
     ) -> Result<(), WriteError> {
+        let _one = self.limit.acquire().await;
         self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
     }
 
@@ -142,6 +156,7 @@ impl StatusStore {
         now: Timestamp,
     ) -> Result<bool, WriteError> {
         let next = transitions::claimed(object.status.as_ref(), attempt.clone(), "", now);
+        let _one = self.limit.acquire().await;
         let echo = self.put(object, next, API_TIMEOUT, true).await?;
         Ok(echo.attempt() == Some(attempt) && shows_claim(&echo, attempt))
     }
@@ -149,6 +164,7 @@ impl StatusStore {
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, WriteError> {
         let next = dry_run::full_status(object, now);
+        let _one = self.limit.acquire().await;
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };
         Ok(kept.attempt == next.attempt

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::StatusStore;
 use crate::{
-    api::{ClusterRedistribution, ClusterRedistributionStatus},
+    api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey},
     store::object::StoredObject,
 };
 
@@ -73,16 +73,17 @@ impl WriteError {
 }
 
 impl StatusStore {
-    /// The object as the API server has it now; waits at most `within`.
-    pub async fn get(
-        &self,
-        object: &ClusterRedistribution,
-        within: Duration,
-    ) -> Result<ClusterRedistribution, WriteError> {
-        let (namespace, name) = name_of(object);
-        let api = Api::<StoredObject>::namespaced(self.client.clone(), namespace);
-        let latest = parsed(answer(timeout(within, api.get(name)).await)?)?;
-        if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
+    /// The object as the API server has it now.
+    pub async fn get(&self, object: &ObjectKey) -> Result<ClusterRedistribution, WriteError> {
+        let _one = self.limit.acquire().await;
+        self.read(object, API_TIMEOUT).await
+    }
+
+    /// The same for a claim or an outcome, which no other request may keep waiting; waits at most `within`.
+    pub(super) async fn read(&self, object: &ObjectKey, within: Duration) -> Result<ClusterRedistribution, WriteError> {
+        let api = Api::<StoredObject>::namespaced(self.client.clone(), &object.namespace);
+        let latest = parsed(answer(timeout(within, api.get(&object.name)).await)?)?;
+        if latest.metadata.uid.as_deref() == Some(object.uid.as_str()) { Ok(latest) } else { Err(WriteError::Gone) }
     }
 
     /// Writes the status, and parses the object that the API server returns.

@@ -10,19 +10,13 @@ use std::{
 use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
 
 /// Exceptions to the order; add none.
-const ALLOWED: [(&str, &str); 8] = [
+const ALLOWED: [(&str, &str); 4] = [
     // The metrics count what the watch shows.
     ("runtime::metrics", "store"),
     ("runtime::metrics::named", "store"),
     ("runtime::metrics::objects", "store"),
-    // `AttemptTracker` also holds the prechecks and the poll schedule.
-    ("protocol::attempts", "observe"),
-    ("protocol::attempts", "precheck"),
     // `decide` needs the stage of an observation.
     ("protocol::decide", "observe"),
-    // The lock-out of users is that of keys.
-    ("credentials::tokens::user", "admission"),
-    ("credentials::tokens::denied", "admission"),
 ];
 
 /// The modules in their order, each with its rank, as `lib.rs` lists them.

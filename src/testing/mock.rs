@@ -1,7 +1,6 @@
-//! For unit tests: a context with an API server of one object, which compares and swaps, and fails as a test asks.
+//! For unit tests: a controller with an API server of one object, which compares and swaps, and fails as a test asks.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,28 +8,36 @@ use std::{
     time::Duration,
 };
 
-use futures::FutureExt;
+use k8s_openapi::ByteString;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
 
 use crate::{
-    admission::{Admission, Candidate, Core, ObjectName, Refusal, RequestedAt},
+    admission::Admission,
     api::ClusterRedistribution,
     cloud::{
         self,
         auth::{AccessKey, Key},
+        identity::Names,
     },
     controller::{
-        attempt::{Delivered, deliver},
-        context::{Context, Timing},
-        prepare::{Ready, object_name},
+        Reconciler,
+        attempt::{Attempts, Delivered, Ready, Timing},
+        call::CallPath,
+        calls::Calls,
+        decider::Decider,
+        observe::Poller,
+        recovery::Recovery,
+        report::Reporter,
+        role::Role,
     },
-    credentials::{Credentials, tokens::TokenCache},
-    precheck::{Mode, Precheck},
+    credentials::{self, Credential, CredentialId, CredentialSource, Credentials},
+    observe::Observe,
+    precheck::{self, Mode, Precheck},
     protocol::{
-        attempts::AttemptTracker,
         decide::{Rules, Step},
         regions::Regions,
     },
@@ -123,7 +130,9 @@ impl Server {
         if !request.uri().path().contains("/clusterredistributions/") {
             self.secret_reads.fetch_add(usize::from(request.uri().path().contains("/secrets/")), Ordering::SeqCst);
             let code = *self.secret.lock().unwrap();
-            return reply(code, &failure(code));
+            let keys = json!({"accessKey": ByteString(b"AK".into()), "secretKey": ByteString(b"SK".into())});
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "data": keys});
+            return reply(code, &if code == 200 { secret } else { failure(code) });
         }
         let bytes = request.into_body().collect_bytes().await.unwrap();
         let mut object = self.object.lock().unwrap();
@@ -163,48 +172,104 @@ fn reply(code: u16, body: &Value) -> http::Response<Body> {
     http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
-/// A context with that API server. Nothing listens at its endpoint, that of the region `lab`.
-pub fn context(server: &Server, leads: bool) -> Arc<Context> {
-    let client = server.client();
-    let lab = ("lab".to_owned(), "http://127.0.0.1:9".parse().unwrap());
+/// How a test's controller differs from others.
+pub struct Setup {
+    /// Whether it leads.
+    pub leads: bool,
+    /// Which first lists are complete; those of all by default.
+    pub synced: Synced,
+    /// Endpoint of the region `lab`; nothing listens at the default.
+    pub endpoint: Url,
+    /// The clock that ends a permit to send.
+    pub clock: Clock,
+    /// From the start of the claim to the request.
+    pub send_budget: Duration,
+    /// With `--observe`.
+    pub observe: Option<Observe>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let synced = Synced::new(&[]);
+        synced.complete(0);
+        Self {
+            leads: true,
+            synced,
+            endpoint: "http://127.0.0.1:9".parse().unwrap(),
+            clock: Clock::of_this_host(),
+            send_budget: Duration::from_millis(300),
+            observe: None,
+        }
+    }
+}
+
+/// A controller with that API server.
+pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
+    let (client, metrics, timeout) = (server.client(), Metrics::default(), Duration::from_secs(2));
     let cloud = cloud::Client::new(&cloud::ClientSettings {
         ca_bundle: None,
         proxy: None,
         connect_timeout: Duration::from_secs(1),
-        request_timeout: Duration::from_secs(2),
+        request_timeout: timeout,
     });
-    let grace = Duration::from_secs(75);
-    let synced = Synced::new(&[]);
-    synced.complete(0);
-    Arc::new(Context {
-        store: StatusStore::new(client.clone()),
-        admission: Admission::new(Core::new(8, 0.0)).0,
-        cloud: cloud.unwrap(),
-        credentials: Credentials::new(client.clone(), None, &[], Duration::from_secs(2)),
-        tokens: TokenCache::new(Duration::from_secs(2), Duration::from_millis(300)),
-        rules: Rules {
-            require_not_after: false,
-            hold_reverts: false,
-            observe: false,
-            grace,
-            regions: Regions::new(Some("lab"), &[], &[lab]).unwrap(),
-        },
-        precheck: Precheck { mode: Mode::Off, every: Duration::from_secs(60) },
-        observe: None,
-        timing: Timing { send_budget: Duration::from_millis(300), grace },
-        clock: Clock::of_this_host(),
-        attempts: Arc::new(Mutex::new(AttemptTracker::default())),
-        events: Events::start(client, "mock", Metrics::default()),
-        metrics: Metrics::default(),
+    let (cloud, grace) = (Arc::new(cloud.unwrap()), Duration::from_secs(75));
+    let decider = Decider::new(Rules {
+        require_not_after: false,
+        hold_reverts: false,
+        observe: setup.observe.is_some(),
+        grace,
+        regions: Regions::new(Some("lab"), &[], &[("lab".to_owned(), setup.endpoint)]).unwrap(),
+    });
+    let role =
+        Role { closing: CancellationToken::new(), leadership: watch::channel(setup.leads).1, synced: setup.synced };
+    let store = StatusStore::new(client.clone());
+    let settings = credentials::Settings {
+        request_timeout: timeout,
+        send_budget: setup.send_budget,
+        ..credentials::Settings::default()
+    };
+    let credentials = Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(&cloud), settings);
+    let events = Events::start(client, "mock", metrics.clone());
+    let reporter = Reporter { store, events, metrics: metrics.clone() };
+    let (admission, credentials) = (Admission::new(8, 0.0), Arc::new(credentials));
+    let settings = precheck::Settings { mode: Mode::Off, every: Duration::from_secs(60) };
+    let precheck = Arc::new(Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics));
+    let attempts = Attempts {
+        decider: decider.clone(),
+        reporter: reporter.clone(),
+        cloud: Arc::clone(&cloud),
+        admission: Arc::clone(&admission),
+        precheck: Arc::clone(&precheck),
+        schedule: None,
+        timing: Timing { send_budget: setup.send_budget, grace },
+        clock: setup.clock,
         holder: "mock".to_owned(),
-        tasks: TaskTracker::new(),
-        closing: CancellationToken::new(),
-        leadership: watch::channel(leads).1,
-        synced,
-        failures: Mutex::new(HashMap::new()),
-        throttled_log: Mutex::default(),
-        ended: mpsc::unbounded_channel().0,
-    })
+    };
+    let poller = setup.observe.map(|settings| Poller {
+        settings,
+        decider: decider.clone(),
+        role: role.clone(),
+        reporter: reporter.clone(),
+        admission: Arc::clone(&admission),
+        credentials: Arc::clone(&credentials),
+        cloud: Arc::clone(&cloud),
+        schedule: Arc::default(),
+    });
+    let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
+    let calls = Calls::new(TaskTracker::new(), role.closing.clone());
+    let call = CallPath {
+        decider,
+        role,
+        reporter,
+        admission,
+        credentials,
+        cloud,
+        precheck,
+        attempts,
+        calls,
+        trigger: Box::new(|_| ()),
+    };
+    Reconciler::new(Arc::new(call), recovery, poller, mpsc::unbounded_channel().0)
 }
 
 /// Clocks that only a test moves.
@@ -236,42 +301,19 @@ impl ManualClock {
     }
 }
 
-/// Claims for the stored object, as a reconciliation does once everything is prepared.
-pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
+/// Claims for the stored object, as its task does once everything is prepared.
+pub async fn claim(reconciler: &Reconciler, server: &Server) -> Delivered {
     let object = server.object();
-    let Step::Call(plan) = context.decide(&object) else { panic!("nothing to claim") };
-    let source = context.credentials.choose(None, "team");
+    let Step::Call(plan) = reconciler.decider.decide(&object) else { panic!("nothing to claim") };
+    let call = &reconciler.call;
+    let names = Names { key: [1; 32].into(), pair: [1; 32].into() };
+    let source = CredentialSource::Secret { namespace: "team".to_owned(), name: "keys".to_owned() };
+    let id = CredentialId { names, source };
     let key = Key::AccessKey(AccessKey { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
-    let identity = context.credentials.identity(&key, &plan.endpoint);
-    let request = candidate(&object_name(&object).1, &object.spec.cluster_id, 0);
-    let admitted = context.admission.enter(Candidate { key: identity, ..request }).await.unwrap();
-    let (ready, (known, _)) = (Ready { key, source, admitted, note: None, baseline: None }, oneshot::channel());
-    Box::pin(deliver(Arc::clone(context), object, plan, ready, known)).await
-}
-
-/// A candidate that requests a call for that cluster with that key.
-pub fn candidate(name: &str, cluster: &str, key: u8) -> Candidate {
-    Candidate {
-        object: ("team".to_owned(), name.to_owned()),
-        cluster: cluster.to_owned(),
-        key: [key; 32].into(),
-        requested_at: RequestedAt::default(),
-        has_other_report: false,
-    }
-}
-
-/// An admission with one slot, and the objects that it wakes: it has woken `sample`, from the queue of key 1, and `next` is
-/// behind it. No other object is woken until `sample` enters or leaves.
-pub async fn sample_is_woken() -> (Arc<Admission>, mpsc::UnboundedReceiver<ObjectName>) {
-    let (admission, mut woken) = Admission::new(Core::new(1, 0.0));
-    let permit = admission.enter(candidate("calls", "another", 1)).await.unwrap();
-    assert!(admission.enter(candidate("sample", "first", 1)).now_or_never().is_none(), "it waits, and is cancelled");
-    assert!(matches!(
-        admission.enter(candidate("next", "second", 1)).now_or_never(),
-        Some(Err(Refusal::Queued { .. }))
-    ));
-    drop(permit);
-    assert_eq!(woken.try_recv().unwrap().1, "sample");
-    assert!(woken.try_recv().is_err());
-    (admission, woken)
+    let turn = call.admission.cluster("team", (&plan).into()).await;
+    let permit = turn.place().await.with(id.clone()).await;
+    let credential = Credential { key, id, is_recovered: false };
+    let checked = call.precheck.run(&plan, &credential, &permit).await.unwrap().unwrap();
+    let slot = permit.slot().await.unwrap();
+    Box::pin(call.attempts.execute(object, Ready { plan, credential, permit, slot, checked })).await
 }

@@ -2,13 +2,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::{
-    admission::{Core, Refusal, Rejection},
-    api::AttemptState,
-    cloud::outcome::KeyEffect,
-    testing::{
-        mock::candidate,
-        sample::{at, attempt, attempted},
-    },
+    api::{AttemptState, Reason},
+    cloud::identity::Names,
+    credentials::CredentialId,
+    protocol::hold::Hold,
+    testing::sample::{at, attempt, attempted},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,22 +34,26 @@ fn throttled(id: &str, seconds: i64) -> ClusterRedistribution {
     answered(id, 429, |attempt| attempt.retry_after_seconds = Some(seconds))
 }
 
-/// Why a call with key 1, from that source, would not be admitted.
-fn refusal(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<Refusal> {
-    core.apply_restored(source, endpoint, ([1; 32].into(), true), now);
-    let request = candidate("sample", "cluster", 1);
-    let refusal = core.enter(&request, false, now).err();
-    if refusal.is_none() {
-        core.leave(&request, None, now);
-    }
-    refusal
+/// What status restores, and the keys that it counts for.
+#[derive(Default)]
+struct World {
+    restored: RestoredHolds,
+    keys: Keys,
 }
 
-/// How many seconds a call must wait for the window of a 429.
-fn window(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<u64> {
-    match refusal(core, source, endpoint, now) {
-        Some(Refusal::Throttled { wait, .. }) => Some(wait.as_secs()),
-        _ => None,
+impl World {
+    /// Why no request may be made with key 1, from that source.
+    fn hold(&mut self, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<Hold> {
+        let key = KeyIdentity::from([1; 32]);
+        self.restored.apply(source, endpoint, (key, true), &mut self.keys, now);
+        self.keys.check(&CredentialId { names: Names { key, pair: key }, source: source.clone() }, now).err()
+    }
+
+    /// How many seconds a request must wait for the window of a 429.
+    fn window(&mut self, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<u64> {
+        let hold = self.hold(source, endpoint, now).filter(|hold| hold.reason == Reason::Throttled)?;
+        // The pause is up to a second longer than the window.
+        Some((hold.retry_after - SECOND / 2).as_secs())
     }
 }
 
@@ -64,17 +66,17 @@ fn a_429_in_status_blocks_its_source_and_endpoint_for_the_time_left() {
         (CredentialSource::Controller, HOST, None),
         (secret("team"), "dws.elsewhere.example.com", None),
     ] {
-        let mut core = Core::new(8, 0.0);
-        core.restored.add(&throttled("a", 90), now, at(30));
-        assert_eq!(window(&mut core, &source, endpoint, now), held, "{source:?} {endpoint}");
-        assert_eq!(window(&mut core, &source, endpoint, now + 60 * SECOND), None);
+        let mut world = World::default();
+        world.restored.add(&throttled("a", 90), now, at(30));
+        assert_eq!(world.window(&source, endpoint, now), held, "{source:?} {endpoint}");
+        assert_eq!(world.window(&source, endpoint, now + 60 * SECOND), None);
     }
-    let mut core = Core::new(8, 0.0);
+    let mut world = World::default();
     let own = answered("a", 429, |attempt| {
         (attempt.retry_after_seconds, attempt.credentials) = (Some(90), Some("Controller".to_owned()));
     });
-    core.restored.add(&own, now, at(30));
-    assert_eq!(window(&mut core, &CredentialSource::Controller, HOST, now), Some(60));
+    world.restored.add(&own, now, at(30));
+    assert_eq!(world.window(&CredentialSource::Controller, HOST, now), Some(60));
 }
 
 #[test]
@@ -90,17 +92,17 @@ fn a_429_in_status_blocks_for_at_most_ten_minutes_whatever_the_clocks() {
         (86_400, 0, Some(600)),
         (-1, 0, None),
     ] {
-        let mut core = Core::new(8, 0.0);
-        core.restored.add(&throttled("a", seconds), now, at(wall));
-        assert_eq!(window(&mut core, &secret("team"), HOST, now), held, "{seconds} s, at {wall}");
+        let mut world = World::default();
+        world.restored.add(&throttled("a", seconds), now, at(wall));
+        assert_eq!(world.window(&secret("team"), HOST, now), held, "{seconds} s, at {wall}");
         // Seen again in each list, with a wall clock that is a day behind.
         let again = now + 700 * SECOND;
-        core.restored.add(&throttled("a", seconds), again, at(wall.min(0)));
-        core.restored.add(&throttled("b", 1), again, at(0));
-        core.restored.add(&throttled("a", seconds), again + 2 * SECOND, at(wall.min(0)));
+        world.restored.add(&throttled("a", seconds), again, at(wall.min(0)));
+        world.restored.add(&throttled("b", 1), again, at(0));
+        world.restored.add(&throttled("a", seconds), again + 2 * SECOND, at(wall.min(0)));
         if wall < 0 {
             assert_eq!(
-                window(&mut core, &secret("team"), HOST, again + 2 * SECOND),
+                world.window(&secret("team"), HOST, again + 2 * SECOND),
                 None,
                 "it counts from when it was first seen"
             );
@@ -111,25 +113,25 @@ fn a_429_in_status_blocks_for_at_most_ten_minutes_whatever_the_clocks() {
 #[test]
 fn an_attempt_of_this_process_or_without_a_window_restores_nothing() {
     let now = Instant::now();
-    let mut core = Core::new(8, 0.0);
-    core.restored.note_own("own", now);
-    core.restored.add(&throttled("own", 90), now, at(0));
-    core.restored.add(&answered("older", 429, |_| {}), now, at(0));
-    core.restored.add(&answered("accepted", 200, |attempt| attempt.retry_after_seconds = Some(90)), now, at(0));
-    core.restored.add(
+    let mut world = World::default();
+    world.restored.note_own("own", now);
+    world.restored.add(&throttled("own", 90), now, at(0));
+    world.restored.add(&answered("older", 429, |_| {}), now, at(0));
+    world.restored.add(&answered("accepted", 200, |attempt| attempt.retry_after_seconds = Some(90)), now, at(0));
+    world.restored.add(
         &answered("nowhere", 429, |attempt| {
             (attempt.retry_after_seconds, attempt.endpoint) = (Some(90), None);
         }),
         now,
         at(0),
     );
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None);
+    assert_eq!(world.hold(&secret("team"), HOST, now), None);
 }
 
 #[test]
 fn four_401s_in_status_block_an_unproven_key_until_the_first_expires() {
     let now = Instant::now();
-    let mut core = Core::new(8, 0.0);
+    let mut world = World::default();
     let refused = |id: &str, second: i64| {
         answered(id, 401, |attempt| {
             attempt.finished_time = Some(Time(at(second)));
@@ -137,19 +139,22 @@ fn four_401s_in_status_block_an_unproven_key_until_the_first_expires() {
         })
     };
     for (number, id) in ["a", "b", "c"].iter().enumerate() {
-        core.restored.add(&refused(id, i64::try_from(number).unwrap() * 10), now, at(40));
+        world.restored.add(&refused(id, i64::try_from(number).unwrap() * 10), now, at(40));
     }
     // The service itself answered: the key is valid.
-    core.restored.add(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "three of the gateway and one of the service");
-    core.restored.add(&refused("e", 30), now, at(40));
-    let expected = Some(Refusal::Rejected { why: Rejection::RefusedTooOften, wait: Some(260 * SECOND) });
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected);
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected, "each counts once");
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now + 260 * SECOND), None);
+    world.restored.add(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
+    assert_eq!(world.hold(&secret("team"), HOST, now), None, "three of the gateway and one of the service");
+    world.restored.add(&refused("e", 30), now, at(40));
+    for _ in 0..2 {
+        let hold = world.hold(&secret("team"), HOST, now).unwrap();
+        assert!(hold.message.contains("at least four times"), "{hold:?}");
+    }
+    assert_eq!(world.hold(&secret("team"), HOST, now + 260 * SECOND), None, "each counts once");
     // A user's token is not an access key.
-    core.apply_restored(&secret("team"), HOST, ([2; 32].into(), false), now);
-    assert_eq!(core.enter(&candidate("token", "another", 2), false, now), Ok(()));
-    core.learn([1; 32].into(), Some(KeyEffect::Good), now);
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "the key works");
+    let mut world = World { restored: world.restored, keys: Keys::default() };
+    world.restored.apply(&secret("team"), HOST, ([2; 32].into(), false), &mut world.keys, now);
+    let token = Names { key: [2; 32].into(), pair: [2; 32].into() };
+    assert!(world.keys.check(&CredentialId { names: token, source: secret("team") }, now).is_ok());
+    world.keys.worked(Names { key: [1; 32].into(), pair: [1; 32].into() });
+    assert_eq!(world.hold(&secret("team"), HOST, now), None, "the key works");
 }

@@ -4,12 +4,9 @@ use futures::FutureExt;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{
-    protocol::regions::Regions,
-    testing::{
-        mock::{ManualClock, Server, claim, context},
-        sample::fresh,
-    },
+use crate::testing::{
+    mock::{ManualClock, Server, Setup, claim, reconciler},
+    sample::fresh,
 };
 
 /// The result of a call with `happens` between its claim and its request. Nothing may reach the endpoint.
@@ -23,11 +20,13 @@ async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static)
         None
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let lab = ("lab".to_owned(), format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-    let mut context = Arc::into_inner(context(&server, true)).unwrap();
-    context.rules.regions = Regions::new(Some("lab"), &[], &[lab]).unwrap();
-    (context.clock, context.timing.send_budget) = (hands.clock(), Duration::from_secs(2));
-    let delivered = claim(&Arc::new(context), &server).await;
+    let setup = Setup {
+        endpoint: format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
+        clock: hands.clock(),
+        send_budget: Duration::from_secs(2),
+        ..Setup::default()
+    };
+    let delivered = claim(&reconciler(&server, setup), &server).await;
     assert!(listener.accept().now_or_never().is_none(), "somebody connected");
     (delivered, server.object().status.unwrap().attempt.unwrap())
 }

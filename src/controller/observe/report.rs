@@ -6,16 +6,17 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::sleep;
 
+use super::Poller;
 use crate::{
     api::{Attempt, ClusterRedistribution},
-    controller::{Error, context::Context, prepare::object_name},
+    controller::{Error, report::Reporter},
     observe::{
         self, Finding,
         status::{StatusChange, observed},
     },
     protocol::decide::Step,
     runtime::jitter::jittered,
-    store::{API_TIMEOUT, WriteError},
+    store::WriteError,
 };
 
 /// Tries to write a finding. One that could not be written is found again by a later poll.
@@ -23,68 +24,70 @@ const TRIES: u32 = 5;
 /// Half of the first pause between the tries; each pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Writes a finding that is new, decided on the object in the API server. Returns whether polling ends.
-pub async fn write_finding(
-    context: &Context,
-    object: &ClusterRedistribution,
-    attempt: &Attempt,
-    finding: &Finding,
-) -> Result<bool, Error> {
-    let now = Timestamp::now();
-    if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
-        return Ok(false);
-    }
-    // Changes of a write that may or may not have been applied.
-    let mut unreported = Vec::new();
-    for tries in 0..TRIES {
-        if tries > 0 {
-            sleep(jittered(PAUSE * (1 << tries))).await;
-        }
-        let latest = match context.store.get(object, API_TIMEOUT).await {
-            Ok(latest) => latest,
-            Err(WriteError::Gone) => return Ok(true),
-            Err(source) => return Err(Error::Write { object: object_name(object), source }),
-        };
-        let is_same = latest.attempt().is_some_and(|there| there.id == attempt.id);
-        let status = latest.status.clone().unwrap_or_default();
-        let next = observed(&status, attempt.generation, finding, now).filter(|_| is_same);
-        let is_over = is_same && observe::stage(&latest, now).is_none();
-        let Some((next, changes)) = next else {
-            for change in &unreported {
-                announce(context, object, attempt, change);
-            }
-            return Ok(is_over);
-        };
-        // The current leader, or the next generation, polls by itself.
-        if !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
+impl Poller {
+    /// Writes a finding that is new, decided on the object in the API server. Returns whether polling ends.
+    pub async fn write_finding(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        finding: &Finding,
+    ) -> Result<bool, Error> {
+        let now = Timestamp::now();
+        if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
             return Ok(false);
         }
-        let written = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
-        match context.store.write(&latest, next).await {
-            Ok(()) => {
-                for change in &changes {
-                    announce(context, object, attempt, change);
+        // Changes of a write that may or may not have been applied.
+        let mut unreported = Vec::new();
+        for tries in 0..TRIES {
+            if tries > 0 {
+                sleep(jittered(PAUSE * (1 << tries))).await;
+            }
+            let latest = match self.reporter.store.get(&object.key()).await {
+                Ok(latest) => latest,
+                Err(WriteError::Gone) => return Ok(true),
+                Err(source) => return Err(Error::write(object, source)),
+            };
+            let is_same = latest.attempt().is_some_and(|there| there.id == attempt.id);
+            let status = latest.status.clone().unwrap_or_default();
+            let next = observed(&status, attempt.generation, finding, now).filter(|_| is_same);
+            let is_over = is_same && observe::stage(&latest, now).is_none();
+            let Some((next, changes)) = next else {
+                for change in &unreported {
+                    announce(&self.reporter, object, attempt, change);
                 }
-                return Ok(observe::stage(&written, now).is_none());
+                return Ok(is_over);
+            };
+            // The current leader, or the next generation, polls by itself.
+            if !self.role.may_begin() || !matches!(self.decider.decide(&latest), Step::Observe(_)) {
+                return Ok(false);
             }
-            // 404 also means that the kind has no status to write; the next read shows whether the object is gone.
-            Err(WriteError::Conflict | WriteError::Gone) => {}
-            Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
-                unreported = changes;
+            let written = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
+            match self.reporter.store.write(&latest, next).await {
+                Ok(()) => {
+                    for change in &changes {
+                        announce(&self.reporter, object, attempt, change);
+                    }
+                    return Ok(observe::stage(&written, now).is_none());
+                }
+                // 404 also means that the kind has no status to write; the next read shows whether the object is gone.
+                Err(WriteError::Conflict | WriteError::Gone) => {}
+                Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
+                    unreported = changes;
+                }
+                Err(source) => return Err(Error::write(object, source)),
             }
-            Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }
+        // Another writer writes the object again and again. A later poll finds the same again.
+        Ok(false)
     }
-    // Another writer writes the object again and again. A later poll finds the same again.
-    Ok(false)
 }
 
 /// Logs a change and emits an event.
-fn announce(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, change: &StatusChange) {
+fn announce(reporter: &Reporter, object: &ClusterRedistribution, attempt: &Attempt, change: &StatusChange) {
     let (reason, event_type, message) = event_of(change);
-    let ((namespace, name), generation) = (object_name(object), attempt.generation);
+    let ((namespace, name), generation) = (object.key().object_name(), attempt.generation);
     tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
-    context.events.emit_other(
+    reporter.events.emit_other(
         object,
         reason,
         event_type,

@@ -1,26 +1,30 @@
 use super::*;
 use crate::{
     api::{AttemptState, ClusterRedistribution},
+    controller::calls::Ended,
+    observe::Observe,
+    protocol::decide::Step,
     testing::{
-        mock::sample_is_woken,
-        sample::{attempt, attempted, fresh},
+        mock::{Server, Setup, reconciler},
+        sample::{UID, attempt, attempted, fresh},
     },
 };
 
-fn pending(admission: Arc<Admission>) -> Pending {
+/// What the watch fills, and its listeners.
+fn pending(observe: bool) -> Pending {
     let mut writer = Writer::<StoredObject>::default();
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
+    let observe = observe.then_some(Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) });
+    let setup = Setup { observe, synced: Synced::new(&[]), ..Setup::default() };
+    let listeners = Listeners::of(&reconciler(&Server::new(&fresh(1), |_, _| None), setup));
     Pending {
         writer,
         reader,
-        attempts: Arc::default(),
-        admission,
-        observe: false,
+        listeners,
         metrics: Metrics::default(),
         scopes: vec![Scope::new(None)],
-        synced: Synced::new(&[]),
         errors: WatchErrors::default(),
     }
 }
@@ -29,36 +33,50 @@ fn stored(object: ClusterRedistribution) -> StoredObject {
     StoredObject { seen: None, object: Ok(object) }
 }
 
+/// Starts a task for the sample that waits without end; it tells by the sender that it was cancelled.
+fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
+    let Step::Call(plan) = pending.listeners.decider.decide(&fresh(1)) else { panic!("nothing to call") };
+    let run = |_| async move {
+        let _cancelled = cancelled;
+        std::future::pending::<Ended>().await
+    };
+    let _waiting = pending.listeners.calls.ensure(UID, &Work::Call(plan), run, || ());
+}
+
 #[tokio::test]
-async fn a_woken_object_that_finished_elsewhere_or_is_gone_leaves_the_queue() {
+async fn the_task_of_an_object_that_finished_or_is_gone_or_replaced_ends() {
     let finished = || stored(attempted(1, attempt("a", 1, AttemptState::Answered)));
-    let deleted = || Event::Delete(stored(fresh(1)));
-    // The list after a lost watch does not contain it any more.
-    let unlisted = [Event::Init, Event::InitDone];
-    for events in [vec![Event::Apply(finished())], vec![Event::InitApply(finished())], vec![deleted()], unlisted.into()]
-    {
-        let (admission, mut woken) = sample_is_woken().await;
-        let mut pending = pending(admission);
+    let mut other = fresh(1);
+    other.metadata.uid = Some("another".to_owned());
+    for events in [
+        vec![Event::Apply(finished())],
+        vec![Event::InitApply(finished())],
+        vec![Event::Delete(stored(fresh(1)))],
+        // The list after a lost watch does not contain it any more.
+        vec![Event::Init, Event::InitDone],
+        // Its deletion was not seen.
+        vec![Event::Apply(stored(other))],
+    ] {
+        let mut pending = pending(false);
         assert_eq!(pending.apply(0, Event::Apply(stored(fresh(1)))).count(), 1);
-        assert!(woken.try_recv().is_err(), "it still waits");
+        let (sender, cancelled) = tokio::sync::oneshot::channel();
+        start_task(&pending, sender);
         for event in events {
-            assert_eq!(pending.apply(0, event).count(), 0);
+            let _objects = pending.apply(0, event).count();
         }
-        assert!(pending.reader.is_empty());
-        assert_eq!(woken.try_recv().unwrap().1, "next");
+        assert!(tokio::time::timeout(Duration::from_secs(60), cancelled).await.unwrap().is_err());
     }
 }
 
 #[tokio::test]
 async fn an_object_deleted_during_its_call_is_forgotten_with_the_next_list() {
-    let (admission, _woken) = sample_is_woken().await;
-    let mut pending = pending(admission);
-    let attempts = Arc::clone(&pending.attempts);
-    let knows = || attempts.lock().unwrap().hidden_objects() == 1;
+    let mut pending = pending(false);
+    let decider = pending.listeners.decider.clone();
+    let knows = || decider.attempts().hidden_objects() == 1;
     assert_eq!(pending.apply(0, Event::Apply(stored(fresh(1)))).count(), 1);
     assert_eq!(pending.apply(0, Event::Delete(stored(fresh(1)))).count(), 0);
     // Its reconciliation continues with the object that it has.
-    let _ = attempts.lock().unwrap().hidden(crate::testing::sample::UID, Instant::now());
+    let _ = decider.attempts().hidden(UID, Instant::now());
     assert!(pending.apply(0, Event::Init).next().is_none() && knows());
     assert!(pending.apply(0, Event::InitDone).next().is_none() && !knows());
 }
@@ -78,8 +96,7 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
         let mut object = attempted(1, attempt("a", 1, state));
         let paused: Vec<_> = serde_json::from_value(paused.clone()).unwrap();
         object.status.as_mut().unwrap().conditions.extend(paused);
-        let (admission, _woken) = sample_is_woken().await;
-        let mut pending = Pending { observe, ..pending(admission) };
+        let mut pending = pending(observe);
         pending.metrics.always_leading();
         drop(pending.apply(0, Event::Apply(stored(object))));
         let text = pending.metrics.text();
@@ -87,12 +104,12 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
     }
 }
 
-#[test]
-fn pending_objects_are_delivered_once_the_first_list_is_complete() {
+#[tokio::test]
+async fn pending_objects_are_delivered_once_the_first_list_is_complete() {
     let synced = Synced::new(&["team".to_owned(), "others".to_owned()]);
-    let (admission, _woken) = Admission::new(crate::admission::Core::new(1, 0.0));
     let scopes = ["team", "others"].map(|namespace| Scope::new(Some(namespace.to_owned()))).into();
-    let mut pending = Pending { scopes, synced: synced.clone(), ..pending(admission) };
+    let mut pending = Pending { scopes, ..pending(false) };
+    pending.listeners.synced = synced.clone();
     let finished = stored(attempted(1, attempt("a", 1, AttemptState::Answered)));
     for event in [Event::Init, Event::InitApply(stored(fresh(1)))] {
         assert_eq!(pending.apply(0, event).count(), 0);

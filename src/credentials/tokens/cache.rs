@@ -39,8 +39,8 @@ pub enum Acquire {
     Cached(Token),
     /// The caller must log in, and then `finish` or `abandon`. The token, if there is one, is still valid for a call.
     Login(Option<Token>),
-    /// Another login of this user has been in flight for this time.
-    InProgress(Duration),
+    /// Another login of this user is in flight.
+    InProgress,
     /// The last login was too recent; the next one is allowed after this time.
     BackOff(Duration),
     /// Neither a token nor a login, and why.
@@ -84,10 +84,7 @@ impl Core {
             (_, Some((error, until))) if now < until => {
                 Some(Acquire::Denied(Denied::Scope(error, until.saturating_duration_since(now))))
             }
-            _ if user.key.in_flight > 0 => {
-                let since = user.started.map(|started| now.saturating_duration_since(started));
-                Some(Acquire::InProgress(since.unwrap_or_default()))
-            }
+            _ if user.in_flight > 0 => Some(Acquire::InProgress),
             _ => user.denied(now).map(Acquire::Denied),
         };
         let interval =
@@ -97,8 +94,7 @@ impl Core {
             (Some(obstacle), None, _) => obstacle,
             (None, _, Some(wait)) if has_ended && !wait.is_zero() => Acquire::BackOff(wait),
             (None, usable, _) => {
-                user.key.in_flight += 1;
-                user.started = Some(now);
+                user.in_flight += 1;
                 Acquire::Login(usable)
             }
         }
@@ -111,7 +107,7 @@ impl Core {
         let (user, scope) = self.entries(key, now);
         let error = match login {
             Login::Token(text, life) => {
-                user.accepted(now);
+                user.accepted();
                 let token = Token::new(text, key.user, started, life);
                 scope.fetched = Some(now);
                 if token.left(now) < min_left {
@@ -157,15 +153,15 @@ impl Core {
     /// Records that a login ended, or that its caller does not wait for it any more.
     pub fn abandon(&mut self, key: TokenKey) {
         if let Some(user) = self.users.get_mut(&key.user) {
-            user.key.in_flight = user.key.in_flight.saturating_sub(1);
+            user.in_flight = user.in_flight.saturating_sub(1);
         }
     }
 
     /// Both entries, created if absent; beyond the bound the least recently used one is evicted.
     fn entries(&mut self, key: TokenKey, now: Instant) -> (&mut UserState, &mut Scope) {
         if !self.users.contains_key(&key.user) && self.users.len() >= MAX_ENTRIES {
-            let idle = self.users.iter().filter(|(_, user)| user.key.in_flight == 0);
-            let oldest = idle.min_by_key(|(_, user)| user.key.used).map(|(identity, _)| *identity);
+            let idle = self.users.iter().filter(|(_, user)| user.in_flight == 0);
+            let oldest = idle.min_by_key(|(_, user)| user.used).map(|(identity, _)| *identity);
             oldest.map(|oldest| self.users.remove(&oldest));
         }
         if !self.scopes.contains_key(&key.scope) && self.scopes.len() >= MAX_ENTRIES {
@@ -173,7 +169,7 @@ impl Core {
             oldest.map(|oldest| self.scopes.remove(&oldest));
         }
         let user = self.users.entry(key.user).or_default();
-        user.key.used = Some(now);
+        user.used = Some(now);
         let new = || Scope { user: key.user, token: None, fetched: None, renew_at: now, error: None, used: now };
         let scope = self.scopes.entry(key.scope).or_insert_with(new);
         scope.used = now;

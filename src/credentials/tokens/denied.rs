@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::unanswered::FailureCause;
-use crate::admission::Refusal;
+use crate::credentials::lockout::Rejection;
 
 /// Why IAM refuses a user for one project, although the password is not known to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,10 @@ pub enum ScopeError {
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The user was refused, locked or throttled.
-    User(Refusal),
+    /// The user was refused or locked, and for how long; `None`: not before its values change.
+    Rejected(Rejection, Option<Duration>),
+    /// IAM throttles the user, and for how long.
+    Throttled(Duration),
     /// The user was refused for this project; the next login is allowed after that time.
     Scope(ScopeError, Duration),
     /// The last login of the user had no conclusive answer; the next one is allowed after that time.

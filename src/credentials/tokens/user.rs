@@ -1,41 +1,50 @@
 //! PURE: the login state of one user, and why a login as this user is denied now. This module must not know of projects
 //! and tokens.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     denied::Denied,
     unanswered::{FailureCause, UnansweredLogins},
 };
-use crate::{admission::KeyState, cloud::outcome::KeyEffect};
+use crate::{cloud::outcome::KeyEffect, credentials::lockout::Lockout};
 
 /// The login state of one user.
 #[derive(Debug, Default)]
 pub struct UserState {
-    /// What is known about the password, as about an access key; and the number of logins in flight.
-    pub key: KeyState,
+    /// What is known about the password.
+    password: Lockout,
+    throttled_until: Option<Instant>,
     unanswered: UnansweredLogins,
-    /// When the login in flight started.
-    pub started: Option<Instant>,
+    /// Logins in flight.
+    pub in_flight: usize,
+    /// When the state was last used.
+    pub used: Option<Instant>,
 }
 
 impl UserState {
     /// Why a login is denied now. A refusal is preferred to an unanswered login, since it proves more.
     pub fn denied(&self, now: Instant) -> Option<Denied> {
-        let unanswered =
-            || self.unanswered.back_off(self.key.is_proven(), now).map(|(why, wait)| Denied::Unanswered(why, wait));
-        self.key.refusal(now).map(Denied::User).or_else(unanswered)
+        let rejected = self.password.rejection(now).map(|(why, wait)| Denied::Rejected(why, wait));
+        let throttled = || self.throttled(now).map(Denied::Throttled);
+        let unanswered = || {
+            self.unanswered.back_off(self.password.is_proven(), now).map(|(why, wait)| Denied::Unanswered(why, wait))
+        };
+        rejected.or_else(throttled).or_else(unanswered)
     }
 
     /// Records that the password is right, which resets the count of wrong ones.
-    pub fn accepted(&mut self, now: Instant) {
+    pub fn accepted(&mut self) {
         self.unanswered.reset();
-        self.key.learn(Some(KeyEffect::Good), now);
+        self.password.worked();
     }
 
     /// Records an answer that denies further logins of this user.
     pub fn refused(&mut self, effect: KeyEffect, now: Instant) -> Denied {
-        self.key.learn(Some(effect), now);
+        if let KeyEffect::Throttled(wait) = effect {
+            self.throttled_until = self.throttled_until.max(Some(now + wait));
+        }
+        self.password.learn(effect, now);
         self.denied(now).unwrap_or(Denied::Unreachable)
     }
 
@@ -43,5 +52,9 @@ impl UserState {
     pub fn unanswered(&mut self, why: FailureCause, now: Instant) -> Denied {
         self.unanswered.add(why, now);
         self.denied(now).unwrap_or(Denied::Unreachable)
+    }
+
+    fn throttled(&self, now: Instant) -> Option<Duration> {
+        self.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 }

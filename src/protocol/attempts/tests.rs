@@ -190,8 +190,6 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
         attempts.abandon(UID, "a");
         let _ = attempts.hidden(UID, start);
         attempts.not_sent(UID, 1, 1.0, start);
-        let watch = attempts.schedule.entry(UID, "a", SECOND, start);
-        attempts.schedule.keep(UID, Scheduled { unchanged_polls: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
     let remembers = |attempts: &AttemptTracker, at| {
@@ -200,22 +198,21 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
             attempts.to_retract(&unknown).is_some(),
             attempts.hidden_objects() == 1,
             attempts.retries.contains_key(UID),
-            attempts.schedule.is_scheduled(UID),
         ];
         (is_known, others)
     };
     fill(&mut attempts);
     let (none, later) = (HashSet::new(), start + SECOND);
     attempts.keep_only(&[UID.to_owned()].into(), later);
-    assert_eq!(remembers(&attempts, later), (true, [true; 4]), "it is pending");
+    assert_eq!(remembers(&attempts, later), (true, [true; 3]), "it is pending");
     attempts.task_started(UID, "b");
     attempts.keep_only(&none, later);
-    assert_eq!(remembers(&attempts, later), (true, [true; 4]), "its task is running");
+    assert_eq!(remembers(&attempts, later), (true, [true; 3]), "its task is running");
     attempts.task_ended("b");
     attempts.keep_only(&none, later);
-    assert_eq!(remembers(&attempts, later), (true, [false; 4]), "its next generation need not wait again");
+    assert_eq!(remembers(&attempts, later), (true, [false; 3]), "its next generation need not wait again");
     attempts.keep_only(&none, start + REMEMBER_COOLED_DOWN);
-    assert_eq!(remembers(&attempts, later), (false, [false; 4]));
+    assert_eq!(remembers(&attempts, later), (false, [false; 3]));
     attempts.sending(UID, 1, later);
     attempts.keep_only(&none, later);
     assert!(attempts.may_have_sent(UID, 1), "a sent generation is remembered whatever a list shows");

@@ -3,19 +3,15 @@ use std::{
     time::Duration,
 };
 
-use kube::runtime::controller::Action;
-
 use super::*;
 use crate::{
     api::{AttemptState, Baseline, Phase, Reason},
-    controller::observe::observe,
-    observe::{Observe, Stage},
-    protocol::{
-        attempts::Scheduled,
-        conditions::{set_at, to_second},
-    },
+    controller::calls::Ended,
+    observe::{Observe, Stage, schedule::Scheduled},
+    protocol::conditions::{set_at, to_second},
+    runtime::synced::Synced,
     testing::{
-        mock::{Fault, Server, context},
+        mock::{Fault, Server, Setup, reconciler},
         sample::{UID, at, attempt, attempted},
     },
 };
@@ -35,26 +31,25 @@ fn delivered(finished: Timestamp) -> ClusterRedistribution {
 fn world(
     object: &ClusterRedistribution,
     mut script: impl FnMut(&str) -> Option<Fault> + Send + 'static,
-) -> (Server, Arc<Context>, Arc<Mutex<usize>>) {
+) -> (Server, Poller, Arc<Mutex<usize>>) {
     let writes = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&writes);
     let server = Server::new(object, move |method, _| {
         *counted.lock().unwrap() += usize::from(method == "PUT");
         script(method)
     });
-    let mut context = Arc::into_inner(context(&server, true)).unwrap();
-    context.rules.observe = true;
-    context.observe = Some(Observe { every: Duration::ZERO, settle: Duration::from_secs(600) });
-    (server, Arc::new(context), writes)
+    let observe = Some(Observe { every: Duration::ZERO, settle: Duration::from_secs(600) });
+    let controller = reconciler(&server, Setup { observe, ..Setup::default() });
+    (server, controller.poller.unwrap(), writes)
 }
 
-fn scheduled(context: &Context) -> Scheduled {
-    context.attempts().schedule.entry(UID, "a", Duration::ZERO, std::time::Instant::now())
+fn scheduled(poller: &Poller) -> Scheduled {
+    poller.schedule().entry(UID, "a", Duration::ZERO, std::time::Instant::now())
 }
 
 /// Until the next poll.
-fn pause(context: &Context) -> Duration {
-    scheduled(context).next.saturating_duration_since(std::time::Instant::now())
+fn pause(poller: &Poller) -> Duration {
+    scheduled(poller).next.saturating_duration_since(std::time::Instant::now())
 }
 
 fn redistributed(server: &Server) -> Option<String> {
@@ -65,27 +60,27 @@ fn redistributed(server: &Server) -> Option<String> {
 #[tokio::test]
 async fn without_a_key_nothing_is_reported_and_the_secret_is_read_rarely() {
     let object = delivered(Timestamp::now());
-    let (server, mut context, writes) = world(&object, |_| None);
-    Arc::get_mut(&mut context).unwrap().synced = crate::runtime::synced::Synced::new(&[]);
+    let (server, mut poller, writes) = world(&object, |_| None);
+    poller.role.synced = Synced::new(&[]);
     // Until all objects are known, calls by others are not: the poll waits for that, and not for long.
-    observe(&context, &object, Stage::Following).await.unwrap();
-    assert!(pause(&context) <= Duration::from_secs(2));
-    context.synced.complete(0);
-    let due = Scheduled { next: std::time::Instant::now(), ..scheduled(&context) };
-    context.attempts().schedule.keep(UID, due);
-    observe(&context, &object, Stage::Following).await.unwrap();
-    assert!(pause(&context) > Duration::from_secs(290), "{:?}", pause(&context));
+    assert!(matches!(poller.clone().run(object.clone(), Stage::Following).await, Ended::Done));
+    assert!(pause(&poller) <= Duration::from_secs(2));
+    poller.role.synced.complete(0);
+    let due = Scheduled { next: std::time::Instant::now(), ..scheduled(&poller) };
+    poller.schedule().keep(UID, due);
+    assert!(matches!(poller.clone().run(object.clone(), Stage::Following).await, Ended::Done));
+    assert!(pause(&poller) > Duration::from_secs(290), "{:?}", pause(&poller));
     assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 0));
 }
 
 #[tokio::test]
 async fn after_thirty_days_the_last_report_is_written_once_without_a_poll() {
     let object = delivered(at(-40 * 86_400));
-    let (server, context, writes) = world(&object, |_| None);
-    assert_eq!(context.decide(&object), Step::Observe(Stage::Over));
-    assert_eq!(observe(&context, &object, Stage::Over).await.unwrap(), Action::await_change());
+    let (server, poller, writes) = world(&object, |_| None);
+    assert_eq!(poller.decider.decide(&object), Step::Observe(Stage::Over));
+    assert!(matches!(poller.clone().run(object.clone(), Stage::Over).await, Ended::Done));
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("EndNotSeen"), 1));
-    assert_eq!(context.decide(&server.object()), Step::Done);
+    assert_eq!(poller.decider.decide(&server.object()), Step::Done);
 }
 
 #[tokio::test]
@@ -94,19 +89,19 @@ async fn a_finding_survives_conflicts_and_is_not_written_to_another_attempt() {
     let running = Finding::Run(Phase::Running, None);
     // Another writer is first, each time but the last.
     let mut conflicts = 3;
-    let (server, context, writes) = world(&object, move |method| {
+    let (server, poller, writes) = world(&object, move |method| {
         let fault = (method == "PUT" && conflicts > 0).then_some(Fault::Rejected(409));
         conflicts -= usize::from(fault.is_some());
         fault
     });
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
-    assert!(!write_finding(&context, &object, attempt, &running).await.unwrap());
+    assert!(!poller.write_finding(&object, attempt, &running).await.unwrap());
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Running"), 4));
     server.change(|object| {
         object["status"]["attempt"]["id"] = "b".into();
         object["status"]["conditions"].as_array_mut().unwrap().retain(|condition| condition["type"] != "Redistributed");
     });
-    write_finding(&context, &object, attempt, &running).await.unwrap();
+    poller.write_finding(&object, attempt, &running).await.unwrap();
     assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 4));
 }
 
@@ -114,14 +109,11 @@ async fn a_finding_survives_conflicts_and_is_not_written_to_another_attempt() {
 async fn a_write_without_an_answer_is_read_back_and_made_once() {
     let object = delivered(Timestamp::now());
     let mut first = true;
-    let (server, context, writes) = world(&object, move |method| {
+    let (server, poller, writes) = world(&object, move |method| {
         (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(504))
     });
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
-    assert!(
-        write_finding(&context, &object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(),
-        "it is over"
-    );
+    assert!(poller.write_finding(&object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(), "it is over");
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Finished"), 1));
 }
 

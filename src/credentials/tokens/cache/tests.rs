@@ -1,5 +1,5 @@
 use super::*;
-use crate::admission::{Refusal, Rejection};
+use crate::credentials::lockout::Rejection;
 
 const MIN: Duration = Duration::from_secs(120);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,7 +20,7 @@ fn log_in(core: &mut Core, key: TokenKey, login: Login, now: Instant) -> Result<
 }
 
 fn rejected(why: Rejection, wait: Option<u64>) -> Denied {
-    Denied::User(Refusal::Rejected { why, wait: wait.map(Duration::from_secs) })
+    Denied::Rejected(why, wait.map(Duration::from_secs))
 }
 
 fn denial(acquired: Acquire) -> Denied {
@@ -33,11 +33,7 @@ fn a_user_logs_in_once_at_a_time_and_other_users_do_not_wait() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
     assert!(matches!(core.acquire(key(1, 1), now), Acquire::Login(None)));
     for scope in [1, 2] {
-        assert!(matches!(core.acquire(key(1, scope), now), Acquire::InProgress(Duration::ZERO)));
-        let later = now + Duration::from_secs(3);
-        assert!(
-            matches!(core.acquire(key(1, scope), later), Acquire::InProgress(since) if since == Duration::from_secs(3))
-        );
+        assert!(matches!(core.acquire(key(1, scope), now), Acquire::InProgress));
     }
     assert!(matches!(core.acquire(key(2, 3), now), Acquire::Login(None)));
     core.finish(key(1, 1), token(DAY), now, now).unwrap();
@@ -117,7 +113,7 @@ fn a_proven_user_is_retried_by_one_object_five_minutes_after_a_refusal() {
     assert_eq!(denial(core.acquire(key(1, 1), now)), refused);
     let later = now + Duration::from_secs(300);
     assert!(matches!(core.acquire(key(1, 1), later), Acquire::Login(None)));
-    assert!(matches!(core.acquire(key(1, 2), later), Acquire::InProgress(_)));
+    assert!(matches!(core.acquire(key(1, 2), later), Acquire::InProgress));
     core.finish(key(1, 1), token(DAY), later, later).unwrap();
     assert!(matches!(core.acquire(key(1, 2), later), Acquire::Login(None)));
 }
@@ -126,10 +122,7 @@ fn a_proven_user_is_retried_by_one_object_five_minutes_after_a_refusal() {
 fn a_lock_or_a_429_denies_the_user_and_ends_no_token() {
     for (login, denied) in [
         (Login::Locked, rejected(Rejection::Locked, Some(300))),
-        (
-            Login::Throttled(Duration::from_secs(7)),
-            Denied::User(Refusal::Throttled { wait: Duration::from_secs(7), behind: Duration::ZERO }),
-        ),
+        (Login::Throttled(Duration::from_secs(7)), Denied::Throttled(Duration::from_secs(7))),
     ] {
         let (mut core, now) = (Core::new(MIN), Instant::now());
         log_in(&mut core, key(1, 1), token(DAY), now).unwrap();

@@ -3,61 +3,58 @@
 
 use std::time::Duration;
 
-use super::{CREDENTIALS_RECHECK, Hold, MAX_THROTTLED_RECHECK, in_words};
+use super::{
+    denied::{Denied, ScopeError},
+    unanswered::FailureCause,
+};
 use crate::{
-    admission::{Refusal, Rejection},
     api::Reason,
-    credentials::{
-        CredentialSource,
-        tokens::{Denied, FailureCause, ScopeError},
-    },
+    credentials::{CREDENTIALS_RECHECK, CredentialSource, MAX_THROTTLED_RECHECK, lockout::Rejection},
+    protocol::hold::Hold,
     runtime::jitter::jittered,
 };
 
 /// IAM cannot be reached. The message is always the same, so that nothing is written while IAM is intermittently
 /// available.
-pub fn unreachable(source: &CredentialSource, host: &str, recheck_after: Duration) -> Hold {
+pub fn unreachable(source: &CredentialSource, host: &str, retry_after: Duration) -> Hold {
     Hold {
         reason: Reason::EndpointUnreachable,
         message: format!(
             "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
-            in_words(source)
+            source.in_words()
         ),
-        recheck_after,
+        retry_after,
     }
 }
 
 /// There is no token, for this cause.
 pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &str) -> Hold {
-    let secret = in_words(source);
+    let secret = source.in_words();
     match denied {
         Denied::Unreachable => unreachable(source, host, jittered(CREDENTIALS_RECHECK)),
         Denied::Unanswered(why, rest) => Hold {
             reason: Reason::EndpointUnreachable,
             message: unanswered(why, &secret, host),
-            recheck_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))),
+            retry_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))),
         },
-        Denied::User(Refusal::Rejected { why, wait }) => Hold {
+        Denied::Rejected(why, wait) => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret, host),
-            recheck_after: jittered(
+            retry_after: jittered(
                 wait.unwrap_or(CREDENTIALS_RECHECK).min(CREDENTIALS_RECHECK).max(Duration::from_secs(1)),
             ),
         },
-        Denied::User(refusal) => Hold {
+        Denied::Throttled(wait) => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "IAM at {host} throttles the logins of the user of {secret} (429). This object is called when the Retry-After time is over"
             ),
-            recheck_after: match refusal {
-                Refusal::Throttled { wait, .. } => wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
-                _ => jittered(CREDENTIALS_RECHECK),
-            },
+            retry_after: wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
         },
         Denied::Scope(error, rest) => {
             let (reason, message) = scope_error(error, &secret, host, project);
             // A changed Secret has to be noticed before that.
-            Hold { reason, message, recheck_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))) }
+            Hold { reason, message, retry_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))) }
         }
     }
 }

@@ -1,0 +1,130 @@
+//! When the wait of a call for its turn is written to status, and in which words. A backlog that drains at the ordinary rate
+//! then costs no writes other than claim and outcome.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Work,
+    calls::{Calls, Wait, Waiting},
+    report::{is_reported, reported_reason},
+};
+use crate::{
+    admission::Cluster,
+    api::{ClusterRedistribution, Reason},
+    credentials::CredentialSource,
+    protocol::{
+        decide::Plan,
+        hold::{Hold, RECHECK_AFTER},
+    },
+    runtime::{jitter::jittered, rate_limit::RateLimit},
+};
+
+/// A wait is not reported before, unless status shows something that is no longer so, or the cluster is busy.
+const QUIET: Duration = Duration::from_secs(30);
+/// Status shows another reason, or another call for the cluster is in flight.
+const SHORT: Duration = Duration::from_secs(2);
+/// An object's wait is written at most once in this time.
+const EACH: Duration = Duration::from_secs(30);
+/// All waits together are written at most once in this time, after a burst.
+const ALL: (u32, Duration) = (10, Duration::from_millis(100));
+
+/// Bounds the writes of all waits.
+#[derive(Debug)]
+pub struct WaitReports(Mutex<RateLimit>);
+
+impl Default for WaitReports {
+    fn default() -> Self {
+        Self(Mutex::new(RateLimit::new(ALL.0, ALL.1)))
+    }
+}
+
+/// Whether a wait is to be written now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It is; this is what status is to show.
+    Now(Hold),
+    /// It is not, or not yet: look again after this time.
+    Later(Duration),
+}
+
+impl WaitReports {
+    /// Whether the wait of this plan is to be written now.
+    pub fn due(
+        &self,
+        object: &ClusterRedistribution,
+        (plan, source): (&Plan, &CredentialSource),
+        waiting: &Waiting,
+        calls: &Calls<Work>,
+    ) -> Report {
+        let now = Instant::now();
+        let since = now.saturating_duration_since(waiting.since);
+        let shown = reported_reason(object);
+        // What the last try found is the best information until the next one is over.
+        let is_last = shown.is_some() && shown == waiting.last.map(Reason::as_str);
+        let shows_another = shown.is_some_and(|shown| !is_of_a_wait(shown)) && !is_last;
+        let quiet = if shows_another || waiting.on == Wait::Cluster { SHORT } else { QUIET };
+        if since < quiet {
+            return Report::Later(quiet.saturating_sub(since));
+        }
+        let written = waiting.written.map(|written| EACH.saturating_sub(now.saturating_duration_since(written)));
+        if let Some(wait) = written.filter(|wait| !wait.is_zero()) {
+            return Report::Later(wait);
+        }
+        let hold = hold((plan, source), waiting.on, calls);
+        if is_reported(object, hold.reason, &hold.message) {
+            return Report::Later(jittered(RECHECK_AFTER / 5));
+        }
+        let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now.into_std());
+        if allowed { Report::Now(hold) } else { Report::Later(jittered(QUIET)) }
+    }
+}
+
+fn is_of_a_wait(reason: &str) -> bool {
+    [Reason::Throttled, Reason::AnotherCallInFlight].iter().any(|wait| wait.as_str() == reason)
+}
+
+fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work>) -> Hold {
+    let (reason, message) = match on {
+        Wait::Cluster => {
+            let cluster = Cluster::from(plan);
+            let is_same = |work: &Work| match work {
+                Work::Call(other) => {
+                    other.object.namespace == plan.object.namespace && Cluster::from(other) == cluster
+                }
+                Work::Poll { .. } => false,
+            };
+            let by = match calls.ahead(is_same) {
+                Some(Work::Call(ahead)) => format!("{}/{}", ahead.object.namespace, ahead.object.name),
+                _ => "Another object".to_owned(),
+            };
+            let message = format!(
+                "{by} is calling for the same DWS cluster. This object continues when that call has ended"
+            );
+            (Reason::AnotherCallInFlight, message)
+        }
+        Wait::Credential => (
+            Reason::AnotherCallInFlight,
+            format!(
+                "Another object is calling for the same DWS cluster with the same values as {}. This object continues when that call has ended",
+                source.in_words()
+            ),
+        ),
+        Wait::Place => (
+            Reason::Throttled,
+            "Waiting for its turn: the limit of calls in flight (--concurrency) is reached. This object continues automatically".to_owned(),
+        ),
+        Wait::Slot => (
+            Reason::Throttled,
+            format!(
+                "Waiting for a slot of the rate limit (--rate-limit) of {}, or for an answer to an earlier request with it. This object continues automatically",
+                source.in_words()
+            ),
+        ),
+    };
+    Hold { reason, message, retry_after: RECHECK_AFTER }
+}
