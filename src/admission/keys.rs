@@ -55,8 +55,8 @@ struct Key {
     throttled_until: Option<Instant>,
     /// How long each refusal counts, by attempt where another process met it.
     refusals: HashMap<String, Instant>,
-    /// Since when each request is without an answer; `None`: it has not left yet.
-    unanswered: HashMap<Unanswered, Option<Instant>>,
+    /// The requests without an answer: the pair of each, and since when; `None`: it has not left yet.
+    unanswered: HashMap<Unanswered, (KeyIdentity, Option<Instant>)>,
     used: Option<Instant>,
 }
 
@@ -105,22 +105,26 @@ impl Keys {
         self.pairs.get(&names.pair).is_some_and(|pair| pair.lockout.is_proven())
     }
 
-    /// Adds a request to those without an answer, if the pair is unproven: refusals and requests without an answer
-    /// together must stay below what locks the key.
+    /// Adds a request to those without an answer, if the pair is unproven. Such a pair has one at a time: if it is wrong, one
+    /// object fails and not all. And of all pairs of a key, refusals and requests without an answer together must stay
+    /// below what locks the key.
     pub fn begin(&mut self, names: Names, now: Instant) -> Trial {
         if self.is_proven(names) {
             return Trial::Begun(None);
         }
         let key = self.keys.entry(names.key).or_default();
-        key.unanswered.retain(|_, since| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
+        key.unanswered.retain(|_, (_, since)| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
         let refusals = key.refusals.values().filter(|until| **until > now);
-        if key.unanswered.len() < MAX_UNANSWERED && refusals.clone().count() + key.unanswered.len() < MAX_REFUSALS {
+        let is_tried = key.unanswered.values().any(|(pair, _)| *pair == names.pair);
+        let is_full =
+            key.unanswered.len() >= MAX_UNANSWERED || refusals.clone().count() + key.unanswered.len() >= MAX_REFUSALS;
+        if !is_tried && !is_full {
             self.count = self.count.wrapping_add(1);
             let name = Unanswered(self.count);
-            key.unanswered.insert(name, None);
+            key.unanswered.insert(name, (names.pair, None));
             return Trial::Begun(Some(name));
         }
-        let ends = key.unanswered.values().flatten().map(|since| *since + UNANSWERED_COUNTS_FOR);
+        let ends = key.unanswered.values().filter_map(|(_, since)| *since).map(|since| since + UNANSWERED_COUNTS_FOR);
         // Those that have not left yet end by an answer or by being dropped, which is told.
         Trial::Wait(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
     }
@@ -148,7 +152,7 @@ impl Keys {
     /// The request has left.
     pub fn left(&mut self, names: Names, name: Option<Unanswered>, now: Instant) {
         let key = self.keys.get_mut(&names.key);
-        if let Some(since) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
+        if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
             *since = Some(now);
         }
     }
@@ -281,6 +285,16 @@ mod tests {
         assert_eq!(sent.len(), 3);
         assert_eq!(keys.begin(names(1, 9), now), Trial::Wait(now + UNANSWERED_COUNTS_FOR));
         assert!(send(&mut keys, names(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
+    }
+
+    #[test]
+    fn an_unproven_pair_has_one_request_without_an_answer() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        let first = send(&mut keys, names(1, 1), now);
+        assert!(first.is_some() && send(&mut keys, names(1, 1), now).is_none());
+        assert!(send(&mut keys, names(1, 2), now).is_some(), "another secret of the same key");
+        keys.end(names(1, 1), first);
+        assert!(send(&mut keys, names(1, 1), now).is_some());
     }
 
     #[test]

@@ -193,7 +193,7 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_SETTLE_TIME", default_value = "10m", value_parser = between::<1, 3600>, help_heading = "Observation of the cloud")]
     pub settle_time: Duration,
 
-    /// Calls per second and key, in the order of the requests; 0 for no rate limit.
+    /// Requests per second and key, by turns of the namespaces that use it; 0 for no rate limit.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Rate and time limits")]
     pub rate_limit: f64,
 

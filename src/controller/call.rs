@@ -174,6 +174,7 @@ impl CallPath {
         if !store.keeps_journal(&object, &attempt, now).await? {
             return Ok(None);
         }
+        self.release(&[Reason::CRDOutdated]);
         let latest = store.get(&plan.object).await?;
         if self.decider.decide(&latest) == Step::Call(plan.clone()) {
             Ok(Some(latest))

@@ -1,5 +1,7 @@
 //! The messages of holds that the controller itself finds. Reads and writes nothing.
 
+use std::time::Duration;
+
 use crate::{
     api::Reason,
     credentials::{CREDENTIALS_RECHECK, CredentialSource, CredentialsError},
@@ -9,6 +11,9 @@ use crate::{
     },
     runtime::jitter::jittered,
 };
+
+/// How often a CRD that was too old is tried by a dry run for each object.
+const CRD_RECHECK: Duration = Duration::from_secs(60);
 
 /// Suspended: what would be called, and what would prevent it.
 pub fn suspended(plan: &Plan, source: &CredentialSource, error: Option<&CredentialsError>) -> Hold {
@@ -32,7 +37,7 @@ pub fn crd_outdated() -> Hold {
     Hold {
         reason: Reason::CRDOutdated,
         message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then continues automatically".to_owned(),
-        retry_after: jittered(RECHECK_AFTER),
+        retry_after: jittered(CRD_RECHECK),
     }
 }
 

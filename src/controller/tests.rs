@@ -207,3 +207,18 @@ async fn credentials_that_cannot_be_read_three_times_are_reported() {
     let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("the API server answered 500"), "{message}");
 }
+
+#[tokio::test]
+async fn a_waiting_task_holds_little_more_than_its_plan() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let controller = leader(&server);
+    let Step::Call(plan) = controller.decider.decide(&fresh(1)) else { panic!("nothing to call") };
+    let (call, mut size) = (Arc::clone(&controller.call), 0);
+    let run = |handle| {
+        let run = call.run(plan.clone(), handle);
+        size = size_of_val(&run);
+        run
+    };
+    let _waiting = controller.calls.ensure(UID, &Work::Call(plan.clone()), run, || ());
+    assert!(size <= 3 * size_of::<Plan>() + 1024, "{size} bytes, of which the plan takes {}", size_of::<Plan>());
+}

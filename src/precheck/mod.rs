@@ -1,6 +1,7 @@
 //! Reads of the cluster before a request, and what they mean: a request that passes is still one request, and a request that
 //! is held was never claimed.
 
+mod last;
 mod run;
 
 use std::time::Duration;

@@ -3,13 +3,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Mode, Settings, Verdict, is_about_key, judge};
+use super::{Mode, Settings, Verdict, is_about_key, judge, last::LastPrechecks};
 use crate::{
     admission::{Cluster, Permit},
     api::{Baseline, NONE},
@@ -32,6 +32,7 @@ pub struct Precheck {
     metrics: Metrics,
     /// When a request last began, by cluster.
     begun: Mutex<HashMap<Cluster, Instant>>,
+    last: Mutex<LastPrechecks>,
 }
 
 /// What a precheck found, and nothing that prevents the request.
@@ -42,22 +43,43 @@ pub struct Checked {
     /// The state of the cluster, for comparison after the request.
     pub baseline: Option<Baseline>,
     /// When the first read began; `None`: nothing was read.
-    since: Option<Instant>,
+    pub(super) since: Option<Instant>,
 }
 
 impl Precheck {
     /// `with_baseline`: redistributions are observed after their request.
     pub fn new(settings: Settings, with_baseline: bool, cloud: Arc<Client>, metrics: Metrics) -> Self {
-        Self { settings, with_baseline, cloud, metrics, begun: Mutex::default() }
+        Self { settings, with_baseline, cloud, metrics, begun: Mutex::default(), last: Mutex::default() }
     }
 
     /// Reads what the settings ask for. `None`: the credential has ended, and everything starts again.
     pub async fn run(&self, plan: &Plan, credential: &Credential, permit: &Permit) -> Result<Option<Checked>, Hold> {
-        let mut checked = Checked { note: None, baseline: None, since: None };
         if self.settings.mode == Mode::Off && !self.with_baseline {
-            return Ok(Some(checked));
+            return Ok(Some(Checked { note: None, baseline: None, since: None }));
         }
-        checked.since = Some(Instant::now());
+        let (uid, generation, pair) = (&plan.object.uid, plan.generation, credential.id.names.pair);
+        match self.last().get(uid, generation, pair, Instant::now()) {
+            Some(Err(hold)) => return Err(hold),
+            Some(Ok(checked)) if !self.is_old(&checked, permit.cluster(), Duration::ZERO, Instant::now()) => {
+                return Ok(Some(checked));
+            }
+            _ => {}
+        }
+        let result = self.read(plan, credential, permit).await?;
+        if let Some(result) = &result {
+            self.last().keep(uid, (generation, pair), result.clone(), Instant::now());
+        }
+        result.transpose()
+    }
+
+    /// The outer result is about the key and the endpoint, the inner one about the cluster.
+    async fn read(
+        &self,
+        plan: &Plan,
+        credential: &Credential,
+        permit: &Permit,
+    ) -> Result<Option<Result<Checked, Hold>>, Hold> {
+        let mut checked = Checked { note: None, baseline: None, since: Some(Instant::now()) };
         let result = self.read_cluster(plan, credential, permit).await?;
         let task_status = result.found().map(|state| word_or_none(state.task.word()));
         match judge(self.settings.mode, result) {
@@ -69,7 +91,7 @@ impl Precheck {
                 return Err(self.cloud.unreachable(&plan.endpoint, pause));
             }
             Verdict::Hold(reason, message) => {
-                return Err(Hold { reason, message, retry_after: jittered(self.settings.every) });
+                return Ok(Some(Err(Hold { reason, message, retry_after: jittered(self.settings.every) })));
             }
         }
         if self.with_baseline {
@@ -88,7 +110,11 @@ impl Precheck {
                 ..Baseline::default()
             });
         }
-        Ok(Some(checked))
+        Ok(Some(Ok(checked)))
+    }
+
+    fn last(&self) -> MutexGuard<'_, LastPrechecks> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request for this cluster begins: earlier prechecks of it are old.

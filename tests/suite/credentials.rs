@@ -214,7 +214,8 @@ async fn meet_a_limit(retry_after: bool) {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     world.cloud.throttle(Some(Throttle { limit: 5, seconds: 15, retry_after }));
     let clusters = burst(&world, 20, |_| None).await;
-    let _operator = world.operator().await;
+    // A namespace has a quarter of these places and one more.
+    let _operator = world.operator_with(&["--concurrency=28"]).await;
     let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
     assert_eq!(objects.len(), 20);
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1), "each object is called exactly once");

@@ -19,6 +19,7 @@ mod delivery;
 mod documents;
 mod election;
 mod endpoints;
+mod fairness;
 mod generations;
 mod gitops;
 mod hidden;

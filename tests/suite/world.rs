@@ -148,9 +148,14 @@ impl World {
 
     /// Creates or replaces a Secret.
     pub async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
+        self.secret_in(&self.namespace, name, pairs).await;
+    }
+
+    /// The same in another namespace.
+    pub async fn secret_in(&self, namespace: &str, name: &str, pairs: &[(&str, &str)]) {
         let data: serde_json::Map<_, _> = pairs.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
-        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let _ = api.delete(name, &DeleteParams::default()).await;
         api.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
     }
