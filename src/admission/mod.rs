@@ -6,6 +6,7 @@ mod request;
 mod restored;
 
 mod core;
+pub mod fair;
 mod keys;
 mod reading;
 mod release;

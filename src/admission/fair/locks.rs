@@ -1,0 +1,141 @@
+//! Fair locks by name. tokio hands its mutexes and semaphores over in the order of arrival. An entry of the map lives as
+//! long as somebody holds it or waits for it, so that names that were used once cost nothing.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+type Map<K, V> = Arc<SyncMutex<HashMap<K, Arc<V>>>>;
+
+/// Values by name, each made when it is first asked for.
+#[derive(Debug)]
+pub struct Entries<K, V>(Map<K, V>);
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Entries<K, V> {
+    /// The entry of this name, which is made by `new` if nobody uses it now.
+    pub fn entry(&self, name: K, new: impl FnOnce() -> V) -> Entry<K, V> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = Arc::clone(map.entry(name.clone()).or_insert_with(|| Arc::new(new())));
+        Entry { map: Arc::clone(&self.0), name, value }
+    }
+
+    /// How many names are in use.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether no name is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A use of one entry. The entry is removed with its last use.
+#[derive(Debug)]
+pub struct Entry<K: Eq + Hash, V> {
+    map: Map<K, V>,
+    name: K,
+    value: Arc<V>,
+}
+
+impl<K: Eq + Hash, V> Entry<K, V> {
+    /// What all uses of this name share.
+    pub fn value(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Entry<K, V> {
+    fn drop(&mut self) {
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's and this one. Others are made under the map's lock only, so none can come now.
+        if Arc::strong_count(&self.value) == 2 {
+            map.remove(&self.name);
+        }
+    }
+}
+
+/// Mutexes by name.
+#[derive(Debug)]
+pub struct Locks<K>(Entries<K, Arc<Mutex<()>>>);
+
+impl<K> Default for Locks<K> {
+    fn default() -> Self {
+        Self(Entries::default())
+    }
+}
+
+/// A mutex that is held. Dropping it hands it to whoever has waited longest.
+#[derive(Debug)]
+pub struct Lock<K: Eq + Hash> {
+    // In this order: the mutex is free before its entry may go.
+    _guard: OwnedMutexGuard<()>,
+    _entry: Entry<K, Arc<Mutex<()>>>,
+}
+
+impl<K: Clone + Eq + Hash> Locks<K> {
+    /// Waits for the mutex of this name. Dropping the future gives the position in its queue up.
+    pub async fn lock(&self, name: K) -> Lock<K> {
+        let entry = self.0.entry(name, Arc::default);
+        let guard = Arc::clone(entry.value()).lock_owned().await;
+        Lock { _guard: guard, _entry: entry }
+    }
+
+    /// How many names are in use.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether no name is in use.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_is_handed_over_in_order_and_its_entry_goes_with_the_last_use() {
+        let locks = Locks::default();
+        let held = locks.lock("a").await;
+        let (mut second, mut third) = (Box::pin(locks.lock("a")), Box::pin(locks.lock("a")));
+        assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+        assert!(locks.lock("b").now_or_never().is_some(), "another name is free");
+        drop(held);
+        assert!((&mut third).now_or_never().is_none(), "the second one is first");
+        let second = second.now_or_never();
+        assert!(second.is_some());
+        drop(second);
+        assert!((&mut third).now_or_never().is_some());
+        drop(third);
+        assert!(locks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_dropped_gives_its_position_and_its_entry_up() {
+        let locks = Locks::default();
+        let held = locks.lock("a").await;
+        let (mut second, mut third) = (Box::pin(locks.lock("a")), Box::pin(locks.lock("a")));
+        assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+        drop(second);
+        drop(held);
+        let third = third.now_or_never();
+        assert!(third.is_some() && locks.len() == 1);
+        drop(third);
+        assert!(locks.is_empty());
+    }
+}

@@ -1,0 +1,163 @@
+use futures::FutureExt;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::*;
+use crate::admission::Rejection;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn names(key: u8, pair: u8) -> Names {
+    Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) }
+}
+
+fn namespace(name: &str) -> Turn {
+    Turn::Namespace(name.to_owned())
+}
+
+/// Requests of one namespace, each of which is answered at once and reports itself.
+fn requests(
+    slots: &Arc<Slots>,
+    (names, name): (Names, &'static str),
+    count: usize,
+    sent: &mpsc::UnboundedSender<&'static str>,
+) -> Vec<JoinHandle<()>> {
+    let one = |_| {
+        let (slots, sent) = (Arc::clone(slots), sent.clone());
+        tokio::spawn(async move {
+            let mut slot = slots.slot(names, namespace(name)).await.unwrap();
+            slot.leaves();
+            slot.answered(KeyEffect::Good);
+            sent.send(name).unwrap();
+        })
+    };
+    (0..count).map(one).collect()
+}
+
+async fn in_order(mut sent: mpsc::UnboundedReceiver<&'static str>, count: usize) -> Vec<&'static str> {
+    let mut order = Vec::new();
+    while order.len() < count {
+        order.push(sent.recv().await.unwrap());
+    }
+    order
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_waits_one_slot_for_each_other_namespace_of_its_key() {
+    let slots = Slots::new(SECOND);
+    let (sender, sent) = mpsc::unbounded_channel();
+    for name in ["a", "b", "c"] {
+        requests(&slots, (names(1, 1), name), 1_000, &sender);
+    }
+    tokio::time::sleep(10 * SECOND).await;
+    let began = Instant::now();
+    requests(&slots, (names(1, 1), "late"), 1, &sender);
+    let order = in_order(sent, 40).await;
+    let at = order.iter().position(|name| *name == "late").unwrap();
+    // Eleven have left before it came; then at most one of each other namespace and the one that is under way.
+    assert!((11..=11 + 4).contains(&at), "{at}: {order:?}");
+    assert!(began.elapsed() <= 60 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_one_namespace_go_in_the_order_of_their_arrival() {
+    let slots = Slots::new(SECOND);
+    let (sender, sent) = mpsc::unbounded_channel();
+    for name in ["1", "2", "3", "4"] {
+        let (slots, sender) = (Arc::clone(&slots), sender.clone());
+        tokio::spawn(async move {
+            let mut slot = slots.slot(names(1, 1), namespace("team")).await.unwrap();
+            slot.leaves();
+            slot.answered(KeyEffect::Good);
+            sender.send(name).unwrap();
+        });
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    assert_eq!(in_order(sent, 4).await, ["1", "2", "3", "4"]);
+    assert_eq!(began.elapsed(), 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_key_waits_for_no_slot_of_this_one() {
+    let slots = Slots::new(3600 * SECOND);
+    for key in 1..=20 {
+        assert!(slots.slot(names(key, key), namespace("team")).now_or_never().is_some(), "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_pair() {
+    let slots = Slots::new(SECOND);
+    let mut first = slots.slot(names(1, 1), namespace("a")).await.unwrap();
+    first.leaves();
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let slots = Arc::clone(&slots);
+            tokio::spawn(async move { slots.slot(names(1, 1), namespace("b")).await.map(drop) })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    first.answered(KeyEffect::RejectedByGateway);
+    for wait in waiting {
+        let refusal = wait.await.unwrap().unwrap_err();
+        assert_eq!(refusal, Refusal::Rejected { why: Rejection::Wrong, wait: None });
+    }
+    assert!(slots.turns.is_empty() && slots.queues.is_empty() && slots.trials.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn unproven_pairs_never_make_five_wrong_signatures_of_one_key() {
+    let slots = Slots::new(Duration::ZERO);
+    let mut tries = Vec::new();
+    for pair in 0..40_u8 {
+        let slots = Arc::clone(&slots);
+        tries.push(tokio::spawn(async move {
+            let mut slot = slots.slot(names(1, pair), namespace(&format!("team-{pair}"))).await?;
+            slot.leaves();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            slot.answered(KeyEffect::RejectedByGateway);
+            Ok::<_, Refusal>(())
+        }));
+    }
+    let mut refused = 0;
+    for one in tries {
+        refused += usize::from(one.await.unwrap().is_ok());
+    }
+    assert_eq!(refused, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proven_pair_waits_for_no_trial_of_another_secret_of_its_key() {
+    let slots = Slots::new(Duration::ZERO);
+    slots.keys().is_good(names(1, 1));
+    let mut hung = Vec::new();
+    for pair in 2..=4 {
+        let mut slot = slots.slot(names(1, pair), namespace("wrong")).await.unwrap();
+        slot.leaves();
+        hung.push(slot);
+    }
+    let mut fourth = Box::pin(slots.slot(names(1, 5), namespace("wrong")));
+    assert!((&mut fourth).now_or_never().is_none());
+    assert!(slots.slot(names(1, 1), namespace("right")).now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_ends_the_wait_and_a_dropped_wait_takes_nothing() {
+    let slots = Slots::new(SECOND);
+    drop(slots.slot(names(1, 1), namespace("a")).await.unwrap());
+    let waiting = tokio::spawn({
+        let slots = Arc::clone(&slots);
+        async move { slots.slot(names(1, 1), namespace("b")).await.map(drop) }
+    });
+    let dropped = tokio::spawn({
+        let slots = Arc::clone(&slots);
+        async move { slots.slot(names(1, 1), namespace("c")).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    dropped.abort();
+    slots.keys().throttle(names(1, 1).key, (Instant::now() + 60 * SECOND).into_std());
+    assert!(matches!(waiting.await.unwrap(), Err(Refusal::Throttled { .. })));
+    tokio::time::sleep(60 * SECOND).await;
+    assert!(slots.slot(names(1, 1), namespace("c")).await.is_ok());
+    assert!(slots.turns.is_empty() && slots.queues.is_empty() && slots.trials.is_empty());
+}
