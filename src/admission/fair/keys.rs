@@ -110,10 +110,15 @@ impl Keys {
         }
     }
 
+    /// Whether an answer has shown that this pair works.
+    pub fn is_proven(&self, names: Names) -> bool {
+        self.pairs.get(&names.pair).is_some_and(Pair::is_proven)
+    }
+
     /// Adds a request to those without an answer, if the pair is unproven: refusals and requests without an answer
     /// together must stay below what locks the key.
     pub fn begin(&mut self, names: Names, now: Instant) -> Trial {
-        if self.pairs.get(&names.pair).is_some_and(Pair::is_proven) {
+        if self.is_proven(names) {
             return Trial::Begun(None);
         }
         let key = self.keys.entry(names.key).or_default();

@@ -68,11 +68,8 @@ impl Slots {
     /// Waits for a slot. What is known against the pair ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, names: Names, turn: Turn) -> Result<Slot, Refusal> {
         let _turn = self.turns.lock((names.key, turn)).await;
-        let slot = {
-            // Waited for before the queue, so that a proven pair of the same key is not kept waiting.
-            let _trial = self.trials.lock(names.key).await;
-            self.trial(names).await?
-        };
+        // Waited for before the queue, so that a proven pair of the same key is not kept waiting.
+        let slot = self.trial(names).await?;
         let _queue = self.queues.lock(names.key).await;
         self.check(names)?;
         let wait = self.keys().take_slot(names, self.interval, now());
@@ -82,6 +79,8 @@ impl Slots {
     }
 
     async fn trial(self: &Arc<Self>, names: Names) -> Result<Slot, Refusal> {
+        let is_proven = self.keys().is_proven(names);
+        let _trial = if is_proven { None } else { Some(self.trials.lock(names.key).await) };
         loop {
             let changed = self.changed.notified();
             self.check(names)?;
