@@ -1,12 +1,12 @@
-//! What promtool says of the chart's alerts and dashboard: that Prometheus takes them, and that each alert fires in the
-//! stories that call for it and in no other. `.ci/run` runs these; `cargo test` does not, since few machines have
-//! promtool. What can be judged without it is in `tests/suite/chart/alerts.rs`.
+//! The chart's alerts and dashboard, checked by promtool: Prometheus accepts them, and each alert fires in the stories
+//! that require it and in no other. `.ci/run` runs these; `cargo test` does not, since few machines have promtool.
+//! Checks that need no promtool are in `tests/suite/chart/alerts.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "tests: a panic is how they fail, and their names say what they are for"
+    reason = "tests fail by panicking, and their names are their documentation"
 )]
 
 #[path = "suite/chart/helm.rs"]
@@ -16,14 +16,14 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-/// The one object of this kind, rendered with what it needs and these flags.
+/// The one object of this kind, rendered with its prerequisites and these flags.
 fn rendered(kind: &str, flags: &[&str]) -> Value {
     let mut all = vec!["--set", "prometheusRule.enabled=true", "--set", "dashboard.enabled=true"];
     all.extend(flags);
     helm::objects(&helm::render(&all)).into_iter().find(|object| object["kind"] == kind).unwrap()
 }
 
-/// Runs promtool on a file of rules (JSON is YAML) beside the stories, and wants it content.
+/// Runs promtool on a file of rules (JSON is YAML) beside the stories, and expects success.
 fn promtool(rules: &Value, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/chart");
@@ -59,10 +59,10 @@ fn each_alert_fires_in_its_stories_and_in_no_other() {
     promtool(&rendered("PrometheusRule", &[])["spec"], &["test", "rules", "alerts_test.yaml"]);
 }
 
-/// As on OpenShift, whose proxy puts the label into every selector and every rule.
+/// As on OpenShift, whose proxy adds the label to every selector and every rule.
 #[test]
 #[ignore = "needs promtool (Debian: prometheus)"]
-fn alerts_tell_objects_apart_where_the_label_namespace_is_enforced() {
+fn alerts_distinguish_objects_under_an_enforced_namespace_label() {
     let mut spec = rendered("PrometheusRule", &[])["spec"].clone();
     for rule in spec["groups"][0]["rules"].as_array_mut().unwrap() {
         rule["labels"]["namespace"] = json!("dws-system");

@@ -1,5 +1,4 @@
-//! What nearly every step begins with: a stage, the runner's watch on it, and a candidate that is at work. It measures
-//! nothing.
+//! The start of nearly every step: a stage, the runner's watch on it, and a running candidate. It measures nothing.
 
 use std::{
     collections::HashMap,
@@ -13,17 +12,16 @@ use tokio::time::sleep;
 use crate::{
     Failure,
     candidate::{Candidate, Running, Settings},
-    process,
+    objects, process,
     setting::Setting,
     stage::Stage,
     watching::Watching,
-    wishes,
 };
 
-/// Number of the object that shows that a candidate is at work. Behind all others, so that its name is the last.
+/// Number of the object that shows that a candidate is running. Its name sorts after all others.
 const FIRST: usize = 9_000_000;
 
-/// A stage with a watch on its first place, which must end before the API server does.
+/// A stage with a watch on its first place. The watch must end before the API server does.
 pub struct Actors<'a> {
     pub watching: Watching,
     pub stage: Stage,
@@ -31,7 +29,7 @@ pub struct Actors<'a> {
 }
 
 impl<'a> Actors<'a> {
-    /// Nobody is at work yet.
+    /// No candidate runs yet.
     pub async fn new(setting: &'a Setting) -> Result<Self, Failure> {
         let stage = Stage::new().await?;
         let watching = Watching::open(&stage.client, &stage.place).await?;
@@ -43,19 +41,19 @@ impl<'a> Actors<'a> {
         Running::start(candidate, &self.setting.programs, &self.stage, &self.stage.place, settings).await
     }
 
-    /// Starts one and waits until it has served an object, so that everything it does once is behind it.
+    /// Starts a candidate and waits until it has served an object, so that its one-time work is done.
     pub async fn at_work(&self, candidate: Candidate, settings: &Settings) -> Result<Running, Failure> {
         let running = self.start(candidate, settings).await?;
-        wishes::create(&self.stage.client, &self.stage.place, FIRST).await?;
+        objects::create(&self.stage.client, &self.stage.place, FIRST).await?;
         explained(&running, self.watching.settled_at(FIRST)).await?;
         Ok(running)
     }
 
-    /// Calls that came for an object beyond the first one.
+    /// Calls that arrived for an object after the first one.
     pub fn duplicates(&self) -> f64 {
         let mut calls = HashMap::<String, usize>::new();
         for entry in self.stage.cloud.entries() {
-            // A refusal for being too quick is no second delivery.
+            // A rate-limit refusal is no second delivery.
             if !entry.outcome.as_deref().is_some_and(|outcome| outcome.starts_with("429")) {
                 *calls.entry(entry.cluster).or_default() += 1;
             }
@@ -64,19 +62,19 @@ impl<'a> Actors<'a> {
     }
 }
 
-/// What the future gives; a failure tells the candidate's last words besides.
+/// Awaits the future; on failure, adds the candidate's last output to the error.
 pub async fn explained<T>(running: &Running, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    what.await.map_err(|error| format!("{error}; {}", running.last_words()).into())
+    what.await.map_err(|error| format!("{error}; {}", running.last_output()).into())
 }
 
-/// Takes the memory of a process every so often until dropped; gives seconds and MiB.
+/// Samples the memory of a process at an interval until dropped; returns seconds and MiB.
 pub struct MemoryCurve {
     task: tokio::task::JoinHandle<()>,
     points: Arc<Mutex<Vec<(f64, f64)>>>,
 }
 
 impl MemoryCurve {
-    /// Begins now.
+    /// Begins sampling now.
     pub fn begin(pid: Option<u32>, every: Duration) -> Self {
         let points = Arc::<Mutex<Vec<_>>>::default();
         let (taken, begin) = (Arc::clone(&points), Instant::now());
@@ -90,7 +88,7 @@ impl MemoryCurve {
         Self { task, points }
     }
 
-    /// Ends it.
+    /// Ends sampling.
     pub fn end(self) -> Vec<(f64, f64)> {
         self.task.abort();
         self.points.lock().unwrap_or_else(PoisonError::into_inner).clone()

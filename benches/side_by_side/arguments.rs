@@ -14,25 +14,25 @@ pub struct Arguments {
     /// What to measure; everything by default.
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
-    /// As many objects instead of the scenario's own numbers.
+    /// This number of objects instead of the scenario's own numbers.
     #[arg(long, value_name = "NUMBER")]
     pub objects: Option<usize>,
-    /// As many rounds instead of the scenario's own number.
+    /// This number of rounds instead of the scenario's own number.
     #[arg(long, value_name = "NUMBER")]
     pub rounds: Option<usize>,
-    /// As many minutes instead of the scenario's own, where it watches for a time (writes, idle, growth).
+    /// This number of minutes instead of the scenario's own, in scenarios that watch for a time (writes, idle, growth).
     #[arg(long, value_name = "NUMBER")]
     pub minutes: Option<f64>,
-    /// As many calls of the operator in flight in drain, instead of 16.
+    /// This number of the operator's calls in flight in drain, instead of 16.
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     pub in_flight: u16,
-    /// Only these candidates, comma-separated, besides the limit.
+    /// Only these candidates, comma-separated, in addition to the limit.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub candidates: Vec<Candidate>,
-    /// Keep rounds in which other processes used the machine, marked as such. Their timings mean nothing.
+    /// Keep rounds in which other processes used the machine, and mark them. Their timings mean nothing.
     #[arg(long)]
     pub accept_load: bool,
-    /// Write everything that was measured as JSON.
+    /// Write all measurements as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Draw the curves of drains and memory as SVG.
@@ -44,24 +44,24 @@ pub struct Arguments {
     /// Take tables and curves from these files of --json as well, so that runs of several days make one report.
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
-    /// Count the rounds of a case that --with brings as its first ones, so that they need not be measured in one go.
+    /// Count the rounds of a case that --with brings as its first ones, so that they need not be measured in one run.
     #[arg(long, requires = "with", conflicts_with = "report_only")]
     pub go_on: bool,
     /// Measure nothing; only report what --with brings.
     #[arg(long, requires = "with")]
     pub report_only: bool,
-    /// The small version for CI: 300 objects, the operator only, no timings; whatever is above its bound is an error.
+    /// The small version for CI: 300 objects, the operator only, no timings; a value above its bound is an error.
     #[arg(long)]
     pub small: bool,
     /// Another binary of the operator, for example the static one of the image.
     #[arg(long, value_name = "FILE")]
     pub operator: Option<PathBuf>,
-    /// What cargo gives to every benchmark.
+    /// The argument that cargo passes to every benchmark.
     #[arg(long, hide = true)]
     pub bench: bool,
 }
 
-/// What can be measured.
+/// The scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Scenario {
     /// Waiting objects: how many a second, against the limit.
@@ -89,12 +89,12 @@ pub enum Scenario {
 }
 
 impl Arguments {
-    /// The scenarios that were asked for.
+    /// The requested scenarios.
     pub fn chosen(&self) -> Vec<Scenario> {
         if self.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { self.scenarios.clone() }
     }
 
-    /// The scenario's own numbers of objects, or the one that was asked for.
+    /// The requested number of objects, or else the scenario's own numbers.
     pub fn sizes(&self, own: &[usize]) -> Vec<usize> {
         self.objects.map_or_else(|| own.to_vec(), |objects| vec![objects])
     }

@@ -1,5 +1,5 @@
-//! What the operator is asked for, and whether it holds. A bar that is missed is shown with what was measured; nothing
-//! here lowers it.
+//! The bars for the operator, and whether it meets them. A missed bar is shown with the measured value; nothing here
+//! lowers a bar.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{
     sample::{SHARE, Spread},
 };
 
-/// One demand on a figure of the operator.
+/// One bar for a figure of the operator.
 #[derive(Clone, Debug)]
 pub enum Bar {
     /// The median is at most this.
@@ -28,19 +28,19 @@ pub enum Bar {
     BelowEveryPeer(&'static str),
 }
 
-/// Whether a bar holds.
+/// Whether the operator meets a bar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What is asked.
+    /// The demand.
     pub asked: String,
-    /// What was seen.
+    /// The measured value.
     pub seen: String,
-    /// Whether it holds; nothing where there was nothing to judge by.
+    /// Whether the bar is met; nothing if there were no data to judge by.
     pub holds: Option<bool>,
 }
 
 impl Bar {
-    /// Judges it.
+    /// Judges the bar.
     pub fn judge(&self, summary: &Summary) -> Verdict {
         let (figure, asked) = match self {
             Self::AtMost(figure, most) => (*figure, format!("at most {}", number(*most))),
@@ -65,7 +65,7 @@ impl Bar {
         Verdict { asked, seen: spread(own) + &beside, holds }
     }
 
-    /// Beside the best peer.
+    /// Compared with the best peer.
     fn beside(&self, own: Spread, figure: &str, summary: &Summary) -> (Option<bool>, String) {
         let above = matches!(self, Self::AboveEveryPeer(_));
         let peers = summary.candidates().into_iter().filter(|candidate| candidate.is_peer());
@@ -81,7 +81,7 @@ impl Bar {
     }
 }
 
-/// Three digits that count.
+/// Three significant digits.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     if size < 1e-9 {
@@ -99,7 +99,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The median, and in brackets the least and the most if there is more than one.
+/// The median, followed by the minimum and the maximum in brackets if there is more than one value.
 pub fn spread(spread: Spread) -> String {
     let (median, least, most) = (number(spread.median), number(spread.least), number(spread.most));
     if least == most { median } else { format!("{median} ({least}-{most})") }

@@ -1,4 +1,4 @@
-//! Who is measured, and how each of them is started as a process of its own. It must treat none better than another.
+//! The candidates, and how each of them is started as a process of its own. It must not favour any of them.
 
 use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
     stage::{Place, Stage},
 };
 
-/// Time that a candidate has for its end after SIGTERM.
+/// Time for a candidate to end after SIGTERM.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Who is measured.
+/// A candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Candidate {
@@ -43,7 +43,7 @@ pub enum Candidate {
 pub const PEERS: [Candidate; 4] = [Candidate::Go, Candidate::GoWorkers, Candidate::Kopf, Candidate::Textbook];
 
 impl Candidate {
-    /// As the tables name it.
+    /// Its name in the tables.
     pub fn title(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -55,18 +55,18 @@ impl Candidate {
         }
     }
 
-    /// Whether the operator shall be better than it.
+    /// Whether the operator must be better than it.
     pub fn is_peer(self) -> bool {
         PEERS.contains(&self)
     }
 }
 
-/// What a scenario asks of a candidate besides its defaults.
+/// Settings of a candidate that a scenario changes from their defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Calls in flight of the limit, of the operator and of controller-runtime with workers.
     pub in_flight: u16,
-    /// Pace of the operator and of controller-runtime; none where it is 0.
+    /// Rate limit of the operator and of controller-runtime; none if 0.
     pub calls_per_second: u16,
 }
 
@@ -76,7 +76,7 @@ impl Default for Settings {
     }
 }
 
-/// A candidate at work; dropping it ends it.
+/// A running candidate; dropping it ends it.
 pub enum Running {
     Limit(Limit),
     Operator(Box<Operator>),
@@ -84,7 +84,7 @@ pub enum Running {
 }
 
 impl Running {
-    /// Starts it. Does not wait until it does anything.
+    /// Starts it. Does not wait until it is ready.
     pub async fn start(
         candidate: Candidate,
         programs: &Programs,
@@ -145,7 +145,7 @@ impl Running {
         Ok(Self::Peer { supervisor, pid, log })
     }
 
-    /// Its process; the limit has none of its own.
+    /// Its process; the limit has no process of its own.
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Limit(_) => None,
@@ -154,10 +154,10 @@ impl Running {
         }
     }
 
-    /// What a failure should tell of it: whether it runs, and the last it said.
-    pub fn last_words(&self) -> String {
+    /// Diagnostics for a failure: whether it runs, and its last output.
+    pub fn last_output(&self) -> String {
         let text = match self {
-            Self::Limit(limit) => return limit.last_words(),
+            Self::Limit(limit) => return limit.last_output(),
             Self::Operator(operator) => operator.output(),
             Self::Peer { log, .. } => std::fs::read_to_string(log).unwrap_or_default(),
         };
@@ -166,7 +166,7 @@ impl Running {
         format!("{state}; its last lines:\n{}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
     }
 
-    /// Ends it as a rollout does (SIGTERM), so that it can give its Lease back, and returns once it has ended.
+    /// Ends it as a rollout does (SIGTERM), so that it can give its Lease back, and returns after it has ended.
     pub async fn terminate(mut self) -> Result<(), Failure> {
         match &mut self {
             Self::Limit(_) => {}
@@ -181,7 +181,7 @@ impl Running {
         self.kill().await
     }
 
-    /// Kills it (SIGKILL) and returns once it has ended.
+    /// Kills it (SIGKILL) and returns after it has ended.
     pub async fn kill(self) -> Result<(), Failure> {
         match self {
             Self::Limit(_) => {}

@@ -1,4 +1,4 @@
-//! Requests by the API server's own count. It makes one request itself for each look, which is in none of the counts.
+//! Requests by the API server's own count. Each reading makes one request itself, which none of the counts includes.
 
 use std::ops::Sub;
 
@@ -6,8 +6,8 @@ use testbed::ControlPlane;
 
 use crate::{Failure, process::as_float};
 
-/// What was asked of the API server until now, or between two looks. The runner's own creations, deletions and watches
-/// are not in it, but for those of which a field says so.
+/// Requests that the API server has received so far, or between two readings. They exclude the runner's own creations,
+/// deletions and watches, except where a field says otherwise.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     /// PUT and PATCH of the objects under measurement or their status.
@@ -16,12 +16,12 @@ pub struct Counts {
     pub reads: f64,
     /// LIST of such objects; the runner's watch makes one when it begins.
     pub lists: f64,
-    /// Everything that came from a ServiceAccount, which only candidates are: Leases, Events and watches too.
+    /// All requests from a ServiceAccount, which only candidates use: Leases, Events and watches too.
     pub all: f64,
 }
 
 impl Counts {
-    /// As the API server has them now.
+    /// The API server's present counts.
     pub async fn now(plane: &ControlPlane) -> Result<Self, Failure> {
         let metrics = plane.api_server_metrics().await?;
         let mut counts = Self::default();
@@ -45,12 +45,12 @@ impl Counts {
         Ok(counts)
     }
 
-    /// The writes of each of so many objects.
+    /// Writes per object, for this number of objects.
     pub fn writes_each(self, objects: usize) -> f64 {
         self.writes / as_float(objects as u64)
     }
 
-    /// The reads of each of so many objects.
+    /// Reads per object, for this number of objects.
     pub fn reads_each(self, objects: usize) -> f64 {
         self.reads / as_float(objects as u64)
     }

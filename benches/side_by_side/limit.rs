@@ -1,6 +1,6 @@
 //! The API server's own limit for this protocol, as far as a client can reach it: the same two PUTs with their
-//! preconditions and the call between them, one watch open. No cache, no logs, no decision, nothing that a controller
-//! has to do besides. With one object at a time it is the bare chain that latency is compared with.
+//! preconditions and the call between them, with one watch open. It has no cache, no logs, no decisions and none of a
+//! controller's other work. With one object at a time it is the bare chain of requests that latency is compared with.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,25 +24,24 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{
-    Failure,
+    Failure, objects,
     stage::{PROJECT, Place, Stage, cloud_client},
-    wishes,
 };
 
 #[derive(Deserialize)]
 struct List {
     metadata: Version,
-    items: Vec<Seen>,
+    items: Vec<Listed>,
 }
 
 #[derive(Clone, Deserialize)]
-struct Seen {
+struct Listed {
     metadata: Version,
     #[serde(default)]
     spec: Spec,
 }
 
-/// An object's metadata, as far as a precondition needs them.
+/// An object's metadata, as far as a precondition needs it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Version {
@@ -58,7 +57,7 @@ struct Spec {
     cluster: String,
 }
 
-/// The limit at work. Ends when dropped.
+/// The running limit. Ends when dropped.
 pub struct Limit {
     tasks: [AbortHandle; 2],
     failed: Arc<Mutex<Option<String>>>,
@@ -75,24 +74,24 @@ struct Chain {
 }
 
 impl Limit {
-    /// Lists, watches, and carries out what there is, so many objects at once.
+    /// Lists, watches, and serves all objects, this number at once.
     pub async fn start(stage: &Stage, place: &Place, in_flight: u16) -> Result<Self, Failure> {
         let kubeconfig = Kubeconfig::read_from(&place.kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.proxy_url = None;
         let client = Client::try_from(config)?;
-        let path = wishes::path(&place.namespace);
+        let path = objects::path(&place.namespace);
         let (claimed, recorded) = statuses()?;
         let (cloud, url, token) = (cloud_client(&stage.cloud)?, stage.cloud.url(), stage.token.clone());
         let chain = Chain { client: client.clone(), cloud, url, token, path: path.clone(), claimed, recorded };
         let list: List = client.request(Request::get(&path).body(Vec::new())?).await?;
         let watch = format!("{path}?watch=1&resourceVersion={}&timeoutSeconds=3600", list.metadata.number);
-        let events = client.request_events::<Seen>(Request::get(watch).body(Vec::new())?).await?;
+        let events = client.request_events::<Listed>(Request::get(watch).body(Vec::new())?).await?;
         let (more, waiting) = mpsc::unbounded_channel();
         list.items.into_iter().for_each(|object| drop(more.send(object)));
         let watching = tokio::spawn(async move {
             let mut events = std::pin::pin!(events);
-            // The first error ends it: within a step there is none.
+            // The first error ends it: no errors are expected within a step.
             while let Some(Ok(event)) = events.next().await {
                 if let WatchEvent::Added(object) = event {
                     drop(more.send(object));
@@ -114,7 +113,7 @@ impl Limit {
     }
 
     /// The first failure, if there was one.
-    pub fn last_words(&self) -> String {
+    pub fn last_output(&self) -> String {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| "no failure".to_owned())
     }
 }
@@ -126,7 +125,7 @@ impl Drop for Limit {
 }
 
 impl Chain {
-    async fn carry_out(&self, object: &Seen) -> Result<(), Failure> {
+    async fn carry_out(&self, object: &Listed) -> Result<(), Failure> {
         let claimed = self.put(object, &object.metadata.number, &self.claimed).await?;
         let url = format!("{}/v2/{PROJECT}/clusters/{}/redistribution", self.url, object.spec.cluster);
         let call = self.cloud.post(url).header("X-Auth-Token", &self.token).timeout(Duration::from_secs(60));
@@ -135,7 +134,7 @@ impl Chain {
         self.put(object, &claimed.metadata.number, &self.recorded).await.map(drop)
     }
 
-    async fn put(&self, object: &Seen, version: &str, status: &Value) -> Result<Seen, Failure> {
+    async fn put(&self, object: &Listed, version: &str, status: &Value) -> Result<Listed, Failure> {
         let Version { name, uid, .. } = &object.metadata;
         let mut status = status.clone();
         status["attempt"]["uid"] = json!(uid);
@@ -143,7 +142,7 @@ impl Chain {
             "apiVersion": "dws.huaweicloud.com/v1alpha1",
             "kind": "ClusterRedistribution",
             "metadata": {"name": name, "uid": uid, "resourceVersion": version},
-            "spec": wishes::spec(&object.spec.cluster),
+            "spec": objects::spec(&object.spec.cluster),
             "status": status,
         });
         let request = Request::put(format!("{}/{name}/status", self.path)).header("Content-Type", "application/json");
@@ -151,13 +150,13 @@ impl Chain {
     }
 }
 
-/// What the operator writes, by its own transitions: the status after the claim and the one after the record.
+/// The statuses that the operator writes, from its own transitions: after the claim and after the record.
 fn statuses() -> Result<(Value, Value), Failure> {
-    let mut object = ClusterRedistribution::new("", wishes::spec(&wishes::cluster(0)));
+    let mut object = ClusterRedistribution::new("", objects::spec(&objects::cluster(0)));
     object.metadata.generation = Some(1);
-    let claimed: ClusterRedistributionStatus = wishes::claimed(&object);
+    let claimed: ClusterRedistributionStatus = objects::claimed(&object);
     let id = claimed.attempt.clone().unwrap_or_default().id;
-    match transitions::recorded(&claimed, 1, &id, &wishes::delivered(), Timestamp::now()) {
+    match transitions::recorded(&claimed, 1, &id, &objects::delivered(), Timestamp::now()) {
         Recording::Write(recorded) => Ok((serde_json::to_value(claimed)?, serde_json::to_value(*recorded)?)),
         _ => Err("the operator would not record this".into()),
     }

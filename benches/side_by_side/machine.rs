@@ -1,4 +1,4 @@
-//! The machine that a result belongs to. It names nothing by which the machine itself could be found.
+//! The machine that a result belongs to. It shows nothing that identifies the particular machine.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::as_float;
 
-/// See the module.
+/// The machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub processor: String,
@@ -21,7 +21,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one, now.
+    /// The present machine.
     pub fn here() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -33,12 +33,12 @@ impl Machine {
             processor: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: as_float(memory) / (1024.0 * 1024.0 * 1024.0),
-            // Without what a builder has added to the version.
+            // Without the suffix that a builder has added to the version.
             kernel: kernel.split(['-', '+', '\n']).next().unwrap_or_default().to_owned(),
             kubernetes: kubernetes.unwrap_or("unknown").to_owned(),
-            rust: said("rustc", "--version"),
-            go: said("go", "version"),
-            python: said("python3", "--version"),
+            rust: output_of("rustc", "--version"),
+            go: output_of("go", "version"),
+            python: output_of("python3", "--version"),
         }
     }
 
@@ -51,7 +51,7 @@ impl Machine {
     }
 }
 
-fn said(program: &str, argument: &str) -> String {
+fn output_of(program: &str, argument: &str) -> String {
     let output = std::process::Command::new(program).arg(argument).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| format!("no {program}"))

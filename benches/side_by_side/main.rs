@@ -1,13 +1,13 @@
 //! The operator beside its peers and beside the API server's own limit: `cargo bench --bench side_by_side -- drain`.
-//! One candidate at a time, as a process of its own, on a real API server that was just started and a simulated cloud
-//! that keeps a ledger. `benches/README.md` says what is measured and how.
+//! One candidate at a time, as a process of its own, on a freshly started real API server and a simulated cloud that
+//! keeps a ledger. `benches/README.md` explains the measurements and the method.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "a benchmark: a panic is how it ends when something is not as it must be"
+    reason = "a benchmark: it panics when an assumption is wrong"
 )]
 
 mod actors;
@@ -17,6 +17,7 @@ mod candidate;
 mod counts;
 mod limit;
 mod machine;
+mod objects;
 mod picture;
 mod process;
 mod programs;
@@ -29,7 +30,6 @@ mod small;
 mod stage;
 mod watching;
 mod window;
-mod wishes;
 
 use std::{path::Path, process::ExitCode};
 
@@ -40,7 +40,7 @@ use report::Report;
 use rounds::Summary;
 use setting::Setting;
 
-/// Anything that ends a run early, told in one sentence.
+/// An error that ends a run early, described in one sentence.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -76,7 +76,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let setting = Setting::new(arguments.clone(), programs);
         for case in &cases {
             let earlier = arguments.go_on.then(|| report.case(&case.name).cloned()).flatten();
-            // After each round, so that what took hours is not lost with a later one.
+            // After each round, so that a later round cannot lose hours of measurements.
             let after_each = |summary: &Summary| {
                 report.add(summary.clone());
                 keep(&arguments, &report)

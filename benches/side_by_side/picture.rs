@@ -1,4 +1,4 @@
-//! The curves as one SVG: a panel for each curve of each case, a line for each candidate. It draws and nothing else.
+//! The curves as one SVG: a panel for each curve of each case, a line for each candidate. It only draws.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const LEGEND: f64 = 44.0;
 /// Names in one row of the legend; the longest has 28 letters.
 const IN_A_ROW: usize = 3;
 
-/// A colour for each candidate, apart from one another for those who see few colours too.
+/// A colour for each candidate, distinguishable with colour vision deficiency too.
 fn colour(candidate: Candidate) -> &'static str {
     match candidate {
         Candidate::Limit => "#000000",

@@ -1,4 +1,4 @@
-//! What a process costs, from /proc: CPU and memory. It signals nothing.
+//! The costs of a process, from /proc: CPU and memory. It signals nothing.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use tokio::time::sleep;
 
 use crate::Failure;
 
-/// CPU that the process has used so far, all its threads together.
+/// CPU that the process has used so far, in all its threads together.
 pub fn cpu(pid: u32) -> Result<Duration, Failure> {
     let stat = process(pid)?.stat()?;
     let ticks = stat.utime + stat.stime;
     Ok(Duration::from_secs_f64(as_float(ticks) / as_float(procfs::ticks_per_second())))
 }
 
-/// Memory it occupies now and the most it ever did, in MiB.
+/// Its memory now and its highest memory so far, in MiB.
 pub fn memory(pid: u32) -> Result<(f64, f64), Failure> {
     let status = process(pid)?.status()?;
     let mib = |kib: Option<u64>| as_float(kib.unwrap_or_default()) / 1024.0;
     Ok((mib(status.vmrss), mib(status.vmhwm)))
 }
 
-/// Waits until the process has used next to no CPU for so long: until then its start is not over. One that never rests
-/// is taken as it is after `at_most`.
+/// Waits until the process has used next to no CPU for this long: until then its start is not over. A process that
+/// never rests is measured as it is after `at_most`.
 pub async fn rests(pid: u32, for_so_long: Duration, at_most: Duration) -> Result<(), Failure> {
     let begin = Instant::now();
     let (mut since, mut used) = (begin, cpu(pid)?);
@@ -41,14 +41,14 @@ fn process(pid: u32) -> Result<Process, Failure> {
     Ok(Process::new(i32::try_from(pid)?)?)
 }
 
-/// CPU that the whole machine has used so far for processes, and what was taken from it by its host, in ticks.
+/// CPU that processes on the whole machine have used so far, and CPU that the host took from the machine, in ticks.
 pub fn machine_ticks() -> Result<u64, Failure> {
     let total = procfs::KernelStats::current()?.total;
-    // Interrupts belong to nobody, and our own traffic causes them.
+    // Interrupts are charged to no process, and our own traffic causes them.
     Ok(total.user + total.nice + total.system + total.steal.unwrap_or_default())
 }
 
-/// The same of one process.
+/// The same for one process.
 pub fn ticks(pid: u32) -> Result<u64, Failure> {
     let stat = process(pid)?.stat()?;
     Ok(stat.utime + stat.stime)

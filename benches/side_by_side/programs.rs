@@ -1,5 +1,5 @@
-//! The programs of the candidates, built from what is committed: the operator by cargo, the textbook by cargo, the Go
-//! peer by Go, kopf into an environment of its own. Everything goes under `target/peers`.
+//! The programs of the candidates, built from the committed sources: the operator and the textbook controller by cargo,
+//! the Go peer by Go, kopf into an environment of its own. All files go under `target/peers`.
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{Failure, candidate::Candidate};
 
-/// Where the programs are. Of a candidate that is not asked for, the path is there all the same and nothing is built.
+/// Paths of the programs. A candidate that was not requested has a path too, but is not built.
 #[derive(Clone, Debug)]
 pub struct Programs {
     pub operator: PathBuf,
@@ -37,7 +37,7 @@ impl Programs {
         };
         if candidates.iter().any(|candidate| matches!(candidate, Candidate::Go | Candidate::GoWorkers)) {
             let mut go = Command::new("go");
-            // As it would go into an image: static.
+            // Static, as in an image.
             go.env("CGO_ENABLED", "0")
                 .current_dir(sources.join("go"))
                 .env("GOTOOLCHAIN", "local")
@@ -54,7 +54,7 @@ impl Programs {
     }
 }
 
-/// A virtual environment with the pinned packages; made anew when they change.
+/// A virtual environment with the pinned packages; rebuilt when they change.
 fn environment(directory: &Path, requirements: &Path) -> Result<(), Failure> {
     let wanted = fs::read_to_string(requirements)?;
     let stamp = directory.join("requirements.stamp");
@@ -67,7 +67,7 @@ fn environment(directory: &Path, requirements: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Built in release, and where cargo says it is.
+/// Builds in release mode, and returns the path that cargo reports.
 fn textbook(root: &Path) -> Result<PathBuf, Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

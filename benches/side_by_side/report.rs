@@ -1,4 +1,4 @@
-//! Tells what was measured: tables for people, JSON for machines, `benches/RESULTS.md` to keep. It judges nothing.
+//! Reports the measurements: tables for people, JSON for machines, `benches/RESULTS.md` to keep. It judges nothing.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, bars::spread, machine::Machine, picture, rounds::Summary};
 
-/// Everything of a run.
+/// All results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Where.
+    /// The machine.
     pub machine: Machine,
-    /// When, as a day.
+    /// The day.
     pub day: String,
-    /// What.
+    /// The cases.
     pub cases: Vec<Summary>,
 }
 
@@ -24,7 +24,7 @@ impl Report {
         Self { machine: Machine::here(), day: now.strftime("%Y-%m-%d").to_string(), cases: Vec::new() }
     }
 
-    /// What an earlier run wrote as JSON. A case that is measured again later takes the place of the earlier one.
+    /// Adds results that an earlier run wrote as JSON. A case that is measured again later replaces the earlier one.
     pub fn take(&mut self, file: &Path) -> Result<(), Failure> {
         let earlier: Self = serde_json::from_slice(&fs::read(file)?)?;
         if earlier.machine.processor != self.machine.processor || earlier.machine.cores != self.machine.cores {
@@ -66,7 +66,7 @@ impl Report {
     }
 }
 
-/// A case as Markdown, which people can read on a terminal too.
+/// A case as Markdown, which is readable on a terminal too.
 pub fn table(case: &Summary) -> String {
     let mut text = format!("\n## {}\n\n{}\n\n", case.name, case.how);
     let (candidates, figures) = (case.candidates(), case.figures());

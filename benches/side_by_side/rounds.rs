@@ -1,5 +1,5 @@
-//! The order of the steps: limit, A, B, B, A, limit, again and again, each step on a stage of its own. A round in which
-//! others used the machine is thrown away and said so. Ratios are taken inside a round only.
+//! The order of the steps: limit, A, B, B, A, limit, repeated, each step on a stage of its own. A round in which other
+//! processes used the machine is discarded, and the report says so. Ratios are taken inside a round only.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,26 +13,27 @@ use crate::{
     window::FOREIGN_LIMIT,
 };
 
-/// What a case gave.
+/// Results of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// The case.
     pub name: String,
-    /// One sentence about what was done.
+    /// One sentence about the method.
     pub how: String,
     /// Rounds that count.
     pub rounds: Vec<Vec<Sample>>,
-    /// Rounds that were thrown away.
+    /// Discarded rounds.
     pub thrown_away: usize,
-    /// Rounds that count although others used the machine.
+    /// Rounds that count although other processes used the machine.
     pub under_load: usize,
     /// Figure whose ratio to the limit is taken inside each round.
     pub ratio: Option<String>,
-    /// What was asked of it.
+    /// The bars.
     pub verdicts: Vec<Verdict>,
 }
 
-/// Runs the rounds of a case that an earlier run has not left, and tells after each that counts what they gave so far.
+/// Runs the rounds of a case that earlier runs have not measured, and reports the results so far after each round that
+/// counts.
 pub async fn run(
     case: &Case,
     setting: &Setting,
@@ -56,7 +57,7 @@ pub async fn run(
         println!("    {} of {wanted} rounds are of an earlier run", summary.rounds.len());
     }
     let earlier = summary.rounds.len();
-    // Those of this run only: an earlier one may have had its own trouble.
+    // Those of this run only: an earlier run may have had its own disturbances.
     let mut thrown_away = 0;
     while summary.rounds.len() < wanted {
         let number_of_it = summary.rounds.len() + thrown_away + 1;
@@ -70,19 +71,21 @@ pub async fn run(
             summary.thrown_away += 1;
             thrown_away += 1;
             println!(
-                "    round {number_of_it} is thrown away: others used {} % of the machine",
+                "    round {number_of_it} is discarded: other processes used {} % of the machine",
                 number(foreign * 100.0)
             );
-            // Each round is as long as the others, so this bounds the time as well.
+            // Rounds take about equally long, so this also bounds the time.
             if thrown_away > 2 * wanted {
-                return Err("others use the machine all the time; --accept-load keeps such rounds, marked".into());
+                return Err(
+                    "other processes use the machine all the time; --accept-load keeps such rounds, marked".into()
+                );
             }
             continue;
         }
         if loaded {
             summary.under_load += 1;
             println!(
-                "    round {number_of_it} is kept under load: others used {} % of the machine",
+                "    round {number_of_it} is kept under load: other processes used {} % of the machine",
                 number(foreign * 100.0)
             );
         }
@@ -118,7 +121,7 @@ async fn round(
 }
 
 impl Summary {
-    /// Rounds with other figures are of a runner that measured in another way.
+    /// Rounds with other figures come from a runner that measured differently.
     fn measures_the_same(&self, samples: &[Sample]) -> Result<(), Failure> {
         let same = |(one, other): (&Sample, &Sample)| one.figures.keys().eq(other.figures.keys());
         if self.rounds.iter().all(|round| round.iter().zip(samples).all(same)) {
@@ -135,7 +138,7 @@ impl Summary {
     fn can_go_on(&self, order: &[Candidate], accept_load: bool) -> Result<(), Failure> {
         if self.under_load > 0 && !accept_load {
             return Err(format!(
-                "earlier rounds of {} were disturbed by others; expected --accept-load, or no --go-on",
+                "earlier rounds of {} were disturbed by other processes; expected --accept-load, or no --go-on",
                 self.name
             )
             .into());
@@ -152,7 +155,7 @@ impl Summary {
         .into())
     }
 
-    /// Those that were measured, in the order of the tables.
+    /// The measured candidates, in the order of the tables.
     pub fn candidates(&self) -> Vec<Candidate> {
         let mut all: Vec<_> = self.rounds.iter().flatten().map(|sample| sample.candidate).collect();
         all.sort_unstable();
@@ -171,7 +174,7 @@ impl Summary {
         all
     }
 
-    /// A figure of a candidate over all rounds; of the share, one value for each round.
+    /// A figure of a candidate over all rounds; for the share, one value for each round.
     pub fn spread(&self, candidate: Candidate, figure: &str) -> Option<Spread> {
         if figure == SHARE {
             return Spread::of(

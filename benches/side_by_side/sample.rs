@@ -1,4 +1,4 @@
-//! What one step gave: figures by name, curves, and how much others used the machine. It must not know what is good.
+//! Results of one step: figures by name, curves, and how much other processes used the machine. It must not judge.
 
 use std::collections::BTreeMap;
 
@@ -14,27 +14,27 @@ pub const SHARE: &str = "share of the limit";
 /// One step of a round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// Who.
+    /// The candidate.
     pub candidate: Candidate,
     /// Figures; the unit is in the name.
     pub figures: BTreeMap<String, f64>,
-    /// Curves: seconds, and what the name says.
+    /// Curves: seconds, and the value that the name states.
     pub curves: Vec<Curve>,
-    /// Share of the machine's CPU that others used meanwhile.
+    /// Share of the machine's CPU that other processes used during the step.
     pub foreign: f64,
 }
 
 /// A curve over seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Curve {
-    /// What it shows.
+    /// Its quantity.
     pub name: String,
     /// Seconds and values.
     pub points: Vec<(f64, f64)>,
 }
 
 impl Sample {
-    /// An empty one.
+    /// An empty sample.
     pub fn new(candidate: Candidate) -> Self {
         Self { candidate, figures: BTreeMap::new(), curves: Vec::new(), foreign: 0.0 }
     }
@@ -53,9 +53,9 @@ impl Sample {
         self
     }
 
-    /// Adds what others used; of several windows, the worst.
+    /// Adds the CPU share of other processes; of several windows, the worst.
     #[must_use]
-    pub fn seen(mut self, seen: window::Seen) -> Self {
+    pub fn measured(mut self, seen: window::Measured) -> Self {
         self.foreign = self.foreign.max(seen.foreign);
         self
     }
@@ -70,7 +70,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these; none of none.
+    /// Of these values; none if there are none.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut values = values.to_vec();
         values.sort_by(f64::total_cmp);
@@ -79,12 +79,12 @@ impl Spread {
     }
 }
 
-/// Mean; 0 of none.
+/// Mean; 0 if there are no values.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / as_float(values.len() as u64) }
 }
 
-/// The value below which this share of the sorted values lies, between two neighbours by a straight line.
+/// The value below which this share of the sorted values lies, interpolated linearly between two neighbours.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into few values")]
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };

@@ -1,4 +1,4 @@
-//! What all steps of a run share: the command line, the programs, and what was learnt about the limit. It measures
+//! State that all steps of a run share: the command line, the programs, and the best depth for the limit. It measures
 //! nothing.
 
 use std::{
@@ -8,27 +8,27 @@ use std::{
 
 use crate::{arguments::Arguments, programs::Programs};
 
-/// See the module.
+/// State of a run.
 pub struct Setting {
     pub arguments: Arguments,
     pub programs: Programs,
-    /// By number of objects: at which depth the limit is measured.
+    /// By number of objects: the depth at which the limit is measured.
     depths: Mutex<HashMap<usize, u16>>,
 }
 
 impl Setting {
-    /// Nothing is known of the limit yet.
+    /// Without any depth yet.
     pub fn new(arguments: Arguments, programs: Programs) -> Self {
         Self { arguments, programs, depths: Mutex::default() }
     }
 
-    /// The limit's depth with so many objects, once it was learnt.
+    /// The limit's depth with this number of objects, if it was determined.
     pub fn depth(&self, objects: usize) -> Option<u16> {
         self.depths().get(&objects).copied()
     }
 
-    /// It is this one from now on.
-    pub fn learnt(&self, objects: usize, depth: u16) {
+    /// Stores the depth.
+    pub fn set_depth(&self, objects: usize, depth: u16) {
         self.depths().insert(objects, depth);
     }
 

@@ -1,5 +1,5 @@
-//! The small version for CI: counts only, since these do not depend on how busy the machine is. Whatever is above its
-//! bound is an error.
+//! The small version for CI: counts only, since these do not depend on how busy the machine is. A value above its bound
+//! is an error.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use crate::{
     actors::{Actors, explained},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::as_float,
     scenarios::memory::{at_rest, beside},
     setting::Setting,
-    wishes,
 };
 
 const OBJECTS: usize = 300;
-/// Finished objects, few and many. Both are more than a page of the first list, whose memory is not theirs; and memory
-/// varies by a MiB from start to start, which must be little for each of them.
+/// Finished objects, few and many. Both are more than a page of the first list, so that the page's memory is not
+/// counted as theirs; and memory varies by a MiB from start to start, which must be little for each of them.
 const FINISHED: [usize; 2] = [1_000, 9_000];
 /// One read of the object, on which its claim is decided, and at most one of its Secret, which many objects share.
 const MOST_READS: f64 = 2.0;
-/// Far below what a cached object takes (1.8 KB with everything cut away that can be), and far enough above what is seen
-/// (150 to 420 bytes from start to start) not to fail by chance.
+/// Far below a cached object's memory (1.8 KB with all removable fields removed), and far enough above the measured
+/// values (150 to 420 bytes from start to start) not to fail by chance.
 const MOST_BYTES: f64 = 1024.0;
 
-/// Runs it.
+/// Runs the small version.
 pub async fn run(setting: &Setting) -> Result<(), Failure> {
     let objects = setting.arguments.objects.unwrap_or(OBJECTS);
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
     let [few, many] = FINISHED;
     let beside_few = beside(setting, stage, Candidate::Operator, few).await?;
-    wishes::create_finished(&stage.client, &stage.place, many, false).await?;
+    objects::create_finished(&stage.client, &stage.place, many, false).await?;
     let running = actors.at_work(Candidate::Operator, &Settings::default()).await?;
     let (beside_many, _) = at_rest(&running).await?;
     let (before, calls) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
-    wishes::create_all(&stage.client, &stage.place, 0..objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..objects).await?;
     explained(&running, actors.watching.settled(objects + 1)).await?;
     if let Some(pid) = running.pid() {
         crate::process::rests(pid, Duration::from_secs(1), Duration::from_secs(30)).await?;

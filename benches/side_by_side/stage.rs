@@ -1,5 +1,5 @@
-//! What a candidate meets: an API server that has just been started, a simulated cloud, a namespace and the rights to
-//! it. Each step has a stage of its own, so that all meet an API server of the same age. It starts no candidate.
+//! The environment of a candidate: a freshly started API server, a simulated cloud, a namespace and the rights to it.
+//! Each step has a stage of its own, so that all candidates meet an API server of the same age. It starts no candidate.
 
 use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
@@ -24,19 +24,19 @@ use crate::Failure;
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const ACCOUNT: &str = "candidate";
 
-/// See the module.
+/// The environment of one step.
 pub struct Stage {
     pub plane: ControlPlane,
     pub cloud: Arc<Simulator>,
-    /// An administrator's, for the runner.
+    /// An administrator's client, for the runner.
     pub client: Client,
-    /// Opens the cloud to the peers and to the limit, which neither sign nor read a Secret.
+    /// Token with which the peers and the limit call the cloud; they neither sign nor read a Secret.
     pub token: String,
     /// The first place.
     pub place: Place,
 }
 
-/// A namespace, and who a candidate is there.
+/// A namespace, and the candidate's account in it.
 pub struct Place {
     pub namespace: String,
     pub kubeconfig: PathBuf,
@@ -55,7 +55,7 @@ impl Stage {
         Ok(Self { plane: control_plane, cloud: Arc::new(cloud), client, token, place })
     }
 
-    /// A further place, with nothing in it.
+    /// A further, empty place.
     pub async fn another_place(&self) -> Result<Place, Failure> {
         Place::new(&self.plane, &self.client, &self.cloud).await
     }
@@ -69,7 +69,7 @@ impl Place {
             "stringData": {"accessKey": cloud.access_key(), "secretKey": cloud.secret_key()},
         });
         create(&Api::<Secret>::namespaced(client.clone(), &namespace), secret).await?;
-        // First what only kopf needs, since the grant waits until its own rights have their effect.
+        // The rights that only kopf needs come first, since the grant waits until its own rights have taken effect.
         further_rights(client, &namespace).await?;
         let watch = [namespace.clone()];
         Grant { namespace: &namespace, name: ACCOUNT, watch: &watch, secrets: true }.apply(client).await?;
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-/// kopf and the textbook patch, the first one also the object itself; and kopf looks at CRDs and namespaces, as its
+/// kopf and the textbook controller patch, kopf also the object itself; and kopf reads CRDs and namespaces, as its
 /// documents say. Without that right it waits a minute before it begins.
 async fn further_rights(client: &Client, namespace: &str) -> Result<(), Failure> {
     let resources = ["clusterredistributions", "clusterredistributions/status"];
@@ -127,7 +127,7 @@ async fn login(cloud: &Simulator) -> Result<String, Failure> {
     Ok(token.to_str()?.to_owned())
 }
 
-/// A plain client for the cloud, with a connection for each request, as the operator's.
+/// A plain client for the cloud, with a connection for each request, as the operator has.
 pub fn cloud_client(cloud: &Simulator) -> Result<reqwest::Client, Failure> {
     let ca = reqwest::Certificate::from_pem(cloud.ca_pem().as_bytes())?;
     let builder = reqwest::Client::builder().no_proxy().tls_certs_only([ca]);

@@ -1,4 +1,4 @@
-//! The runner's own watch: when was each object settled? It is open in every step, the limit's included, so that its
+//! The runner's own watch: when was each object settled? It is open in every step, including the limit's, so that its
 //! cost is the same for all.
 
 use std::{
@@ -19,12 +19,12 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::AbortHandle, time::timeout};
 
-use crate::{Failure, process::as_float, stage::Place, wishes};
+use crate::{Failure, objects, process::as_float, stage::Place};
 
-/// Longest time in which nothing at all is settled before a step is given up.
+/// Longest time without any settled object before a step is abandoned.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// As much of an object as is looked at.
+/// The parts of an object that the watch reads.
 type Light = Object<Ignored, Status>;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,7 +52,7 @@ struct Settled {
     delivered: bool,
 }
 
-/// See the module. Ends when dropped.
+/// The watch. Ends when dropped.
 pub struct Watching {
     settled: Arc<Mutex<HashMap<String, Settled>>>,
     changed: watch::Receiver<usize>,
@@ -60,11 +60,11 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Opens it; what a candidate will work on carries the label.
+    /// Opens it; objects that a candidate should serve carry the label.
     pub async fn open(client: &Client, place: &Place) -> Result<Self, Failure> {
         let resource = ApiResource::erase::<redistribution_operator::api::ClusterRedistribution>(&());
         let api = Api::<Light>::namespaced_with(client.clone(), &place.namespace, &resource);
-        let mut events = watcher(api, watcher::Config::default().labels(wishes::LABEL)).default_backoff().boxed();
+        let mut events = watcher(api, watcher::Config::default().labels(objects::LABEL)).default_backoff().boxed();
         // The first list is part of the preparation.
         while !matches!(events.next().await.ok_or("the runner's watch ended")??, Event::InitDone) {}
         let settled = Arc::<Mutex<HashMap<String, Settled>>>::default();
@@ -72,10 +72,10 @@ impl Watching {
         let seen = Arc::clone(&settled);
         let task = tokio::spawn(async move {
             while let Some(event) = events.next().await {
-                // A watch that failed is opened again by itself.
+                // A failed watch reopens by itself.
                 let Ok(Event::Apply(object) | Event::InitApply(object)) = event else { continue };
-                let delivered = says(&object, "Ready");
-                if delivered || says(&object, "Stalled") {
+                let delivered = is_true(&object, "Ready");
+                if delivered || is_true(&object, "Stalled") {
                     let mut settled = seen.lock().unwrap_or_else(PoisonError::into_inner);
                     settled.entry(object.name_any()).or_insert_with(|| Settled { at: Instant::now(), delivered });
                     tell.send_replace(settled.len());
@@ -85,7 +85,7 @@ impl Watching {
         Ok(Self { settled, changed, task: task.abort_handle() })
     }
 
-    /// Waits until so many objects are settled; gives up when nothing moves any more.
+    /// Waits until this number of objects is settled; fails when there is no more progress.
     pub async fn settled(&self, wanted: usize) -> Result<(), Failure> {
         let mut changed = self.changed.clone();
         loop {
@@ -100,9 +100,9 @@ impl Watching {
         }
     }
 
-    /// Waits until that one is settled and tells when it was.
+    /// Waits until that object is settled and returns when it was.
     pub async fn settled_at(&self, number: usize) -> Result<Instant, Failure> {
-        let (mut changed, name) = (self.changed.clone(), wishes::name(number));
+        let (mut changed, name) = (self.changed.clone(), objects::name(number));
         loop {
             let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
             if let Some(settled) = settled {
@@ -113,7 +113,7 @@ impl Watching {
         }
     }
 
-    /// How many were settled by when, in seconds from then on: at most 200 points.
+    /// How many objects were settled by when, in seconds from then on: at most 200 points.
     pub fn curve(&self, begin: Instant) -> Vec<(f64, f64)> {
         let mut times: Vec<_> =
             self.all().values().map(|settled| settled.at.saturating_duration_since(begin).as_secs_f64()).collect();
@@ -123,12 +123,12 @@ impl Watching {
         points.map(|(index, time)| (*time, as_float(index as u64 + 1))).collect()
     }
 
-    /// When the last one was.
+    /// When the last object was settled.
     pub fn last(&self) -> Option<Instant> {
         self.all().values().map(|settled| settled.at).max()
     }
 
-    /// Objects that were settled otherwise than by a delivery.
+    /// Objects that settled without a delivery.
     pub fn undelivered(&self) -> f64 {
         as_float(self.all().values().filter(|settled| !settled.delivered).count() as u64)
     }
@@ -144,8 +144,8 @@ impl Drop for Watching {
     }
 }
 
-/// Whether this condition holds at the current generation.
-fn says(object: &Light, kind: &str) -> bool {
+/// Whether this condition is true at the current generation.
+fn is_true(object: &Light, kind: &str) -> bool {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     conditions.iter().any(|condition| {
         condition.kind == kind

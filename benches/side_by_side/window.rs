@@ -1,5 +1,5 @@
-//! The time in which something is measured: how long it was, what the candidate used of the CPU, and whether others
-//! used the machine meanwhile. It must not judge what was measured.
+//! The time window of a measurement: its length, the candidate's CPU use in it, and whether other processes used the
+//! machine during it. It must not judge the measurement.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::{
     stage::Stage,
 };
 
-/// Share of the machine's CPU that others may use without spoiling a round.
+/// Share of the machine's CPU that other processes may use without spoiling a round.
 pub const FOREIGN_LIMIT: f64 = 0.03;
 
-/// CPU, in ticks of 10 ms, that is nobody's: ticks are rounded for each process, and what starts a candidate has ended when they
-/// are counted. It matters in windows of less than a second only.
+/// CPU, in ticks of 10 ms, that is charged to no process: ticks are rounded for each process, and helpers that start a
+/// candidate have ended when ticks are counted. It matters only in windows of less than a second.
 const NOBODYS: u64 = 5;
 
 /// An open window.
@@ -28,21 +28,21 @@ pub struct Window {
     machine_before: u64,
 }
 
-/// What was seen in it.
+/// Measurements of a window.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// How long it was open.
+pub struct Measured {
+    /// Its length.
     pub elapsed: Duration,
-    /// What the candidate used of the CPU; nothing if it is the limit, which is no process of its own.
+    /// The candidate's CPU use; none for the limit, which has no process of its own.
     pub cpu: Duration,
-    /// What etcd and the API server used.
+    /// CPU use of etcd and the API server.
     pub plane: Duration,
-    /// Share of the machine's CPU that others used.
+    /// Share of the machine's CPU that other processes used.
     pub foreign: f64,
 }
 
 impl Window {
-    /// Begins now. A candidate that is about to start has used nothing yet.
+    /// Begins now. A candidate that is about to start has used no CPU yet.
     pub fn open(stage: &Stage) -> Result<Self, Failure> {
         let plane = stage.plane.pids();
         let plane_before = sum(&plane)?;
@@ -82,8 +82,8 @@ impl Window {
         self.begin
     }
 
-    /// What was seen so far.
-    pub fn seen(&self) -> Result<Seen, Failure> {
+    /// Measurements so far.
+    pub fn measured(&self) -> Result<Measured, Failure> {
         let elapsed = self.begin.elapsed();
         let cpu = self.candidate.map(cpu).transpose()?.unwrap_or_default().saturating_sub(self.candidate_before);
         let per_second = as_float(procfs::ticks_per_second());
@@ -92,7 +92,7 @@ impl Window {
         let ours = sum(&self.ours)? - self.ours_before;
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| as_float(cores.get() as u64));
         let available = elapsed.as_secs_f64() * per_second * cores;
-        Ok(Seen { elapsed, cpu, plane, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
+        Ok(Measured { elapsed, cpu, plane, foreign: as_float(machine.saturating_sub(ours + NOBODYS)) / available })
     }
 }
 

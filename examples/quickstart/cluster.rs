@@ -1,4 +1,4 @@
-//! The Kubernetes the tour happens in: one of its own, or, carefully, one of the user's.
+//! The Kubernetes cluster of the tour: one of its own, or, carefully, the user's.
 
 use std::{
     io::Write,
@@ -13,10 +13,10 @@ use testbed::{ControlPlane, Options, Progress, Tool, Tools, simulator::Simulator
 use crate::{Failure, say};
 
 const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
-/// Marks what the tour made in a cluster of the user's, and what it may therefore remove.
+/// Marks the objects that the tour created in the user's cluster, and which it may therefore remove.
 const OURS: &str = "quickstart.dws.huaweicloud.com/made-by-the-tour";
 
-/// See the module.
+/// The cluster of the tour.
 pub struct Cluster {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
@@ -29,7 +29,7 @@ impl Cluster {
     /// Starts one, building its programs first if this machine lacks them.
     pub async fn start() -> Result<Self, Failure> {
         say(
-            "Starting a Kubernetes of its own: etcd and kube-apiserver on loopback (built from Go modules the first time)",
+            "Starting a separate Kubernetes: etcd and kube-apiserver on loopback (built from Go modules the first time)",
         );
         let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&Tools::new(Progress::Bar), Options::default()))
             .await??;
@@ -39,7 +39,7 @@ impl Cluster {
         Self::new(kubectl, &kubeconfig, "quickstart", Some(plane))
     }
 
-    /// Uses the user's: after naming it and asking, never where somebody's CRD is in the way.
+    /// Uses the user's cluster: only after naming it and asking, and never if a CRD of that name already exists.
     pub async fn of_the_user(kubeconfig: &Path, yes: bool) -> Result<Self, Failure> {
         let [kubectl] = tokio::task::spawn_blocking(|| Tools::new(Progress::Bar).provide([Tool::Kubectl])).await??;
         let namespace = format!("quickstart-{:06x}", rand::random::<u32>() & 0x00ff_ffff);
@@ -55,7 +55,7 @@ impl Cluster {
                 "",
             )?;
             if made_by.trim().is_empty() {
-                return Err(format!("the cluster has the CRD {CRD} already, and it is not this tour's: its objects could be in use. Choose another cluster").into());
+                return Err(format!("the CRD {CRD} already exists in the cluster and is not this tour's: its objects could be in use. Choose another cluster").into());
             }
         }
         if !yes && !confirmed()? {
@@ -74,17 +74,17 @@ impl Cluster {
         self.own.as_ref()
     }
 
-    /// For whoever wants to look.
+    /// The kubeconfig, for a user who wants to try commands.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Where everything happens.
+    /// The tour's namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// CRD, namespace and Secret.
+    /// Creates CRD, namespace and Secret.
     pub async fn prepare(&self, cloud: &Simulator) -> Result<(), Failure> {
         if let Some(plane) = &self.own {
             testbed::apply_crd(&plane.client().await?, &crd_yaml()?).await?;
@@ -107,16 +107,16 @@ impl Cluster {
         self.apply(&secret.to_string()).map(drop)
     }
 
-    /// `kubectl apply`; what it says.
+    /// `kubectl apply`; returns its output.
     pub fn apply(&self, yaml: &str) -> Result<String, Failure> {
         self.kubectl(&["apply", "-f", "-"], yaml)
     }
 
-    /// The words with which the API server refuses this.
+    /// The message with which the API server refuses this.
     pub fn refused(&self, yaml: &str) -> Result<String, Failure> {
         let output = self.try_kubectl(&["apply", "-f", "-"], yaml)?;
         if output.status.success() {
-            return Err("the API server took a spec that it should have refused".into());
+            return Err("the API server accepted a spec that it should have refused".into());
         }
         Ok(text(&output.stderr))
     }
@@ -133,7 +133,7 @@ impl Cluster {
         Ok(version["serverVersion"]["gitVersion"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// kubectl in the tour's namespace; what it printed, or why it failed.
+    /// Runs kubectl in the tour's namespace; returns its output, or why it failed.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
         let output = self.try_kubectl(arguments, input)?;
         if output.status.success() {
@@ -153,7 +153,7 @@ impl Cluster {
         Ok(child.wait_with_output()?)
     }
 
-    /// Removes what was made in a cluster of the user's; one of its own ends with the tour.
+    /// Removes the tour's objects from the user's cluster; the tour's own cluster ends with the tour.
     pub fn tidy(&self) -> Result<(), Failure> {
         if self.own.is_none() {
             self.kubectl(&["delete", "namespace", &self.namespace, "--ignore-not-found", "--timeout=120s"], "")?;
@@ -164,7 +164,7 @@ impl Cluster {
 }
 
 fn confirmed() -> Result<bool, Failure> {
-    print!("    Go on? [y/N] ");
+    print!("    Continue? [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

@@ -1,12 +1,12 @@
-//! The main job, seen from outside: `cargo run --example quickstart`. A real API server, the real operator as a process
-//! of its own, real kubectl, and a simulated cloud over TLS. Every step is said before it is done, and nothing is left
-//! behind unless `--keep` asks for it.
-#![allow(clippy::indexing_slicing, reason = "of JSON values only: what is absent reads as null")]
+//! The main task, seen from outside: `cargo run --example quickstart`. A real API server, the real operator as a
+//! process of its own, real kubectl, and a simulated cloud over TLS. Every step is announced before it runs, and
+//! nothing is left behind unless `--keep` asks for it.
+#![allow(clippy::indexing_slicing, reason = "only on JSON values, where an absent field reads as null")]
 
 mod cluster;
 mod operator;
 mod report;
-mod wishes;
+mod requests;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -14,18 +14,18 @@ use clap::Parser;
 use cluster::Cluster;
 use testbed::simulator::{Options, Simulator};
 
-/// Anything that ends the tour early, told in one sentence.
+/// An error that ends the tour early, described in one sentence.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Watches one redistribution go from kubectl apply to a simulated cloud and back into status, and a dozen others meet
+/// Follows one redistribution from kubectl apply to a simulated cloud and back into status, and a dozen others through
 /// each answer the cloud is known to give.
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 struct Arguments {
-    /// Leave everything running, and print how to play with it; Ctrl-C ends it.
+    /// Leave everything running, and print commands to try; Ctrl-C ends it.
     #[arg(long)]
     keep: bool,
-    /// Use this kubeconfig's cluster instead of starting one: in a namespace of its own, and removed afterwards.
+    /// Use this kubeconfig's cluster instead of starting one: in a new namespace, which is removed afterwards.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Do not ask before using the cluster of --kubeconfig.
@@ -60,11 +60,11 @@ async fn tour(arguments: &Arguments) -> Result<(), Failure> {
         Some(file) => Cluster::of_the_user(file, arguments.yes).await?,
         None => Cluster::start().await?,
     };
-    // Ctrl-C leaves the tour at any point, and the cluster is tidied all the same.
+    // Ctrl-C ends the tour at any point, and the cluster is still cleaned up.
     let result = tokio::select! {
         result = visit(arguments, &cluster, &binary) => result,
         ended = testbed::asked_to_end() => match ended {
-            // With --keep that is how it is meant to end.
+            // With --keep, this is the intended end.
             Ok(_) if arguments.keep => Ok(()),
             Ok(signal) => Err(format!("ended by {signal}").into()),
             Err(error) => Err(error.into()),
@@ -86,10 +86,10 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     println!("    {} run {}", binary.file_name().unwrap_or_default().display(), operator::flags(&cloud).join(" "));
 
     say("Applying the API page's own example");
-    println!("{}", indented(wishes::EXAMPLE));
-    cloud.add_cluster(wishes::PROJECT, wishes::CLUSTER);
+    println!("{}", indented(requests::EXAMPLE));
+    cloud.add_cluster(requests::PROJECT, requests::CLUSTER);
     let begun = Instant::now();
-    println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(wishes::EXAMPLE)?);
+    println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(requests::EXAMPLE)?);
     let waited =
         cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "clusterredistribution/example"], "")?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -97,14 +97,14 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     println!("    delivered {seconds:.2} s after kubectl apply");
 
     say("Applying others: one for each answer the cloud documents, a cut connection, a suspended one");
-    for wish in wishes::all() {
-        wish.prepare(&cloud, cluster)?;
-        cluster.apply(&wish.yaml())?;
-        println!("    {:<18} {}", wish.name, wish.story);
+    for request in requests::all() {
+        request.prepare(&cloud, cluster)?;
+        cluster.apply(&request.yaml())?;
+        println!("    {:<18} {}", request.name, request.story);
     }
     say("Applying one that the API server refuses");
-    println!("{}", indented(&cluster.refused(wishes::WRONG)?));
-    wishes::settle(cluster).await?;
+    println!("{}", indented(&cluster.refused(requests::WRONG)?));
+    requests::settle(cluster).await?;
 
     say("What a person sees");
     println!("$ kubectl get clusterredistributions\n{}", cluster.kubectl(&["get", "clusterredistributions"], "")?);
@@ -134,7 +134,7 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
 
 fn say(step: &str) {
     println!("\n==> {step}");
-    // Steps take a while; what was said must be seen before they are done.
+    // Steps take a while; the announcement must be visible before the step is done.
     let _ = std::io::stdout().flush();
 }
 

@@ -6,7 +6,7 @@ use testbed::{Operator, OperatorOptions, operator::OperatorCommand, simulator::S
 
 use crate::{Failure, cluster::Cluster};
 
-/// Flags that point it at the simulated cloud. The grace is short, so that nobody waits a minute for what is unknown.
+/// Flags that point it at the simulated cloud. The grace is short, so that an unknown outcome does not take a minute.
 pub fn flags(cloud: &Simulator) -> Vec<String> {
     vec![
         "--region=simulated".to_owned(),
@@ -16,7 +16,7 @@ pub fn flags(cloud: &Simulator) -> Vec<String> {
 }
 
 /// Starts it: in the tour's own cluster under a ServiceAccount with the rights of `deploy/install.yaml`, in the user's
-/// with the user's own.
+/// cluster with the user's own rights.
 pub async fn start(cluster: &Cluster, binary: &Path, cloud: &Simulator) -> Result<Operator, Failure> {
     let arguments = flags(cloud).into_iter().map(Into::into).collect();
     let operator = match cluster.own() {

@@ -1,9 +1,9 @@
-//! What came out: for people in words, for machines as JSON, and checked against the promise.
+//! The results: as text for people, as JSON for machines, and checked against the guarantee.
 
 use serde::Serialize;
 use testbed::simulator::Simulator;
 
-use crate::{Failure, cluster::Cluster, wishes};
+use crate::{Failure, cluster::Cluster, requests};
 
 /// The results of a tour.
 #[derive(Debug, Serialize)]
@@ -24,14 +24,14 @@ struct Resource {
 }
 
 impl Report {
-    /// Reads every object's status, and the cloud's ledger beside it.
+    /// Reads every object's status, and the cloud's ledger.
     pub fn read(cluster: &Cluster, cloud: &Simulator, seconds_to_delivered: f64) -> Result<Self, Failure> {
         let objects = cluster.objects()?;
         let resources = objects.iter().map(|object| Resource {
             name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
             status_code: object["status"]["statusCode"].as_i64(),
-            ready: wishes::ready(object)["status"].as_str().unwrap_or_default().to_owned(),
-            reason: wishes::reason(object).to_owned(),
+            ready: requests::ready(object)["status"].as_str().unwrap_or_default().to_owned(),
+            reason: requests::reason(object).to_owned(),
             calls: cloud.calls(object["spec"]["clusterID"].as_str().unwrap_or_default()),
         });
         Ok(Self { kubernetes: cluster.version()?, resources: resources.collect(), seconds_to_delivered })
@@ -46,13 +46,12 @@ impl Report {
         self.resources.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Fails the tour if an object ended otherwise than it should, or was called more often.
+    /// Fails the tour if an object ended with another reason or another number of calls than expected.
     pub fn check(&self) -> Result<(), Failure> {
-        let expected = wishes::all().into_iter().map(|wish| (wish.name, wish.reason, wish.calls)).chain([(
-            "example",
-            "Delivered",
-            1,
-        )]);
+        let expected = requests::all()
+            .into_iter()
+            .map(|request| (request.name, request.reason, request.calls))
+            .chain([("example", "Delivered", 1)]);
         for (name, reason, calls) in expected {
             let found = self.resources.iter().find(|resource| resource.name == name);
             if !found.is_some_and(|resource| resource.reason == reason && resource.calls == calls) {
@@ -62,7 +61,7 @@ impl Report {
         Ok(())
     }
 
-    /// For machines.
+    /// The results as JSON.
     pub fn json(&self) -> Result<String, Failure> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }

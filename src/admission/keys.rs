@@ -1,4 +1,4 @@
-//! PURE: what answers have said of a key, and whether it may be used. The clock is an argument.
+//! PURE: what answers have shown about a key, and whether the key may be used. The clock is an argument.
 
 use std::{
     collections::HashMap,
@@ -11,43 +11,44 @@ use super::{
 };
 use crate::cloud::outcome::KeyEffect;
 
-/// How long a key that had worked, or one that was locked or refused for the clock, rests before one object may try it
+/// Back-off of a key that had worked, or was locked, or was refused because of the clock, before one object may try it
 /// again. The gateway itself locks a key for 5 minutes.
 const PROBE_KEY_AFTER: Duration = Duration::from_secs(300);
-/// How long a refusal counts: for that long the gateway remembers it.
+/// How long a refusal counts: the gateway remembers it for that long.
 pub(super) const REFUSALS_COUNT_FOR: Duration = PROBE_KEY_AFTER;
-/// The fifth locks the key for everybody.
+/// Refusals that a key may collect: the fifth locks the key for all its users.
 const MAX_REFUSALS: usize = 4;
-/// A token that works at first and is then refused, within this long of another one: no token of this user gets through
-/// with everything. Twice the rest, so that whoever tries it after the rest and meets the same is the only one.
-const ENDED_AGAIN: Duration = Duration::from_secs(600);
-/// After the window of a 429 the order of the queue is kept for so long, whoever is here: those who are next are due within
-/// a second of its end, and whoever looks wakes those before it.
-const RESUMES_WITHIN: Duration = Duration::from_secs(3);
-/// Keys nobody used for this long are forgotten.
+/// If a token works at first and is then refused, within this time of another such token, no token of this user is
+/// accepted for all requests. Twice the back-off, so that only one object tries after the back-off and meets the same.
+const TOKEN_ENDED_WINDOW: Duration = Duration::from_secs(600);
+/// After the window of a 429 the order of the queue is kept for this long, whichever objects are present: the next ones
+/// are due within a second of its end, and an object that retries wakes those before it.
+const KEEP_ORDER_FOR: Duration = Duration::from_secs(3);
+/// Keys not used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
-/// Those that the gateway refused too, but later: whoever waits for one asks again and again, and what was put into Secrets
-/// and taken away must not add up for ever.
+/// Keys that the gateway refused are forgotten too, but later: an object that waits for one asks again and again, and
+/// keys that were put into Secrets and taken away must not accumulate.
 pub(super) const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// One key. See the module.
+/// The state of one key: what answers have shown about it, its rate limit and its queue.
 #[derive(Debug, Default)]
 pub struct KeyState {
     pub(super) proven: bool,
     rejected: Option<RejectedKey>,
-    /// When a token last ended that had worked.
-    ended: Option<Instant>,
+    /// When a token that had worked last ended.
+    token_ended: Option<Instant>,
     pub(crate) in_flight: usize,
     pub(super) next_call: Option<Instant>,
-    /// When the next one may leave: claims take longer or shorter, and what entered on the slot must leave on it too.
+    /// When the next call may be sent: claims take longer or shorter, and a call admitted on its slot must be sent on
+    /// it too.
     pub(super) next_send: Option<Instant>,
-    /// Reads take half of the pace at most, and leave the rest to calls.
+    /// Reads take at most half of the rate limit, and leave the rest to calls.
     pub(super) next_read: Option<Instant>,
     throttled_until: Option<Instant>,
-    /// By attempt: refusals that this process was told of, and how long each counts.
+    /// By attempt id: refusals restored from status, and until when each counts.
     refused_elsewhere: HashMap<String, Instant>,
     pub(crate) used: Option<Instant>,
-    /// Who waits for it.
+    /// Objects that wait for the key.
     pub(super) queue: Queue,
 }
 
@@ -58,113 +59,114 @@ struct RejectedKey {
 }
 
 impl KeyState {
-    /// Why the key may not be used now.
+    /// Why the key may not be used now; `None` if it may.
     pub fn rests(&self, now: Instant) -> Option<Refusal> {
         if let Some(RejectedKey { since, why }) = self.rejected {
-            let rest = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(since));
+            let left = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(since));
             match why {
                 Rejection::Wrong => return Some(Refusal::Rejected { why, wait: None }),
-                _ if !rest.is_zero() => return Some(Refusal::Rejected { why, wait: Some(rest) }),
+                _ if !left.is_zero() => return Some(Refusal::Rejected { why, wait: Some(left) }),
                 _ if self.in_flight > 0 => return Some(Refusal::Rejected { why, wait: None }),
                 _ => {}
             }
         }
-        if let Some(wait) = self.too_often(now).filter(|_| !self.proven) {
+        if let Some(wait) = self.lock_out_left(now).filter(|_| !self.proven) {
             return Some(Refusal::Rejected { why: Rejection::Often, wait: Some(wait) });
         }
         self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
     }
 
-    /// How long one more refusal would still be one too many.
-    fn too_often(&self, now: Instant) -> Option<Duration> {
+    /// How long one more refusal would still lock the key; `None` if it would not.
+    fn lock_out_left(&self, now: Instant) -> Option<Duration> {
         let mut ends: Vec<_> = self.refused_elsewhere.values().filter(|until| **until > now).collect();
         ends.sort_unstable();
-        let enough = ends.len().checked_sub(MAX_REFUSALS)?;
-        ends.get(enough).map(|until| until.saturating_duration_since(now))
+        let excess = ends.len().checked_sub(MAX_REFUSALS)?;
+        ends.get(excess).map(|until| until.saturating_duration_since(now))
     }
 
-    /// Status tells of a refusal that counts for so long.
-    pub fn was_refused_elsewhere(&mut self, attempt_id: &str, until: Instant) {
-        // What ended before this one began counts no more.
+    /// Status records a refusal that counts until then.
+    pub fn count_refusal(&mut self, attempt_id: &str, until: Instant) {
+        // Refusals that ended before this one began no longer count.
         self.refused_elsewhere.retain(|_, end| *end + REFUSALS_COUNT_FOR > until);
         self.refused_elsewhere.insert(attempt_id.to_owned(), until);
     }
 
-    /// Of two windows the longer one holds.
-    pub fn is_throttled_until(&mut self, until: Instant) {
+    /// The key must wait until then (429). Of two windows the longer one applies.
+    pub fn throttle_until(&mut self, until: Instant) {
         self.throttled_until = self.throttled_until.max(Some(until));
     }
 
-    /// How long a 429 still holds.
+    /// How long the window of a 429 still lasts.
     pub fn throttled(&self, now: Instant) -> Option<Duration> {
         let wait = self.throttled_until?.saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// A 429 has just run out: how much longer the order of the queue is kept for those who met it and are not back yet.
-    pub fn resumes(&self, now: Instant) -> Option<Duration> {
+    /// The window of a 429 has just ended: how much longer the order of the queue is kept for the objects that met the
+    /// 429 and are not back yet.
+    pub fn keeps_order_for(&self, now: Instant) -> Option<Duration> {
         let since = now.checked_duration_since(self.throttled_until?)?;
-        RESUMES_WITHIN.checked_sub(since).filter(|rest| !rest.is_zero())
+        KEEP_ORDER_FOR.checked_sub(since).filter(|left| !left.is_zero())
     }
 
-    /// Calls up the first `most` in queue. While a 429 holds they would come in vain: then only one is, and only if nobody in
-    /// queue has heard of it, since somebody has to look when it is over.
-    pub fn wake_first(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
-        let most = match self.throttled(now) {
-            Some(_) => most.min(usize::from(!self.queue.is_awake(now))),
-            None => most,
+    /// Wakes the first `limit` in the queue. During the window of a 429 they could not call: then only one is woken,
+    /// and only if no object in the queue knows of the window, since one has to retry when it ends.
+    pub fn wake_first(&mut self, limit: usize, now: Instant) -> Vec<ObjectName> {
+        let limit = match self.throttled(now) {
+            Some(_) => limit.min(usize::from(!self.queue.has_timed_retry(now))),
+            None => limit,
         };
-        self.queue.wake_first(most, now)
+        self.queue.wake_first(limit, now)
     }
 
-    /// It has worked, and was not refused since.
+    /// The key has worked, and was not refused since.
     pub const fn is_proven(&self) -> bool {
         self.proven && self.rejected.is_none()
     }
 
-    /// It was refused, and somebody is finding out whether it still is.
-    pub fn is_tried(&self) -> bool {
+    /// The key was refused, and a request that tests whether it still is refused is in flight.
+    pub fn is_on_trial(&self) -> bool {
         self.in_flight > 0 && self.rejected.is_some_and(|rejected| rejected.why != Rejection::Wrong)
     }
 
-    /// Takes in what an answer says.
+    /// Records what an answer says about the key.
     pub fn learn(&mut self, effect: Option<KeyEffect>, now: Instant) {
         let rejected = |why| Some(RejectedKey { since: now, why });
         match effect {
             None | Some(KeyEffect::Neutral | KeyEffect::TokenWasOver) => {}
-            // What reads are given is no proof that calls are let through too.
-            Some(KeyEffect::Good) if self.ended_lately(now) => {}
-            Some(KeyEffect::Good) => self.is_good(),
-            Some(KeyEffect::Throttled(wait)) => self.is_throttled_until(now + wait),
+            // A read that succeeds does not prove that calls are accepted too.
+            Some(KeyEffect::Good) if self.token_ended_recently(now) => {}
+            Some(KeyEffect::Good) => self.mark_proven(),
+            Some(KeyEffect::Throttled(wait)) => self.throttle_until(now + wait),
             Some(KeyEffect::RejectedByGateway) if self.proven => self.rejected = rejected(Rejection::WorkedBefore),
             Some(KeyEffect::RejectedByGateway) => self.rejected = rejected(Rejection::Wrong),
             Some(KeyEffect::LockedByGateway) => self.rejected = rejected(Rejection::Locked),
-            // The next token is on trial: one call finds out whether it is taken. Two like that in a row were not ended
-            // early, they are refused.
+            // The next token is on trial: one call finds out whether it is accepted. Two such tokens in a row did not
+            // end early, they are refused.
             Some(KeyEffect::TokenEnded) => {
                 self.proven = false;
-                if self.ended_lately(now) {
+                if self.token_ended_recently(now) {
                     self.rejected = rejected(Rejection::Token);
                 }
-                self.ended = Some(now);
+                self.token_ended = Some(now);
             }
             Some(KeyEffect::TokenRefused) => self.rejected = rejected(Rejection::Token),
             Some(KeyEffect::ClockSkew) => self.rejected = rejected(Rejection::Clock),
         }
     }
 
-    /// It works. Said by itself only of a call that got through.
-    pub(super) const fn is_good(&mut self) {
+    /// The key works. Called directly only for a call that got through.
+    pub(super) const fn mark_proven(&mut self) {
         self.proven = true;
         self.rejected = None;
     }
 
-    fn ended_lately(&self, now: Instant) -> bool {
-        self.ended.is_some_and(|at| now.saturating_duration_since(at) < ENDED_AGAIN)
+    fn token_ended_recently(&self, now: Instant) -> bool {
+        self.token_ended.is_some_and(|at| now.saturating_duration_since(at) < TOKEN_ENDED_WINDOW)
     }
 
-    /// Nobody has used it for long.
-    pub fn is_forgotten(&self, now: Instant) -> bool {
+    /// The key has not been used for long.
+    pub fn is_expired(&self, now: Instant) -> bool {
         let after = if self.rejected.is_some() { FORGET_REFUSED_AFTER } else { FORGET_KEY_AFTER };
         self.in_flight == 0 && self.used.is_none_or(|used| now.saturating_duration_since(used) >= after)
     }
@@ -176,14 +178,14 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn rests(key: &KeyState, now: Instant) -> bool {
+    fn token_is_refused(key: &KeyState, now: Instant) -> bool {
         matches!(key.rests(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
     }
 
     #[test]
-    fn tokens_that_work_for_reads_and_are_then_refused_rest_from_the_second_on() {
+    fn tokens_that_read_but_are_then_refused_back_off_from_the_second_on() {
         let (mut key, now) = (KeyState::default(), Instant::now());
-        for (effect, is_over) in [
+        for (effect, is_refused) in [
             (KeyEffect::Good, false),
             (KeyEffect::TokenEnded, false),
             (KeyEffect::TokenWasOver, false),
@@ -191,29 +193,29 @@ mod tests {
             (KeyEffect::TokenEnded, true),
         ] {
             key.learn(Some(effect), now);
-            assert_eq!(rests(&key, now), is_over, "{effect:?}");
+            assert_eq!(token_is_refused(&key, now), is_refused, "{effect:?}");
         }
-        // Whoever tries it after the rest and meets the same is the only one.
+        // Only one object tries the key after the back-off and meets the same.
         let later = now + 5 * MINUTE;
-        assert!(!rests(&key, later));
+        assert!(!token_is_refused(&key, later));
         key.in_flight = 1;
         key.learn(Some(KeyEffect::Good), later);
-        assert!(rests(&key, later), "others wait until the call has told");
+        assert!(token_is_refused(&key, later), "others wait until the call has an answer");
         key.learn(Some(KeyEffect::TokenEnded), later);
         key.in_flight = 0;
-        assert!(rests(&key, later));
+        assert!(token_is_refused(&key, later));
     }
 
     #[test]
-    fn after_a_token_that_ended_a_read_proves_nothing_and_a_call_does() {
+    fn a_call_but_no_read_proves_a_key_after_a_token_ended() {
         let (mut key, now) = (KeyState::default(), Instant::now());
         key.learn(Some(KeyEffect::Good), now);
         key.learn(Some(KeyEffect::TokenEnded), now);
         key.learn(Some(KeyEffect::Good), now);
         assert!(!key.proven);
-        key.is_good();
+        key.mark_proven();
         assert!(key.proven);
         key.learn(Some(KeyEffect::TokenEnded), now + 11 * MINUTE);
-        assert!(!rests(&key, now + 11 * MINUTE), "long ago");
+        assert!(!token_is_refused(&key, now + 11 * MINUTE), "long ago");
     }
 }

@@ -1,5 +1,5 @@
-//! The admission as the controller uses it: the pure core behind a lock, short silent waits, and wake-ups of who waited
-//! longer. It must not read or write objects.
+//! Admission as the controller uses it: the pure core behind a lock, short waits that status does not show, and
+//! wake-ups of objects that wait longer. This module must not read or write objects.
 
 mod queue;
 mod request;
@@ -28,11 +28,11 @@ pub use self::{
 pub use crate::cloud::health::Health;
 use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
-/// How long an object waits for its turn without saying so. A backlog that drains at the ordinary pace then costs no
-/// writes beyond claim and outcome; a longer wait frees the worker and shows in status.
+/// How long an object waits for its turn without reporting it. A backlog that drains at the ordinary rate then costs no
+/// writes other than claim and outcome; a longer wait frees the worker and shows in status.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// See the module.
+/// Decides which object may call now, makes the others wait, and wakes them.
 #[derive(Debug)]
 pub struct Admission {
     core: Mutex<Core>,
@@ -41,22 +41,22 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// A admission, and the stream of objects to look at again. The stream is bounded by the objects that wait: each is in
-    /// it at most once per release, and once more after a 429.
+    /// Returns the admission and the stream of objects to requeue. The stream is bounded by the waiting objects: each
+    /// is in it at most once per release, and once more after a 429.
     pub fn new(core: Core) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectName>) {
         let (wake, woken) = mpsc::unbounded_channel();
         (Arc::new(Self { core: Mutex::new(core), turn: Notify::new(), wake }), woken)
     }
 
-    /// Lets the candidate in, at once or after a short wait for its turn.
+    /// Admits the candidate, at once or after a short wait for its turn.
     pub async fn enter(self: &Arc<Self>, candidate: Candidate) -> Result<Admitted, Refusal> {
         let deadline = tokio::time::Instant::now() + MAX_WAIT;
-        // Its Secret may have changed since it came to wait.
+        // Its Secret may have changed since it began to wait.
         self.leave_queues(&candidate.object, Some(candidate.key));
-        // Whoever stops to wait, however that happens, must keep nobody back.
-        let stand = ReadBack { admission: self, candidate: &candidate };
+        // A candidate that stops waiting, for whatever reason, must not block others.
+        let guard = WaitGuard { admission: self, candidate: &candidate };
         loop {
-            // Registered before the look, so that a release between look and wait is not missed.
+            // Registered before the try, so that a release between try and wait is not missed.
             let turn = self.turn.notified();
             let stays = tokio::time::Instant::now() < deadline;
             let Err(refusal) = self.try_to_enter(&candidate, stays) else { break };
@@ -70,13 +70,13 @@ impl Admission {
             }
             tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }
         }
-        // Somebody else is the first of those who wait here now.
+        // Another object is now the first of those that wait here.
         self.turn.notify_waiters();
-        drop(stand);
+        drop(guard);
         Ok(Admitted { admission: Arc::clone(self), candidate, effect: None })
     }
 
-    /// See [`Core::reach`].
+    /// See [`Core::health`].
     pub fn health(&self, endpoint: &str, suspect: bool) -> Health {
         self.lock().health(endpoint, suspect, Instant::now())
     }
@@ -105,7 +105,7 @@ impl Admission {
         }
     }
 
-    /// Looks at this object again at the next release.
+    /// Wakes this object at the next release.
     pub fn wait(&self, object: &ObjectName) {
         self.lock().wait(object);
     }
@@ -116,8 +116,8 @@ impl Admission {
     }
 
     /// See [`Core::leave_queues`].
-    fn leave_queues(&self, object: &ObjectName, but: Option<KeyIdentity>) {
-        let woken = self.lock().leave_queues(object, but, Instant::now());
+    fn leave_queues(&self, object: &ObjectName, except: Option<KeyIdentity>) {
+        let woken = self.lock().leave_queues(object, except, Instant::now());
         if let Some(woken) = woken {
             self.wake(woken);
         }
@@ -132,43 +132,43 @@ impl Admission {
         let (mut core, now) = (self.lock(), Instant::now());
         let entered = core.enter(candidate, stays, now);
         if matches!(entered, Ok(()) | Err(Refusal::Slot { .. } | Refusal::Queued { .. })) {
-            // Nobody who waits here may enter sooner for that.
-            self.call(core.resume(candidate.key, now));
+            // No notification of the turn: no object that waits here may enter any sooner.
+            self.send_woken(core.resume(candidate.key, now));
         }
         entered
     }
 
     fn wake(&self, woken: Vec<ObjectName>) {
         self.turn.notify_waiters();
-        self.call(woken);
+        self.send_woken(woken);
     }
 
-    fn call(&self, woken: Vec<ObjectName>) {
+    fn send_woken(&self, woken: Vec<ObjectName>) {
         for object in woken {
-            // Nobody listens any more once the controller stops, and then nobody needs waking.
+            // Fails only when the controller has stopped, and then no object needs waking.
             let _ = self.wake.send(object);
         }
     }
 
-    /// The core holds no invariant that a panic elsewhere could have broken half-way.
+    /// Ignores poisoning: the core holds no invariant that a panic elsewhere could have left half-way.
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Somebody who waits here.
-struct ReadBack<'a> {
+/// A candidate that waits here. Ends its wait when dropped.
+struct WaitGuard<'a> {
     admission: &'a Admission,
     candidate: &'a Candidate,
 }
 
-impl Drop for ReadBack<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         self.admission.lock().stop_waiting(self.candidate);
     }
 }
 
-/// The right to be in flight. Given back when dropped, whatever happened to its holder.
+/// The permit to be in flight. Released when dropped, whatever happened to its holder.
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
@@ -182,17 +182,17 @@ impl Admitted {
         self.admission.lock().slot(self.candidate.key, Instant::now())
     }
 
-    /// The key was used for a request besides the call: the pace counts it.
+    /// The key was used for a request in addition to the call: the rate limit counts it.
     pub fn spend(&self) {
         self.admission.lock().spend(self.candidate.key, Instant::now());
     }
 
-    /// What an answer says about the key, before the call.
+    /// Records what an answer before the call says about the key.
     pub fn learn(&self, effect: Option<KeyEffect>) {
         self.admission.lock().learn(self.candidate.key, effect, Instant::now());
     }
 
-    /// Gives the pass back, with what the answer says about the key.
+    /// Releases the permit, with what the answer says about the key.
     pub fn leave(mut self, effect: Option<KeyEffect>) {
         self.effect = effect;
     }

@@ -1,8 +1,8 @@
-//! PURE: who of the objects that wait for one key is first: the one that was asked for first, and of those of one second the
-//! one that the watch showed first. The clock is an argument.
+//! PURE: the queue of the objects that wait for one key. The object that was requested first is first; within one
+//! second, the one that the watch showed first. The clock is an argument.
 //!
-//! Only who is here, with a worker that waits, keeps others back; just after a 429, when nobody is, all in queue do. Whoever
-//! was woken and does not come may be held up and keeps its place for a while, but nobody waits for it.
+//! Only a present object, whose worker waits, blocks others; just after a 429, when none is present, all queued ones
+//! do. A woken object that does not come may be delayed: it keeps its place for a while but does not block others.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,128 +14,128 @@ use super::{
     request::{ObjectName, RequestedAt},
 };
 
-/// Whoever has others before it says that it waits later by this much for each of them. A burst that moves on as fast as the API
-/// server takes calls then costs no write more than its calls, since each is called before it would have said anything; at the
-/// pace of one key, which is five times slower, nearly all have said it long before their turn.
-const APART: Duration = Duration::from_millis(40);
-/// And nobody later than this.
-const MAX_QUIET: Duration = Duration::from_secs(300);
+/// An object reports that it waits later by this much for each object before it. A burst that moves on as fast as the
+/// API server accepts calls then costs no writes other than those of its calls: each object has its turn before it
+/// would report. At the rate of one key, which is five times slower, nearly all have reported long before their turn.
+const REPORT_INTERVAL: Duration = Duration::from_millis(40);
+/// Upper bound of that delay.
+const MAX_REPORT_DELAY: Duration = Duration::from_secs(300);
 
-/// Whoever was woken is waited for this long.
-const COMES_WITHIN: Duration = Duration::from_secs(2);
-/// And has lost its place after this: it is gone.
-const GONE_AFTER: Duration = Duration::from_secs(60);
+/// A woken object blocks others for this long.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A woken object that has not come after this is gone, and loses its place.
+const EXPIRE_AFTER: Duration = Duration::from_secs(60);
 
-/// Longer queues are not counted to their end: as many as make up the longest silence.
+/// Objects ahead are counted up to this number: it amounts to the longest delay of a report.
 const MAX_COUNTED: usize = 7_500;
 
-/// When it was asked for, and the order in which they came here.
+/// When an object was requested, and the order of arrival.
 type Place = (RequestedAt, u64);
 
-/// See the module.
+/// Objects that wait for one key, in their order.
 #[derive(Debug, Default)]
 pub struct Queue {
     next: u64,
     waiting: BTreeMap<Place, Waiter>,
-    here: BTreeSet<Place>,
+    present: BTreeSet<Place>,
     places: HashMap<ObjectName, Place>,
-    /// Who looks again by itself as soon as a time is over in which nobody may call, and when that is.
-    awake: Option<(Place, Instant)>,
+    /// The object that retries by itself when a window ends in which none may call, and that end.
+    timed_retry: Option<(Place, Instant)>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     object: ObjectName,
-    /// From when on it is to be said that it waits.
+    /// From when on its status reports that it waits.
     report_after: Instant,
-    /// Looks again when it is woken, unless it is here.
-    called: Option<Instant>,
+    /// When it was woken; it retries then. Not set while it is present.
+    woken_at: Option<Instant>,
 }
 
-/// Where somebody stands.
+/// Position of an object in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Near enough to wait here.
+    /// Near enough to wait here with its worker.
     Present,
-    /// So many are before it that its worker is of more use to others; it is woken.
+    /// So many are before it that its worker is more useful to others; it is woken later.
     Behind {
-        /// How many are in queue.
-        of: usize,
-        /// How long nothing is to be said of that yet.
+        /// Length of the queue.
+        queued: usize,
+        /// How long status does not report the wait yet.
         quiet: Duration,
     },
 }
 
 impl Queue {
-    /// Nobody who is here was before it.
+    /// No present object is before it.
     pub fn is_first(&self, object: &ObjectName, requested_at: RequestedAt) -> bool {
         let place = self.places.get(object).copied().unwrap_or((requested_at, u64::MAX));
-        self.here.first().is_none_or(|first| *first >= place)
+        self.present.first().is_none_or(|first| *first >= place)
     }
 
-    /// Nobody in queue was before it, here or not, apart from those who were woken and did not come.
+    /// No queued object is before it, present or not, except those that were woken and did not come.
     pub fn is_next(&self, object: &ObjectName, requested_at: RequestedAt, now: Instant) -> bool {
         let place = self.places.get(object).copied().unwrap_or((requested_at, u64::MAX));
-        self.before(&place, 1, now) == 0
+        self.count_before(&place, 1, now) == 0
     }
 
-    /// Takes a place, or keeps the one it has, and comes back after a time in which nobody may call; how long nothing is said
-    /// of others counts from its end (`over`). If `most` are before it, it need not come by itself: returns how many are in
-    /// queue then.
-    pub fn arrive_later(
+    /// Takes a place, or keeps the one it has, and waits for the end of a window in which no object may call; the delay
+    /// of its report counts from `end`. If at least `limit` are before it, it need not retry by itself: returns the
+    /// length of the queue then.
+    pub fn wait_until(
         &mut self,
         (object, requested_at): (&ObjectName, RequestedAt),
-        most: usize,
-        (now, over): (Instant, Instant),
+        limit: usize,
+        (now, end): (Instant, Instant),
     ) -> Option<usize> {
-        let place = self.place(object, requested_at, over);
-        self.here.remove(&place);
-        // Once for each such time: it has just been said why nothing is called.
-        let silence = self.waiting.get(&place).filter(|waiter| waiter.report_after < over + MAX_WAIT);
-        let report_after = silence.map(|_| self.report_after(&place, over));
+        let place = self.place(object, requested_at, end);
+        self.present.remove(&place);
+        // Once per window: status has just reported why nothing is called.
+        let reset = self.waiting.get(&place).filter(|waiter| waiter.report_after < end + MAX_WAIT);
+        let report_after = reset.map(|_| self.report_after(&place, end));
         if let Some(waiter) = self.waiting.get_mut(&place) {
-            waiter.called = None;
+            waiter.woken_at = None;
             waiter.report_after = report_after.unwrap_or(waiter.report_after);
         }
-        if self.before(&place, most, now) >= most {
+        if self.count_before(&place, limit, now) >= limit {
             return Some(self.waiting.len());
         }
-        if !self.is_awake(now) {
-            self.awake = Some((place, over));
+        if !self.has_timed_retry(now) {
+            self.timed_retry = Some((place, end));
         }
         None
     }
 
-    /// Somebody in queue looks by itself when the time is over in which nobody may call.
-    pub fn is_awake(&self, now: Instant) -> bool {
-        self.awake.is_some_and(|(place, over)| now < over + COMES_WITHIN && self.waiting.contains_key(&place))
+    /// A queued object retries by itself when the window ends in which none may call.
+    pub fn has_timed_retry(&self, now: Instant) -> bool {
+        self.timed_retry.is_some_and(|(place, end)| now < end + WAKE_TIMEOUT && self.waiting.contains_key(&place))
     }
 
-    /// Takes a place, or keeps the one it has. Of those that wait here there are `most`, and those that `stay`. Whoever `shows`
-    /// something else than that it waits must not show that for long.
+    /// Takes a place, or keeps the one it has. At most `limit` objects are present, and only objects that stay
+    /// (`stays`). An object whose status `shows` something other than its wait must not show that for long.
     pub fn wait(
         &mut self,
         (object, requested_at): (&ObjectName, RequestedAt),
         (stays, shows): (bool, bool),
-        most: usize,
+        limit: usize,
         now: Instant,
     ) -> Position {
         let place = self.place(object, requested_at, now);
-        self.awake = self.awake.filter(|(awake, _)| *awake != place);
+        self.timed_retry = self.timed_retry.filter(|(waiter, _)| *waiter != place);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
-            waiter.called = None;
+            waiter.woken_at = None;
             if shows {
-                // Also if it was said while it stood here.
+                // Also if its status came to show that while it was queued.
                 waiter.report_after = waiter.report_after.min(now + MAX_WAIT);
             }
             waiter.report_after.saturating_duration_since(now)
         });
-        if stays && self.before(&place, most, now) < most {
-            self.here.insert(place);
+        if stays && self.count_before(&place, limit, now) < limit {
+            self.present.insert(place);
             return Position::Present;
         }
-        self.here.remove(&place);
-        Position::Behind { of: self.waiting.len(), quiet }
+        self.present.remove(&place);
+        Position::Behind { queued: self.waiting.len(), quiet }
     }
 
     fn place(&mut self, object: &ObjectName, requested_at: RequestedAt, now: Instant) -> Place {
@@ -143,66 +143,69 @@ impl Queue {
         if self.places.insert(object.clone(), place).is_none() {
             self.next += 1;
             let report_after = self.report_after(&place, now);
-            self.waiting.insert(place, Waiter { object: object.clone(), report_after, called: None });
+            self.waiting.insert(place, Waiter { object: object.clone(), report_after, woken_at: None });
         }
         place
     }
 
     fn report_after(&self, place: &Place, since: Instant) -> Instant {
-        let apart = APART * u32::try_from(self.ahead(place)).unwrap_or(u32::MAX);
-        since + MAX_WAIT + apart.min(MAX_QUIET)
+        let delay = REPORT_INTERVAL * u32::try_from(self.count_ahead(place)).unwrap_or(u32::MAX);
+        since + MAX_WAIT + delay.min(MAX_REPORT_DELAY)
     }
 
-    /// How many that come are before it; counted up to `most`.
-    fn before(&self, place: &Place, most: usize, now: Instant) -> usize {
-        self.waiting.range(..place).filter(|(place, waiter)| self.comes(place, waiter, now)).take(most).count()
+    /// Number of expected objects before it, up to `limit`.
+    fn count_before(&self, place: &Place, limit: usize, now: Instant) -> usize {
+        self.waiting.range(..place).filter(|(place, waiter)| self.is_expected(place, waiter, now)).take(limit).count()
     }
 
-    fn ahead(&self, place: &Place) -> usize {
+    /// Number of queued objects before it, expected or not.
+    fn count_ahead(&self, place: &Place) -> usize {
         if self.waiting.last_key_value().is_none_or(|(last, _)| last <= place) {
             return self.waiting.len().saturating_sub(usize::from(self.waiting.contains_key(place)));
         }
         self.waiting.range(..place).take(MAX_COUNTED).count()
     }
 
-    /// It waits here no longer, and keeps its place.
+    /// The object is no longer present, and keeps its place.
     pub fn stop_waiting(&mut self, object: &ObjectName) {
         if let Some(place) = self.places.get(object) {
-            self.here.remove(place);
+            self.present.remove(place);
         }
     }
 
-    /// It is through, or waits for something else. Whether it was in queue.
+    /// The object was admitted, or waits for something else. Returns whether it was queued.
     pub fn leave(&mut self, object: &ObjectName) -> bool {
         let place = self.places.remove(object);
         if let Some(place) = &place {
-            self.here.remove(place);
+            self.present.remove(place);
             self.waiting.remove(place);
         }
         place.is_some()
     }
 
-    /// Calls up as many as are not here of the first `most`.
-    pub fn wake_first(&mut self, most: usize, now: Instant) -> Vec<ObjectName> {
-        let called_for =
-            |waiter: &Waiter| waiter.called.map_or(Duration::ZERO, |called| now.saturating_duration_since(called));
-        while let Some(entry) = self.waiting.first_entry().filter(|entry| called_for(entry.get()) >= GONE_AFTER) {
+    /// Wakes those of the first `limit` objects that are not present.
+    pub fn wake_first(&mut self, limit: usize, now: Instant) -> Vec<ObjectName> {
+        let since_wake = |waiter: &Waiter| {
+            waiter.woken_at.map_or(Duration::ZERO, |woken_at| now.saturating_duration_since(woken_at))
+        };
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| since_wake(entry.get()) >= EXPIRE_AFTER) {
             self.places.remove(&entry.remove().object);
         }
-        let late = |waiter: &Waiter| called_for(waiter) >= COMES_WITHIN;
+        let is_late = |waiter: &Waiter| since_wake(waiter) >= WAKE_TIMEOUT;
         let mut woken = Vec::new();
-        for (place, waiter) in self.waiting.iter_mut().filter(|(_, waiter)| !late(waiter)).take(most) {
-            if !self.here.contains(place) && waiter.called.is_none() {
-                waiter.called = Some(now);
+        for (place, waiter) in self.waiting.iter_mut().filter(|(_, waiter)| !is_late(waiter)).take(limit) {
+            if !self.present.contains(place) && waiter.woken_at.is_none() {
+                waiter.woken_at = Some(now);
                 woken.push(waiter.object.clone());
             }
         }
         woken
     }
 
-    fn comes(&self, place: &Place, waiter: &Waiter, now: Instant) -> bool {
-        self.here.contains(place)
-            || waiter.called.is_none_or(|called| now.saturating_duration_since(called) < COMES_WITHIN)
+    /// Present, not woken yet, or woken so recently that it may still come.
+    fn is_expected(&self, place: &Place, waiter: &Waiter, now: Instant) -> bool {
+        self.present.contains(place)
+            || waiter.woken_at.is_none_or(|woken_at| now.saturating_duration_since(woken_at) < WAKE_TIMEOUT)
     }
 }
 

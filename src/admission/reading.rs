@@ -1,6 +1,6 @@
-//! Who may read now. A read takes no cluster and no place of a call, but it is made with a key: what the gateway says of the
-//! key counts for both, and so does the pace, of which reads take half at most. It never waits: what cannot be read now is
-//! read later.
+//! Which reads may be made now. A read takes neither a cluster nor a call's permit, but it uses a key: what the gateway
+//! says about the key counts for both reads and calls, and so does the rate limit, of which reads take at most half. A
+//! read never waits: if it cannot be made now, it is made later.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,7 @@ use super::{
 use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
 impl Core {
-    /// Lets a read in, or says why not. Who is let in must [`Self::read`].
+    /// Admits a read, or returns why not. An admitted read must end with [`Self::read`].
     pub fn may_read(&mut self, key: KeyIdentity, now: Instant) -> Result<(), Refusal> {
         if self.reading >= self.concurrency {
             return Err(Refusal::Slot { wait: None });
@@ -25,8 +25,8 @@ impl Core {
         if let Some(refusal) = state.rests(now) {
             return Err(refusal);
         }
-        let rest = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
-        let wait = rest(state.next_call).max(rest(state.next_read));
+        let left = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+        let wait = left(state.next_call).max(left(state.next_read));
         if (!state.proven && state.in_flight > 0) || !wait.is_zero() {
             return Err(Refusal::Slot { wait: Some(wait) });
         }
@@ -36,26 +36,26 @@ impl Core {
         Ok(())
     }
 
-    /// One read counts for calls as one, and for reads as two.
+    /// One read takes one slot from calls, and two from reads.
     fn pace_read(&mut self, key: KeyIdentity, now: Instant) {
         let interval = self.interval;
         if let Some(key) = self.keys.get_mut(&key).filter(|_| !interval.is_zero()) {
-            let after = |next: Option<Instant>, pause: Duration| Some(next.map_or(now, |next| next.max(now)) + pause);
-            key.next_call = after(key.next_call, interval);
-            key.next_read = after(key.next_read, interval * 2);
+            let advance = |next: Option<Instant>, pause: Duration| Some(next.map_or(now, |next| next.max(now)) + pause);
+            key.next_call = advance(key.next_call, interval);
+            key.next_read = advance(key.next_read, interval * 2);
         }
     }
 
-    /// The read is over. Returns who waited for that.
+    /// The read is over. Returns the objects to wake.
     pub fn read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         self.reading = self.reading.saturating_sub(1);
-        self.let_go(key, now);
+        self.end_request(key, now);
         self.wake_by_key(key, now)
     }
 }
 
 impl Admission {
-    /// Lets a read in, if one may be made at once.
+    /// Admits a read if one may be made at once.
     pub fn read(self: &Arc<Self>, key: KeyIdentity) -> Result<Reading, Refusal> {
         self.lock().may_read(key, Instant::now()).map(|()| Reading {
             admission: Arc::clone(self),
@@ -65,7 +65,7 @@ impl Admission {
     }
 }
 
-/// The right to read. Given back when dropped.
+/// The permit to read. Released when dropped.
 #[derive(Debug)]
 pub struct Reading {
     admission: Arc<Admission>,
@@ -74,18 +74,18 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// One more read: the pace counts it.
+    /// One more read: the rate limit counts it.
     pub fn spend(&self) {
         self.admission.lock().pace_read(self.key, Instant::now());
     }
 
-    /// What an answer says about the key.
+    /// Records what an answer says about the key.
     pub fn learn(&mut self, effect: Option<KeyEffect>) {
         self.is_refused |= !matches!(effect, None | Some(KeyEffect::Good | KeyEffect::Neutral));
         self.admission.lock().learn(self.key, effect, Instant::now());
     }
 
-    /// The gateway refuses the key, or asks it to wait.
+    /// The gateway refused the key, or asked it to wait.
     pub const fn is_refused(&self) -> bool {
         self.is_refused
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_takes_no_place_of_a_call_and_no_cluster() {
+    fn a_read_takes_neither_a_call_permit_nor_a_cluster() {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
         assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Ok(()));
         core.leave(&candidate("a", "1", 1), Some(KeyEffect::Good), now);
@@ -124,20 +124,24 @@ mod tests {
     }
 
     #[test]
-    fn a_key_on_trial_reads_or_calls_once_and_a_refused_one_does_neither() {
+    fn a_key_on_trial_gets_one_read_or_call_and_a_refused_key_none() {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         assert!(core.may_read(key(), now).is_err());
         assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Err(Refusal::Slot { wait: None }));
         core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
         let woken = core.read(key(), now);
-        assert_eq!(woken, [("team".to_owned(), "a".to_owned())], "who waits for the key's first answer learns of it");
+        assert_eq!(
+            woken,
+            [("team".to_owned(), "a".to_owned())],
+            "an object that waits for the key's first answer is woken"
+        );
         assert!(matches!(core.may_read(key(), now), Err(Refusal::Rejected { why: Rejection::Wrong, .. })));
         assert!(matches!(core.enter(&candidate("a", "1", 1), false, now), Err(Refusal::Rejected { .. })));
     }
 
     #[test]
-    fn a_key_that_worked_in_one_read_and_is_refused_in_the_next_has_worked_before() {
+    fn a_key_that_worked_in_an_earlier_read_counts_as_proven_when_refused() {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
@@ -145,11 +149,11 @@ mod tests {
         core.read(key(), now);
         let refusal = core.may_read(key(), now).unwrap_err();
         assert!(matches!(refusal, Refusal::Rejected { why: Rejection::WorkedBefore, .. }), "{refusal:?}");
-        assert_eq!(core.may_read(key(), now + 300 * SECOND), Ok(()), "one tries it again");
+        assert_eq!(core.may_read(key(), now + 300 * SECOND), Ok(()), "one read tries it again");
     }
 
     #[test]
-    fn the_pace_counts_reads_and_leaves_half_of_it_to_calls() {
+    fn the_rate_limit_counts_reads_and_leaves_half_to_calls() {
         let (mut core, now) = (Core::new(8, 1.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
@@ -157,12 +161,12 @@ mod tests {
         let slot = core.interval;
         assert_eq!(core.may_read(key(), now + slot), Err(Refusal::Slot { wait: Some(slot) }));
         assert_eq!(core.enter(&candidate("a", "1", 1), true, now), Err(Refusal::Slot { wait: Some(slot) }));
-        assert_eq!(core.enter(&candidate("a", "1", 1), true, now + slot), Ok(()), "what reads leave over");
+        assert_eq!(core.enter(&candidate("a", "1", 1), true, now + slot), Ok(()), "the half that reads leave");
         assert_eq!(core.may_read(key(), now + slot * 2), Ok(()));
     }
 
     #[test]
-    fn a_throttled_key_reads_nothing() {
+    fn a_throttled_key_admits_no_read() {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Throttled(60 * SECOND)), now);
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_read_wakes_nobody_who_waits_for_something_else() {
+    fn the_end_of_a_read_wakes_no_object_that_waits_for_something_else() {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
         core.wait(&("team".to_owned(), "endpoint".to_owned()));
         assert_eq!(core.may_read(key(), now), Ok(()));

@@ -1,5 +1,5 @@
-//! PURE: who is looked at again when something is released: a place, a cluster, a key, or the window of a 429. The clock is an
-//! argument. It lets nobody in.
+//! PURE: which objects are woken when something is released: a permit, a cluster, a key, or the window of a 429. The
+//! clock is an argument. This module admits no object.
 
 use std::time::Instant;
 
@@ -7,27 +7,27 @@ use super::{core::Core, request::ObjectName, waiting::Until};
 use crate::cloud::identity::KeyIdentity;
 
 impl Core {
-    /// Wakes this object when an endpoint can be reached again, or a call ends.
+    /// Has this object woken when an endpoint can be reached again, or a call ends.
     pub fn wait(&mut self, object: &ObjectName) {
         self.waiting.wait(object, Until::Anything);
     }
 
-    /// The object is gone, or wants no call any more. See [`Self::leave_queues`].
+    /// The object is gone, or needs no call any more. See [`Self::leave_queues`].
     pub fn forget(&mut self, object: &ObjectName, now: Instant) -> Option<Vec<ObjectName>> {
         self.waiting.leave(object);
         self.leave_queues(object, None, now)
     }
 
-    /// The object leaves the queues of all keys but that one's. Returns who comes in its place, if it was in one: it may have
-    /// been the last one that was woken, or the one for which somebody here waits.
+    /// The object leaves the queues of all keys except that one. If it was in one, returns the objects to wake instead:
+    /// it may have been the last one that was woken, or the one for which a present object waits.
     pub fn leave_queues(
         &mut self,
         object: &ObjectName,
-        but: Option<KeyIdentity>,
+        except: Option<KeyIdentity>,
         now: Instant,
     ) -> Option<Vec<ObjectName>> {
         let mut woken = None::<Vec<_>>;
-        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != but) {
+        for (_, key) in self.keys.iter_mut().filter(|(identity, _)| Some(**identity) != except) {
             if key.queue.leave(object) {
                 woken.get_or_insert_default().extend(key.wake_first(self.concurrency, now));
             }
@@ -35,18 +35,18 @@ impl Core {
         woken
     }
 
-    /// After the window of a 429: those who are next and may not know yet that it is over. Where all places are taken, the end
-    /// of a call calls them up.
+    /// After the window of a 429, wakes the next objects, which may not know yet that it has ended. When all permits
+    /// are taken, the end of a call wakes them.
     pub fn resume(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         if self.in_flight.len() >= self.concurrency {
             return Vec::new();
         }
-        let most = self.concurrency + 1;
-        let key = self.keys.get_mut(&key).filter(|key| key.resumes(now).is_some() && key.rests(now).is_none());
-        key.map(|key| key.wake_first(most, now)).unwrap_or_default()
+        let limit = self.concurrency + 1;
+        let key = self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.rests(now).is_none());
+        key.map(|key| key.wake_first(limit, now)).unwrap_or_default()
     }
 
-    /// A read is over: as many as could enter of those who wait for its key. It has freed nothing else.
+    /// A read is over: wakes as many of the objects that wait for its key as could enter. A read frees nothing else.
     pub(super) fn wake_by_key(&mut self, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         let mut woken = self.waiting.wake(self.concurrency, |until| matches!(until, Until::Key(key) if *key == used));
         if let Some(key) = self.keys.get_mut(&used) {
@@ -55,8 +55,8 @@ impl Core {
         woken
     }
 
-    /// The next one for that cluster, and of those that wait for its key, or for a place, as many others as could enter. Not
-    /// all of them: each looks at its object and its Secret, and most would only come to wait again.
+    /// A call is over: wakes the next object for its cluster, and of those that wait for its key or for a permit as
+    /// many as could enter. Not all of them: each reads its object and its Secret, and most would only wait again.
     pub(super) fn wake(&mut self, freed: &str, used: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         let mut is_next = true;
         let mut woken = self.waiting.wake(self.concurrency, |until| match until {
@@ -65,15 +65,15 @@ impl Core {
             Until::Anything => true,
         });
         let was_full = self.in_flight.len() + 1 >= self.concurrency;
-        let mut called = self.keys.get_mut(&used).map(|key| key.wake_first(self.concurrency, now)).unwrap_or_default();
+        let mut queued = self.keys.get_mut(&used).map(|key| key.wake_first(self.concurrency, now)).unwrap_or_default();
         if was_full {
-            // A place is free for any key. Not more in all than could enter, whatever number of keys there is.
+            // A permit is free for any key. No more in total than could enter, whatever the number of keys.
             for state in self.keys.values_mut().filter(|key| key.throttled(now).is_none()) {
-                let left = self.concurrency.saturating_sub(called.len());
-                called.extend(state.wake_first(left, now));
+                let left = self.concurrency.saturating_sub(queued.len());
+                queued.extend(state.wake_first(left, now));
             }
         }
-        woken.extend(called);
+        woken.extend(queued);
         woken
     }
 }

@@ -1,22 +1,23 @@
-//! PURE: who wants to call, and why that may not be now. It decides nothing.
+//! PURE: the candidate for a call, and why it may not call now. This module decides nothing.
 
 use std::time::{Duration, Instant};
 
 use crate::cloud::identity::KeyIdentity;
 
-/// An object, for waking it up.
+/// Namespace and name of an object, for waking it.
 pub type ObjectName = (String, String);
 
-/// When an object was asked for.
+/// When an object was requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestedAt {
-    /// Second in which it was asked for.
+    /// Second in which it was requested (Unix time).
     pub second: i64,
-    /// When it was seen: the watch brings those of one second in their order, and the queue and the workers may not.
+    /// When the watch showed it: the watch delivers the objects of one second in their order, and the work queue and
+    /// the workers may not.
     pub seen: Option<Instant>,
 }
 
-/// Who wants to call.
+/// An object that is ready to call.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Namespace and name.
@@ -25,9 +26,9 @@ pub struct Candidate {
     pub cluster: String,
     /// The key, by digest.
     pub key: KeyIdentity,
-    /// When it was asked for: of those that wait for one key the oldest is first.
+    /// When it was requested: of the objects that wait for one key the oldest is first.
     pub requested_at: RequestedAt,
-    /// Its status says something of this generation, and not that it waits.
+    /// Its status shows something about this generation other than that it waits.
     pub shows: bool,
 }
 
@@ -39,48 +40,50 @@ pub enum Refusal {
         /// Namespace and name of the object that calls.
         by: ObjectName,
     },
-    /// The cloud told this key to wait (429).
+    /// The cloud asked this key to wait (429).
     Throttled {
         /// Time left.
         wait: Duration,
-        /// For who stands far back in queue: how long after it to look again, should nobody wake it. Zero for who is next.
+        /// For an object far back in the queue: how long after that to retry if it is not woken. Zero for the next
+        /// objects.
         behind: Duration,
     },
-    /// All is well, but others are first: pace, bound on calls, or a key on its first call.
+    /// No fault, but others are first: rate limit, bound on calls, or a key whose first call is in flight.
     Slot {
-        /// Time left, where it is known.
+        /// Time left, if known.
         wait: Option<Duration>,
     },
-    /// All is well, but many others are first. Woken when its turn comes near.
+    /// No fault, but many others are first. Woken when its turn is near.
     Queued {
-        /// How long nothing is to be said of that yet.
+        /// How long status does not report the wait yet.
         quiet: Duration,
-        /// When to look again, should nobody wake it.
+        /// How long until it retries if it is not woken.
         wait: Duration,
     },
     /// The gateway refused this key.
     Rejected {
         /// Why, and with that whether it is ever tried again.
         why: Rejection,
-        /// Time until one object may try it again; `None`: not before the Secret changes, or the one that tries it now is
-        /// through, which wakes the others.
+        /// Time until one object may try it again; `None`: not before the Secret changes, or until the object that
+        /// tries it now is done, which wakes the others.
         wait: Option<Duration>,
     },
 }
 
-/// Why a key rests.
+/// Why a key is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It is wrong, and had never worked here: not used again, since five refusals lock it.
+    /// It is wrong, and has never worked here: not used again, since five refusals lock it.
     Wrong,
-    /// It had worked before: one object at a time tries whether it does again.
+    /// It worked before: one object at a time tries whether it works again.
     WorkedBefore,
-    /// The gateway had locked it for some minutes. Tried again likewise.
+    /// The gateway locked it for some minutes. Tried again in the same way.
     Locked,
-    /// The clock was off. Tried again likewise.
+    /// The clock was off. Tried again in the same way.
     Clock,
-    /// The gateway did not take the tokens of the user. Tried again likewise.
+    /// The gateway did not accept the tokens of the user. Tried again in the same way.
     Token,
-    /// It was refused so often within 5 minutes, as status of other objects tells, that once more would lock it.
+    /// It was refused so often within 5 minutes, as the status of other objects records, that one more refusal would
+    /// lock it.
     Often,
 }

@@ -1,6 +1,7 @@
-//! PURE: what the attempts in status tell of sources of credentials that this process has not heard itself: the window of a
-//! 429, and the gateway's 401. Without it each restart would meet the same window with another object and use that up. Status
-//! names the source, not the key; what it tells reaches the key once the source is read. Both clocks are arguments.
+//! PURE: facts about credential sources that attempts in status record and this process did not receive itself: the
+//! window of a 429, and the gateway's 401. Without them each restart would meet the same window with another object and
+//! use that up. Status names the source, not the key; the facts apply to the key once the source is read. Both clocks
+//! are arguments.
 
 use std::{
     collections::HashMap,
@@ -16,16 +17,16 @@ use crate::{
     credentials::CredentialSource,
 };
 
-/// How long it is remembered which attempts were made here: longer than what is told of them may count.
+/// How long the attempts of this process are remembered: longer than their record in status may count.
 const REMEMBER_OWN: Duration = Duration::from_secs(1800);
 
-/// What was told. See the module.
+/// Windows and refusals restored from status.
 #[derive(Debug, Default)]
 pub struct RestoredHolds {
-    /// By attempt id, so that no attempt counts twice or for longer when it is seen again.
-    words: HashMap<String, RestoredHold>,
-    /// Attempts of this process: it has heard the answer itself.
-    own: HashMap<String, Instant>,
+    /// By attempt id, so that an attempt that is seen again counts neither twice nor for longer.
+    holds: HashMap<String, RestoredHold>,
+    /// By attempt id: attempts of this process, which received the answer itself.
+    own_attempts: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -33,10 +34,10 @@ pub(super) struct RestoredHold {
     source: CredentialSource,
     endpoint: String,
     pub(super) effect: Effect,
-    /// By this process's clock, from when it was first seen.
+    /// By this process's clock, counted from when the attempt was first seen.
     pub(super) until: Instant,
-    /// By the wall clock: seen again after that, it says nothing.
-    ends: Timestamp,
+    /// By the wall clock: an attempt that is seen again after that no longer counts.
+    ends_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +47,17 @@ pub(super) enum Effect {
 }
 
 impl RestoredHolds {
-    /// This attempt is made here.
-    pub fn own(&mut self, attempt_id: &str, now: Instant) {
-        self.own.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
-        self.own.insert(attempt_id.to_owned(), now);
+    /// This process makes the attempt.
+    pub fn note_own(&mut self, attempt_id: &str, now: Instant) {
+        self.own_attempts.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
+        self.own_attempts.insert(attempt_id.to_owned(), now);
     }
 
-    /// Takes in what an object's attempt tells, if it is news.
-    pub fn hear(&mut self, object: &ClusterRedistribution, now: Instant, wall: Timestamp) {
+    /// Adds what an object's attempt records, if it is new.
+    pub fn add(&mut self, object: &ClusterRedistribution, now: Instant, wall: Timestamp) {
         let Some(attempt) = object.attempt() else { return };
         let Some((effect, lasts)) = effect(attempt) else { return };
-        if self.own.contains_key(&attempt.id) || self.words.contains_key(&attempt.id) {
+        if self.own_attempts.contains_key(&attempt.id) || self.holds.contains_key(&attempt.id) {
             return;
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -64,34 +65,34 @@ impl RestoredHolds {
         let (Some(source), Some(endpoint), Some(finished)) = (source, &attempt.endpoint, &attempt.finished_time) else {
             return;
         };
-        let ends = finished.0 + lasts;
-        // What a wall clock that is off makes of it is no longer than the whole.
-        let left = Duration::try_from(ends.duration_since(wall)).unwrap_or_default().min(lasts);
+        let ends_at = finished.0 + lasts;
+        // With a wall clock that is off, the time left is still at most the whole window.
+        let left = Duration::try_from(ends_at.duration_since(wall)).unwrap_or_default().min(lasts);
         if left.is_zero() {
             return;
         }
-        self.words.retain(|_, word| word.until > now || word.ends > wall);
-        let word = RestoredHold { source, endpoint: endpoint.clone(), effect, until: now + left, ends };
-        self.words.insert(attempt.id.clone(), word);
+        self.holds.retain(|_, hold| hold.until > now || hold.ends_at > wall);
+        let hold = RestoredHold { source, endpoint: endpoint.clone(), effect, until: now + left, ends_at };
+        self.holds.insert(attempt.id.clone(), hold);
     }
 
-    pub(super) fn of<'a>(
+    pub(super) fn for_source<'a>(
         &'a self,
         source: &'a CredentialSource,
         endpoint: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a RestoredHold)> {
-        self.words.iter().filter(move |(_, word)| word.source == *source && word.endpoint == endpoint)
+        self.holds.iter().filter(move |(_, hold)| hold.source == *source && hold.endpoint == endpoint)
     }
 }
 
-/// What an answer said of its source, and for how long.
+/// What an answer means for its credential source, and for how long.
 fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
     match attempt.status_code? {
         429 => {
             let seconds = attempt.retry_after_seconds?.clamp(0, MAX_RETRY_AFTER);
             Some((Effect::Throttled, Duration::from_secs(seconds.unsigned_abs())))
         }
-        // One with a code of the service was let through by the gateway.
+        // The gateway passed a 401 that carries an error code of the service.
         401 if !attempt.error_code.as_deref().is_some_and(|code| code.starts_with("DWS.")) => {
             Some((Effect::Refused, REFUSALS_COUNT_FOR))
         }
@@ -100,20 +101,21 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
 }
 
 impl Admission {
-    /// This attempt is made here: its answer was heard.
+    /// This process makes the attempt, and so receives its answer itself.
     pub fn own(&self, attempt_id: &str) {
-        self.lock().told.own(attempt_id, Instant::now());
+        self.lock().restored.note_own(attempt_id, Instant::now());
     }
 
-    /// Takes in what an object's attempt tells of its source.
+    /// Restores what an object's attempt in status records about its credential source.
     pub fn hear(&self, object: &ClusterRedistribution) {
-        // Of most there is nothing to hear.
+        // Most objects record nothing of the kind: no lock for them.
         if object.attempt().and_then(effect).is_some() {
-            self.lock().told.hear(object, Instant::now(), Timestamp::now());
+            self.lock().restored.add(object, Instant::now(), Timestamp::now());
         }
     }
 
-    /// A source was read and holds this key: what was told of the source counts for it.
+    /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
+    /// counts for the key.
     pub fn recall(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
         self.lock().recall(source, endpoint, key, Instant::now());
     }

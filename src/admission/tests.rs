@@ -9,43 +9,43 @@ use crate::{
 };
 
 #[tokio::test]
-async fn who_comes_with_another_key_leaves_the_line_of_the_first_and_the_next_is_called_up() {
-    let (admission, mut called) = sample_is_woken().await;
-    let _pass = admission.enter(candidate("sample", "first", 2)).await.unwrap();
-    assert_eq!(called.try_recv().unwrap().1, "next");
+async fn a_change_of_key_leaves_the_old_queue_and_wakes_its_next_object() {
+    let (admission, mut woken) = sample_is_woken().await;
+    let _permit = admission.enter(candidate("sample", "first", 2)).await.unwrap();
+    assert_eq!(woken.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]
-async fn who_meets_another_call_for_its_cluster_leaves_its_line_and_the_next_is_called_up() {
-    let (admission, mut called) = sample_is_woken().await;
-    let _pass = admission.enter(candidate("other", "first", 2)).await.unwrap();
+async fn a_call_for_its_cluster_makes_it_leave_its_queue_and_wakes_the_next() {
+    let (admission, mut woken) = sample_is_woken().await;
+    let _permit = admission.enter(candidate("other", "first", 2)).await.unwrap();
     let refusal = admission.enter(candidate("sample", "first", 1)).await.unwrap_err();
     assert!(matches!(refusal, super::Refusal::AnotherCall { .. }), "{refusal:?}");
-    assert_eq!(called.try_recv().unwrap().1, "next");
+    assert_eq!(woken.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]
-async fn who_comes_as_it_was_called_up_is_let_in_and_nobody_else_is_called_up() {
-    let (admission, mut called) = sample_is_woken().await;
+async fn a_woken_object_that_comes_is_admitted_and_no_other_is_woken() {
+    let (admission, mut woken) = sample_is_woken().await;
     let admitted = admission.enter(candidate("sample", "first", 1)).await.unwrap();
-    assert!(called.try_recv().is_err());
+    assert!(woken.try_recv().is_err());
     drop(admitted);
-    assert_eq!(called.try_recv().unwrap().1, "next");
+    assert_eq!(woken.try_recv().unwrap().1, "next");
 }
 
 #[tokio::test]
-async fn after_a_429_whoever_looks_first_has_those_before_it_called_up_and_follows_them() {
+async fn the_first_retry_after_a_429_wakes_those_before_it_and_follows() {
     let (mut core, minute) = (Core::new(2, 0.0), Duration::from_secs(60));
-    let told = Instant::now().checked_sub(minute).unwrap();
-    core.enter(&candidate("told", "any", 1), false, told).unwrap();
-    core.leave(&candidate("told", "any", 1), Some(KeyEffect::Throttled(minute)), told);
-    assert!(core.enter(&candidate("earlier", "first", 1), true, told).is_err());
-    let (admission, mut called) = Admission::new(core);
+    let throttled_at = Instant::now().checked_sub(minute).unwrap();
+    core.enter(&candidate("first", "any", 1), false, throttled_at).unwrap();
+    core.leave(&candidate("first", "any", 1), Some(KeyEffect::Throttled(minute)), throttled_at);
+    assert!(core.enter(&candidate("earlier", "first", 1), true, throttled_at).is_err());
+    let (admission, mut woken) = Admission::new(core);
     let mut later = std::pin::pin!(admission.enter(candidate("later", "second", 1)));
     assert!(later.as_mut().now_or_never().is_none());
-    assert_eq!(called.try_recv().unwrap().1, "earlier");
+    assert_eq!(woken.try_recv().unwrap().1, "earlier");
     let admitted = admission.enter(candidate("earlier", "first", 1)).await.unwrap();
-    assert!(later.as_mut().now_or_never().is_none(), "a key without an answer yet carries one call");
+    assert!(later.as_mut().now_or_never().is_none(), "a key without an answer yet gets one call");
     drop(admitted);
     later.await.unwrap();
 }

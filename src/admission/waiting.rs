@@ -1,34 +1,34 @@
-//! PURE: who is looked at again once something is released: a cluster, a key, or anything at all. Those that wait for their
-//! turn with a key stand in a queue instead.
+//! PURE: the objects to wake once something is released: a cluster, a key, or anything at all. Objects that wait for
+//! their turn with a key are in its queue instead.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::request::ObjectName;
 use crate::cloud::identity::KeyIdentity;
 
-/// Whose release helps.
+/// The release that an object waits for.
 #[derive(Debug)]
 pub enum Until {
-    /// Any.
+    /// Any release.
     Anything,
-    /// That of a cluster, by the end of the call for it.
+    /// Release of a cluster, by the end of the call for it.
     Cluster(String),
-    /// That of a key.
+    /// Release of a key.
     Key(KeyIdentity),
 }
 
-/// See the module.
+/// Waiting objects, in their order of arrival.
 #[derive(Debug, Default)]
 pub struct Waiting {
     next: u64,
-    /// In the order in which they came.
+    /// By order of arrival.
     order: BTreeMap<u64, (ObjectName, Until)>,
-    /// An outage has all objects wait here: none is searched for among the others.
+    /// Index into `order`: in an outage all objects wait here, and finding one must not take a search.
     places: HashMap<ObjectName, u64>,
 }
 
 impl Waiting {
-    /// From now on, unless it waits already.
+    /// The object waits from now on, unless it waits already.
     pub fn wait(&mut self, object: &ObjectName, until: Until) {
         if !self.places.contains_key(object) {
             self.places.insert(object.clone(), self.next);
@@ -37,19 +37,20 @@ impl Waiting {
         }
     }
 
-    /// It waits no longer.
+    /// The object no longer waits.
     pub fn leave(&mut self, object: &ObjectName) {
         if let Some(place) = self.places.remove(object) {
             self.order.remove(&place);
         }
     }
 
-    /// Those for which that holds; of those that do not wait for a cluster no more than `most`, which is how many could enter.
-    pub fn wake(&mut self, most: usize, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
+    /// Removes and returns the objects whose release `is_due`; of those that do not wait for a cluster at most `limit`,
+    /// which is how many could enter.
+    pub fn wake(&mut self, limit: usize, mut is_due: impl FnMut(&Until) -> bool) -> Vec<ObjectName> {
         let (mut woken, mut others) = (Vec::new(), 0);
         for (object, until) in self.order.values() {
             let counts = !matches!(until, Until::Cluster(_));
-            if (!counts || others < most) && is_due(until) {
+            if (!counts || others < limit) && is_due(until) {
                 others += usize::from(counts);
                 woken.push(object.clone());
             }
@@ -60,7 +61,7 @@ impl Waiting {
         woken
     }
 
-    /// All of them.
+    /// Removes and returns all objects.
     pub fn wake_all(&mut self) -> Vec<ObjectName> {
         self.places.clear();
         std::mem::take(&mut self.order).into_values().map(|(object, _)| object).collect()
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_could_enter_no_more_are_woken_than_may_and_those_of_a_cluster_besides() {
+    fn a_release_wakes_up_to_the_limit_and_also_objects_of_a_cluster() {
         let mut waiting = Waiting::default();
         for number in 0..5 {
             waiting.wait(&name(number), Until::Anything);

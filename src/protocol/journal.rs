@@ -85,7 +85,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
             // Said once, it holds until the next generation, even where saying so has overwritten the evidence.
             Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
             Some(said) => lost_attempt(said),
-            None if lost_an_older_attempt(object, generation) => lost_attempt(observed_generation(object)),
+            None if lost_an_older_attempt(object, generation) => lost_attempt(last_generation(object)),
             None => Journal::NoAttempt,
         };
     };
@@ -104,7 +104,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::NotSent), true) => Journal::NotSent,
         // An attempt was lost since this one, and its request may still be on its way.
         (_, false) if lost() => {
-            lost_attempt(invalid_at.unwrap_or_default().max(observed_generation(object)).max(attempt.generation))
+            lost_attempt(invalid_at.unwrap_or_default().max(last_generation(object)).max(attempt.generation))
         }
         // The unknown state of an older generation's attempt: a new generation claims over it, after its grace.
         (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
@@ -228,19 +228,26 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> 
         .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
 }
 
-/// True where an older generation was observed, and what status says of it is missing, or says that a request may be on
+/// True where status speaks of an older generation, and what it says of that is missing, or says that a request may be on
 /// its way of which there is no attempt.
 fn lost_an_older_attempt(object: &ClusterRedistribution, generation: i64) -> bool {
     let Some(status) = &object.status else { return false };
-    let observed = observed_generation(object);
-    let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == observed);
+    let last = last_generation(object);
+    let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == last);
     let may_be_under_way = || {
         // What JournalInvalid means for this is asked where its generation is compared.
-        let reason = reason_at(&status.conditions, observed).filter(|_| invalid_at(object).is_none());
-        let row = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.class());
-        matches!(row, Some(ReasonClass::InFlight | ReasonClass::Unknown))
+        let reason = reason_at(&status.conditions, last).filter(|_| invalid_at(object).is_none());
+        let class = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.class());
+        matches!(class, Some(ReasonClass::InFlight | ReasonClass::Unknown))
     };
-    observed < generation && (lacks_ready(object) || (!is_attempted && may_be_under_way()))
+    last < generation && (lacks_ready(object) || (!is_attempted && may_be_under_way()))
+}
+
+/// The last generation that status speaks of: observed, or only named by `Ready` where a CRD has pruned the other.
+fn last_generation(object: &ClusterRedistribution) -> i64 {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.filter(|condition| condition.type_ == "Ready").filter_map(|ready| ready.observed_generation);
+    ready.fold(observed_generation(object), i64::max)
 }
 
 /// True where a generation was observed, and the condition `Ready` of that generation is not there.

@@ -12,7 +12,7 @@ use testbed::{ControlPlane, Progress, Tool, Tools, node::Node};
 
 use crate::images;
 
-/// See the module.
+/// Control plane and node.
 pub struct Cluster {
     pub plane: ControlPlane,
     pub node: Node,
@@ -20,7 +20,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The one.
+    /// The cluster of this run.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         // On a thread of its own, since the caller's may be driving a runtime.
@@ -43,7 +43,7 @@ impl Cluster {
         let home = self.plane.directory().join("helm");
         let mut command = Command::new(&self.helm);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("KUBECONFIG", self.plane.kubeconfig());
-        // Without HOME it would keep its cache of the API in the working directory.
+        // Without HOME, Helm would keep its cache of the API in the working directory.
         command.envs(["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"].map(|name| (name, &home)));
         command.args(arguments).stdin(Stdio::null()).output().unwrap()
     }

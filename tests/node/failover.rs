@@ -1,4 +1,4 @@
-//! Two replicas, of which the working one goes: by the deletion of its pod, and by SIGKILL of its process.
+//! Two replicas, of which the leader goes away: by the deletion of its pod, and by SIGKILL of its process.
 
 use std::{fs, process::Command, time::Instant};
 
@@ -23,13 +23,13 @@ async fn failover() {
     let story = Story::new().await;
     story.install(&[]);
     let warehouse = Story::warehouse(1);
-    story.apply(&story.wish("wish", &warehouse));
-    story.all_say("Delivered").await;
+    story.apply(&story.request("request", &warehouse));
+    story.wait_for_reason("Delivered").await;
 
     let deleted = leader(&story);
     let begin = Instant::now();
     story.ok(&["delete", "pod", &deleted, "--wait=false"]);
-    // Until it hears of that it works on, and would make the call itself.
+    // Until it notices that, it works on, and would make the call itself.
     let given_back = eventually(PATIENCE, "the deleted pod gives the Lease back", async || match leader(&story) {
         holder if holder == deleted => Err("it holds it"),
         _ => Ok(begin.elapsed()),
@@ -54,7 +54,7 @@ async fn failover() {
     let (attempt, called) = next_call(&story, &warehouse, 3).await;
     let took = called.duration_since(begin);
     println!("process of the leader killed to the next generation's call: {:.1} s", took.as_secs_f64());
-    // Nobody gave it back: whoever has it now, a restarted container included, has waited until it had run out.
+    // The Lease was not given back: its new holder, even a restarted container, has waited until it expired.
     let (renewed, seconds) = (lease.renew_time.unwrap().0, lease.lease_duration_seconds.unwrap());
     let acquired = was_called_by_the_leader(&story, &attempt).await;
     let waited = acquired.duration_since(renewed).as_secs_f64();
@@ -62,12 +62,12 @@ async fn failover() {
     assert_eq!(story.cloud.calls(&warehouse), 3);
 }
 
-/// The call was claimed by who has the Lease, and not before it had it. Returns since when that has it.
+/// Checks that the Lease's holder claimed the call, and not before it held the Lease. Returns since when it holds it.
 async fn was_called_by_the_leader(story: &Story, attempt: &Attempt) -> Timestamp {
     let lease = lease(story).await;
     let (holder, acquired) = (lease.holder_identity.unwrap(), lease.acquire_time.unwrap().0);
     assert_eq!(holder.rsplit_once('_').map(|(pod, _)| pod), attempt.holder.as_deref());
-    // Of the claim's time status keeps whole seconds.
+    // Status records the claim's time in whole seconds.
     let claimed = attempt.claimed_time.as_ref().unwrap().0;
     assert!(claimed.as_second() >= acquired.as_second(), "claimed {claimed}, led from {acquired} on");
     acquired
@@ -79,25 +79,26 @@ async fn lease(story: &Story) -> LeaseSpec {
     leases.list(&ListParams::default()).await.unwrap().items[0].spec.clone().unwrap()
 }
 
-/// Asks again; until the call has arrived and its outcome is written. Returns what it was and when it came.
+/// Changes the trigger, and waits until the call has arrived and its outcome is written. Returns the request's number
+/// and when the call arrived.
 async fn next_call(story: &Story, warehouse: &str, calls: usize) -> (Attempt, Instant) {
-    // The warehouse was scaled out again.
+    // As if the warehouse had been scaled out again.
     story.cloud.add_cluster(PROJECT, warehouse);
-    story.trigger("wish", &calls.to_string());
+    story.trigger("request", &calls.to_string());
     story.cloud.arrived(warehouse, calls).await;
     let called = Instant::now();
-    let objects = story.all_say("Delivered").await;
+    let objects = story.wait_for_reason("Delivered").await;
     (objects[0].status.clone().unwrap().attempt.unwrap(), called)
 }
 
-/// Name of the pod that the Lease names; empty while nobody holds it.
+/// Name of the pod in the Lease; empty if the Lease has no holder.
 fn leader(story: &Story) -> String {
     let path = "jsonpath={.items[0].spec.holderIdentity}";
     let holder = story.ok(&["get", "leases", "--output", path]);
     holder.rsplit_once('_').map(|(pod, _)| pod.to_owned()).unwrap_or_default()
 }
 
-/// SIGKILL of the pod's process, as the kernel would when memory runs out.
+/// SIGKILL of the pod's process, as by the kernel when memory runs out.
 fn kill(story: &Story, pod: &str) {
     let uid = story.ok(&["get", "pod", pod, "--output", "jsonpath={.metadata.uid}"]);
     let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());

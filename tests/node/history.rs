@@ -1,4 +1,4 @@
-//! Ten thousand finished objects: what their history costs a pod, while it grows and after a restart into it.
+//! Ten thousand finished objects: the memory that their history costs a pod, while it grows and after a restart.
 
 use futures::{StreamExt, stream};
 use kube::api::PostParams;
@@ -11,7 +11,7 @@ use crate::story::{PATIENCE, Story};
 
 const OBJECTS: u32 = 10_000;
 
-/// Alone: it takes all that the machine has.
+/// Not in parallel with others: it uses the whole machine.
 pub fn stories() -> Vec<Trial> {
     vec![crate::story("ten thousand finished objects fit into the default memory limit", history)]
 }
@@ -19,14 +19,14 @@ pub fn stories() -> Vec<Trial> {
 async fn history() {
     let story = Story::new().await;
     story.install(&["replicaCount=1", "pace.rateLimit=0", "pace.concurrency=32"]);
-    let wishes = story.api();
+    let requests = story.api();
     stream::iter(0..OBJECTS)
         .for_each_concurrent(16, |number| {
-            let wish = story.wish(&format!("wish-{number}"), &Story::warehouse(number.into()));
-            let wishes = &wishes;
+            let request = story.request(&format!("request-{number}"), &Story::warehouse(number.into()));
+            let requests = &requests;
             async move {
-                let wish: ClusterRedistribution = serde_json::from_value(wish).unwrap();
-                wishes.create(&PostParams::default(), &wish).await.unwrap();
+                let request: ClusterRedistribution = serde_json::from_value(request).unwrap();
+                requests.create(&PostParams::default(), &request).await.unwrap();
             }
         })
         .await;
@@ -42,7 +42,7 @@ async fn history() {
         .await
     };
     let memory = |(pod, metrics): &(Value, String)| {
-        // The kernel ends a process that goes beyond its limit.
+        // The kernel ends a process that exceeds its limit.
         assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0);
         let limit = &pod["spec"]["containers"][0]["resources"]["limits"]["memory"];
         format!("{:.1} MiB of {limit}", value(metrics, "process_resident_memory_bytes") / f64::from(1 << 20))

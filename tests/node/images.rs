@@ -1,5 +1,5 @@
-//! The images that the pods run, as archives under `target/node`: the operator's and the
-//! simulated cloud's, made by the scripts that the guides name, and the one that holds a pod's namespaces. It pulls nothing.
+//! The images that the pods run, as archives under `target/node`: the operator's and the simulated cloud's, built by
+//! the scripts that the guides name, and the one that holds a pod's namespaces. Nothing is pulled.
 
 use std::{
     fs,
@@ -44,9 +44,9 @@ pub fn build() -> Result<(), String> {
     archive(PAUSE, &pause)
 }
 
-/// Into a file, and out of the machine's store.
+/// Into a file, and removed from the machine's image store.
 fn archive(image: &str, file: &Path) -> Result<(), String> {
-    // It refuses to change a file that is there.
+    // buildah refuses to change an existing file.
     let _ = fs::remove_file(file);
     run(Command::new("buildah")
         .args(["push", "--quiet", image])

@@ -11,19 +11,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a panic here fails a test, which is what it is for"
+    reason = "tests fail by panicking"
 )]
 
 mod cluster;
 #[path = "../suite/chart/combinations.rs"]
 mod combinations;
 mod failover;
-mod helms;
+mod first_install;
+mod helm_versions;
 mod history;
 mod images;
 mod modes;
 mod monitoring;
-mod newcomer;
 mod rollout;
 mod story;
 mod trial;
@@ -52,18 +52,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// In rounds: the first two install and remove the CRD that all the others need, the last takes all that the machine has.
+/// In rounds: the first two install and remove the CRD that all the others need, the last uses the whole machine.
 fn run(arguments: &Arguments) -> Conclusion {
     let alone = Arguments { test_threads: Some(1), ..arguments.clone() };
-    // They wait most of the time: for leases, for slow calls, for the node.
+    // They mostly wait: for leases, for slow calls, for the node.
     let arguments = &Arguments { test_threads: arguments.test_threads.or(Some(6)), ..arguments.clone() };
-    let together = [failover::stories(), modes::stories(), monitoring::stories(), rollout::stories(), helms::stories()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let together =
+        [failover::stories(), modes::stories(), monitoring::stories(), rollout::stories(), helm_versions::stories()]
+            .into_iter()
+            .flatten()
+            .collect();
     let by_hand = arguments.filter.as_deref().is_some_and(|filter| filter.starts_with("ten minutes"));
     let last = if by_hand { modes::by_hand() } else { history::stories() };
-    let first = newcomer::stories().into_iter().chain(trial::stories()).collect();
+    let first = first_install::stories().into_iter().chain(trial::stories()).collect();
     let rounds = [(&alone, first), (arguments, together), (&alone, last)];
     let conclusions = rounds.map(|(arguments, stories)| libtest_mimic::run(arguments, stories));
     let sum = |count: fn(&Conclusion) -> u64| conclusions.iter().map(count).sum();

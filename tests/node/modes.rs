@@ -1,4 +1,4 @@
-//! Other ways to install: with Roles only, with no replica, and with nothing to do.
+//! Other ways to install: with Roles only, with no replica, and without any object.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub fn stories() -> Vec<Trial> {
     ]
 }
 
-/// Too long for every run, and so only by name: `cargo test --test node -- --ignored "ten minutes"`.
+/// Too long for every run, and therefore only by name: `cargo test --test node -- --ignored "ten minutes"`.
 pub fn by_hand() -> Vec<Trial> {
     vec![crate::story("ten minutes without an object are no reason to restart", || quiet(&[], 600.0))]
 }
@@ -35,12 +35,12 @@ async fn namespaced() {
     assert!(kinds.contains(&"Role"), "{kinds:?}");
     assert!(!kinds.iter().any(|kind| kind.starts_with("Cluster") || kind.contains("AdmissionPolicy")), "{kinds:?}");
 
-    story.apply(&story.wish("wish", &Story::warehouse(1)));
-    story.all_say("Delivered").await;
+    story.apply(&story.request("request", &Story::warehouse(1)));
+    story.wait_for_reason("Delivered").await;
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 1);
 }
 
-/// What the operator's account may do in any namespace, in its own, and not at all.
+/// The operator's rights in any namespace, in its own namespace, and rights that it must not have.
 async fn rights() {
     let story = Story::new().await;
     story.install(&["replicaCount=1"]);
@@ -57,15 +57,15 @@ async fn rights() {
             _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
         }
     };
-    let (wishes, status) =
+    let (requests, status) =
         ("clusterredistributions.dws.huaweicloud.com", "status of clusterredistributions.dws.huaweicloud.com");
     let (lease, own) = (story.ok(&["get", "leases", "--output=name"]), story.namespace.as_str());
     let lease = lease.trim().replace("lease.coordination.k8s.io", "leases.coordination.k8s.io");
     let secret = "secrets/dws-redistribution-credentials";
     let allowed = [
-        ("get", wishes, "default"),
-        ("list", wishes, "default"),
-        ("watch", wishes, "default"),
+        ("get", requests, "default"),
+        ("list", requests, "default"),
+        ("watch", requests, "default"),
         ("get", status, "default"),
         ("update", status, "default"),
         ("get", secret, "default"),
@@ -79,10 +79,10 @@ async fn rights() {
         assert!(may(verb, what, namespace), "{verb} {what} in {namespace}");
     }
     let refused = [
-        ("create", wishes, own),
-        ("update", wishes, own),
-        ("patch", wishes, own),
-        ("delete", wishes, own),
+        ("create", requests, own),
+        ("update", requests, own),
+        ("patch", requests, own),
+        ("delete", requests, own),
         ("patch", status, own),
         ("delete", status, own),
         ("list", "secrets", own),
@@ -111,17 +111,17 @@ async fn no_replica() {
     story.install(&[]);
     story.ok(&["scale", "deployment", "--all", "--replicas=0"]);
     story.ok(&["wait", "--for=delete", "pods", "--all", "--timeout=2m"]);
-    story.apply(&story.wish("wish", &Story::warehouse(1)));
-    story.trigger("wish", "again");
-    story.ok(&["annotate", "clusterredistribution", "wish", "dws.huaweicloud.com/suspend=true"]);
+    story.apply(&story.request("request", &Story::warehouse(1)));
+    story.trigger("request", "again");
+    story.ok(&["annotate", "clusterredistribution", "request", "dws.huaweicloud.com/suspend=true"]);
     let seen: Value =
-        serde_json::from_str(&story.ok(&["get", "clusterredistribution", "wish", "--output=json"])).unwrap();
+        serde_json::from_str(&story.ok(&["get", "clusterredistribution", "request", "--output=json"])).unwrap();
     assert_eq!((&seen["metadata"]["generation"], &seen["status"]), (&json!(2), &json!({"observedGeneration": -1})));
-    story.ok(&["delete", "clusterredistribution", "wish", "--timeout=1m"]);
+    story.ok(&["delete", "clusterredistribution", "request", "--timeout=1m"]);
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 0);
 }
 
-/// Two replicas with these values run for so many seconds.
+/// Two replicas with these values run for this many seconds.
 async fn quiet(values: &[&str], seconds: f64) {
     let story = Story::new().await;
     story.install(values);

@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes the pods as a ServiceMonitor would have it: every query of the dashboard has series, and the
-//! alerts know the objects by name.
+//! A real Prometheus scrapes the pods as a ServiceMonitor would make it: every query of the dashboard has series, and
+//! the alerts name the objects.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use testbed::{eventually, simulator::Script};
 
 use crate::story::{PATIENCE, Story};
 
-/// Within the sandbox nobody else takes it.
+/// Within the sandbox the port is free.
 const ADDRESS: &str = "127.0.0.1:9090";
 
 /// All of them.
 pub fn stories() -> Vec<Trial> {
-    vec![crate::story("a real Prometheus fills every panel of the dashboard and fires the alerts", monitored)]
+    vec![crate::story("a real Prometheus fills every dashboard panel and fires the alerts", monitored)]
 }
 
 struct Prometheus(Child);
@@ -53,9 +53,9 @@ async fn monitored() {
     story.cloud.script(&refused, [Script::status(400)]);
     story.cloud.script(&lost, [Script::lost_reply()]);
     for (name, warehouse) in [("delivered", &delivered), ("refused", &refused), ("lost", &lost)] {
-        story.apply(&story.wish(name, warehouse));
+        story.apply(&story.request(name, warehouse));
     }
-    let mut held = story.wish("held", &Story::warehouse(4));
+    let mut held = story.request("held", &Story::warehouse(4));
     held["metadata"]["annotations"] = json!({"dws.huaweicloud.com/suspend": "true"});
     story.apply(&held);
 
@@ -86,8 +86,8 @@ async fn monitored() {
     }
 }
 
-/// The endpoints of the metrics' Service, with the labels that a ServiceMonitor gives them. Debian's Prometheus does not
-/// find them by itself.
+/// The endpoints of the metrics' Service, with the labels that a ServiceMonitor gives them. Debian's Prometheus does
+/// not find them by itself.
 fn configuration(story: &Story, job: &str) -> Value {
     let slices =
         story.ok(&["get", "endpointslices", "--output=json", &format!("--selector=kubernetes.io/service-name={job}")]);
@@ -110,7 +110,7 @@ fn configuration(story: &Story, job: &str) -> Value {
     })
 }
 
-/// How many series a query has now; none is an error that says so.
+/// The present number of series of a query, or an error if there is none.
 async fn series(query: &str) -> Result<usize, String> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let mut url = url::Url::parse(&format!("http://{ADDRESS}/api/v1/query")).unwrap();

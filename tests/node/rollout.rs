@@ -21,7 +21,7 @@ async fn rollout() {
             let slow =
                 Script { executed: true, wait: Wait::Millis(10_000), ..Script::new(Act::Answer(Answer::empty(200))) };
             story.cloud.script(&warehouse, [slow]);
-            story.apply(&story.wish(&format!("wish-{number}"), &warehouse));
+            story.apply(&story.request(&format!("request-{number}"), &warehouse));
         }
     };
     ask(0..10);
@@ -36,7 +36,7 @@ async fn rollout() {
         rollback.join().unwrap();
     });
 
-    let objects = story.all_say("Delivered").await;
+    let objects = story.wait_for_reason("Delivered").await;
     assert_eq!(objects.len(), 30);
     for object in objects {
         let attempt = object.status.unwrap().attempt.unwrap();

@@ -1,5 +1,5 @@
-//! What a story begins with: a namespace that enforces Pod Security `restricted`, a cloud of its own that pods can reach,
-//! and the chart to install. It holds no assertion about what the operator does, but that a command it needs succeeds.
+//! The environment of a story: a namespace that enforces Pod Security `restricted`, a cloud of its own that pods can
+//! reach, and the chart to install. It asserts nothing about the operator, only that the commands it needs succeed.
 
 use std::{
     net::Ipv4Addr,
@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Project of all stories: the API page's own.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 
-/// See the module.
+/// One namespace, its cloud and its release.
 pub struct Story {
     pub cluster: &'static Cluster,
     pub client: Client,
@@ -76,7 +76,7 @@ impl Story {
         }));
     }
 
-    /// Values that point the chart at the image and at this cloud, and at the objects of this story alone.
+    /// Values that point the chart at the image and at this cloud, and select the objects of this story only.
     fn values(&self) -> Vec<String> {
         vec![
             format!("image.repository={}", images::REPOSITORY),
@@ -95,7 +95,7 @@ impl Story {
         self.chart(verb, &[&["--wait", "--timeout", "2m"], &further[..]].concat())
     }
 
-    /// What `helm template` and these flags say; it must succeed.
+    /// Output of `helm template` with these flags; it must succeed.
     pub fn rendered(&self, further: &[&str]) -> String {
         let output = self.chart("template", further);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -111,7 +111,7 @@ impl Story {
         self.cluster.helm(&[&arguments, further].concat())
     }
 
-    /// Installs the chart and returns how long that took, until its pods were ready.
+    /// Installs the chart and returns the time until its pods were ready.
     pub fn install(&self, further: &[&str]) -> Duration {
         let begin = Instant::now();
         let output = self.release("install", further);
@@ -119,7 +119,7 @@ impl Story {
         begin.elapsed()
     }
 
-    /// What a command said, and what the pods are at, for the reader of a failure.
+    /// Output of a command and the state of the pods, to explain a failure.
     fn explained(&self, output: &Output) -> String {
         let said = |output: Output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let pods = self.cluster.kubectl(&["describe", "pods", "--namespace", &self.namespace]);
@@ -150,13 +150,13 @@ impl Story {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// The number of a DWS cluster as its id.
+    /// The id of the DWS cluster with this number.
     pub fn warehouse(number: u64) -> String {
         format!("00000000-0000-0000-0000-{number:012}")
     }
 
-    /// An object that asks for this cluster's redistribution.
-    pub fn wish(&self, name: &str, warehouse: &str) -> Value {
+    /// An object that requests this cluster's redistribution.
+    pub fn request(&self, name: &str, warehouse: &str) -> Value {
         json!({
             "apiVersion": "dws.huaweicloud.com/v1alpha1",
             "kind": "ClusterRedistribution",
@@ -165,7 +165,7 @@ impl Story {
         })
     }
 
-    /// Asks again, by the trigger.
+    /// Requests another call, by the trigger.
     pub fn trigger(&self, name: &str, trigger: &str) {
         let patch = json!({"spec": {"trigger": trigger}}).to_string();
         self.ok(&["patch", "clusterredistribution", name, "--type=merge", "--patch", &patch]);
@@ -177,9 +177,9 @@ impl Story {
     }
 
     /// Waits until every object's current generation has this reason.
-    pub async fn all_say(&self, reason: &str) -> Vec<ClusterRedistribution> {
+    pub async fn wait_for_reason(&self, reason: &str) -> Vec<ClusterRedistribution> {
         let api = self.api();
-        eventually(PATIENCE, &format!("every object says {reason}"), async || {
+        eventually(PATIENCE, &format!("every object has the reason {reason}"), async || {
             let objects = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
             let said = objects.iter().map(|object| (object.name_any(), reason_of(object)));
             let others: Vec<_> = said.filter(|(_, said)| said.as_deref() != Some(reason)).collect();
@@ -188,13 +188,13 @@ impl Story {
         .await
     }
 
-    /// What a pod answers on `/metrics`.
+    /// A pod's answer on `/metrics`.
     pub fn metrics(&self, pod: &Value) -> String {
         let name = pod["metadata"]["name"].as_str().unwrap();
         self.ok(&["get", "--raw", &format!("/api/v1/namespaces/{}/pods/{name}:8080/proxy/metrics", self.namespace)])
     }
 
-    /// The operator's pods, as the API server has them.
+    /// The operator's pods, as the API server shows them.
     pub fn pods(&self) -> Vec<Value> {
         let list =
             self.ok(&["get", "pods", "--selector", "app.kubernetes.io/name=redistribution-operator", "-o", "json"]);
@@ -202,7 +202,7 @@ impl Story {
     }
 }
 
-/// The reason of `Ready`, if it speaks of the current generation.
+/// The reason of `Ready`, if it is of the current generation.
 pub fn reason_of(object: &ClusterRedistribution) -> Option<String> {
     let status = object.status.as_ref()?;
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;

@@ -1,4 +1,5 @@
-//! What a person does who tries the operator with the simulated cloud: the three commands of deploy/simulator/README.md.
+//! The steps of a person who tries the operator with the simulated cloud: the three commands of
+//! deploy/simulator/README.md.
 
 use std::process::Output;
 
@@ -12,7 +13,7 @@ const GUIDE: &str = include_str!("../../deploy/simulator/README.md");
 const NAMESPACE: &str = "dws-try";
 const OBJECT: &str = "clusterredistribution/scale-out-2026-11";
 
-/// Alone: the CRD comes and goes with it.
+/// Not in parallel with others: the CRD comes and goes with it.
 pub fn stories() -> Vec<Trial> {
     vec![crate::story(
         "the three commands of the guide deliver a redistribution to the simulated cloud",
@@ -51,7 +52,7 @@ async fn three_commands() {
         let (pods, logs) = (kubectl(&["describe", "pods"]), kubectl(&["logs", "deployment/dws-simulator"]));
         panic!("{}{pods}{logs}", String::from_utf8_lossy(&waited.stderr));
     }
-    // This node has neither DNS nor kube-proxy: the Service's name is told to the pods by another way.
+    // This node has neither DNS nor kube-proxy: the pods get the Service's name in another way.
     let address = kubectl(&[
         "get",
         "pods",

@@ -1,4 +1,4 @@
-//! What an end of the process, gentle or not, leaves behind.
+//! The state after an end of the process, graceful or not.
 
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{
@@ -8,17 +8,17 @@ use kube::{
 use serde_json::json;
 use testbed::{Operator, access::Grant, simulator::Script};
 
-use crate::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, says};
+use crate::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, wait_for_output};
 
 #[tokio::test]
 async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
     let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().status_code, Some(200));
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -28,12 +28,12 @@ async fn sigterm_makes_no_new_claim() {
     let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let other = world.cluster();
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         world.create("too-late", &other).await;
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&other), 0);
     let _next = world.operator().await;
     world.settled("too-late", "Delivered").await;
@@ -50,56 +50,57 @@ async fn second(world: &World) -> Operator {
 }
 
 #[tokio::test]
-async fn sigkill_during_a_call_ends_as_outcome_unknown_after_the_grace_and_is_not_repeated() {
+async fn sigkill_during_a_call_is_outcome_unknown_and_is_not_repeated() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.kill().await.unwrap();
     let _second = world.operator_with(&[SHORT_GRACE]).await;
-    let object = world.settled("wish", "OutcomeUnknown").await;
+    let object = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     let attempt = object.status.unwrap().attempt.unwrap();
     assert_eq!((attempt.state.as_str(), attempt.closed), ("Unknown", Some(true)));
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.script(&cluster, [Script::status(200)]);
-    world.patch("wish", json!({"spec": {"trigger": "again"}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"spec": {"trigger": "again"}})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 2);
 }
 
 #[tokio::test]
-async fn a_frozen_operator_that_wakes_up_after_its_claim_was_given_up_sends_nothing_twice() {
+async fn an_operator_frozen_until_its_claim_expired_sends_nothing_twice() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
-    world.settled("wish", "OutcomeUnknown").await;
-    // No answer was there when its own deadline passed.
+    world.settled("request", "OutcomeUnknown").await;
+    // The deadline of the call passed before any answer.
     first.resume().unwrap();
-    says(&first, "\"message\":\"outcome\"").await;
-    world.settled("wish", "OutcomeUnknown").await;
+    wait_for_output(&first, "\"message\":\"outcome\"").await;
+    world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
-    // It ends only once all it has begun is over.
+    // It ends only after all its pending work is done.
     assert!(first.terminate().await.unwrap().success());
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn a_frozen_operator_that_wakes_up_to_an_answer_records_what_it_knows_and_sends_nothing_twice() {
+async fn an_operator_frozen_during_its_call_records_the_answer_and_sends_once() {
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE]).await;
     first.pause().unwrap();
     let _second = second(&world).await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     world.cloud.release(&cluster);
     first.resume().unwrap();
-    says(&first, "\"message\":\"outcome\"").await;
+    wait_for_output(&first, "\"message\":\"outcome\"").await;
     assert!(first.terminate().await.unwrap().success());
-    // The answer and its own deadline wait for it side by side; whichever it hears first is true.
+    // The answer and its deadline are both due when the process resumes; either result is correct.
     world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_the_unknown_outcome() {
-    // Until its answer comes the call must not be given up: its operator has as long as the taking of its rights may need.
+async fn an_answer_written_after_the_grace_replaces_the_unknown_outcome() {
+    // The claim must not expire before the answer comes: the grace covers the time that removing the operator's rights
+    // may need.
     let (world, cluster, first) = World::with_a_call_in_flight(&[SHORT_GRACE, "--request-timeout=40s"]).await;
     // From now on the first operator may not write: its answer has to wait.
     let bindings = Api::<RoleBinding>::namespaced(world.client.clone(), &world.namespace);
@@ -118,15 +119,15 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
     let its_own = Grant { namespace: &world.namespace, name: "redistribution-operator", watch: &watch, secrets: true };
     its_own.lost(&world.client).await.unwrap();
     world.cloud.release(&cluster);
-    says(&first, "the outcome is not written yet").await;
+    wait_for_output(&first, "the outcome is not written yet").await;
     let _second = second(&world).await;
-    let unknown = world.settled("wish", "OutcomeUnknown").await;
+    let unknown = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(unknown.status.unwrap().status_code, None);
     for binding in &mut taken {
         binding.metadata = ObjectMeta { name: binding.metadata.name.clone(), ..ObjectMeta::default() };
         bindings.create(&PostParams::default(), binding).await.unwrap();
     }
-    let object = world.settled("wish", "Delivered").await;
+    let object = world.settled("request", "Delivered").await;
     let status = object.status.unwrap();
     assert_eq!((status.status_code, status.attempt.unwrap().closed), (Some(200), Some(true)));
     assert_eq!(world.calls(&cluster), 1);
@@ -136,7 +137,7 @@ async fn an_answer_that_could_not_be_written_for_longer_than_the_grace_replaces_
 async fn a_second_signal_ends_at_once() {
     let (_world, _cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let (status, ()) = tokio::join!(operator.terminate(), async {
-        says(&operator, "no new claim is made").await;
+        wait_for_output(&operator, "no new claim is made").await;
         let pid = operator.pid().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     });

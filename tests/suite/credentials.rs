@@ -1,12 +1,12 @@
-//! One rung of the ladder is chosen, and whatever is wrong with it holds the call: nothing falls through to another
-//! account, and one wrong key costs one call.
+//! One credential source is chosen, and any fault in it holds the call: no other account is used instead, and one wrong
+//! key costs one call.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use testbed::simulator::{Entry, Options, Throttle};
 
 use crate::{
-    crowd::crowd,
+    burst::burst,
     world::{DEFAULT_SECRET, World, message, reason_of},
 };
 
@@ -17,8 +17,8 @@ async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
     world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
 }
 
-/// The controller's own credentials, good ones, with the newline that editors append.
-fn own_credentials(world: &World) -> tempfile::TempDir {
+/// Default credentials, valid ones, with the newline that editors append.
+fn default_credentials(world: &World) -> tempfile::TempDir {
     let own = tempfile::tempdir().unwrap();
     for (file, value) in [("accessKey", world.cloud.access_key()), ("secretKey", world.cloud.secret_key())] {
         std::fs::write(own.path().join(file), format!("{value}\n")).unwrap();
@@ -27,9 +27,9 @@ fn own_credentials(world: &World) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
+async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
     let world = World::new().await;
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let own = format!("--default-credentials-dir={}", own.path().display());
     let _operator = world.operator_with(&[&own, "--default-credentials-namespace=*"]).await;
     let cluster = world.cluster();
@@ -45,14 +45,14 @@ async fn a_named_secret_that_is_wrong_never_falls_through_to_another_account() {
         ("empty", "CredentialsInvalid", "secretKey is empty"),
         ("expired", "CredentialsExpired", "2020-01-01T00:00:00Z"),
     ];
-    for (secret, reason, told) in cases {
+    for (secret, reason, expected) in cases {
         create_naming(&world, secret, &cluster, secret).await;
         let object = world.settled(secret, reason).await;
-        assert!(message(&object).contains(told), "{}", message(&object));
+        assert!(message(&object).contains(expected), "{}", message(&object));
         assert!(!message(&object).contains(world.cloud.secret_key()));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // Mended, it goes on by itself within half a minute.
+    // With the fixed Secret it continues by itself within half a minute.
     world.secret("missing", &[("accessKey", &access), ("secretKey", &secret)]).await;
     world.settled("missing", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
@@ -65,7 +65,7 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
     let cluster = world.cluster();
     let _operator = world.operator().await;
     let quoted = |text: &str| format!("\"{text}\"");
-    for (name, access, secret, told) in [
+    for (name, access, secret, expected) in [
         ("quoted-access", quoted(&access), secret.clone(), "accessKey"),
         ("quoted-secret", access.clone(), format!("'{secret}'"), "secretKey"),
         ("blank-inside", format!("{access} {access}"), secret.clone(), "accessKey"),
@@ -75,11 +75,12 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
         create_naming(&world, name, &cluster, name).await;
         let object = world.settled(name, "CredentialsInvalid").await;
         let said = message(&object);
-        assert!(said.contains(told) && !said.contains(world.cloud.secret_key()), "{said}");
+        assert!(said.contains(expected) && !said.contains(world.cloud.secret_key()), "{said}");
         assert_eq!(object.status.unwrap().attempt, None, "{name}");
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // Corrected, it goes on by itself, in the same generation; a newline at the end is what editors append.
+    // With the corrected key it continues by itself, in the same generation; a newline at the end is what editors
+    // append.
     let (access, secret) = (format!("{access}\n"), format!("{secret}\r\n"));
     world.secret("quoted-access", &[("accessKey", &access), ("secretKey", &secret)]).await;
     let object = world.settled("quoted-access", "Delivered").await;
@@ -87,10 +88,10 @@ async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
 }
 
 #[tokio::test]
-async fn a_secret_that_may_not_be_read_holds_the_call_and_never_falls_through() {
+async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let _operator = world
         .operator_from(|options| {
             options.secrets = false;
@@ -98,19 +99,19 @@ async fn a_secret_that_may_not_be_read_holds_the_call_and_never_falls_through() 
             options.arguments.extend([directory.into(), "--default-credentials-namespace=*".into()]);
         })
         .await;
-    create_naming(&world, "wish", &cluster, DEFAULT_SECRET).await;
-    let object = world.settled("wish", "CredentialsForbidden").await;
+    create_naming(&world, "request", &cluster, DEFAULT_SECRET).await;
+    let object = world.settled("request", "CredentialsForbidden").await;
     assert!(message(&object).contains(DEFAULT_SECRET), "{}", message(&object));
-    // The controller's own are there, and good: they are for objects that name nothing.
+    // Default credentials exist and are valid, but only for objects that name no Secret.
     world.create("nameless", &other).await;
     world.settled("nameless", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
 }
 
 #[tokio::test]
-async fn the_controllers_own_credentials_are_for_listed_namespaces_only() {
+async fn default_credentials_are_for_listed_namespaces_only() {
     let world = World::new().await;
-    let own = own_credentials(&world);
+    let own = default_credentials(&world);
     let secrets = Api::<Secret>::namespaced(world.client.clone(), &world.namespace);
     secrets.delete(DEFAULT_SECRET, &DeleteParams::default()).await.unwrap();
     let directory = format!("--default-credentials-dir={}", own.path().display());
@@ -135,18 +136,18 @@ async fn a_temporary_key_is_sent_with_its_token() {
         [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
     world.secret("good", &[key[0], key[1], key[2], ("securityToken", "temporary-token\n")]).await;
     let _operator = world.operator().await;
-    create_naming(&world, "wish", &cluster, "good").await;
-    world.settled("wish", "Delivered").await;
+    create_naming(&world, "request", &cluster, "good").await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test]
-async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_mended() {
+async fn a_wrong_key_costs_one_call_and_all_calls_follow_its_fix() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     for number in 0..100 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let _operator = world.operator().await;
     let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
@@ -162,24 +163,24 @@ async fn a_wrong_key_costs_one_call_however_many_wait_and_all_follow_once_it_is_
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_told_from_a_wrong_secret() {
+async fn an_unknown_key_is_distinguished_from_a_wrong_secret() {
     let world = World::new().await;
     world.secret(DEFAULT_SECRET, &[("accessKey", "NOBODYSKEY"), ("secretKey", "x")]).await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "AuthenticationFailed").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "AuthenticationFailed").await;
     assert!(message(&object).contains("does not know the access key"), "{}", message(&object));
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_said_and_locks_nobody_out() {
+async fn a_wrong_clock_is_reported_and_locks_no_key() {
     for offset in [-3600, 3600] {
         let world = World::with(Options { clock_offset: offset, ..Options::default() }).await;
         let (cluster, other) = (world.cluster(), world.cluster());
         let _operator = world.operator().await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "ClockSkew").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "ClockSkew").await;
         assert!(message(&object).contains("60 minutes off"), "{}", message(&object));
         world.create("other", &other).await;
         world.settled("other", "CredentialsRejected").await;
@@ -188,21 +189,21 @@ async fn a_clock_that_is_off_is_said_and_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn after_a_429_the_others_wait_as_told() {
+async fn after_a_429_the_others_wait_as_long_as_it_says() {
     for retry_after in [true, false] {
         let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
         world.cloud.throttle(Some(Throttle { limit: 3, seconds: 15, retry_after }));
         let _operator = world.operator_with(&["--concurrency=1"]).await;
         for number in 0..6 {
             let cluster = world.cluster();
-            world.create(&format!("wish-{number}"), &cluster).await;
+            world.create(&format!("request-{number}"), &cluster).await;
         }
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
-        assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one learns of the limit, the others wait for it");
-        // The limit was told at the fourth call, and the next one came when the window was over and not before.
+        assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one call meets the limit, the others wait");
+        // The fourth call met the limit, and the next one came when the window was over and not before.
         let arrived: Vec<_> = world.cloud.entries().iter().map(|entry| entry.arrived_millis).collect();
-        // Told by a header, what is left of the window since the first call; told by the text, the whole window anew.
+        // A header states the rest of the window since the first call; the text states the whole window from now on.
         let begins_at = if retry_after { arrived[0] } else { arrived[3] };
         assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
     }
@@ -212,7 +213,7 @@ async fn after_a_429_the_others_wait_as_told() {
 async fn meet_a_limit(retry_after: bool) {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     world.cloud.throttle(Some(Throttle { limit: 5, seconds: 15, retry_after }));
-    let clusters = crowd(&world, 20, |_| None).await;
+    let clusters = burst(&world, 20, |_| None).await;
     let _operator = world.operator().await;
     let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
     assert_eq!(objects.len(), 20);
@@ -221,22 +222,22 @@ async fn meet_a_limit(retry_after: bool) {
     let refused = entries.iter().filter(|entry| entry.outcome.as_deref() == Some("429 of the gateway")).count();
     let shown = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
     assert_eq!(refused, shown);
-    // Whoever is refused in a window was in flight when the first refusal was told, and eight may be: all others wait until it
-    // is over. So more than eight are refused in two windows at least, and in each of these five got through before anybody
-    // was refused: of twenty calls that leaves ten. Without the wait it would be fifteen.
-    assert!((1..=10).contains(&refused), "{refused} were refused: {}", told(&entries));
+    // A call refused in a window was in flight when the first refusal arrived, and eight may be: all others wait until
+    // the window is over. So more than eight are refused in two windows at least, and in each of these five were
+    // accepted before the first refusal: of twenty calls that leaves ten. Without the wait it would be fifteen.
+    assert!((1..=10).contains(&refused), "{refused} were refused: {}", describe(&entries));
 }
 
 #[tokio::test]
-async fn many_calls_that_meet_a_limit_together_are_each_made_once_and_the_rest_wait_for_the_window() {
+async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
     tokio::join!(meet_a_limit(true), meet_a_limit(false));
 }
 
-/// When each call came, and how it was answered.
-fn told(entries: &[Entry]) -> String {
+/// When each call came, and its answer.
+fn describe(entries: &[Entry]) -> String {
     let first = entries.first().map_or(0, |entry| entry.arrived_millis);
-    let told = entries.iter().map(|entry| {
+    let texts = entries.iter().map(|entry| {
         format!("+{} ms: {}", entry.arrived_millis - first, entry.outcome.as_deref().unwrap_or("no answer"))
     });
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }

@@ -56,7 +56,7 @@ async fn delete(world: &World) {
     let namespaces = Api::<Namespace>::all(world.client.clone());
     let begun = Instant::now();
     namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
-    // How long it takes is up to Kubernetes; that no finalizer of ours keeps it is what is asserted about.
+    // How long it takes is up to Kubernetes; the assertion is that no finalizer of ours blocks it.
     eventually(PATIENCE * 2, "the namespace is gone", async || match namespaces.get_opt(&world.namespace).await {
         Ok(None) => Ok(()),
         Ok(Some(namespace)) => {
@@ -89,14 +89,14 @@ async fn a_namespace_goes_while_the_operator_is_off() {
 
 #[tokio::test]
 #[ignore = "passes after part 2"]
-async fn an_object_made_anew_during_a_slow_answer_says_that_another_call_is_in_flight() {
+async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
-    let old = world.api().get("wish").await.unwrap().metadata.uid;
-    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
-    let new = world.create("wish", &cluster).await.metadata.uid;
+    let old = world.api().get("request").await.unwrap().metadata.uid;
+    world.api().delete("request", &DeleteParams::default()).await.unwrap();
+    let new = world.create("request", &cluster).await.metadata.uid;
     assert_ne!(old, new);
-    // The answer comes only after that was said.
-    world.settled("wish", "AnotherCallInFlight").await;
+    // The answer comes only after that reason was written.
+    world.settled("request", "AnotherCallInFlight").await;
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.release(&cluster);
     eventually(PATIENCE, "the new object is called", async || {

@@ -1,4 +1,4 @@
-//! One call, and what status tells of it.
+//! One call, and its status.
 
 use redistribution_operator::api::AttemptState;
 use serde_json::json;
@@ -7,12 +7,12 @@ use testbed::simulator::Script;
 use crate::world::{World, condition, message};
 
 #[tokio::test]
-async fn an_applied_object_is_delivered_once_and_its_status_tells() {
+async fn an_applied_object_is_delivered_once_and_its_status_shows_it() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     let status = object.status.clone().unwrap();
     let attempt = status.attempt.unwrap();
     assert_eq!(status.status_code, Some(200));
@@ -38,20 +38,20 @@ async fn a_lost_reply_is_outcome_unknown_and_never_sent_again() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::lost_reply()]);
     let operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "OutcomeUnknown").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
     assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
     operator.terminate().await.unwrap();
     let _next = world.operator().await;
-    // A later object shows that the new operator has looked at everything that was there before.
+    // A later object shows that the new operator has processed all earlier objects.
     let other = world.cluster();
     world.create("later", &other).await;
     world.settled("later", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
-    assert_eq!(world.api().get("wish").await.unwrap().status, object.status);
-    world.patch("wish", json!({"spec": {"trigger": "again"}})).await;
-    world.settled("wish", "ClusterNotReady").await;
+    assert_eq!(world.api().get("request").await.unwrap().status, object.status);
+    world.patch("request", json!({"spec": {"trigger": "again"}})).await;
+    world.settled("request", "ClusterNotReady").await;
     assert_eq!(world.calls(&cluster), 2);
 }

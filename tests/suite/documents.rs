@@ -1,5 +1,5 @@
-//! What the documents promise is there, and what is there they tell: reasons, files, headings, values and names. It runs
-//! none of the commands.
+//! Everything that the documents name exists, and they document everything that exists: reasons, files, headings,
+//! values and names. None of the commands is run.
 
 mod markdown;
 
@@ -28,7 +28,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What is handed to the flags `--set` of a document.
+/// Arguments of the `--set` flags in a document.
 fn settings(text: &str) -> Vec<String> {
     let argument = |rest: &str| match rest.strip_prefix('\'') {
         Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
@@ -37,7 +37,7 @@ fn settings(text: &str) -> Vec<String> {
     text.split("--set ").skip(1).map(argument).collect()
 }
 
-/// Whether `values.yaml` has this value. What is below an empty map or a list is free.
+/// Whether `values.yaml` has this value. Anything below an empty map or a list is free.
 fn is_value(values: &Value, path: &str) -> bool {
     let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
     match (values.get(key.split('[').next().unwrap()), rest) {
@@ -52,8 +52,8 @@ fn values() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap()
 }
 
-/// The row of a reason in the table of conditions.
-fn told(reason: Reason) -> Vec<String> {
+/// The row of a reason in the table of docs/status.md of conditions.
+fn documented_row(reason: Reason) -> Vec<String> {
     let name = format!("`{reason}`");
     let row = STATUS.lines().find(|line| line.starts_with("| ") && line.split(" | ").next().unwrap().contains(&name));
     let row = row.unwrap_or_else(|| panic!("The table of conditions in docs/status.md does not hold {reason}"));
@@ -61,7 +61,7 @@ fn told(reason: Reason) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
+fn the_table_of_conditions_lists_every_reason_as_it_is_set() {
     for &reason in Reason::ALL {
         let (delivered, ready) = match reason.class() {
             ReasonClass::Blocked | ReasonClass::Stalled | ReasonClass::Refused => ("False", "False"),
@@ -69,14 +69,14 @@ fn the_table_of_conditions_tells_every_reason_as_it_is_set() {
             ReasonClass::Delivered => ("True", "True"),
             ReasonClass::Unknown => ("Unknown", "False"),
         };
-        let row = told(reason);
+        let row = documented_row(reason);
         assert_eq!((row[1].as_str(), row[2].as_str()), (delivered, ready), "{reason}");
         assert!(row.len() == 5 && row[4].len() > 4, "{reason} does not say what to do: {row:?}");
     }
 }
 
 #[test]
-fn nothing_is_left_to_be_filled_in_and_every_path_that_is_named_is_there() {
+fn documents_have_no_placeholders_and_every_path_they_name_exists() {
     assert!(!README.contains("@@") && PARTS.iter().all(|part| !part.contains("@@")));
     for path in [
         "crds/",
@@ -122,7 +122,7 @@ fn every_relative_link_of_every_document_leads_somewhere() {
 }
 
 #[test]
-fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_chart_takes() {
+fn documented_helm_flags_set_values_that_the_chart_accepts() {
     let values = values();
     for (document, least) in PARTS.map(|part| (part, 0)).into_iter().chain([(README, 2), (GUIDE, 6), (GITOPS, 0)]) {
         let settings = settings(document);
@@ -135,7 +135,7 @@ fn every_flag_that_is_told_sets_a_value_that_there_is_to_something_that_the_char
 }
 
 #[test]
-fn every_value_that_is_named_in_passing_is_there() {
+fn every_value_that_a_text_names_exists() {
     let values = values();
     let guides = [(README, 2), (GUIDE, 20), (GITOPS, 3), (RUNBOOKS, 5)];
     for (document, least) in PARTS.map(|part| (part, 0)).into_iter().chain(guides) {
@@ -163,7 +163,7 @@ fn the_settings_that_the_guide_shows_are_taken_by_the_chart() {
 }
 
 #[test]
-fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() {
+fn objects_named_in_the_guide_are_those_of_its_release() {
     let rendered = render(&["--set", "dashboard.enabled=true"]);
     let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name=")).unwrap();
     let objects = objects(&rendered);
@@ -177,13 +177,13 @@ fn the_objects_that_the_guide_names_are_those_of_the_release_that_it_installs() 
         assert!(there.contains(name), "{name} is none of {there:?}");
     }
     assert!(GUIDE.contains("helm upgrade --install dws deploy/chart --namespace dws-system "), "what `render` does");
-    // What sed looks for, so that the image of the plain manifest is really put in.
+    // The text that sed replaces, so that the image of the plain manifest really changes.
     let pattern = GUIDE.split("sed 's#").nth(1).and_then(|rest| rest.split('#').next()).unwrap();
     assert_eq!(include_str!("../../deploy/install.yaml").matches(pattern).count(), 1, "{pattern}");
 }
 
 #[test]
-fn the_guide_tells_of_every_reason_once_what_to_do_first() {
+fn the_guide_names_the_first_step_for_every_reason_once() {
     let section = GUIDE.split("\n## What to do for each reason\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let table: Vec<_> =
         section.unwrap().lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1)).collect();

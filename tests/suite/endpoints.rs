@@ -1,7 +1,7 @@
-//! The ways to the API server and to the cloud: proxies, certificates, names, addresses, large answers. What is needed to get
-//! there is taken as kubectl or the cloud's own tools take it, and no login of it is ever shown.
+//! The connections to the API server and to the cloud: proxies, certificates, names, addresses, large answers. Their
+//! settings are read as kubectl or the cloud's own tools read them, and no login in them is ever shown.
 
 mod addresses;
 mod kubeconfig;
-mod road;
+mod network;
 mod sizes;

@@ -1,5 +1,5 @@
-//! A CRD that hides parts of status for a while, and status that was lost under it: nothing is called again, nothing is
-//! written upon what is only hidden, and what is lost is reported.
+//! A CRD that hides parts of status for a while, and status that was lost under it: nothing is called again, hidden
+//! fields are not overwritten, and lost ones are reported.
 
 use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ struct Called {
 impl Called {
     async fn new() -> Self {
         let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
-        // Ended with the process by its supervisor, like the shared one.
+        // Its supervisor ends it with the process, like the shared one.
         let plane: &'static ControlPlane = Box::leak(Box::new(plane));
         apply_crd(&plane.client().await.unwrap(), &crd_json().unwrap().to_string()).await.unwrap();
         let world = World::on(plane, Options::default()).await;
@@ -56,7 +56,7 @@ impl Called {
         self.world.api().get("asked").await.unwrap().metadata.resource_version
     }
 
-    /// The operator reports that the object's status is not whole, and leaves it alone.
+    /// The operator reports that the object's status is incomplete, and does not write it.
     async fn is_reported_as_hidden(&self, operator: &Operator) {
         testbed::eventually(crate::world::PATIENCE, "the object is reported as hidden", async || {
             let log = operator.output();
@@ -66,14 +66,14 @@ impl Called {
         .await;
     }
 
-    /// A new trigger is called, after the longest grace; the operator is told a short one.
+    /// A new trigger is called, after the longest grace; the operator has a short one.
     async fn a_new_trigger_is_waited_for(&self) {
         self.world.patch("asked", json!({"spec": {"trigger": "again"}})).await;
     }
 }
 
 #[tokio::test]
-async fn a_hidden_journal_is_not_written_upon_and_stands_once_the_crd_is_back() {
+async fn a_hidden_journal_is_not_overwritten_and_reappears_with_its_crd() {
     for hides in [&["attempt", "conditions"][..], &["attempt", "conditions", "statusCode", "history"]] {
         let called = Called::new().await;
         called.apply(&without(hides)).await;
@@ -81,7 +81,7 @@ async fn a_hidden_journal_is_not_written_upon_and_stands_once_the_crd_is_back() 
         let operator = called.world.operator_with(&[SHORT_GRACE]).await;
         called.is_reported_as_hidden(&operator).await;
         assert!(operator.terminate().await.unwrap().success());
-        assert_eq!(called.version().await, version, "{hides:?}: written upon");
+        assert_eq!(called.version().await, version, "{hides:?}: overwritten");
         called.apply(&crd_json().unwrap().to_string()).await;
         let _again = called.world.operator_with(&[SHORT_GRACE]).await;
         called.world.create("next", &called.world.cluster()).await;

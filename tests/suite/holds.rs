@@ -1,4 +1,4 @@
-//! Switches and settings that hold a call: each fails closed, says why, and lets go when it is mended.
+//! Switches and settings that hold a call: each fails closed, reports why, and releases the call when it is fixed.
 
 use serde_json::json;
 use testbed::simulator::{Mode, Simulator};
@@ -23,7 +23,7 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
         ("dws.huaweicloud.com/credentials-secret", "No Such Name"),
     ];
     for (number, (key, value)) in wrong.into_iter().enumerate() {
-        let name = format!("wish-{number}");
+        let name = format!("request-{number}");
         let annotations = [(key.to_owned(), value.to_owned())].into();
         world.create_with(&name, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
         let object = world.settled(&name, "InvalidAnnotation").await;
@@ -33,34 +33,34 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
         assert_eq!(condition(&object, "Reconciling").as_deref(), Some("True"));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish-0", "dws.huaweicloud.com/suspended", None).await;
-    world.settled("wish-0", "Delivered").await;
+    world.annotate("request-0", "dws.huaweicloud.com/suspended", None).await;
+    world.settled("request-0", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1);
 }
 
 #[tokio::test]
-async fn a_suspended_object_tells_what_would_be_sent_and_is_sent_once_when_released() {
+async fn a_suspended_object_shows_its_request_and_is_sent_once_when_released() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
     world
-        .create_with("wish", &cluster, |object| {
+        .create_with("request", &cluster, |object| {
             object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into());
         })
         .await;
-    let object = world.settled("wish", "Suspended").await;
+    let object = world.settled("request", "Suspended").await;
     let message = message(&object);
     let told = ["online", "3 parallel_jobs", &cluster, &world.cloud.address().to_string(), DEFAULT_SECRET];
     assert!(told.iter().all(|piece| message.contains(piece)), "{message}");
     assert!(!message.contains("Not in order"), "{message}");
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish", SUSPEND, Some("false")).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", SUSPEND, Some("false")).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn a_suspended_object_whose_secret_is_missing_says_that_too() {
+async fn a_suspended_object_also_reports_a_missing_secret() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
@@ -68,23 +68,23 @@ async fn a_suspended_object_whose_secret_is_missing_says_that_too() {
         (SUSPEND.to_owned(), "true".to_owned()),
         ("dws.huaweicloud.com/credentials-secret".to_owned(), "absent".to_owned()),
     ];
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
-    let object = world.settled("wish", "Suspended").await;
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
+    let object = world.settled("request", "Suspended").await;
     assert!(message(&object).contains("absent does not exist"), "{}", message(&object));
 }
 
 #[tokio::test]
-async fn not_after_is_a_guard_that_can_be_demanded() {
+async fn not_after_can_be_required() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator_with(&["--require-not-after"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "NotAfterMissing").await;
-    world.annotate("wish", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
-    world.settled("wish", "Expired").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "NotAfterMissing").await;
+    world.annotate("request", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
+    world.settled("request", "Expired").await;
     assert_eq!(world.cloud.total_calls(), 0);
-    world.annotate("wish", NOT_AFTER, Some("2999-01-01T00:00:00Z")).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", NOT_AFTER, Some("2999-01-01T00:00:00Z")).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -93,12 +93,12 @@ async fn only_regions_the_administrator_allows_are_called() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create_with("wish", &cluster, |object| object.spec.region = Some("cn-north-4".to_owned())).await;
-    let object = world.settled("wish", "RegionNotAllowed").await;
+    world.create_with("request", &cluster, |object| object.spec.region = Some("cn-north-4".to_owned())).await;
+    let object = world.settled("request", "RegionNotAllowed").await;
     assert!(message(&object).contains("allowed are: lab"), "{}", message(&object));
     assert_eq!(world.cloud.total_calls(), 0);
-    world.patch("wish", json!({"spec": {"region": "lab"}})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", json!({"spec": {"region": "lab"}})).await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
     let world = World::new().await;
     let cluster = world.cluster();
     for (name, mode) in [("not-tls", Some(Mode::NotTls)), ("stalled", Some(Mode::StalledTls)), ("foreign", None)] {
-        // Without a mode it is another cloud, whose authority nobody trusts.
+        // Without a mode it is another cloud, with an authority that is not trusted.
         let other = mode
             .map_or_else(|| Simulator::start(&testbed::simulator::Options::default()), Simulator::start_mode)
             .unwrap();
@@ -120,7 +120,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         let object = world.settled(name, "EndpointUnreachable").await;
         assert_eq!(condition(&object, "Delivered").as_deref(), Some("False"));
         assert_eq!(condition(&object, "Reconciling").as_deref(), Some("True"));
-        // A second object meets an endpoint that is known to be away: no claim, only a hold.
+        // A second object meets an endpoint that is known to be unreachable: no claim, only a hold.
         let second = format!("{name}-second");
         world.create(&second, &cluster).await;
         let second = world.settled(&second, "EndpointUnreachable").await;
@@ -147,7 +147,7 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         }
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // The right endpoint, and what was not sent is sent: once each, for the cluster accepts one.
+    // With the right endpoint the unsent requests are sent: once each, since the cluster accepts one.
     let _operator = world.operator().await;
     world.annotate("stalled", SUSPEND, None).await;
     world.settled("stalled", "Delivered").await;

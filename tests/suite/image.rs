@@ -1,5 +1,5 @@
-//! The script that builds the image, with stand-ins for the compiler and for what packs: which flags it compiles with, and
-//! what it does not pack. Nothing is compiled here.
+//! The script that builds the image, with stand-ins for the compiler and the packing tool: which flags it compiles
+//! with, and which programs it does not pack. Nothing is compiled here.
 
 use std::{
     fs,
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 const THIS_MACHINE: u8 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
-/// The variable in which cargo takes flags for one target.
+/// The variable from which cargo reads flags for one target.
 #[cfg(target_arch = "x86_64")]
 const TARGET_FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS";
 #[cfg(target_arch = "x86_64")]
 const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
 
-/// The header of a static program, 64 bytes that hold nothing to start. Machines: 62 is `EM_X86_64`, 183 `EM_AARCH64`.
+/// The header of a static program of 64 bytes that cannot run. Machines: 62 is `EM_X86_64`, 183 `EM_AARCH64`.
 pub fn header(machine: u8) -> Vec<u8> {
     let mut header = vec![0_u8; 64];
     header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -28,7 +28,7 @@ pub fn header(machine: u8) -> Vec<u8> {
     header
 }
 
-/// A program of one segment, which does nothing but `exit(0)`.
+/// A program of one segment, which only does `exit(0)`.
 #[cfg(target_arch = "x86_64")]
 fn starts() -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
@@ -45,8 +45,9 @@ fn starts() -> Vec<u8> {
     file
 }
 
-/// Puts a program where it is started. A process of its own writes it: what this one has open to write might still be open in
-/// a child of another test when it is started, and Linux starts no file that somebody may write to.
+/// Writes a program to the place where it is started. A process of its own writes it: a file that this process has open
+/// for writing might still be open in a child of another test when it is started, and Linux starts no file that is open
+/// for writing.
 fn install(source: &Path, target: &Path) {
     let mut install = Command::new("install");
     assert!(install.args(["-m", "0755"]).arg(source).arg(target).status().unwrap().success());
@@ -150,13 +151,13 @@ fn the_builders_own_flags_stay_beside_the_packed_relocations() {
     let both = format!("{own} {PACKED}");
     assert_eq!(bench.flags(&[]), (String::new(), PACKED.to_owned()));
     assert_eq!(bench.flags(&[(TARGET_FLAGS, own)]), (String::new(), both.clone()));
-    // Where RUSTFLAGS is set, cargo reads no other.
+    // If RUSTFLAGS is set, cargo reads no other flags.
     assert_eq!(bench.flags(&[("RUSTFLAGS", own)]), (both, String::new()));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn relocations_are_packed_from_the_first_rust_whose_c_library_applies_them() {
+fn relocations_are_packed_only_where_the_c_library_applies_them() {
     for (rustc, packed) in [("1.90.0", ""), ("1.92.0", ""), ("1.93.0", PACKED), ("1.100.1", PACKED), ("2.0.0", PACKED)]
     {
         assert_eq!(Bench::new(&starts(), rustc).flags(&[]).1, packed, "{rustc}");

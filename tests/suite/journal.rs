@@ -1,5 +1,5 @@
 //! A journal that cannot be trusted, a CRD that does not keep one, and objects that cannot be read: no call, a reason,
-//! and nobody else harmed.
+//! and no other object is disturbed.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
@@ -17,7 +17,7 @@ fn forged(uid: &str, generation: i64, state: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
+async fn a_forged_foreign_or_future_journal_leads_to_no_call() {
     let world = World::new().await;
     let cluster = world.cluster();
     let uid = world.create("self", &cluster).await.metadata.uid.unwrap();
@@ -44,68 +44,68 @@ async fn a_forged_foreign_or_future_journal_is_never_sent_upon() {
         assert!(message(&object).contains("spec.trigger"), "{}", message(&object));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // A new wish goes over a foreign journal, after the grace.
+    // A new request overwrites a foreign journal, after the grace.
     world.patch("foreign", json!({"spec": {"trigger": "on"}})).await;
     world.settled("foreign", "Delivered").await;
     assert_eq!(world.cloud.total_calls(), 1);
 }
 
 #[tokio::test]
-async fn a_status_put_back_says_so_at_every_generation_that_waits() {
+async fn a_restored_status_is_reported_at_every_waiting_generation() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
-    world.patch_status("wish", json!({"attempt": forged(&uid, 3, "Answered")})).await;
+    let uid = world.create("request", &cluster).await.metadata.uid.unwrap();
+    world.patch_status("request", json!({"attempt": forged(&uid, 3, "Answered")})).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
     for generation in 1..=3 {
-        let object = world.settled("wish", "JournalInvalid").await;
+        let object = world.settled("request", "JournalInvalid").await;
         assert_eq!(object.metadata.generation, Some(generation));
-        world.patch("wish", json!({"spec": {"trigger": generation.to_string()}})).await;
+        world.patch("request", json!({"spec": {"trigger": generation.to_string()}})).await;
     }
-    assert_eq!(world.calls(&cluster), 0, "generation 4 waits for what may be on its way");
+    assert_eq!(world.calls(&cluster), 0, "generation 4 waits for a request that may be on its way");
 }
 
 #[tokio::test]
-async fn a_suspended_object_restored_with_its_status_is_called_once_after_an_edit_and_its_release() {
+async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
     let world = World::new().await;
     let cluster = world.cluster();
     let suspend = "dws.huaweicloud.com/suspend";
     let annotations = [(suspend.to_owned(), "true".to_owned())].into();
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
     let history = json!([{"id": "e".repeat(32), "generation": 7, "state": "Answered"}]);
-    world.patch_status("wish", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
+    world.patch_status("request", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    world.settled("wish", "JournalInvalid").await;
-    world.patch("wish", json!({"spec": {"trigger": "on"}})).await;
-    let object = world.settled("wish", "Suspended").await;
+    world.settled("request", "JournalInvalid").await;
+    world.patch("request", json!({"spec": {"trigger": "on"}})).await;
+    let object = world.settled("request", "Suspended").await;
     assert!(object.status.unwrap().attempt.is_none(), "the copied journal is no history of this object");
-    world.annotate("wish", suspend, None).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", suspend, None).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn an_open_claim_of_nobody_is_settled_as_unknown() {
+async fn an_orphaned_claim_expires_as_unknown() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let uid = world.create("wish", &cluster).await.metadata.uid.unwrap();
+    let uid = world.create("request", &cluster).await.metadata.uid.unwrap();
     let mut status = json!(transitions::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
     status["attempt"] = forged(&uid, 1, "Claimed");
-    world.patch_status("wish", status).await;
+    world.patch_status("request", status).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    world.settled("wish", "OutcomeUnknown").await;
+    world.settled("request", "OutcomeUnknown").await;
     assert_eq!(world.cloud.total_calls(), 0);
 }
 
-/// A control plane of its own, since a CRD is there for all namespaces.
+/// A control plane of its own, since a CRD applies to all namespaces.
 fn own_plane() -> &'static ControlPlane {
     let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
-    // Ended with the process by its supervisor, like the shared one.
+    // Its supervisor ends it with the process, like the shared one.
     Box::leak(Box::new(plane))
 }
 
 #[tokio::test]
-async fn an_old_crd_that_prunes_the_journal_is_never_sent_upon_and_a_new_one_frees_the_object() {
+async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
     let plane = own_plane();
     let mut old = crd_json().unwrap();
     let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
@@ -117,19 +117,19 @@ async fn an_old_crd_that_prunes_the_journal_is_never_sent_upon_and_a_new_one_fre
     let world = World::on(plane, testbed::simulator::Options::default()).await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "CRDOutdated").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "CRDOutdated").await;
     assert!(message(&object).contains("crds/"), "{}", message(&object));
     assert_eq!(world.cloud.total_calls(), 0);
     apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
-    // Looked at again every 5 minutes, or as soon as somebody touches the object.
-    world.patch("wish", json!({"metadata": {"labels": {"look": "again"}}})).await;
-    world.settled("wish", "Delivered").await;
+    // Requeued every 5 minutes, or as soon as the object changes.
+    world.patch("request", json!({"metadata": {"labels": {"look": "again"}}})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
+async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
     let plane = own_plane();
     let mut loose = crd_json().unwrap();
     let spec = loose.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
@@ -166,7 +166,7 @@ async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
     }
     for number in 0..5 {
         let name = format!("odd-{number}");
-        testbed::eventually(crate::world::PATIENCE, &format!("{name} says ObjectInvalid"), async || {
+        testbed::eventually(crate::world::PATIENCE, &format!("{name} has the reason ObjectInvalid"), async || {
             let output = plane
                 .kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"])
                 .map_err(|error| error.to_string())?;
@@ -181,23 +181,23 @@ async fn objects_that_cannot_be_read_get_a_condition_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn restored_objects_without_status_are_sent_before_their_not_after_and_never_again_after_it() {
+async fn restored_objects_without_status_are_sent_only_before_their_not_after() {
     let world = World::new().await;
     let (cluster, other) = (world.cluster(), world.cluster());
     let _operator = world.operator().await;
-    // A backup knows spec and annotations, not uid and status.
+    // A backup contains spec and annotations, not uid and status.
     let restore = async |name: &str, cluster: &str, not_after: &str| {
         let annotations = [("dws.huaweicloud.com/not-after".to_owned(), not_after.to_owned())].into();
         world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
     };
-    restore("wish", &cluster, "2999-01-01T00:00:00Z").await;
-    world.settled("wish", "Delivered").await;
-    world.api().delete("wish", &DeleteParams::default()).await.unwrap();
-    restore("wish", &cluster, "2026-01-01T00:00:00Z").await;
-    let object = world.settled("wish", "Expired").await;
+    restore("request", &cluster, "2999-01-01T00:00:00Z").await;
+    world.settled("request", "Delivered").await;
+    world.api().delete("request", &DeleteParams::default()).await.unwrap();
+    restore("request", &cluster, "2026-01-01T00:00:00Z").await;
+    let object = world.settled("request", "Expired").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("False"));
     assert_eq!(world.calls(&cluster), 1);
-    // Before it, a restored object is a new wish and is sent again. That is the law, and why the guard is there.
+    // Before it, a restored object is a new request and is sent again. The guarantee allows that, and it is why the guard exists.
     world.cloud.script(&other, [Script::status(200), Script::status(200)]);
     for calls in [1, 2] {
         restore("early", &other, "2999-01-01T00:00:00Z").await;

@@ -1,5 +1,5 @@
-//! The rules by which Flux, Helm 4 and others judge any object, written down from their documentation, applied to
-//! every state an object can be in.
+//! The rules by which Flux, Helm 4 and others judge any object, implemented from their documentation, applied to every
+//! state of an object.
 
 use redistribution_operator::api::{ClusterRedistribution, Reason, ReasonClass};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub enum Verdict {
     Terminating,
 }
 
-/// kstatus for a kind it does not know.
+/// The rules of kstatus for a kind that it does not know.
 pub fn judge(object: &Value) -> Verdict {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Verdict::Terminating;
@@ -53,7 +53,7 @@ fn expected(reason: Reason) -> Verdict {
 }
 
 #[test]
-fn every_reason_is_judged_as_its_row_asks() {
+fn every_reason_is_judged_as_documented() {
     for &reason in Reason::ALL {
         let now = "2026-12-01T18:00:00Z".parse().unwrap();
         let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why", now).unwrap();
@@ -65,7 +65,7 @@ fn every_reason_is_judged_as_its_row_asks() {
 }
 
 #[tokio::test]
-async fn an_object_nobody_has_seen_is_in_progress_also_with_an_empty_status() {
+async fn an_object_without_or_with_empty_status_is_in_progress() {
     let world = World::new().await;
     let cluster = world.cluster();
     let unseen = world.create("unseen", &cluster).await;
@@ -88,14 +88,14 @@ async fn real_objects_are_judged_rightly_on_their_way() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held(), Script::new(Act::Answer(Answer::empty(403))), Script::lost_reply()]);
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
-    assert_eq!(verdict(&world.settled("wish", "RequestInFlight").await), Verdict::InProgress);
+    assert_eq!(verdict(&world.settled("request", "RequestInFlight").await), Verdict::InProgress);
     world.cloud.release(&cluster);
-    assert_eq!(verdict(&world.settled("wish", "Delivered").await), Verdict::Current);
-    let edited = world.patch("wish", json!({"spec": {"trigger": "1"}})).await;
+    assert_eq!(verdict(&world.settled("request", "Delivered").await), Verdict::Current);
+    let edited = world.patch("request", json!({"spec": {"trigger": "1"}})).await;
     assert_eq!(verdict(&edited), Verdict::InProgress);
-    assert_eq!(verdict(&world.settled("wish", "PermissionDenied").await), Verdict::Failed);
-    world.patch("wish", json!({"spec": {"trigger": "2"}})).await;
-    assert_eq!(verdict(&world.settled("wish", "OutcomeUnknown").await), Verdict::Failed);
+    assert_eq!(verdict(&world.settled("request", "PermissionDenied").await), Verdict::Failed);
+    world.patch("request", json!({"spec": {"trigger": "2"}})).await;
+    assert_eq!(verdict(&world.settled("request", "OutcomeUnknown").await), Verdict::Failed);
 }

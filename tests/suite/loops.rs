@@ -1,5 +1,4 @@
-//! What goes wrong without end: outcomes are kept, workers stay free, and neither requests nor lines of the log are made at
-//! full speed.
+//! Faults without end: outcomes are kept, workers stay free, and neither requests nor log lines are made at full speed.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -21,20 +20,20 @@ use testbed::{
 };
 
 use crate::{
-    detour::Detour,
-    world::{NO_TIMEOUT, PATIENCE, World, binary, says},
+    proxied::Proxied,
+    world::{NO_TIMEOUT, PATIENCE, World, binary, wait_for_output},
 };
 
-/// How long a fault lasts here; `sweep endless` has it last for minutes.
+/// How long a fault lasts here; in `sweep endless` it lasts for minutes.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// Lines of the log that hold this.
+/// Lines of the log that contain this.
 fn lines(operator: &Operator, words: &str) -> usize {
     operator.output().lines().filter(|line| line.contains(words)).count()
 }
 
 #[tokio::test]
-async fn an_operator_asks_and_says_little_while_a_fault_lasts() {
+async fn an_operator_requests_and_logs_little_while_a_fault_lasts() {
     let bench = Bench::with(binary()).await.unwrap();
     for fault in Endless::ALL {
         let figures = endless::run(&bench, fault, LASTS).await.unwrap();
@@ -52,7 +51,7 @@ async fn outcomes_that_the_api_server_never_takes_keep_no_worker() {
     let operator = world.operator_with(&[NO_TIMEOUT, "--concurrency=1"]).await;
     let clusters: Vec<_> = (0..OUTCOMES).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     eventually(PATIENCE, "all of them are called", async || {
         let calls = world.cloud.total_calls();
@@ -119,7 +118,7 @@ impl Denial {
         denial
     }
 
-    /// It has its effect a moment after it was made.
+    /// Waits until it has its effect, a moment after it was made.
     async fn holds(&self, world: &World) {
         world.create("probe", &world.cluster()).await;
         let answer = json!({"status": {"attempt": {"id": "a", "uid": "u", "generation": 1, "state": "Answered"}}});
@@ -141,32 +140,32 @@ impl Denial {
 }
 
 #[tokio::test]
-async fn a_watch_that_fails_is_said_once_and_so_is_that_it_works_again() {
+async fn a_failing_watch_is_logged_once_and_so_is_its_recovery() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
-    let operator = detour.operator(&world, &[]).await;
-    detour.proxy.outage().set(true);
-    says(&operator, "a watch failed again").await;
-    let before = detour.proxy.requests();
+    let proxied = Proxied::new(&world, "nothing").await;
+    let operator = proxied.operator(&world, &[]).await;
+    proxied.proxy.outage().set(true);
+    wait_for_output(&operator, "a watch failed again").await;
+    let before = proxied.proxy.requests();
     eventually(PATIENCE, "it is tried four times more", async || {
-        let tries = detour.proxy.requests() - before;
+        let tries = proxied.proxy.requests() - before;
         if tries >= 4 { Ok(()) } else { Err(format!("{tries} tries")) }
     })
     .await;
-    detour.proxy.outage().set(false);
-    // It may have been cut once, and then found nobody.
+    proxied.proxy.outage().set(false);
+    // The connection may have been cut once while no watch was open.
     let said = lines(&operator, "\"a watch failed;");
     assert!((1..=2).contains(&said), "{said}: {}", operator.output());
-    says(&operator, "the watch works again").await;
+    wait_for_output(&operator, "the watch works again").await;
     assert_eq!(lines(&operator, "\"ERROR\""), 0, "{}", operator.output());
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
 }
 
-/// An operator that watches this namespace and so many others that it has no right to.
-async fn beside_forbidden(world: &World, detour: &Detour, forbidden: usize, flags: &[&str]) -> Operator {
-    let operator = detour
+/// An operator that watches this namespace and this many others that it has no right to.
+async fn beside_forbidden(world: &World, proxied: &Proxied, forbidden: usize, flags: &[&str]) -> Operator {
+    let operator = proxied
         .start(world, |options| {
             let others = (0..forbidden).map(|number| format!("--namespace=forbidden-{number}"));
             options.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()).chain(others).map(Into::into));
@@ -177,32 +176,32 @@ async fn beside_forbidden(world: &World, detour: &Detour, forbidden: usize, flag
 }
 
 #[tokio::test]
-async fn twenty_forbidden_namespaces_are_asked_for_less_and_less_and_said_in_a_few_lines() {
+async fn twenty_forbidden_namespaces_are_retried_ever_slower_with_few_log_lines() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
-    let operator = beside_forbidden(&world, &detour, 20, &[]).await;
+    let proxied = Proxied::new(&world, "nothing").await;
+    let operator = beside_forbidden(&world, &proxied, 20, &[]).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
-    let before = detour.proxy.requests();
-    // The rate over this time is what is asserted about.
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
+    let before = proxied.proxy.requests();
+    // The rate over this time is the subject of the test.
     tokio::time::sleep(LASTS).await;
-    let requests = detour.proxy.requests() - before;
+    let requests = proxied.proxy.requests() - before;
     assert!(requests <= 20 * 6, "{requests} requests in {LASTS:?}");
     let said = lines(&operator, "a watch failed;") + lines(&operator, "watch list error with 403");
     assert!((1..=4).contains(&said), "{said} lines: {}", operator.output());
 }
 
 #[tokio::test]
-async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
+async fn a_forbidden_namespace_stops_no_other_namespaces_watch() {
     let world = World::new().await;
-    let detour = Detour::new(&world, "nothing").await;
+    let proxied = Proxied::new(&world, "nothing").await;
     let flags = ["--observe", "--observe-every=1s", "--settle-time=4s"];
-    let _operator = beside_forbidden(&world, &detour, 1, &flags).await;
+    let _operator = beside_forbidden(&world, &proxied, 1, &flags).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     eventually(PATIENCE, "the redistribution is shown", async || {
-        let object = world.api().get("wish").await.map_err(|error| error.to_string())?;
+        let object = world.api().get("request").await.map_err(|error| error.to_string())?;
         let status = object.status.unwrap_or_default();
         status.redistribution.map(drop).ok_or(format!("{:?}", status.conditions))
     })
@@ -213,12 +212,12 @@ async fn a_forbidden_namespace_keeps_no_other_from_being_observed() {
 async fn a_list_whose_second_page_fails_is_not_begun_again_at_full_speed() {
     let world = World::new().await;
     let plan = ["list#2:500"; 8].join("+");
-    let detour = Detour::new(&world, &plan).await;
+    let proxied = Proxied::new(&world, &plan).await;
     // Two pages.
-    crate::crowd::crowd(&world, 201, |_| Some(Script::status(200))).await;
+    crate::burst::burst(&world, 201, |_| Some(Script::status(200))).await;
     let begun = std::time::Instant::now();
-    let operator = detour.operator(&world, &["--concurrency=50"]).await;
-    assert_eq!(detour.record.strikes(), 8);
+    let operator = proxied.operator(&world, &["--concurrency=50"]).await;
+    assert_eq!(proxied.record.strikes(), 8);
     assert!(begun.elapsed() > Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(lines(&operator, "a watch failed;") <= 1, "{}", operator.output());
 }

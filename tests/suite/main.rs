@@ -6,16 +6,16 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "tests: a panic is how they fail, and their names say what they are for"
+    reason = "tests fail by panicking, and their names are their documentation"
 )]
 
+mod burst;
 mod chart;
+mod costs;
 mod crashes;
 mod credentials;
-mod crowd;
 mod deletion;
 mod delivery;
-mod detour;
 mod documents;
 mod election;
 mod endpoints;
@@ -26,24 +26,24 @@ mod holds;
 mod image;
 mod journal;
 mod kstatus;
-mod line;
-mod looks;
 mod loops;
 mod many;
 mod metrics;
 mod model;
 mod observations;
 mod outage;
+mod prechecks;
 mod process;
 mod progress;
+mod proxied;
 mod pruned;
+mod queue;
 mod refusals;
 mod release;
 mod schema;
 mod secrets;
 mod signatures;
 mod storm;
-mod thrift;
 mod throttled;
 mod tokens;
 mod upgrade;

@@ -1,4 +1,5 @@
-//! Crowds of objects that all meet the same: each is called once, however it ends, and nothing grows without bound.
+//! Bursts of objects that all meet the same fault: each is called once, however it ends, and nothing grows without
+//! bound.
 
 use std::time::Duration;
 
@@ -10,21 +11,21 @@ use testbed::{
 };
 
 use crate::{
-    crowd::{crowd, history, reasons, said},
+    burst::{burst, history, reasons, version_with_reason},
     progress::redistributed,
-    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, says},
+    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, wait_for_output},
 };
 
 #[tokio::test]
-async fn a_thousand_lost_replies_are_a_thousand_calls_and_a_thousand_unknown_outcomes_also_after_a_restart() {
+async fn a_thousand_lost_replies_stay_unknown_and_are_not_sent_again() {
     let world = World::new().await;
-    let clusters = crowd(&world, 1000, |_| Some(Script::lost_reply())).await;
+    let clusters = burst(&world, 1000, |_| Some(Script::lost_reply())).await;
     let operator = world.operator_with(&["--concurrency=32"]).await;
     assert_eq!(world.all_settled(&["OutcomeUnknown"]).await.len(), 1000);
     assert_eq!(world.cloud.total_calls(), 1000);
     assert!(operator.terminate().await.unwrap().success());
     let _again = world.operator().await;
-    // When a new object has been served, everything in the list before it has been looked at.
+    // When a new object has been served, everything before it in the list has been processed.
     let next = world.cluster();
     world.create("next", &next).await;
     world.settled("next", "Delivered").await;
@@ -32,13 +33,13 @@ async fn a_thousand_lost_replies_are_a_thousand_calls_and_a_thousand_unknown_out
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
 }
 
-/// Of so many lost replies every other one was carried out: those are confirmed, the others never are, and nothing is
-/// called again.
+/// Of this number of lost replies every other call was carried out: those are confirmed, the others never are, and
+/// nothing is called again.
 async fn lost_replies_are_settled_by_looking(objects: usize) {
     let world = World::new().await;
     let executed = |number: usize| number.is_multiple_of(2);
     let lost = |number| if executed(number) { Script::lost_reply() } else { Script::new(Act::Cut) };
-    let clusters = crowd(&world, objects, |number| Some(lost(number))).await;
+    let clusters = burst(&world, objects, |number| Some(lost(number))).await;
     for cluster in &clusters {
         world.cloud.lag(cluster, Lag::Reads(3));
     }
@@ -56,7 +57,7 @@ async fn lost_replies_are_settled_by_looking(objects: usize) {
     .await;
     let mut confirmed = 0;
     for object in settled {
-        let number: usize = object.name_any().trim_start_matches("wish-").parse().unwrap();
+        let number: usize = object.name_any().trim_start_matches("request-").parse().unwrap();
         let reason = reason_of(&object).unwrap();
         assert_eq!(reason == "ConfirmedByObservation", executed(number), "{number}: {reason}");
         confirmed += usize::from(executed(number));
@@ -68,20 +69,20 @@ async fn lost_replies_are_settled_by_looking(objects: usize) {
 }
 
 #[tokio::test]
-async fn of_a_hundred_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+async fn of_a_hundred_lost_replies_only_those_carried_out_are_confirmed() {
     lost_replies_are_settled_by_looking(100).await;
 }
 
 #[tokio::test]
 #[ignore = "by hand, since it takes minutes: cargo test --test suite -- --ignored --nocapture two_thousand"]
-async fn of_two_thousand_lost_replies_those_that_were_carried_out_are_confirmed_and_no_other() {
+async fn of_two_thousand_lost_replies_only_those_carried_out_are_confirmed() {
     lost_replies_are_settled_by_looking(2000).await;
 }
 
 #[tokio::test]
-async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
+async fn a_thousand_refused_objects_are_a_thousand_calls() {
     let world = World::new().await;
-    let clusters = crowd(&world, 1000, |_| Some(Script::status(403))).await;
+    let clusters = burst(&world, 1000, |_| Some(Script::status(403))).await;
     for cluster in &clusters {
         world.cloud.script(cluster, (0..5).map(|_| Script::status(403)));
     }
@@ -92,12 +93,12 @@ async fn a_thousand_objects_that_are_refused_for_ever_are_a_thousand_calls() {
 }
 
 #[tokio::test]
-async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_called_once_for_each() {
+async fn two_hundred_slow_answers_are_one_call_each() {
     let world = World::new().await;
     let late = Script::status(200).after(Duration::from_secs(30));
-    let clusters = crowd(&world, 200, |_| Some(late.clone())).await;
+    let clusters = burst(&world, 200, |_| Some(late.clone())).await;
     let history = history(&world).await;
-    // A call that is put off because the machine stood still shows two versions more, lawfully; that is no subject here.
+    // A call that is put off because the machine paused legitimately has two more versions; that is not tested here.
     let flags = ["--concurrency=100", NO_TIMEOUT, "--connect-timeout=30s"];
     let operator = world.operator_with(&flags).await;
     world.cloud.arrived(&clusters[0], 1).await;
@@ -111,10 +112,10 @@ async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_call
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
     // The watch of the test may be a moment behind.
     for number in 0..200 {
-        said(&history, &format!("wish-{number}"), "Delivered").await;
+        version_with_reason(&history, &format!("request-{number}"), "Delivered").await;
     }
     for (name, mut reasons) in reasons(&history) {
-        // Who has waited for long enough says that others are first, once.
+        // An object that has waited for long enough reports once that others are first.
         if reasons.get(1).is_some_and(|reason| reason == "Throttled") {
             reasons.remove(1);
         }
@@ -127,27 +128,27 @@ async fn a_cloud_that_answers_thirty_seconds_late_to_two_hundred_objects_is_call
 }
 
 #[tokio::test]
-async fn orphaned_claims_are_settled_by_the_next_operator_when_the_grace_is_over_and_no_sooner() {
-    // Send budget 3 s, request timeout, margin 2 s: as long as the first operator asked for. Its calls must be under way all
-    // together before the first of them is given up.
+async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
+    // Send budget 3 s, request timeout, margin 2 s: as long as the first operator asked for. All its calls must be in
+    // flight together before the first of their claims expires.
     const GRACE: i64 = 3 + 25 + 2;
     let world = World::new().await;
     let first = world.operator_with(&["--concurrency=20", SHORT_GRACE, "--request-timeout=25s"]).await;
     // A key carries one call at a time until it has had its first answer.
     world.create("first", &world.cluster()).await;
     world.settled("first", "Delivered").await;
-    let clusters = crowd(&world, 20, |_| Some(Script::held())).await;
+    let clusters = burst(&world, 20, |_| Some(Script::held())).await;
     for cluster in &clusters {
         world.cloud.arrived(cluster, 1).await;
     }
     first.kill().await.unwrap();
     let begin = Timestamp::now().as_second();
     let second = world.operator_with(&[SHORT_GRACE]).await;
-    says(&second, "\"watching\"").await;
+    wait_for_output(&second, "\"watching\"").await;
     for number in 0..20 {
-        let object = world.settled(&format!("wish-{number}"), "OutcomeUnknown").await;
+        let object = world.settled(&format!("request-{number}"), "OutcomeUnknown").await;
         let finished = object.status.unwrap().attempt.unwrap().finished_time.unwrap().0.as_second();
-        assert!(finished >= begin + GRACE, "wish-{number} was given up {} s after the start", finished - begin);
+        assert!(finished >= begin + GRACE, "request-{number} expired {} s after the start", finished - begin);
     }
     assert_eq!(world.cloud.total_calls(), 1 + 20);
 }

@@ -6,7 +6,7 @@ use kube::api::DeleteParams;
 use testbed::{eventually, simulator::Script};
 
 use crate::{
-    progress::{OBSERVE, says},
+    progress::{OBSERVE, wait_for_progress},
     world::{PATIENCE, World},
 };
 
@@ -81,7 +81,7 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
     world.settled("delivered", "Delivered").await;
     world.settled("refused", "BadRequest").await;
     world.settled("held", "Suspended").await;
-    says(&world, "delivered", "Running").await;
+    wait_for_progress(&world, "delivered", "Running").await;
     world.cloud.paused(&good, false);
     eventually(PATIENCE, "the metrics are those of the document", async || {
         let text = operator.metrics().await.map_err(|error| error.to_string())?;
@@ -148,6 +148,6 @@ async fn a_follower_shows_no_objects_that_the_leader_counts() {
         .await;
     };
     counted(&leader, 1.0, 1.0).await;
-    // It is ready, and so has seen the object too.
+    // It is ready, and has therefore seen the object too.
     counted(&follower, 0.0, 0.0).await;
 }

@@ -1,4 +1,4 @@
-//! What reading tells of a call that got no answer: a redistribution that was not there before confirms it, its absence
+//! Results of reads after a call without an answer: a redistribution that was not there before confirms it, its absence
 //! proves nothing, and neither ever leads to a second call.
 
 use redistribution_operator::api::{ClusterRedistribution, crd_json};
@@ -8,7 +8,7 @@ use testbed::{
 };
 
 use crate::{
-    progress::{OBSERVE, read_again, redistributed, says, seen},
+    progress::{OBSERVE, read_again, redistributed, redistribution_of, wait_for_progress},
     world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
 };
 
@@ -21,7 +21,7 @@ fn is_confirmed(object: &ClusterRedistribution, code: Option<i32>) {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_confirmed_once_the_redistribution_shows_and_the_journal_stays_what_it_is() {
+async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
     for (script, code, state) in [
         (Script::lost_reply(), None, "Unknown"),
         (Script::error(Shape::A, 503, "DWS.0005", "Server failure.").executed(), Some(503), "Answered"),
@@ -32,58 +32,58 @@ async fn a_lost_answer_is_confirmed_once_the_redistribution_shows_and_the_journa
         world.cloud.script(&cluster, [script]);
         world.cloud.lag(&cluster, Lag::Reads(6));
         let _operator = world.operator_with(&OBSERVE).await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "ConfirmedByObservation").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "ConfirmedByObservation").await;
         is_confirmed(&object, code);
         assert!(message(&object).contains("that was not there before the claim"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt.unwrap();
         assert_eq!((attempt.state.as_str(), attempt.status_code), (state, code));
-        says(&world, "wish", "Running").await;
+        wait_for_progress(&world, "request", "Running").await;
         world.cloud.idle(&cluster);
-        is_confirmed(&says(&world, "wish", "Finished").await, code);
+        is_confirmed(&wait_for_progress(&world, "request", "Finished").await, code);
         assert_eq!(world.calls(&cluster), 1);
     }
 }
 
 #[tokio::test]
-async fn a_call_that_was_not_carried_out_stays_unknown_with_the_evidence_and_is_not_looked_at_for_ever() {
+async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut)]);
     let operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
-    let object = says(&world, "wish", "Unconfirmed").await;
+    world.create("request", &cluster).await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
     let told = message(&object);
     for part in ["task_status is WAITING_REDISTRIBUTION", "no redistribution is shown", "no proof", "spec.trigger"] {
         assert!(told.contains(part), "{told}");
     }
-    // Somebody starts it by hand, as the message lets them: that was not this call.
+    // A person starts it by hand, as the message allows: that was not this call.
     world.cloud.redistributing(&cluster);
     let reads = world.cloud.reads(&cluster).len();
     assert!(operator.terminate().await.unwrap().success());
     let _again = world.operator_with(&SETTLE).await;
     let next = world.cluster();
     world.create("next", &next).await;
-    says(&world, "next", "Running").await;
+    wait_for_progress(&world, "next", "Running").await;
     assert_eq!(world.cloud.reads(&cluster).len(), reads);
-    assert_eq!(world.settled("wish", "OutcomeUnknown").await.status, object.status);
+    assert_eq!(world.settled("request", "OutcomeUnknown").await.status, object.status);
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn a_redistribution_with_other_parameters_is_somebody_elses() {
+async fn a_redistribution_with_other_parameters_confirms_nothing() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut).when_released()]);
     let _operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     world.cloud.next_run(&cluster, |run| run.parallel_jobs = 8);
     world.cloud.redistributing(&cluster);
     world.cloud.release(&cluster);
-    let object = says(&world, "wish", "Unconfirmed").await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert!(message(&object).contains("parallel_jobs 8"), "{}", message(&object));
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
 }
@@ -98,7 +98,7 @@ async fn the_call_of_another_object_for_the_same_cluster_confirms_nothing() {
     world.cloud.arrived(&cluster, 1).await;
     world.create("other", &cluster).await;
     world.settled("other", "Delivered").await;
-    let lost = says(&world, "lost", "Unconfirmed").await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
     assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(world.calls(&cluster), 2, "one for each object");
 }
@@ -108,7 +108,7 @@ async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::new(Act::Cut), Script::status(200)]);
-    // Looked at only by the next process.
+    // Only the next process reads it.
     let first = world.operator_with(&["--observe", "--observe-every=1h", "--settle-time=4s"]).await;
     world.create("lost", &cluster).await;
     world.settled("lost", "OutcomeUnknown").await;
@@ -116,9 +116,9 @@ async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
     world.settled("other", "Delivered").await;
     first.kill().await.unwrap();
     let _second = world.operator_with(&SETTLE).await;
-    let lost = says(&world, "lost", "Unconfirmed").await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
     assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
-    says(&world, "other", "Running").await;
+    wait_for_progress(&world, "other", "Running").await;
     assert_eq!(world.calls(&cluster), 2, "one for each object");
 }
 
@@ -131,7 +131,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         let held = Script::new(Act::Hang);
         world.cloud.script(&cluster, [if executed { held.executed() } else { held }]);
         let first = world.operator_with(&flags).await;
-        world.create("wish", &cluster).await;
+        world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
         eventually(PATIENCE, "the call was read", async || {
             let done = !executed || world.cloud.executions(&cluster) == 1;
@@ -141,9 +141,9 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         first.kill().await.unwrap();
         let _second = world.operator_with(&flags).await;
         if executed {
-            is_confirmed(&world.settled("wish", "ConfirmedByObservation").await, None);
+            is_confirmed(&world.settled("request", "ConfirmedByObservation").await, None);
         } else {
-            let object = says(&world, "wish", "Unconfirmed").await;
+            let object = wait_for_progress(&world, "request", "Unconfirmed").await;
             assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
         }
         assert_eq!(world.calls(&cluster), 1);
@@ -151,23 +151,23 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_state_that_never_comes_to_show_is_not_taken_for_a_call_that_never_came() {
+async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::lost_reply()]);
     world.cloud.lag(&cluster, Lag::Never);
     let _operator = world.operator_with(&SETTLE).await;
-    world.create("wish", &cluster).await;
-    let object = says(&world, "wish", "Unconfirmed").await;
+    world.create("request", &cluster).await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!((world.calls(&cluster), world.cloud.executions(&cluster)), (1, 1));
 }
 
 #[tokio::test]
-async fn one_that_ended_before_anybody_looked_is_confirmed_by_its_name() {
+async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     let world = World::new().await;
     let cluster = world.cluster();
-    // The one before is shown, and so is this one once it is over.
+    // The previous one is shown, and so is this one once it is over.
     world.cloud.redistributing(&cluster);
     world.cloud.idle(&cluster);
     world.cloud.waiting(&cluster);
@@ -175,16 +175,16 @@ async fn one_that_ended_before_anybody_looked_is_confirmed_by_its_name() {
     world.cloud.script(&cluster, [Script::lost_reply()]);
     world.cloud.tables_per_read(&cluster, 1000);
     let _operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "ConfirmedByObservation").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "ConfirmedByObservation").await;
     is_confirmed(&object, None);
-    let done = says(&world, "wish", "Finished").await;
-    assert!(seen(&done).id.is_some());
+    let done = wait_for_progress(&world, "request", "Finished").await;
+    assert!(redistribution_of(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
-async fn a_cluster_that_says_nothing_of_itself_ends_no_redistribution() {
+async fn an_empty_cluster_detail_ends_no_redistribution() {
     for silent in [
         serde_json::json!({}),
         serde_json::json!({"id": "x", "sub_status": "NORMAL"}),
@@ -193,29 +193,29 @@ async fn a_cluster_that_says_nothing_of_itself_ends_no_redistribution() {
         let world = World::new().await;
         let cluster = world.cluster();
         let _operator = world.operator_with(&OBSERVE).await;
-        world.create("wish", &cluster).await;
-        says(&world, "wish", "Running").await;
+        world.create("request", &cluster).await;
+        wait_for_progress(&world, "request", "Running").await;
         world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
         world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
         read_again(&world, &cluster, 5).await;
-        let object = world.api().get("wish").await.unwrap();
+        let object = world.api().get("request").await.unwrap();
         assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
-        // It runs on, and is seen to end.
+        // It continues, and its end is seen.
         world.cloud.replace(&cluster, Read::Redistribution, None);
         world.cloud.replace(&cluster, Read::Cluster, None);
         world.cloud.idle(&cluster);
-        says(&world, "wish", "Finished").await;
+        wait_for_progress(&world, "request", "Finished").await;
         assert_eq!(world.calls(&cluster), 1);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_found_by_the_look_before_the_claim() {
+async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
     let world = World::new().await;
     let access = world.cloud.access_key().to_owned();
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     for number in 0..5 {
-        world.create(&format!("wish-{number}"), &world.cluster()).await;
+        world.create(&format!("request-{number}"), &world.cluster()).await;
     }
     let _operator = world.operator_with(&OBSERVE).await;
     world.all_settled(&["CredentialsRejected"]).await;
@@ -231,12 +231,12 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
         .enumerate()
         .map(|(number, act)| {
             let cluster = world.cluster();
-            // Of the baseline, so that nothing is known from before; then of everything that follows.
+            // The baseline's reads fail, so that nothing is known from before; then all later reads fail.
             for read in [Read::Cluster, Read::Redistribution] {
                 world.cloud.script_reads(&cluster, read, (0..200).map(|_| Script::new(act.clone())));
             }
             world.cloud.script(&cluster, [Script::lost_reply()]);
-            (format!("wish-{number}"), cluster)
+            (format!("request-{number}"), cluster)
         })
         .collect();
     for (name, cluster) in &clusters {
@@ -244,7 +244,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
     }
     let _operator = world.operator_with(&SETTLE).await;
     for (name, cluster) in &clusters {
-        let object = says(&world, name, "NotReadable").await;
+        let object = wait_for_progress(&world, name, "NotReadable").await;
         assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
         assert_eq!(world.calls(cluster), 1);
     }
@@ -258,13 +258,13 @@ async fn a_crd_that_does_not_keep_the_baseline_holds_the_call() {
     let world = crate::pruned::world_with(&crd).await;
     let cluster = world.cluster();
     let operator = world.operator_with(&OBSERVE).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "CRDOutdated").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "CRDOutdated").await;
     assert_eq!(world.cloud.total_calls(), 0);
     operator.terminate().await.unwrap();
     // Without the flag there is no baseline to keep.
     let _plain = world.operator().await;
-    world.patch("wish", serde_json::json!({"metadata": {"labels": {"look": "again"}}})).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.patch("request", serde_json::json!({"metadata": {"labels": {"look": "again"}}})).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), redistributed(&object)), (1, None));
 }

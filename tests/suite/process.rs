@@ -1,4 +1,4 @@
-//! The process around the controller: flags, pages, logs, what it watches.
+//! The process around the controller: flags, pages, logs, watched namespaces.
 
 use std::process::{Command, Output};
 
@@ -46,7 +46,7 @@ fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
-fn help_explains_every_flag_with_its_environment_twin() {
+fn help_explains_every_flag_with_its_environment_variable() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md")).unwrap();
     let flags: Vec<_> = help
@@ -58,11 +58,11 @@ fn help_explains_every_flag_with_its_environment_twin() {
     for flag in flags {
         assert!(readme.contains(&format!("`--{flag}")), "docs/flags.md does not list --{flag}");
     }
-    let twins: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
-    for twin in &twins {
-        assert!(readme.contains(&format!("`{twin}`")), "docs/flags.md does not list {twin}");
+    let variables: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
+    for variable in &variables {
+        assert!(readme.contains(&format!("`{variable}`")), "docs/flags.md does not list {variable}");
     }
-    assert!(twins.len() > 20);
+    assert!(variables.len() > 20);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn the_pages_answer_and_readiness_ends_with_the_first_signal() {
     assert_eq!(operator.get("/livez").await.unwrap().0, 200);
     assert_eq!(operator.get("/readyz").await.unwrap().0, 200);
     assert_eq!(operator.get("/nothing").await.unwrap().0, 404);
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     let metrics = operator.metrics().await.unwrap();
     assert!(metrics.contains("dws_redistribution_requests_in_flight 1"), "{metrics}");
@@ -118,10 +118,10 @@ async fn each_outcome_and_each_new_hold_is_one_event() {
     let cluster = world.cluster();
     let _operator = world.operator().await;
     let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
-    world.create_with("wish", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
-    world.settled("wish", "Suspended").await;
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.settled("wish", "Delivered").await;
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
+    world.settled("request", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "Delivered").await;
     let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(world.client.clone(), &world.namespace);
     eventually(PATIENCE, "two events", async || {
         let events = events.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
@@ -133,7 +133,7 @@ async fn each_outcome_and_each_new_hold_is_one_event() {
 }
 
 #[tokio::test]
-async fn only_the_namespaces_and_labels_it_was_told_are_watched() {
+async fn only_configured_namespaces_and_labels_are_watched() {
     let world = World::new().await;
     let second = fresh_namespace(&world.client, "suite").await.unwrap();
     let unwatched = fresh_namespace(&world.client, "suite").await.unwrap();
@@ -146,8 +146,9 @@ async fn only_the_namespaces_and_labels_it_was_told_are_watched() {
         .await;
     let create = async |namespace: &str, label: &str| {
         let cluster = world.cluster();
-        let mut object = redistribution_operator::api::ClusterRedistribution::new("wish", crate::world::spec(&cluster));
-        object.metadata.name = Some(format!("wish-{label}"));
+        let mut object =
+            redistribution_operator::api::ClusterRedistribution::new("request", crate::world::spec(&cluster));
+        object.metadata.name = Some(format!("request-{label}"));
         object.labels_mut().insert("team".to_owned(), label.to_owned());
         let api = kube::Api::namespaced(world.client.clone(), namespace);
         api.create(&kube::api::PostParams::default(), &object).await.unwrap();
@@ -169,11 +170,11 @@ async fn only_the_namespaces_and_labels_it_was_told_are_watched() {
     for namespace in [&world.namespace, &second] {
         let (api, cluster) = create(namespace, "warehouse").await;
         eventually(PATIENCE, "the watched object is delivered", async || {
-            let object = api.get("wish-warehouse").await.map_err(|error| error.to_string())?;
+            let object = api.get("request-warehouse").await.map_err(|error| error.to_string())?;
             if crate::world::reason_of(&object).as_deref() == Some("Delivered") {
                 Ok(())
             } else {
-                Err(crate::world::shown(&object))
+                Err(crate::world::describe(&object))
             }
         })
         .await;
@@ -202,7 +203,7 @@ async fn flags_can_be_given_by_the_environment_and_logs_can_be_text() {
             options.environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
         })
         .await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "NotAfterMissing").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "NotAfterMissing").await;
     operator.terminate().await.unwrap();
 }

@@ -1,12 +1,12 @@
-//! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object says so, and it follows by itself once
-//! the CRD is mended.
+//! A CRD that keeps nothing, or not all, of a claim: nothing is sent, the object reports it, and it continues by itself
+//! once the CRD is fixed.
 
 use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
 use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{World, message},
 };
 
@@ -20,17 +20,17 @@ fn without(parent: &str, field: &str) -> Value {
     crd
 }
 
-/// A world whose CRD is that one; a control plane of its own, since a CRD is there for all namespaces.
+/// A world with that CRD; a control plane of its own, since a CRD applies to all namespaces.
 pub async fn world_with(crd: &Value) -> World {
     let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
-    // Ended with the process by its supervisor, like the shared one.
+    // Its supervisor ends it with the process, like the shared one.
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     apply_crd(&plane.client().await.unwrap(), &crd.to_string()).await.unwrap();
     World::on(plane, Options::default()).await
 }
 
-/// Looked at again every 5 minutes, or as soon as somebody touches the object.
-async fn mended(world: &World, name: &str, cluster: &str) {
+/// Requeued every 5 minutes, or as soon as the object changes.
+async fn fixed(world: &World, name: &str, cluster: &str) {
     apply_crd(&world.client, &crd_json().unwrap().to_string()).await.unwrap();
     world.patch(name, json!({"metadata": {"labels": {"look": "again"}}})).await;
     world.settled(name, "Delivered").await;
@@ -38,30 +38,33 @@ async fn mended(world: &World, name: &str, cluster: &str) {
 }
 
 #[tokio::test]
-async fn a_claim_that_a_crd_kept_only_in_part_is_taken_back_and_made_anew_once_the_crd_is_mended() {
+async fn a_partly_pruned_claim_is_retracted_and_repeated_with_a_full_crd() {
     for field in ["specHash", "state"] {
         let world = world_with(&without("/attempt/properties", field)).await;
         let cluster = world.cluster();
         let _operator = world.operator().await;
-        world.create("wish", &cluster).await;
-        let object = world.settled("wish", "CRDOutdated").await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "CRDOutdated").await;
         assert!(message(&object).contains("crds/"), "{}", message(&object));
         let attempt = object.status.unwrap().attempt;
-        assert!(attempt.is_none_or(|attempt| attempt.state == "NotSent"), "{field}: it is known that nothing was sent");
+        assert!(
+            attempt.is_none_or(|attempt| attempt.state == "NotSent"),
+            "{field}: it is certain that nothing was sent"
+        );
         assert_eq!(world.cloud.total_calls(), 0);
-        mended(&world, "wish", &cluster).await;
+        fixed(&world, "request", &cluster).await;
     }
 }
 
 #[tokio::test]
-async fn a_pruned_claim_is_said_so_also_where_somebody_else_writes_the_object_at_that_moment() {
+async fn a_pruned_claim_is_reported_even_if_others_write_the_object() {
     let world = world_with(&without("", "attempt")).await;
     let cluster = world.cluster();
-    let detour = Detour::new(&world, "put#2:409+put#1:504").await;
-    let _operator = detour.operator(&world, &[]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "CRDOutdated").await;
-    assert_eq!(detour.record.strikes(), 2, "both faults met the write that says so");
+    let proxied = Proxied::new(&world, "put#2:409+put#1:504").await;
+    let _operator = proxied.operator(&world, &[]).await;
+    world.create("request", &cluster).await;
+    world.settled("request", "CRDOutdated").await;
+    assert_eq!(proxied.record.strikes(), 2, "both faults met the write that reports it");
     assert_eq!(world.cloud.total_calls(), 0);
-    mended(&world, "wish", &cluster).await;
+    fixed(&world, "request", &cluster).await;
 }

@@ -1,4 +1,4 @@
-//! Every documented answer ends in its row of the table of conditions, and generic tools read it rightly.
+//! Every documented answer has its documented reason, and generic tools read it correctly.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use testbed::{
 use crate::world::{NO_TIMEOUT, PATIENCE, World, condition, message, reason_of};
 
 #[tokio::test]
-async fn every_documented_answer_ends_in_its_row() {
+async fn every_documented_answer_has_its_documented_reason() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let dws = |status, code, text| Script::error(Shape::A, status, code, text);
@@ -66,7 +66,7 @@ const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x2d\x
 async fn a_200_is_delivered_only_if_its_body_says_nothing_else() {
     let world = World::new().await;
     let _operator = world.operator().await;
-    // A key that has not had its first answer carries one call: the rows would wait for each other.
+    // A key without a first answer carries one call: the rows would wait for each other.
     world.create("first", &world.cluster()).await;
     world.settled("first", "Delivered").await;
     let deep = format!(r#"{{"details":{}{},"error_code":"DWS.7023"}}"#, "[".repeat(200), "]".repeat(200));
@@ -116,7 +116,8 @@ async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let not_utf8 = b"{\"error_msg\":\"\xff\",\"error_code\":\"DWS.0047\"}";
-    // The first answers that this key gets: five refusals of the gateway would have locked it, the first one held all others.
+    // The first answers that this key gets: five refusals of the gateway would have locked it, the first one held all
+    // others.
     for (name, status, body, reason) in [
         ("surrogate", 401, &br#"{"error_code":"DWS.0047","error_msg":"x\ud83d"}"#[..], "ClusterNotFound"),
         ("no-utf8", 401, &not_utf8[..], "ClusterNotFound"),
@@ -138,14 +139,14 @@ async fn a_401_or_403_in_a_damaged_body_locks_no_key_and_blames_no_right() {
 }
 
 #[tokio::test]
-async fn characters_that_turn_a_text_reach_neither_status_nor_event() {
+async fn bidirectional_characters_reach_neither_status_nor_event() {
     let world = World::new().await;
     let _operator = world.operator().await;
     let cluster = world.cluster();
     let text = "Cluster \u{202e}ydaer ton\u{202c} \u{2066}is\u{2069} \u{200b}busy\u{7}\u{85} now";
     world.cloud.script(&cluster, [Script::error(Shape::A, 403, "DWS.7023", text)]);
-    world.create("wish", &cluster).await;
-    let told = message(&world.settled("wish", "ClusterNotReady").await);
+    world.create("request", &cluster).await;
+    let told = message(&world.settled("request", "ClusterNotReady").await);
     let is_clean = |text: &str| {
         let hides = |character| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         !text.chars().any(|character| character.is_control() || hides(character))
@@ -168,8 +169,8 @@ async fn a_redirect_is_named_with_its_host_and_is_not_followed() {
     let cluster = world.cluster();
     let answer = Answer::empty(307).header("Location", "https://elsewhere.example/v2?token=canary");
     world.cloud.script(&cluster, [Script::new(Act::Answer(answer))]);
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "OutcomeUnknown").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "OutcomeUnknown").await;
     let told = message(&object);
     assert!(told.contains("HTTP 307") && told.contains("a redirect to elsewhere.example,"), "{told}");
     assert!(!told.contains("canary") && !told.contains("v2"), "{told}");
@@ -177,11 +178,11 @@ async fn a_redirect_is_named_with_its_host_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_cluster_the_cloud_does_not_know_is_said_so() {
+async fn an_unknown_cluster_is_reported() {
     let world = World::new().await;
     let _operator = world.operator().await;
-    world.create("wish", &crate::world::random_uuid()).await;
-    let object = world.settled("wish", "ClusterNotFound").await;
+    world.create("request", &crate::world::random_uuid()).await;
+    let object = world.settled("request", "ClusterNotFound").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().error_code.as_deref(), Some("DWS.0047"));
     let known = world.cluster();
     world.create("other", &known).await;
@@ -189,7 +190,7 @@ async fn a_cluster_the_cloud_does_not_know_is_said_so() {
 }
 
 #[tokio::test]
-async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() {
+async fn kubectl_wait_returns_at_the_right_time_even_right_after_an_edit() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);
@@ -202,11 +203,11 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
             &format!("--timeout={timeout}"),
             "-n",
             &world.namespace,
-            "clusterredistribution/wish",
+            "clusterredistribution/request",
         ]);
         command
     };
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     let output = tokio::task::spawn_blocking({
         let mut command = wait("120s");
         move || command.output()
@@ -214,7 +215,7 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     let output = output.await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // The edit makes the True of the first generation stale at once: waiting for it must not succeed.
-    world.patch("wish", json!({"spec": {"trigger": "again"}})).await;
+    world.patch("request", json!({"spec": {"trigger": "again"}})).await;
     let mut stale = wait("1s");
     assert!(!stale.output().unwrap().status.success(), "a stale True satisfied kubectl wait");
     world.cloud.arrived(&cluster, 2).await;
@@ -222,7 +223,7 @@ async fn kubectl_wait_returns_exactly_when_it_should_also_right_after_an_edit() 
     assert!(!in_flight.output().unwrap().status.success());
     world.cloud.release(&cluster);
     assert!(wait("120s").output().unwrap().status.success());
-    let object = world.api().get("wish").await.unwrap();
+    let object = world.api().get("request").await.unwrap();
     assert_eq!((reason_of(&object).as_deref(), object.metadata.generation), (Some("Delivered"), Some(2)));
 }
 
@@ -231,8 +232,8 @@ async fn kubectl_get_shows_the_columns_a_person_needs() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     let get = |more: &[&str]| {
         let arguments = [&["get", "dwsredist", "-n", &world.namespace], more].concat();
         String::from_utf8(world.plane.kubectl(&arguments).unwrap().stdout).unwrap()
@@ -241,14 +242,14 @@ async fn kubectl_get_shows_the_columns_a_person_needs() {
     let header: Vec<_> = plain.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(header, ["NAME", "CLUSTER", "READY", "REASON", "HTTP", "PROGRESS", "CALLED", "AGE"]);
     let row: Vec<_> = plain.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row[..5], ["wish", &cluster, "True", "Delivered", "200"]);
+    assert_eq!(row[..5], ["request", &cluster, "True", "Delivered", "200"]);
     let wide = get(&["-o", "wide"]);
     let header: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(header[8..], ["DELIVERED", "MODE", "JOBS", "LEFT", "REGION", "ENDPOINT", "REQUEST-ID", "MESSAGE"]);
     assert!(wide.contains("simulator-") && wide.contains("The cloud accepted"), "{wide}");
     let selected = get(&[&format!("--field-selector=spec.clusterID={cluster}")]);
-    assert!(selected.contains("wish"));
+    assert!(selected.contains("request"));
     let category =
         String::from_utf8(world.plane.kubectl(&["get", "dws", "-n", &world.namespace]).unwrap().stdout).unwrap();
-    assert!(category.contains("wish"), "{category}");
+    assert!(category.contains("request"), "{category}");
 }

@@ -1,4 +1,5 @@
-//! The release: what the workflow may do, what CI rehearses, and what the scripts refuse. Nothing is built or pushed here.
+//! The release: the workflow's rights, CI's dry run of it, and what the scripts refuse. Nothing is built or pushed
+//! here.
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +49,7 @@ fn scripts(workflow: &Value, job: &str) -> String {
     scripts.join("\n")
 }
 
-/// What is between `${{` and `}}`.
+/// The text between `${{` and `}}`.
 fn expressions(text: &str) -> BTreeSet<&str> {
     text.split("${{").skip(1).map(|rest| rest.split("}}").next().unwrap().trim()).collect()
 }
@@ -71,11 +72,11 @@ fn a_tag_of_a_version_and_nothing_else_starts_the_release_script() {
 #[test]
 fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
     let workflow = workflow();
-    assert_eq!(workflow["permissions"], json!({}), "what no job asks for, none has");
+    assert_eq!(workflow["permissions"], json!({}), "a job has no right that it does not request");
     let job = &workflow["jobs"]["release"];
     let signs = json!({"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"});
     assert_eq!(job["permissions"], signs);
-    // What may write to the repository runs nothing that was built.
+    // A job that may write to the repository runs nothing that was built.
     let publish = &workflow["jobs"]["publish"];
     assert_eq!((&publish["permissions"], &publish["needs"]), (&json!({"contents": "write"}), &json!("release")));
     assert!(!scripts(&workflow, "publish").contains("deploy/") && !publish.to_string().contains("checkout"));
@@ -83,7 +84,7 @@ fn the_workflow_may_read_the_sources_and_write_packages_and_no_more() {
 }
 
 #[test]
-fn the_workflow_holds_no_secret_and_knows_no_registry_but_the_one_that_it_is_told() {
+fn the_workflow_holds_no_secret_and_no_registry_but_its_input() {
     assert_eq!(workflow()["jobs"]["release"]["env"], json!({"REGISTRY": "${{ vars.REGISTRY }}"}));
     assert!(!WORKFLOW.contains("://"));
     let allowed = BTreeSet::from([
@@ -130,7 +131,7 @@ fn every_action_is_a_known_one_and_pinned_to_a_commit_and_its_version() {
 }
 
 #[test]
-fn what_was_pushed_is_signed_without_a_key_and_attested_by_its_digest() {
+fn pushed_images_are_signed_keyless_and_attested_by_digest() {
     let (scripts, steps) = (scripts(&workflow(), "release"), steps());
     let signed = scripts.lines().filter(|line| line.starts_with("cosign ")).collect::<Vec<_>>();
     assert_eq!(signed.len(), 4, "image, chart and an SBOM for each architecture: {signed:?}");
@@ -145,7 +146,7 @@ fn what_was_pushed_is_signed_without_a_key_and_attested_by_its_digest() {
     let script = fs::read_to_string(root().join("deploy/release")).unwrap();
     for output in outputs {
         let is_told = script.contains(&format!("\"{output}=")) || ["amd64", "arm64"].contains(&output);
-        assert!(is_told, "deploy/release does not tell {output}");
+        assert!(is_told, "deploy/release does not set {output}");
     }
 }
 
@@ -170,12 +171,12 @@ fn a_pull_request_is_judged_by_what_ci_runs_and_may_write_nothing() {
     assert_eq!(workflow["permissions"], json!({}));
     assert_eq!(workflow["jobs"]["run"]["permissions"], json!({"contents": "read"}));
     assert_eq!(scripts(&workflow, "run").lines().last(), Some(".ci/run"));
-    // And the workflows themselves by actionlint.
+    // actionlint checks the workflows themselves.
     assert!(CI.contains("\npart \"workflows\" workflows\n") && CI.contains("\n  target/actionlint\n"));
     assert!(!PULL_REQUESTS.contains("pull_request_target") && !PULL_REQUESTS.contains("secrets."));
 }
 
-/// As `deploy/release` packs it, for an image that is nowhere.
+/// As `deploy/release` packs it, for an image that does not exist.
 #[test]
 fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
     let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
@@ -210,7 +211,7 @@ fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
 }
 
 #[test]
-fn ci_rehearses_the_release_for_its_own_architecture_only() {
+fn ci_dry_runs_the_release_for_its_own_architecture_only() {
     let calls: Vec<&str> = CI.lines().map(str::trim).filter(|line| line.starts_with("deploy/release ")).collect();
     let [call] = calls[..] else { panic!("{calls:?}") };
     assert!(call.starts_with(r#"deploy/release --dry-run --only "linux/$architecture" "#), "{call}");

@@ -1,4 +1,4 @@
-//! The CRD, its samples and what the API server refuses.
+//! The CRD, its samples, and specs that the API server refuses.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,7 @@ fn the_committed_crd_is_the_generated_one() {
 }
 
 #[test]
-fn every_field_is_described_bounded_and_free_of_what_tools_stumble_over() {
+fn every_field_is_described_bounded_and_free_of_known_tool_traps() {
     fn walk(path: &str, schema: &Value, seen: &mut usize) {
         let described = schema["description"].as_str().is_some_and(|text| text.len() > 10);
         assert!(described || path.is_empty(), "{path} has no description");

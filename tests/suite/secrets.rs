@@ -1,4 +1,4 @@
-//! No key, password, token or signed header gets out, at any level, in any way the process speaks.
+//! No key, password, token or signed header appears in any output of the process, at any log level.
 
 use testbed::simulator::{Act, Answer, Options, Script};
 
@@ -21,11 +21,11 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
         .secret("wrong", &[("accessKey", ACCESS), ("secretKey", "canary-secret-key-wrong"), ("securityToken", TOKEN)])
         .await;
     for secret in ["user", "user-wrong"] {
-        // The third is what tells one from the other.
+        // The third value distinguishes one from the other.
         world.secret(secret, &[("username", "canary-user"), ("password", PASSWORD), ("domainName", secret)]).await;
     }
     let iam = format!("--iam-endpoint=lab={}", world.cloud.iam_url());
-    // Every filter a person might try.
+    // Every filter that a person might try.
     let operator = world
         .operator_from(|options| {
             options.arguments.push(iam.into());
@@ -87,7 +87,7 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
     }
 }
 
-/// One user gets a token, which the cloud echoes in all it says; another one's password is echoed by IAM.
+/// One user gets a token, which the cloud echoes in all its answers; IAM echoes another user's password.
 async fn log_in(world: &World) {
     let token = r#"{"token": {"issued_at": "2026-12-01T18:00:00Z", "expires_at": "2026-12-02T18:00:00Z"}}"#;
     let token = Answer::with_body(201, token).header("X-Subject-Token", IAM_TOKEN);

@@ -1,5 +1,5 @@
-//! Whatever is signed, a gateway that was written from the signing guide, apart from the operator's signer, finds right;
-//! and whatever is changed on the way, it finds wrong.
+//! A gateway that was written from the signing guide, independently of the operator's signer, accepts every signature;
+//! and it rejects any change on the way.
 
 use proptest::prelude::*;
 use redistribution_operator::cloud::signing::{Request, signature};
@@ -7,7 +7,7 @@ use testbed::simulator::signature::{Arrived, canonical, expected};
 
 const DATE: &str = "20261125T120000Z";
 
-/// What the gateway makes of a request that arrived.
+/// The gateway's decision on a request that arrived.
 fn verified(secret: &str, method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> String {
     let mut signed: Vec<_> = headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     signed.sort();

@@ -1,5 +1,5 @@
-//! A sample of what the sweep does at length: faults at the claim and at the call, and a storm of kills. The sweep's own
-//! oracles judge; this asserts that there was something to be judged.
+//! A sample of the sweep's full runs: faults at the claim and at the call, and a storm of kills. The sweep's own
+//! oracles judge; this asserts that there was something to judge.
 
 use testbed::{
     fault_proxy::{
@@ -12,7 +12,7 @@ use testbed::{
 use crate::world::binary;
 
 #[tokio::test]
-async fn no_fault_at_the_claim_or_at_the_call_breaks_the_law() {
+async fn no_fault_at_the_claim_or_the_call_breaks_the_guarantee() {
     let bench = Bench::with(binary()).await.unwrap();
     many::space(&bench).await.unwrap();
     let plans: Vec<_> = [(Kind::Put, 2), (Kind::Call, 1), (Kind::Connect, 1)]

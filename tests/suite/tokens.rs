@@ -1,5 +1,5 @@
-//! The second kind of Secret: a user of IAM, who logs in for a token. What a login costs, what it holds, what it never does,
-//! and that no call is spent on what a login already tells.
+//! The second kind of Secret: an IAM user, who logs in for a token. The costs of a login, the calls it holds, what it
+//! never does, and that no call is spent on a fault that a login already shows.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use testbed::{
 };
 
 use crate::{
-    crowd::{history, said},
+    burst::{history, version_with_reason},
     world::{DEFAULT_SECRET, PATIENCE, World, message, reason_of, spec},
 };
 
@@ -20,7 +20,7 @@ const PASSWORD: &str = "right \"ß\\";
 const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
 const OTHER_PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
-/// A world whose default Secret holds a user whom IAM, at an address of its own, lets in.
+/// A world whose default Secret holds a user that IAM, at an address of its own, accepts.
 async fn world() -> World {
     world_with(Options::default()).await
 }
@@ -79,7 +79,7 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
     world.cloud.script_logins([Script::ordinary().after(Duration::from_secs(1))]);
     let clusters: Vec<_> = (0..100).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     let _operator = operator(&world, &[]).await;
     world.all_settled(&["Delivered"]).await;
@@ -93,17 +93,17 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_costs_one_login_and_no_call_however_many_wait_and_all_follow_once_it_is_mended() {
+async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     let world = world().await;
     user(&world, DEFAULT_SECRET, "wrong").await;
     let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     // Another Secret with the same values is the same wrong password.
-    user(&world, "twin", "wrong").await;
+    user(&world, "duplicate", "wrong").await;
     let cluster = world.cluster();
-    create_naming(&world, "twin", &cluster, "twin").await;
+    create_naming(&world, "duplicate", &cluster, "duplicate").await;
     let _operator = operator(&world, &[]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_unclaimed(&object);
@@ -111,7 +111,7 @@ async fn a_wrong_password_costs_one_login_and_no_call_however_many_wait_and_all_
     }
     assert_eq!((world.cloud.total_calls(), logins(&world)), (0, 1));
     assert!(!world.cloud.is_user_locked(USER));
-    for secret in [DEFAULT_SECRET, "twin"] {
+    for secret in [DEFAULT_SECRET, "duplicate"] {
         user(&world, secret, PASSWORD).await;
     }
     world.all_settled(&["Delivered"]).await;
@@ -120,7 +120,7 @@ async fn a_wrong_password_costs_one_login_and_no_call_however_many_wait_and_all_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_was_ended_early_costs_the_call_that_meets_it_and_others_have_a_new_one() {
+async fn a_revoked_token_fails_one_call_and_the_others_get_a_new_one() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -138,7 +138,7 @@ async fn a_token_that_was_ended_early_costs_the_call_that_meets_it_and_others_ha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_looks_a_token_that_was_ended_early_costs_no_object_its_call() {
+async fn with_prechecks_a_revoked_token_fails_no_call() {
     let world = world().await;
     let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s"]).await;
     delivered(&world, "before").await;
@@ -148,7 +148,7 @@ async fn with_looks_a_token_that_was_ended_early_costs_no_object_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_does_not_take_a_token_says_nothing_of_the_password() {
+async fn a_rejected_token_does_not_blame_the_password() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -156,7 +156,7 @@ async fn a_gateway_that_does_not_take_a_token_says_nothing_of_the_password() {
     world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
     world.create("refused", &cluster).await;
     world.settled("refused", "AuthenticationFailed").await;
-    // The token that follows is refused too: that costs one more, and then nobody tries until somebody has found out.
+    // The next token is refused too: that costs one more call, and then none is made until the cause has been found.
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0307", "The token must be updated")]);
     world.create("refused-too", &cluster).await;
@@ -171,7 +171,7 @@ async fn a_gateway_that_does_not_take_a_token_says_nothing_of_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_changed_password_the_old_one_is_tried_once_and_the_new_one_goes_on() {
+async fn a_changed_password_costs_one_try_of_the_old_one() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
@@ -206,14 +206,14 @@ async fn a_refusal_for_a_missing_right_costs_others_no_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_takes_tokens_for_looks_alone_costs_two_objects_their_call_not_all() {
+async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
     let world = world().await;
     let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
         world.cloud.script(cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
-    // One at a time: what is in flight together learns of the first refusal together.
+    // One at a time: calls that are in flight together learn of the first refusal together.
     let _operator = operator(&world, &["--check-cluster=require", "--check-every=1s", "--concurrency=1"]).await;
     let refused = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
     eventually(PATIENCE, "the others are held", async || {
@@ -232,28 +232,28 @@ async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     let world = world().await;
     let operator_without = world.operator().await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "CredentialsInvalid").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "CredentialsInvalid").await;
     assert!(message(&held).contains("--iam-endpoint lab=https://"), "{}", message(&held));
     is_unclaimed(&held);
-    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
-    let suspended = world.settled("wish", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
+    let suspended = world.settled("request", "Suspended").await;
     assert!(message(&suspended).contains("--iam-endpoint"), "{}", message(&suspended));
     operator_without.terminate().await.unwrap();
     assert_eq!(world.cloud.login_entries().len(), 0);
     let _operator = operator(&world, &[]).await;
     eventually(PATIENCE, "the message is in order", async || {
-        let said = message(&world.settled("wish", "Suspended").await);
+        let said = message(&world.settled("request", "Suspended").await);
         if said.contains("--iam-endpoint") { Err(said) } else { Ok(()) }
     })
     .await;
     assert_eq!(world.cloud.login_entries().len(), 0, "a suspended object logs nobody in");
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.settled("wish", "Delivered").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "Delivered").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_of_both_kinds_or_half_of_one_is_held_by_the_names_of_its_keys() {
+async fn a_secret_with_mixed_or_missing_keys_is_held_and_its_keys_are_named() {
     let world = world().await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     let pair = [("accessKey", access.as_str()), ("secretKey", secret.as_str())];
@@ -289,7 +289,7 @@ fn faults() -> [Script; 6] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_on_soon() {
+async fn while_iam_fails_nothing_is_claimed_and_a_known_user_resumes_soon() {
     for fault in faults() {
         let world = world().await;
         let _operator = operator(&world, &[]).await;
@@ -298,17 +298,17 @@ async fn while_iam_fails_nothing_is_claimed_and_a_user_who_had_been_let_in_goes_
         let cluster = world.cluster();
         world.cloud.add_cluster(OTHER_PROJECT, &cluster);
         let history = history(&world).await;
-        create_in_other_project(&world, "wish", &cluster).await;
-        let held = said(&history, "wish", "EndpointUnreachable").await;
+        create_in_other_project(&world, "request", &cluster).await;
+        let held = version_with_reason(&history, "request", "EndpointUnreachable").await;
         is_unclaimed(&held);
         assert!(message(&held).starts_with("IAM at 127.0.0.1"), "{fault:?}: {}", message(&held));
-        world.settled("wish", "Delivered").await;
+        world.settled("request", "Delivered").await;
         assert_eq!((world.calls(&cluster), world.cloud.login_entries().len()), (1, 3), "{fault:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_is_lost() {
+async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
     for (fault, told) in faults().into_iter().zip(["broke", "broke", "in time", "HTTP 503", "no token", "none of"]) {
         let world = world().await;
         world.cloud.script_logins([fault.clone()]);
@@ -322,7 +322,7 @@ async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_
             is_unclaimed(&held);
             assert!(message(&held).contains("may have counted") && message(&held).contains(told), "{}", message(&held));
         }
-        // Another user is none of its business, nor is the host.
+        // The refusal concerns neither another user nor the host.
         world.cloud.add_user(DOMAIN, "another", PASSWORD);
         let another = [("username", "another"), ("password", PASSWORD), ("domainName", DOMAIN)];
         world.secret("another", &another).await;
@@ -334,13 +334,13 @@ async fn a_password_that_was_never_right_is_not_sent_again_soon_when_its_answer_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_iam_that_nobody_connects_to_is_told_apart_from_the_endpoint() {
+async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     let world = world().await;
-    // Nobody listens at the port of discard.
+    // No process listens at the discard port.
     let _operator = world.operator_with(&["--iam-endpoint=lab=https://127.0.0.1:9"]).await;
     let (cluster, other) = (world.cluster(), world.cluster());
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "EndpointUnreachable").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "EndpointUnreachable").await;
     is_unclaimed(&held);
     assert!(message(&held).starts_with("IAM at 127.0.0.1:9 gives no token"), "{}", message(&held));
     // An access key needs no IAM.
@@ -352,23 +352,23 @@ async fn an_iam_that_nobody_connects_to_is_told_apart_from_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_iam_that_asks_to_slow_down_is_asked_again_when_that_time_is_over() {
+async fn an_iam_429_is_retried_when_its_time_is_over() {
     let world = world().await;
     let slow = Answer::error(Shape::A, 429, "IAM.0012", "Too many requests.").header("Retry-After", "4");
     world.cloud.script_logins([Script::new(Act::Answer(slow))]);
     let _operator = operator(&world, &[]).await;
     let (cluster, history) = (world.cluster(), history(&world).await);
-    world.create("wish", &cluster).await;
-    let held = said(&history, "wish", "Throttled").await;
+    world.create("request", &cluster).await;
+    let held = version_with_reason(&history, "request", "Throttled").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("IAM at"), "{}", message(&held));
-    world.settled("wish", "Delivered").await;
+    world.settled("request", "Delivered").await;
     let arrived: Vec<_> = world.cloud.login_entries().iter().map(|entry| entry.arrived_millis).collect();
     assert!(arrived.len() == 2 && arrived[1] - arrived[0] >= 3_900, "{arrived:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_iam_says_of_a_project_holds_that_project_alone() {
+async fn an_iam_refusal_of_a_project_holds_that_project_only() {
     let cases = [
         (Script::error(Shape::E, 401, "Unauthorized", "The project does not exist."), "CredentialsForbidden", "role"),
         (Script::error(Shape::E, 403, "Forbidden", "Forbidden."), "CredentialsForbidden", "programmatic access"),
@@ -411,21 +411,21 @@ async fn tokens_of_a_short_life_are_used_once_and_too_short_ones_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_in_flight_is_given_up_when_the_process_ends() {
+async fn a_login_in_flight_is_cancelled_when_the_process_ends() {
     let world = world().await;
     world.cloud.script_logins([Script::ordinary().when_released()]);
     let operator = operator(&world, &["--request-timeout=300s"]).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.logins_arrived(USER, 1).await;
     // It ends although the login is never answered.
     operator.terminate().await.unwrap();
-    is_unclaimed(&world.api().get("wish").await.unwrap());
+    is_unclaimed(&world.api().get("request").await.unwrap());
     assert_eq!(world.calls(&cluster), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_controllers_own_credentials_may_be_a_user_and_a_look_is_made_with_the_token() {
+async fn default_credentials_may_be_an_iam_user_and_prechecks_use_its_token() {
     let world = world().await;
     let own = tempfile::tempdir().unwrap();
     for (file, value) in [("username", USER), ("password", PASSWORD), ("domainName", DOMAIN)] {
@@ -435,8 +435,8 @@ async fn the_controllers_own_credentials_may_be_a_user_and_a_look_is_made_with_t
     let flags = [&own, "--default-credentials-namespace=*", "--check-cluster=require"];
     let _operator = operator(&world, &flags).await;
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().credentials.as_deref(), Some("Controller"));
     assert_eq!((logins(&world), world.cloud.reads_of(&cluster, Read::Cluster)), (1, 1));
 }

@@ -1,5 +1,5 @@
 //! CRD and controller upgraded, rolled back and upgraded again, with objects in every state: nothing is called again,
-//! and nothing is said that is not so.
+//! and no status is false.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ fn earlier(without: &[&str], without_of_attempt: &[&str]) -> Value {
     crd
 }
 
-/// Objects in every state, and the reason in which each rests.
+/// Objects in every state, and the final reason of each.
 async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'static str> {
     let scripts = [
         ("delivered", Some(Script::status(200)), "Delivered"),
@@ -69,7 +69,7 @@ async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'stati
     reasons
 }
 
-/// Nothing is said that the cloud's ledger does not hold: a call counts by its cluster, each object has its own.
+/// Every status agrees with the cloud's ledger: a call counts by its cluster, each object has its own.
 async fn nothing_is_false(world: &World) {
     for object in world.api().list(&ListParams::default()).await.unwrap().items {
         let said = |status: &str| condition(&object, "Delivered").as_deref() == Some(status);
@@ -80,8 +80,8 @@ async fn nothing_is_false(world: &World) {
     }
 }
 
-/// The operator has looked at everything that was there before: a fresh object was served after it.
-async fn look_around(world: &World, name: &str) -> ClusterRedistribution {
+/// The operator has processed all earlier objects: a fresh object was served after them.
+async fn all_processed(world: &World, name: &str) -> ClusterRedistribution {
     let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
     world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
     world.settled(name, "Suspended").await
@@ -95,7 +95,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     let world = World::on(plane, Options::default()).await;
     let operator = world.operator_with(&[SHORT_GRACE]).await;
     let reasons = objects_in_every_state(&world).await;
-    // One more, whose claim is left without anybody who knows of it.
+    // One more, whose claim is orphaned.
     let orphaned = world.cluster();
     world.cloud.script(&orphaned, [Script::held()]);
     world.create("orphaned", &orphaned).await;
@@ -105,28 +105,28 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
 
     apply_crd(&client, &older.to_string()).await.unwrap();
     let under_the_older = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-1").await;
+    all_processed(&world, "processed-1").await;
     nothing_is_false(&world).await;
-    // Somebody writes each of them under the older schema, so that what it does not know is gone from the store too.
+    // Each of them is written under the older schema, so that fields it does not know are gone from the store too.
     for name in reasons.keys().chain([&"orphaned"]) {
         world.annotate(name, "example.com/touched", Some("yes")).await;
     }
-    look_around(&world, "looked-2").await;
+    all_processed(&world, "processed-2").await;
     under_the_older.kill().await.unwrap();
 
     apply_crd(&client, &current).await.unwrap();
     let again: Operator = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-3").await;
+    all_processed(&world, "processed-3").await;
     assert!(again.terminate().await.unwrap().success());
     let _and_again = world.operator_with(&[SHORT_GRACE]).await;
-    look_around(&world, "looked-4").await;
+    all_processed(&world, "processed-4").await;
     nothing_is_false(&world).await;
     assert_eq!(world.cloud.total_calls(), calls, "called again");
-    // An orphan is settled as what it is, or, where its claim was lost, as a journal that cannot be trusted.
+    // An orphaned claim expires as unknown, or, if the claim was lost, as a journal that cannot be trusted.
     world.settled("orphaned", if keeps_attempts { "OutcomeUnknown" } else { "JournalInvalid" }).await;
     for (name, reason) in reasons {
-        // Answered, and then the answer was lost: nobody can know any more, and nobody pretends to. That is said once a dry
-        // run has shown that it is lost and not hidden.
+        // Answered, and then the answer was lost: no process can know it any more, and none claims to. That is reported
+        // once a dry run has shown that it is lost and not hidden.
         let lost =
             !keeps_attempts && ["Delivered", "PermissionDenied", "ServerError", "OutcomeUnknown"].contains(&reason);
         if lost {
@@ -140,7 +140,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
 }
 
 #[tokio::test]
-async fn a_crd_that_knows_less_of_an_attempt_for_a_while_leads_to_no_second_call() {
+async fn a_crd_that_prunes_parts_of_an_attempt_leads_to_no_second_call() {
     roll_back_and_forth(earlier(&["history"], &["closed", "specHash"]), true).await;
 }
 
@@ -149,7 +149,7 @@ async fn a_crd_that_knows_no_journal_for_a_while_leads_to_no_second_call() {
     roll_back_and_forth(earlier(&["history", "attempt"], &[]), false).await;
 }
 
-/// A CRD that knows nothing of status: what was written stays in the store, and no view shows it.
+/// A CRD without any schema of status: what was written stays in the store, and no view shows it.
 fn placeholder() -> Value {
     let mut crd = crd_json().unwrap();
     let version = crd.pointer_mut("/spec/versions/0").unwrap().as_object_mut().unwrap();
@@ -160,7 +160,7 @@ fn placeholder() -> Value {
 }
 
 #[tokio::test]
-async fn a_crd_that_hides_all_of_status_for_a_while_leads_to_no_second_call_and_erases_nothing() {
+async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() {
     let plane: &'static ControlPlane =
         Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
     let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
@@ -184,7 +184,7 @@ async fn a_crd_that_hides_all_of_status_for_a_while_leads_to_no_second_call_and_
         .await;
     }
 
-    // The watch that was opened under the placeholder goes on hiding status, under resourceVersions that are current.
+    // The watch that was opened under the placeholder continues to hide status, under resourceVersions that are current.
     apply_crd(&client, &current).await.unwrap();
     for name in ["called", "new"] {
         world.annotate(name, "example.com/touched", Some("yes")).await;
@@ -194,6 +194,6 @@ async fn a_crd_that_hides_all_of_status_for_a_while_leads_to_no_second_call_and_
     assert!(object.attempt().is_some(), "the journal was erased");
     assert!(under_the_placeholder.terminate().await.unwrap().success());
     let _again = world.operator().await;
-    look_around(&world, "looked").await;
+    all_processed(&world, "processed").await;
     assert_eq!((world.calls(&called), world.calls(&new)), (1, 1));
 }

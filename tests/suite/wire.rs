@@ -1,11 +1,11 @@
-//! The wire, row by row, through the whole operator and over TLS: what status says of each way a cloud can behave, and
-//! how many requests the cloud's ledger holds. The operator's own unit tests hold the same rows for plain sockets.
+//! The wire, row by row, through the whole operator and over TLS: the status for each behaviour of a cloud, and the
+//! number of requests in the cloud's ledger. The operator's own unit tests cover the same rows for plain sockets.
 
 use testbed::simulator::{Act, Answer, Script};
 
 use crate::world::{World, condition};
 
-/// The beginning of a body, in which the code has arrived.
+/// The beginning of a body, which includes the code.
 const CODE: &str = r#"{"error_code":"DWS.7023","#;
 
 struct ReasonClass {
@@ -20,11 +20,11 @@ fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i
 }
 
 #[tokio::test]
-async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
+async fn every_wire_fault_is_classified_correctly_and_sent_once() {
     let world = World::new().await;
-    // Two rows wait for the timeout; on all others the answer comes at once, or when the test says so.
+    // Two rows wait for the timeout; on all others the answer comes at once, or when the test releases it.
     let _operator = world.operator_with(&["--request-timeout=30s"]).await;
-    // A key that has not had its first answer carries one call: the rows would wait for each other.
+    // A key without a first answer carries one call: the rows would wait for each other.
     world.create("first", &world.cluster()).await;
     world.settled("first", "Delivered").await;
     let (ok, refused, unknown) = (|| Answer::empty(200), || Answer::empty(403), "OutcomeUnknown");
@@ -76,14 +76,14 @@ async fn every_row_of_the_wire_is_told_rightly_and_sent_once() {
         assert_eq!(condition(&object, "Delivered").as_deref(), Some(delivered), "{name}");
         assert_eq!(world.calls(&cluster), 1, "{name}");
         if name == "too-slow" {
-            // The answer finds nobody any more.
+            // The answer has no receiver any more.
             world.cloud.release(&cluster);
         }
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_the_request_is_read_is_unknown_or_proven_unsent_and_never_more() {
+async fn a_connection_that_ends_unread_is_unknown_or_proven_unsent() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--request-timeout=20s", "--connect-timeout=10s"]).await;
     for (name, act) in [("closed-unread", Act::Cut), ("silent", Act::Hang)] {
@@ -93,7 +93,7 @@ async fn a_connection_that_ends_before_the_request_is_read_is_unknown_or_proven_
         world.settled(name, "OutcomeUnknown").await;
         assert_eq!(world.calls(&cluster), 0, "{name}: not a byte was read, but nobody on this side can know");
     }
-    // A reset that meets the handshake's end proves that nothing was sent, one a moment later does not: either is right.
+    // A reset at the end of the handshake proves that nothing was sent, one a moment later does not: either is correct.
     let cluster = world.cluster();
     world.cloud.script_connections([Act::Reset]);
     world.create("reset-unread", &cluster).await;

@@ -1,5 +1,5 @@
-//! What a test begins with: the shared control plane, a namespace and a cloud of its own, and on demand operators. It
-//! holds no assertion about what the operator does.
+//! The environment of a test: the shared control plane, a namespace and a cloud of its own, and on demand operators. It
+//! asserts nothing about the operator.
 
 use std::{collections::HashSet, ffi::OsString, path::PathBuf, time::Duration};
 
@@ -19,15 +19,15 @@ use testbed::{
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Project of all tests: the API page's own.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
-/// For a call that the test ends and no clock: the longest that the flags allow.
+/// For a call that the test ends, not a clock: the longest timeout that the flags allow.
 pub const NO_TIMEOUT: &str = "--request-timeout=5m";
-/// For who waits until a claim is given up: a grace of 15 s instead of 42 s. The price is that a machine which stands still
-/// for 3 s between claim and call has the call put off, lawfully.
+/// For tests that wait until a claim expires: a grace of 15 s instead of 42 s. The price is that a machine which pauses
+/// for 3 s between claim and call legitimately has the call put off.
 pub const SHORT_GRACE: &str = "--send-budget=3s";
 /// Name of the Secret an object uses by default.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
 
-/// See the module.
+/// One test's namespace, cloud and clients.
 pub struct World {
     pub plane: &'static ControlPlane,
     pub client: Client,
@@ -59,20 +59,20 @@ impl World {
         world
     }
 
-    /// A world whose operator, with these further flags, has sent the call of `wish` and waits for the answer until it is
-    /// released.
+    /// A world whose operator, with these further flags, has sent the call of `request` and waits for the answer until
+    /// the test releases it.
     pub async fn with_a_call_in_flight(flags: &[&str]) -> (Self, String, Operator) {
         let world = Self::new().await;
         let cluster = world.cluster();
         world.cloud.script(&cluster, [Script::held()]);
         let operator = world.operator_with(flags).await;
-        world.create("wish", &cluster).await;
+        world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
         (world, cluster, operator)
     }
 
-    /// Flags that point an operator at this cloud, without a pace. An unanswered call is soon given up; but between claim
-    /// and call there may be as much time as is ever allowed, so that no call is put off because the machine was busy.
+    /// Flags that point an operator at this cloud, without a rate limit. An unanswered call soon times out; but the
+    /// time allowed between claim and call is the maximum, so that no call is put off because the machine was busy.
     pub fn flags(&self) -> Vec<OsString> {
         let endpoint = format!("--endpoint=lab={}", self.cloud.url());
         let ca = format!("--ca-bundle={}", self.cloud.ca_file().display());
@@ -94,7 +94,7 @@ impl World {
     /// An operator with any option changed.
     pub async fn operator_from(&self, change: impl FnOnce(&mut OperatorOptions<'_>)) -> Operator {
         let mut options = OperatorOptions::new(binary(), self.plane, &self.namespace);
-        // Of a flag that comes again the last one holds.
+        // Of a flag that is given twice the last one applies.
         options.arguments = self.flags();
         change(&mut options);
         let operator = Operator::start(options).await.unwrap();
@@ -136,12 +136,12 @@ impl World {
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
-    /// Merges a patch into an object's status, as somebody with that right could.
+    /// Merges a patch into an object's status, as any account with that right could.
     pub async fn patch_status(&self, name: &str, status: Value) -> ClusterRedistribution {
         self.api().patch_status(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await.unwrap()
     }
 
-    /// Sets an annotation, or takes it away.
+    /// Sets or removes an annotation.
     pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) -> ClusterRedistribution {
         self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await
     }
@@ -160,13 +160,13 @@ impl World {
         let api = self.api();
         eventually(PATIENCE, &format!("{name} says {reason}"), async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
-            if reason_of(&object).as_deref() == Some(reason) { Ok(object) } else { Err(shown(&object)) }
+            if reason_of(&object).as_deref() == Some(reason) { Ok(object) } else { Err(describe(&object)) }
         })
         .await
     }
 
-    /// Waits until all objects of the namespace have one of these reasons at their current generation. However many they
-    /// are and however slow the machine is, only standing still for [`PATIENCE`] ends the wait.
+    /// Waits until all objects of the namespace have one of these reasons at their current generation. However many
+    /// they are and however slow the machine is, only [`PATIENCE`] without any progress ends the wait.
     pub async fn all_settled(&self, reasons: &[&str]) -> Vec<ClusterRedistribution> {
         let (api, wanted) = (self.api(), reasons.iter().copied().collect::<HashSet<_>>());
         let (mut settled, what) = (0, format!("one more object says one of {reasons:?}"));
@@ -181,7 +181,7 @@ impl World {
                 if now > settled || now == objects.len() {
                     return Ok((now, objects));
                 }
-                let open = objects.iter().find(|object| !is_settled(object)).map(shown).unwrap_or_default();
+                let open = objects.iter().find(|object| !is_settled(object)).map(describe).unwrap_or_default();
                 Err(format!("{now} of {} do, and not {open}", objects.len()))
             });
             let (now, objects) = progress.await;
@@ -198,9 +198,9 @@ impl World {
     }
 }
 
-/// Waits until the operator's output holds this.
-pub async fn says(operator: &Operator, words: &str) {
-    eventually(PATIENCE, &format!("the operator says {words:?}"), async || {
+/// Waits until the operator's output contains this.
+pub async fn wait_for_output(operator: &Operator, words: &str) {
+    eventually(PATIENCE, &format!("the operator prints {words:?}"), async || {
         if operator.output().contains(words) { Ok(()) } else { Err("not yet") }
     })
     .await;
@@ -231,7 +231,7 @@ pub fn spec(cluster: &str) -> ClusterRedistributionSpec {
     }
 }
 
-/// The reason of `Ready`, if it speaks of the current generation.
+/// The reason of `Ready`, if it is of the current generation.
 pub fn reason_of(object: &ClusterRedistribution) -> Option<String> {
     let status = object.status.as_ref()?;
     let generation = object.metadata.generation;
@@ -255,8 +255,8 @@ pub fn message(object: &ClusterRedistribution) -> String {
         .unwrap_or_default()
 }
 
-/// The object's state in one line, for what was seen last.
-pub fn shown(object: &ClusterRedistribution) -> String {
+/// The object's state in one line, for messages about the last seen state.
+pub fn describe(object: &ClusterRedistribution) -> String {
     let status = object.status.clone().unwrap_or_default();
     let reason =
         status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.clone());

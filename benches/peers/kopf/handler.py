@@ -34,9 +34,9 @@ async def cleanup(memo: kopf.Memo, **_):
 @kopf.on.update("clusterredistributions.dws.huaweicloud.com", field="spec")
 async def redistribute(body, spec, patch, memo: kopf.Memo, logger, **_):
     url = f"{os.environ['DWS_URL']}/v2/{spec['projectID']}/clusters/{spec['clusterID']}/redistribution"
-    wish = {"redis_mode": spec["redisMode"], "parallel_jobs": spec["parallelJobs"]}
+    request = {"redis_mode": spec["redisMode"], "parallel_jobs": spec["parallelJobs"]}
     claimed = now()
-    async with memo.session.post(url, json=wish) as answer:
+    async with memo.session.post(url, json=request) as answer:
         await answer.read()
         code, request_id = answer.status, answer.headers.get("X-Request-Id", "")
         retry_after = answer.headers.get("Retry-After")

@@ -1,4 +1,4 @@
-//! Objects that are created while the candidate runs: its CPU for each, from creation to done.
+//! Objects that are created while the candidate runs: its CPU for each, from creation to completion.
 
 use super::Case;
 use crate::{
@@ -7,11 +7,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CPU: &str = "CPU us per object";
@@ -31,13 +31,13 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let actors = Actors::new(setting).await?;
     let running = actors.at_work(candidate, &Settings::default()).await?;
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
-    wishes::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
+    objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let objects = as_float(case.objects as u64);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CPU, seen.cpu.as_secs_f64() * 1e6 / objects)
         .figure("objects per second, with their creation", objects / seen.elapsed.as_secs_f64())
         .figure("duplicates", actors.duplicates()))

@@ -1,4 +1,4 @@
-//! Waiting objects: how many a second are delivered, from the first call to the last record, and what it costs.
+//! Waiting objects: how many a second are delivered, from the first call to the last record, and at what cost.
 
 use std::{
     collections::BTreeMap,
@@ -13,18 +13,18 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, memory},
     sample::{PER_SECOND, Sample},
     setting::Setting,
     window::{FOREIGN_LIMIT, Window},
-    wishes,
 };
 
-/// In flight at the limit, of which the best is used. Each is tried twice.
+/// Depths tried for the limit, of which the best is used. Each is tried twice.
 const DEPTHS: [u16; 4] = [4, 8, 16, 32];
-/// Objects of such a try, at most.
+/// Maximum number of objects of such a try.
 const OBJECTS_FOR_A_TRY: usize = 2_000;
-/// After the last record: what still comes then belongs to the drain as well.
+/// Time after the last record: requests in this time belong to the drain as well.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -41,7 +41,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     if candidate != Candidate::Limit {
-        // As the administrator of a crowd would set it; controller-runtime has its 8 workers or its default.
+        // As the administrator of many objects would set it; controller-runtime has its 8 workers or its default.
         let in_flight =
             if candidate == Candidate::Operator { setting.arguments.in_flight } else { Settings::default().in_flight };
         let settings = Settings { in_flight, ..Settings::default() };
@@ -57,9 +57,9 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample.figure("in flight", f64::from(in_flight)))
 }
 
-/// The depth that is best for the limit, and what others used of the machine meanwhile. It is looked for once and then stands,
-/// so that no step of the limit is the best of several tries: those differ by a tenth by themselves, and their best one is
-/// luck, which no candidate is given.
+/// The depth that is best for the limit, and the CPU share of other processes during the search. The search runs once
+/// and its result is kept, so that no step of the limit is the best of several tries: tries differ by a tenth by
+/// themselves, so the best one is luck, which no candidate gets.
 async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Failure> {
     let (mut rates, mut foreign) = (BTreeMap::<u16, f64>::new(), 0_f64);
     for &in_flight in DEPTHS.iter().chain(DEPTHS.iter().rev()) {
@@ -73,7 +73,7 @@ async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Fai
     let best = rates.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     let (best, _) = best.ok_or("no depth was tried")?;
     if foreign <= FOREIGN_LIMIT || setting.arguments.accept_load {
-        setting.learnt(objects, best);
+        setting.set_depth(objects, best);
     }
     Ok((best, foreign))
 }
@@ -87,7 +87,7 @@ async fn drain(
 ) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let (client, place) = (&actors.stage.client, &actors.stage.place);
-    wishes::create_all(client, place, 0..objects).await?;
+    objects::create_all(client, place, 0..objects).await?;
     let before = Counts::now(&actors.stage.plane).await?;
     let window = Window::open(&actors.stage)?;
     let running = actors.start(candidate, settings).await?;
@@ -95,7 +95,7 @@ async fn drain(
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(100));
     let first = explained(&running, first_call(&actors)).await?;
     explained(&running, actors.watching.settled(objects)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let (rss, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
     let memory = curve.end();
     tokio::time::sleep(AFTERMATH).await;
@@ -105,7 +105,7 @@ async fn drain(
     let seconds = last.saturating_duration_since(first).as_secs_f64();
     let each = |value: f64| value / as_float(objects as u64);
     let sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(PER_SECOND, as_float(objects as u64) / seconds)
         .figure("seconds from start to first call", (first - window.begin()).as_secs_f64())
         .figure("CPU us per object, API server and etcd", each(seen.plane.as_secs_f64() * 1e6))

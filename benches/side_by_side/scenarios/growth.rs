@@ -11,15 +11,15 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::{Sample, mean},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SLOPE: &str = "RSS MiB per hour";
-/// Objects on their way at once.
+/// Objects in progress at once.
 const AT_ONCE: usize = 64;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -46,17 +46,17 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let lives = stream::iter(0..case.objects).map(async |number| {
         let due = begin + every * u32::try_from(number)?;
         tokio::time::sleep_until(due.into()).await;
-        wishes::create(client, place, number).await?;
+        objects::create(client, place, number).await?;
         watching.settled_at(number).await?;
-        wishes::delete(client, place, number).await
+        objects::delete(client, place, number).await
     });
     explained(&running, lives.buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) })).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let points = curve.end();
     running.kill().await?;
     let settled = points.get(points.len() / 4..).unwrap_or_default();
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(SLOPE, slope(settled) * 3600.0)
         .figure("RSS MiB at the end", points.last().map_or(0.0, |(_, mib)| *mib))
         .figure("minutes", seen.elapsed.as_secs_f64() / 60.0)
@@ -65,7 +65,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .curve("RSS MiB over seconds", points))
 }
 
-/// Of the straight line with the least squares.
+/// Slope of the least-squares line.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let of = |which: fn(&(f64, f64)) -> f64| mean(&points.iter().map(which).collect::<Vec<_>>());
     let (x, y) = (of(|point| point.0), of(|point| point.1));

@@ -1,4 +1,4 @@
-//! What a candidate uses while nothing happens.
+//! The costs of a candidate while nothing happens.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::{
     bars::Bar,
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::rests,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CPU: &str = "CPU, % of a core";
@@ -35,21 +35,21 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let running = actors.at_work(candidate, &Settings::default()).await?;
     if let Some(pid) = running.pid() {
         rests(pid, Duration::from_secs(10), Duration::from_secs(120)).await?;
     }
     let before = Counts::now(&stage.plane).await?;
     let window = Window::open(stage)?.with_running(running.pid())?;
-    // The time is what is asked about, not a wait for something to happen.
+    // The time is the subject of the measurement, not a wait for an event.
     tokio::time::sleep(case.watched).await;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - before;
     running.kill().await?;
     let seconds = seen.elapsed.as_secs_f64();
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CPU, seen.cpu.as_secs_f64() / seconds * 100.0)
         .figure(REQUESTS, counts.all / seconds)
         .figure("writes", counts.writes)

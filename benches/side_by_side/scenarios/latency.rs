@@ -1,5 +1,5 @@
 //! One object at a time: from the request that creates it to the arrival of the call, and to the moment at which a
-//! watch shows that it is done. The limit is the bare chain of the same requests here.
+//! watch shows that it is done. The limit here is the bare chain of the same requests.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     sample::{Sample, quantile},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const DONE: &str = "ms to done, p50";
-/// A pause between two objects, so that each finds everything at rest.
+/// A pause between two objects, so that each meets an idle system.
 const APART: Duration = Duration::from_millis(50);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -42,24 +42,24 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
     let (mut called, mut done) = (Vec::new(), Vec::new());
     for number in 0..case.objects {
-        let cluster = wishes::cluster(number);
+        let cluster = objects::cluster(number);
         let cloud = std::sync::Arc::clone(&actors.stage.cloud);
         let arrival = tokio::spawn(async move {
             cloud.arrived(&cluster, 1).await;
             Instant::now()
         });
-        let begin = wishes::create(&actors.stage.client, &actors.stage.place, number).await?;
+        let begin = objects::create(&actors.stage.client, &actors.stage.place, number).await?;
         let settled = explained(&running, actors.watching.settled_at(number)).await?;
         called.push(millis(begin, arrival.await?));
         done.push(millis(begin, settled));
         tokio::time::sleep(APART).await;
     }
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     called.sort_by(f64::total_cmp);
     done.sort_by(f64::total_cmp);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure("ms to the call, p50", quantile(&called, 0.5))
         .figure("ms to the call, p99", quantile(&called, 0.99))
         .figure(DONE, quantile(&done, 0.5))

@@ -1,4 +1,4 @@
-//! Memory beside finished objects: at rest, at its highest, and for each of them.
+//! Memory beside finished objects: at rest, at its highest, and for each object.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Running, Settings},
     counts::Counts,
+    objects,
     process::{as_float, memory, rests},
     sample::Sample,
     setting::Setting,
     stage::Stage,
     window::Window,
-    wishes,
 };
 
 const RSS: &str = "RSS MiB at rest";
 const RATIO: &str = "peak over rest";
-/// The number of the object that shows that the whole list was taken in: its name is the last of all.
+/// Number of the object that shows that the whole list was processed: its name sorts last.
 const LAST: usize = 9_500_000;
-/// The number of the one object of a candidate that has no other.
+/// Number of the one object of a candidate that has no other.
 const ONLY: usize = 9_400_000;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -46,21 +46,21 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
     let empty = if case.objects > 0 { Some(beside(setting, stage, candidate, 0).await?) } else { None };
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let (before, calls_before) = (Counts::now(&stage.plane).await?, stage.cloud.total_calls());
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &Settings::default()).await?;
     let window = window.with_new(running.pid());
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
-    wishes::create(&stage.client, &stage.place, LAST).await?;
+    objects::create(&stage.client, &stage.place, LAST).await?;
     explained(&running, actors.watching.settled_at(LAST)).await?;
     let (rss, peak) = at_rest(&running).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - before;
     let (points, calls) = (curve.end(), stage.cloud.total_calls());
     running.kill().await?;
     let mut sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(RSS, rss)
         .figure("RSS MiB peak", peak)
         .figure(RATIO, peak / rss)
@@ -74,20 +74,20 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample)
 }
 
-/// Memory at rest beside so many finished objects, in another place on the same API server, after it has served one as
-/// well.
+/// Memory at rest beside this number of finished objects, in another place on the same API server, after the candidate
+/// has served one object as well.
 pub async fn beside(setting: &Setting, stage: &Stage, candidate: Candidate, finished: usize) -> Result<f64, Failure> {
     let place = stage.another_place().await?;
-    wishes::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &place, finished, candidate == Candidate::Kopf).await?;
     let running = Running::start(candidate, &setting.programs, stage, &place, &Settings::default()).await?;
-    wishes::create(&stage.client, &place, ONLY).await?;
-    stage.cloud.arrived(&wishes::cluster(ONLY), 1).await;
+    objects::create(&stage.client, &place, ONLY).await?;
+    stage.cloud.arrived(&objects::cluster(ONLY), 1).await;
     let (rss, _) = at_rest(&running).await?;
     running.kill().await?;
     Ok(rss)
 }
 
-/// Now and at most, once it has had nothing to do for ten seconds.
+/// Present and highest memory, after ten seconds without work.
 pub async fn at_rest(running: &Running) -> Result<(f64, f64), Failure> {
     let Some(pid) = running.pid() else { return Ok((0.0, 0.0)) };
     rests(pid, Duration::from_secs(10), Duration::from_secs(120)).await?;

@@ -1,4 +1,4 @@
-//! The scenarios: what each of them does with a candidate, and what is asked of the operator in it.
+//! The scenarios: what each of them does with a candidate, and the operator's bars in it.
 
 mod cpu;
 mod drain;
@@ -23,22 +23,22 @@ use crate::{
     setting::Setting,
 };
 
-/// One thing that is measured: a scenario with its numbers.
+/// One measurement: a scenario with its numbers.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub scenario: Scenario,
     pub name: String,
-    /// One sentence about what is done.
+    /// One sentence about the method.
     pub how: String,
     pub objects: usize,
     /// How long something is watched.
     pub watched: Duration,
-    /// How late the cloud answers.
+    /// Delay of the cloud's answers.
     pub late: Duration,
-    /// Calls in flight, where that is not the default.
+    /// Calls in flight, if not the default.
     pub in_flight: u16,
     pub candidates: Vec<Candidate>,
-    /// Measured in the order A, B, B, A; else once a round.
+    /// Measured in the order A, B, B, A; otherwise once a round.
     pub mirrored: bool,
     pub rounds: usize,
     /// Figure whose ratio to the limit is taken inside each round.
@@ -73,7 +73,7 @@ impl Case {
     }
 }
 
-/// All cases that were asked for.
+/// All requested cases.
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
     let of = |scenario| match scenario {
         Scenario::Drain => drain::cases(arguments),

@@ -1,5 +1,5 @@
-//! A cloud that takes five calls a second of each key and refuses the rest: how much of that is used, and how little
-//! refused.
+//! A cloud that accepts five calls a second of each key and refuses the rest: how much of that rate is used, and how
+//! few calls are refused.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::as_float,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const PER_SECOND: u16 = 5;
@@ -49,12 +49,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let before = stage.cloud.total_calls();
     stage.cloud.throttle(Some(Throttle { limit: usize::from(PER_SECOND), seconds: 1, retry_after: true }));
     let window = Window::open(stage)?.with_running(running.pid())?;
-    // One after the other, so that there is an order to keep; that is a hundred times as quick as the pace.
+    // One after the other, so that there is an order to keep; that is a hundred times as fast as the rate limit.
     for number in 0..objects {
-        wishes::create(&stage.client, &stage.place, number).await?;
+        objects::create(&stage.client, &stage.place, number).await?;
     }
     explained(&running, actors.watching.settled(objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let calls: Vec<_> = stage.cloud.entries().split_off(before);
     let refused = calls.iter().filter(|call| !call.verified).count();
@@ -62,10 +62,10 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let [first, .., last] = taken.as_slice() else { return Err("fewer than two calls were taken".into()) };
     let millis = u64::try_from(last.arrived_millis - first.arrived_millis)?;
     let span = Duration::from_millis(millis).as_secs_f64();
-    // Between the first and the last of them there is room for so many more.
+    // The time between the first and the last of them allows this many more.
     let used = as_float(taken.len() as u64 - 1) / (span * f64::from(PER_SECOND));
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(USED, used * 100.0)
         .figure(REFUSED, as_float(refused as u64) / as_float(calls.len() as u64) * 100.0)
         .figure("objects whose one call was refused", as_float(unserved(objects, &taken) as u64))
@@ -74,7 +74,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .figure("seconds", seen.elapsed.as_secs_f64()))
 }
 
-/// Objects without a call that was taken.
+/// Objects without an accepted call.
 fn unserved(objects: usize, taken: &[&Entry]) -> usize {
     let mut clusters: Vec<_> = taken.iter().map(|call| call.cluster.as_str()).collect();
     clusters.sort_unstable();
@@ -82,7 +82,7 @@ fn unserved(objects: usize, taken: &[&Entry]) -> usize {
     objects.saturating_sub(clusters.len())
 }
 
-/// How far a call was from its place among those that were taken, at most.
+/// The largest distance of an accepted call from its place in the order.
 fn displaced(taken: &[&Entry]) -> usize {
     let mut sorted: Vec<_> = taken.iter().map(|call| call.cluster.as_str()).collect();
     sorted.sort_unstable();

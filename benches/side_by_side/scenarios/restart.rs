@@ -1,5 +1,5 @@
-//! A start beside finished objects, after an end in order: what it calls and writes for them, and when a new object is
-//! called. A kill would leave the Lease of the operator to run out first, which is not what is asked about.
+//! A start beside finished objects, after a graceful end: its calls and writes for them, and when a new object is
+//! called. After a kill, the operator's Lease would have to expire first, which is not measured here.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,11 @@ use crate::{
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, rests},
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const CALLS: &str = "calls for finished objects";
@@ -23,7 +23,7 @@ const WRITES: &str = "writes for finished objects";
 const SECONDS: &str = "seconds from start to the new object's call";
 /// Numbers of the new objects, before the end and after it.
 const NEW: [usize; 2] = [9_500_000, 9_500_001];
-/// Writes that the new object itself costs each of them.
+/// Writes that the new object itself costs each candidate.
 const OWN_WRITES: f64 = 2.0;
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -46,28 +46,28 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         Some(pid) => rests(pid, Duration::from_secs(5), Duration::from_secs(120)).await,
         None => Ok(()),
     };
-    wishes::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
+    objects::create_finished(&stage.client, &stage.place, case.objects, candidate == Candidate::Kopf).await?;
     let running = actors.start(candidate, &settings).await?;
-    wishes::create(&stage.client, &stage.place, NEW[0]).await?;
+    objects::create(&stage.client, &stage.place, NEW[0]).await?;
     explained(&running, actors.watching.settled_at(NEW[0])).await?;
     rest(running.pid()).await?;
     let first = Counts::now(&stage.plane).await?;
     running.terminate().await?;
     let calls = stage.cloud.total_calls();
 
-    wishes::create(&stage.client, &stage.place, NEW[1]).await?;
+    objects::create(&stage.client, &stage.place, NEW[1]).await?;
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &settings).await?;
     let window = window.with_new(running.pid());
-    stage.cloud.arrived(&wishes::cluster(NEW[1]), 1).await;
+    stage.cloud.arrived(&objects::cluster(NEW[1]), 1).await;
     let called = Instant::now();
     explained(&running, actors.watching.settled_at(NEW[1])).await?;
     rest(running.pid()).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - first;
     running.kill().await?;
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(CALLS, as_float((stage.cloud.total_calls() - calls) as u64) - 1.0)
         .figure(WRITES, counts.writes - OWN_WRITES)
         .figure("lists", counts.lists)

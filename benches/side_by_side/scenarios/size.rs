@@ -13,12 +13,12 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Running, Settings},
+    objects,
     process::as_float,
     programs::Programs,
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SIZE: &str = "program, MB";
@@ -43,7 +43,7 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     let actors = Actors::new(setting).await?;
     let stage = &actors.stage;
-    wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..case.objects).await?;
     let client = reqwest::Client::builder().no_proxy().build();
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &Settings::default()).await?;
@@ -53,11 +53,11 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         stage.cloud.any_arrived(1).await;
         window.begin().elapsed()
     });
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     running.kill().await?;
     let (bytes, is_static) = program(candidate, &setting.programs)?;
     let mut sample = Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(SIZE, as_float(bytes) / 1e6)
         .figure("ms from start to first call", called.as_secs_f64() * 1000.0);
     if let Some(is_static) = is_static {
@@ -69,17 +69,17 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     Ok(sample)
 }
 
-/// When the operator's own address says that it is ready; the peers do not tell theirs.
+/// When the operator's own address reports that it is ready; the peers do not report theirs.
 async fn ready(
     running: &Running,
     client: reqwest::Result<reqwest::Client>,
     begin: Instant,
 ) -> Result<Option<Duration>, Failure> {
     let Running::Operator(operator) = running else { return Ok(None) };
-    // One for all questions, made before the first: making one costs more than being ready does.
+    // One client for all requests, created before the first: creating one takes longer than becoming ready.
     let client = client?;
     while begin.elapsed() < READY_WITHIN {
-        // Before it has said where it listens, there is nothing to ask.
+        // Before it has reported its listening address, no request is possible.
         if let Some(address) = operator.address() {
             let answer = client.get(format!("http://{address}/readyz")).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -91,7 +91,7 @@ async fn ready(
     Err("the operator is not ready".into())
 }
 
-/// Bytes, and of a program of its own whether it needs no dynamic linker.
+/// Bytes, and whether a native program needs no dynamic linker.
 fn program(candidate: Candidate, programs: &Programs) -> Result<(u64, Option<bool>), Failure> {
     let file = match candidate {
         Candidate::Limit => return Ok((0, None)),

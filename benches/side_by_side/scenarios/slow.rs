@@ -1,6 +1,6 @@
-//! A cloud that answers late: the drain must take what the bound on calls allows, and memory must not grow. What counts is
-//! the time from the creation of the last object to the last call: before it the API server is busy with the runner, and
-//! after it there is less to do than may be in flight.
+//! A cloud that answers late: the drain must take as long as the bound on calls allows, and memory must not grow. The
+//! measured time runs from the creation of the last object to the last call: before it the API server is busy with the
+//! runner, and after it fewer calls remain than may be in flight.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::{
     arguments::{Arguments, Scenario},
     bars::Bar,
     candidate::{Candidate, Settings},
+    objects,
     process::{as_float, memory},
     sample::{Sample, mean},
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const SHARE: &str = "calls in flight, share of their bound";
@@ -49,15 +49,15 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let stage = &actors.stage;
     let settings = Settings { in_flight: case.in_flight, ..Settings::default() };
     for number in 0..case.objects {
-        stage.cloud.script(&wishes::cluster(number), [Script::ordinary().after(case.late)]);
+        stage.cloud.script(&objects::cluster(number), [Script::ordinary().after(case.late)]);
     }
     let running = actors.at_work(candidate, &settings).await?;
     let window = Window::open(stage)?.with_running(running.pid())?;
     let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
-    wishes::create_all(&stage.client, &stage.place, 0..case.objects).await?;
+    objects::create_all(&stage.client, &stage.place, 0..case.objects).await?;
     let created = i128::from(Timestamp::now().as_millisecond());
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     let (_, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
     let points = curve.end();
     running.kill().await?;
@@ -68,7 +68,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let arrivals: Vec<_> = stage.cloud.entries().iter().map(|call| call.arrived_millis).collect();
     let share = in_flight(&arrivals, i128::try_from(case.late.as_millis())?, created) / f64::from(case.in_flight);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure("seconds", seconds)
         .figure(SHARE, share)
         .figure("calls in flight, most", as_float(stage.cloud.max_in_flight().0 as u64))

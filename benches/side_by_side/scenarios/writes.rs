@@ -1,4 +1,4 @@
-//! What an accepted generation costs the API server, and what a finished object costs afterwards.
+//! The cost of an accepted generation for the API server, and the later cost of a finished object.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::{
     bars::Bar,
     candidate::{Candidate, Settings},
     counts::Counts,
+    objects,
     process::{as_float, rests},
     sample::Sample,
     setting::Setting,
     window::Window,
-    wishes,
 };
 
 const WRITES: &str = "writes per object";
 const AFTERWARDS: &str = "writes per finished object and hour";
-/// The peers are watched for a minute: what polls shows itself by then.
+/// The peers are watched for a minute: polling shows within that time.
 const PEERS_WATCHED: Duration = Duration::from_secs(60);
 
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
@@ -40,21 +40,21 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let plane = &actors.stage.plane;
     let before = Counts::now(plane).await?;
     let window = Window::open(&actors.stage)?.with_running(running.pid())?;
-    wishes::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
+    objects::create_all(&actors.stage.client, &actors.stage.place, 0..case.objects).await?;
     explained(&running, actors.watching.settled(case.objects + 1)).await?;
-    let seen = window.seen()?;
+    let seen = window.measured()?;
     if let Some(pid) = running.pid() {
         rests(pid, Duration::from_secs(2), Duration::from_secs(30)).await?;
     }
     let after = Counts::now(plane).await?;
     let watched = if candidate == Candidate::Operator { case.watched } else { case.watched.min(PEERS_WATCHED) };
-    // The time is what is asked about, not a wait for something to happen.
+    // The time is the subject of the measurement, not a wait for an event.
     tokio::time::sleep(watched).await;
     let afterwards = Counts::now(plane).await? - after;
     running.kill().await?;
     let (counts, hours) = (after - before, watched.as_secs_f64() / 3600.0);
     Ok(Sample::new(candidate)
-        .seen(seen)
+        .measured(seen)
         .figure(WRITES, counts.writes_each(case.objects))
         .figure("reads per object", counts.reads_each(case.objects))
         .figure("requests per object, all kinds", counts.all / as_float(case.objects as u64))

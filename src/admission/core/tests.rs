@@ -13,19 +13,19 @@ fn candidate(number: usize, key: u8) -> Candidate {
     mock::candidate(&format!("object-{number}"), &format!("cluster-{number}"), key)
 }
 
-fn proven(core: &mut Core, key: u8, now: Instant) {
+fn prove_key(core: &mut Core, key: u8, now: Instant) {
     let first = candidate(usize::MAX, key);
     core.enter(&first, false, now).unwrap();
     core.leave(&first, Some(KeyEffect::Good), now);
 }
 
 #[test]
-fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
+fn a_cluster_never_has_two_calls_and_the_second_is_woken() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let first = candidate(1, 1);
-    let second = Candidate { object: ("other".to_owned(), "twin".to_owned()), ..first.clone() };
+    let second = Candidate { object: ("other".to_owned(), "same-cluster".to_owned()), ..first.clone() };
     core.enter(&first, false, now).unwrap();
     assert_eq!(core.enter(&second, false, now), Err(Refusal::AnotherCall { by: first.object.clone() }));
     assert_eq!(core.leave(&first, Some(KeyEffect::Good), now), std::slice::from_ref(&second.object));
@@ -33,10 +33,10 @@ fn one_cluster_never_has_two_calls_and_the_second_is_woken() {
 }
 
 #[test]
-fn never_more_calls_than_allowed() {
+fn calls_in_flight_never_exceed_the_concurrency() {
     let now = Instant::now();
     let mut core = Core::new(3, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     for number in 0..3 {
         core.enter(&candidate(number, 1), false, now).unwrap();
     }
@@ -47,7 +47,7 @@ fn never_more_calls_than_allowed() {
 }
 
 #[test]
-fn a_key_without_an_answer_yet_carries_one_call() {
+fn a_key_without_an_answer_yet_gets_one_call() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     core.enter(&candidate(1, 1), false, now).unwrap();
@@ -63,7 +63,7 @@ fn a_key_without_an_answer_yet_carries_one_call() {
 }
 
 #[test]
-fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
+fn a_wrong_key_costs_one_call_and_is_never_used_again() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     core.enter(&candidate(0, 1), false, now).unwrap();
@@ -80,10 +80,10 @@ fn a_wrong_key_costs_one_call_and_is_not_used_again_however_long_it_waits() {
 }
 
 #[test]
-fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
+fn a_key_that_worked_before_is_tried_by_one_object_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     assert_eq!(
@@ -101,7 +101,7 @@ fn a_key_that_had_worked_is_tried_by_one_object_after_five_minutes() {
 }
 
 #[test]
-fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
+fn a_key_refused_for_the_clock_is_tried_by_one_after_five_minutes() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     core.enter(&candidate(0, 1), false, now).unwrap();
@@ -114,7 +114,7 @@ fn a_clock_that_was_off_is_tried_again_by_one_object_after_five_minutes() {
 }
 
 #[test]
-fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
+fn a_429_makes_all_objects_of_that_key_wait_and_no_others() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     core.enter(&candidate(0, 1), false, now).unwrap();
@@ -128,15 +128,15 @@ fn after_a_429_everybody_on_that_key_waits_as_told_and_nobody_else() {
 }
 
 #[test]
-fn the_pace_holds_for_each_key_on_its_own() {
+fn the_rate_limit_applies_to_each_key_separately() {
     let now = Instant::now();
     let mut core = Core::new(100, 5.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let mut admitted = 0;
     for step in 0..1000 {
-        let at = now + Duration::from_millis(200) + step * Duration::from_millis(10);
-        if core.enter(&candidate(admitted, 1), false, at).is_ok() {
-            core.leave(&candidate(admitted, 1), Some(KeyEffect::Good), at);
+        let time = now + Duration::from_millis(200) + step * Duration::from_millis(10);
+        if core.enter(&candidate(admitted, 1), false, time).is_ok() {
+            core.leave(&candidate(admitted, 1), Some(KeyEffect::Good), time);
             admitted += 1;
         }
     }
@@ -145,7 +145,7 @@ fn the_pace_holds_for_each_key_on_its_own() {
 }
 
 #[test]
-fn an_unreachable_endpoint_is_probed_by_one_at_a_time_and_later_each_time() {
+fn an_unreachable_endpoint_gets_one_probe_at_a_time_with_back_off() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     assert_eq!(core.health("a", false, now), Health::Open);
@@ -162,14 +162,14 @@ fn an_unreachable_endpoint_is_probed_by_one_at_a_time_and_later_each_time() {
 }
 
 #[test]
-fn an_object_whose_last_try_did_not_get_through_probes_even_after_a_restart() {
+fn a_suspect_object_probes_its_endpoint_even_after_a_restart() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     assert_eq!(core.health("a", true, now), Health::Probe);
     assert!(matches!(core.health("a", true, now), Health::Probing(_)), "nothing is known against it yet");
     assert!(matches!(core.health("a", false, now), Health::Probing(_)));
     core.unreachable("a", now);
-    assert!(matches!(core.health("a", false, now), Health::Wait(_)), "now it is");
+    assert!(matches!(core.health("a", false, now), Health::Wait(_)), "now a failure is known");
 }
 
 #[test]
@@ -186,54 +186,58 @@ fn a_waiting_object_is_woken_once() {
 }
 
 #[test]
-fn keys_nobody_uses_are_forgotten_and_refused_ones_only_where_nobody_waits_for_them_for_a_day() {
+fn unused_keys_expire_and_refused_keys_only_after_a_day_without_use() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     for key in 0..100 {
-        proven(&mut core, key, now);
+        prove_key(&mut core, key, now);
     }
     core.enter(&candidate(0, 200), false, now).unwrap();
     core.leave(&candidate(0, 200), Some(KeyEffect::RejectedByGateway), now);
-    // Whoever waits asks again and again.
-    for look in 1..=4 {
-        let later = now + FORGET_REFUSED_AFTER * look / 2;
+    // A waiting object asks again and again.
+    for half in 1..=4 {
+        let later = now + FORGET_REFUSED_AFTER * half / 2;
         assert!(core.enter(&candidate(0, 200), false, later).is_err());
-        proven(&mut core, 201, later);
+        prove_key(&mut core, 201, later);
     }
     assert_eq!(core.keys.len(), 2);
     let last = now + FORGET_REFUSED_AFTER * 2;
-    proven(&mut core, 202, last + 2 * FORGET_KEY_AFTER);
-    assert_eq!(core.keys.len(), 2, "the other good one is forgotten");
-    proven(&mut core, 202, last + FORGET_REFUSED_AFTER);
+    prove_key(&mut core, 202, last + 2 * FORGET_KEY_AFTER);
+    assert_eq!(core.keys.len(), 2, "the other proven key is forgotten");
+    prove_key(&mut core, 202, last + FORGET_REFUSED_AFTER);
     assert_eq!(core.keys.len(), 1);
 }
 
 #[test]
-fn a_release_wakes_the_next_for_its_cluster_and_no_more_others_than_could_enter() {
+fn a_release_wakes_one_of_its_cluster_and_as_many_as_could_enter() {
     let now = Instant::now();
     let mut core = Core::new(2, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let (first, second) = (candidate(1, 1), candidate(2, 1));
     core.enter(&first, false, now).unwrap();
     core.enter(&second, false, now).unwrap();
     for number in 10..15 {
-        let twin = Candidate { object: ("team".to_owned(), format!("twin-{number}")), ..first.clone() };
-        assert!(matches!(core.enter(&twin, false, now), Err(Refusal::AnotherCall { .. })));
+        let same_cluster = Candidate { object: ("team".to_owned(), format!("same-cluster-{number}")), ..first.clone() };
+        assert!(matches!(core.enter(&same_cluster, false, now), Err(Refusal::AnotherCall { .. })));
         assert!(matches!(core.enter(&candidate(number, 1), false, now), Err(Refusal::Slot { .. })));
     }
     let names = |woken: Vec<ObjectName>| woken.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names(core.leave(&second, None, now)), ["object-10", "object-11"]);
-    assert_eq!(names(core.leave(&first, None, now)), ["twin-10"], "two are on their way to the two places");
+    assert_eq!(
+        names(core.leave(&first, None, now)),
+        ["same-cluster-10"],
+        "two woken objects are due for the two permits"
+    );
     core.enter(&candidate(10, 1), true, now).unwrap();
     core.enter(&candidate(11, 1), true, now).unwrap();
     assert_eq!(names(core.leave(&candidate(10, 1), None, now)), ["object-12", "object-13"]);
 }
 
 #[test]
-fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
+fn objects_that_wait_for_the_trial_of_a_refused_key_are_woken_by_its_end() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::RejectedByGateway), now);
     let later = now + 300 * SECOND;
@@ -243,12 +247,12 @@ fn who_waits_while_a_refused_key_is_tried_is_woken_when_that_is_over() {
         assert_eq!(refusal, Err(Refusal::Rejected { why: Rejection::WorkedBefore, wait: None }), "no polling");
     }
     core.enter(&candidate(9, 2), false, later).unwrap();
-    assert!(core.leave(&candidate(9, 2), None, later).is_empty(), "what becomes of other keys is nothing to them");
+    assert!(core.leave(&candidate(9, 2), None, later).is_empty(), "the outcome of other keys does not concern them");
     assert_eq!(core.leave(&candidate(1, 1), Some(KeyEffect::Good), later).len(), 3);
 }
 
 #[test]
-fn a_key_the_gateway_has_locked_is_tried_again_by_one_object_also_if_it_never_worked() {
+fn a_locked_key_is_tried_again_by_one_object_even_if_it_never_worked() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     core.enter(&candidate(0, 1), false, now).unwrap();
@@ -265,7 +269,7 @@ fn a_key_the_gateway_has_locked_is_tried_again_by_one_object_also_if_it_never_wo
 }
 
 #[test]
-fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
+fn a_neutral_answer_ends_no_trial_and_clears_no_refusal() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     for effect in [KeyEffect::Neutral, KeyEffect::Throttled(Duration::ZERO)] {
@@ -274,7 +278,7 @@ fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
         core.enter(&candidate(1, 1), false, now).unwrap();
         let refusal = core.enter(&candidate(2, 1), false, now).unwrap_err();
         assert!(matches!(refusal, Refusal::Slot { .. }), "{effect:?}: one at a time, and not {refusal:?}");
-        // Else its place in queue would keep the next ones back.
+        // Otherwise its place in the queue would block the next ones.
         core.forget(&candidate(2, 1).object, now);
         core.leave(&candidate(1, 1), None, now);
     }
@@ -289,10 +293,10 @@ fn an_answer_that_proves_nothing_ends_no_trial_and_clears_no_refusal() {
 }
 
 #[test]
-fn of_two_windows_of_429_the_longer_one_holds() {
+fn of_two_429_windows_the_longer_one_applies() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), false, now).unwrap();
     core.enter(&candidate(1, 1), false, now).unwrap();
     core.leave(&candidate(0, 1), Some(KeyEffect::Throttled(30 * SECOND)), now);
@@ -304,10 +308,10 @@ fn of_two_windows_of_429_the_longer_one_holds() {
 }
 
 #[test]
-fn a_request_besides_the_call_counts_in_the_pace() {
+fn a_request_in_addition_to_the_call_counts_in_the_rate_limit() {
     let now = Instant::now();
     let mut core = Core::new(8, 1.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let later = now + 10 * SECOND;
     core.enter(&candidate(0, 1), false, later).unwrap();
     core.spend(candidate(0, 1).key, later);
@@ -316,17 +320,17 @@ fn a_request_besides_the_call_counts_in_the_pace() {
 }
 
 #[test]
-fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_minutes() {
+fn an_ended_token_puts_the_next_on_trial_and_refused_ones_back_off() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(1, 1), false, now).unwrap();
     core.leave(&candidate(1, 1), Some(KeyEffect::TokenEnded), now);
     core.enter(&candidate(2, 1), false, now).unwrap();
     assert_eq!(core.enter(&candidate(3, 1), false, now), Err(Refusal::Slot { wait: None }));
     core.leave(&candidate(2, 1), Some(KeyEffect::TokenRefused), now);
-    let rests = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
-    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(rests));
+    let refusal = Refusal::Rejected { why: Rejection::Token, wait: Some(Duration::from_secs(300)) };
+    assert_eq!(core.enter(&candidate(3, 1), false, now), Err(refusal));
     let later = now + Duration::from_secs(300);
     core.enter(&candidate(3, 1), false, later).unwrap();
     assert_eq!(
@@ -339,11 +343,11 @@ fn a_token_that_ended_puts_the_next_one_on_trial_and_refused_ones_rest_for_five_
 }
 
 #[test]
-fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
+fn a_slightly_late_call_keeps_its_slot_and_a_pause_starts_new_slots() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
     let slot = core.interval;
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let late = now + slot + slot / 20;
     core.enter(&candidate(0, 1), false, late).unwrap();
     assert_eq!(
@@ -353,14 +357,14 @@ fn the_beat_is_kept_by_a_call_that_was_a_little_late_and_not_after_a_rest() {
     core.enter(&candidate(1, 1), true, now + slot * 2).unwrap();
     core.enter(&candidate(2, 1), true, now + slot * 10).unwrap();
     let refusal = core.enter(&candidate(3, 1), true, now + slot * 10);
-    assert_eq!(refusal, Err(Refusal::Slot { wait: Some(slot) }), "no two at once to make up for a rest");
+    assert_eq!(refusal, Err(Refusal::Slot { wait: Some(slot) }), "no two at once to make up for a pause");
 }
 
 #[test]
-fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_right_moment() {
+fn objects_go_in_order_of_creation_even_if_a_later_one_asks_first() {
     let now = Instant::now();
     let mut core = Core::new(2, 5.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     for number in 0..2 {
         assert!(matches!(core.enter(&candidate(number, 1), true, now), Err(Refusal::Slot { .. })));
     }
@@ -369,57 +373,61 @@ fn objects_go_in_the_order_of_their_creation_also_where_a_later_one_asks_at_the_
     }
     let mut order = Vec::new();
     for slot in 1..=10 {
-        let at = now + core.interval * slot;
+        let time = now + core.interval * slot;
         let next = order.len();
         for later in (next + 1..10).rev() {
-            assert!(core.enter(&candidate(later, 1), true, at).is_err(), "{later} before {next}");
+            assert!(core.enter(&candidate(later, 1), true, time).is_err(), "{later} before {next}");
         }
-        core.enter(&candidate(next, 1), true, at).unwrap();
+        core.enter(&candidate(next, 1), true, time).unwrap();
         order.push(next);
-        core.leave(&candidate(next, 1), Some(KeyEffect::Good), at);
+        core.leave(&candidate(next, 1), Some(KeyEffect::Good), time);
     }
     assert_eq!(order.len(), 10);
 }
 
 #[test]
-fn what_entered_on_the_beat_leaves_on_it_however_long_its_claim_took() {
+fn a_call_admitted_on_its_slot_is_sent_on_it_however_long_its_claim_took() {
     let now = Instant::now();
     let mut core = Core::new(8, 5.0);
     let slot = core.interval;
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     let key = candidate(0, 1).key;
     assert_eq!(core.slot(key, now + slot / 2), Duration::ZERO, "late by half a slot");
-    assert_eq!(core.slot(key, now + slot), slot / 2, "on the slot, and too near to the one before");
-    assert_eq!(core.slot(key, now + slot * 10), Duration::ZERO, "a rest is no credit");
+    assert_eq!(core.slot(key, now + slot), slot / 2, "on the slot, but too close to the previous one");
+    assert_eq!(core.slot(key, now + slot * 10), Duration::ZERO, "a pause gives no credit");
     assert_eq!(core.slot(key, now + slot * 10), slot);
-    assert_eq!(Core::new(8, 0.0).slot(key, now), Duration::ZERO, "no pace, no slot");
+    assert_eq!(Core::new(8, 0.0).slot(key, now), Duration::ZERO, "no rate limit, no slot");
 }
 
 #[test]
-fn who_is_gone_or_waits_for_a_cluster_stands_in_nobodys_way() {
+fn an_object_that_is_gone_or_waits_for_a_cluster_blocks_no_other() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
-    let twin = Candidate { object: ("team".to_owned(), "twin".to_owned()), ..candidate(0, 1) };
-    assert!(matches!(core.enter(&twin, true, now), Err(Refusal::AnotherCall { .. })));
+    let same_cluster = Candidate { object: ("team".to_owned(), "same-cluster".to_owned()), ..candidate(0, 1) };
+    assert!(matches!(core.enter(&same_cluster, true, now), Err(Refusal::AnotherCall { .. })));
     for number in 1..50 {
         assert!(core.enter(&candidate(number, 1), true, now).is_err());
     }
     for number in 1..49 {
         let woken = core.forget(&candidate(number, 1).object, now).unwrap();
-        assert_eq!(woken, [candidate(number + 1, 1).object], "nobody else may ever call it up");
+        assert_eq!(woken, [candidate(number + 1, 1).object], "no other release may ever wake it");
     }
-    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin.object], "the other one was woken");
+    assert_eq!(
+        core.leave(&candidate(0, 1), Some(KeyEffect::Good), now),
+        [same_cluster.object],
+        "the other one was woken"
+    );
     core.enter(&candidate(49, 1), true, now).unwrap();
 }
 
 #[test]
-fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
+fn a_free_permit_wakes_no_more_than_could_enter_for_any_number_of_keys() {
     let now = Instant::now();
     let mut core = Core::new(3, 0.0);
     for key in 0..50 {
-        proven(&mut core, key, now);
+        prove_key(&mut core, key, now);
     }
     for number in 0..3 {
         core.enter(&candidate(number, 0), true, now).unwrap();
@@ -433,10 +441,10 @@ fn a_free_place_calls_up_no_more_than_could_enter_however_many_keys_wait() {
 }
 
 #[test]
-fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_one_follows() {
+fn an_object_with_a_new_key_leaves_the_old_queue_and_the_next_is_woken() {
     let now = Instant::now();
     let mut core = Core::new(1, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
     for number in 1..10 {
         assert!(core.enter(&candidate(number, 1), true, now).is_err());
@@ -446,22 +454,22 @@ fn whoever_comes_with_another_key_leaves_the_line_of_the_old_one_and_the_next_on
     assert!(core.enter(&changed, true, now).is_err());
     assert!(
         core.leave_queues(&changed.object, Some(changed.key), now).is_none(),
-        "it keeps its place with the new one"
+        "it keeps its place in the new key's queue"
     );
     core.leave(&candidate(0, 1), Some(KeyEffect::Good), now);
     core.enter(&changed, true, now).unwrap();
 }
 
 #[test]
-fn of_those_that_wait_for_a_cluster_one_that_is_gone_is_not_the_one_that_is_woken() {
+fn an_object_that_is_gone_is_not_woken_for_its_cluster() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    proven(&mut core, 1, now);
+    prove_key(&mut core, 1, now);
     core.enter(&candidate(0, 1), true, now).unwrap();
-    let twin = |name: &str| Candidate { object: ("team".to_owned(), name.to_owned()), ..candidate(0, 1) };
+    let same_cluster = |name: &str| Candidate { object: ("team".to_owned(), name.to_owned()), ..candidate(0, 1) };
     for name in ["gone", "next"] {
-        assert!(matches!(core.enter(&twin(name), true, now), Err(Refusal::AnotherCall { .. })));
+        assert!(matches!(core.enter(&same_cluster(name), true, now), Err(Refusal::AnotherCall { .. })));
     }
-    assert_eq!(core.forget(&twin("gone").object, now), None);
-    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [twin("next").object]);
+    assert_eq!(core.forget(&same_cluster("gone").object, now), None);
+    assert_eq!(core.leave(&candidate(0, 1), Some(KeyEffect::Good), now), [same_cluster("next").object]);
 }

@@ -14,12 +14,12 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 const HOST: &str = "dws.example.com";
 
-/// What a Secret of that namespace is named in a sample's attempt.
+/// The Secret in that namespace that a sample's attempt names.
 fn secret(namespace: &str) -> CredentialSource {
     CredentialSource::Secret { namespace: namespace.to_owned(), name: "keys".to_owned() }
 }
 
-/// An object whose attempt was answered so, at second 0.
+/// An object whose attempt was answered with this code, at second 0.
 fn answered(id: &str, status_code: i32, change: impl FnOnce(&mut Attempt)) -> ClusterRedistribution {
     let mut attempt = Attempt {
         endpoint: Some(HOST.to_owned()),
@@ -47,7 +47,7 @@ fn refusal(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Inst
     refusal
 }
 
-/// How long a call has to wait for the window of a 429.
+/// How many seconds a call must wait for the window of a 429.
 fn window(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<u64> {
     match refusal(core, source, endpoint, now) {
         Some(Refusal::Throttled { wait, .. }) => Some(wait.as_secs()),
@@ -56,7 +56,7 @@ fn window(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Insta
 }
 
 #[test]
-fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
+fn a_429_in_status_blocks_its_source_and_endpoint_for_the_time_left() {
     let now = Instant::now();
     for (source, endpoint, held) in [
         (secret("team"), HOST, Some(60)),
@@ -65,7 +65,7 @@ fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
         (secret("team"), "dws.elsewhere.example.com", None),
     ] {
         let mut core = Core::new(8, 0.0);
-        core.told.hear(&throttled("a", 90), now, at(30));
+        core.restored.add(&throttled("a", 90), now, at(30));
         assert_eq!(window(&mut core, &source, endpoint, now), held, "{source:?} {endpoint}");
         assert_eq!(window(&mut core, &source, endpoint, now + 60 * SECOND), None);
     }
@@ -73,12 +73,12 @@ fn a_429_in_status_holds_its_source_and_endpoint_for_the_rest_of_it() {
     let own = answered("a", 429, |attempt| {
         (attempt.retry_after_seconds, attempt.credentials) = (Some(90), Some("Controller".to_owned()));
     });
-    core.told.hear(&own, now, at(30));
+    core.restored.add(&own, now, at(30));
     assert_eq!(window(&mut core, &CredentialSource::Controller, HOST, now), Some(60));
 }
 
 #[test]
-fn a_429_in_status_holds_for_ten_minutes_at_most_whatever_clocks_say() {
+fn a_429_in_status_blocks_for_at_most_ten_minutes_whatever_the_clocks() {
     let now = Instant::now();
     for (seconds, wall, held) in [
         (90, 0, Some(90)),
@@ -91,32 +91,32 @@ fn a_429_in_status_holds_for_ten_minutes_at_most_whatever_clocks_say() {
         (-1, 0, None),
     ] {
         let mut core = Core::new(8, 0.0);
-        core.told.hear(&throttled("a", seconds), now, at(wall));
+        core.restored.add(&throttled("a", seconds), now, at(wall));
         assert_eq!(window(&mut core, &secret("team"), HOST, now), held, "{seconds} s, at {wall}");
-        // Seen again with each list, by a wall clock that is a day behind.
+        // Seen again in each list, with a wall clock that is a day behind.
         let again = now + 700 * SECOND;
-        core.told.hear(&throttled("a", seconds), again, at(wall.min(0)));
-        core.told.hear(&throttled("b", 1), again, at(0));
-        core.told.hear(&throttled("a", seconds), again + 2 * SECOND, at(wall.min(0)));
+        core.restored.add(&throttled("a", seconds), again, at(wall.min(0)));
+        core.restored.add(&throttled("b", 1), again, at(0));
+        core.restored.add(&throttled("a", seconds), again + 2 * SECOND, at(wall.min(0)));
         if wall < 0 {
             assert_eq!(
                 window(&mut core, &secret("team"), HOST, again + 2 * SECOND),
                 None,
-                "it counts from the first sight"
+                "it counts from when it was first seen"
             );
         }
     }
 }
 
 #[test]
-fn an_attempt_of_this_process_or_without_a_window_tells_nothing() {
+fn an_attempt_of_this_process_or_without_a_window_restores_nothing() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
-    core.told.own("own", now);
-    core.told.hear(&throttled("own", 90), now, at(0));
-    core.told.hear(&answered("older", 429, |_| {}), now, at(0));
-    core.told.hear(&answered("accepted", 200, |attempt| attempt.retry_after_seconds = Some(90)), now, at(0));
-    core.told.hear(
+    core.restored.note_own("own", now);
+    core.restored.add(&throttled("own", 90), now, at(0));
+    core.restored.add(&answered("older", 429, |_| {}), now, at(0));
+    core.restored.add(&answered("accepted", 200, |attempt| attempt.retry_after_seconds = Some(90)), now, at(0));
+    core.restored.add(
         &answered("nowhere", 429, |attempt| {
             (attempt.retry_after_seconds, attempt.endpoint) = (Some(90), None);
         }),
@@ -127,7 +127,7 @@ fn an_attempt_of_this_process_or_without_a_window_tells_nothing() {
 }
 
 #[test]
-fn four_401s_in_status_hold_an_unproven_key_until_the_first_is_old() {
+fn four_401s_in_status_block_an_unproven_key_until_the_first_expires() {
     let now = Instant::now();
     let mut core = Core::new(8, 0.0);
     let refused = |id: &str, second: i64| {
@@ -137,19 +137,19 @@ fn four_401s_in_status_hold_an_unproven_key_until_the_first_is_old() {
         })
     };
     for (number, id) in ["a", "b", "c"].iter().enumerate() {
-        core.told.hear(&refused(id, i64::try_from(number).unwrap() * 10), now, at(40));
+        core.restored.add(&refused(id, i64::try_from(number).unwrap() * 10), now, at(40));
     }
-    // The service itself has answered: the key is right.
-    core.told.hear(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "three and one of the service");
-    core.told.hear(&refused("e", 30), now, at(40));
-    let rests = Some(Refusal::Rejected { why: Rejection::Often, wait: Some(260 * SECOND) });
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), rests);
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), rests, "each counts once");
+    // The service itself answered: the key is valid.
+    core.restored.add(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "three of the gateway and one of the service");
+    core.restored.add(&refused("e", 30), now, at(40));
+    let expected = Some(Refusal::Rejected { why: Rejection::Often, wait: Some(260 * SECOND) });
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected);
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected, "each counts once");
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now + 260 * SECOND), None);
-    // A user's token is no access key.
+    // A user's token is not an access key.
     core.recall(&secret("team"), HOST, ([2; 32].into(), false), now);
     assert_eq!(core.enter(&candidate("token", "another", 2), false, now), Ok(()));
     core.learn([1; 32].into(), Some(KeyEffect::Good), now);
-    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "it works");
+    assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "the key works");
 }

@@ -278,6 +278,16 @@ fn only_a_closed_and_observed_generation_is_finished() {
 }
 
 #[test]
+fn a_request_in_flight_that_only_conditions_still_name_is_waited_for() {
+    let mut object = fresh(2);
+    object.status =
+        Some(crate::protocol::transitions::claimed(None, attempt("a", 1, AttemptState::Claimed), "", at(0)));
+    let status = object.status.as_mut().unwrap();
+    (status.attempt, status.observed_generation) = (None, Some(-1));
+    assert_eq!(read(&object), lost_attempt(1));
+}
+
+#[test]
 fn an_attempt_that_does_not_name_its_grace_gets_the_longest() {
     let mut silent = attempt("a", 1, AttemptState::Claimed);
     for seconds in [None, Some(-1), Some(i64::MAX)] {

@@ -1,4 +1,4 @@
-//! Whatever the annotations are, they are read or hold the call.
+//! Any annotations are either read or hold the call.
 #![no_main]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! No answer of the cloud breaks its reading, gets a secret out, or is believed beyond what its status can say.
+//! No answer of the cloud makes its reader panic, leaks a secret, or is trusted beyond what its status can prove.
 #![no_main]
 
 use k8s_openapi::jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Whatever is signed, the signature is 64 hexadecimal digits and always the same.
+//! For any input, the signature is 64 hexadecimal digits and always the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

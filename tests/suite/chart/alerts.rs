@@ -1,5 +1,5 @@
-//! Alerts, runbooks and dashboard, as far as they can be judged by reading them: each alert is explained, each reason
-//! that needs a person has one, and values change what they name. Whether they fire is for promtool, in
+//! Alerts, runbooks and dashboard, as far as reading can judge them: each alert is explained, each reason that needs a
+//! person has one, and values change exactly what their names promise. Whether alerts fire is tested by promtool, in
 //! `tests/alerts.rs`.
 
 use std::{collections::BTreeSet, fs};
@@ -33,7 +33,7 @@ fn sections() -> Vec<(&'static str, &'static str)> {
     RUNBOOKS.split("\n## ").skip(1).map(|section| section.split_once('\n').unwrap()).collect()
 }
 
-/// What a matcher of Prometheus does with a reason, for the patterns that are used here: words, and a word with `.+`.
+/// The result of a Prometheus matcher on a reason, for the patterns that are used here: words, and a word with `.+`.
 fn matches(pattern: &str, reason: &str) -> bool {
     pattern.split('|').any(|word| match word.strip_suffix(".+") {
         Some(prefix) => reason.len() > prefix.len() && reason.starts_with(prefix),
@@ -41,7 +41,7 @@ fn matches(pattern: &str, reason: &str) -> bool {
     })
 }
 
-/// True if this alert asks this metric for objects with this reason.
+/// True if this alert selects objects with this reason by this metric.
 fn asks(alert: &Value, metric: &str, reason: &str) -> bool {
     let query = alert["expr"].as_str().unwrap();
     let Some(selector) = query.split_once(&format!("{metric}{{")).and_then(|(_, rest)| rest.split('}').next()) else {
@@ -69,26 +69,26 @@ fn shown_in(reason: Reason) -> &'static [&'static str] {
 }
 
 #[test]
-fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line_and_every_runbook_an_alert() {
+fn every_alert_has_a_runbook_that_begins_with_a_kubectl_line() {
     let alerts = alerts(&[]);
     let explained: BTreeSet<_> = sections().iter().map(|(heading, _)| *heading).collect();
     assert_eq!(names(&alerts), explained);
     for (heading, text) in sections() {
-        assert!(text.starts_with("\n```console\nkubectl "), "{heading} does not begin with what to type");
+        assert!(text.starts_with("\n```console\nkubectl "), "{heading} does not begin with a command");
         for part in ["**Meaning.**", "**Look at**", "**Do"] {
             assert!(text.contains(part), "{heading} lacks {part}");
         }
-        assert!(text.contains("console"), "{heading} does not say what to look for in the cloud's console");
+        assert!(text.contains("console"), "{heading} does not say what to check in the cloud's console");
     }
     for alert in &alerts {
-        // A link that leads nowhere from where alerts are read is none.
+        // A relative link is useless where alerts are read.
         assert!(alert["annotations"].get("runbook_url").is_none(), "{alert}");
         assert!(alert["labels"]["severity"] == "warning" || alert["labels"]["severity"] == "critical", "{alert}");
     }
 }
 
 #[test]
-fn an_unknown_outcome_is_looked_at_in_the_console_before_anything_is_asked_again() {
+fn the_runbook_of_an_unknown_outcome_begins_in_the_console() {
     let section = sections().into_iter().find(|(heading, _)| *heading == "RedistributionOutcomeUnknown").unwrap().1;
     let description = alerts(&[])[0]["annotations"]["description"].as_str().unwrap().to_owned();
     for text in [section, &description] {
@@ -99,7 +99,7 @@ fn an_unknown_outcome_is_looked_at_in_the_console_before_anything_is_asked_again
 }
 
 #[test]
-fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_names_it() {
+fn every_blocking_reason_has_one_alert_whose_runbook_names_it() {
     let (alerts, sections) = (alerts(&[]), sections());
     for &reason in Reason::ALL {
         let asking: Vec<_> = shown_in(reason)
@@ -107,7 +107,7 @@ fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_n
             .flat_map(|metric| alerts.iter().filter(|alert| asks(alert, metric, reason.as_str())))
             .map(|alert| alert["alert"].as_str().unwrap())
             .collect();
-        // Suspended is what the object's owner wants; an object in flight or delivered lacks nothing.
+        // Suspended is the owner's intent; an object in flight or delivered lacks nothing.
         let lacks_nothing = matches!(reason, Reason::Suspended | Reason::RequestInFlight)
             || reason.class() == redistribution_operator::api::ReasonClass::Delivered;
         let wanted = usize::from(!lacks_nothing);
@@ -120,7 +120,7 @@ fn every_reason_that_keeps_an_object_from_its_call_has_one_alert_whose_runbook_n
 }
 
 #[test]
-fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
+fn refused_and_possibly_accepted_requests_have_different_alerts() {
     let alerts = alerts(&[]);
     let metric = "dws_redistribution_stalled";
     for &reason in Reason::ALL {
@@ -134,20 +134,20 @@ fn what_the_cloud_refused_and_what_it_may_have_accepted_are_told_apart() {
 }
 
 #[test]
-fn a_redistribution_that_stands_still_has_one_alert_and_never_one_that_asks_for_a_new_spec() {
+fn a_stopped_redistribution_has_one_alert_that_asks_for_no_new_spec() {
     let (alerts, (_, text)) =
         (alerts(&[]), sections().into_iter().find(|(heading, _)| *heading == "RedistributionStopped").unwrap());
     for reason in ["Paused", "Failed"] {
         let asking: Vec<_> =
             alerts.iter().filter(|alert| asks(alert, "dws_redistribution_stopped", reason)).cloned().collect();
         assert_eq!(names(&asking), BTreeSet::from(["RedistributionStopped"]), "{reason}");
-        assert!(text.contains(&format!("| `{reason}`")), "its runbook does not tell of {reason}");
+        assert!(text.contains(&format!("| `{reason}`")), "its runbook does not name {reason}");
     }
 }
 
-/// Only the leader shows its objects, so that between two leaders nobody does.
+/// Only the leader exports its objects, so between two leaders no process does.
 #[test]
-fn what_only_the_leader_shows_goes_on_firing_while_the_leader_changes() {
+fn alerts_from_the_leader_keep_firing_while_the_leader_changes() {
     for alert in alerts(&[]) {
         let query = alert["expr"].as_str().unwrap();
         let of_leader = ["stalled{", "stopped{", "held_objects{", "reconcile_errors_total{"];
@@ -156,7 +156,8 @@ fn what_only_the_leader_shows_goes_on_firing_while_the_leader_changes() {
     }
 }
 
-/// A Prometheus that enforces `namespace` sets it to the rule's own: an alert that carried its object's there would lose it.
+/// A Prometheus that enforces `namespace` sets it to the rule's own namespace: an alert that carried its object's
+/// namespace in that label would lose it.
 #[test]
 fn an_alert_carries_the_releases_namespace_and_beside_it_the_objects() {
     for alert in alerts(&["--set", "namespaceOverride=lab"]) {
@@ -231,7 +232,7 @@ fn alerts_follow_the_values_of_the_release() {
         let link = format!("https://git.example.com/runbooks.md#{}", alert["alert"].as_str().unwrap().to_lowercase());
         assert_eq!(alert["annotations"]["runbook_url"], link);
     }
-    // A PodMonitor names its job by itself.
+    // A PodMonitor sets the job's name by itself.
     let pods = query(&["--set", "podMonitor.enabled=true"], "RedistributionNoLeader");
     assert!(pods.contains(r#"job="dws-system/dws-redistribution-operator""#), "{pods}");
     let rule = r#"prometheusRule.additionalRules=[{"alert":"Mine","expr":"up == 0","annotations":{"summary":"{{ $labels.pod }}"}}]"#;

@@ -1,6 +1,6 @@
-//! Values that people put together: thirty sets, of one feature or two that lie side by side. It renders nothing.
+//! Values that people combine: thirty sets, each of one feature or of two related ones. It renders nothing.
 
-/// What is switched on by one `--set`.
+/// Features that one `--set` enables.
 const FEATURES: [&str; 15] = [
     "serviceMonitor.enabled=true,serviceMonitor.namespace=monitoring,prometheusRule.enabled=true",
     "dashboard.enabled=true,dashboard.namespace=monitoring,dashboard.annotations.folder=DWS",

@@ -1,4 +1,4 @@
-//! Every combination: a strict reader, kustomize, Helm's own lint and the operator's command line take it.
+//! A strict reader, kustomize, Helm's own lint and the operator's command line accept every combination.
 
 use std::{fs, path::PathBuf, process::Command as Process, sync::OnceLock};
 
@@ -9,7 +9,7 @@ use testbed::{Progress, Tool, Tools};
 
 use super::{combinations::combinations, directory, helm, objects, render};
 
-/// What kustomize makes of a manifest that it puts into the namespace `other`.
+/// The output of kustomize for a manifest that it moves into the namespace `other`.
 fn kustomized(manifest: &str) -> Vec<Value> {
     static KUBECTL: OnceLock<PathBuf> = OnceLock::new();
     let kubectl = KUBECTL.get_or_init(|| {
@@ -36,9 +36,9 @@ fn every_combination_is_taken_by_lint_reader_kustomize_and_operator() {
         assert!(output.status.success() && !said.contains("WARNING"), "{flags:?}: {said}");
 
         let manifest = render(&flags);
-        // This reader refuses a key that stands twice; see `duplicates`.
+        // This reader refuses a duplicate key; see `duplicates`.
         let read = objects(&manifest);
-        // Rules for one namespace each are one rule where all namespaces are made the same.
+        // Rules for one namespace each become one rule when all namespaces are made the same.
         if !flags.iter().any(|flag| flag.contains("watchNamespaces")) {
             assert_eq!(kustomized(&manifest).len(), read.len(), "{flags:?}");
         }
@@ -64,7 +64,7 @@ fn kustomize_can_put_the_plain_manifest_into_another_namespace() {
         }
     }
     let deployment = moved.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    // The namespace of the Lease is the pods' own, since no flag says otherwise; the Role for it has moved with them.
+    // The namespace of the Lease is the pods' own, since no flag sets another one; the Role for it has moved with them.
     let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
     assert!(args.contains("--leader-election") && !args.contains("namespace"), "{args}");
     let role = moved.iter().find(|object| object["metadata"]["name"] == "redistribution-operator-lease").unwrap();

@@ -1,11 +1,11 @@
-//! What is given twice: keys of maps and entries of lists are merged before they are rendered, and what selects the pods is
-//! always the chart's.
+//! Values given twice: keys of maps and entries of lists are merged before they are rendered, and selectors are always
+//! the chart's.
 
 use serde_json::{Value, json};
 
 use super::{objects, only, pod, render};
 
-/// Labels, annotations and entries that the chart has itself, or that stand in several values.
+/// Labels, annotations and entries that the chart sets itself, or that several values contain.
 fn twice() -> Value {
     json!({
         "commonLabels": {"app.kubernetes.io/name": "other", "app.kubernetes.io/version": "9", "team": "all"},
@@ -46,12 +46,12 @@ fn with<T>(values: &Value, test: impl FnOnce(&[&str]) -> T) -> T {
 }
 
 #[test]
-fn this_reader_refuses_a_key_that_stands_twice() {
+fn this_reader_refuses_a_duplicate_key() {
     assert!(serde_saphyr::from_multiple::<Value>("a: 1\nb: {c: 1, c: 2}\n").is_err());
 }
 
 #[test]
-fn a_label_that_is_given_twice_stands_once_and_the_nearer_one_holds() {
+fn a_label_given_twice_appears_once_and_the_nearer_one_wins() {
     let rendered = with(&twice(), |flags| objects(&render(flags)));
     let at = |kind: &str, part: &str, key: &str| {
         let object = rendered.iter().find(|object| object["kind"] == kind).unwrap();
@@ -80,7 +80,7 @@ fn a_label_that_is_given_twice_stands_once_and_the_nearer_one_holds() {
 }
 
 #[test]
-fn what_selects_the_pods_is_always_what_they_are_labelled_with() {
+fn selectors_always_match_the_labels_of_the_pods() {
     let deployment = with(&twice(), |flags| only("Deployment", flags));
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels["team"], "pods");
@@ -92,7 +92,7 @@ fn what_selects_the_pods_is_always_what_they_are_labelled_with() {
 }
 
 #[test]
-fn an_entry_that_is_given_twice_stands_once_and_the_last_one_holds() {
+fn an_entry_given_twice_appears_once_and_the_last_one_wins() {
     let pod = with(&twice(), pod);
     let container = &pod["containers"][0];
     assert_eq!(container["env"], json!([{"name": "DWS_OPERATOR_HOLDER", "value": "me"}, {"name": "A", "value": "2"}]));

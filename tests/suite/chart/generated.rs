@@ -1,5 +1,4 @@
-//! Files that are generated, held against what they are generated from. `UPDATE_GENERATED=1 cargo test --test suite
-//! generated` writes them.
+//! Generated files, compared with their sources. `UPDATE_GENERATED=1 cargo test --test suite generated` writes them.
 
 use std::{env, fs, path::Path};
 
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{directory, render, values::leaves};
 
-/// Compares a file with what it should be, or writes it.
+/// Compares a file with its expected content, or writes it.
 pub fn is(path: &Path, wanted: &str) {
     if env::var_os("UPDATE_GENERATED").is_some() {
         fs::write(path, wanted).unwrap();
@@ -30,7 +29,7 @@ const CRD_METADATA: &str = r#"  {{- $keep := ternary (dict "helm.sh/resource-pol
     {{- include "operator.labels" (list . dict) | nindent 4 }}
 "#;
 
-/// The CRD, installed and kept as the values say. Its own text holds nothing that a template would take for its own.
+/// The CRD, installed and kept as the values say. Its own text contains nothing that Helm would read as a template.
 #[test]
 fn the_crd_of_the_chart_is_the_generated_one() {
     let crd = crd_yaml().unwrap();
@@ -55,7 +54,7 @@ fn the_defaults_of_the_templates_are_those_of_the_values() {
     is(&directory().join("files/defaults.json"), &format!("{{\n{}\n}}\n", lines.join(",\n")));
 }
 
-/// What Artifact Hub shows. Home, sources, icon, maintainers and a contact for security are nobody's to invent.
+/// Metadata for Artifact Hub. Home, sources, icon, maintainers and a contact for security cannot be invented here.
 #[test]
 fn the_annotations_of_the_chart_are_those_of_crd_sample_and_changelog() {
     let root = directory().join("../..");
@@ -116,7 +115,7 @@ fn the_readme_of_the_chart_lists_every_value() {
     is(&directory().join("README.md"), &readme);
 }
 
-/// For those who do not use Helm: the chart with its defaults. The image is theirs to set.
+/// For users without Helm: the chart with its defaults. They set the image themselves.
 #[test]
 fn the_plain_manifest_is_the_chart_with_its_defaults() {
     let namespace = "redistribution-operator";

@@ -1,4 +1,4 @@
-//! Helm, and what the chart renders with it. It judges nothing.
+//! Helm, and the chart's output. It judges nothing.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart")
 }
 
-/// Runs Helm, without whatever the person who runs the tests has configured.
+/// Runs Helm, without the configuration of the person who runs the tests.
 pub fn helm(arguments: &[&str]) -> Output {
     static HELM: OnceLock<PathBuf> = OnceLock::new();
     let helm = HELM.get_or_init(|| {
@@ -28,7 +28,7 @@ pub fn helm(arguments: &[&str]) -> Output {
     command.args(arguments).output().unwrap()
 }
 
-/// What the chart renders with these flags, an image and the release name `dws` in namespace `dws-system`.
+/// The chart's output with these flags, an image and the release name `dws` in namespace `dws-system`.
 pub fn render(flags: &[&str]) -> String {
     let directory = directory();
     let mut arguments = vec!["template", "dws", directory.to_str().unwrap(), "--namespace", "dws-system"];

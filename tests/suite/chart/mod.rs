@@ -1,5 +1,5 @@
-//! The chart: generated parts are what they are generated from, wrong values are refused in words, every value has an
-//! effect, and a real API server takes everything that is rendered. It installs nothing into pods.
+//! The chart: generated parts match their sources, wrong values are refused with a message, every value has an effect,
+//! and a real API server accepts the whole output. Nothing is installed into pods.
 
 mod alerts;
 mod combinations;
@@ -22,11 +22,11 @@ use serde_json::Value;
 
 pub use self::helm::{directory, helm, objects, render};
 
-/// What Helm says against these flags, which it must refuse.
+/// Helm's error message for these flags, which it must refuse.
 fn refusal(flags: &[&str]) -> String {
     let directory = directory();
     let output = helm(&[&["template", "dws", directory.to_str().unwrap()], flags].concat());
-    assert!(!output.status.success(), "{flags:?} are taken");
+    assert!(!output.status.success(), "{flags:?} are accepted");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

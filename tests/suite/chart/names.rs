@@ -1,5 +1,5 @@
-//! Names: what Kubernetes would refuse is refused in words, what YAML would read as something else is quoted, and what is
-//! cut stays different from what it was different from.
+//! Names: those that Kubernetes would refuse are refused with a message, those that YAML would read as another type are
+//! quoted, and different names stay different when they are truncated.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{directory, helm, objects};
 
-/// What this release in this namespace renders, or what Helm says against it.
+/// The output of this release in this namespace, or Helm's error message.
 fn release(name: &str, namespace: &str, flags: &[&str]) -> Result<Vec<Value>, String> {
     let directory = directory();
     let mut arguments = vec!["template", name, directory.to_str().unwrap(), "--namespace", namespace];
@@ -21,7 +21,7 @@ fn release(name: &str, namespace: &str, flags: &[&str]) -> Result<Vec<Value>, St
 }
 
 #[test]
-fn a_name_that_no_service_can_have_is_refused_in_words() {
+fn an_invalid_service_name_is_refused_with_a_message() {
     for name in ["1dws", "123", "a.b"] {
         let said = release(name, "dws-system", &[]).unwrap_err();
         assert!(
@@ -53,11 +53,11 @@ fn long_names_that_differ_in_the_last_character_stay_different() {
         assert!(one.is_disjoint(&other), "{one:?} and {other:?}");
         assert!(one.iter().chain(&other).all(|name| name.len() <= 63 && !name.contains("--")), "{one:?} {other:?}");
     }
-    // What need not be cut is as it was.
+    // A name that is short enough is unchanged.
     assert!(names(&"a".repeat(28), "selector=a").contains(&format!("{}-redistribution-operator", "a".repeat(28))));
 }
 
-/// Whatever stands where a name, a namespace, a label or an annotation stands.
+/// Every value in the position of a name, a namespace, a label or an annotation.
 fn texts<'a>(value: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
     match value {
         Value::Object(fields) => {

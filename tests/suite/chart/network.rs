@@ -1,11 +1,12 @@
-//! The pod's place in the network and among the nodes: one port, whatever speaks of it; policies; replicas apart.
+//! The pod's network and scheduling: one port, the same in all objects that refer to it; policies; replicas on
+//! different nodes.
 
 use serde_json::{Value, json};
 
 use super::{objects, only, pod, render};
 
 #[test]
-fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
+fn the_network_policy_allows_the_ports_of_proxy_and_endpoints() {
     let ports = |flags: &[&str]| -> Vec<i64> {
         let rendered = objects(&render(&[&["--set", "networkPolicy.enabled=true"], flags].concat()));
         let policy = rendered.into_iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
@@ -25,13 +26,13 @@ fn the_network_policy_lets_out_to_the_ports_of_proxy_and_endpoints() {
     let both = [&lab[..], &["--set", "cloud.proxy=http://proxy.example.com:3128"]].concat();
     assert_eq!(ports(&both), [53, 53, 443, 6443, 3128, 8443]);
     assert_eq!(ports(&["--set", "cloud.proxy=http://proxy.example.com"]), [53, 53, 443, 6443, 80]);
-    // A DNS is asked over both protocols; what is open already is not said again.
+    // DNS uses both protocols; a port that is already open is not repeated.
     let further = [&lab[..], &["--set", "networkPolicy.extraPorts={53,5353,6443,8443}"]].concat();
     assert_eq!(ports(&further), [53, 53, 443, 6443, 8443, 5353, 5353]);
 }
 
 #[test]
-fn the_way_in_can_be_narrowed_and_is_the_port_of_the_metrics_by_default() {
+fn ingress_can_be_narrowed_and_is_the_metrics_port_by_default() {
     let ingress = |flags: &[&str]| {
         let flags = [&["--set", "networkPolicy.enabled=true"], flags].concat();
         only("NetworkPolicy", &flags)["spec"]["ingress"].clone()
@@ -66,7 +67,7 @@ fn a_rollout_can_end_and_names_are_found_in_the_nodes_network() {
         (&here["spec"]["strategy"], &here["spec"]["template"]["spec"]["dnsPolicy"]),
         (&Value::Null, &Value::Null)
     );
-    // On nodes whose port is taken a pod more could never start.
+    // On nodes whose port is in use, an extra pod could never start.
     let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}});
     assert_eq!(host["spec"]["strategy"], strategy);
     assert_eq!(host["spec"]["template"]["spec"]["dnsPolicy"], "ClusterFirstWithHostNet");
@@ -76,14 +77,14 @@ fn a_rollout_can_end_and_names_are_found_in_the_nodes_network() {
 }
 
 #[test]
-fn replicas_keep_apart_and_are_drained_singly_unless_told_otherwise() {
+fn replicas_spread_and_are_drained_one_by_one_by_default() {
     let flags = |flags: &'static str| ["--set", flags];
     let rules = &pod(&[])["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
     assert_eq!(rules[0]["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");
     let selector = only("Deployment", &[])["spec"]["selector"].clone();
     assert_eq!(rules[0]["podAffinityTerm"]["labelSelector"], selector);
     assert_eq!(pod(&["--set-json", r#"podAntiAffinityPreset="""#])["affinity"], Value::Null);
-    // Rules of one's own outweigh the preset, those of another kind stand beside it.
+    // The user's rules replace preset rules of the same kind; those of another kind are added.
     let own = r#"affinity={"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]},"nodeAffinity":{}}"#;
     let own = pod(&["--set-json", own])["affinity"].clone();
     assert_eq!(

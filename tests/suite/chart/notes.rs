@@ -1,4 +1,4 @@
-//! What Helm says after an install can be pasted into a shell as it stands.
+//! The commands that Helm prints after an install can be pasted into a shell unchanged.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -18,7 +18,7 @@ fn notes(flags: &[&str]) -> String {
 #[test]
 fn the_notes_can_be_pasted_and_hand_kubectl_a_manifest() {
     let notes = notes(&["--set", "cloud.region=cn-east-3"]);
-    // From the first line that is a command to the last one.
+    // From the first command line to the last one.
     let lines: Vec<_> = notes.lines().collect();
     let is_command = |line: &&str| line.trim_start().starts_with("kubectl ");
     let begin = lines.iter().position(|line| is_command(line) && line.contains(" apply ")).unwrap();
@@ -40,7 +40,7 @@ fn the_notes_can_be_pasted_and_hand_kubectl_a_manifest() {
         (&manifest["kind"], &manifest["spec"]["region"]),
         (&"ClusterRedistribution".into(), &"cn-east-3".into())
     );
-    // A line for people begins with a capital letter or goes on from one that does; a command is never indented.
+    // A line for people begins with a capital letter or continues one that does; a command is never indented.
     assert!(lines.iter().all(|line| !line.starts_with(' ') || lines[begin..=end].contains(line)), "{notes}");
 }
 

@@ -1,4 +1,4 @@
-//! Values that are not there: set to null, or missing since the release was made by a chart that did not have them.
+//! Missing values: set to null, or absent since the release was made by a chart that did not have them.
 
 use std::{collections::BTreeSet, fs, process::Command, thread};
 
@@ -35,7 +35,8 @@ fn a_value_that_is_null_has_its_default() {
     }
 }
 
-/// A copy of the chart whose own values are every second one only: what `--reuse-values` leaves of a newer chart's.
+/// A copy of the chart with only every second one of its own values: the effect of `--reuse-values` on a newer chart's
+/// values.
 fn with_half_of_its_values(rest: usize) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     let copied = Command::new("cp").arg("-r").arg(directory().join(".")).arg(copy.path()).status().unwrap();

@@ -1,12 +1,12 @@
-//! The admission policy on a real API server: a wrong annotation is refused by name when it is set, and nothing else is
-//! ever in anybody's way.
+//! The admission policy on a real API server: a wrong annotation is refused by name when it is set, and no other write
+//! is ever refused.
 
 use serde_json::{Value, json};
 
 use super::render;
 use crate::world::{PATIENCE, World};
 
-/// A namespace in which the policy holds once a test puts it there.
+/// A namespace in which the policy applies once a test creates it there.
 struct Guarded(World);
 
 impl Guarded {
@@ -14,14 +14,14 @@ impl Guarded {
         Self(World::new().await)
     }
 
-    /// Brings the policy, and waits until the API server has it.
+    /// Creates the policy, and waits until the API server enforces it.
     async fn guard(&self) {
         let name = format!("fullnameOverride={}", self.0.namespace);
         let rendered = super::objects(&render(&["--set", &name]));
         let is_policy = |object: &Value| object["kind"].as_str().unwrap().starts_with("ValidatingAdmissionPolicy");
         let mut policies: Vec<_> = rendered.into_iter().filter(is_policy).collect();
         assert_eq!(policies.len(), 2);
-        // Other tests on the same API server make objects with such annotations on purpose.
+        // Other tests on the same API server create objects with such annotations on purpose.
         policies[0]["spec"]["matchConstraints"]["namespaceSelector"] =
             json!({"matchLabels": {"kubernetes.io/metadata.name": self.0.namespace}});
         for policy in policies {
@@ -57,7 +57,7 @@ impl Guarded {
         })
     }
 
-    /// Whether an object with this annotation would be taken.
+    /// Whether an object with this annotation would be accepted.
     fn dry_run(&self, key: &str, value: &str) -> (bool, String) {
         self.say(&["apply", "--dry-run=server", "-f", "-"], &self.object("tried", key, value).to_string())
     }
@@ -109,14 +109,14 @@ async fn an_object_with_a_wrong_annotation_can_be_edited_and_deleted() {
 
     world.ok(&["label", "clusterredistribution", "old", "team=warehouse"]);
     world.ok(&["annotate", "clusterredistribution", "old", "example.com/note=seen"]);
-    // What is set right is taken beside it, what is set wrong or changed is not.
+    // A correct annotation is accepted beside it; a wrong or changed one is not.
     world.ok(&["annotate", "clusterredistribution", "old", "dws.huaweicloud.com/suspend=true"]);
     for wrong in ["dws.huaweicloud.com/suspended=again", "dws.huaweicloud.com/suspend=no"] {
         let key = wrong.split('=').next().unwrap();
         let (taken, said) = world.say(&["annotate", "--overwrite", "clusterredistribution", "old", wrong], "");
         assert!(!taken && said.contains(&format!("annotation {key}")), "{wrong}: {said}");
     }
-    // Else a namespace that holds it would hang in Terminating.
+    // Otherwise a namespace that contains it would hang in Terminating.
     world.ok(&["delete", "clusterredistribution", "old", "--wait=false"]);
     let patch = r#"{"metadata":{"finalizers":null}}"#;
     world.ok(&["patch", "clusterredistribution", "old", "--type=merge", "--patch", patch]);

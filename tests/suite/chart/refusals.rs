@@ -1,4 +1,4 @@
-//! What is wrong with the values is refused in words, before anything is installed.
+//! Wrong values are refused with a message, before anything is installed.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{objects, pod, refusal, render, set};
 
-/// What Helm says against these values.
+/// Helm's error message for these values.
 fn refused(values: &Value) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();
@@ -16,7 +16,7 @@ fn refused(values: &Value) -> String {
 }
 
 #[test]
-fn wrong_values_are_refused_in_words() {
+fn wrong_values_are_refused_with_a_message() {
     let refusals = [
         (json!({}), "image.repository is required"),
         (json!({"replica": 1}), "replica"),
@@ -49,7 +49,7 @@ fn wrong_values_are_refused_in_words() {
         let said = refused(&values);
         assert!(said.contains(word) || said.replace('.', "/").contains(word), "{values}: {said}");
     }
-    // What is close to them is taken.
+    // Similar correct values are accepted.
     for (path, value) in [
         ("image.repository", "operator"),
         ("image.repository", "registry.example.com:5000/team/operator"),
@@ -60,7 +60,7 @@ fn wrong_values_are_refused_in_words() {
     ] {
         render(&["--set-json", &set(path, &value.into())]);
     }
-    // A parent chart hands its own values down.
+    // A parent chart passes its own values down.
     render(&["--set", "global.anything=1"]);
     let global =
         ["--set", "global.imageRegistry=registry.example.com", "--set", "global.imagePullSecrets[0].name=pull"];
@@ -71,7 +71,7 @@ fn wrong_values_are_refused_in_words() {
 }
 
 #[test]
-fn values_under_their_old_names_are_refused_with_the_new_ones() {
+fn values_under_old_names_are_refused_and_the_new_names_are_shown() {
     for (values, words) in [
         (json!({"replicas": 2}), "replicas is called replicaCount: "),
         (
@@ -95,7 +95,7 @@ fn values_under_their_old_names_are_refused_with_the_new_ones() {
 }
 
 #[test]
-fn values_that_do_not_go_together_are_refused_in_words() {
+fn conflicting_values_are_refused_with_a_message() {
     for (values, words) in [
         ("leaderElection.enabled=false", "several replicas need leaderElection.enabled"),
         ("replicaCount=0", "'/replicaCount': minimum: got 0, want 1"),
@@ -138,7 +138,7 @@ fn values_that_do_not_go_together_are_refused_in_words() {
     }
 }
 
-/// Each duration that the operator bounds, with the least and the most that it takes, in milliseconds.
+/// Each duration that the operator bounds, with its minimum and maximum in milliseconds.
 const DURATIONS: [(&str, u64, u64); 10] = [
     ("leaderElection.leaseDuration", 5_000, 300_000),
     ("checkEvery", 1_000, 3_600_000),
@@ -159,7 +159,7 @@ fn read(args: &Value) -> Result<Command, clap::Error> {
 }
 
 #[test]
-fn a_duration_is_taken_exactly_where_the_operator_takes_it() {
+fn the_chart_accepts_a_duration_exactly_if_the_operator_does() {
     let with = "image.repository=a,checkCluster=warn,observe.enabled=true,terminationGracePeriodSeconds=400";
     for (path, least, most) in DURATIONS {
         for wrong in [least - 1, most + 1] {
@@ -169,7 +169,7 @@ fn a_duration_is_taken_exactly_where_the_operator_takes_it() {
         for right in [least, most] {
             let args = &pod(&["--set", with, "--set", &format!("{path}={right}ms")])["containers"][0]["args"];
             assert!(matches!(read(args).map(|command| command.action), Ok(Action::Run(_))), "{path}={right}ms: {args}");
-            // What the chart refuses the operator would not take either.
+            // The operator would refuse the same values as the chart.
             for wrong in [least - 1, most + 1] {
                 let args = args.to_string().replace(&format!("={right}ms"), &format!("={wrong}ms"));
                 assert!(read(&serde_json::from_str(&args).unwrap()).is_err(), "{path}: {args}");

@@ -1,12 +1,12 @@
-//! What is rendered, on a real API server: taken without a warning, with exactly the rights that are documented, and an
-//! admission policy that says what is wrong when it is applied.
+//! The chart's output on a real API server: accepted without a warning, with exactly the documented rights, and with an
+//! admission policy that reports its own errors when it is applied.
 
 use serde_json::{Value, json};
 
 use super::{combinations::combinations, objects, render};
 use crate::world::World;
 
-/// Applies these and returns what kubectl said.
+/// Applies these and returns kubectl's output.
 fn kubectl(world: &World, arguments: &[&str], objects: &[Value]) -> (bool, String) {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let output = world.plane.kubectl_with_input(arguments, &list.to_string()).unwrap();
@@ -14,7 +14,7 @@ fn kubectl(world: &World, arguments: &[&str], objects: &[Value]) -> (bool, Strin
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// In the test's own namespace, under a name of its own for what is not namespaced.
+/// In the test's own namespace, with unique names for objects without a namespace.
 fn release(world: &World, flags: &[&str]) -> Vec<Value> {
     let namespace = format!("namespaceOverride={}", world.namespace);
     let name = format!("fullnameOverride={}", world.namespace);
@@ -23,14 +23,14 @@ fn release(world: &World, flags: &[&str]) -> Vec<Value> {
     objects(&render(&all)).into_iter().filter(|object| object["kind"] != "CustomResourceDefinition").collect()
 }
 
-/// In one request: what several combinations render alike is sent once.
+/// In one request: objects that several combinations share are sent once.
 #[tokio::test]
 async fn a_real_api_server_takes_every_combination_without_a_warning() {
     let world = World::new().await;
     let mut all = Vec::new();
     for flags in combinations() {
         for object in release(&world, &flags) {
-            // The kinds of the Prometheus operator are not there, nor are the namespaces that some of the values name.
+            // The kinds of the Prometheus operator are absent, and so are the namespaces that some of the values name.
             let namespace = &object["metadata"]["namespace"];
             let is_here = namespace.is_null() || *namespace == world.namespace;
             let is_known = object["apiVersion"] != "monitoring.coreos.com/v1";
@@ -60,7 +60,7 @@ async fn pods_are_taken_where_pod_security_is_restricted() {
     pod["kind"] = json!("Pod");
     pod["metadata"]["name"] = json!("pod");
     pod["metadata"]["namespace"] = json!(world.namespace);
-    // No controller makes a default ServiceAccount here, and none is needed to be admitted.
+    // No controller creates a default ServiceAccount here, and admission does not need one.
     let account = release(&world, &[]).into_iter().find(|object| object["kind"] == "ServiceAccount").unwrap();
     let (taken, said) = kubectl(&world, &["apply", "--server-side", "-f", "-"], &[account, pod]);
     assert!(taken, "{said}");
@@ -103,7 +103,7 @@ async fn the_rights_are_these_and_no_others() {
         (false, "get", "configmaps", &world.namespace),
     ];
     for (may, verb, resource, namespace) in table {
-        // With a slash kubectl means a name.
+        // kubectl treats a word with a slash as a name.
         let (resource, subresource) = match resource.strip_suffix("/status") {
             Some(resource) => (resource, "--subresource=status"),
             None => (resource, "--subresource="),
@@ -112,7 +112,7 @@ async fn the_rights_are_these_and_no_others() {
         let said = testbed::try_eventually(crate::world::PATIENCE, &format!("{arguments:?}"), async || {
             let output = world.plane.kubectl(&arguments).unwrap();
             let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            // A binding has its effect a little after it was made; what was never granted stays so.
+            // A binding takes effect a little after it was created; a right that was never granted stays denied.
             if (said == "yes") == may { Ok(()) } else { Err(said) }
         })
         .await;

@@ -1,5 +1,5 @@
-//! The manifest and the values for a trial with the simulated cloud fit each other, the chart and a real API server. That
-//! they work is for the tests in real pods.
+//! The manifest and the values for a trial with the simulated cloud match each other, the chart and a real API server.
+//! The tests in real pods check that they work.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn the_operator_of_a_trial_calls_the_simulator_by_its_service() {
     let pod = of_kind(&operator, "Deployment")["spec"]["template"]["spec"].clone();
     let endpoint = format!("--endpoint=lab=https://{host}:{}", service["spec"]["ports"][0]["port"]);
     assert!(pod["containers"][0]["args"].as_array().unwrap().contains(&json!(endpoint)), "{pod}");
-    // What the simulator may write is what the operator mounts and reads.
+    // The simulator's output directory is the one that the operator mounts and reads.
     let rules = &of_kind(&simulator, "Role")["rules"];
     assert_eq!(rules[1]["resourceNames"][0], pod["volumes"][0]["configMap"]["name"]);
     assert_eq!(rules[2]["resourceNames"][0], "dws-redistribution-credentials");

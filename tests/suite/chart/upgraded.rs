@@ -1,4 +1,4 @@
-//! An upgrade of a release whose Deployment somebody has scaled, on a real API server. No pod runs.
+//! An upgrade of a release whose Deployment was scaled by another account, on a real API server. No pod runs.
 
 use serde_json::json;
 
@@ -27,13 +27,13 @@ async fn an_upgrade_meets_a_conflict_while_the_deployment_is_scaled_otherwise() 
     let (done, said) = run(&["upgrade"]);
     assert!(!done && said.contains("conflict") && said.contains(".spec.replicas"), "{said}");
     assert_eq!(replicas(), "3", "nothing was changed");
-    // Either way of the guide leads on.
+    // Both ways in the guide work.
     kubectl(&["scale", "deployment/dws", "--replicas=2"]);
     assert_eq!(run(&["upgrade"]), (true, String::new()));
     kubectl(&["scale", "deployment/dws", "--replicas=3"]);
     assert_eq!(run(&["upgrade", "--force-conflicts"]), (true, String::new()));
     assert_eq!(replicas(), "2");
-    // A number of 0 belongs to nobody: the upgrade starts what was stopped.
+    // A replica count of 0 has no field owner: the upgrade starts the stopped Deployment.
     kubectl(&["scale", "deployment/dws", "--replicas=0"]);
     assert_eq!(run(&["upgrade"]), (true, String::new()));
     assert_eq!(replicas(), "2");

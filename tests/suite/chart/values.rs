@@ -1,4 +1,4 @@
-//! Values: what is wrong is refused with a readable message, and everything that can be set does something.
+//! Values: wrong ones are refused with a readable message, and every value has an effect.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn schema() -> Value {
     serde_json::from_str(&fs::read_to_string(directory().join("values.schema.json")).unwrap()).unwrap()
 }
 
-/// Every value by its path, with its part of the schema: whatever has examples.
+/// Every value by its path, with its part of the schema: each schema entry that has examples.
 pub fn leaves() -> Vec<(String, Value)> {
     fn collect(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
         if schema.get("examples").is_some() {
@@ -28,7 +28,7 @@ pub fn leaves() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn helm_finds_nothing_to_complain_about() {
+fn helm_lint_finds_nothing() {
     let directory = directory();
     let output = helm(&["lint", "--strict", directory.to_str().unwrap(), "--set", "image.repository=example/operator"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -36,7 +36,7 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 #[test]
-fn every_value_is_in_the_schema_and_every_value_of_the_schema_has_an_effect() {
+fn every_value_is_in_the_schema_and_has_an_effect() {
     let values: Value = serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap();
     let (schema, found) = (schema(), leaves());
     let others = ["global", "replicas", "containerSecurityContext"];
@@ -59,7 +59,7 @@ fn every_value_is_in_the_schema_and_every_value_of_the_schema_has_an_effect() {
 }
 
 #[test]
-fn what_must_not_be_put_together_is_not_rendered_together() {
+fn exclusive_settings_are_not_rendered_together() {
     let kinds = |flags: &[&str]| -> Vec<String> {
         let kind = |object: &Value| object["kind"].as_str().unwrap().to_owned();
         objects(&render(flags)).iter().map(kind).collect()
@@ -90,14 +90,14 @@ fn containers(flags: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn the_operator_is_the_first_container_of_its_pod_which_kubectl_takes_for_the_meant_one() {
+fn the_operator_is_the_first_container_which_kubectl_uses_by_default() {
     let more = r#"extraContainers=[{"name":"more","image":"example/more:1"}]"#;
     let names: Vec<_> = containers(&["--set-json", more]).iter().map(|container| container["name"].clone()).collect();
     assert_eq!(names, ["operator", "more"]);
 }
 
 #[test]
-fn what_is_off_leaves_no_flag_that_would_outweigh_its_environment_twin() {
+fn a_disabled_value_leaves_no_flag_that_overrides_its_variable() {
     let flags = |flags: &[&str]| containers(flags)[0]["args"].to_string();
     let (off, on) = (flags(&[]), flags(&["--set", "checkCluster=warn", "--set", "observe.enabled=true"]));
     for flag in ["--check-cluster", "--check-every", "--observe", "--observe-every", "--settle-time"] {

@@ -1,4 +1,4 @@
-//! Documents, and what is found in them: as much of Markdown as they use. It judges nothing.
+//! Documents and their content: only the Markdown that they use. It judges nothing.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// All documents under a directory, but for what is built or hidden.
+/// All documents under a directory, except built and hidden ones.
 pub fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -30,7 +30,7 @@ fn prose(text: &str) -> String {
     format!("\n{text}").split("\n```").step_by(2).collect()
 }
 
-/// What stands between single backquotes.
+/// The texts between single backquotes.
 pub fn spans(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! Names and addresses: many of which few answer, DNS that is slow or silent, and the operator's own address.
+//! Names and addresses: many addresses of which few answer, slow or silent DNS, and the operator's own address.
 
 use std::{
     fs,
@@ -11,14 +11,14 @@ use std::{
 use socket2::{Domain, Socket, Type};
 use testbed::simulator::Options;
 
-use super::road::{is_root, with_names};
-use crate::world::{World, binary, condition, message, says};
+use super::network::{is_root, with_names};
+use crate::world::{World, binary, condition, message, wait_for_output};
 
 const NAME: &str = "dws.lab.example";
-/// Where DNS is for these tests: nobody else uses that address.
+/// Address of the DNS server in these tests: no other process uses it.
 const NAME_SERVER: &str = "127.0.77.53:53";
 
-/// An address that answers nothing: its queue is full, so that the kernel drops what comes.
+/// An address that does not answer: its queue is full, so that the kernel drops new connections.
 struct Dead {
     _listener: Socket,
     _queued: TcpStream,
@@ -34,12 +34,12 @@ impl Dead {
 }
 
 async fn world() -> World {
-    // The resolver sorts what is near to the front; this one comes last.
+    // The resolver sorts near addresses to the front; this one comes last.
     let listen = "127.200.0.1:0".parse().unwrap();
     World::with(Options { names: vec![NAME.to_owned(), "127.200.0.1".to_owned()], listen, ..Options::default() }).await
 }
 
-/// An operator to whom the cloud is a name, among these hosts and with this DNS. None where it cannot be.
+/// An operator that reaches the cloud by name, with these hosts and this DNS. None if the machine does not allow it.
 async fn operator(world: &World, hosts: &str, resolv: &str) -> Option<(testbed::Operator, tempfile::TempDir)> {
     let directory = tempfile::tempdir().unwrap();
     let program = with_names(directory.path(), hosts, resolv)?;
@@ -62,13 +62,13 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let all_dead = format!("127.0.0.1 localhost\n{}", all_dead.concat());
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    says(&operator, "the endpoint cannot be reached").await;
+    world.create("request", &cluster).await;
+    wait_for_output(&operator, "the endpoint cannot be reached").await;
     assert_eq!(world.calls(&cluster), 0);
     // In place: the file is mounted.
     fs::write(directory.path().join("hosts"), format!("{all_dead}{} {NAME}\n", living.ip())).unwrap();
-    world.settled("wish", "Delivered").await;
-    // A call finds its way too, and by itself.
+    world.settled("request", "Delivered").await;
+    // The next call finds the working address too, by itself.
     let next = world.cluster();
     world.create("next", &next).await;
     world.settled("next", "Delivered").await;
@@ -77,7 +77,7 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     drop(dead);
 }
 
-/// Answers questions for IPv4 with this address, and those for IPv6 never.
+/// Answers queries for IPv4 with this address, and queries for IPv6 never.
 fn half_deaf_dns(address: [u8; 4]) -> Option<()> {
     let socket = UdpSocket::bind(NAME_SERVER).ok()?;
     thread::spawn(move || {
@@ -98,7 +98,7 @@ fn half_deaf_dns(address: [u8; 4]) -> Option<()> {
 }
 
 #[tokio::test]
-async fn a_name_server_silent_about_ipv6_does_not_keep_a_call_from_being_made() {
+async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     let world = world().await;
     if half_deaf_dns([127, 200, 0, 1]).is_none() {
         eprintln!("skipped: nobody may listen at {NAME_SERVER} here (root: {})", is_root());
@@ -107,15 +107,15 @@ async fn a_name_server_silent_about_ipv6_does_not_keep_a_call_from_being_made() 
     let resolv = "nameserver 127.0.77.53\n";
     let Some((operator, _directory)) = operator(&world, "127.0.0.1 localhost\n", resolv).await else { return };
     let cluster = world.cluster();
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("the endpoint cannot be reached"), "{}", operator.output());
 }
 
 #[tokio::test]
-async fn a_name_that_dns_does_not_know_costs_no_claim_and_is_told_as_such() {
+async fn an_unknown_host_name_costs_no_claim_and_is_reported() {
     let world = World::new().await;
     let operator = world
         .operator_from(|options| {
@@ -123,8 +123,8 @@ async fn a_name_that_dns_does_not_know_costs_no_claim_and_is_told_as_such() {
             options.arguments.push("--endpoint=lab=https://dws.invalid".into());
         })
         .await;
-    world.create("wish", &world.cluster()).await;
-    let held = world.settled("wish", "EndpointUnreachable").await;
+    world.create("request", &world.cluster()).await;
+    let held = world.settled("request", "EndpointUnreachable").await;
     assert!(message(&held).contains("DNS gives no address for dws.invalid"), "{}", message(&held));
     assert_eq!((held.status.clone().unwrap().attempt, condition(&held, "Delivered").as_deref()), (None, Some("False")));
     operator.terminate().await.unwrap();
@@ -133,7 +133,8 @@ async fn a_name_that_dns_does_not_know_costs_no_claim_and_is_told_as_such() {
 
 const INSIDE: &str = "SUITE_INSIDE_A_NETWORK";
 
-/// Runs this test again, alone, in a network of its own where a socket for IPv6 is for IPv6 only unless it says otherwise.
+/// Runs this test again, alone, in a network of its own where a socket for IPv6 accepts IPv6 only unless it is set
+/// otherwise.
 #[test]
 fn the_default_address_serves_both_families_under_bindv6only() {
     if std::env::var_os(INSIDE).is_some() {
@@ -183,7 +184,7 @@ fn serves_both() {
     operator.kill().unwrap();
     operator.wait().unwrap();
     assert_eq!(answers, [Ok(true), Ok(true)], "{said}");
-    // Whoever has the port keeps it: an address that is in use is no missing IPv6.
+    // A port in use stays with its process: an address in use does not mean that IPv6 is missing.
     let taken = TcpListener::bind("0.0.0.0:8080").unwrap();
     let refused = Command::new(binary()).args(["run", "--kubeconfig"]).arg(&kubeconfig).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));

@@ -1,20 +1,20 @@
-//! The way to the API server: a kubeconfig as kubectl takes it, and nothing of what is in it in any text.
+//! The connection to the API server: a kubeconfig as kubectl reads it, and none of its content in any text.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use serde_json::json;
 use testbed::{Operator, OperatorCommand, eventually};
 
-use super::road::{edit, proxy, switch};
+use super::network::{edit, proxy, switch};
 use crate::{
-    detour::Detour,
-    world::{World, binary, reason_of, says, shown},
+    proxied::Proxied,
+    world::{World, binary, describe, reason_of, wait_for_output},
 };
 
-/// The verifier of kube looks at the file once a minute.
+/// kube's verifier reads the file once a minute.
 const READ_AGAIN: Duration = Duration::from_secs(300);
 
-/// What `run` says with a kubeconfig of these lines for the cluster and the user, and how it ends.
+/// The output of `run` with a kubeconfig of these lines for the cluster and the user, and its exit status.
 fn run(directory: &Path, cluster: &str, user: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let file = directory.join("config");
     let text = format!(
@@ -33,7 +33,7 @@ fn run(directory: &Path, cluster: &str, user: &str, variables: &[(&str, &str)]) 
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// A credential plugin that does this.
+/// A credential plugin with this script.
 fn plugin(directory: &Path, script: &str) -> String {
     let file = directory.join("plugin");
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -51,7 +51,7 @@ fn credential(status: &serde_json::Value) -> String {
 }
 
 #[test]
-fn what_a_kubeconfig_holds_is_in_no_error_and_no_token_aborts_the_process() {
+fn errors_show_nothing_of_a_kubeconfig_and_no_token_aborts_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let broken = exec(&plugin(directory.path(), "echo canary; echo '  bad: ['"));
     let cases: &[(&str, &str, &str)] = &[
@@ -70,7 +70,7 @@ fn what_a_kubeconfig_holds_is_in_no_error_and_no_token_aborts_the_process() {
         assert!(!said.contains("canary") && !said.contains("can^ary") && !said.contains("panicked"), "{said}");
         assert_eq!(code, Some(2), "{said}");
     }
-    // What kube alone sees.
+    // The kubeconfig as kube alone reads it.
     let answer = credential(&json!({"token": "canary\n"}));
     for (script, told) in [
         ("echo canary; exit 7".to_owned(), "the credential plugin of its user failed (exit status: 7)"),
@@ -84,7 +84,7 @@ fn what_a_kubeconfig_holds_is_in_no_error_and_no_token_aborts_the_process() {
 }
 
 #[test]
-fn a_proxy_variable_that_cannot_be_used_is_told_without_its_login() {
+fn an_unusable_proxy_variable_is_reported_without_its_login() {
     let directory = tempfile::tempdir().unwrap();
     for (variables, told) in [
         ([("HTTPS_PROXY", "ftp://user:canary@127.0.0.1:9"), ("NO_PROXY", "x")], "HTTPS_PROXY must be http://HOST:PORT"),
@@ -100,10 +100,10 @@ fn a_proxy_variable_that_cannot_be_used_is_told_without_its_login() {
 }
 
 #[tokio::test]
-async fn what_a_credential_plugin_prints_later_is_not_shown_either() {
+async fn later_output_of_a_credential_plugin_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display();
-    // The end is so near that kube asks again at each request.
+    // The expiry is so near that kube runs the plugin again for each request.
     let good = credential(&json!({"token": "canary-good", "expirationTimestamp": "2020-01-01T00:00:00Z"}));
     let script = format!("[ -e {path}/broken ] && {{ echo canary-bad; exit 7; }}\ncat <<'END'\n{good}\nEND");
     let plugin = plugin(directory.path(), &script);
@@ -124,15 +124,15 @@ async fn what_a_credential_plugin_prints_later_is_not_shown_either() {
         environment: Vec::new(),
     })
     .unwrap();
-    says(&operator, "Connection refused").await;
+    wait_for_output(&operator, "Connection refused").await;
     fs::write(directory.path().join("broken"), "").unwrap();
-    says(&operator, "the credential plugin of its user failed").await;
+    wait_for_output(&operator, "the credential plugin of its user failed").await;
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("canary"), "{}", operator.output());
 }
 
 #[tokio::test]
-async fn a_proxy_variable_does_not_keep_it_from_what_is_on_this_machine() {
+async fn a_proxy_variable_does_not_apply_to_this_machine() {
     let world = World::new().await;
     let cluster = world.cluster();
     let operator = world
@@ -144,14 +144,14 @@ async fn a_proxy_variable_does_not_keep_it_from_what_is_on_this_machine() {
             "trace".clone_into(&mut options.log_level);
         })
         .await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("canary"));
 }
 
 #[tokio::test]
-async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
+async fn only_proxies_of_kubeconfig_and_flag_get_their_logins() {
     let world = World::new().await;
     let cluster = world.cluster();
     let (address, asked) = proxy().await;
@@ -165,8 +165,8 @@ async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
     command.arguments.push(format!("--proxy=http://team:canary-cloud@{address}").into());
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
     let metrics = operator.metrics().await.unwrap();
     operator.terminate().await.unwrap();
     let asked = asked.lock().unwrap().clone();
@@ -192,8 +192,8 @@ async fn proxies_of_kubeconfig_and_flag_get_their_logins_and_nobody_else() {
 #[tokio::test]
 async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     let world = World::new().await;
-    let (before, after) = (Detour::new(&world, "nothing").await, Detour::new(&world, "nothing").await);
-    let at = |detour: &Detour| detour.proxy.kubernetes_url().trim_start_matches("https://").parse().unwrap();
+    let (before, after) = (Proxied::new(&world, "nothing").await, Proxied::new(&world, "nothing").await);
+    let at = |proxied: &Proxied| proxied.proxy.kubernetes_url().trim_start_matches("https://").parse().unwrap();
     let (address, leads_to) = switch(at(&before)).await;
     let first = world
         .operator_from(|options| options.through = Some((format!("https://{address}"), before.ca_pem().to_owned())))
@@ -209,20 +209,20 @@ async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     });
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
-    // An answer that is known when the authority changes is written too.
+    // An answer that is already known when the authority changes is written too.
     let cluster = world.cluster();
     world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
-    world.create("wish", &cluster).await;
+    world.create("request", &cluster).await;
     world.cloud.arrived(&cluster, 1).await;
     fs::write(&ca, after.ca_pem()).unwrap();
     leads_to.send(at(&after)).unwrap();
     world.cloud.release(&cluster);
     let next = world.cluster();
     world.create("next", &next).await;
-    for name in ["wish", "next"] {
+    for name in ["request", "next"] {
         eventually(READ_AGAIN, &format!("{name} is delivered"), async || {
             let object = world.api().get(name).await.map_err(|error| error.to_string())?;
-            if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(shown(&object)) }
+            if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(describe(&object)) }
         })
         .await;
     }

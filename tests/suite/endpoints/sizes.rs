@@ -1,11 +1,11 @@
-//! Answers of logins and reads that are large, and too large.
+//! Large answers of logins and reads, and answers above the limit.
 
 use serde_json::json;
 use testbed::simulator::{Act, Answer, Read, Script};
 
 use crate::world::{DEFAULT_SECRET, World, message};
 
-/// As many bytes as make an answer large.
+/// This many bytes of padding.
 fn filled(bytes: usize) -> String {
     "x".repeat(bytes)
 }
@@ -19,8 +19,8 @@ async fn a_cluster_detail_of_67_kilobytes_is_read() {
     world.cloud.script_reads(&cluster, Read::Cluster, (0..20).map(|_| Script::new(Act::Answer(detail.clone()))));
     world.cloud.script_reads(&huge, Read::Cluster, (0..200).map(|_| Script::new(Act::LargeBody(200))));
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     world.create("huge", &huge).await;
     let held = world.settled("huge", "ClusterNotWaiting").await;
     assert!(message(&held).contains("the answer is larger than 1 MiB"), "{}", message(&held));
@@ -41,8 +41,8 @@ async fn a_login_whose_answer_has_214_kilobytes_gives_its_token() {
     world.cloud.script(&cluster, [Script::new(Act::BeforeBody(Answer::empty(200))).executed()]);
     let iam = format!("--iam-endpoint=lab={}", world.cloud.iam_url());
     let _operator = world.operator_with(&[&iam]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), "huge".to_owned())].into();
     world.create_with("huge", &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
     let held = world.settled("huge", "EndpointUnreachable").await;

@@ -1,5 +1,5 @@
-//! The health check for Argo CD: every reason, every row of the table of conditions, every status that is old, empty or
-//! odd; and that it never says more than kstatus, by which all other tools judge.
+//! The health check for Argo CD: every reason, every row of the table of conditions, every old, empty or malformed
+//! status; and it never claims more than kstatus, by which all other tools judge.
 
 use proptest::prelude::*;
 use redistribution_operator::api::{Reason, ReasonClass};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::health::{judge, object};
 use crate::kstatus::{self, Verdict};
 
-/// The status the operator writes for a reason at generation 3.
+/// The operator's status for a reason at generation 3.
 fn status_of(reason: Reason) -> Value {
     let now = "2026-12-01T18:00:00Z".parse().unwrap();
     let status = redistribution_operator::protocol::transitions::held(None, 3, reason, "why it is so", now).unwrap();
@@ -27,7 +27,7 @@ fn shows(status: &Value, wanted: &str) {
     agrees(&judged);
 }
 
-/// Whatever Argo CD says, kstatus says too, or has not decided.
+/// Whatever Argo CD reports, kstatus reports too, or has not decided.
 #[track_caller]
 fn agrees(object: &Value) {
     let (health, verdict) = (judge(object), kstatus::judge(object));
@@ -35,7 +35,7 @@ fn agrees(object: &Value) {
         "Healthy" => verdict == Verdict::Current,
         "Degraded" => verdict == Verdict::Failed,
         "Suspended" => verdict == Verdict::InProgress,
-        // Not decided yet, by the one that looks closer. What is being deleted is never anything else.
+        // The stricter check has not decided yet. An object under deletion never has another health.
         _ => true,
     };
     let deleted = verdict != Verdict::Terminating || health.status == "Progressing";
@@ -44,7 +44,7 @@ fn agrees(object: &Value) {
 }
 
 #[test]
-fn every_reason_is_shown_as_its_row_asks_with_reason_and_message() {
+fn every_reason_has_its_documented_health_and_message() {
     for &reason in Reason::ALL {
         let wanted = match (reason, reason.class()) {
             (Reason::Suspended, _) => "Suspended",
@@ -59,7 +59,7 @@ fn every_reason_is_shown_as_its_row_asks_with_reason_and_message() {
 }
 
 #[test]
-fn every_row_of_the_design_is_shown_rightly_by_its_conditions_alone() {
+fn every_reason_has_the_right_health_by_its_conditions_alone() {
     let rows = [
         (["False", "False", "True", ""], "Progressing"),
         (["False", "False", "", "True"], "Degraded"),
@@ -78,7 +78,7 @@ fn every_row_of_the_design_is_shown_rightly_by_its_conditions_alone() {
 }
 
 #[test]
-fn what_is_not_of_this_generation_is_progressing_whatever_it_says() {
+fn an_old_generations_conditions_are_progressing_whatever_they_are() {
     for &reason in Reason::ALL {
         let status = status_of(reason);
         for generation in [2, 4] {
@@ -95,13 +95,13 @@ fn what_is_not_of_this_generation_is_progressing_whatever_it_says() {
 }
 
 #[test]
-fn an_object_nobody_has_seen_is_progressing() {
+fn an_object_without_status_is_progressing() {
     let unseen = [json!(null), json!({}), json!({"observedGeneration": -1}), json!({"observedGeneration": null})];
     for status in &unseen {
         assert_eq!(judge(&object(1, status)).status, "Progressing", "{status}");
     }
     assert_eq!(judge(&json!({"metadata": {"generation": 1}})).status, "Progressing");
-    // Nor does a Ready without an observedGeneration beside it count.
+    // A Ready condition whose status has no observedGeneration does not count either.
     let conditions = json!([condition("Ready", "True")]);
     for observed in [json!(null), json!(-1), json!("three"), json!([])] {
         let status = json!({"observedGeneration": observed, "conditions": conditions});
@@ -109,14 +109,14 @@ fn an_object_nobody_has_seen_is_progressing() {
     }
     for missing in [json!(null), json!({}), json!([]), json!("x")] {
         assert_eq!(judge(&json!({"metadata": missing, "status": status_of(Reason::Delivered)})).status, "Progressing");
-        // Two generations that are both missing do not agree.
+        // Two missing generations do not count as equal.
         let unknown = json!({"metadata": missing, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         assert_eq!(judge(&unknown).status, "Progressing");
     }
 }
 
 #[test]
-fn what_is_being_deleted_is_progressing() {
+fn an_object_under_deletion_is_progressing() {
     for &reason in Reason::ALL {
         let mut deleted = object(3, &status_of(reason));
         deleted["metadata"]["deletionTimestamp"] = json!("2026-12-01T18:00:00Z");
@@ -146,7 +146,7 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
         (json!([{"type": "Ready"}]), "Progressing"),
         (json!("Ready"), "Progressing"),
         (json!({"type": "Ready", "status": "True"}), "Progressing"),
-        // What says nothing of progress does not matter.
+        // A condition that says nothing about progress does not matter.
         (json!([ready, condition("Stalled", "False"), condition("Reconciling", "False")]), "Healthy"),
         (json!([condition("Throughput", "True"), null, ready]), "Healthy"),
         (json!([{"type": "Ready", "status": "True"}]), "Healthy"),
@@ -159,9 +159,9 @@ fn repeated_unknown_and_broken_conditions_never_make_it_healthy() {
 }
 
 proptest! {
-    /// Any list of conditions, of this or another generation, in any order, as often as it comes.
+    /// Any list of conditions, of this or another generation, in any order, repeated any number of times.
     #[test]
-    fn it_never_says_more_than_kstatus(
+    fn the_health_check_never_claims_more_than_kstatus(
         observed in prop_oneof![Just(None), (1_i64..5).prop_map(Some)],
         deleted in proptest::bool::weighted(0.1),
         conditions in proptest::collection::vec(

@@ -1,4 +1,4 @@
-//! The health check as a patch of Argo CD's ConfigMap: generated from the script, and taken by a real API server.
+//! The health check as a patch of Argo CD's ConfigMap: generated from the script, and accepted by a real API server.
 
 use serde_json::{Value, json};
 

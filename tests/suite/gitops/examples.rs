@@ -1,5 +1,6 @@
-//! The examples for Argo CD and Flux: well-formed, free of what would ask again unasked, and with wishes and values that
-//! a real API server and the chart take. The tools' own schemas are not checked, for their CRDs are not here.
+//! The examples for Argo CD and Flux: well-formed, free of settings that would repeat a call, and with requests and
+//! values that a real API server and the chart accept. The tools' own schemas are not checked, since their CRDs are not
+//! available here.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -32,7 +33,8 @@ fn of_kind(kind: &str) -> Vec<(String, Value)> {
     documents().into_iter().filter(|(_, document)| document["kind"] == kind).collect()
 }
 
-/// What deletes and makes anew, what runs at every sync, and what names an object anew at every apply.
+/// Settings that delete and recreate objects, that run at every sync, and that give an object a new name at every
+/// apply.
 const FORBIDDEN: [&str; 8] = [
     "Replace=true",
     "Force=true",
@@ -44,7 +46,7 @@ const FORBIDDEN: [&str; 8] = [
     "generateName",
 ];
 
-/// The forbidden things in a document.
+/// The forbidden settings in a document.
 fn forbidden(value: &Value) -> Vec<&'static str> {
     match value {
         Value::String(text) => {
@@ -63,7 +65,7 @@ fn forbidden(value: &Value) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_is_forbidden_is_found_and_told_in_the_guide() {
+fn forbidden_settings_are_found_and_named_in_the_guide() {
     let spec = |field: Value| json!({"spec": {"a": [field]}});
     let annotated = |key: &str, value: &str| json!({"metadata": {"annotations": {key: value}}});
     let samples = [
@@ -74,18 +76,18 @@ fn what_is_forbidden_is_found_and_told_in_the_guide() {
         annotated("helm.sh/hook", "post-install"),
         annotated("kustomize.toolkit.fluxcd.io/force", "enabled"),
         json!({"spec": {"upgrade": {"remediation": {"strategy": "uninstall"}}}}),
-        json!({"metadata": {"generateName": "wish-"}}),
+        json!({"metadata": {"generateName": "request-"}}),
     ];
     let guide = read("../../docs/gitops.md");
     for (sample, name) in samples.iter().zip(FORBIDDEN) {
         assert_eq!(forbidden(sample), [name]);
-        assert!(guide.contains(&format!("`{name}")), "the guide does not speak of {name}");
+        assert!(guide.contains(&format!("`{name}")), "the guide does not mention {name}");
     }
     assert_eq!(forbidden(&spec(json!({"force": false, "x": "Replace=false,Force"}))), [""; 0]);
 }
 
 #[test]
-fn no_example_holds_what_is_forbidden() {
+fn no_example_holds_a_forbidden_setting() {
     let documents = documents();
     let mut kinds = BTreeMap::<_, usize>::new();
     for (file, document) in &documents {
@@ -108,14 +110,14 @@ fn no_example_holds_what_is_forbidden() {
 }
 
 #[tokio::test]
-async fn every_wish_in_the_examples_is_taken_by_the_api_server_and_guarded() {
+async fn every_request_in_the_examples_is_accepted_and_guarded() {
     let world = World::new().await;
-    for (file, wish) in of_kind("ClusterRedistribution") {
+    for (file, request) in of_kind("ClusterRedistribution") {
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "-n", &world.namespace, "-f", "-"];
-        let output = world.plane.kubectl_with_input(&arguments, &wish.to_string()).unwrap();
+        let output = world.plane.kubectl_with_input(&arguments, &request.to_string()).unwrap();
         assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
         let annotated: BTreeMap<String, String> =
-            serde_json::from_value(wish["metadata"]["annotations"].clone()).unwrap();
+            serde_json::from_value(request["metadata"]["annotations"].clone()).unwrap();
         let switches = annotations::read(Some(&annotated)).unwrap();
         assert!(switches.not_after.is_some() && !switches.suspended, "{file}");
         let kept = [
@@ -123,7 +125,7 @@ async fn every_wish_in_the_examples_is_taken_by_the_api_server_and_guarded() {
             ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
         ];
         assert!(kept.iter().any(|(key, value)| annotated.get(*key).is_some_and(|found| found == value)), "{file}");
-        assert!(wish["spec"]["trigger"].is_string(), "{file}");
+        assert!(request["spec"]["trigger"].is_string(), "{file}");
     }
 }
 
@@ -154,26 +156,30 @@ fn the_chart_takes_the_values_of_the_examples_and_reverts_are_held() {
 }
 
 #[test]
-fn wishes_come_apart_from_the_operator_after_it_and_are_left_when_they_leave_git() {
-    let named = |kind: &str, name: &str| {
-        of_kind(kind).into_iter().map(|(_, found)| found).find(|found| found["metadata"]["name"] == name).unwrap()
+fn requests_are_synced_after_the_operator_and_outlive_their_files() {
+    // The two of this kind: the operator's, and the one of the requests.
+    let both = |kind: &str| {
+        let is_operator = |found: &Value| found["metadata"]["name"] == "dws-operator";
+        let (mut operator, mut requests): (Vec<_>, Vec<_>) =
+            of_kind(kind).into_iter().map(|(_, found)| found).partition(is_operator);
+        (operator.pop().unwrap(), requests.pop().unwrap())
     };
-    let (operator, wishes) = (named("Kustomization", "dws-operator"), named("Kustomization", "dws-redistributions"));
+    let (operator, requests) = both("Kustomization");
     assert_eq!(operator["spec"]["wait"], true);
-    assert_eq!(wishes["spec"]["dependsOn"], json!([{"name": "dws-operator"}]));
-    assert_eq!((&wishes["spec"]["prune"], &wishes["spec"]["deletionPolicy"]), (&json!(false), &json!("Orphan")));
-    let (_, wish) = of_kind("ClusterRedistribution").into_iter().find(|(file, _)| file.contains("/flux/")).unwrap();
-    assert_eq!(wishes["spec"]["healthChecks"][0]["name"], wish["metadata"]["name"]);
-    for (kustomization, kind) in [(&operator, "HelmRelease"), (&wishes, "ClusterRedistribution")] {
+    assert_eq!(requests["spec"]["dependsOn"], json!([{"name": "dws-operator"}]));
+    assert_eq!((&requests["spec"]["prune"], &requests["spec"]["deletionPolicy"]), (&json!(false), &json!("Orphan")));
+    let (_, request) = of_kind("ClusterRedistribution").into_iter().find(|(file, _)| file.contains("/flux/")).unwrap();
+    assert_eq!(requests["spec"]["healthChecks"][0]["name"], request["metadata"]["name"]);
+    for (kustomization, kind) in [(&operator, "HelmRelease"), (&requests, "ClusterRedistribution")] {
         let path = kustomization["spec"]["path"].as_str().unwrap().trim_start_matches('.');
         assert!(of_kind(kind).iter().any(|(file, _)| file.contains(&format!("{path}/"))), "{path} holds no {kind}");
     }
-    let (operator, wishes) = (named("Application", "dws-operator"), named("Application", "dws-redistributions"));
-    assert_ne!(operator["spec"]["source"]["repoURL"], wishes["spec"]["source"]["repoURL"]);
-    let policy = &wishes["spec"]["syncPolicy"];
+    let (operator, requests) = both("Application");
+    assert_ne!(operator["spec"]["source"]["repoURL"], requests["spec"]["source"]["repoURL"]);
+    let policy = &requests["spec"]["syncPolicy"];
     assert_eq!(policy["automated"], json!({"prune": false, "selfHeal": false}));
     for option in ["Prune=false", "Delete=false"] {
         assert!(policy["syncOptions"].as_array().unwrap().contains(&json!(option)), "{option}");
     }
-    assert!(wishes["metadata"]["finalizers"].is_null());
+    assert!(requests["metadata"]["finalizers"].is_null());
 }

@@ -1,17 +1,17 @@
-//! Runs the health check of Argo CD as Argo CD does: Lua 5.1, no library but base (Argo CD opens `package`, `table` and an
-//! `os` without harm besides, but neither `string` nor `io`), the object in the global `obj`.
+//! Runs the health check of Argo CD as Argo CD does: Lua 5.1, no library but base (Argo CD also opens `package`,
+//! `table` and a harmless `os`, but neither `string` nor `io`), the object in the global `obj`.
 
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use serde_json::{Value, json};
 
-/// What Argo CD would show.
+/// Argo CD's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     pub status: String,
     pub message: String,
 }
 
-/// As Argo CD hands objects to Lua: all numbers are floats, and a null is nothing, in lists too.
+/// As Argo CD passes objects to Lua: all numbers are floats, and a null is nothing, in lists too.
 fn to_lua(lua: &Lua, value: &Value) -> LuaValue {
     match value {
         Value::Null => LuaValue::Nil,
@@ -29,7 +29,7 @@ fn to_lua(lua: &Lua, value: &Value) -> LuaValue {
     }
 }
 
-/// The verdict on one object. A script that fails, or returns what Argo CD would not take, fails the test.
+/// The result for one object. A script that fails, or returns a value that Argo CD would not accept, fails the test.
 pub fn judge(object: &Value) -> Health {
     let lua = Lua::new_with(StdLib::NONE, LuaOptions::default()).unwrap();
     for library in ["string", "table", "os", "io", "math", "debug"] {
@@ -47,5 +47,5 @@ pub fn judge(object: &Value) -> Health {
 
 /// An object of this generation with this status.
 pub fn object(generation: i64, status: &Value) -> Value {
-    json!({"metadata": {"name": "wish", "generation": generation}, "status": status})
+    json!({"metadata": {"name": "request", "generation": generation}, "status": status})
 }

@@ -1,14 +1,14 @@
-//! Helm 4 with a ClusterRedistribution in a release of its own: `--wait` ends when it should and says why, and whatever
-//! `--rollback-on-failure` does, the cloud is called once for each distinct spec.
+//! Helm 4 with a ClusterRedistribution in a release of its own: `--wait` ends at the right time and reports why, and
+//! whatever `--rollback-on-failure` does, the cloud is called once for each distinct spec.
 
 use std::collections::BTreeMap;
 
 use testbed::simulator::{Script, Shape};
 
-use super::release::{Ended, Release, WISH};
+use super::release::{Ended, REQUEST, Release};
 use crate::world::{NO_TIMEOUT, World, message, reason_of};
 
-/// Calls that arrived, by the number of jobs they asked for.
+/// Calls that arrived, by their number of jobs.
 fn calls(world: &World) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for entry in world.cloud.entries() {
@@ -24,7 +24,7 @@ fn called_once_for(world: &World, jobs: &[usize]) {
     assert_eq!(calls(world), wanted);
 }
 
-/// Helm failed, because of what status says and not of a clock.
+/// Helm failed because of the status, not because of a timeout.
 #[track_caller]
 fn failed_by_status(ended: &Ended) {
     assert!(!ended.succeeded, "{}", ended.said);
@@ -45,33 +45,33 @@ async fn helm_waits_until_the_call_was_delivered_and_no_shorter() {
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::held()]);
     let release = Release::new(&world, &cluster);
-    // Nobody has seen the object yet: that is no success either.
+    // No controller has seen the object yet: that is no success either.
     let mut helm = release.start("install", 3, &["--wait", "--timeout", "30m"]);
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 1).await;
-    world.settled(WISH, "RequestInFlight").await;
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    world.settled(REQUEST, "RequestInFlight").await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     world.cloud.release(&cluster);
     let ended = helm.ended().await;
     assert!(ended.succeeded, "{}", ended.said);
-    assert_eq!(reason_of(&world.api().get(WISH).await.unwrap()).as_deref(), Some("Delivered"));
+    assert_eq!(reason_of(&world.api().get(REQUEST).await.unwrap()).as_deref(), Some("Delivered"));
     called_once_for(&world, &[3]);
 }
 
 #[tokio::test]
-async fn helm_does_not_take_the_last_generations_success_for_the_next_ones() {
+async fn helm_does_not_mistake_the_last_generations_success_for_the_next() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200), Script::held()]);
     let release = Release::new(&world, &cluster);
     let operator = world.operator().await;
     assert!(release.run("install", 3, &["--wait", "--timeout", "30m"]).await.succeeded);
-    // Without an operator nothing turns the status to the new generation.
+    // Without an operator the status stays at the old generation.
     operator.terminate().await.unwrap();
     let mut helm = release.start("upgrade", 5, &["--wait", "--timeout", "30m"]);
-    helm.says(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
+    helm.wait_for_line(&["waiting for resource", "ClusterRedistribution", "actualStatus=InProgress"]).await;
     assert!(helm.runs());
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     world.cloud.arrived(&cluster, 2).await;
@@ -90,41 +90,41 @@ async fn helm_fails_as_soon_as_the_call_was_refused_and_shows_the_message() {
     let release = Release::new(&world, &cluster);
     let ended = release.run("install", 3, &["--wait", "--timeout", "30m"]).await;
     failed_by_status(&ended);
-    let object = world.settled(WISH, "BadRequest").await;
+    let object = world.settled(REQUEST, "BadRequest").await;
     assert!(ended.error().contains(&message(&object)), "{}", ended.said);
     called_once_for(&world, &[3]);
 }
 
 #[tokio::test]
-async fn an_install_that_rolls_back_and_is_repeated_calls_once_if_the_object_is_kept() {
+async fn a_repeated_install_after_a_rollback_calls_once_with_a_kept_object() {
     for (script, reason) in
         [(Script::status(200), "Delivered"), (refused(), "BadRequest"), (Script::lost_reply(), "OutcomeUnknown")]
     {
         let world = World::new().await;
         let cluster = world.cluster();
-        // Were a second one sent, it would be accepted, and Helm would see a success.
+        // A second call would be accepted, and Helm would see a success.
         world.cloud.script(&cluster, [script, Script::status(200)]);
         let _operator = world.operator_with(&["--hold-reverts"]).await;
         let release = Release::new(&world, &cluster);
         let flags = ["--rollback-on-failure", "--timeout", "30m"];
         let first = release.run("install", 3, &flags).await;
-        let object = world.settled(WISH, reason).await;
+        let object = world.settled(REQUEST, reason).await;
         if reason == "Delivered" {
             assert!(first.succeeded, "{}", first.said);
         } else {
             failed_by_status(&first);
             assert!(first.said.contains("has been uninstalled due to rollback-on-failure"), "{}", first.said);
-            // The release is gone, the object is there: the next install takes it over as it is.
+            // The release is gone, the object still exists: the next install adopts it unchanged.
             failed_by_status(&release.run("install", 3, &flags).await);
         }
-        let kept = world.api().get(WISH).await.unwrap();
+        let kept = world.api().get(REQUEST).await.unwrap();
         assert_eq!((kept.metadata.uid, kept.metadata.generation), (object.metadata.uid, Some(1)), "{reason}");
         called_once_for(&world, &[3]);
     }
 }
 
 #[tokio::test]
-async fn an_upgrade_that_rolls_back_calls_once_for_each_spec_if_reverts_are_held() {
+async fn a_rolled_back_upgrade_calls_once_for_each_spec_if_reverts_are_held() {
     for (script, reason) in
         [(Script::status(200), "Delivered"), (refused(), "BadRequest"), (Script::lost_reply(), "OutcomeUnknown")]
     {
@@ -139,16 +139,16 @@ async fn an_upgrade_that_rolls_back_calls_once_for_each_spec_if_reverts_are_held
         let upgrade = release.run("upgrade", 5, &flags).await;
         if reason == "Delivered" {
             assert!(upgrade.succeeded, "{}", upgrade.said);
-            assert_eq!(world.settled(WISH, reason).await.metadata.generation, Some(2));
+            assert_eq!(world.settled(REQUEST, reason).await.metadata.generation, Some(2));
         } else {
-            // The roll-back is a new generation with the old spec. It is held, which Helm reports as well.
+            // The rollback is a new generation with the old spec. It is held, which Helm reports as well.
             failed_by_status(&upgrade);
             assert!(upgrade.said.contains("an error occurred while rolling back the release"), "{}", upgrade.said);
-            let object = world.settled(WISH, "AskedBefore").await;
+            let object = world.settled(REQUEST, "AskedBefore").await;
             assert_eq!((object.metadata.generation, object.spec.parallel_jobs), (Some(3), 3));
         }
         called_once_for(&world, &[3, 5]);
-        // The way on is another spec, whatever state Helm thinks the release is in.
+        // The way forward is another spec, whatever state Helm records for the release.
         let next = release.run("upgrade", 7, &flags).await;
         assert!(next.succeeded, "{}", next.said);
         called_once_for(&world, &[3, 5, 7]);
@@ -167,12 +167,12 @@ async fn without_the_guard_a_roll_back_asks_again() {
     let upgrade = release.run("upgrade", 5, &flags).await;
     failed_by_status(&upgrade);
     assert!(upgrade.said.contains("has been rolled back due to rollback-on-failure"), "{}", upgrade.said);
-    let object = world.settled(WISH, "Delivered").await;
+    let object = world.settled(REQUEST, "Delivered").await;
     assert_eq!((object.metadata.generation, world.calls(&cluster)), (Some(3), 3));
 }
 
 #[tokio::test]
-async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_not_kept() {
+async fn a_repeated_install_after_a_rollback_calls_again_without_the_object() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [refused(), Script::status(200)]);
@@ -180,22 +180,22 @@ async fn an_install_that_rolls_back_and_is_repeated_asks_again_if_the_object_is_
     let release = Release::without_keep(&world, &cluster);
     let flags = ["--rollback-on-failure", "--timeout", "30m"];
     failed_by_status(&release.run("install", 3, &flags).await);
-    assert!(world.api().get_opt(WISH).await.unwrap().is_none());
+    assert!(world.api().get_opt(REQUEST).await.unwrap().is_none());
     assert!(release.run("install", 3, &flags).await.succeeded);
     assert_eq!(world.calls(&cluster), 2);
 }
 
 #[tokio::test]
-async fn the_older_way_to_wait_does_not_look_at_the_object() {
+async fn the_older_helm_wait_does_not_read_the_object() {
     let world = World::new().await;
     let release = Release::new(&world, &world.cluster());
     let ended = release.run("install", 3, &["--wait=legacy", "--timeout", "30m"]).await;
     assert!(ended.succeeded, "{}", ended.said);
-    let object = world.api().get(WISH).await.unwrap();
-    assert_eq!(object.status.unwrap().observed_generation, Some(-1), "nobody has seen it");
+    let object = world.api().get(REQUEST).await.unwrap();
+    assert_eq!(object.status.unwrap().observed_generation, Some(-1), "no controller has seen it");
 }
 
-/// Of another group, since the CRD itself is there in all tests.
+/// Of another group, since the CRD itself exists in all tests.
 #[tokio::test]
 async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
     let world = World::new().await;
@@ -205,7 +205,7 @@ async fn a_kind_and_an_object_of_it_do_not_come_in_one_release() {
     release.template("crd.yaml", &crd.replace("dws.huaweicloud.com", "one-release.example.com"));
     let object =
         "apiVersion: one-release.example.com/v1alpha1\nkind: ClusterRedistribution\nmetadata:\n  name: other\n";
-    release.template("wish.yaml", object);
+    release.template("request.yaml", object);
     let ended = release.run("install", 3, &[]).await;
     assert!(!ended.succeeded && ended.error().contains("no matches for kind"), "{}", ended.said);
 }

@@ -1,5 +1,5 @@
-//! What Argo CD, Flux and Helm make of the resource: the health check that is shipped for Argo CD, the examples that are
-//! shipped for all of them, and Helm itself against a real API server. Flux and Argo CD themselves are not run.
+//! Argo CD, Flux and Helm with the resource: the shipped health check for Argo CD, the shipped examples for all of
+//! them, and Helm itself against a real API server. Flux and Argo CD themselves are not run.
 
 mod argocd;
 mod config_map;
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the files that are tested here lie.
+/// Directory of the files that are tested here.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/gitops")
 }

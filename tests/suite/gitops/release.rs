@@ -1,5 +1,5 @@
 //! A chart with one ClusterRedistribution in a release of its own, and Helm as a process with a deadline. It asserts
-//! nothing about what Helm says.
+//! nothing about Helm's output.
 
 use std::{fs, path::PathBuf, process::Stdio};
 
@@ -14,10 +14,10 @@ use tokio::{
 
 use crate::world::{PROJECT, World};
 
-/// Until Helm must have ended. Longer than any grace of the operators here, shorter than any `--timeout` that is given.
+/// Deadline of Helm. Longer than any grace of the operators here, shorter than any `--timeout` of the tests.
 const DEADLINE: Duration = Duration::from_secs(1200);
-/// Release and object.
-pub const WISH: &str = "wish";
+/// Name of release and object.
+pub const REQUEST: &str = "request";
 
 const TEMPLATE: &str = "\
 apiVersion: dws.huaweicloud.com/v1alpha1
@@ -31,7 +31,7 @@ spec:
   parallelJobs: {{ .Values.jobs }}
 ";
 
-/// See the module.
+/// A release that is not installed yet, or runs.
 pub struct Release<'a> {
     world: &'a World,
     cluster: String,
@@ -39,14 +39,14 @@ pub struct Release<'a> {
     directory: TempDir,
 }
 
-/// What a run of Helm came to.
+/// Result of a run of Helm.
 #[derive(Debug)]
 pub struct Ended {
     pub succeeded: bool,
     pub said: String,
 }
 
-/// A Helm that runs.
+/// A running Helm process.
 pub struct Running {
     child: Child,
     errors: BufReader<ChildStderr>,
@@ -58,20 +58,20 @@ impl<'a> Release<'a> {
     pub fn new(world: &'a World, cluster: &str) -> Self {
         let release = Self::without_keep(world, cluster);
         let keep = "  annotations:\n    helm.sh/resource-policy: keep\nspec:\n";
-        release.template("wish.yaml", &TEMPLATE.replace("spec:\n", keep));
+        release.template("request.yaml", &TEMPLATE.replace("spec:\n", keep));
         release
     }
 
-    /// The same, whose object goes with the release.
+    /// The same, but its object is deleted with the release.
     pub fn without_keep(world: &'a World, cluster: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path().join("chart");
         fs::create_dir_all(chart.join("templates")).unwrap();
-        let metadata = json!({"apiVersion": "v2", "name": "wish", "version": "0.1.0"});
+        let metadata = json!({"apiVersion": "v2", "name": "request", "version": "0.1.0"});
         fs::write(chart.join("Chart.yaml"), metadata.to_string()).unwrap();
         let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
         let release = Self { world, cluster: cluster.to_owned(), helm, directory };
-        release.template("wish.yaml", TEMPLATE);
+        release.template("request.yaml", TEMPLATE);
         release
     }
 
@@ -80,13 +80,13 @@ impl<'a> Release<'a> {
         fs::write(self.directory.path().join("chart/templates").join(name), text).unwrap();
     }
 
-    /// Starts Helm: `verb` is `install` or `upgrade`, `jobs` what tells one spec from another.
+    /// Starts Helm: `verb` is `install` or `upgrade`, `jobs` distinguishes one spec from another.
     pub fn start(&self, verb: &str, jobs: usize, flags: &[&str]) -> Running {
         let path = |name: &str| self.directory.path().join(name);
         let mut command = Command::new(&self.helm);
-        // Whatever the person who runs the tests has configured stays out of it.
+        // The configuration of the person who runs the tests is not used.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", path("home")).kill_on_drop(true);
-        command.arg(verb).arg(WISH).arg(path("chart")).arg("--debug");
+        command.arg(verb).arg(REQUEST).arg(path("chart")).arg("--debug");
         command.arg("--kubeconfig").arg(self.world.plane.kubeconfig());
         command.args(["--namespace", &self.world.namespace, "--set"]);
         command.arg(format!("project={PROJECT},cluster={},jobs={jobs}", self.cluster));
@@ -96,27 +96,27 @@ impl<'a> Release<'a> {
         Running { child, errors, said: String::new() }
     }
 
-    /// Runs Helm to its end.
+    /// Runs Helm until it ends.
     pub async fn run(&self, verb: &str, jobs: usize, flags: &[&str]) -> Ended {
         self.start(verb, jobs, flags).ended().await
     }
 }
 
 impl Running {
-    /// Reads on until Helm says all of these in one line.
-    pub async fn says(&mut self, words: &[&str]) {
+    /// Reads until one line of Helm's output contains all of these.
+    pub async fn wait_for_line(&mut self, words: &[&str]) {
         let reading = timeout(DEADLINE, async {
             loop {
                 let mut line = String::new();
                 let read = self.errors.read_line(&mut line).await.unwrap();
                 self.said += &line;
-                assert!(read > 0, "Helm ended before it said {words:?}: {}", self.said);
+                assert!(read > 0, "Helm ended before it printed {words:?}: {}", self.said);
                 if words.iter().all(|word| line.contains(word)) {
                     return;
                 }
             }
         });
-        assert!(reading.await.is_ok(), "Helm did not say {words:?}");
+        assert!(reading.await.is_ok(), "Helm did not print {words:?}");
     }
 
     /// Whether it still runs.
@@ -138,7 +138,7 @@ impl Running {
 }
 
 impl Ended {
-    /// Why Helm failed; it may take several lines to say so.
+    /// Why Helm failed; its message may take several lines.
     pub fn error(&self) -> &str {
         self.said.rsplit_once("Error: ").map(|(_, error)| error).unwrap_or_default()
     }

@@ -7,13 +7,13 @@ use rustc_hash::FxHasher;
 
 use super::world::{Budget, Label, Mutant, State, World};
 
-/// What a search found.
+/// The result of a search.
 pub struct Found {
     /// States reached.
     pub states: usize,
-    /// The law that was broken, and the shortest way there.
+    /// The broken invariant, and a shortest path to it.
     pub violation: Option<(&'static str, Vec<String>)>,
-    /// States from which no closed state can be reached any more.
+    /// States from which no closed state is reachable.
     pub stuck: usize,
 }
 
@@ -58,7 +58,7 @@ fn trace(came_from: &[Option<(u32, Label)>], mut at: u32) -> Vec<String> {
     labels
 }
 
-/// Counts the states from which no closed one can be reached, by walking back from all closed ones.
+/// Counts the states from which no closed one is reachable, by walking back from all closed ones.
 fn stuck(mut reached: Vec<bool>, edges: &[(u32, u32)]) -> usize {
     // The edges by their end: those that end in state n are `from[starts[n]..starts[n + 1]]`.
     let mut starts = vec![0_usize; reached.len() + 1];

@@ -1,5 +1,5 @@
-//! The product inside the model: every decision and every status comes from the product's own pure rooms. Objects are
-//! interned, and each answer of the product is asked for once.
+//! The product inside the model: every decision and every status comes from the product's own pure modules. Objects are
+//! interned, and each answer of the product is computed once.
 
 use std::{
     collections::HashMap,
@@ -42,10 +42,10 @@ pub mod prunes {
 pub type ObjectId = u16;
 /// Number of an attempt; its id is `a<number>`.
 pub type Number = u8;
-/// What a quiet journal without any attempt is waited for by.
+/// The wait for a quiet journal without any attempt.
 pub const NO_ATTEMPT: Number = u8::MAX;
 
-/// What a controller would do.
+/// A controller's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// Nothing, or wait.
@@ -54,25 +54,25 @@ pub enum Move {
     Write(ObjectId),
     /// Claim.
     Claim,
-    /// As `Write`, which settles an open attempt of nobody.
+    /// Like `Write`, and settles an orphaned open attempt.
     Settle(ObjectId),
-    /// Look whether this attempt was carried out.
+    /// Read whether this attempt was carried out.
     Observe(Number),
-    /// Try out without writing whether the CRD keeps all of status; if it does and the next view still lacks something,
+    /// Try without writing whether the CRD keeps all of status; if it does and the next view still lacks something,
     /// write this object.
     DryRun(ObjectId),
 }
 
-/// What becomes of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// 200.
     Accepted,
     /// 403.
     Refused,
-    /// Proven.
+    /// Proven unsent.
     NotSent,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 
@@ -89,7 +89,7 @@ enum Question {
     Withdrawn(ObjectId),
 }
 
-/// See the module. Objects are stored ones, as the API server keeps them, or views, as it shows them.
+/// The product. Objects are stored ones, as the API server keeps them, or views, as it shows them.
 pub struct Product {
     objects: Vec<ClusterRedistribution>,
     index: HashMap<String, ObjectId>,
@@ -121,7 +121,8 @@ impl Product {
 
     /// A fresh object.
     pub fn create(&mut self, uid: u8) -> ObjectId {
-        let mut object = ClusterRedistribution::new("wish", crate::world::spec("e59d6b86-9072-46eb-a996-13f8b44994c1"));
+        let mut object =
+            ClusterRedistribution::new("request", crate::world::spec("e59d6b86-9072-46eb-a996-13f8b44994c1"));
         object.metadata.namespace = Some("team".to_owned());
         object.metadata.uid = Some(uid.to_string());
         object.metadata.generation = Some(1);
@@ -145,7 +146,7 @@ impl Product {
         Some((attempt.id.strip_prefix('a')?.parse().ok()?, attempt))
     }
 
-    /// What an observer of this object waits for.
+    /// The identity of an observer's wait on this object.
     pub fn waits_for(&self, id: ObjectId) -> Option<Number> {
         let number = |key: &str| key.strip_prefix('a').and_then(|number| number.parse().ok()).unwrap_or(NO_ATTEMPT);
         match journal::read(self.object(id)) {
@@ -169,7 +170,7 @@ impl Product {
         journal::is_finished(object) || matches!(journal::read(object), Journal::Invalid(_))
     }
 
-    /// What a controller does that sees this object, remembers this, and has waited for the grace or not.
+    /// The decision of a controller that sees this object, remembers this, and has waited for the grace or not.
     pub fn next(&mut self, id: ObjectId, lapsed: bool, abandoned: u8, sent: Option<(u8, u8)>) -> Move {
         let question = Question::Decide { lapsed, abandoned, sent };
         if let Some(&known) = self.moves.get(&(id, question)) {
@@ -243,8 +244,8 @@ impl Product {
         .unwrap()
     }
 
-    /// The object after a look that showed its redistribution, or that nothing showed in time; `None` if that changes
-    /// nothing.
+    /// The object after a read that showed its redistribution, or after reads that did not show it in time; `None` if
+    /// that changes nothing.
     pub fn observed(&mut self, id: ObjectId, running: bool) -> Option<ObjectId> {
         self.change(id, Question::Observed { running }, |product| {
             let object = product.object(id);
@@ -275,8 +276,8 @@ impl Product {
         .unwrap()
     }
 
-    /// What is stored once the status of `next` was written over `stored` under a CRD that prunes this. Managed fields
-    /// change by what the API server sees of both under that CRD: what it prunes it neither adds nor takes away.
+    /// The stored object after the status of `next` was written over `stored` under a CRD that prunes this. Managed
+    /// fields change by what the API server sees of both under that CRD: it neither adds nor removes a pruned field.
     pub fn kept(&mut self, stored: ObjectId, next: ObjectId, pruned: u8) -> ObjectId {
         self.change(stored, Question::Kept(next, pruned), |product| {
             let mut object = product.object(stored).clone();
@@ -298,7 +299,7 @@ impl Product {
         .unwrap()
     }
 
-    /// The object after somebody has emptied its managed fields.
+    /// The object after its managed fields were emptied.
     pub fn unmanaged(&mut self, stored: ObjectId) -> ObjectId {
         self.change(stored, Question::Unmanaged, |product| {
             let mut object = product.object(stored).clone();
@@ -308,17 +309,18 @@ impl Product {
         .unwrap()
     }
 
-    /// What a view shows of a claim that was made on another view.
+    /// How a view shows a claim that was made on another view.
     pub fn check_claim(&self, written: ObjectId, made_on: ObjectId, number: Number) -> ReadBack {
         let object = self.object(made_on);
         check_claim(self.object(written), object, &new_attempt(object, number))
     }
 
-    /// The object after its claimant has taken back what the reply shows of its claim; `None` if that changes nothing.
+    /// The object after its claimant has retracted the part of its claim that the reply shows; `None` if that changes
+    /// nothing.
     pub fn withdrawn(&mut self, id: ObjectId, reply: ObjectId) -> Option<ObjectId> {
         self.change(id, Question::Withdrawn(reply), |product| {
             let (object, left) = (product.object(id), product.object(reply).attempt());
-            // A later view: only where it shows our own attempt.
+            // A later view: only if it shows our own attempt.
             if id != reply && object.attempt().is_none_or(|attempt| Some(&attempt.id) != left.map(|left| &left.id)) {
                 return None;
             }
@@ -422,7 +424,7 @@ fn prune(status: &mut ClusterRedistributionStatus, pruned: u8) {
     }
 }
 
-/// The fields that managed fields are asked for: `conditions`, and these of `attempt`.
+/// The fields that are looked up in managed fields: `conditions`, and these of `attempt`.
 const OF_ATTEMPT: [&str; 5] = ["id", "uid", "generation", "state", "closed"];
 
 fn values(status: &ClusterRedistributionStatus) -> Vec<Option<serde_json::Value>> {
@@ -451,7 +453,7 @@ fn managed_fields(named: &[bool]) -> Vec<ManagedFieldsEntry> {
     vec![ManagedFieldsEntry { fields_v1: Some(FieldsV1(fields)), ..ManagedFieldsEntry::default() }]
 }
 
-/// As a controller that does not ask for `Ready` would see it.
+/// As seen by a controller that does not check for `Ready`.
 fn with_ready(object: &mut ClusterRedistribution, now: Timestamp) {
     let Some(status) = &mut object.status else { return };
     let observed = status.observed_generation.filter(|observed| *observed > 0);

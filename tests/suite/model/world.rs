@@ -1,5 +1,5 @@
-//! The world around two controllers: an API server that compares and swaps, a network that loses and delays, a cloud
-//! that carries out or refuses, people who edit. All of it as steps from one state to the next.
+//! The world around two controllers: an API server with compare-and-swap, a network that loses and delays, a cloud that
+//! carries out or refuses, people who edit. All of it as steps from one state to the next.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use redistribution_operator::store::ReadBack;
 
 use super::product::{Move, NO_ATTEMPT, Number, ObjectId, Outcome, Product};
 
-/// How much trouble there is.
+/// The budget of faults and edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Budget {
     pub replicas: u8,
@@ -15,15 +15,15 @@ pub struct Budget {
     pub edits: u8,
     pub recreations: u8,
     pub attempts: u8,
-    /// What the older CRD prunes.
+    /// The fields that the older CRD prunes.
     pub pruned: u8,
     /// The older CRD is installed at first.
     pub old_at_first: bool,
     /// How often the older CRD may be installed later. It may be replaced by the current one at any time.
     pub rollbacks: u8,
-    /// Writes of others that leave status alone, but for what the CRD prunes.
+    /// Writes by others that do not change status, except for what the CRD prunes.
     pub labels: u8,
-    /// How often somebody may empty the managed fields.
+    /// How often the managed fields may be emptied.
     pub emptied: u8,
 }
 
@@ -59,7 +59,7 @@ impl Mutant {
     ];
 }
 
-/// What happened in a step: the actor, its number where it has one, and what it did.
+/// A step: the actor, its number if it has one, and its action.
 #[derive(Clone, Copy, Debug)]
 pub struct Label(&'static str, Option<u8>, &'static str);
 
@@ -83,7 +83,7 @@ pub(super) enum Task {
     None,
     /// The reply to the claim was lost. The claim was made on this view.
     Lost(Call, ObjectId),
-    /// The CRD pruned the claim; this is what the reply showed.
+    /// The CRD pruned the claim; the reply showed this.
     Withdrawing(Call, ObjectId),
     Ready(Call),
     Waiting(Call),
@@ -97,14 +97,14 @@ pub(super) struct Replica {
     pub(super) lapsed: Option<Number>,
     pub(super) abandoned: u8,
     pub(super) sent: Option<(u8, u8)>,
-    /// A dry run came back whole.
+    /// A dry run came back complete.
     pub(super) is_kept: bool,
     pub(super) task: Task,
 }
 
 const IDLE: Replica = Replica { cache: None, lapsed: None, abandoned: 0, sent: None, is_kept: false, task: Task::None };
 
-/// See the module. Lists are kept sorted, so that equal worlds are equal.
+/// The modelled world. Lists are kept sorted, so that equal worlds are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) object: Seen,
@@ -113,9 +113,9 @@ pub struct State {
     pub(super) sent: Vec<Call>,
     pub(super) executed: Vec<Call>,
     pub(super) replies: Vec<(Number, Outcome)>,
-    /// Claims that may still be applied: the attempt, and what they were built from.
+    /// Claims that may still be applied: the attempt, and the view that they were built from.
     pub(super) late_claims: Vec<(Number, Seen)>,
-    /// Attempts whose send budget is not over.
+    /// Attempts whose send budget is not used up.
     pub(super) permits: u8,
     pub(super) old_crd: bool,
     pub(super) left: Budget,
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// Everything that can happen next.
+    /// All possible next steps.
     pub fn steps(&mut self, state: &State) -> Vec<(Label, State)> {
         let mut steps = Vec::new();
         for replica in 0..usize::from(self.budget.replicas) {
@@ -185,11 +185,11 @@ impl World {
                     self.idle_steps(state, which, seen, &mut add);
                 }
             }
-            Task::Lost(call, view) => add("looks for its claim", self.look_for_claim(state, which, (call, view))),
+            Task::Lost(call, view) => add("reads for its claim", self.read_for_claim(state, which, (call, view))),
             Task::Withdrawing(_, reply) => {
                 let view = self.seen(state);
                 let object = self.product.withdrawn(view, reply).map(|next| self.kept(state, next));
-                add("takes its claim back", Self::rewritten(with(&|_, own| own.task = Task::None), object));
+                add("retracts its claim", Self::rewritten(with(&|_, own| own.task = Task::None), object));
             }
             Task::Ready(call) => {
                 if state.permits & 1 << call.0 != 0 || self.mutant == Some(Mutant::NoSendDeadline) {
@@ -223,13 +223,13 @@ impl World {
                 add("gets no answer", with(&|_, own| own.task = Task::Recording(call, assumed)));
             }
             Task::Recording(call, outcome) => {
-                // Tried until it is written: one read and one swap, at some moment. The first try is made on what the
-                // claim returned, also where the CRD would hide that by now.
+                // Retried until it is written: one read and one swap, at some moment. The first try is made on the
+                // object that the claim returned, even if the CRD would hide that by now.
                 for view in [self.seen(state), self.product.seen(state.object.0, 0)] {
                     let is_ours = self.product.uid(view) == call.1;
                     let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
                     if is_ours && recorded.is_none() && self.product.is_hidden(view) {
-                        // The outcome is kept, and meanwhile the object is decided on as any other.
+                        // The outcome is kept, and until it is written the object is decided on like any other.
                         let decided = self.product.next(view, false, replica.abandoned, replica.sent);
                         if let (Move::DryRun(object), false) = (decided, state.old_crd) {
                             let object = self.kept(state, object);
@@ -251,8 +251,8 @@ impl World {
         }
     }
 
-    /// The reply to a claim was lost: what the object itself says of it.
-    fn look_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
+    /// The reply to a claim was lost: the object itself shows whether it was applied.
+    fn read_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
         let mut next = state.clone();
         let view = self.seen(state);
         let is_there = self.product.attempt(view).is_some_and(|(number, _)| number == call.0);
@@ -277,7 +277,7 @@ impl World {
         next
     }
 
-    /// What a controller without a task does with the object it has seen.
+    /// The step of a controller without a task on the object that it has seen.
     fn idle_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
         let replica = state.replicas[which];
         let pending = self.product.waits_for(seen.0);
@@ -294,13 +294,13 @@ impl World {
         }
         let fits = state.object.1 == seen.1;
         if let Move::DryRun(object) = action {
-            // The view that follows a dry run decides.
+            // The view after a dry run decides.
             if replica.is_kept {
                 action = Move::Write(object);
             } else if !state.old_crd {
                 let mut next = state.clone();
                 (next.replicas[which].cache, next.replicas[which].is_kept) = (None, true);
-                return add("tries out what the CRD keeps", next);
+                return add("tries what the CRD keeps", next);
             }
         }
         match action {
@@ -316,7 +316,7 @@ impl World {
         }
     }
 
-    /// What a look at the cloud can show: what was carried out, or for whatever reason nothing of it in time.
+    /// The possible results of a read of the cloud: what was carried out, or, for any reason, nothing of it in time.
     fn observe_steps(
         &mut self,
         state: &State,
@@ -370,7 +370,7 @@ impl World {
                     add("claims", with(Task::Ready(call), Some(kept)));
                 }
                 _ => {
-                    // Read back without the journal: nothing is sent, and the object says why.
+                    // Read back without the journal: nothing is sent, and the object reports why.
                     let pruned = |task: Task| {
                         let mut next = with(task, Some(kept));
                         next.replicas[which].abandoned |= 1 << number;
@@ -379,7 +379,7 @@ impl World {
                     let held = self.product.withdrawn(reply, reply);
                     let held = held.map(|held| self.product.kept(kept, held, self.pruned(state)));
                     add("claims, and the CRD prunes it", Self::rewritten(pruned(Task::None), held));
-                    add("claims, the CRD prunes it, somebody writes", pruned(Task::Withdrawing(call, reply)));
+                    add("claims, the CRD prunes it, another account writes", pruned(Task::Withdrawing(call, reply)));
                 }
             }
             add("claims, and the reply is lost", with(Task::Lost(call, seen.0), Some(kept)));
@@ -439,9 +439,9 @@ impl World {
             let created = self.product.create(self.product.uid(state.object.0) + 1);
             add("the object is deleted and created again", Some(created), &|next| next.left.recreations -= 1);
         }
-        // A label without effect on what is stored makes no difference but a conflict.
+        // A label that changes nothing in the store makes no difference except a conflict.
         if state.left.labels > 0 && state.old_crd {
-            add("somebody labels the object", Some(here), &|next| next.left.labels -= 1);
+            add("the object gets a label", Some(here), &|next| next.left.labels -= 1);
         }
         if state.left.emptied > 0 {
             let unmanaged = self.product.unmanaged(here);
@@ -468,7 +468,7 @@ impl World {
         }
     }
 
-    /// What the CRD that is installed prunes.
+    /// The fields that the installed CRD prunes.
     fn pruned(&self, state: &State) -> u8 {
         if state.old_crd { self.budget.pruned } else { 0 }
     }
@@ -483,7 +483,7 @@ impl World {
         self.product.seen(stored, self.pruned(state))
     }
 
-    /// What is stored once the status of this object was written.
+    /// The stored object after the status of this object was written.
     fn kept(&mut self, state: &State, object: ObjectId) -> ObjectId {
         self.product.kept(state.object.0, object, self.pruned(state))
     }

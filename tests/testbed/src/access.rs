@@ -1,6 +1,6 @@
-//! The rights that the chart gives, as they stand in `deploy/install.yaml`, given to a ServiceAccount of a test. The roles
-//! are those of that file and of nothing else, so that a right which is missing there fails a test; but for one thing:
-//! Secrets may be read under any name, since tests name theirs as they like, or none at all.
+//! The rights that the chart gives, read from `deploy/install.yaml`, given to a ServiceAccount of a test. The roles are
+//! those of that file and of nothing else, so that a right which is missing there fails a test; with one exception:
+//! Secrets may be read under any name, since tests name theirs freely, or not at all.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -28,14 +28,14 @@ const ROLE: &str = "redistribution-operator";
 /// The ClusterRole that reads Secrets, split from it.
 const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
 
-/// How long it may take until a right that was given or taken away has its effect.
+/// How long it may take until a right that was given or removed takes effect.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
 
-/// Why the rights are not given.
+/// Why the rights could not be given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// `deploy/install.yaml` is not what it should be.
+    /// `deploy/install.yaml` has unexpected content.
     #[error("deploy/install.yaml: {0}")]
     Manifest(String),
     /// The API server refused.
@@ -46,21 +46,21 @@ pub enum AccessError {
     Overdue(#[from] Overdue),
 }
 
-/// Who gets the rights, and where.
+/// The receiver of the rights, and their namespaces.
 #[derive(Clone, Debug)]
 pub struct Grant<'a> {
     /// Namespace of the ServiceAccount, and of the Lease.
     pub namespace: &'a str,
-    /// Name of the ServiceAccount; it is made if need be.
+    /// Name of the ServiceAccount; it is created if needed.
     pub name: &'a str,
     /// Namespaces where the rights hold; none means all.
     pub watch: &'a [String],
-    /// Whether Secrets may be read. If not, an earlier grant of that is taken back.
+    /// Whether Secrets may be read. If not, an earlier grant is removed.
     pub secrets: bool,
 }
 
 impl Grant<'_> {
-    /// Gives the rights and waits until they have their effect. May be repeated, with another answer for `secrets`.
+    /// Gives the rights and waits until they take effect. May be repeated, with another value for `secrets`.
     pub async fn apply(&self, client: &Client) -> Result<(), AccessError> {
         let account = json!({"metadata": {"name": self.name}});
         apply::<ServiceAccount>(&Api::namespaced(client.clone(), self.namespace), self.name, account).await?;
@@ -93,7 +93,7 @@ impl Grant<'_> {
         Ok(())
     }
 
-    /// Takes the rights on all namespaces back, those on the Lease apart, and waits until they are lost.
+    /// Removes the rights on all namespaces, except those on the Lease, and waits until they are lost.
     pub async fn revoke(&self, client: &Client) -> Result<(), AccessError> {
         let api = Api::<ClusterRoleBinding>::all(client.clone());
         for role in cluster_roles()? {
@@ -103,8 +103,8 @@ impl Grant<'_> {
         Ok(())
     }
 
-    /// Waits until what the operator may do in the watched namespaces, Secrets apart, is lost, after its bindings were deleted
-    /// by other hands.
+    /// Waits until the operator's rights in the watched namespaces, except those on Secrets, are lost, after the caller
+    /// deleted its bindings.
     pub async fn lost(&self, client: &Client) -> Result<(), AccessError> {
         let [role, _] = cluster_roles()?;
         for namespace in self.watch {
@@ -195,7 +195,7 @@ impl Grant<'_> {
     }
 }
 
-/// The operator's own, its rule on Secrets apart.
+/// The operator's own role, without its rule on Secrets.
 fn cluster_roles() -> Result<[ClusterRole; 2], AccessError> {
     let mut role = roles::<ClusterRole>("ClusterRole")?
         .into_iter()
@@ -225,7 +225,7 @@ fn roles<K: DeserializeOwned>(kind: &str) -> Result<Vec<K>, AccessError> {
     }
 }
 
-/// Server-side apply; a conflict of two tests that apply the same at once is no refusal.
+/// Server-side apply; a conflict between two tests that apply the same object at once is no refusal.
 async fn apply<K>(api: &Api<K>, name: &str, mut object: Value) -> Result<(), AccessError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,

@@ -1,4 +1,4 @@
-//! What a process needs to reach an API server as a ServiceAccount. It gives no rights.
+//! Credentials with which a process reaches an API server as a ServiceAccount. It gives no rights.
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -18,7 +18,7 @@ pub async fn token(client: &Client, namespace: &str, name: &str) -> Result<Strin
     Ok(answer.status.map(|status| status.token).unwrap_or_default())
 }
 
-/// What a process needs to reach an API server as a ServiceAccount.
+/// Credentials with which a process reaches an API server as a ServiceAccount.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// Address of the API server.

@@ -1,13 +1,13 @@
-//! The end of a program that was asked to end from outside. A signal that nobody waits for ends a process at once: what it
-//! started ends with its supervisors, but what it put into somebody else's cluster stays there. It must not end anything
-//! itself.
+//! A program that is ended from outside. A signal without a handler ends a process at once: the processes it started
+//! end with its supervisors, but the objects it created in another cluster stay there. This module must not end
+//! anything itself.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for the first SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) to this process, and names it. Whoever polls it beside
-/// the work drops the work then, and with it all that the work has started.
+/// Waits for the first SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) to this process, and names it. A caller
+/// that polls it beside the work drops the work then, and with it all that the work has started.
 ///
 /// # Errors
 /// When signals cannot be waited for.

@@ -1,27 +1,27 @@
-//! Waiting for a condition with a deadline. A fixed sleep must never stand in for a condition: on a slow machine it is
-//! too short, on a quick one wasted.
+//! Waiting for a condition with a deadline. A fixed sleep must never replace a condition: on a slow machine it is too
+//! short, on a quick one wasted.
 
 use std::{fmt::Display, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// What was expected did not happen in time.
+/// The expected condition did not come in time.
 #[derive(Debug, thiserror::Error)]
 #[error("expected within {deadline:?}: {what}; last seen: {last_seen}")]
 pub struct Overdue {
-    /// What was expected.
+    /// The expected condition.
     pub what: String,
-    /// How long it had.
+    /// The time it had.
     pub deadline: Duration,
-    /// What was seen at the last look.
+    /// The last seen state.
     pub last_seen: String,
 }
 
-/// Looks until `look` gives `Ok`, and gives that.
+/// Calls `look` until it returns `Ok`, and returns that value.
 ///
 /// # Panics
 ///
-/// After the deadline, with what was expected and what was seen at the last look.
+/// After the deadline, with the expected condition and the last seen state.
 pub async fn eventually<T, E, F>(deadline: Duration, what: &str, look: F) -> T
 where
     F: AsyncFnMut() -> Result<T, E>,

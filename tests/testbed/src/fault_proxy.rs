@@ -1,14 +1,14 @@
 //! A proxy between an operator and everything it talks to, on the API server's side and on the cloud's, over TLS. It
-//! numbers what passes, keeps a record of it, and makes one thing go wrong where its plan says so.
+//! numbers the requests, records them, and injects one fault where its plan says so.
 //!
-//! | room | question |
+//! | module | question |
 //! | --- | --- |
-//! | `plan`, `fault` | what goes wrong, and at which request? |
+//! | `plan`, `fault` | which fault, and at which request? |
 //! | `armed` | is it this request? |
-//! | `kubernetes`, `stream` | how does it go wrong towards the API server? |
+//! | `kubernetes`, `stream` | how is it injected towards the API server? |
 //! | `front`, `cloud` | how towards the cloud? |
-//! | `record`, `judge` | what passed, and was it true? |
-//! | `order`, `outage` | what only the owner can do |
+//! | `record`, `judge` | what was sent, and was it true? |
+//! | `order`, `outage` | what can only the owner do? |
 //!
 //! It must not know more of the operator than the requests it makes.
 
@@ -37,7 +37,7 @@ use std::{
 use order::{Order, OrderKind};
 pub use outage::Outage;
 pub use plan::Plan;
-pub use record::{Law, Record};
+pub use record::{Property, Record};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -48,7 +48,7 @@ pub use upstream::{Kubernetes, Network};
 
 use self::{armed::Armed, front::Front};
 
-/// What all connections of one proxy share.
+/// State that all connections of one proxy share.
 pub(crate) struct Shared {
     name: String,
     record: Arc<Record>,
@@ -66,7 +66,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Has something done to the operator, and waits until it is done.
+    /// Orders an action on the operator, and waits until it is done.
     async fn order(&self, kind: OrderKind) {
         self.record.trace(format_args!("{} {kind:?}", self.name));
         let (done, is_done) = oneshot::channel();
@@ -88,7 +88,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts it on the calling runtime. What it needs done to its operator comes out of the receiver.
+    /// Starts it on the calling runtime. The receiver yields the actions that its operator needs.
     pub async fn start(
         name: &str,
         network: &Network,
@@ -119,7 +119,7 @@ impl FaultProxy {
         let serving = Arc::clone(&shared);
         tokio::spawn(stop.run_until_cancelled_owned(async move {
             if let Err(error) = front.serve(Arc::clone(&serving)).await {
-                serving.record.violated(Law::Broken, format!("the proxy towards the cloud: {error}"));
+                serving.record.violated(Property::Broken, format!("the proxy towards the cloud: {error}"));
             }
         }));
         Ok((Self { shared, kubernetes, cloud }, received))
@@ -135,7 +135,7 @@ impl FaultProxy {
         format!("https://{}", self.cloud)
     }
 
-    /// What an old list will show from now on.
+    /// Sets the content of old lists from now on.
     pub fn remember_list(&self, list: String) {
         *self.shared.old_list.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
     }
@@ -145,7 +145,7 @@ impl FaultProxy {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// The switch that takes the API server away.
+    /// The switch of an API server outage.
     pub fn outage(&self) -> Outage {
         self.shared.outage.clone()
     }

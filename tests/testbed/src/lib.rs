@@ -1,22 +1,22 @@
-//! A real control plane, a simulated cloud, the operator as a process: what tests, the quickstart and benches stand on.
+//! A real control plane, a simulated cloud, the operator as a process: the base of tests, the quickstart and benches.
 //!
-//! | room | question |
+//! | module | question |
 //! | --- | --- |
 //! | [`tools`] | where are etcd, kube-apiserver, kubectl and the others, or how are they built? |
 //! | [`control_plane`] | a Kubernetes of its own, ready in seconds |
-//! | [`node`] | a node with real pods beside it, in a sandbox |
-//! | [`objects`] | CRD and namespaces that a test begins with |
+//! | [`node`] | a node with real pods, in a sandbox |
+//! | [`objects`] | CRD and namespaces of a test |
 //! | [`access`] | the rights of `deploy/install.yaml`, given to a ServiceAccount |
 //! | [`credentials`] | token and kubeconfig of a ServiceAccount |
 //! | [`operator`] | the built binary as a process |
-//! | [`fault_proxy`] | what goes wrong between an operator, its API server and its cloud |
-//! | [`sweep`] | does the law hold under every fault, under pairs of them, and in a storm? |
+//! | [`fault_proxy`] | faults between an operator, its API server and its cloud |
+//! | [`sweep`] | does the guarantee hold under every fault, under pairs of them, and in a storm? |
 //! | [`own_file`] | a file for programs that this process starts |
 //! | [`supervisor`] | how all of them end with their owner, even if that is killed |
-//! | [`ending`] | how a program tidies up when it is ended from outside |
+//! | [`ending`] | how a program cleans up when it is ended from outside |
 //! | [`mod@eventually`] | waiting for a condition with a deadline |
 //!
-//! It must not use the operator's own crate: what checks it shares no code with it.
+//! It must not use the operator's own crate: the checks share no code with it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

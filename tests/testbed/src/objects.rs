@@ -1,4 +1,4 @@
-//! What a test begins with: the CRD and a namespace of its own. It must not make objects that are under test.
+//! The start of a test: the CRD and a namespace of its own. It must not create objects that are under test.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub const FIELD_MANAGER: &str = "testbed";
 /// How long it may take until a CRD that was applied is served.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
 
-/// Why an object is not there.
+/// Why an object is not available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {

@@ -1,6 +1,6 @@
-//! The built operator as a process of its own, under its own ServiceAccount with the rights of `deploy/install.yaml`. It
-//! knows of the operator only what an administrator knows: flags, the two log lines that tell how far it is, and the
-//! addresses of probes and metrics.
+//! The built operator as a process of its own, under its own ServiceAccount with the rights of `deploy/install.yaml`.
+//! It uses only an administrator's knowledge of the operator: flags, the two log lines that report its progress, and
+//! the addresses of probes and metrics.
 
 mod build;
 mod command;
@@ -32,7 +32,7 @@ use crate::{
 /// Longer than any grace an operator may take for calls in flight.
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 const READY_WITHIN: Duration = Duration::from_secs(600);
-/// What the operator inherits of the environment; its own variables (`DWS_OPERATOR_*`) are never among them.
+/// The environment variables that the operator inherits; its own variables (`DWS_OPERATOR_*`) are never among them.
 const INHERITED: [&str; 4] = ["HOME", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 enum State {
@@ -49,7 +49,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Gives the ServiceAccount its rights and starts the operator as it. Does not wait until it is ready.
+    /// Gives the ServiceAccount its rights and starts the operator under it. Does not wait until it is ready.
     pub async fn start(options: OperatorOptions<'_>) -> Result<Self, OperatorError> {
         let OperatorOptions { control_plane, namespace, service_account, secrets, watch, .. } = &options;
         let grant = Grant { namespace, name: service_account, watch, secrets: *secrets };
@@ -66,7 +66,7 @@ impl Operator {
         })
     }
 
-    /// Starts the operator by its command line, for a cluster that is not the testbed's, or once more.
+    /// Starts the operator by its command line, for a cluster that is not the testbed's, or again.
     pub fn run(command: OperatorCommand) -> Result<Self, OperatorError> {
         let io = |what| move |source| OperatorError::Io { what, source };
         let inherited = INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
@@ -84,7 +84,7 @@ impl Operator {
         Ok(Self { command, pid, output, state: Mutex::new(Some(State::Running(supervisor, reader))) })
     }
 
-    /// Its command line: what starts another one with the same rights.
+    /// Its command line, with which another one with the same rights can be started.
     pub fn command(&self) -> &OperatorCommand {
         &self.command
     }
@@ -94,22 +94,22 @@ impl Operator {
         self.pid
     }
 
-    /// All it has printed so far, standard output and error in one; complete once its end was waited for.
+    /// Its output so far, standard output and error together; complete after its end was waited for.
     pub fn output(&self) -> String {
         self.output.text()
     }
 
-    /// Where its probes and metrics are, once it has said so.
+    /// Address of its probes and metrics, once it has logged it.
     pub fn address(&self) -> Option<SocketAddr> {
         self.output.address()
     }
 
-    /// Whether it has said that its first list is complete.
+    /// Whether it has logged that its first list is complete.
     pub fn is_watching(&self) -> bool {
         self.output.is_watching()
     }
 
-    /// Waits until `/readyz` says so.
+    /// Waits until `/readyz` succeeds.
     pub async fn wait_ready(&self) -> Result<(), OperatorError> {
         let ready = try_eventually(READY_WITHIN, "the operator is ready", async || {
             if !is_running(self.pid) {
@@ -160,18 +160,18 @@ impl Operator {
     /// The same for one that may have ended by itself.
     pub async fn kill_if_running(&self) -> Result<ExitStatus, OperatorError> {
         if is_running(self.pid) {
-            // It may end in this very moment.
+            // It may end at this very moment.
             drop(self.signal("KILL"));
         }
         self.exited().await
     }
 
-    /// Stops it in the middle of whatever it does (SIGSTOP).
+    /// Stops it at any point of its work (SIGSTOP).
     pub fn pause(&self) -> Result<(), OperatorError> {
         self.signal("STOP")
     }
 
-    /// Lets it go on after [`Self::pause`].
+    /// Resumes it after [`Self::pause`].
     pub fn resume(&self) -> Result<(), OperatorError> {
         self.signal("CONT")
     }
@@ -187,7 +187,7 @@ impl Operator {
 
     /// Waits for its end.
     pub async fn exited(&self) -> Result<ExitStatus, OperatorError> {
-        // No `try_eventually`: its future could not be sent to another thread.
+        // Not `try_eventually`: its future could not be sent to another thread.
         let end = Instant::now() + ENDS_WITHIN;
         while is_running(self.pid) {
             if Instant::now() > end {
@@ -204,7 +204,7 @@ impl Operator {
         let status = match state.take() {
             Some(State::Running(mut supervisor, reader)) => {
                 let status = supervisor.ended(self.pid);
-                // With the shell the last writer of the pipe is gone: what was read then is all there will ever be.
+                // With the shell the last writer of the pipe is gone: the output read so far is complete.
                 drop(supervisor);
                 drop(reader.join());
                 status.map_err(|source| OperatorError::Io { what: "asking how the operator ended", source })?
@@ -221,7 +221,7 @@ impl Operator {
         Ok(status)
     }
 
-    /// Memory that it occupies, in bytes; none once it has ended.
+    /// Its resident memory in bytes; none once it has ended.
     pub fn rss_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

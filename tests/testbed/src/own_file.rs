@@ -1,6 +1,6 @@
-//! A file for the programs that this process starts, gone when its owner is, even when that is killed: a temporary file that
-//! only a destructor removes stays behind whoever is ended by a signal. It must not hold secrets: programs get them
-//! otherwise.
+//! A file for the programs that this process starts, removed with its owner, even when the owner is killed: a temporary
+//! file that only a destructor removes stays behind when a signal ends its process. It must not hold secrets: programs
+//! get them otherwise.
 
 use std::{
     io,
@@ -10,11 +10,11 @@ use std::{
 
 use crate::supervisor::Supervisor;
 
-/// See the module. Removed when this value is dropped or the process ends.
+/// The file. Removed when this value is dropped or the process ends.
 #[derive(Debug)]
 pub struct OwnFile {
     path: PathBuf,
-    /// Removes the directory in which the file is.
+    /// Removes the directory of the file.
     _supervisor: Supervisor,
 }
 
@@ -30,7 +30,7 @@ impl OwnFile {
         Ok(Self { path, _supervisor: supervisor })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

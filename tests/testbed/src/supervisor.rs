@@ -5,7 +5,7 @@
 //! children by their own ids, waits for them and removes the directory. The parent-death signal of Linux is no
 //! substitute: it follows the thread that forked, and tests run on short-lived threads.
 //!
-//! It must not know what it runs, and must not signal any process that it did not start.
+//! It must not know the programs it runs, and must not signal any process that it did not start.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One reply line for each order. The shell is the parent: it keeps a child's status until it is asked for it, and drops
-/// its id from the list then, so that the last `kill` names its own children only.
+/// One reply line for each order. The shell is the parent: it keeps a child's status until it is asked for it, and then
+/// drops its id from the list, so that the last `kill` names its own children only.
 const SCRIPT: &str = r#"
 umask 077
 mkdir "$1" && echo 0 || exit 1
@@ -61,7 +61,7 @@ impl Supervisor {
             .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            // A group of its own: Ctrl-C in a terminal reaches the owner, who then closes the pipe.
+            // A process group of its own: Ctrl-C in a terminal reaches the owner, who then closes the pipe.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -79,7 +79,7 @@ impl Supervisor {
         &self.directory
     }
 
-    /// Takes what the processes write to standard error; there is something to take only with [`Stdio::piped`].
+    /// Takes the standard error output of the processes; there is some only with [`Stdio::piped`].
     pub fn take_errors(&mut self) -> Option<std::process::ChildStderr> {
         self.shell.stderr.take()
     }
@@ -113,14 +113,14 @@ impl Supervisor {
         }
     }
 
-    /// How a process that [`is_running`] no longer sees has ended. Asked of a running one it would wait for its end
-    /// and meanwhile not notice the end of the owner, so that is refused.
+    /// How a process that [`is_running`] no longer sees has ended. For a running process it would wait for its end and
+    /// not notice the end of the owner in the meantime, so that is refused.
     pub fn ended(&mut self, id: u32) -> io::Result<ExitStatus> {
         if is_running(id) {
             return Err(io::Error::other(format!("process {id} has not ended yet")));
         }
         let status = self.order(OsStr::new(&format!("wait {id}")))?;
-        // A shell tells the end by a signal as 128 + its number; std has it as the plain number.
+        // A shell reports the end by a signal as 128 + its number; std has it as the plain number.
         Ok(ExitStatus::from_raw(if status > 128 { status - 128 } else { status << 8 }))
     }
 
@@ -137,14 +137,16 @@ impl Supervisor {
     fn reply(&mut self) -> io::Result<i32> {
         let mut line = String::new();
         self.replies.read_line(&mut line)?;
-        line.trim().parse().map_err(|_| io::Error::other(format!("the supervising shell has ended; it said {line:?}")))
+        line.trim()
+            .parse()
+            .map_err(|_| io::Error::other(format!("the supervising shell has ended; its last reply is {line:?}")))
     }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
         drop(self.orders.take());
-        // Bounded, since a disk that hangs must not hang a test; the shell goes on by itself.
+        // Bounded, since a disk that hangs must not hang a test; the shell continues by itself.
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline && matches!(self.shell.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(2));
@@ -154,12 +156,12 @@ impl Drop for Supervisor {
 
 /// Whether a process exists and has not ended: a zombie has ended.
 pub fn is_running(id: u32) -> bool {
-    // The state is the first word after the name, which stands in brackets and may itself hold brackets.
+    // The state is the first word after the name, which is in brackets and may itself contain brackets.
     fs::read_to_string(format!("/proc/{id}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X', 'x'])))
 }
 
-/// One word of the shell, whatever it holds.
+/// One word of the shell, with any content.
 fn quoted(word: &OsStr) -> OsString {
     let mut quoted = OsString::from("'");
     for (index, part) in split_quotes(word).into_iter().enumerate() {

@@ -1,19 +1,20 @@
-//! Does the law hold under every fault at every request, under pairs of them, with an operator that is frozen across its
-//! claim, and in a storm of kills? Real API server, real operators as processes, real TLS.
+//! Does the guarantee hold under every fault at every request, under pairs of them, with an operator that is frozen
+//! across its claim, and in a storm of kills? Real API server, real operators as processes, real TLS.
 //!
-//! | room | question |
+//! | module | question |
 //! | --- | --- |
 //! | [`mod@bench`] | what do all plans share? |
-//! | [`plans`] | which are there? |
-//! | [`one`], [`scenario`], [`keeper`] | how is one carried out: by whom is it used, who keeps the operator running? |
-//! | [`verdict`] | did the laws hold? |
-//! | [`many`], [`report`] | how are many carried out and told? |
+//! | [`plans`] | which plans exist? |
+//! | [`one`], [`scenario`], [`kubelet`] | how is one carried out: what does its user do, what keeps the operator
+//! running? |
+//! | [`verdict`] | did the properties hold? |
+//! | [`many`], [`report`] | how are many carried out and reported? |
 //! | [`storm`] | the same for kills at random |
-//! | [`endless`] | what does it cost while something is wrong without end? |
+//! | [`endless`] | what does a fault without end cost? |
 
 pub mod bench;
 pub mod endless;
-pub mod keeper;
+pub mod kubelet;
 pub mod many;
 pub mod one;
 pub mod plans;

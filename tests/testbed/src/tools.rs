@@ -1,8 +1,8 @@
 //! Finds the programs of the control plane and of the node, or builds them from Go modules.
 //!
-//! First match wins: `TEST_ASSET_<NAME>`, the directory in `KUBEBUILDER_ASSETS`, `PATH`, what was built before, a
-//! build. What somebody names in `TEST_ASSET_<NAME>` is used or is an error, never passed over in silence; what merely
-//! lies about is used if its version fits. It must not download anything but Go modules, and nothing outside of
+//! First match wins: `TEST_ASSET_<NAME>`, the directory in `KUBEBUILDER_ASSETS`, `PATH`, an earlier build, a new build.
+//! A program named in `TEST_ASSET_<NAME>` is used or is an error, never silently skipped; a program that was merely
+//! found is used if its version fits. It must not download anything but Go modules, and must not write outside of
 //! `target/tools`.
 
 mod build;
@@ -26,13 +26,13 @@ pub enum Tool {
     Etcd,
     /// The API server.
     KubeApiserver,
-    /// The controllers: only what deletes namespaces and collects garbage needs them.
+    /// The controllers: only the deletion of namespaces and garbage collection need them.
     KubeControllerManager,
     /// The command line.
     Kubectl,
-    /// What installs charts.
+    /// Installs charts.
     Helm,
-    /// Gives pods to nodes.
+    /// Assigns pods to nodes.
     KubeScheduler,
     /// Runs the pods of a node.
     Kubelet,
@@ -40,17 +40,17 @@ pub enum Tool {
     Containerd,
     /// The parent of one container's processes; containerd finds it beside itself or on `PATH`.
     ContainerdShim,
-    /// Tells containerd what to do.
+    /// The command line of containerd.
     Ctr,
-    /// The Helm before.
+    /// The previous major version of Helm.
     Helm3,
 }
 
 impl Tool {
-    /// What `cargo test` needs.
+    /// The programs for `cargo test`.
     pub const CONTROL_PLANE: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
-    /// What real pods need besides.
+    /// The further programs for real pods.
     pub const NODE: [Self; 6] =
         [Self::KubeScheduler, Self::Kubelet, Self::Containerd, Self::ContainerdShim, Self::Ctr, Self::Helm3];
 
@@ -77,7 +77,7 @@ impl Tool {
     }
 }
 
-/// How a build, which takes minutes, is told.
+/// How a build, which takes minutes, is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// One line on standard error before it begins: for tests.
@@ -86,39 +86,39 @@ pub enum Progress {
     Bar,
 }
 
-/// Why a program is not there. Each is a sentence to act on.
+/// Why a program is not available. Each is a sentence with its fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
-    /// What was named explicitly cannot be used.
+    /// An explicitly named program cannot be used.
     #[error("{variable} names {}, which {problem}", path.display())]
     Named {
         /// The variable.
         variable: String,
         /// Its value.
         path: PathBuf,
-        /// What is wrong with that.
+        /// The fault in it.
         problem: String,
     },
-    /// Go is needed and is not there, or too old.
+    /// Go is needed and is missing, or too old.
     #[error(
         "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
          {variable} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
     )]
     Go {
-        /// What would be built.
+        /// The program to build.
         tools: String,
         /// The version that go.mod asks for.
         wanted: Version,
         /// What was found instead.
         found: String,
-        /// The variable that makes the first build needless.
+        /// The variable that makes the first build unnecessary.
         variable: String,
     },
     /// `go build` failed.
     #[error("go build of {tool} failed; its last lines:\n{tail}")]
     Build {
-        /// What was built.
+        /// The program to build.
         tool: &'static str,
         /// The last lines it printed.
         tail: String,
@@ -126,7 +126,7 @@ pub enum ToolError {
     /// A file of the build could not be read or written.
     #[error("{what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// The file.
         path: PathBuf,
@@ -135,7 +135,7 @@ pub enum ToolError {
     },
 }
 
-/// Knows where to look, and how to tell a build.
+/// The places to search, and how to report a build.
 #[derive(Clone, Debug)]
 pub struct Tools {
     progress: Progress,
@@ -144,7 +144,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Looks as this process's environment says.
+    /// Searches as this process's environment says.
     pub fn new(progress: Progress) -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         Self {
@@ -154,7 +154,7 @@ impl Tools {
         }
     }
 
-    /// The files of these programs, in their order; what is nowhere is built.
+    /// The files of these programs, in their order; a missing one is built.
     pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], ToolError> {
         let mut passed_over = Vec::new();
         let mut missing = Vec::new();
@@ -169,7 +169,7 @@ impl Tools {
         Ok(files)
     }
 
-    /// Where a program is that need not be built; `passed_over` gets what was found and does not fit.
+    /// The file of a program that need not be built; `passed_over` gets the files that were found and do not fit.
     fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, ToolError> {
         let variable = tool.variable();
         if let Some(path) = self.variable(&variable).map(PathBuf::from) {
@@ -208,7 +208,7 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Past the capture of the test harness, since it is about minutes of silence to come.
+/// Bypasses the capture of the test harness, since it announces minutes of silence.
 fn say(line: &str) {
     if cfg!(test) {
         eprintln!("{line}");

@@ -1,10 +1,5 @@
-//! What the control plane promises to the tests that stand on it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+//! The control plane's guarantees for the tests that use it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +55,7 @@ async fn kubectl_and_clients_reach_the_same_server() {
 }
 
 #[tokio::test]
-async fn a_crd_can_be_used_as_soon_as_apply_returns_even_if_two_apply_it_at_once() {
+async fn a_crd_is_usable_when_apply_returns_even_if_two_apply_it() {
     let control_plane = ControlPlane::shared();
     let client = control_plane.client().await.unwrap();
     let namespace = fresh_namespace(&client, "crd").await.unwrap();
@@ -104,7 +99,7 @@ async fn a_namespace_is_deleted_once_the_controller_manager_runs() {
     assert_eq!(control_plane.pids().len(), 3, "asked twice, started once");
     let namespaces = Api::<Namespace>::all(client);
     namespaces.delete(&namespace, &DeleteParams::default()).await.unwrap();
-    // It was not there before: how long the controller manager takes to start and to work is up to the machine.
+    // It did not exist before: how long the controller manager takes to start and to work depends on the machine.
     eventually(Duration::from_secs(600), "the namespace is gone", async || {
         match namespaces.get_opt(&namespace).await {
             Ok(None) => Ok(()),
@@ -128,7 +123,7 @@ fn stopping_leaves_no_process_and_no_file() {
 }
 
 #[test]
-fn a_server_that_ends_at_once_is_an_error_with_its_own_words() {
+fn a_server_that_ends_at_once_is_an_error_with_its_output() {
     let tools = testbed::Tools::new(testbed::Progress::OneLine);
     let flags = vec!["--no-such-flag=1".to_owned()];
     let options = testbed::Options { api_server_flags: flags, ..testbed::Options::default() };

@@ -1,10 +1,5 @@
-//! How the operator is run as a process. A shell script stands in for it and says the same two lines.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+//! The operator as a process. A shell script is its stand-in and prints the same two lines.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::Command, time::Duration};
 
@@ -12,7 +7,7 @@ use testbed::{Operator, OperatorError, eventually, operator::OperatorCommand, su
 
 const SECONDS: Duration = Duration::from_secs(300);
 
-/// Ends at SIGTERM after a last word; `fail` makes it end at once.
+/// Ends at SIGTERM after a last line; `fail` makes it end at once.
 const STAND_IN: &str = r#"#!/bin/sh
 trap 'echo "last words of $1"; exit 3' TERM
 echo "arguments: $*" >&2
@@ -26,7 +21,7 @@ while :; do sleep 0.02; done
 struct Script(PathBuf);
 
 impl Script {
-    /// Written by another process: one that this process has open for writing may not be run by its other threads.
+    /// Written by another process: a file that this process has open for writing may not be run by its other threads.
     fn write() -> Self {
         let path = std::env::temp_dir().join(format!("stand-in-{:016x}", rand::random::<u64>()));
         let write = r#"printf '%s' "$2" > "$1" && chmod 700 "$1""#;
@@ -55,7 +50,7 @@ impl Drop for Script {
 }
 
 async fn watching(operator: &Operator) {
-    eventually(SECONDS, "it says that it is watching", async || {
+    eventually(SECONDS, "it has logged that it watches", async || {
         if operator.is_watching() { Ok(()) } else { Err(operator.output()) }
     })
     .await;
@@ -75,19 +70,19 @@ async fn arguments_and_environment_arrive_as_given_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn terminate_waits_for_the_end_and_keeps_the_last_words() {
+async fn terminate_waits_for_the_end_and_keeps_the_output() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;
     let status = operator.terminate().await.unwrap();
     assert_eq!(status.code(), Some(3));
     assert!(operator.output().ends_with("last words of run\n"));
-    assert_eq!(operator.exited().await.unwrap(), status, "the end can be asked for again");
-    assert!(operator.signal("TERM").is_err(), "nobody is left to be signalled");
+    assert_eq!(operator.exited().await.unwrap(), status, "the end can be requested again");
+    assert!(operator.signal("TERM").is_err(), "no process is left to be signalled");
 }
 
 #[tokio::test]
-async fn kill_ends_it_without_last_words() {
+async fn kill_ends_the_process_without_output() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;
@@ -110,7 +105,7 @@ async fn a_paused_operator_is_alive_and_does_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn one_that_ends_before_it_is_ready_is_an_error_with_its_output() {
+async fn an_operator_that_ends_before_it_is_ready_is_an_error_with_output() {
     let script = Script::write();
     let operator = script.run(&["fail"]);
     match operator.wait_ready().await.unwrap_err() {
@@ -123,7 +118,7 @@ async fn one_that_ends_before_it_is_ready_is_an_error_with_its_output() {
 }
 
 #[tokio::test]
-async fn dropping_it_kills_it() {
+async fn dropping_an_operator_kills_it() {
     let script = Script::write();
     let operator = script.run(&[]);
     watching(&operator).await;

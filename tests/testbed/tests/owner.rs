@@ -1,10 +1,5 @@
-//! Everything ends with its owner, even one that is killed with SIGKILL and so runs no code of its own any more.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic fails the test, which is what it is for"
-)]
+//! Everything ends with its owner, even with one that is killed by SIGKILL and so runs no code of its own any more.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 use std::{
     fs,
@@ -20,11 +15,11 @@ use testbed::{
     supervisor::{Supervisor, is_running},
 };
 
-/// Names the file in which the owner notes what it started; set only in the owner's own process.
+/// Names the file in which the owner records the things it started; set only in the owner's own process.
 const NOTES: &str = "TESTBED_OWNER_NOTES";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The owner: starts everything, notes it, and waits to be killed.
+/// The owner: starts everything, records it, and waits to be killed.
 fn own(notes: &Path) {
     let control_plane = ControlPlane::start(&Tools::new(Progress::OneLine), Options::default()).unwrap();
     let mut supervisor = Supervisor::start(&[], Stdio::null()).unwrap();

@@ -1,5 +1,5 @@
-//! What the simulator promises as a program in a pod: where an operator looks, it finds authority and key.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic fails the test, which is what it is for")]
+//! The simulator as a program in a pod: it publishes authority and key where an operator looks for them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::{
     process::{Child, Command, Stdio},

@@ -1,9 +1,9 @@
 //! A controller for `ClusterRedistribution` as the introductions to kube-rs write one: `Controller::new`, a reconcile
-//! with an intent, the call and the result, and an error policy that requeues. Both writes are merge patches without a
-//! precondition, and what it decides by may be stale: it is the "before" of the framework that the operator is written
-//! in.
+//! that records an intent, makes the call and records the result, and an error policy that requeues. Both writes are
+//! merge patches without a precondition, and the object it decides on may be stale: it is the "before" picture of the
+//! framework that the operator is written in.
 //!
-//! It stands beside the operator in `benches/side_by_side` and is no product.
+//! It is a peer in `benches/side_by_side`, not a product.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ struct Spec {
     parallel_jobs: i32,
 }
 
-/// What became of it, as far as it is looked at.
+/// The outcome, as far as this controller records it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
@@ -114,7 +114,7 @@ async fn reconcile(object: Arc<ClusterRedistribution>, context: Arc<Context>) ->
     if code == 429 {
         return Err(Failure::Throttled);
     }
-    // A call that came twice is refused as one for a busy cluster; it was delivered all the same.
+    // A repeated call is refused as if the cluster were busy; it was delivered anyway.
     let result = json!({
         "observedGeneration": object.metadata.generation,
         "statusCode": code,

@@ -11,7 +11,7 @@ use kube::{
 use serde_json::json;
 use testbed::simulator::{Lag, Options, Simulator, TaskState};
 
-/// A simulated GaussDB(DWS) cloud that accepts redistributions, shows how they go on, checks signatures and tokens, and
+/// A simulated GaussDB(DWS) cloud that accepts redistributions, shows their progress, checks signatures and tokens, and
 /// keeps a ledger. It costs nothing and moves no data.
 #[derive(Debug, Parser)]
 #[command(name = "dws-simulator", version)]
@@ -28,17 +28,17 @@ struct Arguments {
     /// Access key it knows.
     #[arg(long, value_name = "KEY", default_value = "SIMULATORACCESSKEY01")]
     access_key: String,
-    /// Secret key to it; random, and printed, if absent.
+    /// Its secret key; random, and printed, if absent.
     #[arg(long, value_name = "KEY")]
     secret_key: Option<String>,
-    /// A cluster, which waits for a redistribution or does what STATE says, such as REDISTRIBUTION_PAUSED, GROWING,
-    /// SNAPSHOTTING or IDLE; may be repeated. Without any, every cluster waits.
+    /// A cluster, which waits for a redistribution or is in STATE, such as REDISTRIBUTION_PAUSED, GROWING, SNAPSHOTTING
+    /// or IDLE; may be repeated. Without any, every cluster waits.
     #[arg(long = "cluster", value_name = "PROJECT/CLUSTER[=STATE]")]
     clusters: Vec<String>,
     /// How many of a redistribution's 100 tables each read moves; 0 for none.
     #[arg(long, value_name = "TABLES", default_value_t = 10)]
     tables_per_read: u64,
-    /// For how many reads a cluster goes on waiting after it accepted a redistribution.
+    /// For how many reads a cluster still shows that it waits after it accepted a redistribution.
     #[arg(long, value_name = "READS", default_value_t = 0)]
     lag: usize,
     /// Prints each read, too; the admin pages show them in any case.
@@ -53,7 +53,7 @@ struct Arguments {
     /// Address of an IAM apart from the cloud (https); without it, the cloud's address serves both.
     #[arg(long, value_name = "ADDRESS")]
     iam: Option<SocketAddr>,
-    /// Where its authority's certificate is written.
+    /// File for the certificate of its authority.
     #[arg(long, value_name = "FILE", default_value = "dws-simulator-ca.pem")]
     ca_out: PathBuf,
     /// How long five wrong signatures lock a key, in seconds.
@@ -88,7 +88,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         lock: Duration::from_secs(arguments.lock),
         lag: Lag::Reads(arguments.lag),
         tables_per_read: arguments.tables_per_read,
-        // An image without a shell holds this program; --ca-out writes the file that is wanted.
+        // An image without a shell holds this program; --ca-out writes the needed file.
         ca_file: false,
         print: true,
         print_reads: arguments.show_reads,
@@ -126,9 +126,9 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Both are made anew at each start, as the certificate and the key are.
+/// Both are created at each start, as the certificate and the key are.
 async fn publish(simulator: &Simulator) -> Result<(), kube::Error> {
-    // Two TLS libraries could each bring a provider; an error says that one is there already.
+    // Two TLS libraries could each bring a provider; an error means that one is already installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::try_default().await?;
     let apply = PatchParams::apply("dws-simulator").force();

@@ -20,7 +20,7 @@ use testbed::{
     },
 };
 
-/// Holds the operator's law against faults: at most one call for each object and generation, and no word that is not so.
+/// Checks the operator's guarantee under faults: at most one call for each object and generation, and no false status.
 #[derive(Debug, Parser)]
 #[command(name = "sweep", version)]
 struct Arguments {
@@ -29,10 +29,10 @@ struct Arguments {
     /// Plans carried out side by side; most of the time each of them waits.
     #[arg(long, global = true, default_value_t = 32)]
     parallel: usize,
-    /// Operators look at the cluster before each call (`--check-cluster=require`), and the looks meet faults too.
+    /// Operators check the cluster before each call (`--check-cluster=require`), and these reads meet faults too.
     #[arg(long, global = true)]
     check: bool,
-    /// Operators look at redistributions after each call (`--observe`), and these looks meet faults too.
+    /// Operators observe redistributions after each call (`--observe`), and these reads meet faults too.
     #[arg(long, global = true)]
     observe: bool,
     /// Also writes the figures as JSON.
@@ -49,17 +49,17 @@ enum What {
         /// How many.
         #[arg(long, default_value_t = 200)]
         plans: usize,
-        /// Which; the same seed draws the same pairs.
+        /// The seed; the same seed draws the same pairs.
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// An operator that stands still across its claim or its call while another one takes over.
+    /// An operator that is frozen across its claim or its call while another one takes over.
     Frozen {
         /// How often.
         #[arg(long, default_value_t = 200)]
         times: usize,
     },
-    /// Operators without election, killed at random while all objects are edited on and on.
+    /// Operators without election, killed at random while all objects are edited without pause.
     Storm {
         /// Spec generations, all objects together.
         #[arg(long, default_value_t = 10_000)]
@@ -70,7 +70,7 @@ enum What {
         /// Operators.
         #[arg(long, default_value_t = 3)]
         operators: usize,
-        /// One edit in so many is followed by a kill, 1 to 50 ms later.
+        /// One edit in this many is followed by a kill, 1 to 50 ms later.
         #[arg(long, default_value_t = 10)]
         kill_every: u32,
     },
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the law held.
+/// Whether the guarantee held.
 async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
     let mut bench = Bench::start(!cfg!(debug_assertions)).await?;
     bench.check = arguments.check;
@@ -133,16 +133,16 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
                 counts.join(", "),
                 plans.len()
             );
-            told(&many::run(&bench, plans, arguments.parallel).await, begin)
+            report_of(&many::run(&bench, plans, arguments.parallel).await, begin)
         }
         What::Pairs { plans, seed } => {
             let (space, _) = many::space(&bench).await?;
             println!("{plans} ordered pairs, seed {seed}");
-            told(&many::run(&bench, space.pairs(plans, seed), arguments.parallel).await, begin)
+            report_of(&many::run(&bench, space.pairs(plans, seed), arguments.parallel).await, begin)
         }
         What::Frozen { times } => {
             let plans: Result<Vec<Plan>, _> = FROZEN.iter().cycle().take(times).map(|plan| plan.parse()).collect();
-            told(&many::run(&bench, plans?, arguments.parallel).await, begin)
+            report_of(&many::run(&bench, plans?, arguments.parallel).await, begin)
         }
         What::Storm { generations, objects, operators, kill_every } => {
             let report = storm::run(&bench, storm::Size { generations, objects, operators, kill_every }).await?;
@@ -167,7 +167,7 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
     Ok(report.is_clean())
 }
 
-/// Whether the operator asks and says little while something is wrong without end.
+/// Whether the operator sends and logs little during a fault without end.
 async fn endless(bench: &Bench, lasts: Duration) -> Result<bool, Failure> {
     let mut is_within = true;
     for fault in Endless::ALL {
@@ -179,7 +179,7 @@ async fn endless(bench: &Bench, lasts: Duration) -> Result<bool, Failure> {
 }
 
 /// Prints the tables.
-fn told(outcomes: &[Outcome], begin: Instant) -> Report {
+fn report_of(outcomes: &[Outcome], begin: Instant) -> Report {
     let seconds = begin.elapsed().as_secs_f64();
     println!("{}\n\n{}", report::table(outcomes, true, seconds), report::table(outcomes, false, seconds));
     let report = Report::of(&outcomes.iter().collect::<Vec<_>>(), seconds);

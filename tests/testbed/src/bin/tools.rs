@@ -1,5 +1,5 @@
-//! Finds or builds the programs of the control plane, with `--node` also those that real pods need, and prints where they
-//! are, one a line. It starts none of them.
+//! Finds or builds the programs of the control plane, with `--node` also those for real pods, and prints their paths,
+//! one a line. It starts none of them.
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -9,7 +9,7 @@ use testbed::{Progress, Tool, ToolError, Tools};
 /// Finds or builds the programs that the tests run.
 #[derive(Parser)]
 struct Args {
-    /// Also what real pods need.
+    /// Also the programs for real pods.
     #[arg(long)]
     node: bool,
 }

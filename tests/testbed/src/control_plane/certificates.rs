@@ -1,5 +1,5 @@
-//! The authority, the certificates and the key of service accounts of one control plane. They are worth nothing
-//! outside of its directory, and must not be used for anything else.
+//! The authority, the certificates and the key of service accounts of one control plane. They are worthless outside of
+//! its directory, and must not be used for anything else.
 
 use std::{fs, io, path::Path};
 
@@ -7,13 +7,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// Why there are none.
+/// Why certificates could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// One could not be made.
+    /// A certificate could not be made.
     #[error("making a certificate: {0}")]
     Made(#[from] rcgen::Error),
-    /// One could not be written.
+    /// A certificate could not be written.
     #[error("writing a certificate: {0}")]
     Written(#[from] io::Error),
 }
@@ -45,7 +45,7 @@ pub fn write(directory: &Path) -> Result<String, CertificateError> {
     Ok(ca_pem)
 }
 
-/// A server's certificate where hosts are given, else that of a client called `name`.
+/// A server's certificate if hosts are given, otherwise that of a client called `name`.
 fn leaf(
     directory: &Path,
     issuer: &Issuer<'static, KeyPair>,

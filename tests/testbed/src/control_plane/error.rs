@@ -1,11 +1,11 @@
-//! Why a control plane is not there. Each is a sentence, with the end of the log where there is one.
+//! Errors of a control plane. Each is a sentence, with the end of the log if there is one.
 
 use std::{fs, io, path::Path, time::Duration};
 
 use super::certificates::CertificateError;
 use crate::tools::ToolError;
 
-/// Why a control plane, or a part of it, is not there.
+/// Why a control plane, or a part of it, is not available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlPlaneError {
@@ -15,10 +15,10 @@ pub enum ControlPlaneError {
     /// No certificates.
     #[error(transparent)]
     Certificates(#[from] CertificateError),
-    /// Something of the system failed.
+    /// A system call failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// Why it failed.
         source: io::Error,
@@ -38,7 +38,7 @@ pub enum ControlPlaneError {
         name: &'static str,
         /// How long.
         within: Duration,
-        /// What it said last.
+        /// Its last state.
         answer: String,
         /// The end of its log.
         log: String,

@@ -1,5 +1,5 @@
-//! kubectl as an administrator of this control plane: with its kubeconfig and a cache of its own, whatever the person
-//! who runs the tests has in theirs.
+//! kubectl as an administrator of this control plane: with its kubeconfig and a cache of its own, independent of the
+//! configuration of the person who runs the tests.
 
 use std::{
     ffi::OsStr,
@@ -17,19 +17,19 @@ impl ControlPlane {
         command
     }
 
-    /// Runs kubectl and returns what it said. Blocks.
+    /// Runs kubectl and returns its output. Blocks.
     pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> io::Result<Output> {
         self.kubectl_command().args(arguments).stdin(Stdio::null()).output()
     }
 
-    /// Runs kubectl, hands it `input` (as for `apply -f -`) and returns what it said. Blocks.
+    /// Runs kubectl, passes it `input` (as for `apply -f -`) and returns its output. Blocks.
     pub fn kubectl_with_input<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> io::Result<Output> {
         let mut command = self.kubectl_command();
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let stdin = child.stdin.take();
         std::thread::scope(|scope| {
-            // A kubectl that has read enough closes its end; what it says of that is in its output.
+            // A kubectl that has read enough closes its end; any error is in its output.
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
             child.wait_with_output()
         })

@@ -1,6 +1,6 @@
 //! A Kubernetes of its own: etcd, kube-apiserver and on demand kube-controller-manager, on loopback, with RBAC, in
-//! seconds. It ends with its owner and leaves nothing behind. It knows nothing of the operator under test, and must
-//! not be given anything worth keeping.
+//! seconds. It ends with its owner and leaves nothing behind. It knows nothing of the operator under test, and must not
+//! be given anything worth keeping.
 
 mod certificates;
 mod error;
@@ -32,10 +32,10 @@ use crate::{
     tools::{Progress, Tool, Tools},
 };
 
-/// What may differ between control planes.
+/// Options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long each process has until it is ready.
+    /// Time that each process has to become ready.
     pub ready_within: Duration,
     /// Where kube-apiserver listens; loopback must be in it. Port 0 takes a free one.
     pub listen: SocketAddr,
@@ -68,7 +68,7 @@ pub struct ControlPlane {
     url: String,
     ca_pem: String,
     started_in: Duration,
-    /// Keeps the port ours from before kube-apiserver binds it until after it has ended.
+    /// Keeps the port reserved from before kube-apiserver binds it until after it has ended.
     _port: TcpSocket,
 }
 
@@ -113,11 +113,11 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// The one control plane of this process: started at the first call, ended by the process's end.
+    /// The one control plane of this process: started at the first call, ended with the process.
     ///
     /// # Panics
     ///
-    /// Where it cannot be started, at each call with the same reason.
+    /// If it cannot be started, at each call with the same reason.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
@@ -154,7 +154,7 @@ impl ControlPlane {
         &self.directory
     }
 
-    /// How long the start took, a build of programs not counted.
+    /// Duration of the start, without a build of programs.
     pub fn started_in(&self) -> Duration {
         self.started_in
     }
@@ -174,7 +174,7 @@ impl ControlPlane {
         Ok(Client::try_from(config)?)
     }
 
-    /// Starts kube-controller-manager if it is not running yet, and returns when it works. Blocks.
+    /// Starts kube-controller-manager if it is not running yet, and returns when it is ready. Blocks.
     pub fn ensure_controller_manager(&self) -> Result<(), ControlPlaneError> {
         let mut running = locked(&self.controller_manager);
         if running.is_some_and(is_running) {
@@ -223,8 +223,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// kube-apiserver cannot take "any free port", and a port that was free a moment ago may be taken. A bound socket that
-/// does not listen keeps the port from everybody but those who share it on purpose.
+/// kube-apiserver cannot use "any free port", and a port that was free a moment ago may be in use. A bound socket that
+/// does not listen keeps the port from every process except those that share it on purpose.
 fn reserve(address: SocketAddr) -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;

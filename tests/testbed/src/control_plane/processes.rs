@@ -1,10 +1,10 @@
-//! The command lines of the control plane. They are those of a production cluster in all that an operator can notice
-//! (authentication, RBAC, admission, priority and fairness) and cut down where only time is at stake (fsync, TLS to
-//! etcd).
+//! The command lines of the control plane. They match those of a production cluster in everything that an operator can
+//! notice (authentication, RBAC, admission, priority and fairness) and are reduced where only time is at stake (fsync,
+//! TLS to etcd).
 
 use std::{ffi::OsString, net::SocketAddr, path::Path};
 
-/// etcd on sockets of its own directory: no port that somebody else could take.
+/// etcd on sockets of its own directory: no port that another process could take.
 pub fn etcd(directory: &Path) -> Vec<OsString> {
     let client = format!("unix://{}", directory.join("etcd.sock").display());
     let peer = format!("unix://{}", directory.join("peer.sock").display());
@@ -20,7 +20,7 @@ pub fn etcd(directory: &Path) -> Vec<OsString> {
     ])
 }
 
-/// kube-apiserver on a port that the owner has reserved; sharing it is what lets the reservation stand meanwhile.
+/// kube-apiserver on a port that the owner has reserved; sharing keeps the reservation while kube-apiserver runs.
 pub fn kube_apiserver(directory: &Path, address: SocketAddr, further: &[String]) -> Vec<OsString> {
     let file = |name: &str| directory.join("pki").join(name).display().to_string();
     let mut all = arguments(&[
@@ -45,7 +45,7 @@ pub fn kube_apiserver(directory: &Path, address: SocketAddr, further: &[String])
     all
 }
 
-/// kube-controller-manager, which serves nothing.
+/// kube-controller-manager, without a serving port.
 pub fn kube_controller_manager(directory: &Path, kubeconfig: &Path) -> Vec<OsString> {
     let file = |name: &str| directory.join("pki").join(name).display().to_string();
     arguments(&[

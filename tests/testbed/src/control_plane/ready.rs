@@ -1,5 +1,5 @@
-//! When a process of the control plane is ready, seen from outside. It must not take a process for ready because it
-//! runs, nor wait for one that has ended.
+//! Readiness of a control plane process, seen from outside. It must not assume that a running process is ready, nor
+//! wait for one that has ended.
 
 use std::{path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use super::{ControlPlane, ControlPlaneError, error::tail};
 use crate::{eventually::try_eventually, supervisor::is_running};
 
-/// `/readyz` says ok, and the namespace `default`, which is made after that, is there.
+/// `/readyz` reports ok, and the namespace `default`, which is created after that, exists.
 pub fn api_server(control_plane: &ControlPlane) -> Result<(), ControlPlaneError> {
     let processes = [("etcd", control_plane.etcd), ("kube-apiserver", control_plane.api_server)];
     wait(control_plane, "kube-apiserver", &processes, async |client| {
@@ -19,7 +19,7 @@ pub fn api_server(control_plane: &ControlPlane) -> Result<(), ControlPlaneError>
     })
 }
 
-/// The ServiceAccount `default`, which only a controller makes, is there.
+/// The ServiceAccount `default`, which only a controller creates, exists.
 pub fn controller_manager(control_plane: &ControlPlane, id: u32) -> Result<(), ControlPlaneError> {
     wait(control_plane, "kube-controller-manager", &[("kube-controller-manager", id)], async |client| {
         Api::<ServiceAccount>::namespaced(client, "default").get("default").await.map(drop)
@@ -38,7 +38,7 @@ fn wait(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(ControlPlaneError::io("starting a runtime"))?.block_on(async {
             let client = control_plane.client().await?;
-            // The outer result is whether to go on looking, the inner one how it went.
+            // The outer result is whether to continue, the inner one the result so far.
             let seen = try_eventually(within, "ready", async || {
                 if let Some((name, _)) = processes.iter().find(|(_, id)| !is_running(*id)) {
                     return Ok(Some(*name));

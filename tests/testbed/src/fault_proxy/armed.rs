@@ -1,5 +1,5 @@
-//! A plan that is being carried out: counts the requests of each kind and says which of them a fault strikes. It does
-//! nothing to them.
+//! A plan in progress: counts the requests of each kind and decides which of them a fault strikes. It does nothing to
+//! them.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ struct State {
     old_list_is_next: bool,
 }
 
-/// See the module.
+/// A plan in progress.
 #[derive(Debug)]
 pub struct Armed {
     steps: Vec<Step>,
@@ -34,7 +34,7 @@ impl Armed {
         Self { steps: plan.steps.clone(), state: Mutex::default(), changes: watch::channel(0).0 }
     }
 
-    /// A request of this kind has come: its number, and what shall be done to it.
+    /// A request of this kind has come: its number, and its fault.
     pub fn come(&self, kind: Kind) -> (u32, Option<Fault>) {
         let mut state = self.state();
         let total = state.total.entry(kind).or_default();
@@ -56,7 +56,7 @@ impl Armed {
         (number, step.map(|step| step.fault))
     }
 
-    /// What the next request of this kind will meet.
+    /// The fault of the next request of this kind.
     pub fn next(&self, kind: Kind) -> Option<Fault> {
         let state = self.state();
         let since = state.since.get(&kind).copied().unwrap_or_default();

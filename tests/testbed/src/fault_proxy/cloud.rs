@@ -1,5 +1,5 @@
-//! The side towards the cloud: it speaks TLS with the operator, reads one request, writes it into the record before
-//! anything else can happen to it, and hands it on to the simulated cloud or does what the plan says.
+//! The side towards the cloud: it terminates the operator's TLS, reads one request, records it before anything else can
+//! happen to it, and forwards it to the simulated cloud or injects the plan's fault.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,12 +23,12 @@ type Stream = TlsStream<TcpStream>;
 
 /// Longest wait for the simulated cloud, which answers at once.
 const UPSTREAM: Duration = Duration::from_secs(30);
-/// How much later than usual an answer comes that is merely slow: within the request timeout of a plan's operator.
+/// Delay of a merely slow answer: within the request timeout of a plan's operator.
 const SLOW: Duration = Duration::from_secs(1);
-/// When a call is handed on whose sender has given up.
+/// When a call is forwarded after its sender has given up.
 const AFTER_ALL: Duration = Duration::from_secs(3);
 
-/// One connection that the plan lets through to a handshake.
+/// One connection that the plan admits to a handshake.
 pub async fn connection(stream: TcpStream, fault: Option<Fault>, shared: Arc<Shared>) {
     let acceptor = if fault == Some(Fault::WrongCertificate) { &shared.stranger } else { &shared.acceptor };
     match fault {
@@ -57,7 +57,7 @@ pub async fn connection(stream: TcpStream, fault: Option<Fault>, shared: Arc<Sha
 
 async fn request(mut stream: Stream, head: Head, mut body: Vec<u8>, shared: Arc<Shared>) {
     let cluster = head.target.split('/').nth(4).unwrap_or_default().to_owned();
-    // A look asks for nothing: it is no call, and the record is of calls.
+    // A read starts nothing: it is no call, and the record is of calls.
     let kind = if head.method == "GET" { Kind::Look } else { Kind::Call };
     let call = (kind == Kind::Call).then(|| shared.record.arrive(&cluster));
     let (number, fault) = shared.armed.come(kind);
@@ -188,7 +188,7 @@ async fn strike(stream: &mut Stream, fault: Fault, forward: Forward, call: Optio
         Fault::Answer404 => say(stream, call, 404, &[], r#"{"error_code":"APIGW.0101"}"#, shared).await,
         Fault::Internal => say(stream, call, 500, &[], REFUSED, shared).await,
         Fault::BadGateway => say(stream, call, 502, &[], "<html>", shared).await,
-        // `Cut` closes without a word; `AnswerEarly` has been answered already.
+        // `Cut` closes without an answer; `AnswerEarly` has been answered already.
         _ => {}
     }
 }
@@ -211,11 +211,11 @@ async fn say(
     raw(stream, call, code, &text, shared).await;
 }
 
-/// The record knows of an answer, and that the call is over, before the first byte leaves: what the operator does next may
-/// come sooner than the end of the write.
+/// The record has the answer, and the end of the call, before the first byte leaves: the operator's next request may
+/// come before the end of the write.
 async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, shared: &Shared) {
     if let Some(call) = call {
-        shared.record.says(call, code);
+        shared.record.answer_begins(call, code);
         shared.record.over(call);
     }
     wire::write(stream, text.as_bytes()).await;
@@ -224,13 +224,13 @@ async fn raw(stream: &mut Stream, call: Option<usize>, code: u16, text: &str, sh
 async fn relay(stream: &mut Stream, call: Option<usize>, reply: &[u8], shared: &Shared) {
     let code = String::from_utf8_lossy(reply).split(' ').nth(1).and_then(|code| code.parse().ok());
     if let (Some(call), Some(code)) = (call, code) {
-        shared.record.says(call, code);
+        shared.record.answer_begins(call, code);
         shared.record.over(call);
     }
     wire::write(stream, reply).await;
 }
 
-/// A request that can be handed on.
+/// A request that can be forwarded.
 struct Forward {
     head: Head,
     body: Vec<u8>,
@@ -238,13 +238,13 @@ struct Forward {
 }
 
 impl Forward {
-    /// Hands it on and returns the whole reply.
+    /// Forwards it and returns the whole reply.
     async fn send(&self, shared: &Shared) -> Vec<u8> {
         let reply = timeout(UPSTREAM, self.exchange(shared)).await;
         let reply = match reply {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
-                shared.record.violated(super::Law::Broken, format!("the simulated cloud: {error}"));
+                shared.record.violated(super::Property::Broken, format!("the simulated cloud: {error}"));
                 Vec::new()
             }
             Err(_) => Vec::new(),
@@ -277,7 +277,7 @@ async fn not_tls(mut stream: TcpStream) {
     until_gone(stream).await;
 }
 
-/// Reads until the other side has gone; a side that never goes is not waited for longer than any plan lasts.
+/// Reads until the other side has gone; the wait is bounded by the length of any plan.
 async fn until_gone(mut stream: impl AsyncReadExt + Unpin) {
     let mut ignored = [0; 1024];
     let reading = async { while matches!(stream.read(&mut ignored).await, Ok(1..)) {} };

@@ -1,11 +1,11 @@
-//! Everything that a fault proxy can do, by its word, and to which kind of request. It does nothing itself.
+//! Every fault of a fault proxy, its name, and the kinds of request it applies to. It does nothing itself.
 
 use Fault as F;
 
 use super::plan::Kind;
 
 impl Kind {
-    /// What can be done to it.
+    /// The faults of a kind of request.
     pub fn faults(self) -> Vec<Fault> {
         let special: &[Fault] = match self {
             Self::Watch => &WATCH,
@@ -19,12 +19,12 @@ impl Kind {
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// What is done. *Before* is before the request was handed on, *after* is after that and before the reply.
+        /// A fault. *Before* is before the request was forwarded, *after* is after that and before the reply.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Fault { $($(#[$doc])* $name,)* }
 
         impl Fault {
-            /// The word of a plan.
+            /// Its name in a plan.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
@@ -48,35 +48,35 @@ faults! {
     StopBefore = "stop-before",
     /// SIGSTOP after, likewise; the reply waits in its socket.
     StopAfter = "stop-after",
-    /// Handed on; the connection is closed instead of the reply.
+    /// Forwarded; the connection is closed instead of the reply.
     DropReply = "drop-reply",
-    /// Not handed on; the connection is reset.
+    /// Not forwarded; the connection is reset.
     Reset = "reset",
-    /// Handed on; the connection is reset instead of the reply.
+    /// Forwarded; the connection is reset instead of the reply.
     ResetReply = "reset-reply",
-    /// Handed on later than the send budget allows.
+    /// Forwarded later than the send budget allows.
     Delay = "delay",
-    /// Handed on at once; the reply comes later than the send budget allows.
+    /// Forwarded at once; the reply comes later than the send budget allows.
     DelayReply = "delay-reply",
-    /// Not handed on and never answered.
+    /// Not forwarded and never answered.
     Hang = "hang",
-    /// Handed on and never answered.
+    /// Forwarded and never answered.
     HangReply = "hang-reply",
-    /// Handed on once the operator has given up.
+    /// Forwarded once the operator has given up.
     Late = "late",
-    /// 409, not handed on.
+    /// 409, not forwarded.
     Conflict = "409",
-    /// Handed on, then 409: what a repeated write meets.
+    /// Forwarded, then 409: what a repeated write meets.
     ConflictApplied = "409-applied",
-    /// 429 with Retry-After, not handed on.
+    /// 429 with Retry-After, not forwarded.
     TooMany = "429",
-    /// 500, not handed on.
+    /// 500, not forwarded.
     Internal = "500",
-    /// 503, not handed on.
+    /// 503, not forwarded.
     Unavailable = "503",
-    /// 504, not handed on.
+    /// 504, not forwarded.
     Timeout = "504",
-    /// Handed on, then 504.
+    /// Forwarded, then 504.
     TimeoutApplied = "504-applied",
     /// 410, so that everything is listed again.
     Gone = "410",
@@ -102,7 +102,7 @@ faults! {
     Swallow5 = "swallow-5",
     /// The sixth event never comes.
     Swallow6 = "swallow-6",
-    /// Nobody listens.
+    /// No process listens.
     Refuse = "refuse",
     /// SYNs are dropped.
     DropSyn = "drop-syn",
@@ -112,7 +112,7 @@ faults! {
     NotTls = "not-tls",
     /// The handshake never ends.
     StallTls = "stall-tls",
-    /// A certificate nobody trusts.
+    /// An untrusted certificate.
     WrongCertificate = "wrong-certificate",
     /// Closed after the handshake, before reading.
     CloseUnread = "close-unread",
@@ -120,43 +120,43 @@ faults! {
     ResetUnread = "reset-unread",
     /// Not read at all after the handshake.
     HangUnread = "hang-unread",
-    /// Not handed on; the connection is closed.
+    /// Not forwarded; the connection is closed.
     Cut = "cut",
-    /// Handed on; the status line and half a header, then closed.
+    /// Forwarded; the status line and half a header, then closed.
     HalfHead = "half-head",
     /// The same, then reset.
     HalfHeadReset = "half-head-reset",
-    /// Handed on; a whole head, half a body.
+    /// Forwarded; a whole head, half a body.
     HalfBody = "half-body",
     /// The same in chunks.
     HalfChunks = "half-chunks",
-    /// Handed on; a body of more than 64 KiB.
+    /// Forwarded; a body of more than 64 KiB.
     LargeBody = "large-body",
-    /// Handed on; the cloud's side says that it will write no more, and goes on reading.
+    /// Forwarded; the cloud's side sends its end of stream, and continues to read.
     HalfClose = "half-close",
-    /// 301 to the same address, not handed on.
+    /// 301 to the same address, not forwarded.
     Redirect301 = "301",
-    /// 307 to the same address, not handed on.
+    /// 307 to the same address, not forwarded.
     Redirect307 = "307",
-    /// 308 to the same address, not handed on.
+    /// 308 to the same address, not forwarded.
     Redirect308 = "308",
-    /// Handed on; 100 before the reply.
+    /// Forwarded; 100 before the reply.
     Continue = "100",
-    /// Handed on; 103 before the reply.
+    /// Forwarded; 103 before the reply.
     EarlyHints = "103",
-    /// 403 before the body was read, not handed on.
+    /// 403 before the body was read, not forwarded.
     AnswerEarly = "403-early",
-    /// 400 of the service, not handed on.
+    /// 400 of the service, not forwarded.
     Answer400 = "400",
-    /// 401 of the gateway, not handed on.
+    /// 401 of the gateway, not forwarded.
     Answer401 = "401",
-    /// 403 of the service, not handed on.
+    /// 403 of the service, not forwarded.
     Answer403 = "403",
-    /// 404 of the gateway, not handed on.
+    /// 404 of the gateway, not forwarded.
     Answer404 = "404",
-    /// Handed on; 500 instead of the reply.
+    /// Forwarded; 500 instead of the reply.
     InternalApplied = "500-applied",
-    /// 502, not handed on.
+    /// 502, not forwarded.
     BadGateway = "502",
 }
 
@@ -250,12 +250,12 @@ const CALL: [Fault; 35] = [
 ];
 
 impl Fault {
-    /// The process ends or stands still, so that what it knew may be lost.
+    /// The process ends or is stopped, so that its knowledge may be lost.
     pub const fn hits_the_process(self) -> bool {
         matches!(self, F::KillBefore | F::KillAfter | F::KillBeforeOld | F::KillAfterOld | F::StopBefore | F::StopAfter)
     }
 
-    /// The process stands still, and somebody else has to be there.
+    /// The process is stopped, and another operator has to run.
     pub const fn needs_another_operator(self) -> bool {
         matches!(self, F::StopBefore | F::StopAfter)
     }

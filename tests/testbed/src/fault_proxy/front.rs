@@ -1,5 +1,5 @@
-//! The listener towards the operator's cloud, which can also not be there: nobody listens, or SYNs are dropped. Its port
-//! stays ours all the while.
+//! The listener towards the operator's cloud, which can also be absent: no listener, or SYNs are dropped. Its port
+//! stays reserved all the time.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use super::{
     plan::{Fault, Kind},
 };
 
-/// An operator that could not connect says so in status long before that.
+/// An operator that could not connect reports so in status long before that.
 const BACK_AT_LATEST: Duration = Duration::from_secs(15);
 
 /// A port that is kept, and opened and closed on demand.
 pub struct Front {
     address: SocketAddr,
-    /// Bound, not listening: nobody else gets the port meanwhile.
+    /// Bound, not listening: no other process gets the port.
     _kept: TcpSocket,
 }
 
@@ -45,7 +45,7 @@ impl Front {
         socket.listen(backlog)
     }
 
-    /// Accepts for ever; what the plan has in store for the next connection decides how.
+    /// Accepts without end; the plan's fault for the next connection decides how.
     pub async fn serve(self, shared: Arc<Shared>) -> io::Result<()> {
         let mut changes = shared.armed.changes();
         let mut listener = self.listen(128)?;
@@ -74,7 +74,7 @@ impl Front {
         }
     }
 
-    /// Not there until an operator has said so in a status.
+    /// Absent until an operator has reported it in a status.
     async fn away(&self, fault: Fault, shared: &Shared) -> io::Result<()> {
         shared.record.trace(format_args!("{} the cloud is away: {}", shared.name, fault.word()));
         let mut noticed = shared.record.not_sent();
@@ -85,11 +85,11 @@ impl Front {
         Ok(())
     }
 
-    /// A listener whose queue is full: Linux drops the SYNs of whoever comes now.
+    /// A listener whose queue is full: Linux drops the SYNs of new connections.
     async fn full(&self) -> io::Result<(TcpListener, Vec<TcpStream>)> {
         let listener = self.listen(0)?;
         let mut waiting = Vec::new();
-        // One that is reset belonged to the listener that has just been closed.
+        // A reset connection belonged to the listener that has just been closed.
         while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(self.address)).await {
             waiting.extend(stream.ok());
         }

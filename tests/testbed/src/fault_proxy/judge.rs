@@ -1,14 +1,14 @@
-//! Is it true? Holds every status that an operator writes against what has passed by then, and looks for secrets. It must
-//! not change what passes.
+//! Is it true? Compares every status that an operator writes with the requests recorded by then, and looks for secrets.
+//! It must not change the traffic.
 
 use serde_json::Value;
 
-use super::record::{Call, Law, Record};
+use super::record::{Call, Property, Record};
 
 impl Record {
-    /// One more, which now is what everybody reads: is it true? (What the API server refuses may be outdated; that is
-    /// what it refuses it for.) A claim that was taken after a call for its generation had arrived is the beginning of a
-    /// second one.
+    /// One more successful write, which all readers now see: is it true? (A status that the API server refuses may be
+    /// outdated; that is why it is refused.) A claim that was accepted after a call for its generation had arrived is
+    /// the beginning of a second call.
     pub(crate) fn applied(&self, path: &str, body: &[u8]) {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let (attempt, name) = (&object["status"]["attempt"], object_name(path));
@@ -24,16 +24,19 @@ impl Record {
             attempt["state"] == "Claimed" && state.claims.insert(attempt["id"].as_str().unwrap_or_default().to_owned());
         drop(state);
         if is_new && called {
-            self.violated(Law::FalseStatement, format!("{name}, generation {generation}: claimed again after a call"));
+            self.violated(
+                Property::FalseStatement,
+                format!("{name}, generation {generation}: claimed again after a call"),
+            );
         }
     }
 
-    /// Looks for canaries in something that an operator sends to `place`.
-    pub(crate) fn look_for_leaks(&self, place: &str, bytes: &[u8]) {
+    /// Looks for canaries in data that an operator sends to `place`.
+    pub(crate) fn check_for_leaks(&self, place: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         let found = self.state().canaries.iter().any(|canary| text.contains(canary));
         if found {
-            self.violated(Law::Leak, format!("a secret goes to {place}"));
+            self.violated(Property::Leak, format!("a secret goes to {place}"));
         }
     }
 
@@ -61,7 +64,8 @@ impl Record {
 
     fn judge(&self, name: &str, attempt: &Value, state: &str, generation: i64) {
         let Some(calls) = self.calls_of(name, generation) else { return };
-        let say = |what: String| self.violated(Law::FalseStatement, format!("{name}, generation {generation}: {what}"));
+        let say =
+            |what: String| self.violated(Property::FalseStatement, format!("{name}, generation {generation}: {what}"));
         match state {
             "NotSent" if !calls.is_empty() => say("says NotSent after a call arrived".to_owned()),
             "Answered" => {
@@ -74,8 +78,8 @@ impl Record {
         }
     }
 
-    /// `Delivered` may be True only after a 2xx or, where that was seen, once it was carried out; and False after a call only
-    /// if that was refused, which a redirect is not.
+    /// `Delivered` may be True only after a 2xx or, if observation confirmed it, after it was carried out; and False
+    /// after a call only if that call was refused, which a redirect is not.
     fn judge_conditions(&self, name: &str, status: &Value) {
         for condition in status["conditions"].as_array().into_iter().flatten() {
             if condition["type"] != "Delivered" {
@@ -95,7 +99,7 @@ impl Record {
                     "{name}, generation {generation}: Delivered {} ({}), but the cloud said {said:?}",
                     condition["status"], condition["reason"]
                 );
-                self.violated(Law::FalseStatement, what);
+                self.violated(Property::FalseStatement, what);
             }
         }
     }
@@ -106,7 +110,7 @@ impl Record {
         cluster.is_some_and(|cluster| self.oracle.get().is_some_and(|knows| knows.0(&cluster, generation)))
     }
 
-    /// Calls for this object's generation; none for an object of which the record was told nothing.
+    /// Calls for this object's generation; none for an object that the record does not know.
     fn calls_of(&self, name: &str, generation: i64) -> Option<Vec<Call>> {
         let state = self.state();
         let cluster = state.clusters.get(name)?;
@@ -134,22 +138,22 @@ mod tests {
 
     use super::*;
 
-    const PATH: &str = "/apis/g/v1/namespaces/n/things/wish/status";
+    const PATH: &str = "/apis/g/v1/namespaces/n/things/request/status";
 
-    fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Law> {
+    fn written(record: &Record, attempt: &Value, delivered: &str) -> Vec<Property> {
         let conditions = json!([{"type": "Delivered", "status": delivered, "observedGeneration": 1}]);
         let object = json!({"status": {"attempt": attempt, "conditions": conditions}});
         record.applied(PATH, object.to_string().as_bytes());
-        record.violations().into_iter().map(|violation| violation.law).collect()
+        record.violations().into_iter().map(|violation| violation.property).collect()
     }
 
     fn called(said: Option<u16>) -> Record {
         let record = Record::default();
-        record.expect("wish", "CLUSTER");
+        record.expect("request", "CLUSTER");
         let call = record.arrive("cluster");
         record.read(call, Some(1));
         if let Some(code) = said {
-            record.says(call, code);
+            record.answer_begins(call, code);
         }
         record.over(call);
         record
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_may_be_said() {
+    fn true_statements_are_accepted() {
         assert_eq!(written(&called(Some(200)), &attempt("Answered"), "True"), []);
         assert_eq!(written(&called(None), &attempt("Unknown"), "Unknown"), []);
         let refused = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 403});
@@ -168,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_so_is_found_out() {
-        assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Law::FalseStatement]);
-        assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Law::FalseStatement]);
-        assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Law::FalseStatement]);
-        assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Law::FalseStatement]);
-        assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Law::FalseStatement]);
+    fn false_statements_are_found() {
+        assert_eq!(written(&called(None), &attempt("NotSent"), "Unknown"), [Property::FalseStatement]);
+        assert_eq!(written(&called(Some(500)), &attempt("Answered"), "Unknown"), [Property::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Unknown"), "True"), [Property::FalseStatement]);
+        assert_eq!(written(&called(Some(200)), &attempt("Unknown"), "False"), [Property::FalseStatement]);
+        assert_eq!(written(&called(None), &attempt("Claimed"), "Unknown"), [Property::FalseStatement]);
         let redirected = json!({"id": "a", "generation": 1, "state": "Answered", "statusCode": 307});
-        assert_eq!(written(&called(Some(307)), &redirected, "False"), [Law::FalseStatement]);
+        assert_eq!(written(&called(Some(307)), &redirected, "False"), [Property::FalseStatement]);
         assert_eq!(written(&called(Some(307)), &redirected, "Unknown"), []);
     }
 
@@ -186,12 +190,12 @@ mod tests {
         record.read(second, Some(1));
         let third = record.arrive("cluster");
         record.read(third, Some(2));
-        let laws: Vec<_> = record.violations().into_iter().map(|violation| violation.law).collect();
-        assert_eq!(laws, [Law::Duplicate, Law::Overlap]);
+        let properties: Vec<_> = record.violations().into_iter().map(|violation| violation.property).collect();
+        assert_eq!(properties, [Property::Duplicate, Property::Overlap]);
     }
 
     #[test]
-    fn what_comes_of_a_claim_is_timed_from_when_the_claim_came_whatever_became_of_the_write() {
+    fn a_claims_time_counts_from_its_arrival_whatever_its_write_met() {
         let record = Record::default();
         let comes = |id: &str, state: &str| {
             record.status(PATH, json!({"status": {"attempt": {"id": id, "state": state}}}).to_string().as_bytes());
@@ -202,8 +206,8 @@ mod tests {
             comes(id, state);
         }
         assert!(record.after_its_claim("b", "Unknown").is_some() && record.after_its_claim("b", "NotSent").is_none());
-        assert_eq!(record.unused_after("wish", Duration::ZERO), 1);
-        assert_eq!(record.unused_after("wish", Duration::from_secs(3600)), 0);
+        assert_eq!(record.unused_after("request", Duration::ZERO), 1);
+        assert_eq!(record.unused_after("request", Duration::from_secs(3600)), 0);
         assert_eq!(record.unused_after("another", Duration::ZERO), 0);
     }
 
@@ -211,9 +215,9 @@ mod tests {
     fn a_canary_is_found_wherever_it_is() {
         let record = Record::default();
         record.canary("secret-1");
-        record.look_for_leaks("somewhere", b"nothing");
+        record.check_for_leaks("somewhere", b"nothing");
         assert_eq!(record.violations(), []);
-        record.look_for_leaks("somewhere", b"a secret-1 in the middle");
-        assert_eq!(record.violations()[0].law, Law::Leak);
+        record.check_for_leaks("somewhere", b"a secret-1 in the middle");
+        assert_eq!(record.violations()[0].property, Property::Leak);
     }
 }

@@ -29,9 +29,9 @@ use super::{
     stream,
 };
 
-/// Longer than the send budget of a plan's operator, and than its patience with a claim.
+/// Longer than the send budget of a plan's operator, and than its timeout for a claim.
 const TOO_LATE: Duration = Duration::from_millis(1500);
-/// When a request that its sender has given up is handed on all the same: later than any patience of the operator.
+/// When an abandoned request is still forwarded: later than any timeout of the operator.
 const AFTER_ALL: Duration = Duration::from_secs(11);
 /// Longest wait for the API server itself.
 const UPSTREAM: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ const UPSTREAM: Duration = Duration::from_secs(60);
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Accepts for ever.
+/// Accepts without end.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -55,7 +55,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         return;
     }
     let _ = stream.set_nodelay(true);
-    // A second handle on the same socket: once TLS and HTTP own the first, this one still can make its end a reset.
+    // A second handle on the same socket: once TLS and HTTP own the first, this one can still reset the connection.
     let Ok((stream, resetter)) = twice(stream) else { return };
     let resetter = Arc::new(std::sync::Mutex::new(Some(resetter)));
     let Ok(stream) = shared.acceptor.accept(stream).await else { return };
@@ -91,7 +91,7 @@ impl Exchange {
         let path = head.uri.path().to_owned();
         let kind = kind_of(&head.method, &path, head.uri.query().unwrap_or_default());
         let record = &self.shared.record;
-        record.look_for_leaks("the API server", &body);
+        record.check_for_leaks("the API server", &body);
         let what = if kind == Kind::Put { record.status(&path, &body) } else { path.clone() };
         let (number, fault) = self.shared.armed.come(kind);
         let label = format!("{} {}#{number}", self.shared.name, kind.word());
@@ -134,7 +134,7 @@ impl Exchange {
             }
             Fault::StopAfter => {
                 let reply = self.forward(request, kind, label).await;
-                // It stands still from here on, and finds the reply in its socket when it is let go on.
+                // The operator is stopped from here on, and finds the reply in its socket when it resumes.
                 self.shared.order(OrderKind::StopAndReturn).await;
                 reply
             }
@@ -162,7 +162,7 @@ impl Exchange {
                 // In a task of its own: this future ends when the operator hangs up.
                 tokio::spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
                     sleep(AFTER_ALL).await;
-                    shared.record.trace(format_args!("{label} handed on after all"));
+                    shared.record.trace(format_args!("{label} forwarded after all"));
                     let alone = Self { shared, upstream: Arc::default(), resetter: Arc::default() };
                     drop(alone.forward(request, kind, &label).await);
                 }));
@@ -203,7 +203,7 @@ impl Exchange {
         if let (true, Some(resetter)) = (reset, resetter) {
             resetter.set_zero_linger()?;
         }
-        // hyper closes the connection without a word.
+        // hyper closes the connection without an answer.
         Err("dropped".into())
     }
 
@@ -232,13 +232,13 @@ impl Exchange {
         if kind == Kind::Watch {
             return Ok(Response::from_parts(head, body.map_err(Into::into).boxed_unsync()));
         }
-        // Whole, so that what comes after a reply really comes after it.
+        // Whole, so that the next event really comes after a reply.
         let whole = timeout(UPSTREAM, body.collect()).await??.to_bytes();
         Ok(Response::from_parts(head, Full::new(whole).map_err(|never| match never {}).boxed_unsync()))
     }
 }
 
-/// Which kind of request this is.
+/// The kind of this request.
 fn kind_of(method: &Method, path: &str, query: &str) -> Kind {
     let resource = "/clusterredistributions";
     let is_collection = path.ends_with(resource);

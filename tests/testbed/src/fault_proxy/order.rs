@@ -1,9 +1,9 @@
-//! What a proxy needs done to the operator behind it: it can hold a request, but only the owner of the process can end
+//! A proxy's orders for the operator behind it: the proxy can hold a request, but only the owner of the process can end
 //! or stop it.
 
 use tokio::sync::oneshot;
 
-/// What is to be done.
+/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderKind {
     /// SIGKILL; the order is done once the process is gone.
@@ -15,11 +15,11 @@ pub enum OrderKind {
     StopAndReturn,
 }
 
-/// An order, and whom to tell that it is done.
+/// An order, with the receiver of its completion.
 #[derive(Debug)]
 pub struct Order {
-    /// What.
+    /// The action.
     pub kind: OrderKind,
-    /// Told when it is done.
+    /// Notified when it is done.
     pub done: oneshot::Sender<()>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// On or off, as its owner says.
+/// On or off, as its owner sets it.
 #[derive(Clone, Debug)]
 pub struct Outage(Arc<watch::Sender<bool>>);
 

@@ -1,6 +1,6 @@
-//! What a fault proxy does, and when: *at the k-th request of this kind, this*. A plan has a text form that names it in
-//! tables and repeats it: `put#2:kill-after`, two in a row `put#2:kill-after+get#1:hang` (the second counts from when the
-//! first has struck), with two operators `2*put#2:stop-after`. It does nothing itself.
+//! A fault proxy's faults, and their times: *at the k-th request of this kind, this fault*. A plan has a text form that
+//! names it in tables and repeats it: `put#2:kill-after`, two in a row `put#2:kill-after+get#1:hang` (the second counts
+//! from when the first has struck), with two operators `2*put#2:stop-after`. It does nothing itself.
 
 use std::{fmt, str::FromStr};
 
@@ -23,11 +23,11 @@ pub enum Kind {
     Event,
     /// The API server's version.
     Version,
-    /// Anything else of Kubernetes.
+    /// Any other request to Kubernetes.
     Other,
     /// A connection to the cloud.
     Connect,
-    /// A look at the cluster before a call.
+    /// A precheck of the cluster before a call.
     Look,
     /// The call.
     Call,
@@ -49,7 +49,7 @@ impl Kind {
         Self::Call,
     ];
 
-    /// The word of a plan.
+    /// Its name in a plan.
     pub const fn word(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -74,11 +74,11 @@ pub struct Step {
     pub kind: Kind,
     /// Which one of its kind, from 1, counted from the start or from when the step before has struck.
     pub ordinal: u32,
-    /// What is done.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// Faults in a row, and how many operators there are. Only the first operator meets them.
+/// Faults in a row, and the number of operators. Only the first operator meets them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// How many operators run, without election.
@@ -98,13 +98,13 @@ impl Plan {
         Self::of(vec![step], 1)
     }
 
-    /// These faults, with at least so many operators.
+    /// These faults, with at least this number of operators.
     pub fn of(steps: Vec<Step>, operators: usize) -> Self {
         let another = steps.iter().any(|step| step.fault.needs_another_operator());
         Self { operators: operators.max(if another { 2 } else { 1 }), steps }
     }
 
-    /// Any of its faults.
+    /// Whether this is true for any of its faults.
     pub fn has(&self, is: impl Fn(&Step) -> bool) -> bool {
         self.steps.iter().any(is)
     }
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_step_is_read_back_as_it_was_written() {
+    fn every_step_parses_back_as_written() {
         for kind in Kind::ALL {
             for fault in kind.faults() {
                 let plan = Plan::single(Step { kind, ordinal: 3, fault });
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plan_is_said_so() {
+    fn an_invalid_plan_is_an_error() {
         for text in ["", "put", "put#0:hang", "put#1", "put#1:melt", "put#1:swallow-1", "call#1:409", "x*put#1:hang"] {
             assert!(text.parse::<Plan>().is_err(), "{text}");
         }

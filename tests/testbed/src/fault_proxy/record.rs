@@ -1,5 +1,5 @@
-//! What went through the proxies of one plan, which all share one record. It must not change what passes, and judges
-//! only what can be counted.
+//! The traffic of the proxies of one plan, which all share one record. It must not change the traffic, and judges only
+//! by counts.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 pub struct Call {
     /// DWS cluster, in lower case.
     pub cluster: String,
-    /// Which generation it was for: in a plan, the number of jobs is the generation. Absent until the body was read.
+    /// The generation it was for: in a plan, the number of jobs is the generation. Absent until the body was read.
     pub generation: Option<i64>,
     /// Status of the answer, once its whole head is about to be written.
     pub said: Option<u16>,
@@ -23,29 +23,29 @@ pub struct Call {
     pub over: bool,
 }
 
-/// A law that was broken.
+/// A violation of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
-    pub law: Law,
-    /// How.
+    /// The property.
+    pub property: Property,
+    /// The details.
     pub what: String,
 }
 
-/// The laws of a plan.
+/// The properties that every plan checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Law {
+pub enum Property {
     /// At most one call for each object and generation.
     Duplicate,
     /// Calls of two generations of one object are never under way at once.
     Overlap,
-    /// Status says what is not so.
+    /// A status is false.
     FalseStatement,
-    /// A key or secret where none belongs.
+    /// A key or secret in a wrong place.
     Leak,
     /// An object is not settled in time, or differently than without faults.
     Unsettled,
-    /// More status writes than there is reason for.
+    /// More status writes than there are reasons for.
     TooManyWrites,
     /// The operator is dead, deaf, or was ended by its liveness probe without reason.
     Deaf,
@@ -55,7 +55,7 @@ pub enum Law {
 
 impl fmt::Display for Violation {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(text, "{:?}: {}", self.law, self.what)
+        write!(text, "{:?}: {}", self.property, self.what)
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) struct State {
     pub(super) log: Vec<String>,
     pub(super) calls: Vec<Call>,
     pub(super) claims: HashSet<String>,
-    /// By an attempt's id and state: its object's name, and when a write that says so came first.
+    /// By an attempt's id and state: its object's name, and when the first write with that state came.
     pub(super) firsts: HashMap<(String, String), (String, Instant)>,
     pub(super) clusters: HashMap<String, String>,
     pub(super) canaries: Vec<String>,
@@ -77,7 +77,7 @@ pub(super) struct State {
 
 type Knows = dyn Fn(&str, i64) -> bool + Send + Sync;
 
-/// Knows which generations of which clusters were carried out.
+/// Checks which generations of which clusters were carried out.
 pub(super) struct Oracle(pub(super) Box<Knows>);
 
 impl fmt::Debug for Oracle {
@@ -86,7 +86,7 @@ impl fmt::Debug for Oracle {
     }
 }
 
-/// See the module.
+/// The shared record.
 #[derive(Debug)]
 pub struct Record {
     begin: Instant,
@@ -107,12 +107,12 @@ impl Record {
         self.state().clusters.insert(name.to_owned(), cluster.to_lowercase());
     }
 
-    /// Who knows what the cloud has carried out, by cluster and generation.
+    /// Sets the check of what the cloud has carried out, by cluster and generation.
     pub fn ask(&self, oracle: impl Fn(&str, i64) -> bool + Send + Sync + 'static) {
         let _ = self.oracle.set(Oracle(Box::new(oracle)));
     }
 
-    /// An answer was there, and the operator may have seen it too late.
+    /// An answer existed, and the operator may have seen it too late.
     pub fn was_late(&self) {
         self.state().late += 1;
     }
@@ -138,12 +138,12 @@ impl Record {
         self.state().trace.clone()
     }
 
-    /// A line of an operator's log, told apart from the trace.
+    /// A line of an operator's log, separate from the trace.
     pub fn log(&self, pid: u32, line: &str) {
         self.state().log.push(format!("{pid}  {line}"));
     }
 
-    /// What the operators have logged, each once it had ended.
+    /// The logs of the operators, each once it had ended.
     pub fn logged(&self) -> Vec<String> {
         self.state().log.clone()
     }
@@ -158,14 +158,14 @@ impl Record {
         self.state().struck
     }
 
-    /// A law was broken.
-    pub fn violated(&self, law: Law, what: impl Into<String>) {
+    /// A property was violated.
+    pub fn violated(&self, property: Property, what: impl Into<String>) {
         let what = what.into();
-        self.trace(format_args!("VIOLATION {law:?}: {what}"));
-        self.state().violations.push(Violation { law, what });
+        self.trace(format_args!("VIOLATION {property:?}: {what}"));
+        self.state().violations.push(Violation { property, what });
     }
 
-    /// All that were.
+    /// All violations.
     pub fn violations(&self) -> Vec<Violation> {
         self.state().violations.clone()
     }
@@ -175,12 +175,12 @@ impl Record {
         self.state().calls.clone()
     }
 
-    /// Status writes that the API server took for the object of this name.
+    /// Status writes that the API server accepted for the object of this name.
     pub fn applied_writes(&self, name: &str) -> usize {
         self.state().applied_writes.get(name).copied().unwrap_or_default()
     }
 
-    /// An operator comes to write that the attempt is in this state.
+    /// An operator writes that the attempt is in this state.
     pub(super) fn comes(&self, name: &str, id: &str, state: &str) {
         self.came(name, id, state, Instant::now());
     }
@@ -191,14 +191,14 @@ impl Record {
         self.state().firsts.entry((id.to_owned(), state.to_owned())).or_insert_with(first);
     }
 
-    /// How long after its claim came an attempt was first said to be in this state.
+    /// How long after its claim an attempt was first recorded in this state.
     pub fn after_its_claim(&self, id: &str, said: &str) -> Option<Duration> {
         let state = self.state();
         let came = |state_of: &str| state.firsts.get(&(id.to_owned(), state_of.to_owned())).map(|&(_, at)| at);
         Some(came(said)?.saturating_duration_since(came("Claimed")?))
     }
 
-    /// Claims for the object of this name that were said to be unused so long after they came, or later.
+    /// Claims for the object of this name that were recorded as unused this long after they came, or later.
     pub fn unused_after(&self, name: &str, least: Duration) -> usize {
         let unused = |((id, said), (of, _)): (&(String, String), &(String, Instant))| {
             (of == name && said == "NotSent").then(|| id.clone())
@@ -207,7 +207,7 @@ impl Record {
         ids.iter().filter(|id| self.after_its_claim(id, "NotSent").is_some_and(|after| after >= least)).count()
     }
 
-    /// Counts the statuses that say `NotSent`.
+    /// Counts the statuses with `NotSent`.
     pub(super) fn not_sent(&self) -> watch::Receiver<usize> {
         self.not_sent.subscribe()
     }
@@ -220,7 +220,7 @@ impl Record {
         let place = state.calls.len() - 1;
         drop(state);
         if overlaps {
-            self.violated(Law::Overlap, format!("a call for {cluster} begins while another one is under way"));
+            self.violated(Property::Overlap, format!("a call for {cluster} begins while another one is under way"));
         }
         place
     }
@@ -230,7 +230,7 @@ impl Record {
         self.state().calls[call].over = true;
     }
 
-    /// Its body has been read: now it is known which generation it was for, and whether it was the first.
+    /// Its body has been read: now its generation is known, and whether it was the first call for it.
     pub(crate) fn read(&self, call: usize, generation: Option<i64>) {
         let mut state = self.state();
         let Some(generation) = generation else { return };
@@ -240,12 +240,12 @@ impl Record {
         let count = same.count();
         drop(state);
         if count > 1 {
-            self.violated(Law::Duplicate, format!("call {count} for cluster {cluster}, generation {generation}"));
+            self.violated(Property::Duplicate, format!("call {count} for cluster {cluster}, generation {generation}"));
         }
     }
 
     /// The whole head of its answer is about to be written.
-    pub(crate) fn says(&self, call: usize, status: u16) {
+    pub(crate) fn answer_begins(&self, call: usize, status: u16) {
         self.state().calls[call].said = Some(status);
     }
 

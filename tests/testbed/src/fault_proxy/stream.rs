@@ -1,4 +1,4 @@
-//! Disturbs the stream of a watch: it ends early, stands still, or loses one event. One event is one line.
+//! Injects faults into the stream of a watch: it ends early, freezes, or loses one event. One event is one line.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use super::{
     plan::Fault,
 };
 
-/// How long a frozen watch stands still: longer than the grace of a plan's operator.
+/// How long a frozen watch delivers nothing: longer than the grace of a plan's operator.
 const FROZEN: Duration = Duration::from_secs(8);
 
-/// The same stream with this fault in it.
+/// The same stream with this fault.
 pub fn disturb(body: Body, fault: Fault, shared: Arc<Shared>) -> Body {
     let (lines, received) = mpsc::channel::<Result<Frame<Bytes>, BoxError>>(64);
     let stop = shared.stop.clone();

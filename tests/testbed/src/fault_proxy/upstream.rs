@@ -1,4 +1,4 @@
-//! What lies behind the proxies, and the certificates they show: made once, shared by all of them.
+//! The targets of the proxies, and the certificates that proxies present: created once, shared by all of them.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ impl Kubernetes {
     }
 }
 
-/// Everything that proxies have in common.
+/// State that all proxies share.
 pub struct Network {
     pub(super) acceptor: TlsAcceptor,
     pub(super) stranger: TlsAcceptor,

@@ -86,7 +86,7 @@ fn kubelet(directory: &Path, pki: &Path, cgroup: &str) -> serde_json::Value {
         "enforceNodeAllocatable": [],
         "resolvConf": "",
         "localStorageCapacityIsolation": false,
-        // Tests may run on a machine whose disk is nearly full; what they need was checked by running.
+        // Tests may run on a machine whose disk is nearly full; the required space was determined by running them.
         "evictionHard": {
             "memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%",
         },

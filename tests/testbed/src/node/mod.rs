@@ -23,13 +23,13 @@ use crate::{
     tools::{Tool, ToolError, Tools},
 };
 
-/// The address under which pods reach the API server (it is that of Service default/kubernetes, so that no kube-proxy is
-/// needed) and whatever else listens in the sandbox.
+/// The address under which pods reach the API server (it is that of Service default/kubernetes, so that no kube-proxy
+/// is needed) and every other server in the sandbox.
 pub const HOST: [u8; 4] = [10, 96, 0, 1];
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
-/// Why there is no node.
+/// Errors of a node.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
@@ -42,25 +42,25 @@ pub enum NodeError {
     /// A file or process.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: String,
         /// Why it failed.
         source: io::Error,
     },
-    /// An image was not taken.
+    /// An image could not be imported.
     #[error("the image {}: {said}", image.display())]
     Image {
         /// The archive, or its name.
         image: PathBuf,
-        /// What was said.
+        /// The error message.
         said: String,
     },
     /// It was not ready in time.
     #[error("{overdue}; the logs' last lines:\n{tail}")]
     NotReady {
-        /// What was awaited.
+        /// The awaited condition.
         overdue: Overdue,
-        /// Of all its processes.
+        /// Output of all its processes.
         tail: String,
     },
 }
@@ -72,7 +72,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// How a control plane must be started for it.
+    /// Options of a control plane for a node.
     pub fn control_plane_options() -> Options {
         let [a, b, c, d] = HOST;
         let flags =
@@ -81,12 +81,12 @@ impl Node {
     }
 
     /// Starts one, called `node`, with these images (docker archives, the pause image among them), and returns when the
-    /// API server calls it ready.
+    /// API server reports it as ready.
     pub async fn start(tools: &Tools, plane: &ControlPlane, images: &[PathBuf]) -> Result<Self, NodeError> {
         let [scheduler, kubelet, containerd, shim, ctr] =
             tools.provide([Tool::KubeScheduler, Tool::Kubelet, Tool::Containerd, Tool::ContainerdShim, Tool::Ctr])?;
         plane.ensure_controller_manager()?;
-        // containerd looks for the shim, and that for runc, on PATH.
+        // containerd looks for the shim on PATH, and the shim for runc.
         let mut path = shim.parent().map(Path::to_owned).unwrap_or_default().into_os_string();
         path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
         let environment = [("PATH".into(), path)];
@@ -131,7 +131,7 @@ impl Node {
 
     fn spawn(&mut self, program: &Path, name: &str, arguments: &[OsString]) -> Result<u32, NodeError> {
         let log = self.supervisor.directory().join(format!("{name}.log"));
-        // The supervisor's own mask would keep what is not root out of its container's root directory.
+        // The supervisor's own umask would deny non-root users their container's root directory.
         let mut all: Vec<OsString> = ["-c", r#"umask 022; exec "$@""#, name].map(OsString::from).to_vec();
         all.push(program.into());
         all.extend_from_slice(arguments);

@@ -1,7 +1,7 @@
 //! Namespaces of the kernel (network, mounts, processes) that hold a node and everything it starts. The program runs
-//! itself again inside. When it ends there, or the one outside does, the kernel ends every process and every mount of the
-//! sandbox, and a shell outside removes its directory and its cgroup. What is left open by a crash of any part, other than
-//! that shell's own, is nothing.
+//! itself again inside. When the inner program ends, or the outer one does, the kernel ends every process and every
+//! mount of the sandbox, and a shell outside removes its directory and its cgroup. A crash of any part except that
+//! shell leaves nothing behind.
 
 use std::{
     env,
@@ -14,8 +14,8 @@ use std::{
 
 const CGROUP: &str = "TESTBED_SANDBOX_CGROUP";
 
-/// `$1` directory, `$2` cgroup, then the program and its arguments. On cgroup v1 each hierarchy has the group, on v2 the
-/// only one; a parent of v2 passes on to its children the controllers it is told to.
+/// `$1` directory, `$2` cgroup, then the program and its arguments. On cgroup v1 each hierarchy has the group, on v2
+/// the only one; a parent of v2 passes on to its children only the controllers that are listed.
 const OUTSIDE: &str = r#"
 directory=$1 group=$2; shift 2
 mkdir -m 700 "$directory" || exit 1
@@ -33,8 +33,8 @@ rm -rf "$directory"
 exit $status
 "#;
 
-/// kubelet, containerd and the network plugins write into /run, /var/log and /var/lib whatever they are told. In here the
-/// first two are empty, what is written into the third lies over it, and all of that ends with the sandbox.
+/// kubelet, containerd and the network plugins write into /run, /var/log and /var/lib whatever their configuration. In
+/// the sandbox the first two are empty, writes to the third go to an overlay, and all of that ends with the sandbox.
 const INSIDE: &str = r#"
 mount -t tmpfs sandbox /run && mount -t tmpfs sandbox /var/log || exit 1
 mkdir "$TMPDIR/var" && mount -t tmpfs sandbox "$TMPDIR/var" && mkdir "$TMPDIR/var/new" "$TMPDIR/var/work" || exit 1
@@ -42,7 +42,7 @@ mount -t overlay sandbox -o "lowerdir=/var/lib,upperdir=$TMPDIR/var/new,workdir=
 ip link set lo up && ip address add 10.96.0.1/32 dev lo && exec "$@"
 "#;
 
-/// Whether this is the inside.
+/// Whether this process is inside the sandbox.
 pub fn is_inside() -> bool {
     env::var_os(CGROUP).is_some()
 }
@@ -52,7 +52,7 @@ pub fn cgroup() -> String {
     format!("/{}", env::var(CGROUP).unwrap_or_default())
 }
 
-/// What is missing on this machine, as a sentence, if anything is.
+/// The prerequisites missing on this machine, as a sentence, if any.
 pub fn missing() -> Option<String> {
     let needed = [
         ("/usr/sbin/runc", "runc"),
@@ -67,7 +67,7 @@ pub fn missing() -> Option<String> {
     (!packages.is_empty()).then(|| format!("real pods need the Debian packages {}", packages.join(", ")))
 }
 
-/// Runs this program again, with the same arguments, inside a new sandbox, and returns how that ended. Needs root.
+/// Runs this program again, with the same arguments, inside a new sandbox, and returns its exit code. Needs root.
 pub fn run() -> io::Result<ExitCode> {
     let name = format!("testbed-{:016x}", rand::random::<u64>());
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
@@ -79,9 +79,9 @@ pub fn run() -> io::Result<ExitCode> {
         .args(arguments)
         .env("INSIDE", INSIDE)
         .env(CGROUP, &name)
-        // A group of its own: Ctrl-C in a terminal reaches the owner alone, and the shell can clean up.
+        // A process group of its own: Ctrl-C in a terminal reaches the owner only, and the shell can clean up.
         .process_group(0)
-        // Its end is how the inside learns that the owner is gone.
+        // When it closes, the inner program learns that the owner is gone.
         .stdin(Stdio::piped())
         .spawn()?;
     // `wait` would close it first.

@@ -12,18 +12,18 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// No cargo.
+    /// cargo is missing.
     #[error("starting cargo: {0}")]
     Io(#[from] io::Error),
-    /// Cargo failed, and has said why.
+    /// cargo failed, and has printed why.
     #[error("the operator could not be built; cargo says why above")]
     Failed,
-    /// Cargo did not say where it is.
+    /// cargo did not report the path of the binary.
     #[error("cargo did not say where the operator is")]
     Nowhere,
 }
 
-/// Builds it and returns its path, as cargo tells it.
+/// Builds it and returns its path, as cargo reports it.
 pub fn build(release: bool) -> Result<PathBuf, BuildError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

@@ -1,21 +1,21 @@
-//! Which operator runs, as whom and with which arguments. It starts nothing.
+//! Options and command line of an operator. It starts nothing.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use crate::control_plane::ControlPlane;
 
-/// Which operator, and with what.
+/// Options of an operator.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions<'a> {
     /// The program.
     pub binary: PathBuf,
-    /// Where it works.
+    /// Its working directory.
     pub control_plane: &'a ControlPlane,
-    /// Where it reaches the API server instead of directly: address, and authority as PEM.
+    /// A proxy through which it reaches the API server: address, and authority as PEM.
     pub through: Option<(String, String)>,
     /// The namespace of its ServiceAccount and Lease.
     pub namespace: String,
-    /// The ServiceAccount, made if need be; two operators that shall differ in rights need two.
+    /// The ServiceAccount, created if needed; two operators with different rights need two.
     pub service_account: String,
     /// Namespaces it watches and has rights in; none means all.
     pub watch: Vec<String>,
@@ -30,7 +30,7 @@ pub struct OperatorOptions<'a> {
 }
 
 impl<'a> OperatorOptions<'a> {
-    /// An operator that lives in this namespace, watches it alone, may read Secrets and logs at `debug`.
+    /// An operator in this namespace that watches only this namespace, may read Secrets and logs at `debug`.
     pub fn new(binary: impl Into<PathBuf>, control_plane: &'a ControlPlane, namespace: &str) -> Self {
         Self {
             binary: binary.into(),
@@ -52,7 +52,7 @@ impl<'a> OperatorOptions<'a> {
 pub struct OperatorCommand {
     /// The program.
     pub binary: PathBuf,
-    /// Whom it is for the API server.
+    /// Its kubeconfig.
     pub kubeconfig: PathBuf,
     /// Namespaces it watches; none means all.
     pub watch: Vec<String>,
@@ -65,7 +65,7 @@ pub struct OperatorCommand {
 }
 
 impl OperatorCommand {
-    /// The arguments as they are given.
+    /// The arguments in their order.
     pub(super) fn line(&self) -> Vec<OsString> {
         let mut line: Vec<OsString> = vec!["run".into(), "--kubeconfig".into(), self.kubeconfig.clone().into()];
         line.extend(["--listen", "127.0.0.1:0", "--log-format", "json", "--log-level"].map(OsString::from));

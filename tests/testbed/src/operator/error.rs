@@ -1,10 +1,10 @@
-//! Why an operator does not run or does not do what it was told: a sentence, with the end of its output.
+//! Errors of an operator process: a sentence, with the end of its output.
 
 use std::{io, process::ExitStatus};
 
 use crate::{access::AccessError, control_plane::ControlPlaneError, eventually::Overdue};
 
-/// Why an operator does not run, or does not do what it was told. Ends with the last lines of its output.
+/// Why an operator does not run, or does not do what was requested. Ends with the last lines of its output.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
@@ -14,10 +14,10 @@ pub enum OperatorError {
     /// It could not be given its kubeconfig.
     #[error(transparent)]
     ControlPlane(#[from] ControlPlaneError),
-    /// Something of the system failed.
+    /// A system call failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// Why it failed.
         source: io::Error,
@@ -25,20 +25,20 @@ pub enum OperatorError {
     /// It ended by itself.
     #[error("the operator ended ({status}) before it was ready; its last lines:\n{tail}")]
     Ended {
-        /// How.
+        /// Its exit status.
         status: ExitStatus,
         /// The last lines of its output.
         tail: String,
     },
-    /// It did not do it in time.
+    /// The expected state did not come in time.
     #[error("{overdue}; the operator's last lines:\n{tail}")]
     Overdue {
-        /// What was expected.
+        /// The expected state.
         overdue: Overdue,
         /// The last lines of its output.
         tail: String,
     },
-    /// Its probes and metrics were not answered.
+    /// Its probes or metrics gave no answer.
     #[error("asking the operator: {0}")]
     Http(#[from] reqwest::Error),
 }

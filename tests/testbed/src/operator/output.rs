@@ -1,5 +1,5 @@
-//! What the operator prints, kept in memory as it comes, and the two lines that tell how far it is. It must not judge
-//! any other line: that is for the assertions of tests.
+//! The operator's output, kept in memory as it comes, and the two lines that report its progress. It must not judge any
+//! other line: that is for the assertions of tests.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Shared by the thread that reads and by those who ask.
+/// Shared by the reading thread and its users.
 #[derive(Clone, Debug, Default)]
 pub struct Output(Arc<Mutex<Seen>>);
 

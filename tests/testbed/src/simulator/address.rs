@@ -1,8 +1,8 @@
-//! What an address asks for. It must not know whether there is such a cluster.
+//! The meaning of an address. It must not know whether the cluster exists.
 
 use serde::{Deserialize, Serialize};
 
-/// The two things that can be read of a cluster.
+/// The two kinds of read of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
@@ -12,36 +12,36 @@ pub enum Read {
     Redistribution,
 }
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// That a redistribution be started.
+    /// To start a redistribution.
     Call,
     /// To read.
     Read(Read),
     /// A token.
     Login,
-    /// Nothing there is.
+    /// Nothing that exists.
     #[default]
     Other,
 }
 
-/// What a listener serves.
+/// The addresses that a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// The cloud and its IAM.
+pub enum ListenerRole {
+    /// Cloud and IAM.
     Both,
-    /// The cloud alone.
+    /// Only the cloud.
     Cloud,
-    /// Its IAM alone.
+    /// Only IAM.
     Iam,
 }
 
-/// An address, taken apart.
+/// A parsed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
-    /// What it asks for.
+    /// Its kind.
     pub kind: Kind,
     /// Project of the path.
     pub project: String,
@@ -49,12 +49,12 @@ pub struct Address {
     pub cluster: String,
 }
 
-/// Takes a request's method and target apart.
-pub fn parse(door: Door, method: &str, target: &str) -> Address {
+/// Parses a request's method and target.
+pub fn parse(role: ListenerRole, method: &str, target: &str) -> Address {
     let path = target.split('?').next().unwrap_or_default();
     let parts: Vec<_> = path.split('/').collect();
-    let is_iam = door != Door::Cloud;
-    let is_cloud = door != Door::Iam;
+    let is_iam = role != ListenerRole::Cloud;
+    let is_cloud = role != ListenerRole::Iam;
     let (kind, project, cluster) = match (method, parts.as_slice()) {
         ("POST", ["", "v3", "auth", "tokens"]) if is_iam => return Address { kind: Kind::Login, ..Address::default() },
         ("POST", ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => {
@@ -66,11 +66,11 @@ pub fn parse(door: Door, method: &str, target: &str) -> Address {
         ("GET", ["", "v1.0", project, "clusters", cluster]) if is_cloud => {
             (Kind::Read(Read::Cluster), project, cluster)
         }
-        // The right path by the wrong method is entered as a call for its cluster, so that none goes unseen.
+        // The right path by the wrong method is recorded as a call for its cluster, so that no request goes unseen.
         (_, ["", "v2", project, "clusters", cluster, "redistribution"]) if is_cloud => (Kind::Other, project, cluster),
         _ => return Address::default(),
     };
-    // A path without a cluster is the path of something else.
+    // A path without a cluster belongs to another kind.
     let kind = if cluster.is_empty() { Kind::Other } else { kind };
     Address { kind, project: (*project).to_owned(), cluster: cluster.to_lowercase() }
 }
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
 
     fn kind(method: &str, target: &str) -> Kind {
-        parse(Door::Both, method, target).kind
+        parse(ListenerRole::Both, method, target).kind
     }
 
     #[test]
-    fn call_and_details_share_a_path_and_the_detail_of_the_cluster_has_another_version() {
+    fn call_and_details_share_a_path_and_cluster_detail_has_its_own_version() {
         let path = "/v2/p/clusters/C/redistribution";
         let call = Address { kind: Kind::Call, project: "p".into(), cluster: "c".into() };
-        assert_eq!(parse(Door::Both, "POST", path), call);
+        assert_eq!(parse(ListenerRole::Both, "POST", path), call);
         assert_eq!(kind("GET", &format!("{path}?limit=10")), Kind::Read(Read::Redistribution));
         assert_eq!(kind("GET", "/v1.0/p/clusters/c"), Kind::Read(Read::Cluster));
         for (method, target) in [
@@ -110,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn each_door_serves_its_own_addresses_only() {
+    fn each_listener_serves_its_own_addresses_only() {
         let (login, read) = ("/v3/auth/tokens?nocatalog=true", "/v1.0/p/clusters/c");
-        let served = |door| (parse(door, "POST", login).kind, parse(door, "GET", read).kind);
-        assert_eq!(served(Door::Both), (Kind::Login, Kind::Read(Read::Cluster)));
-        assert_eq!(served(Door::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
-        assert_eq!(served(Door::Iam), (Kind::Login, Kind::Other));
+        let served = |role| (parse(role, "POST", login).kind, parse(role, "GET", read).kind);
+        assert_eq!(served(ListenerRole::Both), (Kind::Login, Kind::Read(Read::Cluster)));
+        assert_eq!(served(ListenerRole::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
+        assert_eq!(served(ListenerRole::Iam), (Kind::Login, Kind::Other));
     }
 }

@@ -1,22 +1,22 @@
-//! The admin pages, plain http on loopback, for who runs the simulator as a program of its own:
+//! The admin pages, plain http on loopback, for users who run the simulator as a program of its own:
 //!
 //! | | |
 //! | --- | --- |
 //! | `GET /ledger`, `/reads`, `/logins` | every call, read or login that arrived, as JSON |
-//! | `GET /clusters` | the clusters and what they are doing |
+//! | `GET /clusters` | the clusters and their tasks |
 //! | `POST /clusters` | `{"project", "cluster", "task_status"}`: adds or changes one |
 //! | `POST /run?cluster=ID` | fields of its run, for example `{"tables_done": 95, "status": "PAUSE"}` |
 //! | `POST /detail?cluster=ID` | fields of its detail, for example `{"status": "ACTIVE", "no_task": "empty"}` |
-//! | `POST /lag?cluster=ID` | `{"reads": 3}` or `"never"`: how long it shows what it showed before a call |
+//! | `POST /lag?cluster=ID` | `{"reads": 3}` or `"never"`: how long it shows its state from before a call |
 //! | `POST /tables-per-read?cluster=ID` | how many tables each read moves |
 //! | `POST /no-run?cluster=ID` | `"null"`, `"not_found"` or `"last_run"`: the details without a redistribution |
 //! | `POST /keys` | `{"access_key", "secret_key", "security_token"}`: adds or changes one |
 //! | `POST /users` | `{"domain", "user", "password"}`: adds or changes one |
-//! | `POST /revoke` | `"user"`: ends the tokens of one |
+//! | `POST /revoke` | `"user"`: ends the tokens of one user |
 //! | `POST /throttle` | `{"limit", "seconds", "retry_after"}`, or `null` for none |
-//! | `POST /deny?read=KIND` | `"gateway"`, `"service"` or `"policy"` refuses these reads; `null` no longer |
-//! | `POST /script?cluster=ID` | what its next call meets, for example `{"act": {"answer": {"status": 503}}}` |
-//! | `POST /release?cluster=ID` | lets a call go on that waits for it |
+//! | `POST /deny?read=KIND` | `"gateway"`, `"service"` or `"policy"` refuses these reads; `null` accepts them again |
+//! | `POST /script?cluster=ID` | the script of its next call, for example `{"act": {"answer": {"status": 503}}}` |
+//! | `POST /release?cluster=ID` | releases a held call |
 //!
 //! `/script` and `/release` with `&read=KIND` are for reads of that kind: `cluster` or `redistribution`.
 
@@ -37,11 +37,11 @@ use tokio::net::TcpListener;
 use super::{
     address::{self, Read},
     cloud::Cloud,
-    cluster::lay_over,
+    cluster::merge_into,
     task::TaskState,
 };
 
-/// Serves for ever.
+/// Serves without end.
 pub async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -94,7 +94,7 @@ async fn page(request: Request<Incoming>, cloud: &Cloud) -> Response<Full<Bytes>
     };
     let done = match (head.method.as_str(), head.uri.path()) {
         ("GET", page) => show(page, cloud),
-        ("POST", page) if cluster.is_empty() => tell(page, read, &body, cloud),
+        ("POST", page) if cluster.is_empty() => change(page, read, &body, cloud),
         ("POST", page) => tell_cluster(page, cluster, read, &body, cloud),
         _ => None,
     };
@@ -118,7 +118,7 @@ fn show(page: &str, cloud: &Cloud) -> Page {
     })
 }
 
-fn tell(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
+fn change(page: &str, read: Option<Read>, body: &[u8], cloud: &Cloud) -> Page {
     Some(match (page, read) {
         ("/clusters", _) => {
             taken(body, |page: ClusterPage| cloud.set_cluster(&page.project, &page.cluster, page.task_status))
@@ -151,7 +151,7 @@ fn tell_cluster(page: &str, cluster: &str, read: Option<Read>, body: &[u8], clou
     })
 }
 
-/// Does something with what the body says.
+/// Applies the body.
 fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> serde_json::Result<String> {
     serde_json::from_slice(body).map(|value| {
         act(value);
@@ -159,7 +159,7 @@ fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> serde_json::R
     })
 }
 
-/// Lays the fields of the body over something of a cluster, if it is there.
+/// Merges the fields of the body into a part of a cluster, if it exists.
 fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)) -> serde_json::Result<String> {
     serde_json::from_slice(body).and_then(|fields| {
         let mut laid = Err(serde::de::Error::custom("it has none"));
@@ -168,10 +168,10 @@ fn fields(body: &[u8], act: impl FnOnce(&Value, &mut serde_json::Result<String>)
     })
 }
 
-/// Lays fields over something; it stays as it was if they do not fit.
+/// Merges fields into a value, which stays unchanged if they do not fit.
 fn lay<T: Serialize + DeserializeOwned>(under: &mut T, fields: &Value) -> serde_json::Result<String> {
     let mut value = serde_json::to_value(&*under)?;
-    lay_over(&mut value, fields);
+    merge_into(&mut value, fields);
     *under = serde_json::from_value(value)?;
     Ok("{}".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Answers, and the nine shapes in which the cloud is known to put an error. It decides nothing.
+//! Answers, and the nine known shapes of the cloud's errors. It decides nothing.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 pub struct Answer {
     /// Status code.
     pub status: u16,
-    /// Headers besides Date, X-Request-Id, Content-Type and Content-Length.
+    /// Headers, in addition to Date, X-Request-Id, Content-Type and Content-Length.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// Body.
@@ -16,7 +16,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Where an error stands in a body. The letters are those of the catalogue of shapes in the project's reference.
+/// Position of an error in a body. The letters are those of the catalogue of shapes in the project's reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `error_code` and `error_msg`.

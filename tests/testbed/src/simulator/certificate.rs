@@ -1,4 +1,4 @@
-//! The simulator's authority and its server certificate, made anew at each start.
+//! The simulator's authority and its server certificate, created at each start.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// What the listener presents, and what a client must trust.
+/// The listener's certificate, and the authority that a client must trust.
 pub struct Certificate {
     pub ca_pem: String,
     pub server: Arc<ServerConfig>,
@@ -21,7 +21,7 @@ pub fn make(names: &[String]) -> Result<Certificate, String> {
     let text = |error: rcgen::Error| error.to_string();
     let mut ca = CertificateParams::new(Vec::new()).map_err(text)?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Not the server's own name: OpenSSL takes a certificate whose issuer is called like its subject for self-signed.
+    // Not the server's own name: OpenSSL treats a certificate with the same name for issuer and subject as self-signed.
     ca.distinguished_name.push(DnType::CommonName, "dws-simulator authority");
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_key = KeyPair::generate().map_err(text)?;

@@ -1,9 +1,9 @@
-//! The state of the simulated cloud. It touches no socket. What tests tell it, ask it and what connections need of it
-//! stand in rooms of their own.
+//! The state of the simulated cloud. It touches no socket. Submodules hold the functions that tests use to change and
+//! query it, and those that connections use.
 
-mod ask;
+mod changes;
+mod queries;
 mod serve;
-mod tell;
 mod users;
 
 use std::{
@@ -34,7 +34,7 @@ struct State {
     denials: HashMap<Read, Denial>,
 }
 
-/// See the module.
+/// The state of the cloud.
 pub struct Cloud {
     state: Mutex<State>,
     arrivals: watch::Sender<usize>,
@@ -75,7 +75,7 @@ impl Cloud {
         }
     }
 
-    /// Access key id it knows from the start.
+    /// Access key id that is known from the start.
     pub fn access_key(&self) -> &str {
         &self.access_key
     }
@@ -85,7 +85,7 @@ impl Cloud {
         &self.secret_key
     }
 
-    /// Knows another key from now on, or the same one with another secret.
+    /// Adds a key, or changes its secret.
     pub fn add_key(&self, access: &str, secret: &str, token: Option<&str>) {
         let key = Key::new(secret.to_owned(), token.map(str::to_owned));
         self.state().gateway.keys.insert(access.to_owned(), key);
@@ -110,7 +110,7 @@ impl Cloud {
         self.state().gateway.reads.limit = throttle;
     }
 
-    /// Refuses this kind of read to everybody, for want of the right to it; or no longer.
+    /// Refuses this kind of read to all users, as if they lacked the right to it; or accepts it again.
     pub fn deny(&self, read: Read, denial: Option<Denial>) {
         let denials = &mut self.state().denials;
         match denial {
@@ -128,7 +128,7 @@ impl Cloud {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to a cluster, which is made if there is none.
+    /// Changes a cluster, which is created if it does not exist.
     fn with<T>(&self, cluster: &str, change: impl FnOnce(&mut Cluster, Timestamp) -> T) -> T {
         let (id, now) = (cluster.to_lowercase(), self.time());
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! One cluster: what it does, what it shows of that and how late. It knows nothing of gateways, keys or wires.
+//! One cluster: its task, the state it shows and its lag. It knows nothing of gateways, keys or wires.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,17 @@ use super::{
     task::TaskState,
 };
 
-/// How long a cluster goes on showing what it showed before a redistribution began.
+/// How long a cluster shows its state from before a redistribution began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lag {
-    /// So many reads, of either kind; those that met a script do not count.
+    /// This number of reads, of either kind; those that met a script do not count.
     Reads(usize),
-    /// For ever.
+    /// Without end.
     Never,
 }
 
-/// What a read of the details is answered when no redistribution is under way.
+/// The answer to a read of the details when no redistribution is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoRun {
@@ -36,18 +36,18 @@ pub enum NoRun {
     LastRun,
 }
 
-/// What is put over the ordinary answer to one kind of read.
+/// Changes to the ordinary answer to one kind of read.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    /// Stands in place of the whole body.
+    /// Replaces the whole body.
     pub body: Option<Value>,
-    /// Is laid over the body, field by field.
+    /// Is merged into the body, field by field.
     pub amendment: Option<Value>,
     /// Scripts of this kind of read.
     pub scripts: Queue,
 }
 
-/// See the module.
+/// The state of one cluster.
 #[derive(Debug)]
 pub struct Cluster {
     pub id: String,
@@ -60,14 +60,14 @@ pub struct Cluster {
     pub executions: usize,
     pub calls: Queue,
     pub detail: Detail,
-    /// What the next run begins as.
+    /// The initial fields of the next run.
     pub next_run: Run,
     pub run: Option<Run>,
     pub last_run: Option<Run>,
     pub no_run: NoRun,
     pub lag: Lag,
     pub tables_per_read: u64,
-    /// What is shown instead of the state, and for how much longer.
+    /// The state shown instead of the actual one, and for how much longer.
     pub behind: Option<(TaskState, Lag)>,
     for_detail: Overlay,
     for_details: Overlay,
@@ -105,7 +105,7 @@ impl Cluster {
         }
     }
 
-    /// A call is carried out: a run of its own begins, and is seen once the lag is over.
+    /// A call is carried out: a new run begins, and is visible when the lag is over.
     pub fn execute(&mut self, body: &[u8], now: Timestamp) {
         let shown = self.behind.take().map_or_else(|| self.state.clone(), |(shown, _)| shown);
         self.executions += 1;
@@ -120,7 +120,7 @@ impl Cluster {
         self.behind = (self.lag != Lag::Reads(0)).then_some((shown, self.lag));
     }
 
-    /// It does this from now on, and shows it at once.
+    /// Sets its task, and shows it at once.
     pub fn set(&mut self, state: TaskState, now: Timestamp) {
         self.behind = None;
         self.changed = now;
@@ -144,7 +144,7 @@ impl Cluster {
         self.last_run = self.run.take().or(self.last_run.take());
     }
 
-    /// The ordinary answer to a read, which also counts as one towards lag and progress.
+    /// The ordinary answer to a read, which also counts as one for lag and progress.
     pub fn show(&mut self, read: Read, page: &Page, now: Timestamp) -> Answer {
         let shown = self.behind.as_ref().map_or(&self.state, |(shown, _)| shown).clone();
         let run = self.run.as_ref().filter(|_| shown.has_a_run());
@@ -171,7 +171,7 @@ impl Cluster {
             return Answer::error(Shape::A, 404, "DWS.5037", "The redistribution does not exist.");
         };
         if let Some(amendment) = &overlay.amendment {
-            lay_over(&mut body, amendment);
+            merge_into(&mut body, amendment);
         }
         Answer::with_body(200, body.to_string())
     }
@@ -196,12 +196,12 @@ impl Cluster {
     }
 }
 
-/// Lays an object over another, field by field; null is a value like any other.
-pub fn lay_over(under: &mut Value, over: &Value) {
+/// Merges an object into another, field by field; null is a value like any other.
+pub fn merge_into(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (name, value) in over {
-                lay_over(under.entry(name).or_insert(Value::Null), value);
+                merge_into(under.entry(name).or_insert(Value::Null), value);
             }
         }
         (under, over) => over.clone_into(under),

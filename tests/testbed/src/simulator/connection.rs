@@ -1,5 +1,5 @@
-//! One connection: TLS, one request, the gateway's judgement, and then the ordinary answer or what was scripted. Each
-//! request has a connection of its own, as the operator's have.
+//! One connection: TLS, one request, the gateway's decision, and then the ordinary or the scripted answer. Each request
+//! has a connection of its own, as the operator's have.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     Mode,
-    address::{self, Address, Door},
+    address::{self, Address, ListenerRole},
     cloud::Cloud,
     ledger::Entry,
     reply,
@@ -22,11 +22,17 @@ use super::{
     wire::{self, Head, ReadHead},
 };
 
-/// A request that is not whole by then is given up.
+/// A request that is not complete by then is abandoned.
 const READ_WITHIN: Duration = Duration::from_secs(120);
 
-/// Accepts for ever.
-pub async fn serve(listener: TcpListener, config: Arc<ServerConfig>, mode: Mode, door: Door, cloud: Arc<Cloud>) {
+/// Accepts without end.
+pub async fn serve(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    mode: Mode,
+    role: ListenerRole,
+    cloud: Arc<Cloud>,
+) {
     let acceptor = TlsAcceptor::from(config);
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -34,7 +40,7 @@ pub async fn serve(listener: TcpListener, config: Arc<ServerConfig>, mode: Mode,
         let (acceptor, cloud) = (acceptor.clone(), Arc::clone(&cloud));
         tokio::spawn(async move {
             match mode {
-                Mode::Cloud => connection(stream, acceptor, door, &cloud).await,
+                Mode::Cloud => connection(stream, acceptor, role, &cloud).await,
                 Mode::NotTls => not_tls(stream).await,
                 Mode::StalledTls => reply::until_gone(stream).await,
             }
@@ -47,7 +53,7 @@ async fn not_tls(mut stream: TcpStream) {
     reply::until_gone(stream).await;
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Door, cloud: &Cloud) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, role: ListenerRole, cloud: &Cloud) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return cloud.idle_connection() };
     match cloud.next_connection_fault() {
         Some(Act::Reset) => return reply::reset(stream),
@@ -63,7 +69,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, door: Door, cloud:
             cloud.finish(ticket, "half a head");
         }
         ReadHead::Whole(head, body) => {
-            let address = address::parse(door, &head.method, &head.target);
+            let address = address::parse(role, &head.method, &head.target);
             request(stream, head, body, address, cloud).await;
         }
     }
@@ -75,7 +81,7 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
     if let Some((Script { act: Act::BeforeBody(early), .. }, _)) = &script {
         cloud.finish(ticket, &format!("{} before the body", early.status));
         reply::respond(&mut stream, early, ticket, cloud).await;
-        // Closing with unread bytes would reset the answer away.
+        // Closing with unread bytes would reset the connection and lose the answer.
         let _ = stream.shutdown().await;
         return reply::until_gone(stream).await;
     }
@@ -106,7 +112,7 @@ async fn request(mut stream: TlsStream<TcpStream>, head: Head, mut body: Vec<u8>
             Wait::Released => drop(released.acquire().await.map(tokio::sync::SemaphorePermit::forget)),
         }
     };
-    // A client that leaves while it waits is not waited for.
+    // A client that leaves while its request is held ends the wait.
     let mut ignored = [0; 16];
     tokio::select! {
         () = waiting => {}

@@ -1,4 +1,4 @@
-//! How the service describes a cluster to who reads its detail. It knows the fields, and decides nothing.
+//! How the service describes a cluster to a reader of its detail. It knows the fields, and decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{run::Run, task::TaskState};
 
-/// What stands for "no task".
+/// The representation of "no task".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoTask {
@@ -27,17 +27,17 @@ pub struct Detail {
     pub name: String,
     /// `AVAILABLE` in one vocabulary, `ACTIVE` in the other; or any other word.
     pub status: String,
-    /// Members joined by ` | `; what fits the task if absent.
+    /// Members joined by ` | `; derived from the task if absent.
     pub sub_status: Option<String>,
-    /// What stands for "no task".
+    /// The representation of "no task".
     pub no_task: NoTask,
-    /// Task and percent, as text; what fits the task if absent.
+    /// Task and percent, as text; derived from the task if absent.
     pub action_progress: Option<BTreeMap<String, String>>,
     /// Version of the cluster.
     pub version: String,
     /// When it was last changed; the last change of its task if absent.
     pub updated: Option<String>,
-    /// What a scale-out says of itself; what fits the task if absent.
+    /// Progress of a scale-out; derived from the task if absent.
     pub resize_info: Option<Value>,
 }
 
@@ -56,7 +56,7 @@ impl Default for Detail {
     }
 }
 
-/// The detail of a cluster doing this.
+/// The detail of a cluster with this task.
 pub fn body(cluster: &str, detail: &Detail, task: &TaskState, run: Option<&Run>, changed: &str) -> Value {
     let percent = |percent: u64| json!({task.word(): format!("{percent}%")});
     let (sub_status, progress) = match task {

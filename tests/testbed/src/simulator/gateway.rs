@@ -1,5 +1,5 @@
-//! The gateway in front of the cloud: addresses, signatures, tokens, locks and limits, in its own words. It must not know
-//! the clusters behind it.
+//! The gateway in front of the cloud: addresses, signatures, tokens, locks and limits, in its own terms. It must not
+//! know the clusters behind it.
 
 mod meter;
 
@@ -20,7 +20,7 @@ pub use meter::{Meter, Throttle};
 
 /// Wrong signatures in a row that lock a key.
 const FAILURES: usize = 5;
-/// How far a signature's date may be off.
+/// Permitted difference of a signature's date.
 const WINDOW_SECONDS: u64 = 15 * 60;
 
 /// A key the gateway knows. Its secret is in no Debug output.
@@ -46,7 +46,7 @@ pub struct Gateway {
     pub lock: Duration,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Caller {
     /// The holder of this access key.
@@ -56,7 +56,7 @@ pub enum Caller {
 }
 
 impl Gateway {
-    /// Lets the request through, or answers it.
+    /// Accepts the request, or answers it.
     pub fn judge(
         &mut self,
         arrived: &Arrived<'_>,
@@ -141,7 +141,7 @@ impl Gateway {
                 key.failures = 0;
                 key.locked_until = Some(now + self.lock);
             }
-            // The real one repeats what it computed from, signed headers and all.
+            // The real gateway repeats the text that it computed from, including the signed headers.
             let echo = canonical.replace('\n', "|");
             return Err(refuse(
                 401,
@@ -157,7 +157,7 @@ impl Gateway {
     }
 }
 
-/// How a read is refused to who lacks the right.
+/// How a read without the right to it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denial {
@@ -170,7 +170,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// The words of it, always 403.
+    /// Its message, always with status 403.
     pub fn answer(self) -> Answer {
         match self {
             Self::Gateway => refuse(403, "0302", "The IAM user is not allowed to access the API"),
@@ -180,7 +180,7 @@ impl Denial {
     }
 }
 
-/// The address is none of the cloud's.
+/// The address does not belong to the cloud.
 pub fn unknown_address() -> Answer {
     refuse(404, "0101", "The API does not exist or has not been published in the environment")
 }

@@ -1,4 +1,4 @@
-//! Users, their passwords and the tokens they get for them. It must not know what a token is good for, nor the wire.
+//! Users, their passwords and their tokens. It must not know the use of a token, nor the wire.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use super::{
 
 /// Wrong passwords in a row that lock a user.
 const FAILURES: usize = 5;
-/// Length of a token: those of the real one are of some thousand characters.
+/// Length of a token: the real ones have some thousand characters.
 const TOKEN_CHARACTERS: usize = 3000;
 
 /// A user. The password is in no Debug output.
@@ -26,7 +26,7 @@ pub struct User {
     pub locked_until: Option<Instant>,
 }
 
-/// Whose a token is, and what for.
+/// The owner of a token, and its scope.
 pub struct Token {
     pub user: String,
     /// Its project, if that is its scope.
@@ -35,20 +35,20 @@ pub struct Token {
     pub revoked: bool,
 }
 
-/// See the module.
+/// The state of IAM.
 pub struct Iam {
-    /// By name, which is one of its kind over all domains here.
+    /// By name, which is unique over all domains here.
     pub users: HashMap<String, User>,
     /// Ids by name.
     pub projects: HashMap<String, String>,
     pub tokens: HashMap<String, Token>,
     pub lock: Duration,
     pub lifetime: Duration,
-    /// Tells times without fractions of a second.
+    /// Shows times without fractions of a second.
     pub whole_seconds: bool,
 }
 
-/// What a login asks for.
+/// The fields of a login.
 struct Asked {
     user: String,
     password: String,
@@ -101,7 +101,7 @@ impl Iam {
         let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});
         let name = self.projects.iter().find(|(_, id)| Some(*id) == project.as_ref()).map(|(name, _)| name);
         let mut token = json!({
-            "expires_at": self.told(expires), "issued_at": self.told(time), "methods": ["password"], "roles": [],
+            "expires_at": self.time_text(expires), "issued_at": self.time_text(time), "methods": ["password"], "roles": [],
             "user": {"domain": domain, "id": "7116d09f88fa41908676fdd4b039e95b", "name": asked.user, "password_expires_at": ""}
         });
         if let Some(id) = &project {
@@ -122,13 +122,13 @@ impl Iam {
         self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.revoked = true);
     }
 
-    fn told(&self, time: Timestamp) -> String {
+    fn time_text(&self, time: Timestamp) -> String {
         let format = if self.whole_seconds { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
         time.strftime(format).to_string()
     }
 }
 
-/// The user whom a login names, as far as its body tells.
+/// The user named in a login, if its body is readable.
 pub fn named(body: &[u8]) -> String {
     read(body).map(|asked| asked.user).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! What arrived, in order, and what became of it: calls, reads and logins, each in a log of its own. The ledger is the
-//! judge of every test: it is written when bytes arrive, not when they are answered.
+//! The requests that arrived, in order, and their results: calls, reads and logins, each in a log of its own. The
+//! ledger is the judge of every test: an entry is written when bytes arrive, not when they are answered.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use super::address::Kind;
 pub struct Entry {
     /// Count of arrivals in its log, from 1.
     pub number: usize,
-    /// What it asks for.
+    /// Its kind.
     pub kind: Kind,
     /// Clock of this machine, in milliseconds since 1970.
     pub arrived_millis: i128,
-    /// Method, empty if not even that arrived.
+    /// Method, empty if it did not arrive.
     pub method: String,
     /// Path and query.
     pub target: String,
@@ -27,9 +27,9 @@ pub struct Entry {
     pub cluster: String,
     /// Access key id of the signature.
     pub access_key: String,
-    /// User who logs in, or whose token came along.
+    /// User who logs in, or whose token was sent.
     pub user: String,
-    /// Digest of the signature or of the token, to tell requests apart.
+    /// Digest of the signature or of the token, to distinguish requests.
     pub authorization_digest: String,
     /// `X-Sdk-Date`.
     pub date: String,
@@ -37,29 +37,29 @@ pub struct Entry {
     pub whole_head: bool,
     /// The body arrived whole.
     pub whole_body: bool,
-    /// The body, as text; a login's is left out.
+    /// The body, as text; a login's is omitted.
     pub body: String,
-    /// The gateway let it through.
+    /// The gateway accepted it.
     pub verified: bool,
     /// The cluster carried a redistribution out because of it.
     pub executed: bool,
-    /// Status of the answer, or the name of the fault; absent while nothing was done.
+    /// Status of the answer, or the name of the fault; absent until then.
     pub outcome: Option<String>,
 }
 
-/// Where an entry stands.
+/// The place of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
-    /// Names the log.
+    /// Its log.
     pub kind: Kind,
     /// Number of the entry.
     pub number: usize,
 }
 
-/// See the module.
+/// All logs.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Calls, and whatever asks for nothing there is.
+    /// Calls, and requests for addresses that do not exist.
     pub calls: Log,
     /// Reads.
     pub reads: Log,
@@ -80,7 +80,7 @@ impl Ledger {
     }
 }
 
-/// Requests of one sort. They are counted by cluster, logins by user.
+/// The requests of one log. They are counted by cluster, logins by user.
 #[derive(Debug, Default)]
 pub struct Log {
     entries: Vec<Entry>,
@@ -115,7 +115,7 @@ impl Log {
         self.entries.len()
     }
 
-    /// Something about a request is known.
+    /// Adds facts about a request.
     pub fn update(&mut self, number: usize, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(number - 1) else { return };
         let before = counted_by(entry).to_owned();
@@ -127,7 +127,7 @@ impl Log {
         }
     }
 
-    /// Nothing more will happen to it.
+    /// The request is finished.
     pub fn finish(&mut self, number: usize, outcome: &str) {
         let Some(entry) = self.entries.get_mut(number - 1).filter(|entry| entry.outcome.is_none()) else { return };
         entry.outcome = Some(outcome.to_owned());
@@ -147,7 +147,7 @@ impl Log {
         &self.entries
     }
 
-    /// Those of a cluster, logins of a user; half a request counts, for its bytes have left.
+    /// Those of a cluster, logins of a user; an incomplete request counts, since its bytes have left the client.
     pub fn of<'a>(&'a self, counted: &str) -> impl Iterator<Item = &'a Entry> {
         self.entries.iter().filter(move |entry| counted_by(entry) == counted)
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_counts_for_its_user_from_when_the_user_is_known_until_its_end() {
+    fn a_login_counts_for_its_user_from_when_the_user_is_known_to_its_end() {
         let mut log = Log::default();
         let login = || Entry { kind: Kind::Login, ..Entry::default() };
         let (first, second) = (log.arrive(login()), log.arrive(login()));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_and_calls_for_one_cluster_stand_in_logs_of_their_own() {
+    fn reads_and_calls_for_one_cluster_have_separate_logs() {
         use super::super::address::Read;
         let mut ledger = Ledger::default();
         for kind in [Kind::Call, Kind::Read(Read::Cluster), Kind::Read(Read::Redistribution), Kind::Login, Kind::Other]

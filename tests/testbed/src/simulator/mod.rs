@@ -1,10 +1,11 @@
-//! A simulated GaussDB(DWS) cloud for one call and the two reads that go with it: its gateway, which checks signatures
-//! and tokens, its IAM, which gives tokens for passwords, and behind them clusters that accept a redistribution only
-//! while they wait for one and show how it goes on. It speaks https with an authority of its own, keeps a ledger of
-//! every request that arrived, and can be told to fail in every way a wire can. It must share no code with the operator:
-//! what it finds right must be right by the cloud's documents, not by the operator's reading of them.
+//! A simulated GaussDB(DWS) cloud for one call and the two reads that belong to it: its gateway, which checks
+//! signatures and tokens, its IAM, which gives tokens for passwords, and behind them clusters that accept a
+//! redistribution only while they wait for one and show its progress. It uses https with an authority of its own, keeps
+//! a ledger of every request that arrived, and can be made to fail in every way a wire can. It must share no code with
+//! the operator: a request that it accepts must be correct by the cloud's documents, not by the operator's reading of
+//! them.
 //!
-//! Assumed about the cloud, without a source that says so for this very call:
+//! Assumptions about the cloud, without a source that confirms them for this very call:
 //!
 //! - A call for a cluster that is not waiting for a redistribution is answered 403 `DWS.7023`; this is documented for
 //!   other calls on busy clusters.
@@ -12,27 +13,27 @@
 //!   cluster's detail. One for a cluster that was deleted is answered 404 `DWS.3027`.
 //! - The gateway checks the address before the signature, the signature before its limits, and these before the body.
 //! - Only wrong signatures of known keys count towards the lock, and a correct one resets the count.
-//! - A redistribution starts with the answer; the cluster leaves its state at once. With a lag, what is read is late, not
-//!   what a call meets.
+//! - A redistribution starts with the answer; the cluster leaves its state at once. With a lag, reads are late, calls
+//!   are not.
 //! - Ids are compared without regard to case.
 //!
 //! About reads:
 //!
-//! - The gateway limits calls and reads apart. A missing right is refused after the signature was checked.
-//! - A redistribution that is under way in none of the four states for it is no redistribution: what its details are
-//!   answered then can be chosen, and the code of the 404 among these is invented.
-//! - While a redistribution stands still, `sub_status` is that of a running one.
-//! - `start_time` is UTC, which its form does not say. Percentages begin at 0, though the documents begin at 1.
-//! - A run that failed or stood still keeps its id when it goes on; an execution always has a new one.
+//! - The gateway limits calls and reads separately. A missing right is refused after the signature was checked.
+//! - A redistribution that is under way in none of the four states for it is no redistribution: the answer for its
+//!   details can be chosen, and the code of the 404 among these is invented.
+//! - While a redistribution is paused, `sub_status` is that of a running one.
+//! - `start_time` is UTC, which its form does not show. Percentages begin at 0, though the documents begin at 1.
+//! - A run that failed or paused keeps its id when it continues; an execution always has a new one.
 //! - `redis_progress.status` is `RUNNING`, `PAUSE` or `SUCCESS` where nothing failed; only its `FAIL` was ever published.
 //!
 //! About tokens:
 //!
-//! - One that is unknown is answered 401 `APIGW.0301`; one that is of another project, or of none, 403 `APIGW.0306`.
-//!   Where a signature comes along, the token is not looked at.
+//! - One that is unknown is answered 401 `APIGW.0301`; one that is of another project, or of none, 403 `APIGW.0306`. If
+//!   a signature is sent too, the token is not checked.
 //! - A revoked token ends at once; the newest documents allow it up to half an hour more.
-//! - Only wrong passwords of known users count towards the lock, and a correct one resets the count. While it lasts, every
-//!   login is answered 401, in words of ours.
+//! - Only wrong passwords of known users count towards the lock, and a correct one resets the count. While it lasts,
+//!   every login is answered 401, with a message of ours.
 //! - A login for a project that is named but unknown is answered 401.
 
 mod address;
@@ -78,14 +79,14 @@ pub use run::Run;
 pub use script::{Act, Script, Wait};
 pub use task::TaskState;
 
-use address::Door;
+use address::ListenerRole;
 
 use crate::own_file::OwnFile;
 
-/// The simulator could not be started.
+/// Why the simulator could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
-    /// An address is taken, or is none of this machine.
+    /// An address is in use, or does not belong to this machine.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
@@ -136,7 +137,7 @@ impl Simulator {
         });
         let ((listener, address), (admin_listener, admin), iam) = bound?;
         let (iam_listener, iam) = iam.map_or((None, address), |(listener, address)| (Some(listener), address));
-        let door = if iam_listener.is_some() { Door::Cloud } else { Door::Both };
+        let role = if iam_listener.is_some() { ListenerRole::Cloud } else { ListenerRole::Both };
         let cloud = Arc::new(Cloud::new(options));
         let mode = options.mode;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -146,9 +147,9 @@ impl Simulator {
                 tokio::spawn(admin::serve(admin_listener, Arc::clone(&serving)));
                 if let Some(listener) = iam_listener {
                     let (config, cloud) = (Arc::clone(&certificate.server), Arc::clone(&serving));
-                    tokio::spawn(connection::serve(listener, config, Mode::Cloud, Door::Iam, cloud));
+                    tokio::spawn(connection::serve(listener, config, Mode::Cloud, ListenerRole::Iam, cloud));
                 }
-                tokio::spawn(connection::serve(listener, certificate.server, mode, door, serving));
+                tokio::spawn(connection::serve(listener, certificate.server, mode, role, serving));
                 // An error means that the owner is gone.
                 let _ = stopped.await;
             });
@@ -158,12 +159,12 @@ impl Simulator {
         Ok(Self { cloud, address, iam, admin, ca_pem, ca_file, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// One that behaves like this towards connections.
+    /// One with this behaviour towards connections.
     pub fn start_mode(mode: Mode) -> Result<Self, SimulatorError> {
         Self::start(&Options { mode, ..Options::default() })
     }
 
-    /// What it knows, for who outlives this borrow of it.
+    /// Its state, for users that outlive this borrow of it.
     pub fn knowledge(&self) -> Arc<Cloud> {
         Arc::clone(&self.cloud)
     }
@@ -178,7 +179,7 @@ impl Simulator {
         format!("https://{}", self.iam)
     }
 
-    /// Where it listens.
+    /// Its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -205,7 +206,7 @@ impl Simulator {
     }
 }
 
-/// Everything that can be asked of it or told to it while it runs.
+/// All queries and changes that are possible while it runs.
 impl std::ops::Deref for Simulator {
     type Target = Cloud;
 

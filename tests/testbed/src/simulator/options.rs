@@ -1,10 +1,10 @@
-//! How a simulator starts. It starts nothing.
+//! Options of a simulator. It starts nothing.
 
 use std::{net::SocketAddr, time::Duration};
 
 use super::cluster::Lag;
 
-/// How a simulator starts.
+/// Options of a simulator.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
@@ -14,15 +14,15 @@ pub struct Options {
     pub admin: SocketAddr,
     /// Address of an IAM apart from the cloud; without one, the cloud's address serves both.
     pub iam: Option<SocketAddr>,
-    /// Names and addresses its certificate is for, besides those of loopback.
+    /// Names and addresses its certificate is for, in addition to those of loopback.
     pub names: Vec<String>,
-    /// Writes the certificate of its authority into a file of its own, which takes a shell that removes it.
+    /// Writes the certificate of its authority into a file of its own, which needs a shell that removes it.
     pub ca_file: bool,
     /// Its first access key.
     pub access_key: String,
     /// The secret key to it; random if absent.
     pub secret_key: Option<String>,
-    /// Makes clusters when they are first asked for, waiting for a redistribution.
+    /// Creates clusters at their first request, waiting for a redistribution.
     pub accept_any_cluster: bool,
     /// How far its clock is ahead of this machine's, in seconds.
     pub clock_offset: i64,
@@ -30,13 +30,13 @@ pub struct Options {
     pub lock: Duration,
     /// How long five wrong passwords lock a user.
     pub user_lock: Duration,
-    /// How long a token is good for.
+    /// Lifetime of a token.
     pub token_lifetime: Duration,
-    /// How long a cluster goes on showing what it showed before a redistribution, unless it is told otherwise.
+    /// How long a cluster shows its state from before a redistribution, unless it is set for the cluster.
     pub lag: Lag,
-    /// How many tables each read moves, unless the cluster is told otherwise.
+    /// How many tables each read moves, unless it is set for the cluster.
     pub tables_per_read: u64,
-    /// What the listener does.
+    /// The listener's behaviour.
     pub mode: Mode,
     /// Prints each call and each login in one line.
     pub print: bool,
@@ -69,13 +69,13 @@ impl Default for Options {
     }
 }
 
-/// What the listener does with a connection.
+/// The listener's behaviour towards a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// What the cloud does.
+    /// Like the cloud.
     Cloud,
-    /// Speaks something that is not TLS.
+    /// Sends bytes that are not TLS.
     NotTls,
-    /// Accepts, and never says a word.
+    /// Accepts, and never sends anything.
     StalledTls,
 }

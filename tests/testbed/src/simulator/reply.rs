@@ -9,7 +9,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{address::Kind, answer::Answer, cloud::Cloud, ledger::Ticket, script::Act, wire};
 
-/// Enters what is done, and does it. An ordinary answer must have been put in the place of `Ordinary`.
+/// Records the act, and carries it out. An ordinary answer must have replaced `Ordinary`.
 pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, cloud: &Cloud) {
     let name = match &act {
         Act::Answer(answer) | Act::BeforeBody(answer) => answer.status.to_string(),
@@ -21,11 +21,11 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
         Act::Interim(interim, _) => {
             wire::write(&mut stream, format!("HTTP/1.1 {interim} {}\r\n\r\n", wire::phrase(*interim)).as_bytes()).await;
         }
-        // Under way until the client gives it up.
+        // Under way until the client gives up.
         Act::Hang => until_gone(&mut stream).await,
         _ => {}
     }
-    // Before the client can know that it is over: what the client does next is not to be counted together with it.
+    // Before the client can know that it is over: the client's next request must not be counted together with it.
     cloud.finish(ticket, &name);
     match act {
         Act::Answer(answer) | Act::BeforeBody(answer) | Act::Interim(_, answer) => {
@@ -83,7 +83,7 @@ fn head_of(answer: &Answer, ticket: Ticket, cloud: &Cloud, framing: &str) -> Str
     )
 }
 
-/// Says goodbye in TLS, then lets the client go first.
+/// Sends the TLS close, then lets the client close first.
 pub async fn close(mut stream: TlsStream<TcpStream>) {
     let _ = stream.shutdown().await;
 }

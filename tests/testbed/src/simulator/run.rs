@@ -1,5 +1,5 @@
-//! One redistribution, and how the service describes it to who reads its details. Every field can be set by itself,
-//! fitting or not; it decides nothing about the cluster.
+//! One redistribution, and how the service describes it to a reader of its details. Every field can be set by itself,
+//! consistent or not; it decides nothing about the cluster.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct Run {
     pub id: String,
     /// To the minute, without a zone.
     pub start_time: String,
-    /// The same; empty until then.
+    /// The same for the end; empty until then.
     pub end_time: String,
     /// `PREPARE`, `RUNNING`, `WAITING`, `PAUSE`, `PAUSING`, `SUCCESS` or `FAIL`.
     pub status: String,
@@ -40,7 +40,7 @@ pub struct Run {
     pub estimated_time: String,
     /// Failures so far.
     pub fail_count: u64,
-    /// The status inside `redis_progress`, which is another than the run's.
+    /// The status inside `redis_progress`, which differs from the run's.
     pub progress_status: String,
     /// A user paused it, not the service.
     pub pause_by_user: bool,
@@ -94,7 +94,7 @@ impl Default for Run {
 }
 
 impl Run {
-    /// The same as a run of its own, from now on.
+    /// The same as a new run, from now on.
     #[must_use]
     pub fn started(mut self, now: Timestamp) -> Self {
         let hex = format!("{:032x}", rand::random::<u128>());
@@ -109,7 +109,7 @@ impl Run {
         (self.pause_enable, self.update_enable, self.control_enable) = (true, true, true);
     }
 
-    /// It stands still, because a user said so or because the service did after a failure.
+    /// It is paused, by a user or by the service after a failure.
     pub fn paused(&mut self, by_user: bool) {
         self.say("PAUSE", if by_user { "PAUSE" } else { "FAIL" });
         (self.pause_by_user, self.recover_enable) = (by_user, true);
@@ -131,7 +131,7 @@ impl Run {
         self.end_time = to_the_minute(now);
     }
 
-    /// Moves so many of the tables left, with their share of the bytes left.
+    /// Moves this number of the tables left, with their share of the bytes left.
     pub fn move_tables(&mut self, tables: u64) {
         let tables = tables.min(self.tables_left);
         let bytes = self.bytes_left.saturating_mul(tables).checked_div(self.tables_left).unwrap_or(0);
@@ -175,7 +175,7 @@ impl Run {
     }
 }
 
-/// Which tables were asked for.
+/// The requested tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Tables on a page.

@@ -1,4 +1,4 @@
-//! What a cluster's next call or read, or the next login, meets instead of the ordinary answer.
+//! The script of a cluster's next call or read, or of the next login, instead of the ordinary answer.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Shape};
 
-/// What is done with the request once it was read, or instead of reading it.
+/// What happens to the request after it was read, or instead of reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
@@ -30,24 +30,24 @@ pub enum Act {
     HalfBody(Answer),
     /// The same in chunks, the last of which is missing.
     HalfChunks(Answer),
-    /// A whole head and a body of more than 64 KiB, whole; of a read or a login more than 1 MiB.
+    /// A whole head and a body of more than 64 KiB, whole; for a read or a login more than 1 MiB.
     LargeBody(u16),
     /// A whole answer of this status whose body is these bytes, which need not be text.
     Bytes(u16, Vec<u8>),
     /// Nothing, until the client leaves.
     Hang,
-    /// What would have been answered without a script; `executed` means nothing here.
+    /// The ordinary answer; `executed` means nothing here.
     Ordinary,
 }
 
-/// How long it waits before it acts.
+/// The delay before the act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// Not at all.
     #[default]
     No,
-    /// So many milliseconds.
+    /// This number of milliseconds.
     Millis(u64),
     /// Until `release` is called for the cluster; `release_read` for reads, `release_login` for logins.
     Released,
@@ -56,12 +56,12 @@ pub enum Wait {
 /// One scripted call, read or login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
-    /// What is done.
+    /// The act.
     pub act: Act,
-    /// Whether the cluster carries the redistribution out all the same; only a call can do that.
+    /// Whether the cluster still carries the redistribution out; only a call can do that.
     #[serde(default)]
     pub executed: bool,
-    /// How long it waits before.
+    /// The delay before the act.
     #[serde(default)]
     pub wait: Wait,
 }
@@ -92,7 +92,7 @@ impl Script {
         Self { wait: Wait::Released, ..Self::status(200) }
     }
 
-    /// Answers as if there was no script; to be delayed or held.
+    /// The ordinary answer; to be delayed or held.
     pub fn ordinary() -> Self {
         Self::new(Act::Ordinary)
     }
@@ -119,7 +119,7 @@ impl Script {
     }
 }
 
-/// Scripts that wait for requests, and what lets a held one go on.
+/// Scripts that wait for requests, and the releases of held ones.
 #[derive(Debug)]
 pub(super) struct Queue {
     scripts: VecDeque<Script>,
@@ -143,12 +143,12 @@ impl Queue {
         self.scripts.len()
     }
 
-    /// Takes the first, with what lets it go on.
+    /// Takes the first, with its release.
     pub fn next(&mut self) -> Option<(Script, Arc<Semaphore>)> {
         Some((self.scripts.pop_front()?, Arc::clone(&self.released)))
     }
 
-    /// Lets one go on, now or when it comes.
+    /// Releases one, now or when it comes.
     pub fn release(&self) {
         self.released.add_permits(1);
     }

@@ -1,10 +1,10 @@
-//! Checks a request's signature the way the gateway does: it rebuilds what the client must have signed from what
-//! arrived, and compares. Written from the signing guide, apart from the operator's signer.
+//! Checks a request's signature as the gateway does: it rebuilds the text that the client must have signed from the
+//! request that arrived, and compares. Written from the signing guide, independently of the operator's signer.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-/// What arrived, as far as it is signed.
+/// The signed parts of a request that arrived.
 #[derive(Debug)]
 pub struct Arrived<'a> {
     /// `GET`, `POST`.
@@ -28,7 +28,7 @@ pub struct Claimed {
     pub signature: String,
 }
 
-/// Takes an `Authorization` header apart.
+/// Parses an `Authorization` header.
 pub fn parse(header: &str) -> Option<Claimed> {
     let fields = header.strip_prefix("SDK-HMAC-SHA256 ")?;
     let field = |name: &str| fields.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
@@ -39,7 +39,7 @@ pub fn parse(header: &str) -> Option<Claimed> {
     })
 }
 
-/// The text whose hash is signed; the gateway repeats it when it refuses.
+/// The text whose hash is signed; the gateway repeats it in its refusal.
 pub fn canonical(arrived: &Arrived<'_>, signed_headers: &[String]) -> String {
     let (path, query) = arrived.target.split_once('?').unwrap_or((arrived.target, ""));
     let slash = if path.ends_with('/') { "" } else { "/" };
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_taken_apart_and_nothing_else_passes_for_one() {
+    fn only_a_well_formed_authorization_header_is_parsed() {
         let claimed = parse("SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=ab").unwrap();
         assert_eq!(
             claimed,

@@ -1,8 +1,8 @@
-//! The words for what a cluster is doing.
+//! The service's words for a cluster's task.
 
 use serde::{Deserialize, Serialize};
 
-/// What a cluster is doing.
+/// A cluster's task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum TaskState {
@@ -10,7 +10,7 @@ pub enum TaskState {
     WaitingRedistribution,
     /// Redistributing.
     Redistributing,
-    /// A redistribution stands still.
+    /// A redistribution is paused.
     RedistributionPaused,
     /// A redistribution failed.
     RedistributeFailure,
@@ -23,7 +23,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// The service's word; `IDLE` is ours, for it says nothing then.
+    /// The service's word; `IDLE` is ours, since the service shows none then.
     pub fn word(&self) -> &str {
         match self {
             Self::WaitingRedistribution => "WAITING_REDISTRIBUTION",
@@ -36,7 +36,7 @@ impl TaskState {
         }
     }
 
-    /// A redistribution is under way, moving or not.
+    /// A redistribution is under way, moving or paused.
     pub fn has_a_run(&self) -> bool {
         matches!(self, Self::Redistributing | Self::RedistributionPaused | Self::RedistributeFailure)
     }

@@ -1,5 +1,5 @@
-//! The simulator as a client meets it: over TLS, request by request. The client is part of the test and as plain as can
-//! be.
+//! The simulator as seen by a client: over TLS, request by request. The client is part of the test and as plain as
+//! possible.
 
 mod client;
 mod login;
@@ -13,7 +13,7 @@ use super::*;
 const C: &str = "e59d6b86-9072-46eb-a996-13f8b44994c1";
 
 #[tokio::test]
-async fn calls_are_counted_without_reads_and_logins_and_each_log_has_numbers_of_its_own() {
+async fn calls_reads_and_logins_are_counted_and_numbered_apart() {
     let client = Client::new();
     client.cloud.add_user("domain", "user", "right");
     let read = client.detail(C).await;
@@ -34,7 +34,7 @@ async fn calls_are_counted_without_reads_and_logins_and_each_log_has_numbers_of_
 }
 
 #[tokio::test]
-async fn of_many_calls_at_once_one_is_carried_out() {
+async fn of_concurrent_calls_only_one_is_carried_out() {
     let client = Client::new();
     let calls = futures::future::join_all((0..20).map(|_| client.call(C))).await;
     assert_eq!(calls.iter().filter(|reply| reply.status == 200).count(), 1);
@@ -42,7 +42,7 @@ async fn of_many_calls_at_once_one_is_carried_out() {
 }
 
 #[tokio::test]
-async fn a_call_whose_reply_is_lost_shows_in_the_reads_that_follow() {
+async fn a_call_whose_reply_is_lost_appears_in_later_reads() {
     let client = Client::new();
     client.cloud.lag(C, Lag::Reads(1));
     client.cloud.script(C, [Script::lost_reply()]);

@@ -1,4 +1,4 @@
-//! Reads one request and writes answers, byte by byte, so that a fault can be put between any two of them.
+//! Reads one request and writes answers, byte by byte, so that a fault can be placed between any two of them.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -25,7 +25,7 @@ impl Head {
     }
 }
 
-/// What could be read of a head.
+/// Result of reading a head.
 pub enum ReadHead {
     /// Not a byte came.
     Nothing,
@@ -73,7 +73,7 @@ pub async fn read_body(stream: &mut (impl AsyncRead + Unpin), body: &mut Vec<u8>
     length <= LIMIT
 }
 
-/// Writes bytes and pushes them out. A client that has left is no fault of the simulator.
+/// Writes bytes and flushes them. A client that has left is no error of the simulator.
 pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     if stream.write_all(bytes).await.is_ok() {
         let _ = stream.flush().await;

@@ -1,5 +1,5 @@
-//! What all plans of a run share: one control plane, one simulated cloud, the built operator and its rights. It runs no
-//! plan.
+//! The shared base of all plans of a run: one control plane, one simulated cloud, the built operator and its rights. It
+//! runs no plan.
 
 use std::{path::PathBuf, process::Command};
 
@@ -19,13 +19,13 @@ use crate::{
     simulator::{Options, Simulator},
 };
 
-/// Whatever keeps a run from beginning or going on.
+/// An error that keeps a run from beginning or continuing.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Name of the operators' ServiceAccount.
 const ACCOUNT: &str = "operator";
 
-/// See the module.
+/// The shared base of a run.
 pub struct Bench {
     /// The control plane.
     pub plane: ControlPlane,
@@ -33,11 +33,11 @@ pub struct Bench {
     pub client: Client,
     /// The cloud that all operators call in the end.
     pub cloud: Simulator,
-    /// What the proxies have in common.
+    /// State that the proxies share.
     pub network: Network,
-    /// Whether operators look at the cluster before each call, and call only while it waits.
+    /// Whether operators check the cluster before each call, and call only while it waits.
     pub check: bool,
-    /// Whether operators look at redistributions after each call.
+    /// Whether operators observe redistributions after each call.
     pub observe: bool,
     binary: PathBuf,
     token: String,
@@ -103,8 +103,8 @@ impl Bench {
         Ok(self.command_with(namespace, kubeconfig, &self.cloud.url(), self.cloud.ca_file(), flags))
     }
 
-    /// Flags of what operators look at, with short times.
-    pub fn looks(&self) -> Vec<String> {
+    /// Flags for prechecks and observation, with short times.
+    pub fn read_flags(&self) -> Vec<String> {
         let check = ["--check-cluster=require", "--check-every=1s"].into_iter().filter(|_| self.check);
         let observe = ["--observe", "--observe-every=1s", "--settle-time=4s"].into_iter().filter(|_| self.observe);
         check.chain(observe).map(str::to_owned).collect()

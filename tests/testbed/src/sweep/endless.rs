@@ -1,5 +1,5 @@
-//! Faults that never end: the operator goes on, and neither asks nor says much meanwhile. One object's answer arrives while
-//! the fault lasts, and another object waits; afterwards both must be as if nothing had happened.
+//! Faults that never end: the operator continues, and sends and logs little during the fault. One object's answer
+//! arrives while the fault lasts, and another object waits; afterwards both must be as if nothing had happened.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -22,15 +22,15 @@ use crate::{
     simulator::Script,
 };
 
-/// Requests of a short time are counted once this has passed, since the pauses grow within it; those of a minute and more
-/// from the beginning of the fault.
+/// Requests of a short fault are counted only after this time, since the pauses grow within it; those of a minute and
+/// more from the beginning of the fault.
 const GROWING: Duration = Duration::from_secs(15);
-/// Longest wait for a step, and for all to be as it was once the fault is over.
+/// Longest wait for a step, and for the state from before once the fault is over.
 const WITHIN: Duration = Duration::from_secs(240);
 const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
 const SUSPEND: &str = "dws.huaweicloud.com/suspend";
 
-/// What is wrong, without end.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
     /// The CRD, and with it every object.
@@ -59,7 +59,7 @@ impl fmt::Display for Endless {
     }
 }
 
-/// What was counted while a fault lasted.
+/// Counts while a fault lasted.
 #[derive(Clone, Debug)]
 pub struct Figures {
     /// The fault.
@@ -91,7 +91,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Lets a fault last for that long, ends it, and waits until all is as it was.
+/// Keeps a fault up for that long, ends it, and waits for the state from before.
 pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figures, Failure> {
     let record = Arc::new(Record::default());
     let user = User::new(bench, &record).await?;
@@ -106,15 +106,15 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     let called = objects.create("called", &[], true).await?;
     bench.cloud.arrived(&called, 1).await;
     objects.create("waits", &[(SUSPEND, "true")], false).await?;
-    objects.says("waits", "Suspended").await?;
+    objects.wait_for_reason("waits", "Suspended").await?;
 
     begin(bench, fault, &proxy, &objects.api()).await?;
     let said = operator.output().len();
     bench.cloud.release(&called);
     if fault == Endless::NoStatus {
-        objects.let_go("waits").await?;
+        objects.resume("waits").await?;
     }
-    // How long it lasts is what is counted over, not a wait for something to happen.
+    // The counts are taken over this time; it is not a wait for an event.
     if lasts < Duration::from_secs(60) {
         sleep(GROWING).await;
     }
@@ -131,10 +131,10 @@ pub async fn run(bench: &Bench, fault: Endless, lasts: Duration) -> Result<Figur
     if fault == Endless::NoCrd {
         objects.create("waits", &[], false).await?;
     } else {
-        objects.says("called", "Delivered").await?;
-        objects.let_go("waits").await?;
+        objects.wait_for_reason("called", "Delivered").await?;
+        objects.resume("waits").await?;
     }
-    objects.says("waits", "Delivered").await?;
+    objects.wait_for_reason("waits", "Delivered").await?;
     operator.kill().await?;
     Ok(figures)
 }
@@ -152,7 +152,7 @@ async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy, objects: &Api<
         }
         Endless::NoRight => {
             bench.grant().revoke(&bench.client).await?;
-            // The watch that is open would otherwise go on.
+            // The open watch would otherwise continue.
             proxy.outage().set(true);
             proxy.outage().set(false);
         }
@@ -165,7 +165,7 @@ async fn begin(bench: &Bench, fault: Endless, proxy: &FaultProxy, objects: &Api<
             crds.replace(CRD, &PostParams::default(), &crd).await?;
             let gone = async || match objects.get_status("called").await {
                 Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                other => Err(format!("{:?}", other.map(|_| "it is there"))),
+                other => Err(format!("{:?}", other.map(|_| "it is not gone yet"))),
             };
             try_eventually(WITHIN, "the subresource is gone", gone).await?;
         }
@@ -214,20 +214,20 @@ impl Objects<'_> {
         Ok(cluster)
     }
 
-    async fn let_go(&self, name: &str) -> Result<(), Failure> {
+    async fn resume(&self, name: &str) -> Result<(), Failure> {
         let patch = json!({"metadata": {"annotations": {SUSPEND: null}}});
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    async fn says(&self, name: &str, reason: &str) -> Result<(), Failure> {
+    async fn wait_for_reason(&self, name: &str, reason: &str) -> Result<(), Failure> {
         let api = self.api();
         let said = async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
             let said = ready_reason(&object.data["status"]).unwrap_or_default();
-            if said == reason { Ok(()) } else { Err(format!("it says {said:?}")) }
+            if said == reason { Ok(()) } else { Err(format!("its reason is {said:?}")) }
         };
-        Ok(try_eventually(WITHIN, &format!("{name} says {reason}"), said).await?)
+        Ok(try_eventually(WITHIN, &format!("{name} has the reason {reason}"), said).await?)
     }
 
     fn api(&self) -> Api<DynamicObject> {

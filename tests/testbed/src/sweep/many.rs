@@ -1,4 +1,4 @@
-//! Carries out many plans side by side and shows how far it is. It judges nothing.
+//! Carries out many plans side by side and shows the progress. It judges nothing.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::fault_proxy::Plan;
 
-/// A line for those who have no terminal, so that a long run is not taken for a dead one.
+/// A line of progress without a terminal, so that a long run does not look dead.
 const LINE_EVERY: usize = 100;
 
-/// Runs one without faults, and finds out which requests there are.
+/// Runs one plan without faults, and finds its requests.
 pub async fn space(bench: &Bench) -> Result<(Space, Outcome), Failure> {
     let outcome = one::run(bench, Plan::nothing()).await;
     if outcome.violations.is_empty() {
@@ -24,7 +24,7 @@ pub async fn space(bench: &Bench) -> Result<(Space, Outcome), Failure> {
     Err(format!("a run without faults fails:\n{}\n{:?}", outcome.trace.join("\n"), outcome.violations).into())
 }
 
-/// Runs these, so many at once.
+/// Runs these, this number at once.
 pub async fn run(bench: &Bench, plans: Vec<Plan>, parallel: usize) -> Vec<Outcome> {
     let bar = progress(plans.len());
     let mut running = stream::iter(plans).map(|plan| one::run(bench, plan)).buffer_unordered(parallel.max(1));
@@ -37,9 +37,9 @@ pub async fn run(bench: &Bench, plans: Vec<Plan>, parallel: usize) -> Vec<Outcom
             bar.suspend(|| eprintln!("{}: {}", outcome.plan, violations.join("; ")));
         }
         outcomes.push(outcome);
-        bar.set_message(format!("{broken} with a broken law"));
+        bar.set_message(format!("{broken} that violated a property"));
         if bar.is_hidden() && outcomes.len() % LINE_EVERY == 0 {
-            eprintln!("{} plans, {broken} with a broken law", outcomes.len());
+            eprintln!("{} plans, {broken} that violated a property", outcomes.len());
         }
     }
     bar.finish_and_clear();

@@ -10,24 +10,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bench::{Bench, Failure},
-    keeper::{Kept, keep},
+    kubelet::{OperatorState, supervise},
     scenario::{Settled, User},
     verdict,
 };
 use crate::{
-    fault_proxy::{FaultProxy, Law, Plan, Record, record::Violation},
+    fault_proxy::{FaultProxy, Plan, Property, Record, record::Violation},
     simulator::{Cloud, Entry},
 };
 
-/// An operator that is not hindered watches long before that.
+/// An operator without faults watches long before that.
 const WATCHES_WITHIN: Duration = Duration::from_secs(3);
 
-/// How a plan went.
+/// The result of a plan.
 #[derive(Debug)]
 pub struct Outcome {
     /// The plan.
     pub plan: Plan,
-    /// Broken laws.
+    /// Violated properties.
     pub violations: Vec<Violation>,
     /// Reasons in which the generations ended, in order.
     pub reasons: Vec<String>,
@@ -51,9 +51,9 @@ impl Outcome {
         self.reasons.iter().filter(|reason| *reason == "OutcomeUnknown").count()
     }
 
-    /// Violations of this law.
-    pub fn count(&self, law: Law) -> usize {
-        self.violations.iter().filter(|violation| violation.law == law).count()
+    /// Violations of this property.
+    pub fn count(&self, property: Property) -> usize {
+        self.violations.iter().filter(|violation| violation.property == property).count()
     }
 }
 
@@ -65,7 +65,7 @@ pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
     let settled = match carry_out(bench, &plan, &record).await {
         Ok(settled) => settled,
         Err(error) => {
-            record.violated(Law::Broken, error.to_string());
+            record.violated(Property::Broken, error.to_string());
             Vec::new()
         }
     };
@@ -86,22 +86,22 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
     let user = User::new(bench, record).await?;
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
-    let (mut keepers, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
+    let (mut kubelets, mut proxies, mut kept) = (JoinSet::new(), Vec::new(), Vec::new());
     for number in 1..=plan.operators {
-        // Only the first operator meets the faults; the others are there to be met by it.
+        // Only the first operator meets the faults; the others are there to interfere with it.
         let own = if number == 1 { plan.clone() } else { Plan::nothing() };
         let name = number.to_string();
         let (proxy, orders) = FaultProxy::start(&name, &bench.network, &own, Arc::clone(record)).await?;
         let command = bench.command(&user.namespace, &proxy, flags(plan, bench))?;
-        let state = Arc::new(Kept::default());
-        let keeping = keep(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
-        // Of a single fault the first operator is the leader: the other one takes over once it stands still.
+        let state = Arc::new(OperatorState::default());
+        let supervision = supervise(command, orders, Arc::clone(record), Arc::clone(&state), stop.clone());
+        // With a single fault the first operator is the leader: the other one takes over when it is stopped.
         let (follows, record, stopped) = (number > 1 && plan.steps.len() == 1, Arc::clone(record), stop.clone());
-        keepers.spawn(async move {
+        kubelets.spawn(async move {
             while follows && record.strikes() == 0 && !stopped.is_cancelled() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            keeping.await
+            supervision.await
         });
         kept.push(state);
         proxies.push(proxy);
@@ -124,10 +124,10 @@ async fn carry_out(bench: &Bench, plan: &Plan, record: &Arc<Record>) -> Result<V
         verdict::judge_fresh(record, generation);
     }
     if fresh.last().is_none_or(|last| last.disturbed) {
-        record.violated(Law::Broken, "faults did not end");
+        record.violated(Property::Broken, "faults did not end");
     }
     stop.cancel();
-    while let Some(ended) = keepers.join_next().await {
+    while let Some(ended) = kubelets.join_next().await {
         ended??;
     }
     let clusters: Vec<_> = settled.iter().chain(&fresh).map(|generation| generation.cluster.as_str()).collect();
@@ -144,7 +144,7 @@ fn executed(cloud: &Cloud, cluster: &str, generation: i64) -> Vec<Entry> {
     cloud.entries_of(&[cluster]).into_iter().filter(|entry| entry.executed && of(entry)).collect()
 }
 
-/// Short times, so that a plan ends soon. The verdict knows them too.
+/// Short times, so that a plan ends soon. The verdict uses them too.
 fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
     let seconds = |flag: &str, time: Duration| format!("{flag}={}s", time.as_secs());
     let mut flags = vec![
@@ -154,8 +154,8 @@ fn flags(plan: &Plan, bench: &Bench) -> Vec<String> {
         "--grace-margin=2s".to_owned(),
         "--stale-after=20s".to_owned(),
     ];
-    flags.extend(bench.looks());
-    // Nothing but a new list can bring back an event that the API server has lost.
+    flags.extend(bench.read_flags());
+    // Only a new list can bring back an event that the API server has lost.
     if plan.has(|step| step.fault.swallows().is_some()) {
         flags.push("--relist-every=5s".to_owned());
     }

@@ -1,5 +1,5 @@
-//! Which plans there are: every request that a run without faults makes, with everything that can be done to it, and
-//! pairs drawn from that. It runs none.
+//! The plans: every request of a run without faults, with every fault of its kind, and pairs drawn from that. It runs
+//! none.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
@@ -24,7 +24,7 @@ impl Space {
             numbers.max().unwrap_or_default()
         };
         let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, last(kind))).collect();
-        // A connection leaves no line of its own; there is one for each look and each call.
+        // A connection has no line of its own; there is one for each read and each call.
         let requests = counts.iter().filter(|(kind, _)| matches!(kind, Kind::Look | Kind::Call));
         let requests = requests.map(|&(_, count)| count).sum();
         for (kind, count) in &mut counts {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn space() -> Space {
-        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 wish", "   12 ms  1 put#2 wish -> 200"];
+        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
         Space::of(&lines.map(str::to_owned))
     }
 

@@ -1,14 +1,14 @@
-//! Tells how a run went: a table for people, JSON for machines. It judges nothing.
+//! Reports a run: a table for people, JSON for machines. It judges nothing.
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
 use super::{bench::Failure, one::Outcome};
-use crate::fault_proxy::Law;
+use crate::fault_proxy::Property;
 
-/// Under each fault one answer in so many may have come too late for the operator, as happens on a machine that stands still for
-/// seconds, and two of a handful. More of them, and the operator loses answers.
+/// Under each fault one answer in this many may have come too late for the operator, as happens on a machine that
+/// pauses for seconds, and two of a handful. With more of them, the operator loses answers.
 const LATE: usize = 20;
 
 /// Figures of a run.
@@ -18,11 +18,11 @@ pub struct Report {
     pub plans: usize,
     /// Calls beyond the first for one object and generation.
     pub duplicates: usize,
-    /// Statements that were not so.
+    /// False statements.
     pub false_statements: usize,
     /// Generations that ended as unknown.
     pub unknown: usize,
-    /// Generations whose answer was there and may have come too late.
+    /// Generations that had an answer, which may have come too late.
     pub late: usize,
     /// Faults under which there are too many of these.
     pub losing: usize,
@@ -40,7 +40,7 @@ pub struct Report {
     pub leaks: usize,
     /// Generations not settled in time, or differently than they must be.
     pub unsettled: usize,
-    /// Plans with more status writes than there is reason for.
+    /// Plans with more status writes than there are reasons for.
     pub too_many_writes: usize,
     /// Operators dead, deaf, or ended without reason.
     pub deaf: usize,
@@ -54,11 +54,11 @@ pub struct Report {
 impl Report {
     /// Of these plans.
     pub fn of(outcomes: &[&Outcome], seconds: f64) -> Self {
-        let count = |law| outcomes.iter().map(|outcome| outcome.count(law)).sum();
+        let count = |property| outcomes.iter().map(|outcome| outcome.count(property)).sum();
         Self {
             plans: outcomes.len(),
-            duplicates: count(Law::Duplicate),
-            false_statements: count(Law::FalseStatement),
+            duplicates: count(Property::Duplicate),
+            false_statements: count(Property::FalseStatement),
             unknown: outcomes.iter().map(|outcome| outcome.unknown()).sum(),
             late: late(outcomes),
             losing: by(outcomes, first_fault)
@@ -69,17 +69,17 @@ impl Report {
             struck: outcomes.iter().filter(|outcome| outcome.strikes == outcome.plan.steps.len()).count(),
             calls: outcomes.iter().map(|outcome| outcome.attempts).sum(),
             settled: settled(outcomes),
-            overlaps: count(Law::Overlap),
-            leaks: count(Law::Leak),
-            unsettled: count(Law::Unsettled),
-            too_many_writes: count(Law::TooManyWrites),
-            deaf: count(Law::Deaf),
-            broken: count(Law::Broken),
+            overlaps: count(Property::Overlap),
+            leaks: count(Property::Leak),
+            unsettled: count(Property::Unsettled),
+            too_many_writes: count(Property::TooManyWrites),
+            deaf: count(Property::Deaf),
+            broken: count(Property::Broken),
             kills: None,
         }
     }
 
-    /// No law was broken, and no answers were lost but by chance.
+    /// No property was violated, and no answers were lost except by chance.
     pub fn is_clean(&self) -> bool {
         let broken = [
             self.duplicates,
@@ -141,7 +141,7 @@ fn first_request(outcome: &Outcome) -> String {
     first.map_or_else(|| "nothing".to_owned(), |step| format!("{}#{}", step.kind.word(), step.ordinal))
 }
 
-/// How many of a hundred; 0 of none.
+/// Percentage; 0 of none.
 #[allow(clippy::cast_precision_loss, reason = "counts of a run are far below 2^52")]
 pub fn percent(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_now_and_then_is_no_fault_and_many_under_one_fault_are() {
+    fn rare_late_answers_are_excused_and_many_under_one_fault_are_not() {
         assert!(is_clean(&outcomes("call#1:500", 3, 2)) && is_clean(&outcomes("call#1:500", 100, 15)));
         assert!(!is_clean(&outcomes("call#1:500", 3, 3)) && !is_clean(&outcomes("call#1:500", 100, 16)));
         let mut many = outcomes("put#1:504", 600, 0);

@@ -1,5 +1,6 @@
-//! What the user does in every plan, and what is seen of it: an object is made suspended, let go, edited, and after all
-//! faults a fresh one is made. The number of jobs is the generation, so that the cloud's side can be told apart.
+//! The user's actions in every plan, and their visible results: an object is created suspended, released, edited, and
+//! after all faults a fresh one is created. The number of jobs is the generation, so that the cloud's calls can be
+//! distinguished.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,20 +14,20 @@ use tokio::time::Instant;
 
 use super::bench::{Bench, Failure};
 use crate::{
-    fault_proxy::{FaultProxy, Law, Record, judge::ready_reason},
+    fault_proxy::{FaultProxy, Property, Record, judge::ready_reason},
     fresh_namespace,
 };
 
 /// Project of all plans.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const SECRET: &str = "dws-redistribution-credentials";
-/// Longest wait for one step: several patience times of an operator, one after the other, and a grace.
+/// Longest wait for one step: several timeouts of an operator, one after the other, and a grace.
 const SETTLES_WITHIN: Duration = Duration::from_secs(100);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Name of the object that meets the faults.
-pub const WISH: &str = "wish";
+pub const REQUEST: &str = "request";
 
-/// What became of one generation.
+/// The result of one generation.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// Name of the object.
@@ -35,7 +36,7 @@ pub struct Settled {
     pub generation: i64,
     /// DWS cluster.
     pub cluster: String,
-    /// The status, as it was when it was settled; absent if it never was.
+    /// The final status; absent if it never was settled.
     pub status: Option<Value>,
     /// Whether a fault struck while it was waited for.
     pub disturbed: bool,
@@ -96,24 +97,23 @@ impl<'a> User<'a> {
         Ok((cluster, made))
     }
 
-    /// The main path: held, let go, edited.
+    /// The main path: held, released, edited.
     pub async fn main_path(&self, proxy: &FaultProxy) -> Result<Vec<Settled>, Failure> {
-        let (cluster, made) = self.create(WISH, &[("dws.huaweicloud.com/suspend", "true")]).await?;
+        let (cluster, made) = self.create(REQUEST, &[("dws.huaweicloud.com/suspend", "true")]).await?;
         proxy.remember_list(list_of(&made)?);
         let held = |status: &Value| ready_reason(status) == Some("Suspended");
-        if self.until(WISH, 1, held).await?.is_none() {
-            self.record.violated(Law::Unsettled, "the suspended object never said so");
+        if self.until(REQUEST, 1, held).await?.is_none() {
+            self.record.violated(Property::Unsettled, "the suspended object never had that reason");
         }
-        self.patch(WISH, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
-        let first = self.settled(WISH, &cluster, 1).await?;
+        self.patch(REQUEST, json!({"metadata": {"annotations": {"dws.huaweicloud.com/suspend": null}}})).await?;
+        let first = self.settled(REQUEST, &cluster, 1).await?;
         self.scale_out(&cluster);
-        self.patch(WISH, json!({"spec": {"parallelJobs": 2}})).await?;
-        let second = self.settled(WISH, &cluster, 2).await?;
+        self.patch(REQUEST, json!({"spec": {"parallelJobs": 2}})).await?;
+        let second = self.settled(REQUEST, &cluster, 2).await?;
         Ok(vec![first, second])
     }
 
-    /// Fresh objects until one met no fault: the operator is neither dead nor deaf. Every fault strikes once, so this
-    /// ends.
+    /// Fresh objects until one met no fault: the operator is alive and reacts. Every fault strikes once, so this ends.
     pub async fn fresh(&self, most: usize) -> Result<Vec<Settled>, Failure> {
         let mut all = Vec::new();
         for number in 1..=most {
@@ -129,7 +129,7 @@ impl<'a> User<'a> {
         Ok(all)
     }
 
-    /// Where operators look first, a cluster must wait again for each call, or none would be made.
+    /// If operators check first, a cluster must wait again for each call, or none would be made.
     fn scale_out(&self, cluster: &str) {
         if self.bench.check {
             self.bench.cloud.waiting(cluster);
@@ -142,25 +142,26 @@ impl<'a> User<'a> {
         Ok(())
     }
 
-    /// Waits until a generation is closed, and mends the key if that is what it waits for.
+    /// Waits until a generation is closed, and fixes the key if it waits for that.
     pub async fn settled(&self, name: &str, cluster: &str, generation: i64) -> Result<Settled, Failure> {
         let before = self.record.strikes();
         let rejected = |status: &Value| ready_reason(status) == Some("CredentialsRejected");
-        // Also after a call that was handed on late.
+        // Also after a call that was forwarded late.
         let closed = |status: &Value| {
             if ready_reason(status) == Some("ClusterNotWaiting") {
                 self.scale_out(cluster);
             }
-            is_closed(status) && !(self.bench.observe && is_looked_at(status))
+            is_closed(status) && !(self.bench.observe && is_being_observed(status))
         };
         let mut status = self.until(name, generation, |status| closed(status) || rejected(status)).await?;
         if status.as_ref().is_some_and(rejected) {
-            self.record.trace("user gives another key");
+            self.record.trace("user stores another key");
             self.give_key().await?;
             status = self.until(name, generation, closed).await?;
         }
         if status.is_none() {
-            self.record.violated(Law::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
+            self.record
+                .violated(Property::Unsettled, format!("{name}, generation {generation}, is not settled in time"));
         }
         let disturbed = self.record.strikes() != before;
         let settled = Settled { name: name.to_owned(), generation, cluster: cluster.to_owned(), status, disturbed };
@@ -168,7 +169,7 @@ impl<'a> User<'a> {
         Ok(settled)
     }
 
-    /// The status, once it speaks of this generation and is as expected.
+    /// The status, once it is of this generation and as expected.
     async fn until(&self, name: &str, generation: i64, is: impl Fn(&Value) -> bool) -> Result<Option<Value>, Failure> {
         let end = Instant::now() + SETTLES_WITHIN;
         loop {
@@ -182,7 +183,7 @@ impl<'a> User<'a> {
                 self.record.trace(format_args!("user gives up: {status}"));
                 return Ok(None);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_EVERY).await;
         }
     }
 
@@ -201,8 +202,8 @@ pub fn is_closed(status: &Value) -> bool {
     is("Ready") || is("Stalled")
 }
 
-/// Nobody knows what became of it, and it is still looked at whether it began.
-fn is_looked_at(status: &Value) -> bool {
+/// Its outcome is unknown, and observation still checks whether it began.
+fn is_being_observed(status: &Value) -> bool {
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     let is_told =
         conditions.any(|condition| condition["type"] == "Redistributed" && condition["reason"] == "Unconfirmed");

@@ -1,6 +1,6 @@
-//! Operators without election, each killed again and again, while every object is edited on and on. Each kill strikes 1
-//! to 50 ms after an edit, when a claim, a call or a record is likely to be under way. The project id tells which
-//! generation a call was for, so that the cloud's ledger can be held against the law.
+//! Operators without election, each killed again and again, while every object is edited without pause. Each kill
+//! strikes 1 to 50 ms after an edit, when a claim, a call or a record is likely to be under way. The project id shows
+//! the generation of a call, so that the cloud's ledger can be checked against the guarantee.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -36,11 +36,11 @@ use crate::{
 const SECRET: &str = "dws-redistribution-credentials";
 /// Edits whose outcome is awaited at once. More would only make each attempt slower on a small machine.
 const UNDER_WAY: usize = 2;
-/// What takes longer waits for a grace to pass, not for an outcome.
+/// Anything that takes longer waits for a grace to pass, not for an outcome.
 const SOON: Duration = Duration::from_millis(500);
 /// Longest wait for anything: a few graces and a restart.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// One edit in so many does not wait until the object's last wish is closed.
+/// One edit in this many does not wait until the object's last request is closed.
 const IMPATIENT: u32 = 50;
 
 /// How large a storm is.
@@ -52,12 +52,12 @@ pub struct Size {
     pub objects: usize,
     /// Operators.
     pub operators: usize,
-    /// One edit in so many is followed by a kill. Each kill costs about a seventh of an unknown outcome here, so this is
-    /// what the share of unknown outcomes depends on.
+    /// One edit in this many is followed by a kill. Each kill costs about a seventh of an unknown outcome here, so the
+    /// share of unknown outcomes depends on this.
     pub kill_every: u32,
 }
 
-/// What the watch has shown: for each object its newest version, for each of its generations the state it ended in.
+/// Results of the watch: for each object its newest version, for each of its generations its final state.
 #[derive(Default)]
 struct Seen {
     newest: BTreeMap<String, DynamicObject>,
@@ -71,8 +71,8 @@ struct Storm<'a> {
     namespace: String,
     clusters: BTreeMap<String, String>,
     seen: Arc<Mutex<Seen>>,
-    /// Asks for a kill. Whoever asks while one is under way and another is due waits, so that none of them is left out,
-    /// however long an operator takes to start.
+    /// Requests a kill. A caller waits while one kill is under way and another is due, so that none of them is left
+    /// out, however long an operator takes to start.
     strike: mpsc::Sender<()>,
 }
 
@@ -115,7 +115,7 @@ async fn start(command: &OperatorCommand) -> Result<Operator, Failure> {
     Ok(operator)
 }
 
-/// Kills one after the other, at random, and starts it again at once.
+/// Kills one operator after the other, at random, and restarts it at once.
 async fn kill(
     operators: &mut [Operator],
     mut strikes: mpsc::Receiver<()>,
@@ -134,7 +134,7 @@ async fn kill(
     }
 }
 
-/// Takes in every version of every object.
+/// Processes every version of every object.
 async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
     let versions = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
     let taken = versions.try_for_each(|object| {
@@ -163,9 +163,9 @@ impl<'a> Storm<'a> {
         let api = bench.objects(&namespace);
         let mut clusters = BTreeMap::new();
         for number in 0..size.objects {
-            let (name, cluster) = (format!("wish-{number}"), random_uuid());
+            let (name, cluster) = (format!("request-{number}"), random_uuid());
             let calls = usize::try_from(size.generations)?;
-            // It always waits for the next one, as far as anybody can see.
+            // As far as a reader can see, it always waits for the next one.
             let waits = json!({"cluster": {"task_status": "WAITING_REDISTRIBUTION"}});
             bench.cloud.any_project(&cluster);
             bench.cloud.amend(&cluster, Read::Cluster, Some(waits));
@@ -184,7 +184,7 @@ impl<'a> Storm<'a> {
 
     fn command(&self) -> Result<OperatorCommand, Failure> {
         let flags = ["--send-budget=1s", "--request-timeout=2s", "--grace-margin=2s"];
-        let flags = flags.map(str::to_owned).into_iter().chain(self.bench.looks());
+        let flags = flags.map(str::to_owned).into_iter().chain(self.bench.read_flags());
         let mut command = self.bench.direct(&self.namespace, flags)?;
         "warn,redistribution_operator=info".clone_into(&mut command.log_level);
         Ok(command)
@@ -216,7 +216,7 @@ impl<'a> Storm<'a> {
                 self.api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
                 edits.insert(name.clone(), Instant::now());
                 if rand::random_ratio(1, kill_every.max(1)) {
-                    // Nobody listens any more if a kill failed, which is told in its place.
+                    // The receiver is gone if a kill failed, which is reported there.
                     let _ = self.strike.send(()).await;
                 }
                 open.push((name, generation + 1));
@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_generation_is_a_project_id_of_its_own() {
+    fn each_generation_has_its_own_project_id() {
         let all: HashSet<_> = (1..=10_000).map(project).collect();
         assert_eq!(all.len(), 10_000);
         assert!(all.iter().all(|id| id.len() == 32));

@@ -1,5 +1,5 @@
-//! Builds what is missing into `target/tools`, once, whoever asks first. A half-written program never has its final
-//! name, and a program whose modules or flags have changed is built anew: a stamp beside it holds their digest.
+//! Builds missing programs into `target/tools`, once, by the first caller. A half-written program never has its final
+//! name, and a program whose modules or flags have changed is rebuilt: a stamp beside it holds their digest.
 
 use std::{
     fs,
@@ -91,7 +91,7 @@ fn one(
     let mut tail = Vec::new();
     for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok))
     {
-        // One line for each package as it is compiled; what is cached has none, and so the bar jumps at the end.
+        // One line for each package as it is compiled; a cached package has none, and so the bar jumps at the end.
         bar.inc(u64::from(!line.contains(' ')));
         bar.set_message(line.clone());
         tail.push(line);
@@ -110,7 +110,7 @@ fn one(
     fs::rename(&new_stamp, &stamp).map_err(io("naming", &new_stamp))
 }
 
-/// Its length is the number of packages, so its position is true; the time is an estimate, and says so.
+/// Its length is the number of packages, so its position is exact; the time is an estimate, and the bar says so.
 fn bar(tool: Tool, recipe: &Recipe, go: &impl Fn(&Path) -> Command) -> ProgressBar {
     let style = "{prefix} {elapsed} [{bar:30}] {pos}/{len} packages  {wide_msg}";
     let bar = ProgressBar::new(1)

@@ -1,4 +1,4 @@
-//! How Go is asked: the same environment for every command, so that a build is exact. It must not let Go download
+//! How Go is run: with the same environment for every command, so that a build is exact. It must not let Go download
 //! another Go, nor change go.mod.
 
 use std::{
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Tool, ToolError, Tools, version::Version};
 
-/// What is built how, and the digest of all that goes in.
+/// The recipe of a build, and the digest of all its inputs.
 pub struct Recipe {
     pub module: PathBuf,
     pub package: String,
@@ -56,7 +56,7 @@ impl Recipe {
     }
 }
 
-/// Without these the server calls itself v0.0.0-master, and a chart's kubeVersion check fails.
+/// Without these the server reports v0.0.0-master, and a chart's kubeVersion check fails.
 fn stamped(version: Version) -> String {
     let Version(major, minor, _) = version;
     let flags = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(|package| {
@@ -68,7 +68,7 @@ fn stamped(version: Version) -> String {
     format!("-s -w{}", flags.concat())
 }
 
-/// The command `go`, if Go is there and new enough.
+/// The command `go`, if Go is installed and new enough.
 pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl Fn(&Path) -> Command, ToolError> {
     let error = |found: String| ToolError::Go {
         tools: missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", "),
@@ -89,7 +89,7 @@ pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl 
     match said.map_err(|error| error.to_string()).map(|said| (said.parse::<Version>(), said)) {
         Ok((Ok(found), _)) if found >= wanted => Ok(go),
         Ok((Ok(found), _)) => Err(error(format!("found {found}"))),
-        Ok((Err(()), said)) => Err(error(format!("found a `go` that calls its version {said:?}"))),
+        Ok((Err(()), said)) => Err(error(format!("found a `go` that reports version {said:?}"))),
         Err(failure) => Err(error(format!("found a `go` that cannot be run ({failure})"))),
     }
 }
@@ -98,7 +98,7 @@ fn read(path: &Path) -> Result<String, ToolError> {
     fs::read_to_string(path).map_err(|source| ToolError::Io { what: "reading", path: path.to_owned(), source })
 }
 
-/// The word after these at the beginning of a line of go.mod.
+/// The word after this prefix at the beginning of a line of go.mod.
 fn directive<'a>(go_mod: &'a str, words: &[&str]) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let mut line = line.split_whitespace();

@@ -1,4 +1,5 @@
-//! Where programs are looked for, in which order, what is said of those that do not fit, and that a build happens once.
+//! The places where programs are searched, their order, the message for those that do not fit, and that a build happens
+//! once.
 
 use std::{fs, path::Path, process::Command, thread};
 
@@ -29,7 +30,7 @@ impl Machine {
         Self { directory, tools: Tools { progress: Progress::OneLine, environment, workspace } }
     }
 
-    /// Written by another process: one that this process has open for writing may not be run by its other threads.
+    /// Written by another process: a file that this process has open for writing may not be run by its other threads.
     fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         let write = r#"mkdir -p "${1%/*}"; printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 700 "$1""#;
@@ -42,7 +43,7 @@ impl Machine {
         self.tools.environment.insert(variable.into(), value.into());
     }
 
-    /// Go as far as a build asks it: tells a version, and writes its arguments into the file after `-o`.
+    /// A stand-in for Go in a build: prints a version, and writes its arguments into the file after `-o`.
     fn go(&self, version: &str) {
         let calls = self.directory.path().join("calls");
         let build = format!(
@@ -65,7 +66,7 @@ impl Machine {
 }
 
 #[test]
-fn versions_are_read_as_the_programs_tell_them() {
+fn versions_are_read_as_the_programs_print_them() {
     for (text, version) in
         [("v1.37.2", (1, 37, 2)), ("go1.26", (1, 26, 0)), ("3.7.3,", (3, 7, 3)), ("v1.32.4-x+y", (1, 32, 4))]
     {
@@ -77,7 +78,7 @@ fn versions_are_read_as_the_programs_tell_them() {
 }
 
 #[test]
-fn what_is_named_is_used_before_all_else() {
+fn a_named_tool_is_used_first() {
     let mut machine = Machine::new();
     machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
     let named = machine.script("named", "echo Kubernetes v1.32.0");
@@ -86,7 +87,7 @@ fn what_is_named_is_used_before_all_else() {
 }
 
 #[test]
-fn what_is_named_and_cannot_be_used_is_an_error_and_never_passed_over() {
+fn an_unusable_named_tool_is_an_error_and_never_skipped() {
     let mut machine = Machine::new();
     machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
     let old = machine.script("old", "echo Kubernetes v1.31.9");
@@ -99,7 +100,7 @@ fn what_is_named_and_cannot_be_used_is_an_error_and_never_passed_over() {
 }
 
 #[test]
-fn what_lies_about_is_used_only_if_it_fits_and_the_assets_come_before_the_path() {
+fn a_tool_found_is_used_only_if_it_fits_and_assets_precede_the_path() {
     let mut machine = Machine::new();
     machine.go("go1.26.8");
     let on_path = machine.script("bin/kube-apiserver", "echo Kubernetes v1.37.2");
@@ -114,7 +115,7 @@ fn what_lies_about_is_used_only_if_it_fits_and_the_assets_come_before_the_path()
 }
 
 #[test]
-fn an_etcd_of_the_system_has_to_be_as_new_as_the_one_that_would_be_built() {
+fn a_system_etcd_must_be_as_new_as_the_pinned_one() {
     let machine = Machine::new();
     machine.go("go1.26.8");
     machine.script("bin/etcd", "echo etcd Version: 3.4.30");
@@ -125,7 +126,7 @@ fn an_etcd_of_the_system_has_to_be_as_new_as_the_one_that_would_be_built() {
 }
 
 #[test]
-fn a_build_happens_once_whoever_asks_and_again_when_its_modules_change() {
+fn a_tool_is_built_once_and_again_when_its_modules_change() {
     let machine = Machine::new();
     machine.go("go1.26.8");
     thread::scope(|scope| {
@@ -148,7 +149,7 @@ fn a_build_happens_once_whoever_asks_and_again_when_its_modules_change() {
 }
 
 #[test]
-fn a_go_that_is_absent_or_too_old_is_one_sentence_that_says_what_to_do() {
+fn a_missing_or_old_go_is_reported_in_one_sentence_with_its_fix() {
     let machine = Machine::new();
     let said = machine.error(Tool::KubeApiserver);
     let begin = "building kube-apiserver needs Go 1.26.0 or newer and found no `go` on PATH: install it from ";
@@ -161,7 +162,7 @@ fn a_go_that_is_absent_or_too_old_is_one_sentence_that_says_what_to_do() {
 }
 
 #[test]
-fn a_build_that_fails_tells_the_last_lines_and_leaves_no_program() {
+fn a_failed_build_shows_its_last_lines_and_leaves_no_program() {
     let machine = Machine::new();
     machine.script(
         "bin/go",

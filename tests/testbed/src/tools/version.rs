@@ -1,4 +1,4 @@
-//! Which versions fit. It asks the program itself and must not judge by file names.
+//! The versions that fit. It asks the program itself and must not judge by file names.
 
 use std::{fmt, path::Path, process::Command, str::FromStr};
 
@@ -29,7 +29,7 @@ impl FromStr for Version {
     }
 }
 
-/// Where a program comes from: what lies about has to fit better than what somebody chose.
+/// Where a program comes from: a program that was merely found has to fit better than one that was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// By `TEST_ASSET_<NAME>`.
@@ -40,7 +40,7 @@ pub enum Origin {
     Path,
 }
 
-/// Whether the program runs and its version fits; else what is wrong, as the end of a sentence about it.
+/// Whether the program runs and its version fits; otherwise the fault, as the end of a sentence about it.
 pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
     let arguments: &[&str] = match tool {
         Tool::Kubectl => &["version", "--client"],
@@ -57,7 +57,7 @@ pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
     let version = said
         .split_whitespace()
         .find_map(|word| word.parse::<Version>().ok())
-        .ok_or_else(|| format!("told no version when run with {}", arguments.join(" ")))?;
+        .ok_or_else(|| format!("printed no version when run with {}", arguments.join(" ")))?;
     let (fits, wanted) = match (tool, origin) {
         (Tool::Etcd, Origin::Path) => (version >= Version(3, 7, 0), "3.7 or newer"),
         (Tool::Etcd, _) => (version >= Version(3, 5, 13), "3.5.13 or newer"),
@@ -66,7 +66,8 @@ pub fn check(tool: Tool, path: &Path, origin: Origin) -> Result<(), String> {
         // Its configuration file is of the third version, which the first of 2 brought.
         (Tool::Containerd | Tool::ContainerdShim | Tool::Ctr, _) => (version >= Version(2, 0, 0), "2.0 or newer"),
         (Tool::Helm3, _) => (version >= Version(3, 18, 0) && version < Version(4, 0, 0), "3.18 to 3.x"),
-        // A kubectl that lies about speaks to the server that is built here: at most one minor apart, as kubectl asks.
+        // A kubectl that was merely found talks to the server that is built here: at most one minor version apart, as
+        // kubectl requires.
         (Tool::Kubectl, Origin::Path) => ((36..=38).contains(&version.1) && version.0 == 1, "1.36 to 1.38"),
         _ => ((32..=37).contains(&version.1) && version.0 == 1, "1.32 to 1.37"),
     };

@@ -1,5 +1,5 @@
-//! What a connection needs of the cloud: the entry in the ledger, the gateway's judgement, a script if there is one, and
-//! the ordinary answer.
+//! The cloud's part in serving a connection: the entry in the ledger, the gateway's decision, a script if there is one,
+//! and the ordinary answer.
 
 use std::{sync::Arc, time::Instant};
 
@@ -40,7 +40,7 @@ impl Cloud {
         self.state().ledger.log(ticket.kind).update(ticket.number, change);
     }
 
-    /// The body arrived whole. A login tells by it whose it is; its password goes into no ledger.
+    /// The body arrived whole. It names the user of a login; its password goes into no ledger.
     pub(in super::super) fn whole(&self, ticket: Ticket, body: &[u8]) {
         self.update(ticket, |entry| {
             entry.whole_body = true;
@@ -77,7 +77,7 @@ impl Cloud {
         }
     }
 
-    /// The gateway's judgement. IAM has no gateway in front of it here.
+    /// The gateway's decision. IAM has no gateway in front of it here.
     pub(in super::super) fn judge(&self, ticket: Ticket, project: &str, arrived: &Arrived<'_>) -> Result<(), Answer> {
         match ticket.kind {
             Kind::Other => return Err(gateway::unknown_address()),
@@ -95,7 +95,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// What the next request of this kind meets, if that was scripted, and what lets it go on.
+    /// The script of the next request of this kind, if there is one, and its release.
     pub(in super::super) fn next_script(&self, address: &Address) -> Option<(Script, Arc<Semaphore>)> {
         let mut state = self.state();
         if address.kind == Kind::Login {
@@ -117,7 +117,7 @@ impl Cloud {
         self.update(ticket, |entry| entry.executed = true);
     }
 
-    /// The ordinary answer to a request that the gateway let through.
+    /// The ordinary answer to a request that the gateway accepted.
     pub(in super::super) fn serve(&self, address: &Address, target: &str, body: &[u8], ticket: Ticket) -> Answer {
         match address.kind {
             Kind::Call => self.call(address, body, ticket),
@@ -137,7 +137,7 @@ impl Cloud {
         if let Err(unknown) = self.known(address) {
             return unknown;
         }
-        // Looked at and carried out in one step, or two calls at once would both be.
+        // Checked and carried out in one step, or two calls at once would both be carried out.
         let executed = self.with(&address.cluster, |cluster, now| {
             let waits = cluster.state == TaskState::WaitingRedistribution;
             if waits {
@@ -168,7 +168,7 @@ impl Cloud {
         self.with(&address.cluster, |cluster, now| cluster.show(read, &page, now))
     }
 
-    /// Whether there is such a cluster in that project, in the service's words if not.
+    /// Checks that the cluster exists in that project; the error is the service's.
     fn known(&self, address: &Address) -> Result<(), Answer> {
         let unknown = || Err(Answer::error(Shape::A, 401, "DWS.0047", "The cluster does not exist."));
         if !self.accept_any_cluster && !self.state().clusters.contains_key(&address.cluster) {
@@ -189,7 +189,7 @@ impl Cloud {
     }
 }
 
-/// What is wrong with a body, in the service's words.
+/// The error in a body, in the service's words.
 fn refuse_body(body: &[u8]) -> Option<Answer> {
     let wrong = |code: &str, text: &str| Some(Answer::error(Shape::A, 400, code, text));
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {

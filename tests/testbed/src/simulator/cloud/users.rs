@@ -1,4 +1,4 @@
-//! What can be told to the cloud's IAM, and asked of it.
+//! Changes to the cloud's IAM, and queries of it.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use super::{
 };
 
 impl Cloud {
-    /// Has this user from now on. Names are one of their kind over all domains.
+    /// Adds this user. Names are unique over all domains.
     pub fn add_user(&self, domain: &str, user: &str, password: &str) {
         let (domain, password) = (domain.to_owned(), password.to_owned());
         let new = User { domain, password, failures: 0, locked_until: None };
         self.state().gateway.iam.users.insert(user.to_owned(), new);
     }
 
-    /// The user has another password from now on. All tokens of the user end, as is documented.
+    /// Changes the user's password. All tokens of the user end, as is documented.
     pub fn set_password(&self, user: &str, password: &str) {
         let iam = &mut self.state().gateway.iam;
         if let Some(user) = iam.users.get_mut(user) {
@@ -24,7 +24,7 @@ impl Cloud {
         iam.revoke(user);
     }
 
-    /// A project can also be named in a scope from now on. By id, any project can.
+    /// Adds a project that a scope can also name. By id, any project can be named.
     pub fn add_project(&self, id: &str, name: &str) {
         self.state().gateway.iam.projects.insert(name.to_owned(), id.to_owned());
     }
@@ -39,7 +39,7 @@ impl Cloud {
         self.state().gateway.iam.lifetime = lifetime;
     }
 
-    /// Whether the end of a token is told without fractions of a second.
+    /// Whether times of expiry are shown without fractions of a second.
     pub fn whole_seconds(&self, whole: bool) {
         self.state().gateway.iam.whole_seconds = whole;
     }
@@ -56,17 +56,17 @@ impl Cloud {
         user.is_some_and(|user| user.locked_until.is_some_and(|until| Instant::now() < until))
     }
 
-    /// The next logins, of whomever, meet these, in this order.
+    /// Scripts of the next logins, of any user, in this order.
     pub fn script_logins(&self, scripts: impl IntoIterator<Item = Script>) {
         self.state().logins.extend(scripts);
     }
 
-    /// Lets one login go on that waits to be released, now or when it comes.
+    /// Releases one held login, now or when it comes.
     pub fn release_login(&self) {
         self.state().logins.release();
     }
 
-    /// Logins that arrived whole for a user, good and bad.
+    /// Complete logins that arrived for a user, accepted or not.
     pub fn logins(&self, user: &str) -> usize {
         self.state().ledger.logins.of(user).count()
     }
@@ -76,12 +76,12 @@ impl Cloud {
         self.state().ledger.logins.max_in_flight_of(user)
     }
 
-    /// Every login that arrived, half ones included.
+    /// Every login that arrived, including incomplete ones.
     pub fn login_entries(&self) -> Vec<Entry> {
         self.state().ledger.logins.entries().to_vec()
     }
 
-    /// Waits until so many logins have arrived for a user.
+    /// Waits until this number of logins has arrived for a user.
     ///
     /// # Panics
     ///

@@ -43,7 +43,7 @@ fn first_page() -> Page {
 }
 
 #[test]
-fn a_cluster_shows_each_of_its_states_in_the_words_of_the_service() {
+fn a_cluster_shows_each_of_its_states_in_the_terms_of_the_service() {
     let mut bench = Bench::new();
     for (state, sub_status, progress) in [
         ("WAITING_REDISTRIBUTION", "NORMAL", json!({})),
@@ -63,7 +63,7 @@ fn a_cluster_shows_each_of_its_states_in_the_words_of_the_service() {
 }
 
 #[test]
-fn no_task_is_null_or_empty_or_absent_and_both_vocabularies_can_be_spoken() {
+fn no_task_is_null_empty_or_absent_in_both_vocabularies() {
     let mut bench = Bench::new();
     bench.0.set(TaskState::Idle, now());
     assert_eq!(bench.cluster().get("task_status"), Some(&Value::Null));
@@ -84,7 +84,7 @@ fn no_task_is_null_or_empty_or_absent_and_both_vocabularies_can_be_spoken() {
 }
 
 #[test]
-fn what_is_read_lags_by_so_many_reads_and_what_a_call_meets_does_not() {
+fn reads_can_lag_by_a_count_and_calls_never_lag() {
     let mut bench = Bench::new();
     bench.0.lag = Lag::Reads(3);
     bench.execute();
@@ -141,7 +141,7 @@ fn reads_move_the_tables_and_with_the_last_of_them_the_run_is_done() {
 }
 
 #[test]
-fn without_a_redistribution_the_details_are_null_or_a_404_or_the_last_run() {
+fn without_a_run_details_are_null_or_a_404_or_the_last_run() {
     let mut bench = Bench::new();
     bench.0.no_run = NoRun::LastRun;
     assert_eq!(bench.details()["redis_info"], Value::Null, "there was none");
@@ -163,7 +163,7 @@ fn without_a_redistribution_the_details_are_null_or_a_404_or_the_last_run() {
 }
 
 #[test]
-fn the_flags_say_what_can_be_done_and_a_pause_by_the_service_looks_like_the_published_example() {
+fn flags_show_possible_actions_and_a_service_pause_matches_the_example() {
     let mut bench = Bench::new();
     bench.execute();
     let flags = |details: &Value| {

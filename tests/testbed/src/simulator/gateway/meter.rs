@@ -1,4 +1,4 @@
-//! How many requests the gateway lets through within a window. It must not know what they ask for.
+//! How many requests the gateway accepts within a window. It must not know their content.
 
 use std::{
     collections::HashMap,
@@ -16,11 +16,11 @@ pub struct Throttle {
     pub limit: usize,
     /// The window, in seconds.
     pub seconds: u64,
-    /// Whether the refusal says how long to wait in a header.
+    /// Whether the refusal has a Retry-After header.
     pub retry_after: bool,
 }
 
-/// What is limited, and who has passed how often in which window. Calls have one, reads another.
+/// The limit, and the accepted requests of each sender in its window. Calls have one meter, reads another.
 #[derive(Default)]
 pub struct Meter {
     pub limit: Option<Throttle>,
@@ -28,8 +28,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Lets one more of this key or user through, or tells how long to wait. A window begins with the first that passes,
-    /// and all of them are forgotten at its end.
+    /// Accepts one more request of this key or user, or returns the time to wait. A window begins with the first
+    /// accepted request, and all of them are forgotten at its end.
     pub fn pass(&mut self, name: &str, now: Instant) -> Result<(), Answer> {
         let Some(Throttle { limit, seconds, retry_after }) = self.limit else { return Ok(()) };
         let window = Duration::from_secs(seconds);

@@ -19,7 +19,7 @@ impl Bench {
         Self { gateway: Gateway { keys, iam, calls, reads, lock: seconds(300) }, start: Instant::now() }
     }
 
-    /// Signs with that secret and date, and asks at `second`.
+    /// Signs with that secret and date, and sends at `second`.
     fn ask(&mut self, access: &str, secret: &str, date: &str, token: Option<&str>, second: u64) -> Result<(), Answer> {
         self.ask_by("POST", access, secret, date, token, second)
     }
@@ -66,7 +66,7 @@ impl Bench {
 }
 
 #[test]
-fn a_right_signature_passes_and_a_wrong_one_is_refused_with_an_echo_of_what_was_signed() {
+fn a_wrong_signature_is_refused_with_an_echo_of_the_signed_text() {
     let mut bench = Bench::new();
     assert_eq!(bench.good(0), Ok(()));
     let refusal = bench.wrong();
@@ -90,7 +90,7 @@ fn five_wrong_signatures_in_a_row_lock_the_key_and_four_do_not() {
 }
 
 #[test]
-fn an_unknown_key_a_missing_signature_and_a_stale_date_are_told_apart() {
+fn unknown_key_missing_signature_and_stale_date_are_distinguished() {
     let mut bench = Bench::new();
     let unknown = bench.ask("NOBODY", "SK", "20240101T000000Z", None, 0).unwrap_err();
     assert!(unknown.body.contains("ak NOBODY not exist"));
@@ -123,7 +123,7 @@ fn a_temporary_key_needs_its_token() {
 }
 
 #[test]
-fn a_limit_is_told_with_its_window_and_the_header_only_where_asked_for() {
+fn a_429_shows_its_window_and_a_retry_after_only_if_configured() {
     for retry_after in [true, false] {
         let mut bench = Bench::new();
         bench.gateway.calls.limit = Some(Throttle { limit: 2, seconds: 10, retry_after });
@@ -178,7 +178,7 @@ fn a_token_is_good_for_its_project_until_its_end_or_its_revocation() {
 }
 
 #[test]
-fn every_denial_is_a_403_with_words_of_its_own() {
+fn every_denial_is_a_403_with_its_own_message() {
     for (denial, word) in [
         (Denial::Gateway, "APIGW.0302"),
         (Denial::Service, r#""error_code":"DWS.5036""#),

@@ -62,7 +62,7 @@ fn a_right_password_gets_a_token_for_its_project_that_tells_its_end() {
 }
 
 #[test]
-fn a_project_is_named_by_its_id_or_its_name_and_none_leaves_the_token_without_one() {
+fn a_project_is_given_by_id_or_name_or_the_token_has_none() {
     let mut bench = Bench::new();
     assert_eq!(bench.scoped(&json!({"project": {"id": "any"}})).as_deref(), Some("any"));
     assert_eq!(bench.scoped(&json!({"project": {"name": "lab"}})).as_deref(), Some("p"));
@@ -73,7 +73,7 @@ fn a_project_is_named_by_its_id_or_its_name_and_none_leaves_the_token_without_on
 }
 
 #[test]
-fn a_wrong_password_a_wrong_domain_and_an_unknown_user_are_not_told_apart() {
+fn wrong_password_wrong_domain_and_unknown_user_look_the_same() {
     let mut bench = Bench::new();
     let scope = json!({"project": {"id": "p"}});
     let expected =
@@ -101,7 +101,7 @@ fn five_wrong_passwords_in_a_row_lock_the_user_and_four_do_not() {
 }
 
 #[test]
-fn the_catalogue_comes_unless_it_is_declined_and_what_is_no_login_is_refused() {
+fn the_catalogue_can_be_declined_and_other_bodies_are_refused() {
     let mut bench = Bench::new();
     let scope = json!({"project": {"id": "p"}});
     for target in ["/v3/auth/tokens", "/v3/auth/tokens?nocatalog="] {

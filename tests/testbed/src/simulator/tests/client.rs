@@ -1,4 +1,4 @@
-//! A client that signs, and hands back what came. Status 0 is no answer.
+//! A client that signs, and returns the answer. Status 0 means no answer.
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -40,7 +40,7 @@ impl Reply {
     }
 }
 
-/// A cluster that nobody has.
+/// A cluster that does not exist.
 pub fn other_cluster() -> String {
     "00000000-0000-0000-0000-000000000000".to_owned()
 }
@@ -92,7 +92,7 @@ impl Client {
         self.send("POST", "/v3/auth/tokens?nocatalog=true", &[], &body.to_string()).await
     }
 
-    /// To the cloud, as it stands.
+    /// To the cloud, unchanged.
     pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         self.send_to(&self.cloud.url(), method, target, headers, body).await
     }
@@ -114,7 +114,7 @@ impl Client {
             format!("{method} {target} HTTP/1.1\r\nhost: h\r\n{headers}content-length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
-        // However it ends: what came is what counts.
+        // However it ends: the bytes that came are the answer.
         while let Ok(1..) = stream.read_buf(&mut bytes).await {}
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));

@@ -47,7 +47,7 @@ async fn a_token_that_lives_for_no_time_is_over_at_once() {
 }
 
 #[tokio::test]
-async fn logins_are_counted_by_user_and_no_password_stands_in_the_ledger() {
+async fn logins_are_counted_by_user_and_the_ledger_holds_no_password() {
     let client = Client::new();
     client.cloud.add_user("domain", "user", "right-password");
     client.cloud.script_logins([Script::ordinary().when_released(), Script::ordinary().when_released()]);
@@ -70,7 +70,7 @@ async fn logins_are_counted_by_user_and_no_password_stands_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn a_login_can_meet_a_script_like_anything_else() {
+async fn a_login_can_be_scripted_like_any_request() {
     let client = Client::new();
     client.cloud.add_user("domain", "user", "right");
     client.cloud.script_logins([Script::error(Shape::A, 429, "IAM.0012", "slow down"), Script::new(Act::Cut)]);
@@ -80,7 +80,7 @@ async fn a_login_can_meet_a_script_like_anything_else() {
 }
 
 #[tokio::test]
-async fn an_iam_of_its_own_gives_tokens_for_the_cloud_and_neither_does_the_others_work() {
+async fn a_separate_iam_only_logs_in_and_its_cloud_accepts_the_tokens() {
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let client = Client::of(&Options { iam: Some(loopback), ..Options::default() });
     client.cloud.add_user("domain", "user", "right");

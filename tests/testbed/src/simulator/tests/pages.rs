@@ -6,7 +6,7 @@ use tokio::{
 
 use super::*;
 
-/// Asks an admin page; hands back status and body.
+/// Requests an admin page; returns status and body.
 async fn ask(client: &Client, method: &str, target: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(client.cloud.admin_url().trim_start_matches("http://")).await.unwrap();
     let length = body.len();
@@ -19,35 +19,35 @@ async fn ask(client: &Client, method: &str, target: &str, body: &str) -> (u16, S
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-async fn tell(client: &Client, target: &str, body: &str) {
+async fn post(client: &Client, target: &str, body: &str) {
     let (status, text) = ask(client, "POST", target, body).await;
     assert_eq!(status, 200, "{target}: {text}");
 }
 
 #[tokio::test]
-async fn the_pages_tell_a_cluster_what_a_test_could() {
+async fn pages_can_change_a_cluster_like_a_test() {
     let client = Client::new();
     let of = |page: &str| format!("/{page}?cluster={C}");
-    tell(&client, "/clusters", &format!(r#"{{"project":"{PROJECT}","cluster":"{C}","task_status":"REDISTRIBUTING"}}"#))
+    post(&client, "/clusters", &format!(r#"{{"project":"{PROJECT}","cluster":"{C}","task_status":"REDISTRIBUTING"}}"#))
         .await;
-    tell(&client, &of("run"), r#"{"tables_done":95,"status":"PAUSE"}"#).await;
-    tell(&client, &of("detail"), r#"{"status":"ACTIVE"}"#).await;
+    post(&client, &of("run"), r#"{"tables_done":95,"status":"PAUSE"}"#).await;
+    post(&client, &of("detail"), r#"{"status":"ACTIVE"}"#).await;
     let info = client.details(C).await.json()["redis_info"].take();
     assert_eq!((&info["status"], &info["redis_progress"]["tables_done"]), (&"PAUSE".into(), &95.into()));
     assert_eq!(client.detail(C).await.json()["cluster"]["status"], "ACTIVE");
 
-    tell(&client, &of("tables-per-read"), "100").await;
-    tell(&client, &of("no-run"), r#""not_found""#).await;
+    post(&client, &of("tables-per-read"), "100").await;
+    post(&client, &of("no-run"), r#""not_found""#).await;
     assert_eq!(client.task(C).await, "REDISTRIBUTING");
     assert_eq!(client.details(C).await.status, 404);
 
-    tell(&client, &format!("{}&read=cluster", of("script")), r#"{"act":{"answer":{"status":500}}}"#).await;
+    post(&client, &format!("{}&read=cluster", of("script")), r#"{"act":{"answer":{"status":500}}}"#).await;
     assert_eq!(client.detail(C).await.status, 500);
-    tell(&client, "/deny?read=cluster", r#""gateway""#).await;
+    post(&client, "/deny?read=cluster", r#""gateway""#).await;
     assert_eq!(client.detail(C).await.status, 403);
-    tell(&client, "/deny?read=cluster", "null").await;
-    tell(&client, "/clusters", &format!(r#"{{"project":"{PROJECT}","cluster":"{C}"}}"#)).await;
-    tell(&client, &of("lag"), r#""never""#).await;
+    post(&client, "/deny?read=cluster", "null").await;
+    post(&client, "/clusters", &format!(r#"{{"project":"{PROJECT}","cluster":"{C}"}}"#)).await;
+    post(&client, &of("lag"), r#""never""#).await;
     assert_eq!(client.call(C).await.status, 200);
     assert_eq!(client.task(C).await, "WAITING_REDISTRIBUTION");
 }
@@ -55,10 +55,10 @@ async fn the_pages_tell_a_cluster_what_a_test_could() {
 #[tokio::test]
 async fn the_pages_show_reads_and_logins_and_know_users() {
     let client = Client::new();
-    tell(&client, "/users", r#"{"domain":"domain","user":"user","password":"right"}"#).await;
+    post(&client, "/users", r#"{"domain":"domain","user":"user","password":"right"}"#).await;
     let login = client.login("user", "right").await;
     let token = login.header("X-Subject-Token").unwrap();
-    tell(&client, "/revoke", r#""user""#).await;
+    post(&client, "/revoke", r#""user""#).await;
     assert_eq!(client.send("GET", &client::detail_target(C), &[("X-Auth-Token", token)], "").await.status, 401);
     for (page, kind) in [("/reads", serde_json::json!({"read": "cluster"})), ("/logins", "login".into())] {
         let (status, text) = ask(&client, "GET", page, "").await;
@@ -70,7 +70,7 @@ async fn the_pages_show_reads_and_logins_and_know_users() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_and_changes_nothing() {
+async fn invalid_input_is_refused_and_changes_nothing() {
     let client = Client::new();
     for (target, body) in [
         (format!("/run?cluster={C}"), "{}"),

@@ -21,7 +21,7 @@ async fn a_read_is_judged_like_a_call() {
 }
 
 #[tokio::test]
-async fn whatever_a_test_tells_a_cluster_the_next_read_shows() {
+async fn the_next_read_shows_every_change_by_a_test() {
     let client = Client::new();
     let cloud = &client.cloud;
     let steps: [(&str, &dyn Fn()); 7] = [
@@ -80,7 +80,7 @@ async fn each_kind_of_read_has_scripts_of_its_own_which_calls_do_not_meet() {
 }
 
 #[tokio::test]
-async fn a_held_read_shows_what_is_true_when_it_is_released_and_a_hanging_one_ends_with_its_client() {
+async fn a_held_read_shows_the_state_at_its_release_and_a_hang_ends_by_client() {
     let client = Client::new();
     client.cloud.script_reads(C, Read::Cluster, [Script::ordinary().when_released()]);
     let read = async {
@@ -102,7 +102,7 @@ async fn a_held_read_shows_what_is_true_when_it_is_released_and_a_hanging_one_en
 }
 
 #[tokio::test]
-async fn a_right_can_be_missing_for_one_kind_of_read_alone() {
+async fn a_right_can_be_missing_for_one_kind_of_read_only() {
     let client = Client::new();
     for (denial, code) in
         [(Denial::Gateway, "APIGW.0302"), (Denial::Service, "DWS.5036"), (Denial::Policy, "encoded_authorization")]

@@ -1,4 +1,4 @@
-//! The verdict itself: what it excuses, and what it must not.
+//! The verdict itself: its excuses, and their limits.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ fn plan(text: &str) -> Plan {
 }
 
 #[test]
-fn without_a_fault_nothing_may_be_unknown_or_left_out() {
+fn without_a_fault_nothing_is_unknown_or_missing() {
     let none = plan("nothing");
     assert!(agrees(&none, "Delivered", &[call(Some(200))], false).is_ok());
     assert!(agrees(&none, "ClusterNotReady", &[call(Some(403))], false).is_ok());
@@ -48,7 +48,7 @@ fn a_redirect_is_unknown_and_never_a_refusal() {
 }
 
 #[test]
-fn a_killed_operator_may_not_know_and_still_may_not_invent() {
+fn a_killed_operators_outcome_may_be_unknown_but_not_invented() {
     let killed = plan("put#2:kill-after");
     assert!(agrees(&killed, "OutcomeUnknown", &[], false).is_ok());
     assert!(agrees(&killed, "OutcomeUnknown", &[call(Some(200))], false).is_ok());
@@ -60,7 +60,7 @@ fn a_killed_operator_may_not_know_and_still_may_not_invent() {
 }
 
 #[test]
-fn whose_answer_may_have_been_late_may_not_know_and_still_may_not_invent() {
+fn a_late_answer_may_be_unknown_but_not_invented() {
     let none = plan("nothing");
     for code in [200, 403, 500] {
         assert!(agrees(&none, "OutcomeUnknown", &[call(Some(code))], true).is_ok(), "{code}");
@@ -72,56 +72,56 @@ fn whose_answer_may_have_been_late_may_not_know_and_still_may_not_invent() {
 }
 
 #[test]
-fn repeats_in_the_ledger_further_writes_and_idle_restarts_are_found() {
+fn repeated_calls_extra_writes_and_idle_restarts_are_found() {
     let entry = Entry { cluster: "c".to_owned(), body: "b".to_owned(), ..Entry::default() };
     let record = Record::default();
     judge_whole(&record, &plan("nothing"), &[entry.clone(), entry], 0, false);
-    assert_eq!(record.violations()[0].law, Law::Duplicate);
+    assert_eq!(record.violations()[0].property, Property::Duplicate);
     let record = Record::default();
     for _ in 0..=WRITES {
-        record.applied("/things/wish/status", b"{}");
+        record.applied("/things/request/status", b"{}");
     }
     judge_whole(&record, &plan("nothing"), &[], 0, false);
-    assert_eq!(record.violations()[0].law, Law::TooManyWrites);
+    assert_eq!(record.violations()[0].property, Property::TooManyWrites);
     let record = Record::default();
     judge_whole(&record, &plan("put#2:504"), &[], 1, false);
-    assert_eq!(record.violations()[0].law, Law::Deaf);
+    assert_eq!(record.violations()[0].property, Property::Deaf);
     let record = Record::default();
     judge_whole(&record, &plan("watch#1:black-hole"), &[], 1, false);
     assert_eq!(record.violations(), []);
 }
 
-/// Generation 1 of an object whose call was answered with 200, and whose status says this.
+/// Generation 1 of an object whose call was answered with 200, with this status.
 fn after_a_call(reason: &str) -> (Record, Settled) {
     let record = Record::default();
     let arrived = record.arrive("c");
     record.read(arrived, Some(1));
-    record.says(arrived, 200);
+    record.answer_begins(arrived, 200);
     let status = json!({
         "attempt": { "id": "a" },
         "conditions": [{ "type": "Ready", "status": "False", "reason": reason }],
     });
-    let (name, cluster) = ("wish".to_owned(), "c".to_owned());
+    let (name, cluster) = ("request".to_owned(), "c".to_owned());
     (record, Settled { name, generation: 1, cluster, status: Some(status), disturbed: false })
 }
 
-/// The claim, and what was written so long after it.
+/// The claim, and the status written this long after it.
 fn came(record: &Record, writes: &[(&str, Duration)]) {
     let claimed = Instant::now();
-    record.came("wish", "a", "Claimed", claimed);
+    record.came("request", "a", "Claimed", claimed);
     for &(state, after) in writes {
-        record.came("wish", "a", state, claimed + after);
+        record.came("request", "a", state, claimed + after);
     }
 }
 
-fn laws(record: &Record) -> Vec<Law> {
-    record.violations().iter().map(|violation| violation.law).collect()
+fn properties(record: &Record) -> Vec<Property> {
+    record.violations().iter().map(|violation| violation.property).collect()
 }
 
 const SOONER: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_millis(1));
 
 #[test]
-fn an_answer_that_may_have_come_too_late_is_counted_and_one_that_was_given_up_sooner_breaks_a_law() {
+fn a_late_answer_is_counted_and_an_early_abandoned_one_is_a_violation() {
     let (record, settled) = after_a_call("OutcomeUnknown");
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
@@ -134,17 +134,17 @@ fn an_answer_that_may_have_come_too_late_is_counted_and_one_that_was_given_up_so
         let (record, settled) = after_a_call("OutcomeUnknown");
         came(&record, writes);
         judge(&record, &plan("nothing"), &settled, &[]);
-        assert_eq!(laws(&record), [Law::Unsettled]);
+        assert_eq!(properties(&record), [Property::Unsettled]);
         assert_eq!(record.late(), 0, "{writes:?}");
     }
 }
 
 #[test]
-fn no_lateness_excuses_a_confirmation_of_what_was_not_carried_out() {
+fn lateness_excuses_no_confirmation_of_a_call_not_carried_out() {
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[]);
-    assert_eq!(laws(&record), [Law::FalseStatement]);
+    assert_eq!(properties(&record), [Property::FalseStatement]);
     let (record, settled) = after_a_call(CONFIRMED);
     came(&record, &[("Unknown", REQUEST_TIMEOUT)]);
     judge(&record, &plan("nothing"), &settled, &[Entry::default()]);
@@ -152,7 +152,7 @@ fn no_lateness_excuses_a_confirmation_of_what_was_not_carried_out() {
 }
 
 #[test]
-fn a_fresh_object_may_be_late_or_disturbed_and_otherwise_must_be_delivered() {
+fn a_fresh_object_is_delivered_unless_it_was_late_or_met_a_fault() {
     for (reason, after, disturbed, is_fine) in [
         ("Delivered", SOONER, false, true),
         ("OutcomeUnknown", REQUEST_TIMEOUT, false, true),

@@ -1,4 +1,5 @@
-//! The look at the cluster before a call: what it holds, what it finds without spending a call, and how seldom it is made.
+//! The precheck of the cluster before a call: what it holds, what it finds without spending a call, and how rarely it
+//! is made.
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -9,20 +10,20 @@ use testbed::{
 };
 
 use crate::{
-    detour::Detour,
+    proxied::Proxied,
     world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, spec},
 };
 
-/// A name, how the cloud gets there, and what is told.
+/// A name, how the cloud gets there, and the expected report.
 type State = (&'static str, fn(&World, &str), &'static str);
 
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
 
-fn looks(world: &World, cluster: &str) -> usize {
+fn prechecks(world: &World, cluster: &str) -> usize {
     world.cloud.reads_of(cluster, Read::Cluster)
 }
 
-/// Held, and by a look: it goes on by itself, whatever the reason.
+/// Held by a precheck: the object continues by itself, whatever the reason.
 fn is_held(object: &ClusterRedistribution) {
     let seen = ["Delivered", "Ready", "Reconciling", "Stalled"].map(|type_| condition(object, type_));
     assert_eq!(seen, [Some("False"), Some("False"), Some("True"), None].map(|value| value.map(str::to_owned)));
@@ -31,33 +32,33 @@ fn is_held(object: &ClusterRedistribution) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_becomes_ready_after_twenty_looks_is_called_once_and_within_a_look() {
+async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.growing(&cluster);
     let _operator = world.operator_with(&REQUIRE).await;
-    world.create("wish", &cluster).await;
-    let held = world.settled("wish", "ClusterNotWaiting").await;
+    world.create("request", &cluster).await;
+    let held = world.settled("request", "ClusterNotWaiting").await;
     is_held(&held);
     assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
     eventually(PATIENCE, "twenty looks", async || {
-        let count = looks(&world, &cluster);
+        let count = prechecks(&world, &cluster);
         if count >= 20 { Ok(()) } else { Err(count) }
     })
     .await;
     assert_eq!(world.calls(&cluster), 0);
-    let before = looks(&world, &cluster);
+    let before = prechecks(&world, &cluster);
     world.cloud.waiting(&cluster);
-    world.settled("wish", "Delivered").await;
-    let after = looks(&world, &cluster);
-    // One may have been on its way when the cluster became ready.
+    world.settled("request", "Delivered").await;
+    let after = prechecks(&world, &cluster);
+    // One read may have been on its way when the cluster became ready.
     assert!(after - before <= 2, "{before} to {after}");
     assert_eq!(world.calls(&cluster), 1);
-    assert_eq!(held.metadata.generation, world.settled("wish", "Delivered").await.metadata.generation);
+    assert_eq!(held.metadata.generation, world.settled("request", "Delivered").await.metadata.generation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_other_state_holds_and_no_state_is_called_but_the_one() {
+async fn only_a_cluster_that_waits_for_a_redistribution_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     let states: [State; 6] = [
@@ -92,13 +93,13 @@ fn answer(body: &str) -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_is_found_by_one_look_and_costs_no_object_its_call() {
+async fn a_wrong_key_is_found_by_one_precheck_and_fails_no_call() {
     let world = World::new().await;
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
     let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
@@ -117,41 +118,41 @@ async fn a_missing_permission_holds_until_it_is_given() {
         let cluster = world.cluster();
         world.cloud.deny(Read::Cluster, Some(denial));
         let _operator = world.operator_with(&REQUIRE).await;
-        world.create("wish", &cluster).await;
-        let held = world.settled("wish", "PermissionDenied").await;
+        world.create("request", &cluster).await;
+        let held = world.settled("request", "PermissionDenied").await;
         is_held(&held);
         assert!(message(&held).contains("dws:openAPICluster:getDetail"), "{}", message(&held));
         world.cloud.deny(Read::Cluster, None);
-        world.settled("wish", "Delivered").await;
+        world.settled("request", "Delivered").await;
         assert_eq!(world.calls(&cluster), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_cluster_is_shown_as_such_and_a_corrected_spec_is_called() {
+async fn an_unknown_cluster_is_reported_and_a_corrected_spec_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&REQUIRE).await;
-    world.create("wish", "00000000-0000-0000-0000-000000000001").await;
-    is_held(&world.settled("wish", "ClusterNotFound").await);
+    world.create("request", "00000000-0000-0000-0000-000000000001").await;
+    is_held(&world.settled("request", "ClusterNotFound").await);
     let cluster = world.cluster();
-    world.patch("wish", serde_json::json!({"spec": spec(&cluster)})).await;
-    world.settled("wish", "Delivered").await;
+    world.patch("request", serde_json::json!({"spec": spec(&cluster)})).await;
+    world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.cloud.total_calls()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
+async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.growing(&cluster);
     world.cloud.script(&cluster, [Script::status(200)]);
     let operator = world.operator_with(&["--check-cluster=warn"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
-    assert_eq!((world.calls(&cluster), looks(&world, &cluster)), (1, 1));
-    crate::world::says(&operator, "task_status is GROWING").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
+    assert_eq!((world.calls(&cluster), prechecks(&world, &cluster)), (1, 1));
+    crate::world::wait_for_output(&operator, "task_status is GROWING").await;
     let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
-    eventually(PATIENCE, "an event tells what was seen", async || {
+    eventually(PATIENCE, "an event reports the state", async || {
         let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
         let told = events.iter().filter(|event| event.reason.as_deref() == Some("ClusterNotWaiting"));
         let notes: Vec<_> = told.filter_map(|event| event.note.clone()).collect();
@@ -162,33 +163,33 @@ async fn with_warn_it_is_called_all_the_same_and_the_event_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
+async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.idle(&cluster);
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1h"]).await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "ClusterNotWaiting").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "ClusterNotWaiting").await;
     for number in 0..10 {
-        // Each of them is looked at before the next one comes: the queue would make one of several.
+        // Each of them is prechecked before the next one comes: the queue would merge several into one.
         let before = held(&operator).await;
-        world.annotate("wish", "example.com/noise", Some(&number.to_string())).await;
-        eventually(PATIENCE, "it was woken", async || {
+        world.annotate("request", "example.com/noise", Some(&number.to_string())).await;
+        eventually(PATIENCE, "it was triggered", async || {
             let count = held(&operator).await;
             if count > before { Ok(()) } else { Err(format!("{count} reconciliations")) }
         })
         .await;
     }
-    assert_eq!(looks(&world, &cluster), 1);
-    // What it found is said again after another hold, without another look.
-    world.annotate("wish", "dws.huaweicloud.com/suspend", Some("true")).await;
-    world.settled("wish", "Suspended").await;
-    world.annotate("wish", "dws.huaweicloud.com/suspend", None).await;
-    world.settled("wish", "ClusterNotWaiting").await;
-    assert_eq!(looks(&world, &cluster), 1);
-    // An edit of the spec is another wish: it is looked at at once.
-    world.patch("wish", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    eventually(PATIENCE, "a second look", async || match looks(&world, &cluster) {
+    assert_eq!(prechecks(&world, &cluster), 1);
+    // Its result is reported again after another hold, without another read.
+    world.annotate("request", "dws.huaweicloud.com/suspend", Some("true")).await;
+    world.settled("request", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "ClusterNotWaiting").await;
+    assert_eq!(prechecks(&world, &cluster), 1);
+    // An edit of the spec is another request: its precheck is made at once.
+    world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
+    eventually(PATIENCE, "a second precheck", async || match prechecks(&world, &cluster) {
         2 => Ok(()),
         count => Err(count),
     })
@@ -196,14 +197,14 @@ async fn nothing_that_wakes_a_held_object_makes_it_look_more_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_that() {
+async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
     let world = World::new().await;
     let clusters: Vec<_> = (0..6).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
         world.cloud.idle(cluster);
-        world.create(&format!("wish-{number}"), cluster).await;
+        world.create(&format!("request-{number}"), cluster).await;
     }
-    // Two looks a second for six that want one each second.
+    // Two reads a second for six objects that want one each second.
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1s", "--rate-limit=2"]).await;
     world.all_settled(&["ClusterNotWaiting"]).await;
     let held = |text: &str| {
@@ -211,10 +212,10 @@ async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_th
         held.map(str::to_owned).collect::<Vec<_>>()
     };
     let before = held(&operator.metrics().await.unwrap());
-    let looked = world.cloud.all_reads().len();
-    eventually(PATIENCE, "six more looks", async || {
+    let read_before = world.cloud.all_reads().len();
+    eventually(PATIENCE, "six more reads", async || {
         let count = world.cloud.all_reads().len();
-        if count >= looked + 6 { Ok(()) } else { Err(count) }
+        if count >= read_before + 6 { Ok(()) } else { Err(count) }
     })
     .await;
     assert_eq!(held(&operator.metrics().await.unwrap()), before);
@@ -227,24 +228,24 @@ async fn more_waiting_objects_than_the_pace_allows_looks_say_nothing_else_for_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_no_cluster_is_looked_at() {
+async fn by_default_no_cluster_is_read() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world.create("wish", &cluster).await;
-    world.settled("wish", "Delivered").await;
+    world.create("request", &cluster).await;
+    world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.cloud.all_reads().len()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_meets_a_conflict_is_made_again_without_reading_the_cluster_anew() {
+async fn a_conflicted_claim_is_repeated_without_another_precheck() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let detour = Detour::new(&world, "put#1:409").await;
-    let _operator = detour.operator(&world, &["--check-cluster=require", "--observe"]).await;
-    world.create("wish", &cluster).await;
-    let object = world.settled("wish", "Delivered").await;
-    assert_eq!(detour.record.strikes(), 1);
-    assert_eq!((looks(&world, &cluster), world.calls(&cluster)), (1, 1));
-    assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "what was read before is what counts");
+    let proxied = Proxied::new(&world, "put#1:409").await;
+    let _operator = proxied.operator(&world, &["--check-cluster=require", "--observe"]).await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "Delivered").await;
+    assert_eq!(proxied.record.strikes(), 1);
+    assert_eq!((prechecks(&world, &cluster), world.calls(&cluster)), (1, 1));
+    assert!(object.status.unwrap().attempt.unwrap().baseline.is_some(), "the earlier read is the one that counts");
 }

@@ -1,5 +1,4 @@
-//! Objects under measurement: new ones, finished ones, and their deletion. It waits for nobody to do anything with
-//! them.
+//! Objects under measurement: new ones, finished ones, and their deletion. It never waits for a candidate.
 
 use std::time::Instant;
 
@@ -22,14 +21,14 @@ use crate::{
     stage::{PROJECT, Place},
 };
 
-/// Requests in flight while objects are made.
+/// Requests in flight while objects are created.
 const IN_FLIGHT: usize = 16;
-/// Label of objects that a candidate shall do something with; finished ones are made without it.
+/// Label of the objects that a candidate should serve; finished ones are created without it.
 pub const LABEL: &str = "bench";
 
 /// Name of an object. The order of names is the order of creation.
 pub fn name(number: usize) -> String {
-    format!("wish-{number:07}")
+    format!("request-{number:07}")
 }
 
 /// Cluster of that object, one for each.
@@ -42,9 +41,9 @@ pub fn path(namespace: &str) -> String {
     format!("/apis/dws.huaweicloud.com/v1alpha1/namespaces/{namespace}/clusterredistributions")
 }
 
-/// Creates one and tells when the request left.
+/// Creates one and returns when the request was sent.
 pub async fn create(client: &Client, place: &Place, number: usize) -> Result<Instant, Failure> {
-    let body = object(&name(number), number, &json!({"labels": {LABEL: "wish"}}));
+    let body = object(&name(number), number, &json!({"labels": {LABEL: "request"}}));
     let begin = Instant::now();
     send(client, "POST", &path(&place.namespace), &body).await?;
     Ok(begin)
@@ -62,8 +61,8 @@ pub async fn delete(client: &Client, place: &Place, number: usize) -> Result<(),
     send(client, "DELETE", &path, &Value::Null).await.map(drop)
 }
 
-/// Creates objects whose one call was answered long ago: the status is the one that the operator itself leaves. For
-/// kopf they also carry what kopf leaves, without which it would take them for new.
+/// Creates objects whose one call was answered long ago, with the status that the operator itself leaves. For kopf they
+/// also carry the annotations that kopf leaves; without them kopf would treat them as new.
 pub async fn create_finished(client: &Client, place: &Place, objects: usize, for_kopf: bool) -> Result<(), Failure> {
     let made = stream::iter(0..objects).map(async |number| {
         let name = format!("done-{number:07}");
@@ -116,7 +115,7 @@ pub fn claimed(object: &ClusterRedistribution) -> redistribution_operator::api::
     transitions::claimed(object.status.as_ref(), attempt, &message, now)
 }
 
-/// What is recorded of an accepted call.
+/// The record of an accepted call.
 pub fn delivered() -> Record {
     Record {
         state: AttemptState::Answered,

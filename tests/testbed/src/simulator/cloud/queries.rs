@@ -1,4 +1,4 @@
-//! What can be asked of the cloud: what arrived, and what became of it.
+//! Queries of the cloud: the requests that arrived, and their results.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use super::{
 const ARRIVES_WITHIN: Duration = Duration::from_secs(600);
 
 impl Cloud {
-    /// What the cluster is doing, whatever it shows.
+    /// The cluster's task, whatever it shows.
     pub fn task_state(&self, cluster: &str) -> Option<TaskState> {
         self.state().clusters.get(&cluster.to_lowercase()).map(|cluster| cluster.state.clone())
     }
 
-    /// Its run under way, or else the last one.
+    /// Its present run, or else the last one.
     pub fn run_of(&self, cluster: &str) -> Option<Run> {
         let state = self.state();
         let cluster = state.clusters.get(&cluster.to_lowercase())?;
@@ -33,19 +33,19 @@ impl Cloud {
         self.state().clusters.get(&cluster.to_lowercase()).map_or(0, |cluster| cluster.executions)
     }
 
-    /// Everything that arrived but reads and logins.
+    /// Everything that arrived except reads and logins.
     pub fn entries(&self) -> Vec<Entry> {
         self.state().ledger.calls.entries().to_vec()
     }
 
-    /// What of that arrived for these clusters.
+    /// The part of that for these clusters.
     pub fn entries_of(&self, clusters: &[&str]) -> Vec<Entry> {
         let state = self.state();
         let of = |entry: &&Entry| clusters.iter().any(|cluster| cluster.eq_ignore_ascii_case(&entry.cluster));
         state.ledger.calls.entries().iter().filter(of).cloned().collect()
     }
 
-    /// Calls that arrived for a cluster, half ones included.
+    /// Calls that arrived for a cluster, including incomplete ones.
     pub fn calls(&self, cluster: &str) -> usize {
         self.state().ledger.calls.of(&cluster.to_lowercase()).count()
     }
@@ -60,12 +60,12 @@ impl Cloud {
         self.state().ledger.calls.max_in_flight()
     }
 
-    /// Reads that arrived for a cluster, in order, half ones included.
+    /// Reads that arrived for a cluster, in order, including incomplete ones.
     pub fn reads(&self, cluster: &str) -> Vec<Entry> {
         self.state().ledger.reads.of(&cluster.to_lowercase()).cloned().collect()
     }
 
-    /// How many of them are of this kind.
+    /// The number of them of this kind.
     pub fn reads_of(&self, cluster: &str, read: Read) -> usize {
         let is = |entry: &&Entry| entry.kind == Kind::Read(read);
         self.state().ledger.reads.of(&cluster.to_lowercase()).filter(is).count()
@@ -81,12 +81,12 @@ impl Cloud {
         self.state().ledger.reads.max_in_flight()
     }
 
-    /// Connections that brought no request.
+    /// Connections without a request.
     pub fn idle_connections(&self) -> usize {
         self.state().ledger.idle_connections
     }
 
-    /// Waits until so many calls have arrived for a cluster.
+    /// Waits until this number of calls has arrived for a cluster.
     ///
     /// # Panics
     ///
@@ -95,7 +95,7 @@ impl Cloud {
         self.counted(&format!("calls for {cluster}"), calls, || self.calls(cluster)).await;
     }
 
-    /// Waits until so many calls have arrived for whatever cluster.
+    /// Waits until this number of calls has arrived for any cluster.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl Cloud {
         self.counted("calls", calls, || self.total_calls()).await;
     }
 
-    /// Waits until so many reads of this kind have arrived for a cluster.
+    /// Waits until this number of reads of this kind has arrived for a cluster.
     ///
     /// # Panics
     ///
@@ -120,7 +120,7 @@ impl Cloud {
         assert!(came, "{} of {wanted} {what} arrived", count());
     }
 
-    /// The clusters and what they are doing, as JSON.
+    /// The clusters and their tasks, as JSON.
     pub fn clusters(&self) -> serde_json::Value {
         let state = self.state();
         let shown = state.clusters.iter().map(|(id, cluster)| {

@@ -1,4 +1,4 @@
-//! What stands between an operator and where it wants to go. It holds no assertion about what the operator does.
+//! The network between an operator and its peers: proxies and name resolution. It asserts nothing about the operator.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::world::binary;
 
-/// An HTTP proxy that tunnels whatever is asked of it, and the heads of what it was asked.
+/// An HTTP proxy that tunnels every request, and the heads of its requests.
 pub async fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, asked) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
@@ -45,7 +45,7 @@ async fn tunnel(stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io::R
     copy_bidirectional(&mut near, &mut far).await.map(drop)
 }
 
-/// Hands every connection on to where it leads now. When that changes all connections end.
+/// Forwards every connection to the present target. When the target changes, all connections end.
 pub async fn switch(to: SocketAddr) -> (SocketAddr, watch::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, (sender, target)) = (listener.local_addr().unwrap(), watch::channel(to));
@@ -69,8 +69,8 @@ pub fn edit(kubeconfig: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(kubeconfig, value.to_string()).unwrap();
 }
 
-/// The operator's binary in a namespace of mounts where `/etc/hosts` and `/etc/resolv.conf` are these. None, and a word about
-/// it, where the machine lets nobody make such a namespace.
+/// The operator's binary in a mount namespace with these `/etc/hosts` and `/etc/resolv.conf`. None, with a message, if
+/// the machine does not allow such a namespace.
 pub fn with_names(directory: &Path, hosts: &str, resolv: &str) -> Option<PathBuf> {
     let flags = if is_root() { "--mount" } else { "--mount --map-root-user" };
     let possible = std::process::Command::new("unshare").args(flags.split(' ')).arg("true").status();

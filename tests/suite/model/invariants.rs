@@ -1,11 +1,11 @@
-//! What must hold in every state, and which states are alike.
+//! The invariants of every state, and the equivalence of states.
 
 use super::{
     product::{NO_ATTEMPT, Number},
     world::{Call, Replica, State, Task, World},
 };
 
-/// More writes than all that a budget allows can ask for.
+/// More writes than any budget can require.
 const MOST_WRITES: u8 = 40;
 
 impl World {
@@ -14,13 +14,13 @@ impl World {
         self.product.is_closed(state.object.0) || state.left.attempts == 0
     }
 
-    /// The same state without what can make no difference any more, so that equal futures are explored once.
+    /// The same state without details that can no longer make a difference, so that equal futures are explored once.
     pub fn tidied(&self, mut state: State) -> State {
         let holds = |number: Number| {
             let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
             state.replicas.iter().any(held)
         };
-        // A permit nobody holds sends nothing.
+        // A permit that no replica holds sends nothing.
         let permits = (0..self.budget.attempts).filter(|&number| state.permits & 1 << number != 0 && holds(number));
         state.permits = permits.map(|number| 1 << number).sum();
         let awaited = |number: Number| {
@@ -40,7 +40,7 @@ impl World {
             replica.lapsed = replica.lapsed.filter(|&number| number == NO_ATTEMPT || Some(number) == current);
             let here = (self.product.uid(state.object.0), self.product.generation(state.object.0));
             replica.sent = replica.sent.filter(|&sent| sent == here);
-            // An older view than the present one leads only to a conflict; one such view stands for all.
+            // An older view than the present one leads only to a conflict; one such view represents all.
             if replica.task != Task::None {
                 (replica.cache, replica.is_kept) = (None, false);
             }
@@ -49,14 +49,14 @@ impl World {
         state
     }
 
-    /// The law that this state breaks.
+    /// The invariant that this state breaks.
     pub fn broken(&self, state: &State) -> Option<&'static str> {
         let twice = |calls: &[Call]| {
-            let wishes: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
-            (1..wishes.len()).any(|end| wishes[..end].contains(&wishes[end]))
+            let requests: Vec<_> = calls.iter().map(|&(_, uid, generation)| (uid, generation)).collect();
+            (1..requests.len()).any(|end| requests[..end].contains(&requests[end]))
         };
         if state.object.1 >= MOST_WRITES {
-            return Some("it is written without an end");
+            return Some("writes without end");
         }
         if twice(&state.sent) {
             return Some("two requests for one uid and generation");
@@ -71,12 +71,12 @@ impl World {
         if let Some((number, attempt)) = self.product.attempt(state.object.0) {
             let has = |calls: &[Call]| calls.iter().any(|&(other, ..)| other == number);
             match (attempt.state.as_str(), attempt.status_code) {
-                ("NotSent", _) if has(&state.sent) => return Some("NotSent is said of what was sent"),
+                ("NotSent", _) if has(&state.sent) => return Some("NotSent is recorded for a request that was sent"),
                 ("Answered", Some(200)) if !has(&state.executed) => {
-                    return Some("delivered is said of what was not carried out");
+                    return Some("delivered is recorded for a call that was not carried out");
                 }
                 ("Answered", Some(403)) if has(&state.executed) => {
-                    return Some("refused is said of what was carried out");
+                    return Some("refused is recorded for a call that was carried out");
                 }
                 _ => {}
             }
@@ -86,9 +86,10 @@ impl World {
             other == uid && Some(i64::from(generation)) == delivered.observed_generation
         };
         if delivered.status == "True" && !state.executed.iter().any(of) {
-            return Some("delivered is said of a generation that was not carried out");
+            return Some("delivered is reported for a generation that was not carried out");
         }
         let may_be = state.executed.iter().chain(&state.under_way).any(of);
-        (delivered.status == "False" && may_be).then_some("certainly not is said of what may be or was")
+        (delivered.status == "False" && may_be)
+            .then_some("not delivered is reported for a call that was or may be carried out")
     }
 }

@@ -1,5 +1,5 @@
-//! Keeps one operator running the way a kubelet does: starts it, starts it again when it has ended, ends it when its
-//! liveness probe fails, and carries out what its proxy needs done. It judges nothing but the process itself.
+//! Keeps one operator running as a kubelet does: starts it, restarts it when it has ended, ends it when its liveness
+//! probe fails, and carries out its proxy's orders. It judges only the process itself.
 
 use std::{
     sync::{
@@ -21,37 +21,37 @@ use super::bench::Failure;
 use crate::{
     Operator,
     fault_proxy::{
-        Law, Record,
+        Property, Record,
         order::{Order, OrderKind},
     },
     operator::OperatorCommand,
     supervisor::is_running,
 };
 
-/// How long a stopped operator stands still: longer than the grace of another one.
+/// How long a stopped operator stays stopped: longer than the grace of another one.
 const STOPPED: Duration = Duration::from_secs(8);
-/// How often it is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A kubelet's probe, quicker: at one look in so many.
+/// Interval of checks.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+/// A kubelet's probe, quicker: at one check in this many.
 const PROBE_AT: u32 = 5;
 /// Failures in a row after which a kubelet ends the container.
 const PROBE_FAILURES: usize = 3;
 
-/// What the user of a plan may ask while it runs.
+/// State that the user of a plan may read while it runs.
 #[derive(Debug, Default)]
-pub struct Kept {
-    /// An operator has said that it watches.
+pub struct OperatorState {
+    /// An operator has logged that it watches.
     pub watching: AtomicBool,
     /// How often the liveness probe ended it.
     pub probe_ended: AtomicUsize,
 }
 
 /// Keeps it running until `stop`, then ends it.
-pub async fn keep(
+pub async fn supervise(
     command: OperatorCommand,
     mut orders: mpsc::UnboundedReceiver<Order>,
     record: Arc<Record>,
-    kept: Arc<Kept>,
+    kept: Arc<OperatorState>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     while !stop.is_cancelled() {
@@ -61,16 +61,16 @@ pub async fn keep(
         if stop.is_cancelled()
             && let Ok(metrics) = operator.metrics().await
         {
-            record.look_for_leaks("the metrics", metrics.as_bytes());
+            record.check_for_leaks("the metrics", metrics.as_bytes());
         }
         operator.kill_if_running().await?;
         if let Some(done) = ended {
             let _ = done.send(());
         }
         let output = operator.output();
-        record.look_for_leaks("the log", output.as_bytes());
+        record.check_for_leaks("the log", output.as_bytes());
         if output.contains("panicked at") {
-            record.violated(Law::Deaf, format!("the operator panicked: {output}"));
+            record.violated(Property::Deaf, format!("the operator panicked: {output}"));
         }
         for line in output.lines() {
             record.log(operator.pid(), line);
@@ -80,15 +80,15 @@ pub async fn keep(
     Ok(())
 }
 
-/// Until it has to be ended or has ended; returns whom to tell of its end.
+/// Until it has to be ended or has ended; returns the receiver of that news.
 async fn attend(
     operator: &Operator,
     orders: &mut mpsc::UnboundedReceiver<Order>,
     record: &Record,
-    kept: &Kept,
+    kept: &OperatorState,
     stop: &CancellationToken,
 ) -> Option<tokio::sync::oneshot::Sender<()>> {
-    let mut probes = interval(LOOK_EVERY);
+    let mut probes = interval(CHECK_EVERY);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looks, mut failures, mut resume_at, mut waiting) = (0_u32, 0, None::<Instant>, None);
     loop {
@@ -106,7 +106,7 @@ async fn attend(
             order = orders.recv() => match order {
                 Some(Order { kind: OrderKind::Kill, done }) => return Some(done),
                 Some(Order { kind, done }) => {
-                    record.trace(format_args!("operator {} stands still", operator.pid()));
+                    record.trace(format_args!("operator {} is stopped", operator.pid()));
                     let _ = operator.pause();
                     resume_at = Some(Instant::now() + STOPPED);
                     if kind == OrderKind::Stop { waiting = Some(done) } else { let _ = done.send(()); }
@@ -114,18 +114,18 @@ async fn attend(
                 None => return None,
             },
             () = resume => {
-                record.trace(format_args!("operator {} goes on", operator.pid()));
+                record.trace(format_args!("operator {} resumes", operator.pid()));
                 let _ = operator.resume();
                 resume_at = None;
                 if let Some(done) = waiting.take() { let _ = done.send(()); }
             }
             _ = probes.tick() => {
                 if !is_running(operator.pid()) {
-                    record.violated(Law::Deaf, format!("the operator ended by itself: {}", operator.output()));
+                    record.violated(Property::Deaf, format!("the operator ended by itself: {}", operator.output()));
                     return None;
                 }
                 if operator.is_watching() { kept.watching.store(true, Ordering::Relaxed); }
-                // One that stands still cannot answer, and its kubelet stands still with it.
+                // A stopped operator cannot answer, and its kubelet is stopped with it.
                 looks = looks.wrapping_add(1);
                 if resume_at.is_some() || operator.address().is_none() || looks % PROBE_AT != 0 { continue }
                 let alive = probe(operator).await;
@@ -140,7 +140,7 @@ async fn attend(
     }
 }
 
-/// Status 200 of `/livez` within a second, as a kubelet asks.
+/// Whether `/livez` gives status 200 within a second, as a kubelet probes.
 async fn probe(operator: &Operator) -> bool {
     let asking = async {
         let mut stream = TcpStream::connect(operator.address()?).await.ok()?;

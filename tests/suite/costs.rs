@@ -1,5 +1,5 @@
-//! What it costs: writes, reads, and nothing at all while nothing happens. Each on a control plane of its own, whose
-//! counters belong to nobody else.
+//! Costs: writes, reads, and none at all while nothing happens. Each test has a control plane of its own, so that its
+//! counters count nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,17 @@ use testbed::{
 
 use crate::world::{NO_TIMEOUT, PATIENCE, World};
 
-/// A call that is put off because the machine stood still costs two writes more, lawfully; that is no subject here.
-const UNHURRIED: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
-/// Whoever has waited for its turn for so long says so, which is a write (`PATIENCE` in `src/gate`).
-const SILENCE: Duration = Duration::from_secs(5);
+/// A call that is put off because the machine paused legitimately costs two more writes; that is not tested here.
+const LONG_TIMEOUTS: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
+/// An object that has waited this long for its slot reports so, which is a write (see `src/admission`).
+const REPORTED_AFTER: Duration = Duration::from_secs(5);
 
-/// What was asked of the API server so far, by its own count.
+/// Requests to the API server so far, by its own count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Costs {
-    /// Writes to status, those that met a conflict included.
+    /// Writes to status, including those that met a conflict.
     tried: u64,
-    /// Writes to status that stand.
+    /// Successful writes to status.
     writes: u64,
     /// Reads of objects.
     reads: u64,
@@ -50,7 +50,8 @@ async fn costs(plane: &ControlPlane) -> Costs {
     }
 }
 
-/// The costs once so many writes more stand: the API server counts a request a moment after what it wrote can be seen.
+/// The costs once this many more successful writes are counted: the API server counts a request a moment after its
+/// effect is visible.
 async fn costs_with(plane: &ControlPlane, before: Costs, writes: u64) -> Costs {
     eventually(PATIENCE, &format!("{writes} writes more than {before:?}"), async || {
         let costs = costs(plane).await;
@@ -59,12 +60,13 @@ async fn costs_with(plane: &ControlPlane, before: Costs, writes: u64) -> Costs {
     .await
 }
 
-/// How often the operator has said of an object that it waits for its turn; counted after the write, and before the object
-/// can be called.
-async fn said(operator: &Operator) -> u64 {
+/// How often the operator has reported that an object waits for its slot; counted after the write, and before the
+/// object can be called.
+async fn reported_waits(operator: &Operator) -> u64 {
     let text = operator.metrics().await.unwrap();
-    let said = text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
-    said.map_or(0, |said| said.parse().unwrap())
+    let reported =
+        text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
+    reported.map_or(0, |reported| reported.parse().unwrap())
 }
 
 async fn own_world() -> (&'static ControlPlane, World) {
@@ -77,23 +79,24 @@ async fn own_world() -> (&'static ControlPlane, World) {
 #[tokio::test]
 async fn an_accepted_generation_costs_two_writes_and_one_read_of_the_object() {
     let (plane, world) = own_world().await;
-    let operator = world.operator_with(&UNHURRIED).await;
+    let operator = world.operator_with(&LONG_TIMEOUTS).await;
     let (before, began) = (costs(plane).await, Instant::now());
     for number in 0..50 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
-    // Read by list, so that the test's own looks are not counted as reads.
+    // Read by list, so that the test's own reads of objects are not counted.
     world.all_settled(&["Delivered"]).await;
-    let (took, said) = (began.elapsed(), said(&operator).await);
-    let after = costs_with(plane, before, 100 + said).await;
-    assert_eq!(after.writes - before.writes, 100 + said, "writes to status, {said} of which say that others are first");
-    assert!(said == 0 || took >= SILENCE, "{said} said that others are first, within {took:?}");
-    // Whoever has said so is read again before it is called, and may be seen too late and meet a conflict.
-    if said == 0 {
+    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
+    let after = costs_with(plane, before, 100 + reported).await;
+    assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
+    assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
+    // An object that has reported its wait is read again before it is called, and its view may be old and meet a
+    // conflict.
+    if reported == 0 {
         assert_eq!(after.tried - before.tried, 100, "writes to status");
-        // A claim is decided on a fresh read, since a watch may hide what a CRD prunes.
-        // One that has to wait for its turn is read once more after it.
+        // A claim is decided on a fresh read, since a watch may hide what a CRD prunes. An object that has to wait for
+        // its slot is read once more after it.
         let reads = after.reads - before.reads;
         assert!((50..=100).contains(&reads), "reads of objects: {reads}");
         let secrets = after.secrets - before.secrets;
@@ -108,36 +111,36 @@ async fn a_backlog_costs_two_writes_each_and_reads_its_secret_together() {
     let before = costs(plane).await;
     for number in 0..50 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let began = Instant::now();
-    let operator = world.operator_with(&UNHURRIED).await;
+    let operator = world.operator_with(&LONG_TIMEOUTS).await;
     world.all_settled(&["Delivered"]).await;
-    let (took, said) = (began.elapsed(), said(&operator).await);
-    let after = costs_with(plane, before, 100 + said).await;
-    assert_eq!(after.writes - before.writes, 100 + said, "writes to status, {said} of which say that others are first");
-    assert!(said == 0 || took >= SILENCE, "{said} said that others are first, within {took:?}");
-    // Whoever has said so is looked at once more, and its Secret with it.
-    if said == 0 {
+    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
+    let after = costs_with(plane, before, 100 + reported).await;
+    assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
+    assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
+    // An object that has reported its wait is read once more, and its Secret with it.
+    if reported == 0 {
         assert!(after.secrets - before.secrets < 50, "reads of Secrets: {}", after.secrets - before.secrets);
-        // The first list may still show an object as it was before its call, which one look at the object settles.
+        // The first list may still show an object as it was before its call, which one read of the object resolves.
         assert!(after.reads - before.reads <= 150, "reads of objects: {}", after.reads - before.reads);
     }
 }
 
 #[tokio::test]
-async fn a_crowd_behind_a_long_call_says_that_it_waits_once_each_and_all_of_it_is_called() {
+async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
     let (plane, world) = own_world().await;
     let long = world.cluster();
     world.cloud.script(&long, [Script::held()]);
-    let _operator = world.operator_with(&[&UNHURRIED[..], &["--concurrency=1"]].concat()).await;
+    let _operator = world.operator_with(&[&LONG_TIMEOUTS[..], &["--concurrency=1"]].concat()).await;
     let start = costs(plane).await;
     world.create("long", &long).await;
     world.cloud.arrived(&long, 1).await;
     let before = costs_with(plane, start, 1).await;
     for number in 0..40 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
     let waiting = costs_with(plane, before, 40).await;
@@ -154,7 +157,7 @@ async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
     let (plane, world) = own_world().await;
     for number in 0..500 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
     }
     let operator = world.operator().await;
     world.all_settled(&["Delivered"]).await;
@@ -162,7 +165,7 @@ async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
     assert!(restarted.success());
     let operator = world.operator().await;
     let before = costs(plane).await;
-    // The minute is what is asserted about, not a wait for something to happen.
+    // The minute is the subject of the test, not a wait for an event.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let after = costs(plane).await;
     assert_eq!(before, after, "writes, reads and reads of Secrets");

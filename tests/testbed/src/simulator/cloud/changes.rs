@@ -1,4 +1,4 @@
-//! What can be told to the cloud about its clusters, at any time.
+//! Changes to the clusters of the cloud, possible at any time.
 
 use serde_json::Value;
 
@@ -15,12 +15,12 @@ use super::{
 };
 
 impl Cloud {
-    /// Has this cluster, waiting for a redistribution.
+    /// Adds this cluster, waiting for a redistribution.
     pub fn add_cluster(&self, project: &str, cluster: &str) {
         self.set_cluster(project, cluster, TaskState::WaitingRedistribution);
     }
 
-    /// Has this cluster in that state.
+    /// Adds the cluster in that state.
     pub fn set_cluster(&self, project: &str, cluster: &str, state: impl Into<TaskState>) {
         self.with(cluster, |known, now| {
             project.clone_into(&mut known.project);
@@ -29,13 +29,13 @@ impl Cloud {
         });
     }
 
-    /// The cluster is no more: 404 `DWS.3027` from now on.
+    /// Deletes the cluster: 404 `DWS.3027` from now on.
     pub fn delete_cluster(&self, cluster: &str) {
         self.with(cluster, |cluster, _| cluster.deleted = true);
     }
 
-    /// The cluster does this from now on, and shows it at once, whatever its lag. A run begins, goes on, stands still,
-    /// fails or succeeds as the state says.
+    /// Sets the cluster's task, and shows it at once, whatever its lag. A run begins, continues, pauses, fails or
+    /// succeeds as the state says.
     pub fn task(&self, cluster: &str, state: impl Into<TaskState>) {
         self.with(cluster, |cluster, now| cluster.set(state.into(), now));
     }
@@ -45,12 +45,12 @@ impl Cloud {
         self.task(cluster, TaskState::WaitingRedistribution);
     }
 
-    /// It redistributes: the run it has goes on, or one begins that nobody called for.
+    /// It redistributes: its present run continues, or one begins without a call.
     pub fn redistributing(&self, cluster: &str) {
         self.task(cluster, TaskState::Redistributing);
     }
 
-    /// Its run stands still. If no user said so, the service did after a failure, as in the published example.
+    /// Its run is paused, either by a user or, after a failure, by the service, as in the published example.
     pub fn paused(&self, cluster: &str, by_user: bool) {
         self.task(cluster, TaskState::RedistributionPaused);
         self.run(cluster, |run| run.paused(by_user));
@@ -61,7 +61,7 @@ impl Cloud {
         self.task(cluster, TaskState::RedistributeFailure);
     }
 
-    /// It has no task; a run it had is done and has succeeded.
+    /// It has no task; a present run is done and has succeeded.
     pub fn idle(&self, cluster: &str) {
         self.task(cluster, TaskState::Idle);
     }
@@ -71,12 +71,12 @@ impl Cloud {
         self.task(cluster, TaskState::Growing);
     }
 
-    /// Changes the run under way, or else the last one; false if it never had one. Its state stays as it is.
+    /// Changes the present run, or else the last one; false if it never had one. Its state stays unchanged.
     pub fn run(&self, cluster: &str, change: impl FnOnce(&mut Run)) -> bool {
         self.with(cluster, |cluster, _| cluster.run.as_mut().or(cluster.last_run.as_mut()).map(change).is_some())
     }
 
-    /// Changes what its next run begins as. Id and start are the run's own; mode and jobs those of the call.
+    /// Changes the initial fields of its next run. Id and start are the run's own; mode and jobs those of the call.
     pub fn next_run(&self, cluster: &str, change: impl FnOnce(&mut Run)) {
         self.with(cluster, |cluster, _| change(&mut cluster.next_run));
     }
@@ -86,12 +86,12 @@ impl Cloud {
         self.with(cluster, |cluster, _| change(&mut cluster.detail));
     }
 
-    /// It is found in every project from now on, for who tells calls apart by their project.
+    /// It is found in every project from now on, for users that distinguish calls by their project.
     pub fn any_project(&self, cluster: &str) {
         self.with(cluster, |cluster, _| cluster.any_project = true);
     }
 
-    /// How long it goes on showing what it showed before, from the next execution on. Calls meet what it does.
+    /// How long it shows its state from before the next execution. Calls meet its actual state.
     pub fn lag(&self, cluster: &str, lag: Lag) {
         self.with(cluster, |cluster, _| cluster.lag = lag);
     }
@@ -101,37 +101,37 @@ impl Cloud {
         self.with(cluster, |cluster, _| cluster.tables_per_read = tables);
     }
 
-    /// What a read of the details is answered when no redistribution is under way.
+    /// The answer to a read of the details when no redistribution is under way.
     pub fn no_run(&self, cluster: &str, no_run: NoRun) {
         self.with(cluster, |cluster, _| cluster.no_run = no_run);
     }
 
-    /// Answers this kind of read with this body in place of the ordinary one; or no longer.
+    /// Replaces the ordinary body of this kind of read; or no longer.
     pub fn replace(&self, cluster: &str, read: Read, body: Option<Value>) {
         self.with(cluster, |cluster, _| cluster.overlay(read).body = body);
     }
 
-    /// Lays these fields over the ordinary body of this kind of read; or no longer.
+    /// Merges these fields into the ordinary body of this kind of read; or no longer.
     pub fn amend(&self, cluster: &str, read: Read, fields: Option<Value>) {
         self.with(cluster, |cluster, _| cluster.overlay(read).amendment = fields);
     }
 
-    /// The cluster's next calls meet these, in this order.
+    /// Scripts of the cluster's next calls, in this order.
     pub fn script(&self, cluster: &str, scripts: impl IntoIterator<Item = Script>) {
         self.with(cluster, |cluster, _| cluster.calls.extend(scripts));
     }
 
-    /// The cluster's next reads of this kind meet these, in this order.
+    /// Scripts of the cluster's next reads of this kind, in this order.
     pub fn script_reads(&self, cluster: &str, read: Read, scripts: impl IntoIterator<Item = Script>) {
         self.with(cluster, |cluster, _| cluster.overlay(read).scripts.extend(scripts));
     }
 
-    /// The next connections meet these before anything is read: `Cut`, `Reset` or `Hang`.
+    /// Scripts of the next connections before anything is read: `Cut`, `Reset` or `Hang`.
     pub fn script_connections(&self, acts: impl IntoIterator<Item = Act>) {
         self.state().connection_faults.extend(acts);
     }
 
-    /// Lets one call go on that waits to be released, now or when it comes.
+    /// Releases one held call, now or when it comes.
     pub fn release(&self, cluster: &str) {
         self.with(cluster, |cluster, _| cluster.calls.release());
     }

@@ -1,4 +1,4 @@
-//! In which order objects are called that wait for one key.
+//! The order of calls for objects that wait for one key.
 
 use testbed::{
     eventually,
@@ -11,27 +11,28 @@ use crate::world::{NO_TIMEOUT, PATIENCE, World};
 const CONCURRENCY: usize = 8;
 
 #[tokio::test]
-async fn after_a_429_a_crowd_goes_on_in_the_order_in_which_it_was_asked_for_whoever_looks_first() {
+async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    let told_to_wait = world.cluster();
+    let throttled = world.cluster();
     let answer = Answer::error(Shape::A, 429, "APIG.0308", "Too many requests.").header("Retry-After", "1");
-    world.cloud.script(&told_to_wait, [Script::new(Act::Answer(answer)).when_released()]);
+    world.cloud.script(&throttled, [Script::new(Act::Answer(answer)).when_released()]);
     let _operator = world.operator_with(&[NO_TIMEOUT, "--rate-limit=10"]).await;
-    world.create("told-to-wait", &told_to_wait).await;
-    world.cloud.arrived(&told_to_wait, 1).await;
-    let mut wanted = vec![told_to_wait.clone()];
+    world.create("throttled", &throttled).await;
+    world.cloud.arrived(&throttled, 1).await;
+    let mut wanted = vec![throttled.clone()];
     for number in 0..40 {
         let cluster = world.cluster();
-        world.create(&format!("wish-{number}"), &cluster).await;
+        world.create(&format!("request-{number}"), &cluster).await;
         wanted.push(cluster);
     }
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
-    world.cloud.release(&told_to_wait);
-    // The last one is looked at again and again, and so before the others when the second is over.
-    let mut looks = 0;
-    eventually(PATIENCE, "the crowd goes on", async || {
-        looks += 1;
-        world.annotate("wish-39", "example.com/look", Some(&looks.to_string())).await;
+    world.cloud.release(&throttled);
+    // Changes of the last object trigger its reconcile again and again, and so before the others when the second is
+    // over.
+    let mut changes = 0;
+    eventually(PATIENCE, "the waiting objects are called", async || {
+        changes += 1;
+        world.annotate("request-39", "example.com/change", Some(&changes.to_string())).await;
         if world.cloud.total_calls() > 1 { Ok(()) } else { Err("one call".to_owned()) }
     })
     .await;
@@ -40,5 +41,5 @@ async fn after_a_429_a_crowd_goes_on_in_the_order_in_which_it_was_asked_for_whoe
     assert_eq!(called.len(), wanted.len(), "one call each");
     let apart = |place: usize| called.iter().position(|cluster| *cluster == wanted[place]).unwrap().abs_diff(place);
     let places: Vec<_> = (0..wanted.len()).map(apart).collect();
-    assert!(places.iter().all(|apart| *apart < CONCURRENCY), "places from its own, each: {places:?}");
+    assert!(places.iter().all(|apart| *apart < CONCURRENCY), "distance of each from its place: {places:?}");
 }

@@ -1,4 +1,4 @@
-//! What a person does who installs the chart for the first time, and removes it again.
+//! The steps of a person who installs the chart for the first time, and removes it again.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use testbed::eventually;
 
 use crate::story::{PATIENCE, Story};
 
-/// In this order, and alone: the CRD comes and goes with them.
+/// In this order, and not in parallel: the CRD comes and goes with them.
 pub fn stories() -> Vec<Trial> {
     vec![crate::story(
         "an installation with the defaults delivers the example and nothing twice when it is removed and made again",
@@ -45,8 +45,8 @@ async fn life_of_an_installation() {
     story.ok(&["get", &object]);
     story.ok(&["get", "crd", "clusterredistributions.dws.huaweicloud.com"]);
     story.install(&defaults);
-    // The new installation has seen the object: it delivers another one that was made after it.
-    story.apply(&story.wish("another", &Story::warehouse(1)));
+    // The new installation has seen the old object: it delivers another one that was created later.
+    story.apply(&story.request("another", &Story::warehouse(1)));
     story.ok(&["wait", "--for=condition=Ready", "--timeout=1m", "clusterredistribution/another"]);
     assert_eq!((story.cloud.calls(warehouse), story.cloud.calls(&Story::warehouse(1))), (1, 1));
 

@@ -1,4 +1,4 @@
-//! The Helm before: it takes the chart without a complaint, and renders what its successor renders.
+//! The previous major version of Helm accepts the chart without a complaint, and renders the same as its successor.
 
 use std::{
     path::Path,
@@ -11,7 +11,7 @@ use testbed::{Progress, Tool, Tools};
 
 use crate::combinations::combinations;
 
-/// Needs no cluster, but a program that is built for the others only.
+/// Needs no cluster, but a program that is built for the node tests only.
 pub fn stories() -> Vec<Trial> {
     let trial = Trial::test("Helm 3 and Helm 4 lint the chart strictly and render the same", || {
         same();
@@ -40,7 +40,7 @@ fn same() {
             let lint = run(helm, &[&["lint", "--strict", chart], &image[..], &flags].concat());
             let said = String::from_utf8_lossy(&lint.stdout).into_owned();
             assert!(said.contains("0 chart(s) failed") && !said.contains("[WARNING]"), "{said}");
-            // Without a cluster each takes a version of its own for granted.
+            // Without a cluster, each version assumes its own version of Kubernetes.
             let version = ["--kube-version", "1.37.2"];
             let output = run(helm, &[&["template", "dws", chart], &version[..], &image, &flags].concat());
             let mut objects: Vec<Value> =

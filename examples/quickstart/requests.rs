@@ -1,4 +1,4 @@
-//! What is applied on the tour, and what the simulated cloud answers to each.
+//! The objects that the tour applies, and the simulated cloud's answer to each.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ spec:
   parallelJobs: 3
 ";
 
-/// Refused before anybody sees it.
+/// Refused by the API server's validation.
 pub const WRONG: &str = "apiVersion: dws.huaweicloud.com/v1alpha1
 kind: ClusterRedistribution
 metadata:
@@ -39,11 +39,11 @@ spec:
   parallelJobs: 33
 ";
 
-/// One object, and what becomes of it.
-pub struct Wish {
+/// One object, and its expected result.
+pub struct Request {
     /// Its name.
     pub name: &'static str,
-    /// What the cloud does.
+    /// The cloud's behaviour.
     pub story: &'static str,
     /// The reason it ends with.
     pub reason: &'static str,
@@ -55,9 +55,9 @@ pub struct Wish {
 }
 
 /// All but the example.
-pub fn all() -> Vec<Wish> {
+pub fn all() -> Vec<Request> {
     let dws = |status, code, text| Some(Script::error(Shape::A, status, code, text));
-    let wish = |name, story, reason, cluster, script| Wish {
+    let request = |name, story, reason, cluster, script| Request {
         name,
         story,
         reason,
@@ -67,16 +67,16 @@ pub fn all() -> Vec<Wish> {
         script,
     };
     vec![
-        wish(
+        request(
             "bad-request",
             "400: the cloud finds a value out of range",
             "BadRequest",
             "10000000-0000-4000-8000-000000000400",
             dws(400, "DWS.5038", "The value of parallel_jobs is out of range."),
         ),
-        Wish {
+        Request {
             annotation: Some(("dws.huaweicloud.com/credentials-secret", "wrong-key")),
-            ..wish(
+            ..request(
                 "wrong-key",
                 "401: a Secret of its own with a wrong secret key",
                 "AuthenticationFailed",
@@ -84,45 +84,45 @@ pub fn all() -> Vec<Wish> {
                 None,
             )
         },
-        wish(
+        request(
             "forbidden",
             "403: the account may not do this",
             "PermissionDenied",
             "10000000-0000-4000-8000-000000000403",
             dws(403, "DWS.5036", "No permission."),
         ),
-        wish(
+        request(
             "not-found",
             "404: nothing under this address",
             "NotFound",
             "10000000-0000-4000-8000-000000000404",
             Some(Script::new(Act::Answer(Answer::empty(404)))),
         ),
-        wish(
+        request(
             "server-error",
             "500: the cloud failed, and may have accepted",
             "ServerError",
             "10000000-0000-4000-8000-000000000500",
             dws(500, "DWS.0005", "Server failure."),
         ),
-        wish(
+        request(
             "unavailable",
             "503: the same",
             "ServerError",
             "10000000-0000-4000-8000-000000000503",
             Some(Script::new(Act::Answer(Answer::empty(503)))),
         ),
-        wish(
+        request(
             "cut-connection",
             "the connection is cut after the request was read",
             "OutcomeUnknown",
             "10000000-0000-4000-8000-000000000000",
             Some(Script::lost_reply()),
         ),
-        Wish {
+        Request {
             calls: 0,
             annotation: Some(("dws.huaweicloud.com/suspend", "true")),
-            ..wish(
+            ..request(
                 "suspended",
                 "suspended: prepared, and not called",
                 "Suspended",
@@ -133,13 +133,13 @@ pub fn all() -> Vec<Wish> {
     ]
 }
 
-impl Wish {
-    /// Sets the stage.
+impl Request {
+    /// Prepares the cloud and the Secret.
     pub fn prepare(&self, cloud: &Simulator, cluster: &Cluster) -> Result<(), Failure> {
         cloud.add_cluster(PROJECT, self.cluster);
         cloud.script(self.cluster, self.script.clone());
         if self.name == "wrong-key" {
-            // A key of its own: its refusal locks nobody else out.
+            // A key of its own: its refusal locks no other object out.
             cloud.add_key("ANOTHERACCESSKEY", "the-right-secret-key", None);
             cluster.secret(self.name, "ANOTHERACCESSKEY", "a-wrong-secret-key")?;
         }
@@ -159,16 +159,18 @@ impl Wish {
     }
 }
 
-/// Waits until every object says what it should.
+/// Waits until every object has its expected reason.
 pub async fn settle(cluster: &Cluster) -> Result<(), Failure> {
-    let settled = try_eventually(Duration::from_secs(120), "every object has come to rest", async || {
+    let settled = try_eventually(Duration::from_secs(120), "every object has its expected reason", async || {
         let objects = cluster.objects().map_err(|error| error.to_string())?;
         let waiting: Vec<_> = all()
             .into_iter()
-            .filter(|wish| {
-                !objects.iter().any(|object| object["metadata"]["name"] == wish.name && reason(object) == wish.reason)
+            .filter(|request| {
+                !objects
+                    .iter()
+                    .any(|object| object["metadata"]["name"] == request.name && reason(object) == request.reason)
             })
-            .map(|wish| wish.name)
+            .map(|request| request.name)
             .collect();
         if waiting.is_empty() { Ok(()) } else { Err(format!("waiting for {}", waiting.join(", "))) }
     });

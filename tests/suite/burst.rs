@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use crate::world::{PATIENCE, World, reason_of, spec};
 
-/// So many objects `wish-0`, `wish-1`, ..., each for a cluster of its own whose first call meets this; returns the
-/// clusters.
-pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
+/// Creates this number of objects `request-0`, `request-1`, ..., each for a cluster of its own whose first call meets
+/// this script; returns the clusters.
+pub async fn burst(world: &World, objects: usize, script: impl Fn(usize) -> Option<Script>) -> Vec<String> {
     let mut clusters = Vec::new();
     for number in 0..objects {
         let cluster = world.cluster();
@@ -29,7 +29,7 @@ pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Opti
     let api = world.api();
     stream::iter(clusters.iter().enumerate())
         .map(|(number, cluster)| {
-            let object = ClusterRedistribution::new(&format!("wish-{number}"), spec(cluster));
+            let object = ClusterRedistribution::new(&format!("request-{number}"), spec(cluster));
             let api = api.clone();
             async move { api.create(&PostParams::default(), &object).await }
         })
@@ -43,7 +43,7 @@ pub async fn crowd(world: &World, objects: usize, script: impl Fn(usize) -> Opti
 /// Versions of objects, in the order in which they were seen.
 pub type History = Arc<Mutex<Vec<ClusterRedistribution>>>;
 
-/// Every version of every object of the namespace, each once, from those on that are there now.
+/// Every version of every object of the namespace, each once, beginning with the present ones.
 pub async fn history(world: &World) -> History {
     let history = History::default();
     let (kept, api) = (Arc::clone(&history), world.api());
@@ -54,7 +54,7 @@ pub async fn history(world: &World) -> History {
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::InitApply(object) | Event::Apply(object)) => {
-                    // Where all are listed anew, what was seen before comes once more.
+                    // When all are listed again, versions that were seen before come once more.
                     let version = object.resource_version();
                     if newest.insert(object.name_any(), version.clone()) != Some(version) {
                         kept.lock().unwrap().push(object);
@@ -62,7 +62,7 @@ pub async fn history(world: &World) -> History {
                 }
                 Ok(Event::InitDone) => {
                     if let Some(is_listed) = is_listed.take() {
-                        // Whoever asked for it may be gone by now.
+                        // The receiver may be gone by now.
                         let _ = is_listed.send(());
                     }
                 }
@@ -74,9 +74,10 @@ pub async fn history(world: &World) -> History {
     history
 }
 
-/// The first version of the object that said this of its generation. One that passes is missed by whoever looks now and then.
-pub async fn said(history: &History, name: &str, reason: &str) -> ClusterRedistribution {
-    eventually(PATIENCE, &format!("a version of {name} says {reason}"), async || {
+/// The first version of the object with this reason for its generation. A check at intervals would miss a short-lived
+/// one.
+pub async fn version_with_reason(history: &History, name: &str, reason: &str) -> ClusterRedistribution {
+    eventually(PATIENCE, &format!("a version of {name} with the reason {reason}"), async || {
         let history = history.lock().unwrap();
         let versions: Vec<_> = history.iter().filter(|object| object.name_any() == name).collect();
         let said: Vec<_> = versions.iter().map(|object| reason_of(object)).collect();
@@ -86,7 +87,7 @@ pub async fn said(history: &History, name: &str, reason: &str) -> ClusterRedistr
     .await
 }
 
-/// What each object has said of its generation, version by version.
+/// The reasons of each object for its generation, version by version.
 pub fn reasons(history: &History) -> HashMap<String, Vec<String>> {
     let mut reasons = HashMap::<String, Vec<String>>::new();
     for object in history.lock().unwrap().iter() {

@@ -1,4 +1,4 @@
-//! A world whose operator reaches everything through a fault proxy. It holds no assertion about what the operator does.
+//! A world whose operator reaches everything through a fault proxy. It asserts nothing about the operator.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::world::{World, binary};
 
-/// See the module.
-pub struct Detour {
+/// The proxy of one world.
+pub struct Proxied {
     network: Network,
     /// The proxy.
     pub proxy: FaultProxy,
-    /// What passes.
+    /// The record of its traffic.
     pub record: Arc<Record>,
     _orders: UnboundedReceiver<Order>,
 }
 
-impl Detour {
-    /// A proxy with this plan; one that needs nothing done to the operator.
+impl Proxied {
+    /// A proxy with this plan, which must not need any action on the operator's process.
     pub async fn new(world: &World, plan: &str) -> Self {
         let (network, record) = (Network::new(world.plane, &world.cloud).unwrap(), Arc::new(Record::default()));
         let plan = plan.parse().unwrap();
