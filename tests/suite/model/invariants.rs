@@ -17,14 +17,17 @@ impl World {
     /// The same state without details that can no longer make a difference, so that equal futures are explored once.
     pub fn tidied(&self, mut state: State) -> State {
         let holds = |number: Number| {
-            let held = |replica: &Replica| matches!(replica.task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if other == number);
+            let is_held =
+                |task: &Task| matches!(task, Task::Lost((other, ..), _) | Task::Ready((other, ..)) if *other == number);
+            let held = |replica: &Replica| replica.tasks.iter().any(is_held);
             state.replicas.iter().any(held)
         };
         // A permit that no replica holds sends nothing.
         let permits = (0..self.budget.attempts).filter(|&number| state.permits & 1 << number != 0 && holds(number));
         state.permits = permits.map(|number| 1 << number).sum();
         let awaited = |number: Number| {
-            state.replicas.iter().any(|replica| matches!(replica.task, Task::Waiting((other, ..)) if other == number))
+            let is_awaited = |task: &Task| matches!(task, Task::Waiting((other, ..)) if *other == number);
+            state.replicas.iter().any(|replica| replica.tasks.iter().any(is_awaited))
         };
         state.replies.retain(|&(number, _)| awaited(number));
         // A claim built from an older version can never be applied.
@@ -41,9 +44,7 @@ impl World {
             let here = (self.product.uid(state.object.0), self.product.generation(state.object.0));
             replica.sent = replica.sent.filter(|&sent| sent == here);
             // An older view than the present one leads only to a conflict; one such view represents all.
-            if replica.task != Task::None {
-                (replica.cache, replica.is_kept) = (None, false);
-            }
+            replica.tasks.sort_unstable();
         }
         state.replicas.sort_unstable();
         state

@@ -78,7 +78,7 @@ pub enum Outcome {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
-    Decide { lapsed: bool, abandoned: u8, sent: Option<(u8, u8)> },
+    Decide { lapsed: bool, abandoned: u8, live: u8, sent: Option<(u8, u8)> },
     Claimed(Number),
     Recorded(Number, Outcome),
     Edited,
@@ -171,8 +171,8 @@ impl Product {
     }
 
     /// The decision of a controller that sees this object, remembers this, and has waited for the grace or not.
-    pub fn next(&mut self, id: ObjectId, lapsed: bool, abandoned: u8, sent: Option<(u8, u8)>) -> Move {
-        let question = Question::Decide { lapsed, abandoned, sent };
+    pub fn next(&mut self, id: ObjectId, lapsed: bool, (abandoned, live): (u8, u8), sent: Option<(u8, u8)>) -> Move {
+        let question = Question::Decide { lapsed, abandoned, live, sent };
         if let Some(&known) = self.moves.get(&(id, question)) {
             return known;
         }

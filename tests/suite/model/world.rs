@@ -75,12 +75,16 @@ impl fmt::Display for Label {
 
 /// A stored object or a view, and its resourceVersion.
 pub(super) type Seen = (ObjectId, u8);
+/// A task: controller, slot.
+type At = (usize, usize);
 /// A request: attempt, uid, generation.
 pub(super) type Call = (Number, u8, u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Task {
     None,
+    /// It has read the object afresh, and decided again that it is to be called.
+    Fresh(Seen, (u8, u8)),
     /// The reply to the claim was lost. The claim was made on this view.
     Lost(Call, ObjectId),
     /// The CRD pruned the claim; the reply showed this.
@@ -99,10 +103,12 @@ pub(super) struct Replica {
     pub(super) sent: Option<(u8, u8)>,
     /// A dry run came back complete.
     pub(super) is_kept: bool,
-    pub(super) task: Task,
+    /// At most one for each uid and generation.
+    pub(super) tasks: [Task; 2],
 }
 
-const IDLE: Replica = Replica { cache: None, lapsed: None, abandoned: 0, sent: None, is_kept: false, task: Task::None };
+const IDLE: Replica =
+    Replica { cache: None, lapsed: None, abandoned: 0, sent: None, is_kept: false, tasks: [Task::None; 2] };
 
 /// The modelled world. Lists are kept sorted, so that equal worlds are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -175,29 +181,53 @@ impl World {
             next.replicas[which] = own;
             next
         };
-        match replica.task {
-            Task::None => {
-                let view = (self.seen(state), state.object.1);
-                if replica.cache != Some(view) {
-                    add("looks", with(&|_, own| own.cache = Some(view)));
-                }
-                if let Some(seen) = replica.cache {
-                    self.idle_steps(state, which, seen, &mut add);
-                }
+        let view = (self.seen(state), state.object.1);
+        if replica.cache != Some(view) {
+            add("looks", with(&|_, own| own.cache = Some(view)));
+        }
+        if let Some(seen) = replica.cache {
+            self.idle_steps(state, which, seen, &mut add);
+        }
+        for slot in 0..replica.tasks.len() {
+            self.task_steps(state, (which, slot), &mut add);
+        }
+    }
+
+    /// What the task in this slot does next, beside the reconciles of the same controller.
+    fn task_steps(&mut self, state: &State, (which, slot): At, add: &mut dyn FnMut(&'static str, State)) {
+        let replica = state.replicas[which];
+        let with = |change: &dyn Fn(&mut State, &mut Replica)| {
+            let mut next = state.clone();
+            let mut own = replica;
+            change(&mut next, &mut own);
+            next.replicas[which] = own;
+            next
+        };
+        match replica.tasks[slot] {
+            Task::None => {}
+            Task::Fresh(seen, _) => {
+                // An edit, a suspension, a deletion or the loss of the Lease.
+                add("cancels its task", with(&|_, own| own.tasks[slot] = Task::None));
+                self.claim_steps(state, (which, slot), seen, add);
             }
-            Task::Lost(call, view) => add("reads for its claim", self.read_for_claim(state, which, (call, view))),
+            Task::Lost(call, view) => {
+                add("reads for its claim", self.read_for_claim(state, (which, slot), (call, view)))
+            }
             Task::Withdrawing(_, reply) => {
                 let view = self.seen(state);
                 let object = self.product.withdrawn(view, reply).map(|next| self.kept(state, next));
-                add("retracts its claim", Self::rewritten(with(&|_, own| own.task = Task::None), object));
+                add("retracts its claim", Self::rewritten(with(&|_, own| own.tasks[slot] = Task::None), object));
             }
             Task::Ready(call) => {
                 if state.permits & 1 << call.0 != 0 || self.mutant == Some(Mutant::NoSendDeadline) {
                     add(
                         "sends",
                         with(&|next, own| {
-                            own.task = Task::Waiting(call);
-                            own.sent = Some((call.1, call.2));
+                            own.tasks[slot] = Task::Waiting(call);
+                            // By uid: what another object was sent for is remembered beside it.
+                            if own.sent.is_none_or(|sent| sent.0 <= call.1) {
+                                own.sent = Some((call.1, call.2));
+                            }
                             insert(&mut next.sent, call);
                             insert(&mut next.under_way, call);
                         }),
@@ -205,7 +235,7 @@ impl World {
                 }
                 add(
                     "cannot connect, or is too late",
-                    with(&|_, own| own.task = Task::Recording(call, Outcome::NotSent)),
+                    with(&|_, own| own.tasks[slot] = Task::Recording(call, Outcome::NotSent)),
                 );
             }
             Task::Waiting(call) => {
@@ -213,14 +243,14 @@ impl World {
                     add(
                         "gets an answer",
                         with(&|next, own| {
-                            own.task = Task::Recording(call, outcome);
+                            own.tasks[slot] = Task::Recording(call, outcome);
                             next.replies.retain(|(number, _)| *number != call.0);
                         }),
                     );
                 }
                 let assumed =
                     if self.mutant == Some(Mutant::EveryErrorIsNotSent) { Outcome::NotSent } else { Outcome::Unknown };
-                add("gets no answer", with(&|_, own| own.task = Task::Recording(call, assumed)));
+                add("gets no answer", with(&|_, own| own.tasks[slot] = Task::Recording(call, assumed)));
             }
             Task::Recording(call, outcome) => {
                 // Retried until it is written: one read and one swap, at some moment. The first try is made on the
@@ -229,19 +259,13 @@ impl World {
                     let is_ours = self.product.uid(view) == call.1;
                     let recorded = if is_ours { self.product.recorded(view, call.0, outcome) } else { None };
                     if is_ours && recorded.is_none() && self.product.is_hidden(view) {
-                        // The outcome is kept, and until it is written the object is decided on like any other.
-                        let decided = self.product.next(view, false, replica.abandoned, replica.sent);
-                        if let (Move::DryRun(object), false) = (decided, state.old_crd) {
-                            let object = self.kept(state, object);
-                            add("reports the loss while it records", Self::rewritten(state.clone(), Some(object)));
-                        }
+                        // The outcome is kept until the view is complete.
                         continue;
                     }
                     let object = recorded.map(|object| self.kept(state, object));
                     let done = with(&|_, own| {
-                        own.task = Task::None;
-                        own.cache = None;
-                        if outcome == Outcome::NotSent {
+                        own.tasks[slot] = Task::None;
+                        if outcome == Outcome::NotSent && own.sent == Some((call.1, call.2)) {
                             own.sent = None;
                         }
                     });
@@ -252,21 +276,21 @@ impl World {
     }
 
     /// The reply to a claim was lost: the object itself shows whether it was applied.
-    fn read_for_claim(&mut self, state: &State, which: usize, (call, made_on): (Call, ObjectId)) -> State {
+    fn read_for_claim(&mut self, state: &State, (which, slot): At, (call, made_on): (Call, ObjectId)) -> State {
         let mut next = state.clone();
         let view = self.seen(state);
         let is_there = self.product.attempt(view).is_some_and(|(number, _)| number == call.0);
         let check_claim = is_there.then(|| self.product.check_claim(view, made_on, call.0));
         let own = &mut next.replicas[which];
-        own.task = match check_claim {
+        own.tasks[slot] = match check_claim {
             _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => Task::Ready(call),
             Some(ReadBack::Pruned) if self.mutant == Some(Mutant::NoReadBack) => Task::Ready(call),
             Some(ReadBack::Complete) => Task::Ready(call),
             Some(ReadBack::Altered | ReadBack::Closed) => Task::Recording(call, Outcome::NotSent),
             Some(ReadBack::Pruned) | None => Task::None,
         };
-        if own.task == Task::None {
-            (own.cache, own.abandoned) = (None, own.abandoned | 1 << call.0);
+        if own.tasks[slot] == Task::None {
+            own.abandoned |= 1 << call.0;
             if check_claim.is_some()
                 && let Some(object) = self.product.withdrawn(view, view)
             {
@@ -277,7 +301,60 @@ impl World {
         next
     }
 
-    /// The step of a controller without a task on the object that it has seen.
+    /// The attempts whose tasks live in this controller.
+    fn live(replica: &Replica) -> u8 {
+        let number = |task: &Task| match *task {
+            Task::None | Task::Fresh(..) => None,
+            Task::Lost((number, ..), _)
+            | Task::Withdrawing((number, ..), _)
+            | Task::Ready((number, ..))
+            | Task::Waiting((number, ..))
+            | Task::Recording((number, ..), _) => Some(number),
+        };
+        replica.tasks.iter().filter_map(number).map(|number| 1 << number).sum()
+    }
+
+    /// A task begins, unless one lives for this uid and generation: it reads the object afresh and decides again.
+    fn begin_task(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
+        let replica = state.replicas[which];
+        let of = (self.product.uid(seen.0), self.product.generation(seen.0));
+        let is_of = |task: &Task| match task {
+            Task::None => false,
+            Task::Fresh(_, other) => *other == of,
+            Task::Lost(call, _)
+            | Task::Withdrawing(call, _)
+            | Task::Ready(call)
+            | Task::Waiting(call)
+            | Task::Recording(call, _) => (call.1, call.2) == of,
+        };
+        let slot = replica.tasks.iter().position(|task| *task == Task::None);
+        let Some(slot) = slot.filter(|_| state.left.attempts > 0 && !replica.tasks.iter().any(is_of)) else { return };
+        let view = (self.seen(state), state.object.1);
+        if of != (self.product.uid(view.0), self.product.generation(view.0)) {
+            return;
+        }
+        let decided = self.product.next(
+            view.0,
+            self.lapsed(state, which, view.0),
+            (replica.abandoned, Self::live(&replica)),
+            replica.sent,
+        );
+        let is_retried = matches!(decided, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried);
+        if decided == Move::Claim || is_retried {
+            let mut next = state.clone();
+            next.replicas[which].tasks[slot] = Task::Fresh(view, of);
+            add("begins a task", next);
+        }
+    }
+
+    /// Whether this controller has waited for the grace of what this view shows.
+    fn lapsed(&self, state: &State, which: usize, view: ObjectId) -> bool {
+        let pending = self.product.waits_for(view);
+        let hurried = self.mutant == Some(Mutant::NoQuietPeriod) && self.product.is_quiet(view);
+        (pending.is_some() && state.replicas[which].lapsed == pending) || hurried
+    }
+
+    /// The step of a reconcile on the object that the controller has seen.
     fn idle_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
         let replica = state.replicas[which];
         let pending = self.product.waits_for(seen.0);
@@ -287,8 +364,8 @@ impl World {
             next.replicas[which].lapsed = Some(number);
             add("has waited for the grace", next);
         }
-        let hurried = self.mutant == Some(Mutant::NoQuietPeriod) && self.product.is_quiet(seen.0);
-        let mut action = self.product.next(seen.0, lapsed || hurried, replica.abandoned, replica.sent);
+        let lapsed = self.lapsed(state, which, seen.0);
+        let mut action = self.product.next(seen.0, lapsed, (replica.abandoned, Self::live(&replica)), replica.sent);
         if matches!(action, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried) {
             action = Move::Claim;
         }
@@ -311,7 +388,7 @@ impl World {
                 let object = fits.then(|| self.kept(state, object));
                 add(if fits { "writes" } else { "meets a conflict" }, Self::rewritten(next, object));
             }
-            Move::Claim => self.claim_steps(state, which, seen, add),
+            Move::Claim => self.begin_task(state, which, seen, add),
             Move::Observe(number) => self.observe_steps(state, which, (seen, number), add),
         }
     }
@@ -338,7 +415,7 @@ impl World {
         }
     }
 
-    fn claim_steps(&mut self, state: &State, which: usize, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
+    fn claim_steps(&mut self, state: &State, (which, slot): At, seen: Seen, add: &mut dyn FnMut(&'static str, State)) {
         if state.left.attempts == 0 {
             return;
         }
@@ -349,7 +426,7 @@ impl World {
         base.permits |= 1 << number;
         let with = |task: Task, object: Option<ObjectId>| {
             let mut next = base.clone();
-            next.replicas[which] = Replica { task, cache: None, ..next.replicas[which] };
+            next.replicas[which].tasks[slot] = task;
             if let Some(object) = object {
                 next.object = (object, next.object.1 + 1);
             }
