@@ -1,5 +1,5 @@
-//! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It knows every room and does no work
-//! of its own.
+//! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It uses every module and decides
+//! nothing.
 
 use std::{
     collections::HashMap,
@@ -47,7 +47,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
-/// Something the person who started the process has to change: exit code 2.
+/// An error that the user who starts the process has to fix: exit code 2.
 type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -66,16 +66,16 @@ fn main() -> ExitCode {
 }
 
 fn start(run: Run) -> Result<(), StartError> {
-    // Two TLS libraries could each bring a provider; this says which, before either looks.
+    // Two TLS libraries could each install a provider; this selects one before either does.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err("a TLS provider is installed already".into());
     }
     telemetry::start(run.log_format, &run.log_level)?;
-    // One thread: an object is worth a millisecond of work and waits for the rest of its time. More threads would spend as
-    // much on waking each other, and each would keep memory of its own. Files are read by others.
+    // One thread: an object takes a millisecond of work and waits for the rest of its time. More threads would spend as
+    // much on waking each other, and each would keep its own memory. Other threads read files.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(operate(run));
-    // A question to DNS that nobody waits for any more may still hold a thread for many seconds.
+    // An abandoned DNS query may still block a thread for many seconds.
     runtime.shutdown_background();
     result
 }
@@ -86,12 +86,12 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let watchdog = Watchdog::new(run.stale_after);
     let metrics = Metrics::new(&watchdog);
     let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
-    let (client, watching) = kube_client::both(access, &watchdog, &metrics).await?;
+    let (client, watching) = kube_client::clients(access, &watchdog, &metrics).await?;
     let attempts = Arc::new(Mutex::new(AttemptTracker::default()));
     let (admission, woken) = Admission::new(Core::new(usize::from(run.concurrency), run.rate_limit));
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
-    let (ended, ends) = mpsc::unbounded_channel();
+    let (ended, ended_objects) = mpsc::unbounded_channel();
     let context = Arc::new(context(&run, &client, &closing, admission, &attempts, &metrics, (leadership, ended))?);
 
     let listener = admin::listen(run.listen).await?;
@@ -115,17 +115,17 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tokio::spawn(announce(synced));
     tokio::spawn(stop_on(signals, closing));
 
-    // More workers than calls, so that holds and waits never queue up behind slow calls.
+    // More workers than calls, so that holds and waits never queue behind slow calls.
     let workers = run.concurrency.saturating_mul(2).saturating_add(8);
-    let woken = select(received(woken), received(ends));
+    let woken = select(received(woken), received(ended_objects));
     controller::run(Arc::clone(&context), objects, cache, woken, workers).await;
-    // The stream is over and with it every reconciliation; what has claimed still sends and records.
+    // The stream and every reconciliation have ended; attempts with a claim still send and record.
     context.tasks.close();
     if !context.tasks.is_empty() {
         tracing::info!(attempts = context.tasks.len(), "waiting for attempts to be recorded");
     }
     context.tasks.wait().await;
-    // Only now may another one lead: what was claimed here is recorded.
+    // Only now may another process lead: every attempt of this one is recorded.
     done.cancel();
     if let Some(election) = election
         && let Err(error) = election.await
@@ -148,8 +148,8 @@ fn elect(
     done: &CancellationToken,
 ) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
     if !run.leader_election {
-        metrics.alone();
-        return (election::alone(), None);
+        metrics.always_leading();
+        return (election::without_election(), None);
     }
     let holder = run.holder.clone().unwrap_or_else(host_name);
     let settings = election::Settings {
@@ -221,7 +221,7 @@ fn context(
     })
 }
 
-/// Read here and not by the command line's parser, which repeats what it cannot read: there may be a password in it.
+/// Parsed here and not by the command line's parser, which quotes an invalid value: the URL may contain a password.
 fn proxy(text: &str) -> Result<Url, StartError> {
     Url::parse(text).map_err(|error| format!("{}: {error}", cloud::ClientError::Proxy).into())
 }

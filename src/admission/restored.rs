@@ -61,7 +61,7 @@ impl RestoredHolds {
             return;
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let source = attempt.credentials.as_deref().and_then(|text| CredentialSource::described(text, namespace));
+        let source = attempt.credentials.as_deref().and_then(|text| CredentialSource::parse(text, namespace));
         let (Some(source), Some(endpoint), Some(finished)) = (source, &attempt.endpoint, &attempt.finished_time) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! The resource people apply: its types, its words and its CRD. It must not know Kubernetes clients nor the cloud.
+//! The resource that users apply: its types, its reasons and its CRD. It knows neither Kubernetes clients nor the cloud.
 
 mod reason;
 mod redistribution;

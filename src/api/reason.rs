@@ -1,25 +1,25 @@
-//! The closed set of reasons a condition may carry, and the row of the table of conditions each belongs to.
-//! Pure data: it must not know how a reason comes about, only what it says to people and tools.
+//! The closed set of reasons that a condition may carry, and the class of each, which decides the four conditions.
+//! Pure data: it does not know how a reason comes about, only what it means to people and tools.
 
-/// The class of a [`Reason`] belongs to. The class alone decides the four conditions.
+/// The class of a [`Reason`]. The class alone decides the four conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasonClass {
     /// Blocked; resumes without a new spec generation. Delivered False, Ready False, Reconciling True.
     Blocked,
     /// Blocked until a new spec generation. Delivered False, Ready False, Stalled True.
     Stalled,
-    /// Claimed, the call is in flight. Delivered Unknown, Ready Unknown, Reconciling True.
+    /// Claimed; the call is in flight. Delivered Unknown, Ready Unknown, Reconciling True.
     InFlight,
-    /// The cloud accepted. Delivered True, Ready True.
+    /// The cloud accepted the request. Delivered True, Ready True.
     Delivered,
-    /// The cloud refused, or nothing was sent and nothing will be. Delivered False, Ready False, Stalled True.
+    /// The cloud refused the request, or nothing was sent and nothing will be. Delivered False, Ready False, Stalled True.
     Refused,
-    /// The cloud may have accepted. Delivered Unknown, Ready False, Stalled True.
+    /// The cloud may have accepted the request. Delivered Unknown, Ready False, Stalled True.
     Unknown,
 }
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $row:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident => $class:ident,)+) => {
         /// Why an object is in the state it is in; the `reason` of its conditions. A closed set, fit for metric labels.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
@@ -28,11 +28,11 @@ macro_rules! reasons {
             /// Every reason, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// The word as it stands in `conditions[].reason`.
+            /// The value of `conditions[].reason`.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$name => stringify!($name),)+ } }
 
-            /// The row of the table of conditions.
-            pub const fn class(self) -> ReasonClass { match self { $(Self::$name => ReasonClass::$row,)+ } }
+            /// The class, which decides the four conditions.
+            pub const fn class(self) -> ReasonClass { match self { $(Self::$name => ReasonClass::$class,)+ } }
         }
     };
 }
@@ -42,37 +42,37 @@ reasons! {
     Suspended => Blocked,
     /// The chosen Secret does not exist.
     CredentialsNotFound => Blocked,
-    /// The chosen Secret lacks a key or holds a value that cannot be read.
+    /// The chosen Secret lacks a key or contains a value that cannot be read.
     CredentialsInvalid => Blocked,
     /// The controller may not read the chosen Secret.
     CredentialsForbidden => Blocked,
-    /// The chosen Secret's temporary key ends too soon.
+    /// The temporary key of the chosen Secret expires too soon.
     CredentialsExpired => Blocked,
-    /// The gateway refused this key before; it is not used again until the Secret changes.
+    /// The gateway refused this key before; the key is not used again until the Secret changes.
     CredentialsRejected => Blocked,
     /// The last attempt could not reach the endpoint; nothing was sent.
     EndpointUnreachable => Blocked,
-    /// The API server confirmed the last claim too late to still act on it; nothing was sent.
+    /// The API server confirmed the last claim too late to act on it; nothing was sent.
     ClaimTooSlow => Blocked,
     /// Another call for the same DWS cluster is in flight.
     AnotherCallInFlight => Blocked,
-    /// The cloud or the pace asks this key to wait.
+    /// The cloud's back-off or the rate limit makes this key wait.
     Throttled => Blocked,
-    /// `--check-cluster=require`: the cluster does not wait for a redistribution, or it is not known whether it does.
+    /// `--check-cluster=require`: the cluster does not wait for a redistribution, or its state is not known.
     ClusterNotWaiting => Blocked,
-    /// An annotation under our prefix is unknown or unreadable.
+    /// An annotation under this product's prefix is unknown, or its value is invalid.
     InvalidAnnotation => Blocked,
     /// `--require-not-after` is set and the object has no `not-after`.
     NotAfterMissing => Blocked,
     /// The instant of `not-after` has passed.
     Expired => Blocked,
-    /// The administrator does not allow this region, or none is named.
+    /// The administrator does not allow this region, or no region is set.
     RegionNotAllowed => Blocked,
     /// The installed CRD is older than the controller and prunes the journal.
     CRDOutdated => Blocked,
-    /// `--hold-reverts` is set and this object asked for this spec before.
+    /// `--hold-reverts` is set and this object requested this spec before.
     AskedBefore => Stalled,
-    /// The journal in status contradicts the object: whether this generation was sent is not known.
+    /// The journal in status contradicts the object: it is not known whether this generation was sent.
     JournalInvalid => Unknown,
     /// The object does not fit the schema this controller knows.
     ObjectInvalid => Stalled,
@@ -80,15 +80,15 @@ reasons! {
     RequestInFlight => InFlight,
     /// The cloud accepted the redistribution.
     Delivered => Delivered,
-    /// No answer said so, but a redistribution began that was not there before the claim.
+    /// No answer confirmed the request, but a redistribution began that was not there before the claim.
     ConfirmedByObservation => Delivered,
     /// 400.
     BadRequest => Refused,
-    /// 401 of the gateway or of DWS.
+    /// 401 from the gateway or from DWS.
     AuthenticationFailed => Refused,
     /// 403.
     PermissionDenied => Refused,
-    /// 404 that does not speak of the cluster.
+    /// 404 that does not refer to the cluster.
     NotFound => Refused,
     /// 429.
     TooManyRequests => Refused,
@@ -100,11 +100,11 @@ reasons! {
     ClockSkew => Refused,
     /// Any other refusal.
     Rejected => Refused,
-    /// It is proven that nothing was sent, and it will not be tried again in this generation.
+    /// It is proven that nothing was sent, and this generation is not tried again.
     NotSent => Refused,
-    /// 5xx: the cloud may have accepted.
+    /// 5xx: the cloud may have accepted the request.
     ServerError => Unknown,
-    /// No answer that proves anything: the cloud may have accepted.
+    /// No answer that proves anything: the cloud may have accepted the request.
     OutcomeUnknown => Unknown,
 }
 

@@ -1,5 +1,5 @@
-//! What was seen of a redistribution in the cloud: before the call, so that what came after can be told apart, and after
-//! it. Data only; what follows from it is judged in `crate::observe`.
+//! What the cloud showed of a redistribution: before the call, so that a later one can be told apart, and after it. Data
+//! only; `crate::observe` judges it.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What stands in a baseline for what was read and is not there.
+/// Value of a baseline's field that was read and that the cloud did not set.
 pub const NONE: &str = "none";
 
-/// How far a redistribution is.
+/// The state of a redistribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It moves.
+    /// It makes progress.
     Running,
-    /// It stands still.
+    /// It is paused, by a user or by the cloud.
     Paused,
-    /// It failed; somebody may try it again.
+    /// It failed; a user may retry it.
     Failed,
-    /// It is over.
+    /// It has ended.
     Finished,
 }
 
 impl Phase {
-    /// As `status.redistribution.state` and the condition's reason show it.
+    /// The value of `status.redistribution.state` and of the condition's reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "Running",
@@ -35,39 +35,40 @@ impl Phase {
     }
 }
 
-/// What the cluster showed just before the claim.
+/// State of the cluster just before the claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Baseline {
-    /// DWS cluster that the attempt is for. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
+    /// DWS cluster of the attempt. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
     #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cluster_id: Option<String>,
 
-    /// The cluster's task_status, none if it had none; absent if it could not be read. Example: WAITING_REDISTRIBUTION.
+    /// The cluster's task_status; none if the cluster had none, absent if it could not be read. Example:
+    /// WAITING_REDISTRIBUTION.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub task_status: Option<String>,
 
-    /// Id of the redistribution that the cloud showed, none if it showed none; absent if that could not be read.
-    /// Example: 2a9c1f0e-7b54-4f0b-9c55-0f3a1b2c3d4e.
+    /// Id of the redistribution that the cloud showed; none if it showed none, absent if it could not be read. Example:
+    /// 2a9c1f0e-7b54-4f0b-9c55-0f3a1b2c3d4e.
     #[serde(rename = "redistributionID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub redistribution_id: Option<String>,
 
-    /// Start of that redistribution, as the cloud shows it: without a time zone. Example: 2026-11-20 14:04.
+    /// Start time of that redistribution, as the cloud shows it: without a time zone. Example: 2026-11-20 14:04.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub start_time: Option<String>,
 
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
-/// How far the redistribution of the observed generation has come, as last seen. Written when one of id, state,
-/// progressPercent, tablesLeft, startTime, endTime, failCount, pausedByUser and retryable has moved; the rest comes along.
+/// Progress of the observed generation's redistribution, as last read. Written when one of id, state, progressPercent,
+/// tablesLeft, startTime, endTime, failCount, pausedByUser and retryable has changed; the other fields are written along.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Redistribution {
@@ -81,43 +82,43 @@ pub struct Redistribution {
     #[schemars(length(max = 32))]
     pub state: String,
 
-    /// Share that is done, in whole percent, 0 to 100. Example: 45.
+    /// Progress in whole percent, 0 to 100. Example: 45.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub progress_percent: Option<i32>,
 
-    /// Tables that are done. Example: 45.
+    /// Number of tables that are done. Example: 45.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables_done: Option<i64>,
 
-    /// Tables that are left. Example: 55.
+    /// Number of tables that are left. Example: 55.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables_left: Option<i64>,
 
-    /// Bytes that are left. Example: 4279869440.
+    /// Number of bytes that are left. Example: 4279869440.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_left: Option<i64>,
 
-    /// Speed, in the cloud's words. Example: 21 MB/s.
+    /// Speed, as the cloud reports it. Example: 21 MB/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub rate: Option<String>,
 
-    /// Seconds that are left, as the cloud estimates. Example: 726.
+    /// Remaining time in seconds, as the cloud estimates it. Example: 726.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_seconds: Option<i64>,
 
-    /// Start, as the cloud shows it: without a time zone. Example: 2026-11-25 08:00.
+    /// Start time, as the cloud shows it: without a time zone. Example: 2026-11-25 08:00.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub start_time: Option<String>,
 
-    /// End, as the cloud shows it: without a time zone. Example: 2026-11-25 09:12.
+    /// End time, as the cloud shows it: without a time zone. Example: 2026-11-25 09:12.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub end_time: Option<String>,
 
-    /// Failures so far. Example: 0.
+    /// Number of failures so far. Example: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_count: Option<i64>,
 
@@ -125,22 +126,22 @@ pub struct Redistribution {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_by_user: Option<bool>,
 
-    /// True if it can be tried again in the cloud's console. Example: false.
+    /// True if it can be retried in the cloud's console. Example: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
 
-    /// When this was seen, by the controller's clock. Example: 2026-11-25T08:01:00Z.
+    /// Time of this reading, by the controller's clock. Example: 2026-11-25T08:01:00Z.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_time: Option<Time>,
 
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
 impl Redistribution {
-    /// The same without what comes along when something else has moved.
+    /// Only the fields whose change is reason enough for a write.
     #[must_use]
     pub fn shown(&self) -> Self {
         let id = self.id.clone();

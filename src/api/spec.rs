@@ -1,5 +1,5 @@
-//! The spec of a `ClusterRedistribution`: exactly the request, nothing else. Whatever must not fire a request when it
-//! is edited does not belong here.
+//! The spec of a `ClusterRedistribution`: exactly the request, nothing else. A field whose edit must not send a request
+//! does not belong here.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ClusterRedistributionStatus;
 
-/// Redistribution mode in the cloud's own words (`redis_mode` of the API; nothing to do with Redis).
+/// Redistribution mode, as the cloud names it (`redis_mode` of the API; unrelated to Redis).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RedisMode {
@@ -19,7 +19,7 @@ pub enum RedisMode {
 }
 
 impl RedisMode {
-    /// The word as the API takes it.
+    /// The value that the API accepts.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Online => "online",
@@ -34,8 +34,8 @@ impl fmt::Display for RedisMode {
     }
 }
 
-/// The request. Every change of it is a new spec generation and asks the cloud again.
-#[allow(clippy::duplicated_attributes, reason = "one printcolumn looks like another to the lint")]
+/// The request. Every change of it is a new spec generation, and a new request is sent.
+#[allow(clippy::duplicated_attributes, reason = "the lint takes the printcolumns for duplicates")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dws.huaweicloud.com",
@@ -49,24 +49,24 @@ impl fmt::Display for RedisMode {
     category = "dws",
     selectable = ".spec.clusterID",
     selectable = ".status.observedGeneration",
-    doc = "Namespaced; Cluster means the DWS cluster. Asks the GaussDB(DWS) cloud to redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing.",
+    doc = "Namespaced; Cluster means the DWS cluster. Requests that the GaussDB(DWS) cloud redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing.",
     printcolumn(
         name = "Cluster",
         type_ = "string",
         json_path = ".spec.clusterID",
-        description = "DWS cluster the request is for"
+        description = "DWS cluster of the request"
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True: delivered, for ever"
+        description = "True: delivered; this does not change again"
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why; README lists what to do for each"
+        description = "Reason of the state; README lists what to do for each"
     ),
     printcolumn(
         name = "HTTP",
@@ -78,7 +78,7 @@ impl fmt::Display for RedisMode {
         name = "Progress",
         type_ = "integer",
         json_path = ".status.redistribution.progressPercent",
-        description = "Percent of the redistribution that is done, with --observe"
+        description = "Progress of the redistribution in percent, with --observe"
     ),
     printcolumn(
         name = "Called",
@@ -91,7 +91,7 @@ impl fmt::Display for RedisMode {
         name = "Delivered",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Delivered\")].status",
-        description = "Could the cloud have accepted? False: certainly not",
+        description = "Whether the cloud accepted; Unknown: it may have, False: certainly not",
         priority = "1"
     ),
     printcolumn(
@@ -112,7 +112,7 @@ impl fmt::Display for RedisMode {
         name = "Left",
         type_ = "integer",
         json_path = ".status.redistribution.tablesLeft",
-        description = "Tables that are left to redistribute",
+        description = "Number of tables that are left to redistribute",
         priority = "1"
     ),
     printcolumn(
@@ -126,7 +126,7 @@ impl fmt::Display for RedisMode {
         name = "Endpoint",
         type_ = "string",
         json_path = ".status.attempt.endpoint",
-        description = "Host the last attempt was for",
+        description = "Host of the last attempt",
         priority = "1"
     ),
     printcolumn(
@@ -147,40 +147,40 @@ impl fmt::Display for RedisMode {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRedistributionSpec {
     /// Project of the cluster: 32 letters and digits, as the cloud's console shows it under API credentials. Example:
-    /// 89cd04f168b84af6be287f71730fdb4b. Changing it asks again: a new request is sent.
+    /// 89cd04f168b84af6be287f71730fdb4b. If it is changed, a new request is sent.
     #[serde(rename = "projectID")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-zA-Z]{32}$')").message("projectID must be the project's id: exactly 32 letters and digits, for example 89cd04f168b84af6be287f71730fdb4b"))]
     pub project_id: String,
 
-    /// DWS cluster to redistribute: its UUID of 36 characters, in either case. Example:
-    /// e59d6b86-9072-46eb-a996-13f8b44994c1. Changing it asks again: a new request is sent.
+    /// DWS cluster to redistribute: its UUID of 36 characters, in upper or lower case. Example:
+    /// e59d6b86-9072-46eb-a996-13f8b44994c1. If it is changed, a new request is sent.
     #[serde(rename = "clusterID")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$')").message("clusterID must be the cluster's UUID of 36 characters, for example e59d6b86-9072-46eb-a996-13f8b44994c1"))]
     pub cluster_id: String,
 
-    /// Redistribution mode (the cloud's redis_mode; nothing to do with Redis). online keeps tables writable while they
-    /// are moved, but blocks changes of structure and indexes meanwhile; most older versions of clusters do not support
-    /// it. offline blocks writes to the table that is being moved, and can fail because of a query that runs for longer
-    /// than 20 minutes. Use the mode of the scale-out; once the redistribution runs, its mode cannot be changed. Example:
-    /// online. Changing it asks again: a new request is sent.
+    /// Redistribution mode (the cloud's redis_mode; unrelated to Redis). online keeps tables writable while they are
+    /// moved, but blocks changes of their structure and indexes; most older cluster versions do not support it. offline
+    /// blocks writes to the table that is being moved, and can fail because of a query that runs for longer than 20
+    /// minutes. Use the mode of the scale-out; once the redistribution runs, its mode cannot be changed. Example: online.
+    /// If it is changed, a new request is sent.
     pub redis_mode: RedisMode,
 
     /// Concurrency of the redistribution, in jobs, 1 to 32 (the range of the API page this resource follows; newer
-    /// clouds document 4 to 200 and may refuse 1 to 3). Example: 3. Changing it asks again: a new request is sent.
+    /// clouds document 4 to 200 and may refuse 1 to 3). Example: 3. If it is changed, a new request is sent.
     #[schemars(range(min = 1, max = 32))]
     pub parallel_jobs: i32,
 
-    /// Region of the cluster, one that the administrator allows; the controller's own default if absent. Never a host
-    /// name. Example: cn-north-4. Changing it asks again: a new request is sent.
+    /// Region of the cluster; the administrator must allow it. The controller's default region if absent. Never a host
+    /// name. Example: cn-north-4. If it is changed, a new request is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]+(-[a-z0-9]+)*$')").message("region must be a region's name such as cn-north-4: lower-case letters, digits and single hyphens, never a host name"))]
     pub region: Option<String>,
 
-    /// Free text of at most 253 characters with no meaning of its own. Example: scale-out-2026-11. Changing it asks
-    /// again with the same parameters: a new request is sent.
+    /// Free text of at most 253 characters without a meaning of its own. Example: scale-out-2026-11. If it is changed, a
+    /// new request is sent, with the same parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub trigger: Option<String>,

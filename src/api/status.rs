@@ -1,8 +1,8 @@
-//! The status of a `ClusterRedistribution`: what people read, and the journal the law rests on. Data only; the
-//! transitions live in `crate::protocol::transitions`, the writing in `crate::store`.
+//! The status of a `ClusterRedistribution`: what users read, and the journal that the guarantee depends on. Data only; the
+//! transitions are in `crate::protocol::transitions`, the writes in `crate::store`.
 //!
 //! Fields are only ever added. Unknown fields of a newer version are kept (`other`), so that a controller that was
-//! rolled back does not wipe what it does not understand.
+//! rolled back does not erase what it does not know.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use super::redistribution::{Baseline, Redistribution};
 
-/// Longest window of a 429 that is recorded, in seconds.
+/// Longest wait of a 429 that is recorded, in seconds.
 pub const MAX_RETRY_AFTER: i64 = 600;
 
-/// How far an attempt has come. Stored as a word; a word this version does not know makes the journal invalid.
+/// The state of an attempt. Stored as a string; a value that this version does not know makes the journal invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttemptState {
-    /// The right to call was taken; the call may be in flight.
+    /// The right to call is claimed; the call may be in flight.
     Claimed,
-    /// Nobody knows whether the cloud got the request.
+    /// It is not known whether the cloud received the request.
     Unknown,
     /// Proven: no byte of the request left the controller.
     NotSent,
@@ -29,7 +29,7 @@ pub enum AttemptState {
 }
 
 impl AttemptState {
-    /// The word as it stands in `attempt.state`.
+    /// The value of `attempt.state`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Claimed => "Claimed",
@@ -39,12 +39,12 @@ impl AttemptState {
         }
     }
 
-    /// The state behind a word, if this version knows it.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Claimed, Self::Unknown, Self::NotSent, Self::Answered].into_iter().find(|state| state.as_str() == word)
+    /// The state with this name, if this version knows it.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Claimed, Self::Unknown, Self::NotSent, Self::Answered].into_iter().find(|state| state.as_str() == name)
     }
 
-    /// Knowledge only goes up: Claimed < Unknown < NotSent, Answered. Equal knowledge is never overwritten.
+    /// Rank of the state: Claimed < Unknown < NotSent, Answered. A record only replaces a state of a lower rank.
     pub const fn knowledge(self) -> u8 {
         match self {
             Self::Claimed => 0,
@@ -54,16 +54,16 @@ impl AttemptState {
     }
 }
 
-/// What the controller knows. Written by the controller only.
+/// State of the request. Only the controller writes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRedistributionStatus {
-    /// State of the generation named by observedGeneration, one entry for each of Delivered, Ready, Reconciling and
-    /// Stalled, and with --observe Redistributed; those after Ready are absent where they do not hold.
+    /// State of the generation in observedGeneration: one entry for each of Delivered, Ready, Reconciling and Stalled,
+    /// and with --observe Redistributed; Reconciling, Stalled and Redistributed are absent when they do not apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 
-    /// Generation of the spec that the rest of status speaks of; -1 until the controller has seen the object. Example: 1.
+    /// Generation of the spec that the rest of status refers to; -1 until the controller has seen the object. Example: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
@@ -71,7 +71,7 @@ pub struct ClusterRedistributionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
 
-    /// Journal of the last attempt. Never edit it: the promise of at most one request rests on it.
+    /// Journal of the last attempt. Never edit it: the guarantee of at most one request depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
 
@@ -80,25 +80,25 @@ pub struct ClusterRedistributionStatus {
     #[schemars(length(max = 10))]
     pub history: Vec<PastAttempt>,
 
-    /// With --observe: how far the redistribution of the observed generation has come, as last seen.
+    /// With --observe: progress of the observed generation's redistribution, as last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redistribution: Option<Redistribution>,
 
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
-/// One attempt to deliver: from the claim to what became of it.
+/// One attempt to deliver the request: from the claim to the outcome.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Attempt {
-    /// Random name of the attempt, 128 bits in hex. Example: 5f1c9a0e8d7b4c6fa1b2c3d4e5f60718.
+    /// Random id of the attempt, 128 bits in hex. Example: 5f1c9a0e8d7b4c6fa1b2c3d4e5f60718.
     #[schemars(length(max = 64))]
     pub id: String,
 
-    /// uid of the object the attempt was claimed for; another one means this journal was copied. Example:
+    /// uid of the object that the attempt was claimed for; a different uid means that this journal was copied. Example:
     /// 0d0f4b6c-8f0e-4c57-9a55-2c1c7f0f7b11.
     #[schemars(length(max = 64))]
     pub uid: String,
@@ -107,31 +107,31 @@ pub struct Attempt {
     pub generation: i64,
 
     /// Claimed (the call may be in flight), NotSent (proven: nothing left the controller), Answered (an HTTP answer
-    /// came) or Unknown (nobody knows). Example: Answered.
+    /// arrived) or Unknown (the outcome is not known). Example: Answered.
     #[schemars(length(max = 32))]
     pub state: String,
 
-    /// True once the attempt was given up as Unknown: this generation is never sent again, whatever is learnt later.
+    /// True once the attempt was recorded as Unknown: this generation is never sent again, whatever is learned later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<bool>,
 
-    /// Name of the pod that made the claim, for people; no decision compares it. Example:
+    /// Name of the pod that made the claim, for information only; no decision depends on it. Example:
     /// redistribution-operator-5d8c7b6f9-x2x7k.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub holder: Option<String>,
 
-    /// Region the request is for, fixed at the claim. Example: cn-north-4.
+    /// Region of the request, fixed at the claim. Example: cn-north-4.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub region: Option<String>,
 
-    /// Host the request is for, with its port if it is not 443. Example: dws.cn-north-4.myhuaweicloud.com.
+    /// Host of the request, with its port if it is not 443. Example: dws.cn-north-4.myhuaweicloud.com.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub endpoint: Option<String>,
 
-    /// Credentials used: Controller, or Namespace/ and the name of a Secret in the object's namespace. Example:
+    /// Credential source: Controller, or Namespace/ and the name of a Secret in the object's namespace. Example:
     /// Namespace/dws-redistribution-credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
@@ -142,16 +142,16 @@ pub struct Attempt {
     #[schemars(length(max = 64))]
     pub spec_hash: Option<String>,
 
-    /// Seconds after which an observer may give the attempt up as Unknown, counted on the observer's own clock from
-    /// when it first saw the claim. Example: 75.
+    /// Seconds after which a controller may record the attempt as Unknown, by its own clock, from the moment it first
+    /// saw the claim. Example: 75.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<i64>,
 
-    /// When the claim was made, by the clock of the claimant. Example: 2026-11-25T08:00:00Z.
+    /// Time of the claim, by the clock of the claimant. Example: 2026-11-25T08:00:00Z.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimed_time: Option<Time>,
 
-    /// When the outcome was known or given up. Example: 2026-11-25T08:00:01Z.
+    /// Time at which the outcome was known, or recorded as Unknown. Example: 2026-11-25T08:00:01Z.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_time: Option<Time>,
 
@@ -159,7 +159,7 @@ pub struct Attempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
 
-    /// The cloud's own error code, from the answer's body. Example: DWS.7023.
+    /// The cloud's error code, from the body of the answer. Example: DWS.7023.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub error_code: Option<String>,
@@ -169,34 +169,34 @@ pub struct Attempt {
     #[schemars(length(max = 128))]
     pub request_id: Option<String>,
 
-    /// Seconds that a 429 asked to wait, at most 600. A controller that starts makes no call with these credentials at this
-    /// endpoint until they have passed since finishedTime. Example: 60.
+    /// Wait that a 429 asked for, in seconds, at most 600. A controller that starts makes no call with these credentials at
+    /// this endpoint until it has passed since finishedTime. Example: 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 600))]
     pub retry_after_seconds: Option<i64>,
 
-    /// What happened, scrubbed of anything secret, at most 256 characters.
+    /// What happened, without any secret, at most 256 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
 
-    /// With --observe: what the cluster showed just before the claim. What is seen later is told apart by it.
+    /// With --observe: state of the cluster just before the claim, to tell a redistribution that began later apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
 
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
 impl Attempt {
-    /// The state, if this version knows the word.
+    /// The state, if this version knows it.
     pub fn known_state(&self) -> Option<AttemptState> {
         AttemptState::parse(&self.state)
     }
 
-    /// True for an attempt of which nobody may say yet what became of it.
+    /// True while the attempt is claimed and its outcome is not recorded.
     pub fn is_open(&self) -> bool {
         self.known_state() == Some(AttemptState::Claimed)
     }
@@ -206,7 +206,7 @@ impl Attempt {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PastAttempt {
-    /// Name of the attempt. Example: 5f1c9a0e8d7b4c6fa1b2c3d4e5f60718.
+    /// Id of the attempt. Example: 5f1c9a0e8d7b4c6fa1b2c3d4e5f60718.
     #[schemars(length(max = 64))]
     pub id: String,
 
@@ -226,7 +226,7 @@ pub struct PastAttempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
 
-    /// The cloud's own error code. Example: DWS.7023.
+    /// The cloud's error code. Example: DWS.7023.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub error_code: Option<String>,
@@ -236,16 +236,16 @@ pub struct PastAttempt {
     #[schemars(length(max = 128))]
     pub request_id: Option<String>,
 
-    /// When the outcome was known or given up. Example: 2026-11-25T08:00:01Z.
+    /// Time at which the outcome was known, or recorded as Unknown. Example: 2026-11-25T08:00:01Z.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_time: Option<Time>,
 
-    /// With --observe: DWS cluster that it was for. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
+    /// With --observe: DWS cluster of the attempt. Example: e59d6b86-9072-46eb-a996-13f8b44994c1.
     #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cluster_id: Option<String>,
 
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: BTreeMap<String, Value>,

@@ -1,10 +1,10 @@
-//! What the text of a flag must be like, and one sentence about what is wrong with it. It must not look at any other flag.
+//! Parsers of flags, with one sentence about an invalid value. A parser must not depend on another flag.
 
 use std::time::Duration;
 
 use url::Url;
 
-/// A region and its URL.
+/// Parses REGION=URL.
 pub fn endpoint(text: &str) -> Result<(String, Url), String> {
     let (region, url) =
         text.split_once('=').ok_or("expected REGION=URL, for example my-region=https://dws.example.com")?;
@@ -15,21 +15,21 @@ pub fn endpoint(text: &str) -> Result<(String, Url), String> {
     Ok((region.to_owned(), url))
 }
 
-/// Calls a second.
+/// Parses calls per second, 0 to 1000.
 pub fn rate(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|rate| (0.0..=1000.0).contains(rate))
-        .ok_or_else(|| "expected a number from 0 (no pace) to 1000".to_owned())
+        .ok_or_else(|| "expected a number from 0 (no rate limit) to 1000".to_owned())
 }
 
-/// A duration of LEAST to MOST seconds.
-pub fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, String> {
+/// Parses a duration of MIN to MAX seconds.
+pub fn between<const MIN: u64, const MAX: u64>(text: &str) -> Result<Duration, String> {
     let duration =
         humantime::parse_duration(text).map_err(|error| format!("not a duration such as 5s or 1m: {error}"))?;
-    if (Duration::from_secs(LEAST)..=Duration::from_secs(MOST)).contains(&duration) {
+    if (Duration::from_secs(MIN)..=Duration::from_secs(MAX)).contains(&duration) {
         Ok(duration)
     } else {
-        Err(format!("must be from {LEAST}s to {MOST}s"))
+        Err(format!("must be from {MIN}s to {MAX}s"))
     }
 }

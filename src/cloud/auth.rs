@@ -1,15 +1,15 @@
-//! PURE: what a request is authenticated with, and a name for it that does not show it.
+//! PURE: the credentials that authenticate a request. `Debug` shows nothing of them.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::token::Token;
 
-/// What a request is authenticated with, as it was read or fetched for one call.
+/// The credentials of one request, as they were read or fetched for it.
 #[derive(Clone, Debug)]
 pub enum Key {
     /// An access key: each request is signed with it.
     AccessKey(AccessKey),
-    /// A token of IAM: it goes along with each request.
+    /// A token of IAM: it is sent with each request.
     Token(Token),
 }
 
@@ -38,7 +38,7 @@ pub struct User {
     pub name: String,
     /// Password.
     pub password: SecretString,
-    /// Name of the account that the user belongs to.
+    /// Name of the account (domain) that the user belongs to.
     pub domain: String,
 }
 
@@ -50,7 +50,7 @@ impl std::fmt::Debug for User {
 }
 
 impl User {
-    /// What its name in this process is made of.
+    /// The parts of its identity in this process, see `Credentials::user_identity`.
     pub fn parts(&self) -> [&[u8]; 4] {
         [b"user", self.name.as_bytes(), self.domain.as_bytes(), self.password.expose_secret().as_bytes()]
     }

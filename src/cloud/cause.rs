@@ -1,20 +1,20 @@
-//! PURE: the cause at the bottom of an error, in words that may be shown.
+//! PURE: the root cause of an error, as text that may be shown.
 
 use super::outcome::scrub;
 
-/// An error and what lies under it, without URLs' queries or anything of ours that is secret: these are errors of
-/// names, sockets and certificates.
+/// The chain of causes of an error. It holds no query of a URL and no secret of this process: these are errors of names,
+/// sockets and certificates.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut words = Vec::new();
+    let mut causes = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();
-        if !words.contains(&text) {
-            words.push(text);
+        if !causes.contains(&text) {
+            causes.push(text);
         }
         next = error.source();
     }
-    // The outermost says only that something failed; the root_cause says what.
-    let start = usize::from(words.len() > 1);
-    scrub(&words.get(start..).unwrap_or_default().join(": "), &[], 200)
+    // The outermost error reports only that something failed; its causes report why.
+    let start = usize::from(causes.len() > 1);
+    scrub(&causes.get(start..).unwrap_or_default().join(": "), &[], 200)
 }

@@ -1,5 +1,5 @@
-//! The strict client. Everything an HTTP client does out of kindness is off, since each of it can send the one call a
-//! second time: redirects (307 repeats a POST), retries, reused connections, HTTP/2 streams.
+//! The strict client. Every convenience of an HTTP client that can send the one call a second time is off: redirects (307
+//! repeats a POST), retries, reused connections, HTTP/2 streams.
 
 mod strict;
 
@@ -12,13 +12,13 @@ use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use url::Url;
 
-pub(super) use self::strict::stands;
+pub(super) use self::strict::is_connected;
 use self::strict::{Strict, is_too_late};
 use super::{
     RedistributionRequest, SendPermit,
     cause::root_cause,
     exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, signed},
-    names::Names,
+    names::DnsCache,
     outcome::{NotSent, Outcome, Unknown},
     proxy::Proxy,
     tls,
@@ -29,33 +29,33 @@ use crate::{
     protocol::regions::Endpoint,
 };
 
-/// A setting of the client is wrong. For the administrator, at the start.
+/// A setting of the client is invalid. Reported to the administrator at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The file of `--ca-bundle`.
+    /// The file of `--ca-bundle` cannot be used.
     #[error("--ca-bundle {file}: {why}. It must be a PEM file with certificates of authorities", file = file.display())]
     CaBundle {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// No usable authorities.
+    /// There is no usable certificate authority.
     #[error(
         "no certificate authority can be used ({count} from --ca-bundle): {why}. Install the system's CA certificates, or name a file with --ca-bundle"
     )]
     Roots {
-        /// Certificates in the bundle.
+        /// Number of certificates in the bundle.
         count: usize,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// The URL of `--proxy`.
+    /// The URL of `--proxy` is invalid.
     #[error(
         "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In a login, write / as %2F, # as %23, ? as %3F and @ as %40"
     )]
     Proxy,
-    /// Anything else.
+    /// Any other error of the HTTP or TLS library.
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
 }
@@ -63,55 +63,55 @@ pub enum ClientError {
 /// Settings of the client.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// Further authorities.
+    /// PEM file of additional certificate authorities.
     pub ca_bundle: Option<PathBuf>,
-    /// Explicit proxy; those of the environment are not used.
+    /// Explicit proxy; proxy settings of the environment are ignored.
     pub proxy: Option<Url>,
-    /// Connection and TLS; DNS has its own time. Well below the whole, since only a failure to connect proves that nothing was
-    /// sent.
+    /// Timeout of connection and TLS handshake; DNS has its own. Well below `request_timeout`, since only a failure to
+    /// connect proves that nothing was sent.
     pub connect_timeout: Duration,
-    /// The whole call.
+    /// Timeout of the whole call.
     pub request_timeout: Duration,
 }
 
-/// See the module.
+/// The client of the cloud, for calls, reads, logins and probes.
 pub struct Client {
     /// For reads and logins.
     pub(super) http: reqwest::Client,
     /// For calls.
     pub(super) strict: Strict,
     pub(super) prober: reqwest::Client,
-    pub(super) names: Names,
+    pub(super) dns: DnsCache,
     pub(super) proxy: Option<Proxy>,
     pub(super) request_timeout: Duration,
 }
 
 impl Client {
-    /// Makes the client; nothing is connected yet.
+    /// Builds the client; connects to nothing yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        Self::with(settings, Names::of_system())
+        Self::with(settings, DnsCache::system())
     }
 
-    /// The same with another DNS.
-    pub(super) fn with(settings: &ClientSettings, names: Names) -> Result<Self, ClientError> {
+    /// The same with another resolver.
+    pub(super) fn with(settings: &ClientSettings, dns: DnsCache) -> Result<Self, ClientError> {
         let strict = Strict {
             tls: tls::config(settings.ca_bundle.as_deref())?,
             proxy: settings.proxy.as_ref().map(Proxy::read).transpose()?,
-            names: names.clone(),
+            dns: dns.clone(),
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
         };
         Ok(Self {
             http: strict.client()?,
             prober: strict.prober()?,
-            names,
+            dns,
             proxy: strict.proxy.clone(),
             strict,
             request_timeout: settings.request_timeout,
         })
     }
 
-    /// Sends the one request of an attempt. The permit is used up, whatever happens.
+    /// Sends the one request of an attempt. Consumes the permit, whatever the outcome.
     pub async fn send(
         &self,
         permit: SendPermit,
@@ -125,11 +125,11 @@ impl Client {
             Err(why) => {
                 return not_sent(
                     Reason::EndpointUnreachable,
-                    format!("The request for {} could not be made: {why}. Nothing was sent", endpoint.host),
+                    format!("The request for {} could not be built: {why}. Nothing was sent", endpoint.host),
                 );
             }
         };
-        // Beyond its budget a claim may be given up by others, and the next generation's call must not meet this one.
+        // After the send budget other replicas may expire the claim, and this call must not overlap the next generation's.
         if permit.has_expired() {
             return too_late("before it was begun");
         }
@@ -139,34 +139,36 @@ impl Client {
         };
         tracing::debug!(attempt = permit.attempt_id, endpoint = endpoint.host, "sending");
         match http.execute(request).await {
-            // 101 comes through the HTTP library as if it were an answer. Nobody asked to switch protocols: whoever says
-            // so has not told what became of the request.
+            // The HTTP library returns a 101 like an answer. The request did not ask to switch protocols, so a 101 does not
+            // report its outcome.
             Ok(response) if response.status().is_informational() => {
                 unknown(endpoint, "the peer tried to switch protocols instead of answering")
             }
             Ok(response) => {
                 let answer = classified(&reply(response, CALL_LIMIT).await, key, now);
                 if let Key::Token(token) = key {
-                    token.heard_of_rights(&answer, Instant::now());
+                    token.record_denial(&answer, Instant::now());
                 }
                 Outcome::Answered(answer)
             }
-            Err(error) if error.is_connect() && is_too_late(&error) => too_late("when the connection stood"),
-            // The one predicate that proves it: no connection, or no TLS, so not a byte of the request.
+            Err(error) if error.is_connect() && is_too_late(&error) => {
+                too_late("before the connection was established")
+            }
+            // The one predicate that proves it: the connection or TLS failed, so no byte of the request was sent.
             Err(error) if error.is_connect() => not_sent(
                 Reason::EndpointUnreachable,
                 format!("No connection to {}: {}. Nothing was sent", endpoint.host, truncate(&root_cause(&error), 120)),
             ),
             Err(error) => {
-                let what =
+                let why =
                     if error.is_timeout() { "no answer came in time" } else { "the connection broke before an answer" };
                 tracing::debug!(error = root_cause(&error), "no readable answer");
-                unknown(endpoint, what)
+                unknown(endpoint, why)
             }
         }
     }
 
-    /// Built and signed for this attempt alone: a signature is good for 15 minutes.
+    /// Built and signed for this attempt only: a signature is valid for 15 minutes.
     fn request(
         &self,
         request: &RedistributionRequest,
@@ -194,10 +196,10 @@ fn too_late(when: &str) -> Outcome {
     )
 }
 
-fn unknown(endpoint: &Endpoint, what: &str) -> Outcome {
+fn unknown(endpoint: &Endpoint, why: &str) -> Outcome {
     Outcome::Unknown(Unknown {
         message: format!(
-            "{}: {what}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
+            "{}: {why}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
             endpoint.host
         ),
     })

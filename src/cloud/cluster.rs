@@ -1,14 +1,14 @@
-//! PURE: what the cloud tells of a cluster. Values are open: one that is not known here is shown as it is, and means that
-//! something else holds the cluster. It must not match on parts of a word: WAITING_REDISTRIBUTION holds an ING too.
+//! PURE: parses the cloud's description of a cluster. Unknown values are shown as they are, and mean that another task
+//! holds the cluster. Must not match on parts of a word: WAITING_REDISTRIBUTION contains an ING too.
 
 use serde_json::Value;
 
 use crate::api::text::truncate;
 
-/// Longest word that is shown, in characters.
+/// Maximum length of a word that is shown, in characters.
 const MAX_WORD: usize = 64;
 
-/// What is being done to a cluster: its `task_status`.
+/// The task that holds a cluster: its `task_status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// `WAITING_REDISTRIBUTION`: the only state in which the call is allowed.
@@ -19,7 +19,7 @@ pub enum Task {
     Paused,
     /// `REDISTRIBUTE_FAILURE`.
     Failed,
-    /// Null or empty: nothing.
+    /// Null or empty: no task.
     Idle,
     /// Any other word.
     Other(String),
@@ -28,22 +28,22 @@ pub enum Task {
 /// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
-    /// What is being done to it.
+    /// The task that holds it.
     pub task: Task,
-    /// Its `status`, of either vocabulary.
+    /// Its `status`, in either of the two documented vocabularies.
     pub status: Option<String>,
     /// Members of its `sub_status`.
     pub sub_status: Vec<String>,
 }
 
-/// Reads the body of a cluster's detail; `None` if it is not one, or says neither how the cluster is nor what is done to it.
+/// Parses the body of a cluster's details; `None` if it is not one, or holds neither a status nor a task.
 pub fn read(body: &[u8]) -> Option<ClusterState> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let cluster = body.get("cluster")?.as_object()?;
     let text = |name: &str| cluster.get(name).and_then(Value::as_str).map(word).filter(|word| !word.is_empty());
     let task = match cluster.get("task_status") {
         None | Some(Value::Null) => Task::Idle,
-        // Whatever it is, it is not the one word that allows the call.
+        // Whatever its value, it is not the one word that allows the call.
         Some(Value::String(text)) => task(&word(text)),
         Some(_) => Task::Other("(no text)".to_owned()),
     };
@@ -67,14 +67,14 @@ fn task(word: &str) -> Task {
     }
 }
 
-/// Only what such words are made of: this ends in status, for people.
+/// Keeps only the characters of such words, since the result is shown in status.
 fn word(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '|'));
     truncate(&kept.collect::<String>(), MAX_WORD)
 }
 
 impl Task {
-    /// The cloud's own word; empty for nothing.
+    /// The cloud's own word; empty for no task.
     pub fn word(&self) -> &str {
         match self {
             Self::Waiting => "WAITING_REDISTRIBUTION",
@@ -88,19 +88,20 @@ impl Task {
 }
 
 impl ClusterState {
-    /// It works, and nothing is being done to it: no task, no redistribution among its `sub_status`, and of the two
-    /// vocabularies the word for a cluster that works. A cluster that does not say how it is may be doing anything.
+    /// It works and is idle: no task, no redistribution in its `sub_status`, and the `status` of a working cluster in
+    /// either vocabulary. A cluster without a `status` may be doing anything.
     pub fn is_idle(&self) -> bool {
         let works = self.status.as_deref().is_some_and(|status| matches!(status, "AVAILABLE" | "ACTIVE"));
         self.task == Task::Idle && works && !self.has_failed() && !self.is_redistributing()
     }
 
-    /// Its last redistribution failed. Spelt otherwise than in `task_status`.
+    /// Its last redistribution failed. Spelt differently from the word in `task_status`.
     pub fn has_failed(&self) -> bool {
         self.has("REDISTRIBUTION-FAILURE")
     }
 
-    /// A redistribution is under way by its `sub_status`: the oldest description of `task_status` knows no word for it.
+    /// A redistribution is under way according to `sub_status`: the oldest documentation of `task_status` has no word for
+    /// it.
     pub fn is_redistributing(&self) -> bool {
         self.has("REDISTRIBUTING")
     }
@@ -109,8 +110,8 @@ impl ClusterState {
         self.sub_status.iter().any(|member| member == wanted)
     }
 
-    /// What it is at, and what that means for a redistribution. Holds nothing that moves while nothing changes.
-    pub fn in_words(&self) -> String {
+    /// Its state, and what that means for a redistribution. Changes only when the state changes.
+    pub fn describe(&self) -> String {
         let meaning = match &self.task {
             Task::Waiting => "it waits for a redistribution",
             Task::Redistributing => "a redistribution is running",
@@ -122,9 +123,10 @@ impl ClusterState {
             Task::Other(_) => "another task holds it",
         };
         let word = Some(self.task.word()).filter(|word| !word.is_empty()).unwrap_or("empty");
-        let of = |name: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {name} {value}") };
-        let status = of("status", self.status.as_deref().unwrap_or_default());
-        let sub_status = of("sub_status", &self.sub_status.join(" | "));
+        let field =
+            |name: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {name} {value}") };
+        let status = field("status", self.status.as_deref().unwrap_or_default());
+        let sub_status = field("sub_status", &self.sub_status.join(" | "));
         format!("task_status is {word} ({meaning}){status}{sub_status}")
     }
 }
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_word_means_that_it_waits() {
+    fn a_cluster_waits_only_by_the_exact_word() {
         for (text, task) in [
             (r#""WAITING_REDISTRIBUTION""#, Task::Waiting),
             (r#""REDISTRIBUTING""#, Task::Redistributing),
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_is_only_a_cluster_whose_status_says_that_it_works() {
+    fn a_cluster_is_idle_only_with_the_status_of_a_working_one() {
         for working in
             [r#"{"status": "AVAILABLE"}"#, r#"{"status": "ACTIVE", "task_status": null, "sub_status": "NORMAL"}"#]
         {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn both_vocabularies_and_the_members_of_sub_status_are_read() {
+    fn a_cluster_is_read_in_both_vocabularies_with_its_sub_status() {
         for status in ["AVAILABLE", "ACTIVE"] {
             let seen = state(&format!(r#"{{"status": "{status}", "sub_status": "UNBALANCED | REDISTRIBUTING"}}"#));
             assert_eq!(seen.status.as_deref(), Some(status));
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cluster_is_not_taken_for_an_idle_one() {
+    fn a_body_without_a_cluster_is_not_read_as_an_idle_one() {
         for body in
             ["", "null", "[]", "{}", r#"{"cluster": null}"#, r#"{"cluster": "x"}"#, r#"{"error_code": "DWS.0047"}"#]
         {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_cloud_are_bounded_and_hold_nothing_but_words() {
+    fn words_of_the_cloud_are_truncated_and_stripped_of_other_characters() {
         let long = "X".repeat(1000);
         let seen = state(&format!(r#"{{"task_status": "<b>{long}\n", "status": "a\"b"}}"#));
         assert_eq!(seen.task, Task::Other(format!("b{}", "X".repeat(63))));

@@ -1,17 +1,18 @@
-//! PURE: what the cloud tells of a redistribution. Numbers come as numbers or as text, times have no zone and stay text,
-//! ids may be numbers of more than 32 bits; a field that cannot be read is absent, and never makes the rest unreadable.
+//! PURE: parses the cloud's description of a redistribution. Numbers may be numbers or text, times have no zone and stay
+//! text, ids may be numbers of more than 32 bits; a field that cannot be parsed is absent, and never makes the rest
+//! unreadable.
 
 use serde_json::Value;
 
 use crate::api::text::truncate;
 
-/// Longest text that is taken over, in characters.
+/// Maximum length of a text, in characters; longer ones are truncated.
 const MAX_TEXT: usize = 64;
 
-/// What a redistribution is at: its `status`, which is another word than the `status` of its progress.
+/// The state of a redistribution: its `status`, which is not the `status` of its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// `PREPARE` or `WAITING`: whether it was started is not documented.
+    /// `PREPARE` or `WAITING`: the documentation does not state whether it has started.
     Preparing,
     /// `RUNNING`.
     Running,
@@ -28,39 +29,39 @@ pub enum RunState {
 /// A redistribution as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Details {
-    /// Tells this redistribution from others.
+    /// Its id, which distinguishes it from other redistributions.
     pub id: String,
-    /// What it is at.
+    /// Its state.
     pub state: RunState,
-    /// `redis_mode` it runs with, in lower case.
+    /// The `redis_mode` it runs with, in lower case.
     pub mode: Option<String>,
-    /// `parallel_jobs` it runs with.
+    /// The `parallel_jobs` it runs with.
     pub parallel_jobs: Option<i64>,
-    /// Without a zone.
+    /// When it started, as the cloud's text, without a time zone.
     pub start_time: Option<String>,
-    /// Without a zone.
+    /// When it ended, as the cloud's text, without a time zone.
     pub end_time: Option<String>,
-    /// 0 to 100.
+    /// Progress, 0 to 100.
     pub percent: Option<i32>,
-    /// Tables.
+    /// Number of tables that are done.
     pub tables_done: Option<i64>,
-    /// Tables.
+    /// Number of tables that are left.
     pub tables_left: Option<i64>,
-    /// Bytes.
+    /// Bytes that are left.
     pub bytes_left: Option<i64>,
-    /// Such as `21 MB/s`.
+    /// Its speed as the cloud's text, such as `21 MB/s`.
     pub rate: Option<String>,
-    /// Seconds.
+    /// Estimated time left, in seconds.
     pub estimated_seconds: Option<i64>,
-    /// Failures so far.
+    /// Number of failures so far.
     pub fail_count: Option<i64>,
-    /// A user paused it, not the service.
+    /// Whether a user paused it, not the service.
     pub paused_by_user: Option<bool>,
-    /// It can be tried again.
+    /// Whether it can be tried again.
     pub retryable: Option<bool>,
 }
 
-/// Reads the body of a redistribution's details. `None`: it is none. `Some(None)`: there is no redistribution to show.
+/// Parses the body of a redistribution's details. `None`: it is not one. `Some(None)`: the cloud shows no redistribution.
 #[allow(clippy::option_option, reason = "not readable, none, one")]
 pub fn read(body: &[u8]) -> Option<Option<Details>> {
     let body: Value = serde_json::from_slice(body).ok()?;
@@ -70,8 +71,8 @@ pub fn read(body: &[u8]) -> Option<Option<Details>> {
         Value::Object(info) => info,
         _ => return None,
     };
-    // Without a name of its own it cannot be told from the one before.
-    let Some(id) = info.get("id").and_then(name) else { return Some(None) };
+    // Without an id it cannot be distinguished from the previous one.
+    let Some(id) = info.get("id").and_then(id) else { return Some(None) };
     let conf = |field: &str| info.get("redis_conf").and_then(|conf| conf.get(field));
     let progress = |field: &str| info.get("redis_progress").and_then(|progress| progress.get(field));
     let flag = |value: Option<&Value>| value.and_then(Value::as_bool);
@@ -95,7 +96,7 @@ pub fn read(body: &[u8]) -> Option<Option<Details>> {
 }
 
 impl Details {
-    /// It was not over when it was shown: a list that holds only such ones cannot show an old one.
+    /// It had not ended when it was read. If the cloud shows only such redistributions, it cannot show an old one.
     pub fn is_under_way(&self) -> bool {
         matches!(self.state, RunState::Preparing | RunState::Running | RunState::Paused)
     }
@@ -113,7 +114,7 @@ fn state(word: &str) -> RunState {
 }
 
 /// An id, as text or as a number.
-fn name(value: &Value) -> Option<String> {
+fn id(value: &Value) -> Option<String> {
     match value {
         Value::String(_) => text(value),
         Value::Number(number) => Some(truncate(&number.to_string(), MAX_TEXT)),
@@ -121,14 +122,14 @@ fn name(value: &Value) -> Option<String> {
     }
 }
 
-/// Only what such texts are made of: this ends in status, for people.
+/// Keeps only the characters of such texts, since the result is shown in status.
 fn text(value: &Value) -> Option<String> {
     let kept = value.as_str()?.trim().chars();
     let kept = kept.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | ':' | '/' | '.' | '%' | '+'));
     Some(truncate(&kept.collect::<String>(), MAX_TEXT)).filter(|kept| !kept.is_empty())
 }
 
-/// A whole number that is not negative.
+/// A non-negative integer.
 fn count(value: &Value) -> Option<i64> {
     let count = match value {
         Value::Number(number) => number.as_i64(),
@@ -138,7 +139,7 @@ fn count(value: &Value) -> Option<i64> {
     count.filter(|count| *count >= 0)
 }
 
-/// Whole percent, rounded down: 100 means all of it.
+/// Percent, rounded down to an integer: 100 means that all is done.
 fn percent(value: &Value) -> Option<i32> {
     let share = match value {
         Value::Number(number) => number.as_f64()?,
@@ -149,7 +150,7 @@ fn percent(value: &Value) -> Option<i32> {
     (0.0..=100.0).contains(&share).then_some(share as i32)
 }
 
-/// `00:12:06`, or with days before it.
+/// Seconds from `00:12:06`, with or without days before it, or from a number.
 fn seconds(value: &Value) -> Option<i64> {
     if let Some(seconds) = count(value) {
         return Some(seconds);

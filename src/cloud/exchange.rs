@@ -1,4 +1,4 @@
-//! How a request is authenticated and built, and how an answer is read from the wire. It sends nothing.
+//! Builds and authenticates requests, and reads answers from the wire. Sends nothing.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use k8s_openapi::jiff::Timestamp;
@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     cause::root_cause,
-    outcome::{Answer, Asked, Body, Reply, classify_as},
+    outcome::{Answer, Body, Reply, RequestKind, classify_as},
     signing,
 };
 use crate::{
@@ -14,16 +14,16 @@ use crate::{
     protocol::regions::{Endpoint, is_loopback},
 };
 
-/// Bytes that are read of the body that answers a call.
+/// Maximum size of the body that is read after a call.
 pub const CALL_LIMIT: usize = 64 * 1024;
-/// The same of a read or a login: a cluster with many nodes, or a token with many roles, takes hundreds of kilobytes.
+/// The same for a read or a login: a cluster with many nodes, or a token with many roles, takes hundreds of kilobytes.
 pub const READ_LIMIT: usize = 1024 * 1024;
-/// What is said of an answer beyond that.
+/// Reported for an answer larger than [`READ_LIMIT`].
 pub const TOO_LARGE: &str = "the answer is larger than 1 MiB";
-/// Why an address cannot be made.
+/// Reported if the path cannot be built.
 pub const NO_ID: &str = "projectID or clusterID holds a character that no id has";
 
-/// What a request is before it is authenticated.
+/// A request before it is authenticated.
 pub struct Unsigned<'a> {
     pub method: Method,
     pub path: &'a str,
@@ -31,7 +31,7 @@ pub struct Unsigned<'a> {
     pub body: String,
 }
 
-/// Signs a request, or puts the token into it, and builds it, for this moment alone.
+/// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
 pub fn signed(
     http: &reqwest::Client,
     unsigned: Unsigned<'_>,
@@ -46,7 +46,7 @@ pub fn signed(
     headers.insert("x-language", HeaderValue::from_static("en_us"));
     headers.insert("x-project-id", plain(unsigned.project)?);
     match key {
-        Key::AccessKey(pair) => sign(&mut headers, &unsigned, pair, endpoint, now)?,
+        Key::AccessKey(key) => sign(&mut headers, &unsigned, key, endpoint, now)?,
         Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
     }
     let Unsigned { method, path, body, .. } = unsigned;
@@ -54,7 +54,7 @@ pub fn signed(
     http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
 }
 
-/// Checked again where the key is at hand: what is sent with it leaves the host inside TLS or not at all.
+/// Checked again just before the key is used: a request with a key leaves the host inside TLS or not at all.
 pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
     if endpoint.url.scheme() == "https" || is_loopback(&endpoint.url) {
         Ok(())
@@ -66,7 +66,7 @@ pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
 fn sign(
     headers: &mut HeaderMap,
     unsigned: &Unsigned<'_>,
-    pair: &AccessKey,
+    key: &AccessKey,
     endpoint: &Endpoint,
     now: Timestamp,
 ) -> Result<(), String> {
@@ -75,17 +75,17 @@ fn sign(
     let signed = [("host", endpoint.host.as_str()), ("x-project-id", project), ("x-sdk-date", &date)];
     let to_sign =
         signing::Request { method: method.as_str(), path, query: &[], headers: &signed, body: body.as_bytes() };
-    let authorization = signing::authorization(&pair.access, pair.secret.expose_secret(), &date, &to_sign);
+    let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
     headers.insert("x-sdk-date", plain(&date)?);
     headers.insert(header::AUTHORIZATION, secret(&authorization)?);
-    if let Some(token) = &pair.token {
-        // Unsigned, as the cloud's own tools send it: the gateway echoes the signed headers in its refusals.
+    if let Some(token) = &key.token {
+        // Not signed, as in the cloud's own tools: the gateway echoes the signed headers in its refusals.
         headers.insert("x-security-token", secret(token.expose_secret())?);
     }
     Ok(())
 }
 
-/// A value that no Debug output shows.
+/// A header value that `Debug` output does not show.
 fn secret(text: &str) -> Result<HeaderValue, String> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| "the key holds a character that no header may hold".to_owned())?;
@@ -97,7 +97,7 @@ fn plain(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|_| "a header value holds a character that it may not".to_owned())
 }
 
-/// The head is the answer; the body is read afterwards, bounded, and may be missing.
+/// Reads an answer: its head has arrived; the body is read up to `limit` bytes and may be incomplete.
 pub async fn reply(mut response: reqwest::Response, limit: usize) -> Reply {
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut reply = Reply {
@@ -113,9 +113,9 @@ pub async fn reply(mut response: reqwest::Response, limit: usize) -> Reply {
     reply.body = loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = limit - bytes.len();
-                bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-                if chunk.len() > room {
+                let remaining = limit - bytes.len();
+                bytes.extend_from_slice(chunk.get(..remaining).unwrap_or(&chunk));
+                if chunk.len() > remaining {
                     break Body::TooLarge(bytes);
                 }
             }
@@ -131,23 +131,24 @@ fn host_of(url: &url::Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// What the answer to a call says, without anything of the key in it. A token learns of it here, where every answer passes.
+/// Classifies the answer to a call; nothing of the key appears in the result. A token records the answer here, since every
+/// answer passes here.
 pub fn classified(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    told(reply, key, now, false)
+    classified_for(reply, key, now, false)
 }
 
-/// The same of the answer to a read.
+/// The same for the answer to a read.
 pub fn classified_read(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    told(reply, key, now, true)
+    classified_for(reply, key, now, true)
 }
 
-fn told(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
-    let asked = |with_token| Asked { with_token, only_read };
+fn classified_for(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
+    let request = |with_token| RequestKind { with_token, only_read };
     match key {
-        Key::AccessKey(pair) => {
-            let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
-            classify_as(asked(false), reply, &[&pair.access, pair.secret.expose_secret(), token], now)
+        Key::AccessKey(key) => {
+            let token = key.token.as_ref().map_or("", |token| token.expose_secret());
+            classify_as(request(false), reply, &[&key.access, key.secret.expose_secret(), token], now)
         }
-        Key::Token(token) => token.heard(classify_as(asked(true), reply, &[token.text()], now)),
+        Key::Token(token) => token.record(classify_as(request(true), reply, &[token.text()], now)),
     }
 }

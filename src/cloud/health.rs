@@ -1,5 +1,6 @@
-//! PURE: which endpoints are known to be away, and who may find out whether they still are. One probe at a time for each,
-//! later each time: an outage of the cloud then costs neither claims nor writes. The clock is an argument.
+//! PURE: which endpoints are known to be unreachable, and which object may probe them. One probe at a time for each
+//! endpoint, with a growing back-off: an outage of the cloud then costs neither claims nor writes. The clock is an
+//! argument.
 
 use std::{
     collections::HashMap,
@@ -13,30 +14,30 @@ const LAST_PROBE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Unreachable {
-    /// None: somebody tries it, and nothing is known against it.
+    /// Failed probes and calls in a row; 0 while the first probe is under way.
     failures: u32,
     next_probe: Instant,
 }
 
-/// Endpoints that did not answer, or are being tried. See the module.
+/// The endpoints that did not answer, or are being probed.
 #[derive(Debug, Default)]
 pub struct EndpointHealth(HashMap<String, Unreachable>);
 
-/// Whether an endpoint may be claimed for.
+/// Whether an object may claim a call to an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing is known against it.
+    /// No failure is known.
     Open,
-    /// It failed before: probe it now, and say how that went.
+    /// It failed before: probe it now, and report the result.
     Probe,
-    /// It failed before, and it is too early or another one is probing.
+    /// It failed before, and either the back-off is not over or another object is probing. Holds the time to wait.
     Wait(Duration),
-    /// Nothing is known against it, but another one is just finding out.
+    /// No failure is known, but another object is probing it now. Holds the time to wait.
     Probing(Duration),
 }
 
 impl EndpointHealth {
-    /// May a claim be made towards this endpoint? `suspect`: the object's last try did not get through.
+    /// Whether a call to this endpoint may be claimed. `suspect`: the object's last attempt did not connect.
     pub fn health(&mut self, endpoint: &str, suspect: bool, now: Instant) -> Health {
         match self.0.get_mut(endpoint) {
             None if !suspect => Health::Open,
@@ -45,11 +46,11 @@ impl EndpointHealth {
                 Health::Probe
             }
             Some(unreachable) => {
-                let rest = unreachable.next_probe.saturating_duration_since(now);
-                if !rest.is_zero() {
-                    return if unreachable.failures == 0 { Health::Probing(rest) } else { Health::Wait(rest) };
+                let wait = unreachable.next_probe.saturating_duration_since(now);
+                if !wait.is_zero() {
+                    return if unreachable.failures == 0 { Health::Probing(wait) } else { Health::Wait(wait) };
                 }
-                // Taken by this one; the others look again when it is through.
+                // This object probes; the others ask again when the probe is over.
                 unreachable.next_probe =
                     now + FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
                 Health::Probe
@@ -57,21 +58,21 @@ impl EndpointHealth {
         }
     }
 
-    /// A probe or a call found the endpoint unreachable. Returns the pause until the next probe.
+    /// Records that a probe or a call found the endpoint unreachable. Returns the back-off until the next probe.
     pub fn unreachable(&mut self, endpoint: &str, now: Instant) -> Duration {
-        let known = self.0.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next_probe: now });
-        let pause = FIRST_PROBE.saturating_mul(1 << known.failures.min(5)).min(LAST_PROBE);
-        known.failures = known.failures.saturating_add(1);
-        known.next_probe = now + pause;
+        let unreachable = self.0.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next_probe: now });
+        let pause = FIRST_PROBE.saturating_mul(1 << unreachable.failures.min(5)).min(LAST_PROBE);
+        unreachable.failures = unreachable.failures.saturating_add(1);
+        unreachable.next_probe = now + pause;
         pause
     }
 
-    /// It failed, and nobody has got through since. Asking takes nobody's turn to try.
+    /// Whether it failed and no connection has succeeded since. Does not use up the next probe.
     pub fn is_unreachable(&self, endpoint: &str) -> bool {
-        self.0.get(endpoint).is_some_and(|known| known.failures > 0)
+        self.0.get(endpoint).is_some_and(|unreachable| unreachable.failures > 0)
     }
 
-    /// A probe or a call got through. Returns whether it had been away.
+    /// Records that a probe or a call connected. Returns whether the endpoint was unreachable or being probed before.
     pub fn reachable(&mut self, endpoint: &str) -> bool {
         self.0.remove(endpoint).is_some()
     }

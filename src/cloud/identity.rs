@@ -1,11 +1,11 @@
-//! A name for a key that does not show it.
+//! An identifier of a key that does not reveal the key.
 
-/// A key without showing it: a digest of its values and the endpoint under a random key of this process.
+/// Identifies a key without revealing it: a digest of its values and the endpoint under a random key of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyIdentity([u8; 32]);
 
 impl KeyIdentity {
-    /// Its bytes, to make another name from it.
+    /// Its bytes, to derive another identity from it.
     pub const fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! Fetches a token of IAM for a user: one request, which changes nothing and is never repeated here, since a wrong password
-//! counts towards a lock. It must not decide who may log in, nor when.
+//! Fetches a token of IAM for a user by one request, which changes nothing and is never repeated here, since a wrong
+//! password counts towards a lock-out. Must not decide which user may log in, or when.
 
 use std::time::Duration;
 
@@ -26,42 +26,42 @@ use crate::{
     protocol::regions::Endpoint,
 };
 
-/// Without the catalogue of all services, which is large.
+/// Without the catalog of all services, which is large.
 const PATH: &str = "/v3/auth/tokens?nocatalog=true";
-/// Longest token that a gateway takes in a header.
+/// Maximum length of a token that the gateway accepts in a header, in bytes.
 const MAX_TOKEN: usize = 32 * 1024;
-/// Longest life that is believed: the cloud's own is a day.
+/// Maximum lifetime that is accepted: the cloud's own is a day.
 const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What became of a login.
+/// The result of a login.
 #[derive(Clone, Debug)]
 pub enum Login {
-    /// A token, and how long it holds from the moment it was asked for.
+    /// A token, and its lifetime from the time of the request.
     Token(SecretString, Duration),
     /// User name, password or domain are wrong: five of these lock the user.
     Wrong,
     /// The user is locked for some minutes.
     Locked,
-    /// The user is let in, but not into this project, or there is none of this id. With the HTTP status.
+    /// The user was authenticated, but has no role in this project, or no project has this id. With the HTTP status.
     Project(u16),
     /// 403: the user may not log in, or not from here.
     Forbidden,
-    /// 429: nobody logs in as this user for so long.
+    /// 429: no login as this user for this time.
     Throttled(Duration),
     /// Any other refusal. With the HTTP status.
     Refused(u16),
     /// IAM failed. With the HTTP status.
     Failed(u16),
-    /// No connection, or no TLS.
+    /// The connection or the TLS handshake failed.
     Unreachable,
-    /// Nothing came in time.
+    /// No answer before the timeout.
     Silent,
-    /// Something that could not be read. In a few words.
+    /// An answer that could not be read. With a short description.
     Unreadable(&'static str),
 }
 
 impl Login {
-    /// Bounded word for the log.
+    /// The label for the log, one of a fixed set.
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Token(..) => "token",
@@ -78,26 +78,26 @@ impl Login {
         }
     }
 
-    /// Nobody answered, whoever it was that logged in.
-    pub const fn is_host_away(&self) -> bool {
+    /// IAM did not answer, which does not depend on the user.
+    pub const fn is_host_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable | Self::Silent)
     }
 }
 
 impl Client {
-    /// Logs in for one project.
+    /// Logs in as `user` for one project.
     pub async fn login(&self, user: &User, project: &str, iam: &Endpoint, now: Timestamp) -> Login {
         let request = leaves_in_tls(iam).and_then(|()| {
             let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
             let json = HeaderValue::from_static("application/json;charset=utf8");
-            let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(asked(user, project));
+            let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(login_body(user, project));
             request.build().map_err(|error| root_cause(&error))
         });
         let mut request = match request {
             Ok(request) => request,
             Err(why) => {
-                tracing::debug!(why, "the login could not be made");
-                return Login::Unreadable("the request could not be made");
+                tracing::debug!(why, "the login request could not be built");
+                return Login::Unreadable("the request could not be built");
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
@@ -124,9 +124,9 @@ impl Client {
     }
 }
 
-fn asked(user: &User, project: &str) -> String {
-    let who = json!({"name": user.name, "password": user.password.expose_secret(), "domain": {"name": user.domain}});
-    let identity = json!({"methods": ["password"], "password": {"user": who}});
+fn login_body(user: &User, project: &str) -> String {
+    let user = json!({"name": user.name, "password": user.password.expose_secret(), "domain": {"name": user.domain}});
+    let identity = json!({"methods": ["password"], "password": {"user": user}});
     json!({"auth": {"identity": identity, "scope": {"project": {"id": project}}}}).to_string()
 }
 
@@ -136,33 +136,34 @@ fn token(headers: &HeaderMap) -> Option<SecretString> {
     fits.then(|| text.to_owned().into())
 }
 
-/// PURE: what an answer means. Its text is recognised, never quoted.
+/// PURE: interprets an answer. Its text is recognized, never quoted.
 fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp) -> Login {
     let contents = body::read(reply.body.bytes());
     let text = contents.text().unwrap_or_default();
-    // A user may be called anything.
-    let told = without(&without(text, &user.name), &user.domain).to_lowercase();
-    let speaks_of = |sought: &[&str]| told.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
-    let is_of_project = speaks_of(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
+    // A user or domain may have any of these words as its name.
+    let text_without_names = without(&without(text, &user.name), &user.domain).to_lowercase();
+    let mentions =
+        |sought: &[&str]| text_without_names.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
+    let is_about_project = mentions(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
     match reply.status {
         201 if matches!(reply.body, Body::TooLarge(_)) => Login::Unreadable(TOO_LARGE),
         201 => match (token, life(reply, now)) {
             (Some(token), Some(life)) => Login::Token(token, life),
             (None, _) => Login::Unreadable("the answer holds no token"),
-            (_, None) => Login::Unreadable("the answer does not tell when the token ends"),
+            (_, None) => Login::Unreadable("the answer does not hold the token's expiry"),
         },
-        401 if speaks_of(&["lock", "locked", "lockout"]) => Login::Locked,
-        400 | 401 | 404 if is_of_project => Login::Project(reply.status),
+        401 if mentions(&["lock", "locked", "lockout"]) => Login::Locked,
+        400 | 401 | 404 if is_about_project => Login::Project(reply.status),
         401 => Login::Wrong,
         403 => Login::Forbidden,
         429 => Login::Throttled(window(reply.retry_after.as_deref(), text, now)),
         500.. => Login::Failed(reply.status),
         status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
-        _ => Login::Unreadable("the answer is none of a login"),
+        _ => Login::Unreadable("the answer is not a login response"),
     }
 }
 
-/// The text without a name, where that stands by itself.
+/// The text without a name, where the name is a word by itself.
 fn without(text: &str, name: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
@@ -175,14 +176,14 @@ fn without(text: &str, name: &str) -> String {
     kept + rest
 }
 
-/// How long the token holds. All instants are IAM's: this host's clock may be off. Of two that may be its beginning the later
-/// one is believed.
+/// The lifetime of the token. All times are IAM's, since this host's clock may be off. Of the two possible start times the
+/// later one is used.
 fn life(reply: &Reply, now: Timestamp) -> Option<Duration> {
     let Body::Complete(bytes) = &reply.body else { return None };
     let body: Value = serde_json::from_slice(bytes).ok()?;
-    let at = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
-    let since = at("issued_at").max(reply.date.as_deref().and_then(http_date)).unwrap_or(now);
-    let seconds = at("expires_at")?.as_second().saturating_sub(since.as_second());
+    let time = |name: &str| body.get("token")?.get(name)?.as_str()?.parse::<Timestamp>().ok();
+    let since = time("issued_at").max(reply.date.as_deref().and_then(http_date)).unwrap_or(now);
+    let seconds = time("expires_at")?.as_second().saturating_sub(since.as_second());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()).min(MAX_LIFE))
 }
 

@@ -1,5 +1,5 @@
-//! The cloud. [`Client::send`] is the only place of the whole program from which the call that cannot be undone can leave;
-//! [`Client::look`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
+//! The client of the cloud. [`Client::send`] is the only function of the whole program that sends the non-idempotent call;
+//! [`Client::cluster`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
 pub mod auth;
 pub mod health;
@@ -30,8 +30,8 @@ use crate::{
     runtime::clock::Deadline,
 };
 
-/// The right to send once, minted with the claim and used up by sending. It cannot be copied, so an attempt cannot be
-/// sent twice; what is left unused proves that nothing was sent.
+/// The right to send once, minted with the claim and consumed by sending. It cannot be copied, so an attempt cannot be
+/// sent twice; a permit that was not consumed proves that nothing was sent.
 #[derive(Debug)]
 pub struct SendPermit {
     attempt_id: String,
@@ -39,27 +39,27 @@ pub struct SendPermit {
 }
 
 impl SendPermit {
-    /// `deadline`: the send budget, which runs from when the claim was begun.
+    /// `deadline`: the end of the send budget, which starts with the claim.
     pub const fn mint(attempt_id: String, deadline: Deadline) -> Self {
         Self { attempt_id, deadline }
     }
 
-    /// Others may already be waiting for the end of this attempt's grace: too late to send.
+    /// It is too late to send: other replicas may already be waiting for the end of this attempt's grace period.
     pub fn has_expired(&self) -> bool {
         self.deadline.is_over()
     }
 }
 
-/// What is asked of the cloud.
+/// The redistribution to request of the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedistributionRequest {
-    /// Path parameter.
+    /// Project id, a path parameter.
     pub project_id: String,
-    /// Path parameter.
+    /// Cluster id, a path parameter.
     pub cluster_id: String,
-    /// Body field.
+    /// `redis_mode` of the body.
     pub redis_mode: RedisMode,
-    /// Body field.
+    /// `parallel_jobs` of the body.
     pub parallel_jobs: i32,
 }
 
@@ -80,16 +80,16 @@ impl RedistributionRequest {
         format!(r#"{{"redis_mode":"{}","parallel_jobs":{}}}"#, self.redis_mode, self.parallel_jobs)
     }
 
-    /// The path of the cluster's detail; `None` as below.
+    /// The path of the cluster's details; `None` as for [`Self::path`].
     pub fn cluster_path(&self) -> Option<String> {
         self.path().map(|_| format!("/v1.0/{}/clusters/{}", self.project_id, self.cluster_id))
     }
 
-    /// The path; `None` if an id holds anything that could lead elsewhere. The CRD refuses such ids, but what is signed
-    /// here must not rest on a schema that somebody may have loosened.
+    /// The path; `None` if an id holds a character that could lead elsewhere. The CRD refuses such ids, but the signed path
+    /// must not depend on a schema that an administrator may have loosened.
     pub fn path(&self) -> Option<String> {
-        let harmless = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (harmless(&self.project_id) && harmless(&self.cluster_id))
+        let is_safe = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_safe(&self.project_id) && is_safe(&self.cluster_id))
             .then(|| format!("/v2/{}/clusters/{}/redistribution", self.project_id, self.cluster_id))
     }
 }

@@ -1,6 +1,6 @@
-//! The addresses behind names. DNS has a time of its own: a resolver that waits for a silent name server takes longer than a
-//! connection or a claim may. So it is asked before either, an answer serves for a while, and one that comes when nobody waits
-//! for it any more serves the next who asks. It connects to nothing.
+//! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may,
+//! so names are resolved before either, and answers are cached for a while, also those that arrive after the caller's
+//! timeout. Connects to nothing.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,63 +17,63 @@ use futures::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::{Instant, timeout};
 
-/// Longest wait for an answer. The resolver of glibc takes 15 s to do without a name server's answer on IPv6.
+/// Timeout of a query. The resolver of glibc takes 15 s if a name server does not answer for IPv6.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
-/// How long an answer serves: longer than anything may take between its use before a claim and the call.
+/// Time to live of an answer: longer than the time between the query before a claim and the call may be.
 const VALID_FOR: Duration = Duration::from_secs(60);
 
-/// A name has no address.
+/// Why a name has no address.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NameError {
-    /// That was the answer.
+    /// The resolver returned an error, or no address.
     #[error("DNS does not resolve {name}: {why}")]
     Unresolved {
         /// The name.
         name: String,
-        /// The resolver's words.
+        /// The resolver's error.
         why: String,
     },
-    /// There was no answer.
+    /// The resolver did not answer in time.
     #[error("DNS did not answer for {0} within {within} s", within = MAX_WAIT.as_secs())]
     Silent(String),
 }
 
-type Answer = Result<Arc<[SocketAddr]>, NameError>;
-/// An answer to come, and when it came.
-type Asked = Shared<BoxFuture<'static, (Answer, Instant)>>;
-/// What asks the system.
+type Addresses = Result<Arc<[SocketAddr]>, NameError>;
+/// A query, pending or answered, and the time of its answer.
+type Query = Shared<BoxFuture<'static, (Addresses, Instant)>>;
+/// The function that queries the system's resolver.
 type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 
 #[derive(Default)]
 struct State {
-    asked: HashMap<String, Asked>,
-    /// Names without an address when they were last asked for.
+    queries: HashMap<String, Query>,
+    /// Names whose last query returned no address.
     failing: HashSet<String>,
 }
 
-/// See the module.
+/// The cache; clones share it.
 #[derive(Clone)]
-pub struct Names {
+pub struct DnsCache {
     state: Arc<Mutex<State>>,
     lookup: Arc<Lookup>,
 }
 
-impl Names {
-    /// Asks the system's resolver.
-    pub fn of_system() -> Self {
+impl DnsCache {
+    /// A cache in front of the system's resolver.
+    pub fn system() -> Self {
         Self::new(|name| async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed())
     }
 
-    /// Asks that.
+    /// A cache in front of `lookup`.
     pub fn new(
         lookup: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static,
     ) -> Self {
         Self { state: Arc::default(), lookup: Arc::new(lookup) }
     }
 
-    /// The addresses of a name, port 0.
-    pub async fn resolve(&self, name: &str) -> Answer {
-        let answer = match timeout(MAX_WAIT, self.asked(name)).await {
+    /// The addresses of a name, with port 0.
+    pub async fn resolve(&self, name: &str) -> Addresses {
+        let answer = match timeout(MAX_WAIT, self.query(name)).await {
             Ok((answer, _)) => answer,
             Err(_) => Err(NameError::Silent(name.to_owned())),
         };
@@ -84,43 +84,44 @@ impl Names {
         answer
     }
 
-    /// Asks anew the next time: nobody answers at these addresses.
+    /// Drops the cached addresses, since no server answers at them: the next call queries again.
     pub fn forget(&self, name: &str) {
         self.with(|state| {
-            if state.asked.get(name).is_some_and(|asked| asked.peek().is_some()) {
-                state.asked.remove(name);
+            if state.queries.get(name).is_some_and(|query| query.peek().is_some()) {
+                state.queries.remove(name);
             }
         });
     }
 
-    /// Whether the last who waited for its addresses got none.
+    /// Whether the last caller of `resolve` got no address.
     pub fn is_failing(&self, name: &str) -> bool {
         self.with(|state| state.failing.contains(name))
     }
 
-    /// An answer that serves, or one that is under way, or a new one.
-    fn asked(&self, name: &str) -> Asked {
+    /// A query with a valid answer, or a pending one, or a new one.
+    fn query(&self, name: &str) -> Query {
         self.with(|state| {
-            let serves =
-                |asked: &&Asked| asked.peek().is_none_or(|(answer, at)| answer.is_ok() && at.elapsed() < VALID_FOR);
-            if let Some(asked) = state.asked.get(name).filter(serves) {
-                return asked.clone();
+            let is_valid = |query: &&Query| {
+                query.peek().is_none_or(|(addresses, time)| addresses.is_ok() && time.elapsed() < VALID_FOR)
+            };
+            if let Some(query) = state.queries.get(name).filter(is_valid) {
+                return query.clone();
             }
-            let (lookup, of) = ((self.lookup)(name.to_owned()), name.to_owned());
-            let asked = async move { (answer(of, lookup.await), Instant::now()) }.boxed().shared();
-            // It goes on when the task that asked has stopped waiting.
-            drop(tokio::spawn(asked.clone()));
-            state.asked.insert(name.to_owned(), asked.clone());
-            asked
+            let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
+            let query = async move { (addresses(queried, lookup.await), Instant::now()) }.boxed().shared();
+            // The query continues after the task that started it has stopped waiting.
+            drop(tokio::spawn(query.clone()));
+            state.queries.insert(name.to_owned(), query.clone());
+            query
         })
     }
 
-    fn with<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
-        of(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn answer(name: String, found: io::Result<Vec<SocketAddr>>) -> Answer {
+fn addresses(name: String, found: io::Result<Vec<SocketAddr>>) -> Addresses {
     match found {
         Ok(addresses) if addresses.is_empty() => {
             Err(NameError::Unresolved { name, why: "it has no address".to_owned() })
@@ -130,11 +131,11 @@ fn answer(name: String, found: io::Result<Vec<SocketAddr>>) -> Answer {
     }
 }
 
-impl Resolve for Names {
+impl Resolve for DnsCache {
     fn resolve(&self, name: Name) -> Resolving {
-        let names = self.clone();
+        let dns = self.clone();
         Box::pin(async move {
-            let addresses: Vec<_> = names.resolve(name.as_str()).await?.iter().copied().collect();
+            let addresses: Vec<_> = dns.resolve(name.as_str()).await?.iter().copied().collect();
             let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })

@@ -1,35 +1,35 @@
-//! PURE: what an answer, or its absence, proves. A full response head is an answer; a failed connection is "not sent";
-//! everything else is "unknown". Then the cloud's error code decides before the HTTP status, in a 2xx or 4xx: any other
-//! status proves neither. A 2xx is believed only if its body holds no sign of a failure, and a 4xx without a code only if it
-//! was read whole.
+//! PURE: what an answer, or its absence, proves. A complete response head is an answer; a failed connection is "not
+//! sent"; everything else is "unknown". In a 2xx or 4xx the cloud's error code then decides before the HTTP status; any
+//! other status proves neither acceptance nor refusal. A 2xx counts as accepted only if its body holds no sign of a
+//! failure, and a 4xx without a code as refused only if it was read whole.
 //!
-//! It must not quote the gateway: its texts echo the signed headers and the access key.
+//! Must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
+mod messages;
 mod scan;
 pub(super) mod when;
-mod words;
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-pub use self::words::scrub;
+pub use self::messages::scrub;
 use crate::api::{Reason, text::truncate};
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The head of an answer arrived.
     Answered(Answer),
-    /// Proven: no byte of the request left.
+    /// Proven: no byte of the request was sent.
     NotSent(NotSent),
-    /// The cloud may have got it.
+    /// The cloud may have received the request.
     Unknown(Unknown),
 }
 
 impl Outcome {
-    /// Bounded word for metrics.
+    /// The metric label, one of a fixed set.
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
@@ -47,7 +47,7 @@ impl Outcome {
     }
 }
 
-/// An answer, read.
+/// A classified answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// HTTP status code, 100 to 999.
@@ -58,64 +58,64 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// Reason of the conditions.
     pub reason: Reason,
-    /// What happened and what to do; at most 256 characters, nothing secret.
+    /// What happened and what to do; at most 256 characters, no secrets.
     pub message: String,
-    /// What it says about the key.
+    /// What the answer proves about the key.
     pub key_effect: KeyEffect,
 }
 
 /// Why nothing was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotSent {
-    /// `EndpointUnreachable` or `ClaimTooSlow`.
+    /// Reason of the conditions: `EndpointUnreachable` or `ClaimTooSlow`.
     pub reason: Reason,
-    /// For people.
+    /// Message of the conditions.
     pub message: String,
 }
 
-/// Why nobody knows.
+/// Why the outcome is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unknown {
-    /// For people.
+    /// Message of the conditions.
     pub message: String,
 }
 
-/// What an answer says about the key it was signed with.
+/// What an answer proves about the key of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyEffect {
-    /// The service itself has answered: the gateway accepted the signature.
+    /// The service itself answered: the gateway accepted the signature.
     Good,
-    /// Nothing: whoever answered may not have looked at the signature.
+    /// Nothing: the signature may not have been checked.
     Neutral,
     /// The gateway's 401: five of these lock the key.
     RejectedByGateway,
-    /// The gateway's 401 of a key that it has locked for some minutes.
+    /// The gateway's 401 for a key that it has locked for some minutes.
     LockedByGateway,
-    /// The gateway's 401 for the date alone.
+    /// The gateway's 401 because of the date of the signature only.
     ClockSkew,
-    /// The gateway's 401 for a token. It says nothing of the password.
+    /// The gateway's 401 for a token. Proves nothing about the password.
     TokenRefused,
-    /// The same for a token that had worked: a new one is fetched.
+    /// The same for a token that worked before: a new one is fetched.
     TokenEnded,
-    /// The same for a token of which that was known already: it says nothing of the next one.
+    /// The same for a token that was known to have ended: proves nothing about the next one.
     TokenWasOver,
-    /// 429: nobody calls with this key for so long.
+    /// 429: no call with this key for this time.
     Throttled(Duration),
 }
 
-/// The body of an answer, as far as it could be read.
+/// The body of an answer, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// To its end.
+    /// The whole body.
     Complete(Vec<u8>),
-    /// It broke off, or took longer than the request may. What had come by then.
+    /// The part that arrived before the connection broke or the timeout passed.
     Broken(Vec<u8>),
-    /// Larger than is read. Its beginning.
+    /// The beginning of a body that is larger than the limit.
     TooLarge(Vec<u8>),
 }
 
 impl Body {
-    /// What came of it.
+    /// The bytes that were read.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Complete(bytes) | Self::Broken(bytes) | Self::TooLarge(bytes) => bytes,
@@ -123,7 +123,7 @@ impl Body {
     }
 }
 
-/// An answer as it came over the wire.
+/// An answer as it was read from the wire.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// HTTP status code.
@@ -136,65 +136,65 @@ pub struct Reply {
     pub request_id: Option<String>,
     /// Header `Content-Encoding`.
     pub encoding: Option<String>,
-    /// Host that header `Location` leads to, with its port if it names one.
+    /// Host of header `Location`, with its port if it names one.
     pub redirect: Option<String>,
     /// The body.
     pub body: Body,
 }
 
-/// What an answer is for.
+/// The kind of request that an answer belongs to; by default a signed call.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked {
-    /// With a token, which bears no date and no signature.
+pub struct RequestKind {
+    /// With a token, which has no date and no signature.
     pub with_token: bool,
-    /// A read, which may show codes and texts of failures that are none of its own.
+    /// A read, whose answer may show error codes and texts of the cluster that are not its own.
     pub only_read: bool,
 }
 
-/// Reads the answer to a call. `secrets` never appear in what is returned; `now` is this host's clock.
+/// Classifies the answer to a signed call. `secrets` never appear in the result; `now` is this host's clock.
 pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
-    classify_as(Asked::default(), reply, secrets, now)
+    classify_as(RequestKind::default(), reply, secrets, now)
 }
 
-/// The same for any request.
-pub fn classify_as(asked: Asked, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
+/// The same for any kind of request.
+pub fn classify_as(request: RequestKind, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
     let contents = body::read(reply.body.bytes());
-    let skew = if asked.with_token { None } else { when::skew(reply.date.as_deref(), now) };
-    let facts = words::Facts { asked, reply, contents: &contents, skew };
+    let skew = if request.with_token { None } else { when::skew(reply.date.as_deref(), now) };
+    let facts = messages::Facts { request, reply, contents: &contents, skew };
     let reason = reason(&facts);
     Answer {
         status_code: reply.status,
         reason,
-        message: words::message(reason, &facts, secrets),
+        message: messages::message(reason, &facts, secrets),
         key_effect: key_effect(reason, &facts, reply.retry_after.as_deref(), now),
         error_code: contents.shown_code().and_then(|code| identifier(code, 64, secrets)),
         request_id: reply.request_id.as_deref().or(contents.request_id()).and_then(|id| identifier(id, 128, secrets)),
     }
 }
 
-fn reason(facts: &words::Facts<'_>) -> Reason {
+fn reason(facts: &messages::Facts<'_>) -> Reason {
     match facts.reply.status {
-        // Whatever the body says: a failing server's idea of its own state is not to be trusted. Codes from 600 on are
-        // none of HTTP's, which asks to read them as a 5xx (RFC 9110, section 15): they do not prove a refusal.
+        // Whatever the body holds: a failing server does not report its own state reliably. HTTP has no status from 600 on,
+        // and asks to treat one as a 5xx (RFC 9110, section 15): it does not prove a refusal.
         500.. => Reason::ServerError,
-        200..=299 if facts.asked.only_read => of_read(facts),
-        200..=299 => of_success(facts),
-        400..=499 => of_refusal(facts),
-        // Where the request was to be sent instead, or whether it was carried out before, a redirect does not tell.
+        200..=299 if facts.request.only_read => reason_of_read(facts),
+        200..=299 => reason_of_success(facts),
+        400..=499 => reason_of_refusal(facts),
+        // A redirect does not prove whether the request was carried out before, or is to be sent elsewhere.
         _ => Reason::OutcomeUnknown,
     }
 }
 
-fn of_success(facts: &words::Facts<'_>) -> Reason {
+fn reason_of_success(facts: &messages::Facts<'_>) -> Reason {
     match facts.code() {
-        Some(_) if facts.contents.is_torn() => Reason::OutcomeUnknown,
+        Some(_) if facts.contents.has_different_codes() => Reason::OutcomeUnknown,
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
         None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
         None => Reason::OutcomeUnknown,
     }
 }
 
-fn of_read(facts: &words::Facts<'_>) -> Reason {
+fn reason_of_read(facts: &messages::Facts<'_>) -> Reason {
     match facts.contents.own_code() {
         _ if !facts.is_whole() => Reason::OutcomeUnknown,
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
@@ -203,12 +203,12 @@ fn of_read(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn of_refusal(facts: &words::Facts<'_>) -> Reason {
+fn reason_of_refusal(facts: &messages::Facts<'_>) -> Reason {
     match (facts.code(), facts.reply.status) {
-        // Without a code, what had come before the server gave up waiting may have been handed on.
+        // Without a code, the part that arrived before the server's timeout may have been forwarded.
         (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
         (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
-        // These are the gateway's own: it has handed nothing on.
+        // The gateway's own answers: it has forwarded nothing.
         (None, 401 | 429) => by_status(facts),
         (None, 408) => Reason::OutcomeUnknown,
         (None, _) if facts.is_read() => by_status(facts),
@@ -216,12 +216,12 @@ fn of_refusal(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-/// Codes of a failure in the middle of things, whatever the status beside them: no proof of a refusal.
+/// Codes of a failure during processing, with any status: no proof of a refusal.
 pub fn proves_nothing(code: &str) -> bool {
     ["DWS.0005", "DWS.9999"].iter().any(|known| code.eq_ignore_ascii_case(known))
 }
 
-/// Codes that say more than the status they come with: the cloud answers unknown clusters with 401 and 403.
+/// Codes that are more precise than their status: the cloud answers unknown clusters with 401 and 403.
 fn by_code(code: &str) -> Option<Reason> {
     match code {
         code if proves_nothing(code) => Some(Reason::OutcomeUnknown),
@@ -231,7 +231,7 @@ fn by_code(code: &str) -> Option<Reason> {
     }
 }
 
-fn by_status(facts: &words::Facts<'_>) -> Reason {
+fn by_status(facts: &messages::Facts<'_>) -> Reason {
     match facts.reply.status {
         400 => Reason::BadRequest,
         401 if facts.clock_is_off() => Reason::ClockSkew,
@@ -243,7 +243,7 @@ fn by_status(facts: &words::Facts<'_>) -> Reason {
     }
 }
 
-fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
+fn key_effect(reason: Reason, facts: &messages::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.reply.status {
         429 => KeyEffect::Throttled(when::window(retry_after, facts.text(), now)),
         ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
@@ -253,12 +253,12 @@ fn key_effect(reason: Reason, facts: &words::Facts<'_>, retry_after: Option<&str
         401 if reason == Reason::ClockSkew => KeyEffect::ClockSkew,
         401 if facts.is_locked() => KeyEffect::LockedByGateway,
         401 => KeyEffect::RejectedByGateway,
-        // A load balancer's 502, a gateway's 404, a page with a 200: as good as none.
+        // A load balancer's 502, a gateway's 404, a page with a 200: they prove nothing about the key.
         _ => KeyEffect::Neutral,
     }
 }
 
-/// Only what an id is made of, so that no text can pose as one; nothing if it echoes one of `secrets`.
+/// Keeps only the characters of an id, so that no text can pose as one; `None` if it echoes one of `secrets`.
 fn identifier(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
     let keep = |text: &str| -> String {
         text.chars()

@@ -1,30 +1,30 @@
-//! Does an endpoint answer? Tries it by the very connector of the calls (names, addresses, proxy, TLS, times) and sends no
-//! request. Where a call could not connect, this fails, and where one could, it does not.
+//! Probes an endpoint through the connector of the calls (names, addresses, proxy, TLS, timeouts) without sending a
+//! request. The probe fails if and only if a call could not connect.
 
 use url::Host;
 
-use super::{Client, cause::root_cause, client::stands, names::NameError};
+use super::{Client, cause::root_cause, client::is_connected, names::NameError};
 use crate::protocol::regions::Endpoint;
 
-/// An endpoint did not answer the probe. For the log; status says less.
+/// Why an endpoint did not answer the probe. For the log; status holds less.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Its name has no address.
+    /// DNS returned no address for its name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// No connection, or no TLS.
+    /// The connection or the TLS handshake failed.
     #[error("{0}")]
     Connection(String),
 }
 
 impl Client {
-    /// Connects and does the TLS handshake, and sends no request: where a call could not connect, this fails.
+    /// Connects, completes the TLS handshake and sends no request: fails where a call could not connect.
     pub async fn probe(&self, endpoint: &Endpoint) -> Result<(), ProbeError> {
         self.resolve(endpoint).await?;
         match self.prober.get(endpoint.url.clone()).send().await {
-            Err(error) if !stands(&error) => {
+            Err(error) if !is_connected(&error) => {
                 if let Some(name) = self.name_of(endpoint) {
-                    self.names.forget(name);
+                    self.dns.forget(name);
                 }
                 Err(ProbeError::Connection(root_cause(&error)))
             }
@@ -32,22 +32,23 @@ impl Client {
         }
     }
 
-    /// Has the addresses of an endpoint ready for the next connection, which then need not wait for DNS.
+    /// Resolves the addresses of an endpoint in advance, so that the next connection need not wait for DNS.
     pub async fn resolve(&self, endpoint: &Endpoint) -> Result<(), NameError> {
         match self.name_of(endpoint) {
-            Some(name) => self.names.resolve(name).await.map(drop),
+            Some(name) => self.dns.resolve(name).await.map(drop),
             None => Ok(()),
         }
     }
 
-    /// The name that DNS did not resolve when it was last asked for this endpoint.
+    /// The name of this endpoint that DNS did not resolve at the last query.
     pub fn unresolved<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
-        self.name_of(endpoint).filter(|name| self.names.is_failing(name))
+        self.name_of(endpoint).filter(|name| self.dns.is_failing(name))
     }
 
-    /// The name that has to be resolved: a proxy resolves the endpoint's itself. None if there is an address.
+    /// The name to resolve: the proxy's if there is a proxy, which resolves the endpoint's name itself. `None` for an IP
+    /// address.
     fn name_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
-        // As for the call: plain http goes past the proxy.
+        // As for the call: plain http bypasses the proxy.
         match self.proxy.as_ref().filter(|_| endpoint.url.scheme() == "https") {
             Some(proxy) => proxy.name(),
             None => match endpoint.url.host() {

@@ -1,4 +1,4 @@
-//! The explicit proxy of `--proxy`: read once, used by the call and by the probe alike. Its login appears nowhere else.
+//! The explicit proxy of `--proxy`: parsed once, used by both call and probe. Its credentials appear nowhere else.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri};
@@ -10,16 +10,16 @@ use super::ClientError;
 /// A proxy that tunnels TLS.
 #[derive(Clone)]
 pub struct Proxy {
-    /// `http://host:port`, without any login.
+    /// `http://host:port`, without credentials.
     pub address: Uri,
     /// The value of `Proxy-Authorization`, marked sensitive.
     pub login: Option<HeaderValue>,
 }
 
 impl Proxy {
-    /// Reads `http://[user:password@]host:port`.
+    /// Parses `http://[user:password@]host:port`.
     pub fn read(url: &Url) -> Result<Self, ClientError> {
-        // A login with a / that is not written as %2F reads as a host and a path.
+        // Credentials with a / that is not written as %2F would parse as a host and a path.
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let host = url.host_str().filter(|_| url.scheme() == "http" && is_bare).ok_or(ClientError::Proxy)?;
         let port = url.port_or_known_default().unwrap_or(80);
@@ -37,14 +37,14 @@ impl Proxy {
         Ok(Self { address, login })
     }
 
-    /// Its name, unless it is an address.
+    /// Its host name; `None` if its host is an IP address.
     pub fn name(&self) -> Option<&str> {
         let host = self.address.host()?;
         host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err().then_some(host)
     }
 
-    /// The same for the client that calls. For https alone: a proxy would get a plain request whole, signature and all,
-    /// and its own answer would pass for the cloud's. Plain http is for loopback, which no proxy leads to.
+    /// The proxy setting of the HTTP client, for https only: a proxy would see a plain http request whole, with its
+    /// signature, and its own answer could be taken for the cloud's. Plain http is for loopback, which needs no proxy.
     pub fn for_calls(&self) -> Result<reqwest::Proxy, ClientError> {
         let proxy =
             reqwest::Proxy::https(self.address.to_string()).map_err(|error| ClientError::Setup(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! Reads the state of a cluster and of its redistribution: signed GETs, which change nothing. It must not decide what
-//! follows from them.
+//! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. Must not decide what
+//! follows from the answers.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use super::{
 };
 use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
 
-/// Longest wait for what is only read. Shorter than for a call: nothing is lost with it, and others wait for the worker.
+/// Timeout of a read. Shorter than that of a call: a failed read loses nothing, and other objects wait for the worker.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a look showed.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadResult<T> {
-    /// What was asked for.
+    /// The resource that was read.
     Found(T),
-    /// An answer that does not show it. Its reason and what it says of the key are as for a call; its message is not.
+    /// An answer without the resource. Its reason and its effect on the key are as for a call; its message is not.
     Refused(Answer),
-    /// No connection, or no TLS.
+    /// The connection or the TLS handshake failed.
     Unreachable,
-    /// Something that could not be read, or nothing in time. In a few words.
+    /// An answer that could not be read, or none before the timeout. Holds a short description.
     Unreadable(&'static str),
 }
 
 impl<T> ReadResult<T> {
-    /// What it says of the key, if anything.
+    /// What the answer proves about the key, if there was one.
     pub const fn key_effect(&self) -> Option<KeyEffect> {
         match self {
             Self::Found(_) => Some(KeyEffect::Good),
@@ -42,26 +42,26 @@ impl<T> ReadResult<T> {
         }
     }
 
-    /// What was seen.
-    pub const fn seen(&self) -> Option<&T> {
+    /// The resource, if it was read.
+    pub const fn found(&self) -> Option<&T> {
         match self {
-            Self::Found(seen) => Some(seen),
+            Self::Found(found) => Some(found),
             Self::Refused(_) | Self::Unreachable | Self::Unreadable(_) => None,
         }
     }
 
     fn read_as<U>(self, read: impl FnOnce(T) -> Option<U>, otherwise: &'static str) -> ReadResult<U> {
         match self {
-            Self::Found(seen) => read(seen).map_or(ReadResult::Unreadable(otherwise), ReadResult::Found),
+            Self::Found(found) => read(found).map_or(ReadResult::Unreadable(otherwise), ReadResult::Found),
             Self::Refused(answer) => ReadResult::Refused(answer),
             Self::Unreachable => ReadResult::Unreachable,
             Self::Unreadable(why) => ReadResult::Unreadable(why),
         }
     }
 
-    const fn label_or(&self, seen: &'static str) -> &'static str {
+    const fn label_or(&self, found: &'static str) -> &'static str {
         match self {
-            Self::Found(_) => seen,
+            Self::Found(_) => found,
             Self::Refused(_) => "refused",
             Self::Unreachable => "unreachable",
             Self::Unreadable(_) => "unreadable",
@@ -70,7 +70,7 @@ impl<T> ReadResult<T> {
 }
 
 impl ReadResult<ClusterState> {
-    /// Bounded word for metrics.
+    /// The metric label, one of a fixed set.
     pub const fn label(&self) -> &'static str {
         self.label_or(match self {
             Self::Found(ClusterState { task: Task::Waiting, .. }) => "waiting",
@@ -80,14 +80,14 @@ impl ReadResult<ClusterState> {
 }
 
 impl ReadResult<Option<Details>> {
-    /// What is shown: one, or certainly none. `None`: that is not known.
+    /// The redistribution that the cloud shows: `Some(None)` if it certainly shows none, `None` if that is not known.
     ///
-    /// What is answered where no redistribution is under way is not documented. A 404 of the service itself that does not
-    /// speak of the cluster says just that; one of the gateway says nothing.
+    /// The cloud's answer while no redistribution is under way is not documented. A 404 of the service itself that is not
+    /// about the cluster means that there is none; a 404 of the gateway proves nothing.
     #[allow(clippy::option_option, reason = "not known, none, one")]
     pub fn shown(&self) -> Option<Option<&Details>> {
         match self {
-            Self::Found(seen) => Some(seen.as_ref()),
+            Self::Found(found) => Some(found.as_ref()),
             Self::Refused(Answer { status_code: 404, reason: Reason::NotFound, error_code: Some(code), .. })
                 if code.starts_with("DWS.") =>
             {
@@ -97,7 +97,7 @@ impl ReadResult<Option<Details>> {
         }
     }
 
-    /// Bounded word for metrics.
+    /// The metric label, one of a fixed set.
     pub fn label(&self) -> &'static str {
         match self.shown() {
             Some(None) => "none",
@@ -107,8 +107,8 @@ impl ReadResult<Option<Details>> {
 }
 
 impl Client {
-    /// Looks at the cluster that a request is for.
-    pub async fn look(
+    /// Reads the state of the cluster that a request is for.
+    pub async fn cluster(
         &self,
         request: &RedistributionRequest,
         key: &Key,
@@ -116,11 +116,11 @@ impl Client {
         now: Timestamp,
     ) -> ReadResult<ClusterState> {
         let otherwise = "the answer holds no cluster";
-        let looked = self.read(request.cluster_path(), request, key, endpoint, now, otherwise).await;
-        looked.read_as(|body| cluster::read(&body), otherwise)
+        let result = self.read(request.cluster_path(), request, key, endpoint, now, otherwise).await;
+        result.read_as(|body| cluster::read(&body), otherwise)
     }
 
-    /// Looks at the redistribution of the cluster that a request is for; `None` if there is none to show.
+    /// Reads the redistribution of the cluster that a request is for; `None` if the cloud shows none.
     pub async fn details(
         &self,
         request: &RedistributionRequest,
@@ -129,8 +129,8 @@ impl Client {
         now: Timestamp,
     ) -> ReadResult<Option<Details>> {
         let otherwise = "the answer holds no redistribution";
-        let looked = self.read(request.path(), request, key, endpoint, now, otherwise).await;
-        looked.read_as(|body| details::read(&body), otherwise)
+        let result = self.read(request.path(), request, key, endpoint, now, otherwise).await;
+        result.read_as(|body| details::read(&body), otherwise)
     }
 
     async fn read(
@@ -150,19 +150,19 @@ impl Client {
         let mut request = match request {
             Ok(request) => request,
             Err(why) => {
-                tracing::debug!(why, "the look could not be made");
-                return ReadResult::Unreadable("the request could not be made");
+                tracing::debug!(why, "the read request could not be built");
+                return ReadResult::Unreadable("the request could not be built");
             }
         };
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
         if let Err(error) = self.resolve(endpoint).await {
-            tracing::debug!(%error, "no address for a look");
+            tracing::debug!(%error, "no address for a read");
             return ReadResult::Unreachable;
         }
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
-                tracing::debug!(error = root_cause(&error), "no readable answer to a look");
+                tracing::debug!(error = root_cause(&error), "no readable answer to a read");
                 return if error.is_connect() {
                     ReadResult::Unreachable
                 } else if error.is_timeout() {
@@ -175,7 +175,7 @@ impl Client {
         let reply = reply(response, READ_LIMIT).await;
         let answer = classified_read(&reply, key, now);
         match (reply.body, answer.reason) {
-            // A 2xx without an error of its own.
+            // A 2xx without an error code of its own.
             (Body::Complete(bytes), Reason::Delivered) => ReadResult::Found(bytes),
             (Body::Complete(_), Reason::OutcomeUnknown) if (200..=299).contains(&reply.status) => {
                 ReadResult::Unreadable(otherwise)

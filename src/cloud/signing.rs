@@ -1,17 +1,17 @@
 //! PURE: the signature `SDK-HMAC-SHA256` of the cloud's gateway. No key derivation, region or nonce, unlike the scheme
-//! it resembles. It must not read a clock nor send anything.
+//! it resembles. Must not read a clock or send anything.
 
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 
-/// Name of the scheme, as it stands in `Authorization`.
+/// Name of the scheme in `Authorization`.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
-/// What is signed. Header names in any case and order; only those listed here are signed.
+/// The parts of a request that are signed. Header names in any case and order; only those listed here are signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// `GET`, `POST`.
+    /// HTTP method: `GET` or `POST`.
     pub method: &'a str,
     /// The path as it goes over the wire, not percent-encoded.
     pub path: &'a str,
@@ -19,11 +19,11 @@ pub struct Request<'a> {
     pub query: &'a [(&'a str, &'a str)],
     /// Headers to sign; `x-sdk-date` must be among them.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The very bytes that are sent.
+    /// Exactly the bytes that are sent.
     pub body: &'a [u8],
 }
 
-/// `YYYYMMDDTHHMMSSZ`, in UTC: the value of `X-Sdk-Date`. The gateway refuses one that is 15 minutes off.
+/// The value of `X-Sdk-Date`: `YYYYMMDDTHHMMSSZ`, in UTC. The gateway refuses a date that is more than 15 minutes off.
 pub fn sdk_date(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
@@ -55,7 +55,7 @@ fn canonical_request(request: &Request<'_>) -> String {
     )
 }
 
-/// Each segment encoded, and a slash appended where there is none: for signing only, the wire path keeps none.
+/// Each segment encoded, and a slash appended if there is none: for signing only, the path on the wire stays without it.
 fn canonical_path(path: &str) -> String {
     let mut encoded = path.split('/').map(encode).collect::<Vec<_>>().join("/");
     if !encoded.ends_with('/') {
@@ -64,7 +64,7 @@ fn canonical_path(path: &str) -> String {
     encoded
 }
 
-/// Encoded, sorted by key, then by value.
+/// The query, encoded and sorted by key, then by value.
 pub fn canonical_query(query: &[(&str, &str)]) -> String {
     let mut pairs: Vec<_> = query.iter().map(|(key, value)| (encode(key), encode(value))).collect();
     pairs.sort();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vectors_for_this_very_call_hold() {
+    fn the_vectors_for_this_call_hold() {
         assert_eq!(sha256(BODY), "ba198cf18419c04d6c47fdcc9373dbf41ba66a258835fc77b16e8e0019b7d34e");
         let date = ("X-Sdk-Date", "20240101T000000Z");
         let plain = Request { method: "POST", path: PATH, query: &[], headers: &[HOST, date], body: BODY };

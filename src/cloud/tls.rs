@@ -1,5 +1,5 @@
-//! One TLS configuration for the call and for the probe: the system's roots, those of `--ca-bundle`, and no way to
-//! turn verification off.
+//! The TLS configuration of call and probe: the system's roots, those of `--ca-bundle`, and no way to turn verification
+//! off.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::ClientError;
 
-/// The configuration. Without ALPN: only HTTP/1.1 is spoken.
+/// The configuration. Without ALPN: only HTTP/1.1 is used.
 pub fn config(ca_bundle: Option<&Path>) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = ca_bundle.map(certificates).transpose()?.unwrap_or_default();
@@ -30,9 +30,9 @@ pub fn config(ca_bundle: Option<&Path>) -> Result<ClientConfig, ClientError> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
-    let wrong = |why: String| ClientError::CaBundle { file: file.to_owned(), why };
-    let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let invalid = |why: String| ClientError::CaBundle { file: file.to_owned(), why };
+    let bytes = std::fs::read(file).map_err(|error| invalid(error.to_string()))?;
     let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() { Err(wrong("it holds no PEM certificate".to_owned())) } else { Ok(certificates) }
+        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|error| invalid(error.to_string()))?;
+    if certificates.is_empty() { Err(invalid("it holds no PEM certificate".to_owned())) } else { Ok(certificates) }
 }

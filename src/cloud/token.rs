@@ -1,5 +1,5 @@
-//! A token of IAM: whose it is, how long it holds, and what answers have said of it. Its clones share what they heard, so
-//! that one refusal ends it for everybody. It must not be shown, and fetches no other.
+//! A token of IAM: its user, its lifetime, and what answers have proved about it. Clones share this state, so that one
+//! refusal ends the token for all of them. Must not be shown, and fetches no other token.
 
 use std::{
     sync::{
@@ -17,16 +17,17 @@ use super::{
 };
 use crate::api::Reason;
 
-/// What a younger token may not do, its successor may not either: hardly anybody grants a right just after the login.
-const FRESH: Duration = Duration::from_secs(300);
+/// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted
+/// just after the login.
+const FRESH_FOR: Duration = Duration::from_secs(300);
 
-/// See the module.
+/// A token of IAM; clones share its state.
 #[derive(Clone)]
 pub struct Token(Arc<Inner>);
 
 struct Inner {
     text: SecretString,
-    account: KeyIdentity,
+    user: KeyIdentity,
     since: Instant,
     until: Instant,
     worked: AtomicBool,
@@ -41,44 +42,44 @@ impl std::fmt::Debug for Token {
 }
 
 impl Token {
-    /// A token that was fetched for `account` at `since` and holds so long.
-    pub fn new(text: SecretString, account: KeyIdentity, since: Instant, life: Duration) -> Self {
+    /// A token that was requested for `user` at `since` and is valid for `life` from then on.
+    pub fn new(text: SecretString, user: KeyIdentity, since: Instant, life: Duration) -> Self {
         let (worked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Inner { text, account, since, until: since + life, worked, ended }))
+        Self(Arc::new(Inner { text, user, since, until: since + life, worked, ended }))
     }
 
-    /// What goes into the header, and nowhere else.
+    /// The token itself, for the request header only.
     pub(super) fn text(&self) -> &str {
         self.0.text.expose_secret()
     }
 
-    /// Whose it is: the digest of the user, not of the token, which changes each day.
-    pub fn account(&self) -> KeyIdentity {
-        self.0.account
+    /// Its user: a digest of the user, not of the token, which changes each day.
+    pub fn user(&self) -> KeyIdentity {
+        self.0.user
     }
 
-    /// How long it still holds; nothing once an answer has ended it.
+    /// The remaining lifetime; zero once an answer has ended it.
     pub fn left(&self, now: Instant) -> Duration {
         if self.has_ended() { Duration::ZERO } else { self.0.until.saturating_duration_since(now) }
     }
 
-    /// An answer has ended it, or its user was refused.
+    /// Whether an answer has ended it, or its user was refused.
     pub fn has_ended(&self) -> bool {
         self.0.ended.load(Ordering::Relaxed)
     }
 
-    /// Nobody uses it any more. Returns whether somebody had said so before.
+    /// Ends it: it is not used any more. Returns whether it had ended before.
     pub fn end(&self) -> bool {
         self.0.ended.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes in an answer to a request with it, and says what that means for others. None of it is about the password:
-    /// only IAM itself knows that.
+    /// Records an answer to a request with this token, and returns it with its effect on other requests. None of the
+    /// effects is about the password: only IAM itself knows that.
     #[must_use]
-    pub fn heard(&self, answer: Answer) -> Answer {
+    pub fn record(&self, answer: Answer) -> Answer {
         let had_ended = self.has_ended();
         let key_effect = match answer.key_effect {
-            // Others were under way with the same token.
+            // Several requests were in flight with the same token.
             KeyEffect::TokenRefused if self.end() => KeyEffect::TokenWasOver,
             KeyEffect::TokenRefused if self.0.worked.load(Ordering::Relaxed) => KeyEffect::TokenEnded,
             KeyEffect::Good if had_ended => KeyEffect::Neutral,
@@ -91,10 +92,11 @@ impl Token {
         Answer { key_effect, ..answer }
     }
 
-    /// Takes in the answer to a call besides, or to a look before one. Its rights were fixed at the login: what was granted
-    /// since is in the next token. A look after a call does not end it: those are many, and nothing waits for them.
-    pub fn heard_of_rights(&self, answer: &Answer, now: Instant) {
-        if answer.reason == Reason::PermissionDenied && now.saturating_duration_since(self.0.since) >= FRESH {
+    /// Records the answer to a call or a precheck in addition to [`Self::record`]: a 403 ends a token that is not fresh. A
+    /// token's permissions are fixed at the login; later ones are in the next token. A poll after a call does not end it:
+    /// polls are many, and nothing waits for them.
+    pub fn record_denial(&self, answer: &Answer, now: Instant) {
+        if answer.reason == Reason::PermissionDenied && now.saturating_duration_since(self.0.since) >= FRESH_FOR {
             self.end();
         }
     }
@@ -118,30 +120,30 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_had_worked_has_ended_and_one_that_never_did_is_refused() {
+    fn a_refusal_ends_a_token_that_worked_and_refuses_one_that_never_did() {
         let now = Instant::now();
         let fresh = token();
-        assert_eq!(fresh.heard(refused()).key_effect, KeyEffect::TokenRefused);
+        assert_eq!(fresh.record(refused()).key_effect, KeyEffect::TokenRefused);
         let used = token();
-        assert_eq!(used.heard(answer(Reason::ClusterNotReady, KeyEffect::Good)).key_effect, KeyEffect::Good);
+        assert_eq!(used.record(answer(Reason::ClusterNotReady, KeyEffect::Good)).key_effect, KeyEffect::Good);
         assert!(used.left(now) > Duration::ZERO);
-        assert_eq!(used.heard(refused()).key_effect, KeyEffect::TokenEnded);
+        assert_eq!(used.record(refused()).key_effect, KeyEffect::TokenEnded);
         for token in [fresh, used] {
             assert!(token.has_ended() && token.left(now).is_zero());
             let clone = token.clone();
-            assert_eq!(clone.heard(refused()).key_effect, KeyEffect::TokenWasOver, "said before");
-            assert_eq!(clone.heard(answer(Reason::Delivered, KeyEffect::Good)).key_effect, KeyEffect::Neutral);
+            assert_eq!(clone.record(refused()).key_effect, KeyEffect::TokenWasOver, "reported before");
+            assert_eq!(clone.record(answer(Reason::Delivered, KeyEffect::Good)).key_effect, KeyEffect::Neutral);
         }
     }
 
     #[test]
-    fn what_an_old_token_may_not_call_its_successor_may_be_allowed_to_and_a_look_ends_none() {
+    fn a_denied_call_ends_only_an_old_token_and_a_poll_ends_none() {
         let (token, denied) = (token(), answer(Reason::PermissionDenied, KeyEffect::Good));
-        assert_eq!(token.heard(denied.clone()).key_effect, KeyEffect::Good);
-        token.heard_of_rights(&denied, Instant::now() + FRESH.saturating_sub(Duration::from_secs(60)));
-        token.heard_of_rights(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH);
+        assert_eq!(token.record(denied.clone()).key_effect, KeyEffect::Good);
+        token.record_denial(&denied, Instant::now() + FRESH_FOR.saturating_sub(Duration::from_secs(60)));
+        token.record_denial(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH_FOR);
         assert!(!token.has_ended());
-        token.heard_of_rights(&denied, Instant::now() + FRESH);
+        token.record_denial(&denied, Instant::now() + FRESH_FOR);
         assert!(token.has_ended());
         assert!(!format!("{token:?}").contains("canary"));
     }

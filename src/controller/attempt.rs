@@ -1,5 +1,5 @@
-//! One attempt, from the claim to its record: claim, send, record, in this order and in one task that nothing but the
-//! end of the process interrupts. It decides nothing about the object beyond this attempt.
+//! One attempt: claim, send, record, in this order and in one task that only the end of the process interrupts. Decides
+//! nothing about the object beyond this attempt.
 
 mod report;
 
@@ -9,8 +9,8 @@ use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 use tokio::sync::oneshot;
 
+pub use self::report::announce;
 use self::report::report_note;
-pub use self::report::tell;
 use crate::{
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
@@ -22,20 +22,20 @@ use crate::{
     store::{Claim, Recorded, WriteError},
 };
 
-/// How an attempt ended, as far as the reconciliation that started it must go on.
+/// How an attempt ended, for the reconciliation that started it.
 #[derive(Debug)]
 pub enum Delivered {
-    /// The outcome is recorded, or known to be unrecordable.
+    /// The outcome is recorded, or it is known that it cannot be recorded.
     Done,
-    /// Nothing was sent, and it will be tried again after a pause.
+    /// Nothing was sent; the request is retried after a pause.
     NotSent,
     /// No claim was made.
     NotClaimed(WriteError),
-    /// The installed CRD does not keep the journal. The claim was taken back, and the object says so.
+    /// The installed CRD does not keep the journal. The claim was withdrawn, and status reports it.
     Pruned,
 }
 
-/// The attempt a claim would write.
+/// The attempt that a claim writes.
 pub fn new_attempt(
     context: &Context,
     object: &ClusterRedistribution,
@@ -43,8 +43,8 @@ pub fn new_attempt(
     (credentials, baseline): (String, Option<Baseline>),
     now: Timestamp,
 ) -> Result<Attempt, WriteError> {
-    // From the operating system each time: what a cloned process has in attempts, its clone has too, and both would give
-    // their attempts the same name.
+    // From the operating system each time: a cloned process has the same memory, so an in-process generator would give
+    // the attempts of both the same id.
     let mut id = [0; 16];
     SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::NoIdentity(error.to_string()))?;
     Ok(Attempt {
@@ -58,7 +58,7 @@ pub fn new_attempt(
         credentials: Some(credentials),
         spec_hash: Some(spec_hash(&object.spec)),
         grace_seconds: i64::try_from(context.timing.grace.as_secs()).ok(),
-        // Written from the start: a view without it is known to be incomplete, since managed fields name it.
+        // Written from the start: since managed fields name it, a view without it is known to be incomplete.
         closed: Some(false),
         claimed_time: Some(to_second(now)),
         baseline,
@@ -66,8 +66,8 @@ pub fn new_attempt(
     })
 }
 
-/// Carries one attempt through. Runs in a task of its own that is started before the claim leaves: whoever waits for
-/// it may go away, the attempt may not. `known` is told once nothing is left to do but to write down what is known.
+/// Runs one attempt to its end, in its own task that starts before the claim is sent: the reconciliation that waits for
+/// it may be dropped, the attempt may not. Signals `known` when the outcome is known and only has to be recorded.
 pub async fn deliver(
     context: Arc<Context>,
     object: ClusterRedistribution,
@@ -87,13 +87,13 @@ pub async fn deliver(
     let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
     let claimed = match context.store.claim(&object, &attempt, &message, deadline, now).await {
         Claim::Acquired(claimed) => claimed,
-        // Whatever was said of it, it may still be applied: an answer can be that of somebody on the way. Its permit
-        // dies here, unused, so nothing of this id can ever have been sent.
+        // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is
+        // dropped here, unused, so no request of this id can have been sent.
         other => {
             context.attempts().abandon(&attempt.uid, &attempt.id);
-            // Nobody is calling; writing that down may take longer.
+            // No call is in flight; recording that may take longer.
             drop((permit, admitted));
-            // Nobody may be listening any more.
+            // The receiver may be gone.
             let _ = known.send(());
             return not_taken(&context, other, &attempt).await;
         }
@@ -106,31 +106,31 @@ pub async fn deliver(
         let mut attempts = context.attempts();
         attempts.sending(&attempt.uid, attempt.generation, Instant::now());
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        attempts.prechecks.called(&cluster);
+        attempts.prechecks.invalidate(&cluster);
         if context.observe.is_some() {
-            attempts.schedule.called(&cluster, &attempt.uid, attempt.generation, now);
+            attempts.schedule.record_call(&cluster, &attempt.uid, attempt.generation, now);
         }
     }
-    let rest = admitted.slot();
-    if !rest.is_zero() {
-        // Within the budget: a permit that dies meanwhile is not used.
-        tokio::time::sleep(rest).await;
+    let until_slot = admitted.slot();
+    if !until_slot.is_zero() {
+        // Within the send budget: a permit that expires during the wait is not used.
+        tokio::time::sleep(until_slot).await;
     }
     let started = Instant::now();
-    // What is sent is built from what is stored: the object that the claim returned.
+    // The request is built from the stored object, which the claim returned.
     let request = RedistributionRequest::from(&claimed.spec);
     let outcome = context.cloud.send(permit, &request, &key, &plan.endpoint, Timestamp::now()).await;
     context.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
     if matches!(outcome, Outcome::Answered(_)) {
         context.admission.reachable(&plan.endpoint.host);
     }
-    // Freed as soon as the outcome is known; writing it down may take longer.
+    // The permit of admission ends as soon as the outcome is known; recording the outcome may take longer.
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&source);
     }
     if matches!(outcome.status_code(), Some(401 | 429)) {
-        // Before status tells others of it.
+        // Before others read it in status.
         context.admission.own(&attempt.id);
     }
     admitted.leave(effect);
@@ -145,14 +145,14 @@ pub async fn deliver(
     let _ = known.send(());
     let recorded = record_outcome(&context, *claimed, &attempt, &record).await;
     if retry && recorded == Recorded::Gone {
-        // Should it be there all the same, whoever sees it again still knows that nothing was sent.
+        // If the object still exists, this process still knows that nothing was sent when it sees the object again.
         context.attempts().abandon(&attempt.uid, &attempt.id);
     }
     drop(live);
     if retry { Delivered::NotSent } else { Delivered::Done }
 }
 
-/// What is left to do after a claim that gave no right to call.
+/// Handles a claim that gave no permit to call.
 async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delivered {
     match claim {
         Claim::Acquired(_) => Delivered::NotClaimed(WriteError::Conflict),
@@ -160,7 +160,7 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
         Claim::Closed(latest) => {
             let record = not_sent(
                 Reason::NotSent,
-                "Another controller gave the claim up before it could be used, so nothing was sent",
+                "Another controller let the claim expire before it could be used, so nothing was sent",
             );
             record_outcome(context, *latest, attempt, &record).await;
             Delivered::Done
@@ -181,20 +181,20 @@ async fn not_taken(context: &Context, claim: Claim, attempt: &Attempt) -> Delive
     }
 }
 
-/// Writes the outcome down, then tells people. Telling never changes the result.
+/// Records the outcome, then logs it and emits an event. That never changes the result.
 async fn record_outcome(
     context: &Context,
     object: ClusterRedistribution,
     attempt: &Attempt,
     record: &Record,
 ) -> Recorded {
-    let told = object.clone();
+    let before = object.clone();
     let recorded = context.store.record(object, &attempt.id, record).await;
-    tell(context, &told, attempt, record, recorded);
+    announce(context, &before, attempt, record, recorded);
     recorded
 }
 
-/// What status will say of an outcome.
+/// The record of an outcome for status.
 fn record_of(outcome: &Outcome) -> Record {
     match outcome {
         Outcome::Answered(answer) => Record {
@@ -209,7 +209,7 @@ fn record_of(outcome: &Outcome) -> Record {
                 _ => None,
             },
         },
-        Outcome::NotSent(not) => not_sent(not.reason, &not.message),
+        Outcome::NotSent(unsent) => not_sent(unsent.reason, &unsent.message),
         Outcome::Unknown(unknown) => unknown_outcome(&unknown.message),
     }
 }
@@ -221,7 +221,7 @@ fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
     }
 }
 
-/// Proven: nothing left this process.
+/// The record of an attempt that provably sent nothing.
 pub fn not_sent(reason: Reason, message: &str) -> Record {
     Record {
         state: AttemptState::NotSent,
@@ -234,7 +234,7 @@ pub fn not_sent(reason: Reason, message: &str) -> Record {
     }
 }
 
-/// Nobody knows.
+/// The record of an attempt whose outcome nobody knows.
 pub fn unknown_outcome(message: &str) -> Record {
     Record {
         state: AttemptState::Unknown,
@@ -247,7 +247,7 @@ pub fn unknown_outcome(message: &str) -> Record {
     }
 }
 
-/// Marks the attempt as being carried by this process for as long as it is, whatever ends it.
+/// Marks the attempt as running in this process until its task ends, for whatever reason.
 struct Live<'a> {
     context: &'a Context,
     id: String,

@@ -1,5 +1,5 @@
-//! An object that is to be called: prepare, decide once more, hand over to the delivery, and what follows from that for the
-//! queue. It sends nothing itself and holds no rule of its own about when a call may be made.
+//! The call for one object: prepare, decide again, start the attempt's task, and requeue by its result. Sends nothing
+//! itself and contains no rule of its own about when a call may be made.
 
 use std::{
     future::pending,
@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, task::JoinError, time::sleep};
 
 use super::{
     Error, SOON,
-    report::{hold, tell, unavailable},
+    report::{announce, hold, unavailable},
 };
 use crate::{
     api::{ClusterRedistribution, Reason},
@@ -21,27 +21,27 @@ use crate::{
         attempt::{self, Delivered, deliver},
         context::Context,
         messages::crd_outdated,
-        prepare::{NotReady, Ready, Seen, object_name, prepare},
+        prepare::{NotReady, Ready, SeenAt, object_name, prepare},
     },
     protocol::decide::{Plan, Step},
     store::{API_TIMEOUT, WriteError},
 };
 
-/// How long a reconciliation waits for a known outcome to be written. Longer, and outcomes that the API server does not take
-/// would keep all workers.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+/// How long a reconciliation waits for a known outcome to be recorded. If it waited longer, outcomes that the API
+/// server does not accept would block all workers.
+const RECORD_WAIT: Duration = Duration::from_secs(2);
 
-/// Prepare, decide once more, claim and send.
+/// Prepares, decides again, claims and sends.
 pub async fn call(
     context: &Arc<Context>,
     object: &ClusterRedistribution,
     plan: Plan,
-    seen: Seen,
+    seen: SeenAt,
 ) -> Result<Action, Error> {
     let ready = match prepare(context, object, &plan, seen).await {
         Ok(ready) => ready,
         Err(NotReady::Hold(held)) => return hold(context, object, held).await,
-        Err(NotReady::Shortly(rest)) => return Ok(Action::requeue(rest)),
+        Err(NotReady::Shortly(pause)) => return Ok(Action::requeue(pause)),
         Err(NotReady::Retry(source)) => return unavailable(context, object, source).await,
     };
     let object = &match journal_is_kept(context, object, &plan, &ready).await {
@@ -49,7 +49,7 @@ pub async fn call(
         Ok(None) => return hold(context, object, crd_outdated()).await,
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     };
-    // Preparing took time, in which `not-after` may have passed, or an answer to another object have ended the token.
+    // During the preparation `not-after` may have passed, or an answer to another object may have ended the token.
     let usable = context.tokens.may_use(&ready.key, Instant::now());
     if !usable || !context.may_claim(object) || !matches!(context.decide(object), Step::Call(_)) {
         return Ok(Action::requeue(SOON));
@@ -63,23 +63,23 @@ pub async fn call(
     let (context, object) = (Arc::clone(context), object.clone());
     context.clone().tasks.spawn(async move {
         if let Err(error) = ended(&context, &object, task.await) {
-            tracing::warn!(%error, "an attempt whose outcome was written late has failed");
+            tracing::warn!(%error, "an attempt whose outcome was recorded late has failed");
         }
-        // Nobody listens any more once the controller stops.
+        // The receiver is gone once the controller stops.
         let _ = context.ended.send(object_name(&object));
     });
     Ok(Action::await_change())
 }
 
-/// The outcome has been known for a while. Never, where the attempt ends without one.
+/// Completes when the outcome has been known for a while; never, if the attempt ends without one.
 async fn overdue(is_known: oneshot::Receiver<()>) {
     match is_known.await {
-        Ok(()) => sleep(WRITTEN_WITHIN).await,
+        Ok(()) => sleep(RECORD_WAIT).await,
         Err(_) => pending().await,
     }
 }
 
-/// What follows from how an attempt ended.
+/// The requeue after an attempt has ended.
 fn ended(
     context: &Context,
     object: &ClusterRedistribution,
@@ -91,15 +91,15 @@ fn ended(
         Delivered::NotClaimed(source) => Err(Error::Write { object: object_name(object), source }),
         Delivered::Pruned => {
             let held = crd_outdated();
-            tell(context, object, &held);
-            Ok(Action::requeue(held.again))
+            announce(context, object, &held);
+            Ok(Action::requeue(held.recheck_after))
         }
     }
 }
 
-/// Where the CRD was found too old before, by this process or on this object, a claim that it would prune must not be
-/// written: it is tried out without writing first. The object is read after that, since the view from before may still be a pruned one. `None`:
-/// it is too old still.
+/// If the CRD was too old before, for this process or this object, a claim that it would prune must not be written: a
+/// dry run of the claim comes first. The object is read after it, since the earlier view may still be a pruned one.
+/// `None`: the CRD is still too old.
 async fn journal_is_kept(
     context: &Context,
     object: &ClusterRedistribution,
@@ -107,8 +107,8 @@ async fn journal_is_kept(
     ready: &Ready,
 ) -> Result<Option<ClusterRedistribution>, WriteError> {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let is_said = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
-    if !is_said && !context.attempts().crd_was_outdated() {
+    let is_reported = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
+    if !is_reported && !context.attempts().crd_was_outdated() {
         return Ok(Some(object.clone()));
     }
     let now = Timestamp::now();
@@ -117,7 +117,7 @@ async fn journal_is_kept(
         return Ok(None);
     }
     let latest = context.store.get(object, API_TIMEOUT).await?;
-    // Endpoint, key and cluster were chosen for the object as it was. One that moved on is looked at from the start.
+    // Endpoint, key and cluster were chosen for the earlier version of the object. A changed object starts again.
     if latest.metadata.resource_version == object.metadata.resource_version {
         Ok(Some(latest))
     } else {

@@ -1,4 +1,4 @@
-//! What every reconciliation shares. Nothing happens here; the rooms that use it do.
+//! The state that all reconciliations share. The modules that use it act on it.
 
 use std::{
     collections::HashMap,
@@ -27,69 +27,71 @@ use crate::{
     store::StatusStore,
 };
 
-/// Longest pause after a failure.
+/// Longest pause after a failure that has not lasted long.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Of many that have failed for long each waits longer, so that all of them together make less than one request a second.
-const EACH: Duration = Duration::from_secs(4);
-/// An outage that comes and goes is not long: what failed in it is tried again soon.
-const LONG: Duration = Duration::from_secs(300);
-/// However many there are.
-const AT_MOST: Duration = Duration::from_secs(300);
-/// Who has not failed for so long was deleted, or waits for something else. What is lost is only how often it had failed.
+/// Longest pause per object that fails, once failures last long: all of them together then make less than one request a
+/// second.
+const PAUSE_PER_OBJECT: Duration = Duration::from_secs(4);
+/// Failures that last this long are a long outage; after a shorter one, objects are retried soon.
+const LONG_OUTAGE: Duration = Duration::from_secs(300);
+/// Longest pause for any number of objects.
+const MAX_PAUSE_OF_MANY: Duration = Duration::from_secs(300);
+/// An object that has not failed for this long was deleted or waits for something else. Only its count of failures is
+/// lost.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
-/// The times that bound one call.
+/// The time limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// From starting the claim to the first byte.
+    /// From the start of the claim to the first byte of the request.
     pub send_budget: Duration,
-    /// Send budget + request timeout + margin.
+    /// Send budget + request timeout + margin: after that an unfinished claim expires.
     pub grace: Duration,
 }
 
-/// See the module.
+/// The shared state.
 pub struct Context {
     /// The only writer of status.
     pub store: StatusStore,
-    /// Who may call now.
+    /// Decides which object may call now.
     pub admission: Arc<Admission>,
     /// The only sender.
     pub cloud: cloud::Client,
     /// The credentials resolution order.
     pub credentials: Credentials,
-    /// The tokens of users, and who may log in.
+    /// The tokens of users, and the permits to log in.
     pub tokens: TokenCache,
-    /// What the administrator set.
+    /// The administrator's settings for decisions.
     pub rules: Rules,
-    /// Whether clusters are looked at before a call.
+    /// Whether clusters are read before a call.
     pub precheck: Precheck,
-    /// Whether and how redistributions are looked at after a call.
+    /// Whether and how redistributions are read after a call.
     pub observe: Option<Observe>,
     /// The times that bound one call.
     pub timing: Timing,
-    /// By which the right to send ends.
+    /// The clock that ends a permit to send.
     pub clock: Clock,
-    /// What this process remembers.
+    /// What this process remembers of attempts.
     pub attempts: Arc<Mutex<AttemptTracker>>,
-    /// Where events go.
+    /// The queue of Kubernetes Events.
     pub events: Events,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Name of this process, for people.
+    /// The name of this process, for people.
     pub holder: String,
-    /// Claim, send and record of each attempt run in here: the end of a reconciliation does not end them.
+    /// The tasks that claim, send and record: the end of a reconciliation does not end them.
     pub tasks: TaskTracker,
     /// Cancelled once no new claim may be made.
     pub closing: CancellationToken,
-    /// False while another controller works.
+    /// False while another controller leads.
     pub leadership: Leadership,
     /// Which first lists are complete.
     pub synced: Synced,
-    /// Failures in a row by object, for the pause before the next try.
+    /// Failures in a row by object uid, for the pause before the next try.
     pub failures: Mutex<HashMap<String, Failing>>,
-    /// What was said of them.
+    /// Which of these failures were logged.
     pub throttled_log: Mutex<ThrottledLog>,
-    /// Objects whose attempt ended after its reconciliation are looked at again.
+    /// Objects whose attempt ended after its reconciliation, to reconcile them again.
     pub ended: mpsc::UnboundedSender<ObjectName>,
 }
 
@@ -98,44 +100,48 @@ pub struct Context {
 pub struct Failing {
     count: u32,
     since: Instant,
-    at: Instant,
+    last: Instant,
 }
 
 impl Context {
-    /// Decides with what is remembered and the clocks as they are.
+    /// Decides with this process's memory and the current clocks.
     pub fn decide(&self, object: &ClusterRedistribution) -> Step {
         let now = Now::read();
         let mut attempts = self.attempts();
-        // An object may get here that the watch has not shown yet (the reply of a write): its grace starts now.
+        // The watch may not have delivered the object yet (the reply of a write): its grace starts now.
         attempts.note(object, now.instant);
         decide(object, &attempts, &self.rules, now)
     }
 
-    /// Whether anything new may be begun: this process leads and is not being stopped. What has claimed goes on either way.
+    /// Whether a new step may begin: this process leads and is not being stopped. Attempts with a claim continue either
+    /// way.
     pub fn may_begin(&self) -> bool {
         !self.closing.is_cancelled() && *self.leadership.borrow()
     }
 
-    /// Whether this object may be claimed for, as far as that depends on the process: not before the first list of its scope is
-    /// complete. What status tells of earlier calls is not known until then. The store hands it on again once that is so.
+    /// Whether the process may claim for this object: not before the first list of its scope is complete, since the
+    /// earlier calls in the status of others are not known until then. The watch delivers the object again when it is
+    /// complete.
     pub fn may_claim(&self, object: &ClusterRedistribution) -> bool {
         self.may_begin() && self.synced.is_complete(object.metadata.namespace.as_deref().unwrap_or_default())
     }
 
-    /// The attempts. Every change of it is whole, so a panic elsewhere has not left it half-way.
+    /// Locks the memory of attempts. Every change of it is complete, so a panic elsewhere cannot have left it
+    /// half-changed.
     pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pause after one more failure in a row of this object: 1 s, doubling, half of it by chance.
+    /// The pause after one more failure in a row of this object: 1 s, doubling, half of it random.
     pub fn pause_after_failure(&self, uid: &str, now: Instant) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.retain(|_, failing| now.saturating_duration_since(failing.at) < FORGOTTEN_AFTER);
+        failures.retain(|_, failing| now.saturating_duration_since(failing.last) < FORGOTTEN_AFTER);
         let Failing { count, since, .. } =
-            failures.get(uid).copied().unwrap_or(Failing { count: 0, since: now, at: now });
-        failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), since, at: now });
-        let is_long = now.saturating_duration_since(since) >= LONG;
-        let all = EACH.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX)).min(AT_MOST);
+            failures.get(uid).copied().unwrap_or(Failing { count: 0, since: now, last: now });
+        failures.insert(uid.to_owned(), Failing { count: count.saturating_add(1), since, last: now });
+        let is_long = now.saturating_duration_since(since) >= LONG_OUTAGE;
+        let all =
+            PAUSE_PER_OBJECT.saturating_mul(u32::try_from(failures.len()).unwrap_or(u32::MAX)).min(MAX_PAUSE_OF_MANY);
         let longest = if is_long { MAX_PAUSE.max(all) } else { MAX_PAUSE };
         jittered(Duration::from_secs(1 << count.min(16)).min(longest))
     }
@@ -146,13 +152,13 @@ impl Context {
         failures.get(uid).map_or(0, |failing| failing.count)
     }
 
-    /// What is said of failures.
+    /// Locks the throttle of the log.
     pub fn throttled_log(&self) -> MutexGuard<'_, ThrottledLog> {
         self.throttled_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reconciliation of this object went well.
-    pub fn forgive(&self, uid: &str) {
+    /// A reconciliation of this object succeeded.
+    pub fn reset_failures(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }

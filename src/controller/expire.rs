@@ -1,4 +1,5 @@
-//! Closes an attempt from the outside: one whose process is gone, or one this process gave up before it stood.
+//! Closes an attempt outside its task: one whose process is gone, or one that this process abandoned before its claim
+//! was confirmed.
 
 use kube::runtime::controller::Action;
 
@@ -10,16 +11,18 @@ use crate::{
     store::Recorded,
 };
 
-/// A claim nobody finished: its process is gone with what it knew, or alive and cut off. Then it may still say it.
+/// Expires an unfinished claim: its process is gone together with the outcome, or alive and cut off from the API
+/// server; then that process may still record the outcome.
 pub async fn expire(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = attempt::unknown_outcome(
-        "Whoever made the call wrote down no answer in time: gone, or cut off from the API server. The cloud may have accepted, and it is never sent again by itself: look at the cluster in its console. Only if none began there, set spec.trigger to a new value",
+        "The process that made the call recorded no outcome in time: it has ended, or is cut off from the API server. The cloud may have accepted the request, and the operator never repeats it automatically. Check the cluster in the cloud's console. Only if no redistribution began there, set spec.trigger to a new value",
     );
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }
 
-/// A claim this process gave up was applied after all. Its permit was never used, and only this process can know.
-pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
+/// Retracts a claim that this process abandoned and that was applied after all. Its permit was never used, which only
+/// this process can know.
+pub async fn retract(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
     let record = attempt::not_sent(
         Reason::ClaimTooSlow,
         "The API server did not confirm the claim in time, so nothing was sent",
@@ -28,7 +31,7 @@ pub async fn recall(context: &Context, object: &ClusterRedistribution, attempt_i
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let attempt = object.attempt();
     let generation = attempt.map(|attempt| attempt.generation).filter(|_| written);
-    // Of an older generation nothing is tried again, and the newer one has nothing to wait for.
+    // A request of an older generation is not retried, and the newer generation has nothing to wait for.
     if let Some(generation) = generation.filter(|_| generation == object.metadata.generation) {
         context.attempts().not_sent(uid, generation, rand::random(), std::time::Instant::now());
     }
@@ -44,7 +47,7 @@ async fn close(
     match context.store.close(object, attempt_id, record).await {
         Ok(recorded) => {
             if let Some(attempt) = object.attempt() {
-                attempt::tell(context, object, attempt, record, recorded);
+                attempt::announce(context, object, attempt, record, recorded);
             }
             Ok(recorded == Recorded::Written)
         }

@@ -1,12 +1,12 @@
-//! An object whose view lacks something that was written. Nothing is written upon such a view, since that would erase what a
-//! schema only hides; a dry run finds out whether it is hidden or lost.
+//! An object whose view lacks something that was written. Nothing is written to it, since that would erase fields that
+//! a schema only hides; a dry run shows whether they are hidden or lost.
 
 use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{Error, SOON, report::tell};
+use super::{Error, SOON, report::announce};
 use crate::{
     api::{ClusterRedistribution, Reason},
     controller::{
@@ -16,20 +16,20 @@ use crate::{
     },
     protocol::{
         decide::{Step, journal_invalid},
-        transitions,
+        lost::held_as_lost,
     },
     runtime::jitter::jittered,
     store::{API_TIMEOUT, WriteError},
 };
 
-/// Waits for the CRD to show status again. Once a dry run says that the API server keeps all of it, and the object still
-/// lacks the field after that, the field is lost: `JournalInvalid`.
-pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &str) -> Result<Action, Error> {
+/// Waits for the CRD to show the whole status again. If the object still lacks the field after a dry run
+/// in which the API server keeps all of status, the field is lost: `JournalInvalid`.
+pub async fn hidden(context: &Context, object: &ClusterRedistribution, missing: &str) -> Result<Action, Error> {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let (is_new, wait) = context.attempts().hidden(uid, Instant::now());
-    gauge(context);
+    update_gauge(context);
     if is_new {
-        tell(context, object, &status_hidden(what));
+        announce(context, object, &status_hidden(missing));
     }
     if !wait.is_zero() {
         return Ok(Action::requeue(wait));
@@ -46,16 +46,16 @@ pub async fn hidden(context: &Context, object: &ClusterRedistribution, what: &st
         Err(source) => return Err(failed(source)),
     };
     match context.decide(&latest) {
-        Step::Hidden(what) => lost(context, &latest, journal_invalid(&what)).await,
+        Step::Hidden(missing) => report_lost(context, &latest, journal_invalid(&missing)).await,
         _ => Ok(Action::requeue(SOON)),
     }
 }
 
-/// It is lost and not hidden: says so.
-async fn lost(context: &Context, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
+/// Reports that the field is lost and not hidden.
+async fn report_lost(context: &Context, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-    let Some(next) = transitions::lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
+    let Some(next) = held_as_lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now()) else {
         return Ok(Action::await_change());
     };
     match context.store.write(object, next).await {
@@ -63,17 +63,21 @@ async fn lost(context: &Context, object: &ClusterRedistribution, message: String
         Err(WriteError::Conflict | WriteError::Gone) => return Ok(Action::requeue(jittered(SOON))),
         Err(source) => return Err(Error::Write { object: object_name(object), source }),
     }
-    tell(context, object, &Hold { reason: Reason::JournalInvalid, message, again: jittered(RECHECK_AFTER) });
-    whole(context, object);
+    announce(
+        context,
+        object,
+        &Hold { reason: Reason::JournalInvalid, message, recheck_after: jittered(RECHECK_AFTER) },
+    );
+    mark_whole(context, object);
     Ok(Action::await_change())
 }
 
-/// A view of the object showed all that was written.
-pub fn whole(context: &Context, object: &ClusterRedistribution) {
+/// The view of the object contains everything that was written.
+pub fn mark_whole(context: &Context, object: &ClusterRedistribution) {
     context.attempts().whole(object.metadata.uid.as_deref().unwrap_or_default());
-    gauge(context);
+    update_gauge(context);
 }
 
-fn gauge(context: &Context) {
+fn update_gauge(context: &Context) {
     context.metrics.hidden(context.attempts().hidden_objects());
 }

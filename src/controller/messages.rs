@@ -1,4 +1,4 @@
-//! What is said of an object that nothing is claimed for, and when it is looked at again. It reads and writes nothing.
+//! The messages of holds, and when a held object is checked again. Reads and writes nothing.
 
 pub mod iam;
 
@@ -12,54 +12,54 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// How often a hold that only a person ends is looked at again.
+/// How often a hold that only a person can end is checked again.
 pub const RECHECK_AFTER: Duration = Duration::from_secs(300);
-/// How often credentials that are wrong are looked at again.
-pub const CREDENTIALS_AGAIN: Duration = Duration::from_secs(30);
-/// Longest time until a waiting object is looked at again, should no release wake it.
-pub const TURN_AGAIN: Duration = Duration::from_secs(15);
-/// A 429 may ask for hours; the object is looked at at least this often.
-const THROTTLED_AT_MOST: Duration = Duration::from_secs(15 * 60);
-/// Who has a long line before it and has said so asks again this late at the latest: each time costs a read.
-const LINE_AGAIN: Duration = Duration::from_secs(300);
+/// How often invalid credentials are checked again.
+pub const CREDENTIALS_RECHECK: Duration = Duration::from_secs(30);
+/// Longest time until a waiting object is checked again if no release wakes it.
+pub const QUEUE_RECHECK: Duration = Duration::from_secs(15);
+/// A 429 may ask for hours; the object is checked at least this often.
+const MAX_THROTTLED_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// Longest time until an object that reports a long queue before it is checked again: each check costs a read.
+const MAX_QUEUE_RECHECK: Duration = Duration::from_secs(300);
 
-/// Why nothing is claimed now.
+/// Why nothing is claimed now, as status reports it.
 #[derive(Debug)]
 pub struct Hold {
     /// Reason of the conditions.
     pub reason: Reason,
-    /// What happened and what to do. Holds no time that runs: each change would be a write.
+    /// What happened and what to do. Contains no remaining time, since each change of it would be a write.
     pub message: String,
-    /// When to look again at the latest.
-    pub again: Duration,
+    /// Longest time until the object is checked again.
+    pub recheck_after: Duration,
 }
 
-/// Suspended: what would be called, and what is not in order about that.
+/// Suspended: what would be called, and what would prevent it.
 pub fn suspended(
     spec: &ClusterRedistributionSpec,
     host: &str,
     source: &CredentialSource,
-    trouble: Option<&CredentialsError>,
+    error: Option<&CredentialsError>,
 ) -> Hold {
-    let told = trouble.map(|trouble| format!(" Not in order yet: {trouble}")).unwrap_or_default();
+    let problem = error.map(|error| format!(" Not in order yet: {error}")).unwrap_or_default();
     let message = format!(
-        "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be asked of cluster {} (project {}) at {host} with {}.{told}",
+        "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be requested for cluster {} (project {}) at {host} with {}.{problem}",
         spec.redis_mode,
         spec.parallel_jobs,
         spec.cluster_id,
         spec.project_id,
         in_words(source)
     );
-    let again = jittered(if trouble.is_some() { CREDENTIALS_AGAIN } else { RECHECK_AFTER });
-    Hold { reason: Reason::Suspended, message, again }
+    let recheck_after = jittered(if error.is_some() { CREDENTIALS_RECHECK } else { RECHECK_AFTER });
+    Hold { reason: Reason::Suspended, message, recheck_after }
 }
 
-/// The credentials cannot be read, again and again, and it is not known why.
+/// The credentials cannot be read, repeatedly, and the cause is not known.
 pub fn unavailable(error: &CredentialsError) -> Hold {
     Hold {
         reason: Reason::CredentialsInvalid,
-        message: format!("{error}. It is tried again by itself, less often each time"),
-        again: jittered(CREDENTIALS_AGAIN),
+        message: format!("{error}. The operator retries automatically, less often each time"),
+        recheck_after: jittered(CREDENTIALS_RECHECK),
     }
 }
 
@@ -67,102 +67,106 @@ pub fn unavailable(error: &CredentialsError) -> Hold {
 pub fn crd_outdated() -> Hold {
     Hold {
         reason: Reason::CRDOutdated,
-        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is ever sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then follows by itself".to_owned(),
-        again: jittered(RECHECK_AFTER),
+        message: "The installed CustomResourceDefinition is older than the controller and does not keep all of status.attempt, without which nothing is sent. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. This object then continues automatically".to_owned(),
+        recheck_after: jittered(RECHECK_AFTER),
     }
 }
 
-/// The object lacks something that was written. Only for log and event, since nothing is written to such an object.
-pub fn status_hidden(what: &str) -> Hold {
+/// The object lacks a field that was written. Only for log and event, since nothing is written to such an object.
+pub fn status_hidden(missing: &str) -> Hold {
     Hold {
         reason: Reason::CRDOutdated,
         message: format!(
-            "This object's status is not whole: {what}. An older CRD or an admission webhook may hide it, so nothing is written and nothing is called. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. If it is lost and not hidden, the object is reported as JournalInvalid after that"
+            "This object's status is incomplete: {missing}. An older CRD or an admission webhook may hide it, so nothing is written and nothing is called. Install the CRD of the controller's version: upgrade the Helm release that brought it, or kubectl apply --server-side -f crds/. If the field is lost and not hidden, the object reports JournalInvalid after that"
         ),
-        again: jittered(RECHECK_AFTER),
+        recheck_after: jittered(RECHECK_AFTER),
     }
 }
 
-/// The endpoint did not answer a connection, or DNS did not resolve this name, which has to come before.
-pub fn unreachable(host: &str, unresolved: Option<&str>, again: Duration) -> Hold {
+/// The endpoint did not accept a connection, or DNS did not resolve this name, which has to come first.
+pub fn unreachable(host: &str, unresolved: Option<&str>, recheck_after: Duration) -> Hold {
     let message = match unresolved {
         Some(name) => format!(
-            "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. It is tried again by itself; look at the name, and at the DNS of the controller's host or pod"
+            "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. The operator retries automatically; check the name, and the DNS of the controller's host or pod"
         ),
         None => format!(
-            "{host} cannot be reached. Nothing was sent. It is tried again by itself; look at the network, the proxy and --ca-bundle"
+            "{host} cannot be reached. Nothing was sent. The operator retries automatically; check the network, the proxy and --ca-bundle"
         ),
     };
-    Hold { reason: Reason::EndpointUnreachable, message, again }
+    Hold { reason: Reason::EndpointUnreachable, message, recheck_after }
 }
 
-/// The admission let nobody in.
+/// Admission refused the object.
 pub fn refused(refusal: Refusal, source: &CredentialSource) -> Hold {
     let secret = in_words(source);
     match refusal {
         Refusal::AnotherCall { by: (namespace, name) } => Hold {
             reason: Reason::AnotherCallInFlight,
             message: format!(
-                "{namespace}/{name} is calling for the same DWS cluster. This object follows when that call has ended"
+                "{namespace}/{name} is calling for the same DWS cluster. This object continues when that call has ended"
             ),
-            again: jittered(TURN_AGAIN * 2),
+            recheck_after: jittered(QUEUE_RECHECK * 2),
         },
         Refusal::Throttled { wait, behind } => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "The cloud asked {secret} to slow down (429). This object is called when that time is over"
             ),
-            again: wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)) + jittered(behind.min(LINE_AGAIN)),
+            recheck_after: wait.min(MAX_THROTTLED_RECHECK)
+                + jittered(Duration::from_secs(1))
+                + jittered(behind.min(MAX_QUEUE_RECHECK)),
         },
-        Refusal::Slot { .. } => others_first(&secret, TURN_AGAIN),
-        // It is woken when its turn comes, and need not ask before.
-        Refusal::Queued { wait, .. } => others_first(&secret, wait.clamp(TURN_AGAIN, LINE_AGAIN)),
+        Refusal::Slot { .. } => waiting_for_slot(&secret, QUEUE_RECHECK),
+        // Admission wakes it when its turn comes; it need not check before.
+        Refusal::Queued { wait, .. } => waiting_for_slot(&secret, wait.clamp(QUEUE_RECHECK, MAX_QUEUE_RECHECK)),
         Refusal::Rejected { why, wait } => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret),
-            again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
+            recheck_after: jittered(
+                wait.unwrap_or(CREDENTIALS_RECHECK).min(CREDENTIALS_RECHECK).max(Duration::from_secs(1)),
+            ),
         },
     }
 }
 
-fn others_first(secret: &str, again: Duration) -> Hold {
+fn waiting_for_slot(secret: &str, recheck_after: Duration) -> Hold {
     Hold {
         reason: Reason::Throttled,
         message: format!(
-            "Others are first: the pace of {secret} (--rate-limit), the calls in flight (--concurrency), or a key that has not had its first answer yet. This object follows by itself"
+            "Waiting for a slot: the rate limit of {secret} (--rate-limit) or the limit of calls in flight (--concurrency) is reached, or the first call with the key has no answer yet. This object continues automatically"
         ),
-        again: jittered(again),
+        recheck_after: jittered(recheck_after),
     }
 }
 
 fn rejected(why: Rejection, secret: &str) -> String {
-    let again = "One object tries it again 5 minutes after the last refusal, and the others follow once that worked";
+    let retry = "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds";
     match why {
         Rejection::Wrong => format!(
-            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then follows by itself"
+            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then continues automatically"
         ),
         Rejection::WorkedBefore => format!(
-            "The gateway refused {secret}, which had worked before. {again}. Look whether the access key was changed, disabled or deleted"
+            "The gateway refused {secret}, which had worked before. {retry}. Check whether the access key was changed, disabled or deleted"
         ),
         Rejection::Locked => {
-            format!("The gateway has locked {secret} for some minutes, after too many wrong signatures. {again}")
+            format!("The gateway has locked {secret} for some minutes, after too many wrong signatures. {retry}")
         }
         Rejection::Token => format!(
-            "The gateway does not take the tokens that the user of {secret} gets from IAM. {again}. Look whether the region's endpoint and its IAM (--iam-endpoint) belong together"
+            "The gateway rejects the tokens that the user of {secret} gets from IAM. {retry}. Check whether the region's endpoint and its IAM (--iam-endpoint) belong together"
         ),
         Rejection::Often => format!(
-            "The gateway refused {secret} at least four times within 5 minutes, as status of other objects tells. Since five refusals would lock the key, it is used again when only three are younger than that. Look whether access key and secret key are right"
+            "The gateway refused {secret} at least four times within 5 minutes, as the status of other objects shows. Since five refusals would lock the key, it is used again when at most three refusals are younger than that. Check whether access key and secret key are correct"
         ),
         Rejection::Clock => format!(
-            "The gateway refused the date of a signature with {secret}: the clock of the controller's node is off. {again}. Correct the clock"
+            "The gateway refused the date of a signature with {secret}: the clock of the controller's node is wrong. {retry}. Correct the clock"
         ),
     }
 }
 
-/// A source of the resolution order, for people.
+/// A source of the resolution order, for messages.
 pub fn in_words(source: &CredentialSource) -> String {
     match source {
-        CredentialSource::Controller => "the controller's own credentials".to_owned(),
+        CredentialSource::Controller => "the controller's default credentials".to_owned(),
         CredentialSource::Secret { namespace, name } => {
             format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
         }

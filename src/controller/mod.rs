@@ -1,5 +1,5 @@
-//! Reconciliation as a table of contents: what is decided elsewhere is carried out here, step by step. It holds no
-//! rule of its own about when a call may be made.
+//! Reconciliation: carries out, step by step, what `protocol::decide` decides. Contains no rule of its own about when a
+//! call may be made.
 
 pub mod attempt;
 pub mod context;
@@ -29,10 +29,10 @@ use tokio_stream::wrappers::WatchStream;
 
 use self::{
     call::call,
-    expire::{expire, recall},
-    hidden::{hidden, whole},
+    expire::{expire, retract},
+    hidden::{hidden, mark_whole},
     observe::observe,
-    report::{hold, is_said, report_undecodable, suspended},
+    report::{hold, is_reported, report_preview, report_undecodable},
 };
 use crate::{
     admission::ObjectName,
@@ -40,7 +40,7 @@ use crate::{
     controller::{
         context::Context,
         messages::{Hold, RECHECK_AFTER},
-        prepare::{Seen, object_name},
+        prepare::{SeenAt, object_name},
     },
     credentials::CredentialsError,
     protocol::decide::Step,
@@ -48,42 +48,42 @@ use crate::{
     store::{API_TIMEOUT, WriteError, object::StoredObject},
 };
 
-/// After a change by somebody else, should the watch not bring it at once.
+/// Requeue after a change by another writer, in case the watch does not deliver the change at once.
 const SOON: Duration = Duration::from_secs(2);
-/// So often in a row an object may be changed or deleted in between until that is no matter of chance.
-const USUAL: u32 = 4;
+/// So many conflicts in a row with another writer of an object are no longer a coincidence.
+const EXPECTED_CONFLICTS: u32 = 4;
 
-/// Why a reconciliation failed. It is tried again with growing pauses; nothing was lost.
+/// Why a reconciliation failed. It is retried with a growing back-off; nothing is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Status could not be written.
     #[error("status of {0}/{1} could not be written: {2}", object.0, object.1, source)]
     Write {
-        /// Namespace and name.
+        /// Namespace and name of the object.
         object: ObjectName,
-        /// Why.
+        /// The failure of the write.
         source: WriteError,
     },
-    /// The Secret could not be read, for a reason that is no fact about the object.
+    /// The Secret could not be read, for a transient reason that says nothing about the object.
     #[error("the credentials of {0}/{1} could not be read: {2}", object.0, object.1, source)]
     Credentials {
-        /// Namespace and name.
+        /// Namespace and name of the object.
         object: ObjectName,
-        /// Why.
+        /// The failure of the read.
         source: CredentialsError,
     },
-    /// The task of an attempt was ended from outside.
+    /// The task of an attempt was aborted, or panicked.
     #[error("the attempt of {0}/{1} ended early: {2}", object.0, object.1, source)]
     Task {
-        /// Namespace and name.
+        /// Namespace and name of the object.
         object: ObjectName,
-        /// Why.
+        /// How the task ended.
         source: tokio::task::JoinError,
     },
 }
 
 impl Error {
-    /// Bounded word for the log.
+    /// The kind of the failure for the log, from a closed set.
     const fn kind(&self) -> &'static str {
         match self {
             Self::Write { source, .. } => source.reason(),
@@ -92,13 +92,14 @@ impl Error {
         }
     }
 
-    /// Somebody else changed or deleted the object in between, which happens, but not many times in a row.
-    const fn is_usual(&self, failures: u32) -> bool {
-        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. }) && failures < USUAL
+    /// Another writer changed or deleted the object in between, which is normal, but not many times in a row.
+    const fn is_expected(&self, failures: u32) -> bool {
+        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. })
+            && failures < EXPECTED_CONFLICTS
     }
 }
 
-/// Runs until the stream of objects and the running reconciliations have ended. `workers` objects at once.
+/// Runs until the stream of objects and the running reconciliations have ended; reconciles `workers` objects at once.
 pub async fn run(
     context: Arc<Context>,
     objects: impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + 'static,
@@ -108,7 +109,7 @@ pub async fn run(
 ) {
     let closing = context.closing.clone();
     context.metrics.workers(workers);
-    // Whoever begins to lead looks at everything that is pending: it has watched all the while, and done nothing.
+    // A new leader reconciles all pending objects: as a follower it has watched them and done nothing.
     let elected = WatchStream::new(context.leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let wake = woken.map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
     let admission = Arc::clone(&context.admission);
@@ -120,8 +121,8 @@ pub async fn run(
         .run(measured, error_policy, context)
         .for_each(|result| {
             match result {
-                // Finished objects leave the cache while a look at them may still be due. One that was woken and is gone
-                // keeps back nobody.
+                // Finished objects leave the cache while a requeue of them may still be due. A woken object that is
+                // gone must not block the others.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     admission.forget(&(gone.namespace.unwrap_or_default(), gone.name));
                 }
@@ -133,22 +134,22 @@ pub async fn run(
         .await;
 }
 
-/// A reconciliation, counted and timed.
+/// Counts and times a reconciliation.
 async fn measured(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
     let reconciling = context.metrics.reconciling(&object);
     let failures = context.failures_of(uid_of(&object));
     let result = reconcile(object, Arc::clone(&context)).await;
-    let word = match &result {
+    let label = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
-        Err(error) if error.is_usual(failures + 1) => "requeue_after",
+        Err(error) if error.is_expected(failures + 1) => "requeue_after",
         Err(_) => "error",
     };
-    context.metrics.reconciled(&reconciling, word);
+    context.metrics.reconciled(&reconciling, label);
     result
 }
 
-/// One look at one object.
+/// Reconciles one object.
 async fn reconcile(object: Arc<StoredObject>, context: Arc<Context>) -> Result<Action, Error> {
     let cached = match &object.object {
         Ok(object) => object,
@@ -164,55 +165,59 @@ async fn reconcile(object: Arc<StoredObject>, context: Arc<Context>) -> Result<A
         _ if !context.may_begin() => return Ok(Action::await_change()),
         Step::Call(_) if !context.may_claim(cached) => return Ok(Action::await_change()),
         Step::Done => return Ok(Action::await_change()),
-        Step::Wait(rest) => return Ok(Action::requeue(rest)),
+        Step::Wait(pause) => return Ok(Action::requeue(pause)),
         Step::Observe(stage) => return observe(&context, cached, stage).await,
-        Step::Hold { reason, message } if is_said(cached, reason, &message) => {
+        Step::Hold { reason, message } if is_reported(cached, reason, &message) => {
             return Ok(Action::requeue(jittered(RECHECK_AFTER)));
         }
         _ => {}
     }
-    // Whatever writes is decided on the object as it lies in the API server, not as the watch shows it: a watch that
-    // was opened before the CRD was replaced goes on pruning what the old one did not know, under resourceVersions that
-    // are current. Written back, such a view would erase the journal, and the swap would not notice.
-    let shown = object.seen;
+    // A step that writes is decided on the object in the API server, not on the cached one: a watch that was opened
+    // before the CRD was replaced continues to prune the fields that the old CRD lacks, with current resourceVersions.
+    // Written back, such a view would erase the journal, and the compare-and-swap would not notice.
+    let watched = object.seen;
     let object = &match context.store.get(cached, API_TIMEOUT).await {
         Ok(object) => object,
-        // The watch tells soon, and takes it out of the cache. Should it not, somebody looks again.
+        // The watch will remove it from the cache soon. If it does not, the object is reconciled again.
         Err(WriteError::Gone) => {
             context.admission.forget(&object_name(cached));
             return Ok(Action::requeue(jittered(RECHECK_AFTER)));
         }
         Err(source) => return Err(Error::Write { object: object_name(cached), source }),
     };
-    // A key may serve that was read after the object was seen as it is now, and not before.
-    let is_as_shown = object.metadata.resource_version == cached.metadata.resource_version;
-    let as_of = shown.filter(|_| is_as_shown).unwrap_or_else(Instant::now);
+    // A key is usable if it was read after the watch showed the object's current version, not if it was read before.
+    let is_unchanged = object.metadata.resource_version == cached.metadata.resource_version;
+    let as_of = watched.filter(|_| is_unchanged).unwrap_or_else(Instant::now);
     let step = context.decide(object);
     if !matches!(step, Step::Hidden(_)) {
-        whole(&context, object);
+        mark_whole(&context, object);
     }
     let result = match step {
-        Step::Retract { attempt_id } => recall(&context, object, &attempt_id).await,
+        Step::Retract { attempt_id } => retract(&context, object, &attempt_id).await,
         _ if !context.may_begin() => Ok(Action::await_change()),
         Step::Call(_) if !context.may_claim(object) => Ok(Action::await_change()),
         Step::Done => Ok(Action::await_change()),
-        Step::Hidden(what) => hidden(&context, object, &what).await,
-        Step::Wait(rest) => Ok(Action::requeue(rest)),
+        Step::Hidden(field) => hidden(&context, object, &field).await,
+        Step::Wait(pause) => Ok(Action::requeue(pause)),
         Step::Observe(stage) => observe(&context, object, stage).await,
         Step::Expire { attempt_id } => expire(&context, object, &attempt_id).await,
         Step::Hold { reason, message } => {
-            hold(&context, object, Hold { reason, message, again: jittered(RECHECK_AFTER) }).await
+            hold(&context, object, Hold { reason, message, recheck_after: jittered(RECHECK_AFTER) }).await
         }
-        Step::Preview(plan) => suspended(&context, object, &plan).await,
-        Step::Call(plan) => call(&context, object, plan, Seen { shown, as_of }).await,
+        Step::Preview(plan) => report_preview(&context, object, &plan).await,
+        Step::Call(plan) => call(&context, object, plan, SeenAt { watched, as_of }).await,
     };
-    forgiven(&context, object, result)
+    reset_failures_if_ok(&context, object, result)
 }
 
-/// What went well ends a row of failures.
-fn forgiven(context: &Context, object: &ClusterRedistribution, result: Result<Action, Error>) -> Result<Action, Error> {
+/// A success ends a series of failures.
+fn reset_failures_if_ok(
+    context: &Context,
+    object: &ClusterRedistribution,
+    result: Result<Action, Error>,
+) -> Result<Action, Error> {
     if result.is_ok() {
-        context.forgive(object.metadata.uid.as_deref().unwrap_or_default());
+        context.reset_failures(object.metadata.uid.as_deref().unwrap_or_default());
     }
     result
 }
@@ -225,20 +230,20 @@ fn uid_of(object: &StoredObject) -> &str {
     uid.unwrap_or_default()
 }
 
-/// After a failure: again, later each time.
+/// Retries after a failure, later each time.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
 fn error_policy(object: Arc<StoredObject>, error: &Error, context: Arc<Context>) -> Action {
     let uid = uid_of(&object);
     let pause = context.pause_after_failure(uid, Instant::now());
     let seconds = pause.as_secs_f64();
-    let is_said = !error.is_usual(context.failures_of(uid));
-    let said = is_said.then(|| context.throttled_log().about(error.kind(), Instant::now())).flatten();
-    if let Some(more) = said {
+    let is_logged = !error.is_expected(context.failures_of(uid));
+    let logged = is_logged.then(|| context.throttled_log().failed(error.kind(), Instant::now())).flatten();
+    if let Some(more) = logged {
         tracing::warn!(
             %error,
             seconds,
             more,
-            "reconciliation failed; trying again. Further failures of this kind are said after ten minutes"
+            "reconciliation failed; trying again. Further failures of this kind are logged after ten minutes"
         );
     } else {
         tracing::debug!(%error, seconds, "reconciliation failed; trying again");

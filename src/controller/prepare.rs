@@ -1,5 +1,5 @@
-//! Everything that must be right before a claim, from the endpoint to the key and, where that is asked for, the cluster.
-//! Nothing here is durable and nothing is sent that changes anything: whatever fails is a hold.
+//! The preparation of a claim: endpoint, key and, if configured, a read of the cluster. Writes nothing durable and
+//! sends nothing that changes anything: each failure is a hold.
 
 mod precheck;
 
@@ -15,7 +15,7 @@ use crate::{
     cloud::{ProbeError, auth::Key},
     controller::{
         context::Context,
-        messages::{self, CREDENTIALS_AGAIN, Hold},
+        messages::{self, CREDENTIALS_RECHECK, Hold},
     },
     credentials::{CredentialSource, CredentialsError, secret::Credential, tokens::MAX_WAIT},
     precheck::Mode,
@@ -23,64 +23,65 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// Who has nothing to say yet is looked at this often: its time may have passed, or its Secret be gone.
-const QUIET_AGAIN: Duration = Duration::from_secs(60);
+/// How often a waiting object that does not report that yet is checked again: its time may have passed, or its Secret
+/// may be gone.
+const UNREPORTED_RECHECK: Duration = Duration::from_secs(60);
 
-/// When an object was seen.
+/// When this process saw an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// When the watch showed it.
-    pub shown: Option<Instant>,
-    /// When it was as it is taken for: then, or when it was read.
+pub struct SeenAt {
+    /// When the watch delivered it.
+    pub watched: Option<Instant>,
+    /// When it had the version that is decided on: when the watch delivered that version, or when it was read.
     pub as_of: Instant,
 }
 
-/// Preparation ended without a admitted.
+/// Why the preparation ended without a permit of admission.
 #[derive(Debug)]
 pub enum NotReady {
-    /// Say so in status.
+    /// Report this hold in status.
     Hold(Hold),
-    /// Say nothing: it is a matter of moments. Look again after this long at the latest.
+    /// Report nothing, since the cause ends soon. Check again after this long at the latest.
     Shortly(Duration),
-    /// Say nothing yet: the API server did not answer, which is no fact about the object.
+    /// Report nothing yet: the API server did not answer, which says nothing about the object.
     Retry(CredentialsError),
 }
 
-/// All that a call needs.
+/// Everything that a call needs.
 pub struct Ready {
-    /// What the call is authenticated with, read or fetched just now.
+    /// The credentials of the call, read or fetched just now.
     pub key: Key,
-    /// Where the key came from, as status shows it.
+    /// The source of the key, as status shows it.
     pub source: CredentialSource,
-    /// The right to be in flight.
+    /// The permit to be in flight.
     pub admitted: Admitted,
-    /// What a look at the cluster found that does not keep it from being called.
+    /// A finding of the precheck that does not prevent the call.
     pub note: Option<String>,
-    /// What the cluster shows before the claim, if what comes after it is to be told apart.
+    /// The state of the cluster before the claim, if a later state is to be compared with it.
     pub baseline: Option<Baseline>,
 }
 
-/// Prepares a call: reach, credentials (with a login, for a user), admission and, where that is asked for, a look at the
-/// cluster; in this order, since what the admission gives is needed for whatever could lock a key, and must not be kept while
-/// somebody logs in.
+/// Prepares a call: endpoint, credentials (with a login, for a user), admission and, if configured, the precheck; in
+/// this order, since requests that could lock a key need the permit of admission, which must not be held during a
+/// login.
 ///
-/// No key is used that was read before the object was seen.
+/// A key that was read before the object was seen is not used.
 pub async fn prepare(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
-    seen: Seen,
+    seen: SeenAt,
 ) -> Result<Ready, NotReady> {
     let name = object_name(object);
     let source = source(context, object, plan);
     let last = precheck::last(context, object, &source);
-    if let Some(held) = last.as_ref().and_then(precheck::resting) {
+    if let Some(held) = last.as_ref().and_then(precheck::hold_until_next) {
         return Err(NotReady::Hold(held));
     }
     health(context, &name, &plan.endpoint, plan.probe_first).await?;
-    let key = rate_limited_key(context, object, plan, (&source, seen.as_of), MAX_WAIT).await.inspect_err(|why| {
+    let key = key_within(context, object, plan, (&source, seen.as_of), MAX_WAIT).await.inspect_err(|why| {
         if matches!(why, NotReady::Hold(_)) {
-            // Whoever was woken and is held comes no more: the next one does.
+            // A woken object that is held leaves the queue to the next one.
             context.admission.forget(&name);
         }
     })?;
@@ -88,57 +89,57 @@ pub async fn prepare(
         object: name,
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
-        requested_at: requested_at(object, last.is_some(), seen.shown, Timestamp::now()),
-        shows: shows(object),
+        requested_at: requested_at(object, last.is_some(), seen.watched, Timestamp::now()),
+        shows: has_other_report(object),
     };
     let admitted = context.admission.enter(candidate).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
             context.credentials.forget(&source);
             NotReady::Hold(messages::refused(refusal, &source))
         }
-        // It is woken when its turn comes; said only where that takes long, and not by all of a burst at once.
+        // Admission wakes it when its turn comes. Reported only if that takes long, and not by all of a burst at once.
         (Refusal::Queued { quiet, .. }, _) if !quiet.is_zero() => {
-            NotReady::Shortly((*quiet).min(jittered(QUIET_AGAIN)))
+            NotReady::Shortly((*quiet).min(jittered(UNREPORTED_RECHECK)))
         }
-        // Its turn to look again has not come: what the last look found is still the best that can be said.
+        // Its turn for the next precheck has not come: the last result is still the best information.
         (Refusal::Slot { .. } | Refusal::Queued { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
             NotReady::Hold(Hold { reason: last.reason, message: last.message, ..messages::refused(refusal, &source) })
         }
         _ => NotReady::Hold(messages::refused(refusal, &source)),
     })?;
     let ready = Ready { key, source, admitted, note: None, baseline: None };
-    let is_blind = context.precheck.mode == Mode::Off && context.observe.is_none();
-    if is_blind { Ok(ready) } else { precheck::look(context, object, plan, ready).await }
+    let needs_no_read = context.precheck.mode == Mode::Off && context.observe.is_none();
+    if needs_no_read { Ok(ready) } else { precheck::run(context, object, plan, ready).await }
 }
 
-/// What a suspended object's message tells: what would be sent, where, with which Secret, and what is not in order.
+/// The hold of a suspended object: what would be sent, where, with which Secret, and what would prevent it.
 pub async fn preview(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> Hold {
     let source = source(context, object, plan);
-    let trouble = match context.credentials.read(&source, Instant::now(), Timestamp::now()).await {
+    let error = match context.credentials.read(&source, Instant::now(), Timestamp::now()).await {
         Ok(Credential::AccessKey(_)) => None,
-        // Whether the user is let in is not tried: a wrong password counts.
+        // The login is not tried: a wrong password counts.
         Ok(Credential::User(_)) => login::iam(context, plan, &source).err(),
         Err(error) => Some(error),
     };
-    messages::suspended(&object.spec, &plan.endpoint.host, &source, trouble.as_ref())
+    messages::suspended(&object.spec, &plan.endpoint.host, &source, error.as_ref())
 }
 
-/// When this generation was asked for, as far as that is known: of an object that was edited, now. Else one that is edited again
-/// and again would come before all that are newer. Likewise where the cluster was looked at before: the next look is a new request,
-/// or looks at old objects would come before the first look at new ones for ever.
+/// When this generation was requested, as far as known; for an edited object, now, or one that is edited again and
+/// again would stay before all newer ones. Likewise after a precheck: the next one counts as a new request, or repeated
+/// prechecks of old objects would always come before the first one of new objects.
 fn requested_at(
     object: &ClusterRedistribution,
-    was_looked_at: bool,
+    was_prechecked: bool,
     seen: Option<Instant>,
     now: Timestamp,
 ) -> RequestedAt {
-    let is_first = object.metadata.generation == Some(1) && !was_looked_at;
+    let is_first = object.metadata.generation == Some(1) && !was_prechecked;
     let created = object.metadata.creation_timestamp.as_ref().filter(|_| is_first);
     RequestedAt { second: created.map_or(now, |created| created.0).as_second(), seen }
 }
 
-/// Whether status says anything of this generation but that it waits.
-fn shows(object: &ClusterRedistribution) -> bool {
+/// Whether status reports anything for this generation other than that it waits.
+fn has_other_report(object: &ClusterRedistribution) -> bool {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let reason = reason_at(conditions, object.metadata.generation.unwrap_or_default());
     reason.is_some_and(|reason| reason != Reason::Throttled.as_str())
@@ -149,82 +150,85 @@ pub fn object_name(object: &ClusterRedistribution) -> ObjectName {
     (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default())
 }
 
-/// Where an object's key comes from.
+/// The credential source of an object.
 pub fn source(context: &Context, object: &ClusterRedistribution, plan: &Plan) -> CredentialSource {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     context.credentials.choose(plan.switches.credentials_secret.as_deref(), namespace)
 }
 
-/// What a look at this object is authenticated with, read or fetched just now. It waits for no login but its own: nothing
-/// depends on it.
+/// The credentials of a read for this object, read or fetched just now. Does not wait for the login of another object,
+/// since nothing depends on the read.
 pub async fn key(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
     source: &CredentialSource,
 ) -> Result<Key, NotReady> {
-    rate_limited_key(context, object, plan, (source, Instant::now()), Duration::ZERO).await
+    key_within(context, object, plan, (source, Instant::now()), Duration::ZERO).await
 }
 
-/// The same for somebody who waits that long for another one's login.
-async fn rate_limited_key(
+/// The credentials, with a wait of at most `max_wait` for the login of another object.
+async fn key_within(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
     (source, since): (&CredentialSource, Instant),
-    patience: Duration,
+    max_wait: Duration,
 ) -> Result<Key, NotReady> {
-    let account = context.credentials.read(source, since, Timestamp::now()).await.map_err(wrong)?;
-    let key = login::key(context, object, plan, source, (account, patience)).await?;
+    let account = context.credentials.read(source, since, Timestamp::now()).await.map_err(not_ready)?;
+    let key = login::key(context, object, plan, source, (account, max_wait)).await?;
     let identity = context.credentials.identity(&key, &plan.endpoint);
     context.admission.recall(source, &plan.endpoint.host, (identity, matches!(key, Key::AccessKey(_))));
     Ok(key)
 }
 
-fn wrong(error: CredentialsError) -> NotReady {
+fn not_ready(error: CredentialsError) -> NotReady {
     match error.reason() {
-        Some(reason) => NotReady::Hold(Hold { reason, message: error.to_string(), again: jittered(CREDENTIALS_AGAIN) }),
+        Some(reason) => {
+            NotReady::Hold(Hold { reason, message: error.to_string(), recheck_after: jittered(CREDENTIALS_RECHECK) })
+        }
         None => NotReady::Retry(error),
     }
 }
 
-/// After a connection failed, the endpoint is tried without sending anything before the next claim: an outage of the
-/// cloud then costs neither writes nor attempts. Its addresses are known before any claim: DNS may take longer than a claim
-/// may wait for its call.
+/// After a failed connection, the endpoint is probed, without sending a request, before the next claim: an outage of
+/// the cloud then costs neither writes nor attempts. The name is resolved before each claim, since DNS may take longer
+/// than a claim may wait for its call.
 async fn health(context: &Context, object: &ObjectName, endpoint: &Endpoint, suspect: bool) -> Result<(), NotReady> {
-    let unreachable =
-        |again| NotReady::Hold(messages::unreachable(&endpoint.host, context.cloud.unresolved(endpoint), again));
-    let reach = context.admission.health(&endpoint.host, suspect);
-    let trial = async {
-        match reach {
+    let unreachable = |recheck_after| {
+        NotReady::Hold(messages::unreachable(&endpoint.host, context.cloud.unresolved(endpoint), recheck_after))
+    };
+    let state = context.admission.health(&endpoint.host, suspect);
+    let probe = async {
+        match state {
             Health::Probe => context.cloud.probe(endpoint).await,
             _ => context.cloud.resolve(endpoint).await.map_err(ProbeError::from),
         }
     };
-    match reach {
-        Health::Probing(rest) => {
+    match state {
+        Health::Probing(pause) => {
             context.admission.wait(object);
-            return Err(NotReady::Shortly(jittered(rest.max(Duration::from_secs(1)))));
+            return Err(NotReady::Shortly(jittered(pause.max(Duration::from_secs(1)))));
         }
-        Health::Wait(rest) => {
+        Health::Wait(pause) => {
             context.admission.wait(object);
-            return Err(unreachable(jittered(rest.max(Duration::from_secs(1)) * 2)));
+            return Err(unreachable(jittered(pause.max(Duration::from_secs(1)) * 2)));
         }
         Health::Open | Health::Probe => {}
     }
-    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
-    let tried = tokio::select! {
-        tried = trial => tried,
+    // Nothing is claimed yet, so the shutdown need not wait for this.
+    let result = tokio::select! {
+        result = probe => result,
         () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
     };
-    match tried {
-        Ok(()) if reach == Health::Probe => {
+    match result {
+        Ok(()) if state == Health::Probe => {
             context.admission.reachable(&endpoint.host);
             Ok(())
         }
         Ok(()) => Ok(()),
-        // All who waited for the same answer learn of it at once; one of them counts.
-        Err(_) if reach == Health::Open && context.admission.is_unreachable(&endpoint.host) => {
+        // All waiting objects get the same failure at once; it counts once.
+        Err(_) if state == Health::Open && context.admission.is_unreachable(&endpoint.host) => {
             context.admission.wait(object);
             Err(unreachable(jittered(Duration::from_secs(4))))
         }

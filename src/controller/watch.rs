@@ -1,5 +1,5 @@
-//! The cache behind the controller: pending objects only. A finished object leaves it, so that a history of any length
-//! costs no attempts. It must not decide anything but "finished", and it writes nothing.
+//! The controller's cache of pending objects. A finished object leaves it, so that a history of any length costs no
+//! memory. Decides nothing but "finished", and writes nothing.
 
 mod errors;
 mod events;
@@ -36,29 +36,29 @@ use kube::{
     },
 };
 
-/// Namespaces that a line of the log names; beyond that their number tells enough.
+/// Maximum number of namespaces that a log line names; beyond that their number is enough.
 const MAX_NAMES: usize = 10;
 
-/// Pending objects of one or more watches. See the module.
+/// The pending objects of one or more watches.
 struct Pending {
     writer: Writer<StoredObject>,
     reader: Store<StoredObject>,
     attempts: Arc<Mutex<AttemptTracker>>,
     admission: Arc<Admission>,
-    /// What was called is looked at for longer.
+    /// Objects stay pending after their call, for polls of the redistribution.
     observe: bool,
     metrics: Metrics,
     scopes: Vec<Scope>,
     synced: Synced,
-    trouble: WatchErrors,
+    errors: WatchErrors,
 }
 
-/// One watch: a namespace, or all of them.
+/// The scope of one watch: a namespace, or all of them.
 struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<StoredObject>>,
-    /// Its first list is complete.
+    /// Whether its first list is complete.
     is_synced: bool,
 }
 
@@ -67,26 +67,26 @@ struct Scope {
 pub struct Watching {
     /// Namespaces; none for all.
     pub namespaces: Vec<String>,
-    /// Selector, and how long a watch lasts.
+    /// Selector, and how long a single watch request lasts.
     pub config: watcher::Config,
-    /// How often all objects are listed anew.
+    /// How often all objects are listed again.
     pub relist_every: Duration,
-    /// What was called is looked at for longer.
+    /// Objects stay pending after their call, for polls of the redistribution.
     pub observe: bool,
 }
 
-/// What the objects that are seen are told to.
+/// The consumers of the objects that the watches deliver.
 #[derive(Clone)]
 pub struct Listeners {
     /// What this process remembers of them.
     pub attempts: Arc<Mutex<AttemptTracker>>,
-    /// Who waits for a turn.
+    /// The admission queue.
     pub admission: Arc<Admission>,
-    /// Which first lists are complete; of the namespaces that are watched.
+    /// Which first lists are complete.
     pub synced: Synced,
 }
 
-/// Watches the given namespaces (none = all) and returns the objects to reconcile, and the cache they are looked up in.
+/// Watches the given namespaces (none = all) and returns the objects to reconcile, and the cache that holds them.
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
@@ -95,8 +95,8 @@ pub fn pending(
     watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + use<>, Store<StoredObject>) {
     let mut writer = Writer::<StoredObject>::default();
-    // The cache counts as complete from the start: several watches fill it, and when an object is handed on is not its
-    // matter.
+    // The cache counts as complete from the start: several watches fill it, and `Pending` decides when an object is
+    // delivered.
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
@@ -104,12 +104,12 @@ pub fn pending(
     let namespaces =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect::<Vec<_>>() };
     let watch = |(scope, namespace): (usize, &Option<String>)| {
-        let heard = objects(client, namespace.as_deref(), (config, *relist_every), namespaces.len());
-        heard.map(move |heard| (scope, heard)).boxed()
+        let events = objects(client, namespace.as_deref(), (config, *relist_every), namespaces.len());
+        events.map(move |event| (scope, event)).boxed()
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
     let scopes = namespaces.into_iter().map(Scope::new).collect();
-    let trouble = WatchErrors::default();
+    let errors = WatchErrors::default();
     let mut pending = Pending {
         writer,
         reader: reader.clone(),
@@ -119,23 +119,24 @@ pub fn pending(
         metrics,
         scopes,
         synced,
-        trouble,
+        errors,
     };
-    let stream = select_all(watches).flat_map(move |(scope, heard)| match heard {
+    let stream = select_all(watches).flat_map(move |(scope, event)| match event {
         WatchEvent::Event(event) => {
-            // A list may begin again and again; one that is complete does not yet make a watch.
+            // A list may start again and again; a complete list does not yet mean a working watch.
             if matches!(event, Event::Apply(_) | Event::Delete(_)) {
-                pending.works(scope);
+                pending.recovered(scope);
             }
             stream::iter(pending.apply(scope, event)).map(Ok).left_stream()
         }
         WatchEvent::Open => {
-            pending.works(scope);
+            pending.recovered(scope);
             stream::empty().right_stream()
         }
-        // Each watch pauses by itself. Handed on, one forbidden namespace would slow all the others down.
+        // Each watch has its own back-off. Passed on to the controller, the error of one forbidden namespace would slow
+        // all the others down.
         WatchEvent::Failed(error, pause) => {
-            watchdog.notice();
+            watchdog.record_arrival();
             pending.failed(scope, &error, pause);
             stream::empty().right_stream()
         }
@@ -150,7 +151,7 @@ impl Scope {
 }
 
 impl Pending {
-    /// Takes in one event of one watch; returns the objects that are to be reconciled.
+    /// Applies one event of one watch; returns the objects to reconcile.
     fn apply(&mut self, scope: usize, event: Event<StoredObject>) -> impl Iterator<Item = StoredObject> + Send + use<> {
         let mut all = None;
         let one = match event {
@@ -163,11 +164,11 @@ impl Pending {
             }
             Event::InitApply(object) => self.list(scope, object),
             Event::InitDone => {
-                // Nothing is begun for an object before all of its scope are known.
-                all = self.complete(scope).then(|| self.all_of(scope));
+                // No object is reconciled before all objects of its scope are known.
+                all = self.complete(scope).then(|| self.pending_of(scope));
                 None
             }
-            Event::Apply(object) => self.take(scope, object),
+            Event::Apply(object) => self.accept(scope, object),
             Event::Delete(object) => {
                 self.forget(object);
                 None
@@ -176,62 +177,62 @@ impl Pending {
         one.into_iter().chain(all.into_iter().flatten())
     }
 
-    /// One object of a list. Of the first list none is reconciled until it is complete.
+    /// Applies one object of a list. Objects of the first list are reconciled only when the list is complete.
     fn list(&mut self, scope: usize, object: StoredObject) -> Option<StoredObject> {
         let name = ObjectRef::from_obj(&object);
-        let object = self.take(scope, object)?;
+        let object = self.accept(scope, object)?;
         let scope = self.scopes.get_mut(scope)?;
         scope.listing.insert(name);
         scope.is_synced.then_some(object)
     }
 
-    /// The pending objects of that scope. Copied one by one: all at once may be many.
-    fn all_of(&self, scope: usize) -> impl Iterator<Item = StoredObject> + Send + use<> {
+    /// The pending objects of that scope. Cloned one by one: there may be many.
+    fn pending_of(&self, scope: usize) -> impl Iterator<Item = StoredObject> + Send + use<> {
         let namespace = self.scopes.get(scope).and_then(|scope| scope.namespace.clone());
-        let is_of = move |object: &Arc<StoredObject>| namespace.is_none() || namespace == object.namespace();
-        self.reader.state().into_iter().filter(is_of).map(|object| StoredObject::clone(&object))
+        let is_in_scope = move |object: &Arc<StoredObject>| namespace.is_none() || namespace == object.namespace();
+        self.reader.state().into_iter().filter(is_in_scope).map(|object| StoredObject::clone(&object))
     }
 
-    /// A watch failed: counted each time, said once.
+    /// A watch failed: counted each time, logged once.
     fn failed(&mut self, scope: usize, error: &watcher::Error, pause: Option<Duration>) {
         self.metrics.watch_error();
         let Some(pause) = pause else {
-            tracing::debug!(%error, "a watch is too old to go on, and all is listed anew");
+            tracing::debug!(%error, "a watch is too old to continue, and all objects are listed again");
             return;
         };
         let is_refused =
             matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
         self.synced.failed(scope, is_refused);
-        if !self.trouble.failed(scope, error.to_string(), Instant::now()) {
+        if !self.errors.failed(scope, error.to_string(), Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
             return;
         }
         let name = |scope: usize| self.scopes.get(scope)?.namespace.as_deref();
-        let failing: Vec<_> = self.trouble.failing().collect();
+        let failing: Vec<_> = self.errors.failing().collect();
         let namespaces: Vec<_> = failing.iter().filter_map(|scope| name(*scope)).take(MAX_NAMES).collect();
         tracing::warn!(
             %error,
             watches = failing.len(),
             namespaces = namespaces.join(" "),
-            "a watch failed; it is opened again after pauses that grow, and this is said again when the error changes"
+            "a watch failed; it is opened again after growing pauses, and this is logged again when the error changes"
         );
     }
 
     /// A watch works.
-    fn works(&mut self, scope: usize) {
-        if self.trouble.works(scope) {
+    fn recovered(&mut self, scope: usize) {
+        if self.errors.recovered(scope) {
             tracing::info!("the watch works again");
         }
     }
 
-    fn take(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
+    fn accept(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
         object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
             self.admission.hear(decoded);
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             attempts.note(decoded, Instant::now());
             if self.observe {
-                attempts.schedule.note(decoded);
+                attempts.schedule.record_status(decoded);
             }
             let is_observed = || self.observe && observe::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && attempts.to_retract(decoded).is_none() && !is_observed() {
@@ -239,7 +240,7 @@ impl Pending {
                 self.metrics.hidden(attempts.hidden_objects());
                 drop(attempts);
                 self.metrics.objects().seen(scope, &object, (false, self.observe));
-                // Another controller may have called it while it waited here for its turn.
+                // Another controller may have called it while it waited here in the queue.
                 self.admission.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
@@ -261,21 +262,22 @@ impl Pending {
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
-    /// A list is complete: what it did not hold was deleted while no watch was open. Returns whether it was the first list.
+    /// A list is complete: objects that it does not contain were deleted while no watch was open. Returns whether it
+    /// was the first list.
     fn complete(&mut self, index: usize) -> bool {
         self.metrics.objects().listed(index);
         let Some(scope) = self.scopes.get_mut(index) else { return false };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
         scope.is_synced = true;
-        let gone = |object: &StoredObject| {
+        let is_gone = |object: &StoredObject| {
             (namespace.is_none() || namespace == object.namespace()) && !listed.contains(&ObjectRef::from_obj(object))
         };
         for object in self.reader.state() {
-            if gone(&object) {
+            if is_gone(&object) {
                 self.forget(StoredObject::clone(&object));
             }
         }
-        // Of a scope that was never listed nothing is remembered that is not in the cache.
+        // Objects of a scope that was never listed are remembered only if they are in the cache.
         let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.keep_only(&pending, Instant::now());

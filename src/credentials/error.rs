@@ -1,10 +1,10 @@
-//! Why a key cannot be used, and the reason of the hold that follows. Names Secrets and their keys, never a value.
+//! Why credentials cannot be used, and the reason that status then shows. Names Secrets and their keys, never a value.
 
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{api::Reason, protocol::annotations::CREDENTIALS_SECRET};
 
-/// Why a key cannot be used. Messages name the Secret and what to do, never a value.
+/// Why credentials cannot be used. Messages name the Secret and the remedy, never a value.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The Secret or directory does not exist.
@@ -12,75 +12,77 @@ pub enum CredentialsError {
         "{0} does not exist. Create it with the keys accessKey and secretKey, or username, password and domainName, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     NotFound(String),
-    /// A key of it is missing or unreadable.
+    /// A key of the Secret is missing or unusable.
     #[error(
-        "{of}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
+        "{credentials}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
     )]
     Invalid {
-        /// The Secret, in words.
-        of: String,
+        /// Display name of the Secret.
+        credentials: String,
         /// The key inside it.
         key: &'static str,
-        /// What is wrong with it.
+        /// The problem, as a predicate of the key.
         what: &'static str,
     },
-    /// Keys of two kinds at once.
+    /// It holds keys of two kinds of credentials.
     #[error(
-        "{of} holds {keys}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
+        "{credentials} holds {keys}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
     )]
     Mixed {
-        /// The Secret, in words.
-        of: String,
-        /// Names of the keys that are there.
+        /// Display name of the Secret.
+        credentials: String,
+        /// Names of the keys that are present.
         keys: String,
     },
-    /// Nobody knows where the user logs in.
+    /// The IAM endpoint for the user's login is not known.
     #[error(
-        "{of} holds a user of IAM, and the controller knows no IAM for region {region}: its endpoint is given by --endpoint, or its IAM is published nowhere. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
+        "{credentials} holds a user of IAM, and the controller knows no IAM for region {region}: its endpoint is given by --endpoint, or its IAM is not published. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
     )]
     NoIam {
-        /// The Secret, in words.
-        of: String,
+        /// Display name of the Secret.
+        credentials: String,
         /// The region.
         region: String,
     },
-    /// The controller's own files may not be read.
+    /// The files of the default credentials cannot be read.
     #[error(
-        "{of} cannot be read: {why}. Give the controller's user the right to read the files of --default-credentials-dir"
+        "{credentials} cannot be read: {why}. Give the controller's user the right to read the files of --default-credentials-dir"
     )]
     Unreadable {
-        /// The credentials, in words.
-        of: String,
-        /// Why.
+        /// Display name of the credentials.
+        credentials: String,
+        /// The error.
         why: String,
     },
-    /// RBAC.
+    /// RBAC forbids the read.
     #[error(
         "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     Forbidden(String),
-    /// Too little time left.
-    #[error("{of} expires at {at}, which is too soon for a call that may take {needed} seconds. Renew it")]
+    /// The key expires before a call may be over.
+    #[error(
+        "{credentials} expires at {expires_at}, which is too soon for a call that may take {needed} seconds. Renew it"
+    )]
     Expired {
-        /// The Secret, in words.
-        of: String,
+        /// Display name of the Secret.
+        credentials: String,
         /// Its `expiresAt`.
-        at: Timestamp,
-        /// Seconds that would be needed.
+        expires_at: Timestamp,
+        /// Seconds that a call needs.
         needed: u64,
     },
-    /// The API server did not answer: no fact about the object.
-    #[error("{of} cannot be read now: {why}")]
+    /// The API server did not answer: transient, proves nothing about the object.
+    #[error("{credentials} cannot be read now: {why}")]
     Unavailable {
-        /// The Secret, in words.
-        of: String,
-        /// Why.
+        /// Display name of the Secret.
+        credentials: String,
+        /// The error.
         why: String,
     },
 }
 
 impl CredentialsError {
-    /// The reason of the hold; `None` where trying again is all there is to do.
+    /// The reason that status shows; `None` for a transient error, which is only retried.
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),

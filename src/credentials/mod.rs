@@ -1,6 +1,6 @@
-//! The credentials resolution order: one source is chosen before any Secret is read, and whatever is wrong with it is said; nothing
-//! falls through to another account. Secrets are read with `get` when needed, never listed or watched, and kept for a
-//! second.
+//! The resolution order of credentials: one source is chosen before any Secret is read, and its errors are reported;
+//! nothing falls through to another account. Secrets are read with `get` when needed, never listed or watched, and cached
+//! for a second.
 
 mod recent;
 pub mod secret;
@@ -29,22 +29,22 @@ use crate::{
         identity::KeyIdentity,
     },
     credentials::{
-        recent::{Reading, Remembered, VALID_FOR},
+        recent::{CredentialCache, SharedRead, VALID_FOR},
         secret::{Credential, parse},
         source::SourceReader,
     },
     protocol::regions::Endpoint,
 };
 
-/// The Secret of an object's namespace that is used when nothing else is named.
+/// The Secret of an object's namespace that is used if no other source is configured.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
-/// A temporary key must outlive the request by this much.
+/// Minimum remaining lifetime of a temporary key beyond the request timeout.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Where a key comes from.
+/// The source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialSource {
-    /// The controller's own.
+    /// The default credentials of the controller.
     Controller,
     /// A Secret in the object's namespace.
     Secret {
@@ -64,16 +64,16 @@ impl CredentialSource {
         }
     }
 
-    /// The source behind such a text of an object in that namespace.
-    pub fn described(text: &str, namespace: &str) -> Option<Self> {
+    /// The inverse of [`Self::describe`], for an object in `namespace`.
+    pub fn parse(text: &str, namespace: &str) -> Option<Self> {
         match text.strip_prefix("Namespace/") {
             Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
             None => (text == "Controller").then_some(Self::Controller),
         }
     }
 
-    /// In an error, at its beginning.
-    pub fn in_words(&self) -> String {
+    /// Its name at the beginning of an error message.
+    pub fn display_name(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
             Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
@@ -81,20 +81,26 @@ impl CredentialSource {
     }
 }
 
-/// See the module.
+/// Chooses and reads the credentials of objects, and derives the identities of keys and users.
 pub struct Credentials {
     reader: SourceReader,
-    own_for: Vec<String>,
+    default_for: Vec<String>,
     request_timeout: Duration,
     digest_key: [u8; 32],
-    remembered: Arc<Mutex<Remembered>>,
+    cache: Arc<Mutex<CredentialCache>>,
 }
 
 impl Credentials {
-    /// `own`: directory of the controller's own credentials; `own_for`: namespaces that use them, `*` for all.
-    pub fn new(client: Client, own: Option<PathBuf>, own_for: &[String], request_timeout: Duration) -> Self {
-        let (own_for, remembered) = (own_for.to_vec(), Arc::default());
-        Self { reader: SourceReader { client, own }, own_for, request_timeout, digest_key: rand::random(), remembered }
+    /// `default_dir`: directory of the default credentials; `default_for`: namespaces that use them, `*` for all.
+    pub fn new(
+        client: Client,
+        default_dir: Option<PathBuf>,
+        default_for: &[String],
+        request_timeout: Duration,
+    ) -> Self {
+        let (default_for, cache) = (default_for.to_vec(), Arc::default());
+        let reader = SourceReader { client, default_dir };
+        Self { reader, default_for, request_timeout, digest_key: rand::random(), cache }
     }
 
     /// Chooses the one source for an object, by its annotation and namespace alone.
@@ -102,84 +108,85 @@ impl Credentials {
         let secret = |name: &str| CredentialSource::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
         match annotation {
             Some(name) => secret(name),
-            None if self.own_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => {
+            None if self.default_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => {
                 CredentialSource::Controller
             }
             None => secret(DEFAULT_SECRET),
         }
     }
 
-    /// The account of that source as it is now, or was within the last second, but never as it was before `since`. Who comes
-    /// within a second after a read began waits for that read.
+    /// The credential of that source, at most a second old and never from a read that started before `since`. Callers
+    /// within a second after the start of a read wait for that read.
     pub async fn read(
         &self,
         source: &CredentialSource,
         since: Instant,
         now: Timestamp,
     ) -> Result<Credential, CredentialsError> {
-        let asked = Instant::now();
-        let reading = {
-            let mut remembered = self.remembered();
-            if let Some(account) = remembered.get(source, since, asked) {
-                return Ok(account);
+        let started = Instant::now();
+        let read = {
+            let mut cache = self.cache();
+            if let Some(credential) = cache.get(source, since, started) {
+                return Ok(credential);
             }
-            remembered.under_way(source, since, asked).unwrap_or_else(|| {
-                let reading = self.begin(source.clone(), asked, now);
-                remembered.begun(source, asked, &reading);
-                reading
+            cache.in_flight(source, since, started).unwrap_or_else(|| {
+                let read = self.start_read(source.clone(), started, now);
+                cache.start(source, started, &read);
+                read
             })
         };
-        reading.await
+        read.await
     }
 
-    fn begin(&self, source: CredentialSource, asked: Instant, now: Timestamp) -> Reading {
-        let (reader, remembered) = (self.reader.clone(), Arc::clone(&self.remembered));
+    fn start_read(&self, source: CredentialSource, started: Instant, now: Timestamp) -> SharedRead {
+        let (reader, cache) = (self.reader.clone(), Arc::clone(&self.cache));
         let must_outlive = self.request_timeout + MARGIN;
-        let reading = async move {
-            let of = source.in_words();
-            let read = reader.read(&source, &of).await.and_then(|data| parse(&data, &of, now, must_outlive));
-            locked(&remembered).ended(&source, asked, read.as_ref().ok(), Instant::now());
-            let remembered = Arc::clone(&remembered);
+        let read = async move {
+            let name = source.display_name();
+            let result = reader.read(&source, &name).await.and_then(|data| parse(&data, &name, now, must_outlive));
+            locked(&cache).finish(&source, started, result.as_ref().ok(), Instant::now());
+            let cache = Arc::clone(&cache);
             tokio::spawn(async move {
-                tokio::time::sleep_until((asked + VALID_FOR).into()).await;
-                locked(&remembered).forget_old(Instant::now());
+                tokio::time::sleep_until((started + VALID_FOR).into()).await;
+                locked(&cache).remove_expired(Instant::now());
             });
-            read
+            result
         };
-        reading.boxed().shared()
+        read.boxed().shared()
     }
 
-    /// What that source held was refused: it may have been changed since it was read.
+    /// Invalidates the cache for that source, since its credential was refused: it may have changed since it was read.
     pub fn forget(&self, source: &CredentialSource) {
-        self.remembered().forget(source);
+        self.cache().invalidate(source);
     }
 
-    fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        locked(&self.remembered)
+    fn cache(&self) -> MutexGuard<'_, CredentialCache> {
+        locked(&self.cache)
     }
 
-    /// The key's name in the admission. Values, not a resourceVersion: the same wrong values in another Secret are the same
-    /// wrong key, and another label on the Secret does not make it right. Of a token it is the user's, since tokens change.
+    /// The identity of a key for admission. By its values, not a resourceVersion: the same wrong values in another Secret
+    /// are the same wrong key, and another label on the Secret does not make it right. For a token by its user, since
+    /// tokens change.
     pub fn identity(&self, key: &Key, endpoint: &Endpoint) -> KeyIdentity {
         let url = endpoint.url.as_str().as_bytes();
         match key {
-            Key::AccessKey(pair) => {
-                let token = pair.token.as_ref().map_or("", |token| token.expose_secret());
-                self.digest(&[pair.access.as_bytes(), pair.secret.expose_secret().as_bytes(), token.as_bytes(), url])
+            Key::AccessKey(key) => {
+                let token = key.token.as_ref().map_or("", |token| token.expose_secret());
+                self.digest(&[key.access.as_bytes(), key.secret.expose_secret().as_bytes(), token.as_bytes(), url])
             }
-            Key::Token(token) => self.digest(&[b"token", token.account().bytes(), url]),
+            Key::Token(token) => self.digest(&[b"token", token.user().bytes(), url]),
         }
     }
 
-    /// The user's name for lock-out: the same user is locked everywhere, whichever IAM is asked.
-    pub fn account(&self, user: &User) -> KeyIdentity {
+    /// The identity of a user for the lock-out: the same user is locked everywhere, at whichever IAM the login is.
+    pub fn user_identity(&self, user: &User) -> KeyIdentity {
         self.digest(&user.parts())
     }
 
-    /// The name of what a token is for: fetched by this user at this IAM, for calls of this project at this endpoint.
-    pub fn purpose(&self, account: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
+    /// The identity of a token's scope: fetched by this user at this IAM, for calls of this project at this endpoint.
+    pub fn token_scope(&self, user: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
         let (iam, endpoint) = (iam.url.as_str().as_bytes(), endpoint.url.as_str().as_bytes());
-        self.digest(&[b"purpose", account.bytes(), iam, project.as_bytes(), endpoint])
+        self.digest(&[b"purpose", user.bytes(), iam, project.as_bytes(), endpoint])
     }
 
     fn digest(&self, parts: &[&[u8]]) -> KeyIdentity {
@@ -193,8 +200,8 @@ impl Credentials {
     }
 }
 
-fn locked(remembered: &Mutex<Remembered>) -> MutexGuard<'_, Remembered> {
-    remembered.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(cache: &Mutex<CredentialCache>) -> MutexGuard<'_, CredentialCache> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

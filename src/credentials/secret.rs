@@ -1,5 +1,5 @@
-//! PURE: what a Secret holds, and how it is read from its bytes: an access key, or a user of IAM with a password. Never
-//! both, and never half of one: which of two accounts is spent must not be guessed.
+//! PURE: parses the data of a Secret: an access key, or a user of IAM with a password. Never both, and never a part of one:
+//! which of two accounts makes the call must not be guessed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,39 +10,41 @@ use crate::{
     credentials::error::CredentialsError,
 };
 
-/// A Secret's keys and values.
+/// The keys and values of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
-/// Those of an access key.
-const PAIR: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
-/// Those of a user.
+/// The keys for an access key.
+const ACCESS_KEY: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
+/// The keys for a user.
 const USER: [&str; 3] = ["username", "password", "domainName"];
-/// What is read of it.
-pub const KEYS: [&str; 7] = [PAIR[0], PAIR[1], PAIR[2], PAIR[3], USER[0], USER[1], USER[2]];
-/// Longest name or password, in bytes. The cloud's own are shorter.
-const MAX: usize = 512;
+/// All keys that are read.
+pub const KEYS: [&str; 7] = [ACCESS_KEY[0], ACCESS_KEY[1], ACCESS_KEY[2], ACCESS_KEY[3], USER[0], USER[1], USER[2]];
+/// Maximum length of a name or password, in bytes. The cloud's own limits are lower.
+const MAX_LENGTH: usize = 512;
 
-/// What a Secret holds.
+/// The credential in a Secret.
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// An access key.
     AccessKey(AccessKey),
-    /// A user who has to log in.
+    /// A user, who has to log in.
     User(User),
 }
 
-/// Reads what the bytes of a Secret hold.
-pub fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<Credential, CredentialsError> {
+/// Parses the data of a Secret. `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a
+/// temporary key.
+pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Result<Credential, CredentialsError> {
     let present = |keys: &[&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|key| data.contains_key(*key)).collect()
     };
-    let (pair, user) = (present(&PAIR), present(&USER));
-    if !pair.is_empty() && !user.is_empty() {
-        return Err(CredentialsError::Mixed { of: of.to_owned(), keys: [pair, user].concat().join(", ") });
+    let (access_key, user) = (present(&ACCESS_KEY), present(&USER));
+    if !access_key.is_empty() && !user.is_empty() {
+        let keys = [access_key, user].concat().join(", ");
+        return Err(CredentialsError::Mixed { credentials: name.to_owned(), keys });
     }
-    let reader = Reader { data, of };
+    let reader = Reader { data, name };
     if user.is_empty() {
-        reader.pair(now, needed).map(Credential::AccessKey)
+        reader.access_key(now, needed).map(Credential::AccessKey)
     } else {
         reader.user().map(Credential::User)
     }
@@ -50,23 +52,24 @@ pub fn parse(data: &Data, of: &str, now: Timestamp, needed: Duration) -> Result<
 
 struct Reader<'a> {
     data: &'a Data,
-    of: &'a str,
+    name: &'a str,
 }
 
 impl Reader<'_> {
-    fn pair(&self, now: Timestamp, needed: Duration) -> Result<AccessKey, CredentialsError> {
-        let access = self.required("accessKey", Self::of_key)?;
-        let secret = self.required("secretKey", Self::of_key)?;
-        if let Some(expiry) = self.for_header("expiresAt")? {
-            let at: Timestamp = expiry
+    fn access_key(&self, now: Timestamp, needed: Duration) -> Result<AccessKey, CredentialsError> {
+        let access = self.required("accessKey", Self::key_text)?;
+        let secret = self.required("secretKey", Self::key_text)?;
+        if let Some(expiry) = self.header_text("expiresAt")? {
+            let expires_at: Timestamp = expiry
                 .parse()
                 .map_err(|_| self.invalid("expiresAt", "is not an instant such as 2026-12-01T18:00:00Z"))?;
-            let left = at.as_second().saturating_sub(now.as_second());
-            if left < i64::try_from(needed.as_secs()).unwrap_or(i64::MAX) {
-                return Err(CredentialsError::Expired { of: self.of.to_owned(), at, needed: needed.as_secs() });
+            let left = expires_at.as_second().saturating_sub(now.as_second());
+            let needed = needed.as_secs();
+            if left < i64::try_from(needed).unwrap_or(i64::MAX) {
+                return Err(CredentialsError::Expired { credentials: self.name.to_owned(), expires_at, needed });
             }
         }
-        let token = self.for_header("securityToken")?;
+        let token = self.header_text("securityToken")?;
         if token.as_ref().is_some_and(|token| token.contains(['"', '\''])) {
             return Err(self.invalid("securityToken", "holds a quotation mark, which no token has"));
         }
@@ -75,9 +78,9 @@ impl Reader<'_> {
 
     fn user(&self) -> Result<User, CredentialsError> {
         Ok(User {
-            name: self.required("username", Self::for_body)?,
-            password: self.required("password", Self::for_body)?.into(),
-            domain: self.required("domainName", Self::for_body)?,
+            name: self.required("username", Self::body_text)?,
+            password: self.required("password", Self::body_text)?.into(),
+            domain: self.required("domainName", Self::body_text)?,
         })
     }
 
@@ -89,9 +92,9 @@ impl Reader<'_> {
         read(self, key)?.ok_or_else(|| self.invalid(key, "is missing"))
     }
 
-    /// What the cloud makes keys of, and nothing else: a value with its quotes, or two in one, would be refused by the gateway, which
-    /// uses up a generation and brings the key nearer to its lock.
-    fn of_key(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
+    /// Only the characters that the cloud's keys consist of: the gateway would refuse a value with its quotes, or two
+    /// values in one, which uses up a generation and counts towards the lock of the key.
+    fn key_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
         let text = self.text(key)?;
         let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
         if text.as_ref().is_some_and(|text| !text.bytes().all(is_known)) {
@@ -103,8 +106,8 @@ impl Reader<'_> {
         Ok(text)
     }
 
-    /// All of it becomes part of a header.
-    fn for_header(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
+    /// The whole value is sent in a header.
+    fn header_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
         let text = self.text(key)?;
         if text.as_ref().is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(self.invalid(key, "holds a blank, a line break or another character that no key has"));
@@ -112,14 +115,14 @@ impl Reader<'_> {
         Ok(text)
     }
 
-    /// It becomes part of a JSON text, where blanks and letters of any script have their place.
-    fn for_body(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
+    /// The value is sent in a JSON text, where blanks and letters of any script are valid.
+    fn body_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
         let text = self.text(key)?;
         match &text {
             Some(text) if text.chars().any(char::is_control) => {
                 Err(self.invalid(key, "holds a line break or another character that cannot be typed"))
             }
-            Some(text) if text.len() > MAX => Err(self.invalid(key, "is longer than 512 bytes")),
+            Some(text) if text.len() > MAX_LENGTH => Err(self.invalid(key, "is longer than 512 bytes")),
             _ => Ok(text),
         }
     }
@@ -127,13 +130,13 @@ impl Reader<'_> {
     fn text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
         let Some(bytes) = self.data.get(key) else { return Ok(None) };
         let text = std::str::from_utf8(bytes).map_err(|_| self.invalid(key, "is not text"))?;
-        // What `echo` and editors append.
+        // `echo` and editors append a line break.
         let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() { Err(self.invalid(key, "is empty")) } else { Ok(Some(text.to_owned())) }
     }
 
     fn invalid(&self, key: &'static str, what: &'static str) -> CredentialsError {
-        CredentialsError::Invalid { of: self.of.to_owned(), key, what }
+        CredentialsError::Invalid { credentials: self.name.to_owned(), key, what }
     }
 }
 
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_may_have_letters_of_any_script_and_a_password_with_blanks() {
+    fn parse_takes_a_user_with_letters_of_any_script_and_blanks() {
         let Credential::User(user) = read(&GOOD).unwrap() else { panic!("no user") };
         assert_eq!((user.name.as_str(), user.domain.as_str()), ("Jürgen 用户", "帐号"));
         assert_eq!(user.password.expose_secret(), "p ä\"\\ß");
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_user_is_none_and_what_is_missing_is_named() {
+    fn parse_refuses_an_incomplete_user_and_names_the_missing_key() {
         for missing in 0..3 {
             let mut half = GOOD.to_vec();
             let (key, _) = half.remove(missing);
@@ -173,20 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_both_kinds_are_none_and_are_named_without_their_values() {
+    fn parse_refuses_keys_of_both_kinds_and_shows_no_value() {
         for other in ["accessKey", "secretKey", "securityToken", "expiresAt"] {
             let mixed = [&GOOD[..], &[(other, "canary")]].concat();
             let error = read(&mixed).unwrap_err();
             assert_eq!(error.reason(), Some(Reason::CredentialsInvalid));
-            let told = error.to_string();
-            assert!(told.contains(&format!("{other}, username, password, domainName")), "{told}");
-            assert!(!told.contains("canary"), "{told}");
+            let message = error.to_string();
+            assert!(message.contains(&format!("{other}, username, password, domainName")), "{message}");
+            assert!(!message.contains("canary"), "{message}");
         }
     }
 
     #[test]
-    fn what_cannot_be_typed_or_is_too_long_is_refused() {
-        let long = "x".repeat(MAX + 1);
+    fn parse_refuses_a_password_with_control_characters_or_too_long() {
+        let long = "x".repeat(MAX_LENGTH + 1);
         for bad in ["", "\n", "a\n\n", "a\0", "a\tb", "a\u{85}b", &long] {
             let error = read(&[GOOD[0], ("password", bad), GOOD[2]]).unwrap_err();
             assert!(matches!(error, CredentialsError::Invalid { key: "password", .. }), "{bad:?}: {error}");

@@ -1,5 +1,5 @@
-//! Reads what a source holds, each time anew: a Secret by `get`, or the controller's own files. It keeps nothing and judges no
-//! value.
+//! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing
+//! and checks no value.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,51 +17,53 @@ use crate::credentials::{
 
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Reads the data of sources.
 #[derive(Clone)]
 pub struct SourceReader {
     pub client: Client,
-    /// Directory of the controller's own credentials.
-    pub own: Option<PathBuf>,
+    /// Directory of the default credentials.
+    pub default_dir: Option<PathBuf>,
 }
 
 impl SourceReader {
-    /// `of`: the source in words, for errors.
-    pub async fn read(&self, source: &CredentialSource, of: &str) -> Result<Data, CredentialsError> {
+    /// `display_name`: that of the source, for errors.
+    pub async fn read(&self, source: &CredentialSource, display_name: &str) -> Result<Data, CredentialsError> {
         match source {
-            CredentialSource::Controller => self.read_own(of).await,
-            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, of).await,
+            CredentialSource::Controller => self.read_files(display_name).await,
+            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, display_name).await,
         }
     }
 
-    async fn read_secret(&self, namespace: &str, name: &str, of: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
+    async fn read_secret(&self, namespace: &str, name: &str, display_name: &str) -> Result<Data, CredentialsError> {
+        let unavailable = |why: String| CredentialsError::Unavailable { credentials: display_name.to_owned(), why };
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
             Ok(Ok(secret)) => secret,
             Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
             Ok(Err(kube::Error::Api(status))) => {
                 return Err(match status.code {
-                    404 => CredentialsError::NotFound(of.to_owned()),
-                    403 => CredentialsError::Forbidden(of.to_owned()),
+                    404 => CredentialsError::NotFound(display_name.to_owned()),
+                    403 => CredentialsError::Forbidden(display_name.to_owned()),
                     code => unavailable(format!("the API server answered {code}")),
                 });
             }
-            // Never the error's own text: it could hold a piece of what was read.
+            // Never the error's own text: it could quote the Secret.
             Ok(Err(kube::Error::SerdeError(_))) => return Err(unavailable("the answer could not be read".to_owned())),
             Ok(Err(error)) => return Err(unavailable(error.to_string())),
         };
         Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
     }
 
-    async fn read_own(&self, of: &str) -> Result<Data, CredentialsError> {
-        let directory = self.own.as_deref().ok_or_else(|| CredentialsError::NotFound(of.to_owned()))?;
-        let unavailable = |why: String| CredentialsError::Unavailable { of: of.to_owned(), why };
-        let read = settled(|| read_files(directory)).await;
-        let unreadable = |error| CredentialsError::Unreadable { of: of.to_owned(), why: unreadable(directory, &error) };
-        match read.map_err(unreadable)? {
+    async fn read_files(&self, display_name: &str) -> Result<Data, CredentialsError> {
+        let credentials = || display_name.to_owned();
+        let directory = self.default_dir.as_deref().ok_or_else(|| CredentialsError::NotFound(credentials()))?;
+        let unavailable = |why: String| CredentialsError::Unavailable { credentials: credentials(), why };
+        let data = stable(|| read_files(directory)).await;
+        let unreadable =
+            |error| CredentialsError::Unreadable { credentials: credentials(), why: unreadable(directory, &error) };
+        match data.map_err(unreadable)? {
             None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
-            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(of.to_owned())),
+            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(credentials())),
             Some(data) => Ok(data),
         }
     }
@@ -79,10 +81,10 @@ async fn read_files(directory: &Path) -> std::io::Result<Data> {
     Ok(data)
 }
 
-/// What two reads in a row agree on; `None` if no two do. A mounted Secret is renewed under the reader's hands, file by
-/// file as it seems here: half an old pair and half a new one is a wrong signature, which costs an object its one call
-/// and brings the key nearer to its lock.
-async fn settled<Read>(mut read: impl FnMut() -> Read) -> std::io::Result<Option<Data>>
+/// The result of two equal reads in a row; `None` if no two are equal. A mounted Secret may be updated during a read,
+/// apparently file by file: an old access key with a new secret key makes a wrong signature, which costs an object its
+/// one call and counts towards the lock of the key.
+async fn stable<Read>(mut read: impl FnMut() -> Read) -> std::io::Result<Option<Data>>
 where
     Read: Future<Output = std::io::Result<Data>>,
 {

@@ -15,18 +15,18 @@ fn now() -> Timestamp {
 }
 
 fn read(pairs: &[(&str, &str)]) -> Result<AccessKey, CredentialsError> {
-    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(pair)
+    parse(&data(pairs), "Secret team/dws", now(), Duration::from_secs(120)).map(access_key)
 }
 
-fn pair(account: Credential) -> AccessKey {
-    let Credential::AccessKey(pair) = account else { panic!("no access key") };
-    pair
+fn access_key(credential: Credential) -> AccessKey {
+    let Credential::AccessKey(key) = credential else { panic!("no access key") };
+    key
 }
 
 const GOOD: [(&str, &str); 2] = [("accessKey", "AK"), ("secretKey", "SK")];
 
 #[test]
-fn a_trailing_newline_is_cut_and_nothing_else() {
+fn parse_removes_one_trailing_newline_only() {
     let key = read(&[("accessKey", "AK\n"), ("secretKey", "SK\r\n"), ("securityToken", "T")]).unwrap();
     assert_eq!((key.access.as_str(), key.secret.expose_secret()), ("AK", "SK"));
     assert_eq!(key.token.unwrap().expose_secret(), "T");
@@ -38,7 +38,7 @@ fn a_trailing_newline_is_cut_and_nothing_else() {
 }
 
 #[test]
-fn what_is_missing_is_named_and_no_value_is_shown() {
+fn parse_names_a_missing_key_and_shows_no_value() {
     for (missing, present) in [("accessKey", ("secretKey", "canary")), ("secretKey", ("accessKey", "canary"))] {
         let error = read(&[present]).unwrap_err().to_string();
         assert!(error.contains(&format!("{missing} is missing")) && !error.contains("canary"), "{error}");
@@ -46,7 +46,7 @@ fn what_is_missing_is_named_and_no_value_is_shown() {
 }
 
 #[test]
-fn a_key_of_anything_but_key_characters_is_invalid() {
+fn parse_refuses_a_key_with_any_other_character() {
     for good in ["AK", "a+/=_-9", "Zm9vYmFy/+=="] {
         assert!(read(&[("accessKey", good), ("secretKey", good)]).is_ok(), "{good:?}");
     }
@@ -100,7 +100,7 @@ fn a_temporary_key_must_outlive_the_call() {
 }
 
 #[test]
-fn nothing_about_a_key_can_be_printed() {
+fn debug_output_shows_nothing_of_a_key() {
     let key =
         read(&[("accessKey", "canary-access"), ("secretKey", "canary-secret"), ("securityToken", "canary-token")])
             .unwrap();
@@ -108,16 +108,16 @@ fn nothing_about_a_key_can_be_printed() {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
-fn credentials(own_for: &[&str]) -> Credentials {
+fn credentials(default_for: &[&str]) -> Credentials {
     let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
         Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::empty()))
     });
-    let own_for: Vec<_> = own_for.iter().map(|&namespace| namespace.to_owned()).collect();
-    Credentials::new(Client::new(service, "default"), None, &own_for, Duration::from_secs(60))
+    let default_for: Vec<_> = default_for.iter().map(|&namespace| namespace.to_owned()).collect();
+    Credentials::new(Client::new(service, "default"), None, &default_for, Duration::from_secs(60))
 }
 
 #[tokio::test]
-async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
+async fn choose_prefers_the_annotation_then_the_namespace_then_the_default() {
     let secret = |name: &str| CredentialSource::Secret { namespace: "team".to_owned(), name: name.to_owned() };
     assert_eq!(credentials(&["*"]).choose(Some("named"), "team"), secret("named"));
     assert_eq!(credentials(&["team"]).choose(None, "team"), CredentialSource::Controller);
@@ -131,7 +131,7 @@ async fn one_rung_is_chosen_by_annotation_then_namespace_then_default() {
 }
 
 #[tokio::test]
-async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_is() {
+async fn identity_is_equal_only_for_equal_values_and_endpoints() {
     let credentials = credentials(&[]);
     let endpoint = |url: &str| Endpoint { region: "r".to_owned(), host: "h".to_owned(), url: url.parse().unwrap() };
     let key =
@@ -144,8 +144,8 @@ async fn the_same_values_at_the_same_endpoint_are_the_same_key_and_nothing_else_
     assert_ne!(identity, credentials.identity(&key("AK", "SK"), &endpoint("https://b.example")));
 }
 
-/// A credentials whose API server counts reads of a Secret, and answers each only once it is let.
-fn slow_ladder() -> (Arc<Credentials>, Arc<AtomicUsize>, Arc<Semaphore>) {
+/// Credentials whose API server counts reads of a Secret, and answers each only with a permit of the semaphore.
+fn slow_credentials() -> (Arc<Credentials>, Arc<AtomicUsize>, Arc<Semaphore>) {
     let (reads, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let shared = (Arc::clone(&reads), Arc::clone(&answers));
     let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
@@ -162,7 +162,7 @@ fn slow_ladder() -> (Arc<Credentials>, Arc<AtomicUsize>, Arc<Semaphore>) {
     (Arc::new(Credentials::new(Client::new(service, "team"), None, &[], Duration::from_secs(60))), reads, answers)
 }
 
-/// Lets every task that can go on do so.
+/// Runs the other tasks until all of them wait.
 async fn all_wait() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -170,13 +170,13 @@ async fn all_wait() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later_reads_it_anew() {
-    let (credentials, reads, answers) = slow_ladder();
+async fn a_burst_reads_its_secret_once_and_a_later_object_reads_it_again() {
+    let (credentials, reads, answers) = slow_credentials();
     let read = |since: Instant| {
         let credentials = Arc::clone(&credentials);
         tokio::spawn(async move {
             let source = credentials.choose(Some("named"), "team");
-            pair(credentials.read(&source, since, now()).await.unwrap()).secret.expose_secret().to_owned()
+            access_key(credentials.read(&source, since, now()).await.unwrap()).secret.expose_secret().to_owned()
         })
     };
     let seen = Instant::now();
@@ -189,13 +189,13 @@ async fn a_crowd_that_comes_at_once_reads_its_secret_once_and_who_was_seen_later
     assert!(burst.await.into_iter().all(|secret| secret.unwrap() == "SK0"));
     assert_eq!(later.await.unwrap(), "SK1");
     let once_more = credentials.read(&credentials.choose(Some("named"), "team"), seen, now()).await.unwrap();
-    assert_eq!(pair(once_more).secret.expose_secret(), "SK1", "what was read last serves");
+    assert_eq!(access_key(once_more).secret.expose_secret(), "SK1", "the latest result is cached");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_it() {
-    let (credentials, reads, answers) = slow_ladder();
+async fn a_read_in_flight_at_a_refusal_is_not_used_afterwards() {
+    let (credentials, reads, answers) = slow_credentials();
     let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
     let (first, before) = (Arc::clone(&credentials), source.clone());
     let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
@@ -203,13 +203,13 @@ async fn a_read_that_was_under_way_when_the_key_was_refused_serves_nobody_after_
     credentials.forget(&source);
     answers.add_permits(2);
     before.await.unwrap().unwrap();
-    assert_eq!(pair(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(access_key(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn a_read_that_everybody_gave_up_does_not_stand_in_the_way_of_the_next() {
-    let (credentials, reads, answers) = slow_ladder();
+async fn an_abandoned_read_does_not_block_the_next_one() {
+    let (credentials, reads, answers) = slow_credentials();
     let (source, seen) = (credentials.choose(Some("named"), "team"), Instant::now());
     let (first, before) = (Arc::clone(&credentials), source.clone());
     let before = tokio::spawn(async move { first.read(&before, seen, now()).await.map(drop) });
@@ -217,21 +217,21 @@ async fn a_read_that_everybody_gave_up_does_not_stand_in_the_way_of_the_next() {
     before.abort();
     assert!(before.await.unwrap_err().is_cancelled());
     answers.add_permits(1);
-    assert_eq!(pair(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
+    assert_eq!(access_key(credentials.read(&source, seen, now()).await.unwrap()).secret.expose_secret(), "SK1");
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused() {
+async fn default_credentials_are_read_again_after_a_refusal() {
     let directory = tempfile::tempdir().unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.own = Some(directory.path().to_owned());
+    credentials.reader.default_dir = Some(directory.path().to_owned());
     let missing = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(missing.reason(), Some(Reason::CredentialsNotFound));
     std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
     std::fs::write(directory.path().join("secretKey"), "one").unwrap();
     assert_eq!(
-        pair(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
+        access_key(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
             .secret
             .expose_secret(),
         "one"
@@ -239,7 +239,7 @@ async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused()
     std::fs::write(directory.path().join("secretKey"), "two").unwrap();
     credentials.forget(&CredentialSource::Controller);
     assert_eq!(
-        pair(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
+        access_key(credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap())
             .secret
             .expose_secret(),
         "two"
@@ -247,7 +247,7 @@ async fn the_controllers_own_credentials_are_read_anew_after_they_were_refused()
 }
 
 #[tokio::test]
-async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try() {
+async fn an_error_of_the_api_server_becomes_a_reason_or_a_retry() {
     for (code, reason) in [
         (404, Some(Reason::CredentialsNotFound)),
         (403, Some(Reason::CredentialsForbidden)),
@@ -269,12 +269,12 @@ async fn what_the_api_server_says_of_a_secret_becomes_its_reason_or_another_try(
 }
 
 #[tokio::test]
-async fn a_file_of_the_controllers_own_that_cannot_be_read_is_a_fact_and_names_the_directory() {
+async fn an_unreadable_default_credentials_file_is_reported_with_its_directory() {
     let directory = tempfile::tempdir().unwrap();
-    // What is no file cannot be read by root either.
+    // A directory cannot be read as a file, even by root.
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.own = Some(directory.path().to_owned());
+    credentials.reader.default_dir = Some(directory.path().to_owned());
     let error = credentials.read(&CredentialSource::Controller, Instant::now(), now()).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");

@@ -1,11 +1,10 @@
-//! The tokens of users as the controller uses them: the pure core behind a lock, and short silent waits for a login that
-//! another object makes. Kept in memory only. It must not read Secrets, nor talk to IAM itself.
+//! The token cache: the pure core behind a lock, and short waits for a login of another object, which status does not
+//! report. In memory only. Must not read Secrets or talk to IAM itself.
 
 mod cache;
 mod denied;
 mod unanswered;
-
-mod account;
+mod user;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,116 +14,117 @@ use std::{
 use tokio::sync::Notify;
 
 pub use self::{
-    cache::{Acquire, Core, Names},
+    cache::{Acquire, Core, TokenKey},
     denied::{Denied, ScopeError},
     unanswered::FailureCause,
 };
 use crate::cloud::{auth::Key, login::Login, token::Token};
 
-/// How long a call waits for another one's login without giving its worker back, and how long that may have taken already:
-/// whoever is slower keeps all workers of a slow IAM.
+/// How long a worker waits for the login of another object, and how long that login may have been in flight already: with
+/// more, a slow IAM would occupy all workers.
 pub const MAX_WAIT: Duration = Duration::from_secs(1);
-/// What must be left of a new token beyond the longest wait for an answer, as of a temporary key.
+/// Minimum remaining lifetime of a new token beyond the request timeout, as for a temporary key.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// The tokens of users, and the logins in flight.
 #[derive(Debug)]
 pub struct TokenCache {
     core: Mutex<Core>,
-    turn: Notify,
-    /// What must be left of it when a claim is made.
-    at_claim: Duration,
+    /// Notified at the end of each login.
+    login_ended: Notify,
+    /// Minimum remaining lifetime of a token at a claim.
+    min_at_claim: Duration,
 }
 
-/// What there is for a call.
+/// The result of [`TokenCache::acquire`].
 pub enum Acquired<'a> {
     /// A token.
     Token(Token),
     /// The right to log in.
     Login(LoginPermit<'a>),
-    /// Others are at it: later.
+    /// Another login is in progress: retry later.
     InProgress,
-    /// None.
+    /// Neither a token nor a login, and why.
     Denied(Denied),
 }
 
 impl TokenCache {
-    /// With the times that bound one call.
+    /// A cache for calls with these timeouts.
     pub fn new(request_timeout: Duration, send_budget: Duration) -> Self {
         let core = Mutex::new(Core::new(request_timeout + MARGIN));
-        Self { core, turn: Notify::new(), at_claim: request_timeout + send_budget }
+        Self { core, login_ended: Notify::new(), min_at_claim: request_timeout + send_budget }
     }
 
-    /// A token that is held, or the right to fetch one, at once or after a wait no longer than that.
-    pub async fn enter(&self, names: Names, patience: Duration) -> Acquired<'_> {
-        let deadline = tokio::time::Instant::now() + patience;
+    /// A cached token, or the right to fetch one, at once or after at most `max_wait`.
+    pub async fn acquire(&self, key: TokenKey, max_wait: Duration) -> Acquired<'_> {
+        let deadline = tokio::time::Instant::now() + max_wait;
         loop {
-            // Registered before the look, so that an end between look and wait is not missed.
-            let turn = self.turn.notified();
-            let asked = Instant::now();
-            let turn_comes = match self.lock().ask(names, asked) {
+            // Registered before the check, so that a login that ends between check and wait is not missed.
+            let login_ended = self.login_ended.notified();
+            let started = Instant::now();
+            let retry_at = match self.lock().acquire(key, started) {
                 Acquire::Cached(token) => return Acquired::Token(token),
-                Acquire::Login(meanwhile) => {
-                    return Acquired::Login(LoginPermit { logins: self, names, asked, meanwhile, open: true });
+                Acquire::Login(stale) => {
+                    return Acquired::Login(LoginPermit { cache: self, key, started, stale, is_open: true });
                 }
                 Acquire::Denied(denied) => return Acquired::Denied(denied),
                 Acquire::InProgress(since) if since >= MAX_WAIT => return Acquired::InProgress,
                 Acquire::InProgress(_) => deadline,
-                Acquire::BackOff(rest) => tokio::time::Instant::now() + rest,
+                Acquire::BackOff(wait) => tokio::time::Instant::now() + wait,
             };
-            // What does not come in time is not waited for at all.
-            if tokio::time::Instant::now() >= deadline || turn_comes > deadline {
+            // A wait beyond the deadline is not begun.
+            if tokio::time::Instant::now() >= deadline || retry_at > deadline {
                 return Acquired::InProgress;
             }
-            tokio::select! { () = turn => {}, () = tokio::time::sleep_until(turn_comes) => {} }
+            tokio::select! { () = login_ended => {}, () = tokio::time::sleep_until(retry_at) => {} }
         }
     }
 
-    /// Whether a call may still be claimed with this key: of a token, an answer to others may have ended it, and preparing
-    /// took time.
+    /// Whether a call may still be claimed with this key: a token may have ended by an answer to another request, and the
+    /// preparation took time.
     pub fn may_use(&self, key: &Key, now: Instant) -> bool {
         match key {
             Key::AccessKey(_) => true,
-            Key::Token(token) => token.left(now) >= self.at_claim,
+            Key::Token(token) => token.left(now) >= self.min_at_claim,
         }
     }
 
-    /// The core holds no invariant that a panic elsewhere could have broken half-way.
+    /// Ignores poisoning: a panic elsewhere cannot leave the core with a broken invariant.
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to log in, once. Given back when dropped, whatever happened to its holder.
+/// The right to log in, once. Released when dropped, whatever happened to its holder.
 #[derive(Debug)]
 pub struct LoginPermit<'a> {
-    logins: &'a TokenCache,
-    names: Names,
-    asked: Instant,
-    meanwhile: Option<Token>,
-    open: bool,
+    cache: &'a TokenCache,
+    key: TokenKey,
+    started: Instant,
+    stale: Option<Token>,
+    is_open: bool,
 }
 
 impl LoginPermit<'_> {
-    /// What may be used whatever becomes of the login: it is only time to renew it.
+    /// A token that is due for renewal but still valid, whatever the result of the login.
     pub fn stale_token(&self) -> Option<Token> {
-        self.meanwhile.clone()
+        self.stale.clone()
     }
 
-    /// The login is over.
+    /// Records the result of the login.
     pub fn finish(mut self, login: Login) -> Result<Token, Denied> {
-        self.open = false;
-        let finished = self.logins.lock().finish(self.names, login, self.asked, Instant::now());
-        self.logins.turn.notify_waiters();
+        self.is_open = false;
+        let finished = self.cache.lock().finish(self.key, login, self.started, Instant::now());
+        self.cache.login_ended.notify_waiters();
         finished
     }
 }
 
 impl Drop for LoginPermit<'_> {
     fn drop(&mut self) {
-        if self.open {
-            self.logins.lock().give_up(self.names);
-            self.logins.turn.notify_waiters();
+        if self.is_open {
+            self.cache.lock().abandon(self.key);
+            self.cache.login_ended.notify_waiters();
         }
     }
 }

@@ -1,26 +1,26 @@
-//! PURE: when to look again. Slower where nothing moves, and where a look takes two reads.
+//! PURE: the interval to the next poll. Longer without progress, and if a poll takes two reads.
 
 use std::time::Duration;
 
 use super::{Finding, Observe, Stage, Unseen};
 use crate::api::Phase;
 
-/// Reads without a change before the pace is halved, again and again.
-const MAX_WAIT: u32 = 5;
-/// Where nothing moves, or a person has to do something.
+/// The interval doubles after each such number of polls in a row without a change.
+const UNCHANGED_POLLS: u32 = 5;
+/// Maximum factor without progress, and the factor if a person has to act.
 const SLOW: u32 = 5;
-/// Where it is not likely to change by itself.
+/// The factor if a change without intervention is unlikely.
 const SLOWEST: u32 = 15;
 
-/// The pause until the next look. `unmoved`: looks in a row that showed nothing new; `reads`: reads of this look; `jitter`
-/// is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+/// The pause until the next poll. `unmoved`: polls in a row without a change; `reads`: number of reads of this poll;
+/// `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
 pub fn pause(observe: &Observe, stage: Stage, finding: &Finding, unmoved: u32, reads: u32, jitter: f64) -> Duration {
     let factor = match finding {
         Finding::Run(Phase::Paused, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOW,
         Finding::Run(Phase::Failed, _) => SLOWEST,
-        // Until the settle time is over, somebody waits for it.
+        // Until the settle time is over, a user waits for the result.
         _ if stage == Stage::Settling => 1,
-        _ => (1 << (unmoved / MAX_WAIT).min(8)).min(SLOW),
+        _ => (1 << (unmoved / UNCHANGED_POLLS).min(8)).min(SLOW),
     };
     let reads = if stage == Stage::Settling { 1 } else { reads.max(1) };
     observe.every.saturating_mul(factor.max(reads)).mul_f64(1.0 + 0.25 * jitter.clamp(0.0, 1.0))
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn no_running_object_is_read_more_than_sixty_times_an_hour() {
+    fn a_running_object_is_read_at_most_sixty_times_an_hour() {
         let running = Finding::Run(Phase::Running, None);
         for (unmoved, reads) in [(0, 1), (0, 2), (100, 1), (100, 2)] {
             let pause = seconds(Stage::Following, &running, unmoved, reads);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_still_is_looked_at_less_and_what_somebody_waits_for_is_not() {
+    fn the_interval_grows_without_progress_but_not_while_settling() {
         assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Paused, None), 0, 1), 300);
         assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Failed, None), 0, 1), 900);
         let denied = Finding::Unseen(Unseen::NotReadable, String::new());
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_only_lengthens() {
+    fn jitter_only_lengthens_the_interval() {
         let longest = pause(&OBSERVE, Stage::Following, &Finding::Nothing, 0, 1, 1.0);
         assert_eq!(longest, Duration::from_secs(75));
     }

@@ -1,5 +1,5 @@
-//! PURE: what is seen of a redistribution after its call, and what that proves. Absence proves nothing, and nothing that
-//! is found here ever leads to a call. The clock is an argument; what is read is read elsewhere.
+//! PURE: the polls of a redistribution after its call, and what their results prove. Absence proves nothing, and no
+//! result ever leads to a call. The clock is an argument; the cloud is read elsewhere.
 
 mod interval;
 pub mod schedule;
@@ -22,111 +22,113 @@ use crate::{
     protocol::conditions::{REDISTRIBUTED, condition_at, reason_at},
 };
 
-/// What is left standing for longer than this is not looked at any more.
-const MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A redistribution is polled for no longer than this after its call.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The administrator's choice.
+/// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Observe {
-    /// How often what moves is looked at.
+    /// Interval between the polls of a redistribution that progresses.
     pub every: Duration,
-    /// How long a redistribution may take to show before its absence is said.
+    /// How long a redistribution may take to appear before it is reported as unconfirmed.
     pub settle: Duration,
 }
 
-/// What is looked for.
+/// The question that the polls answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nobody knows whether the cloud accepted: whether a redistribution began.
+    /// It is unknown whether the cloud accepted: has a redistribution begun?
     Settling,
-    /// It accepted: how far it has come.
+    /// The cloud accepted: how far is the redistribution?
     Following,
-    /// Nothing any more; that is still to be said.
+    /// None any more; status does not report that yet.
     Over,
 }
 
-/// Why nothing can be said of how far it is.
+/// Why the progress cannot be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unseen {
-    /// The cloud accepted, and does not show it yet.
+    /// The cloud accepted, and does not show the redistribution yet.
     NotStarted,
-    /// What the cloud shows cannot be read.
+    /// The cloud's answers cannot be read.
     NotReadable,
-    /// Nobody knows whether the cloud accepted, and nothing has shown it in time. Not looked at any more.
+    /// It is unknown whether the cloud accepted, and no poll within the settle time has confirmed it. Polling has ended.
     Unconfirmed,
-    /// It was seen to run, and is not shown any more without having been seen to end. Not looked at any more.
+    /// The redistribution ran, and is not shown any more, without a poll that showed its end. Polling has ended.
     EndNotSeen,
 }
 
-/// What one look suggests. Only a second one in a row says it: what is read may be late, or between two states.
+/// A result that needs a second poll in a row to be reported: a read may be late, or between two states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// The cluster redistributes, and nothing tells with what.
+    /// The cluster redistributes, with unknown parameters.
     Moving,
     /// The cluster is idle.
     Idle,
-    /// What was seen to run is not shown any more.
+    /// The redistribution that ran is not shown any more.
     Gone,
 }
 
-/// What a look means.
+/// The finding of a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// Nothing that could be said.
+    /// Nothing to report.
     Nothing,
-    /// The redistribution of this call, with its details where they are shown.
+    /// The redistribution of this call, with its details if they are shown.
     Run(Phase, Option<Box<Details>>),
-    /// It cannot be told, and why.
+    /// The progress is not known, and why.
     Unseen(Unseen, String),
 }
 
-/// What one look showed. The cluster is looked at only where the details do not tell.
+/// The reads of one poll. The cluster is read only if the details are not sufficient.
 #[derive(Clone, Copy, Debug)]
 pub struct Readings<'a> {
     /// The redistribution that the cloud shows.
     pub details: &'a ReadResult<Option<Details>>,
-    /// The cluster.
+    /// The state of the cluster, if it was read.
     pub cluster: Option<&'a ReadResult<ClusterState>>,
 }
 
 impl Readings<'_> {
-    /// Something of it could be read.
+    /// Whether any of the reads succeeded.
     pub fn is_readable(&self) -> bool {
-        self.details.shown().is_some() || self.cluster.is_some_and(|cluster| cluster.seen().is_some())
+        self.details.shown().is_some() || self.cluster.is_some_and(|cluster| cluster.found().is_some())
     }
 }
 
-/// What was known before it.
+/// The facts that were known before a poll.
 #[derive(Clone, Copy, Debug)]
 pub struct Past<'a> {
-    /// Just before the claim.
+    /// The state of the cluster just before the claim.
     pub baseline: &'a Baseline,
-    /// As last seen.
+    /// The redistribution as the last poll found it.
     pub known: Option<&'a Redistribution>,
-    /// What was asked for.
+    /// The request of the call.
     pub request: &'a RedistributionRequest,
-    /// What the last look suggested.
+    /// The hint of the last poll.
     pub hint: Option<Hint>,
-    /// Another request has called for this cluster so shortly before that what it began may not have shown yet.
+    /// Another request called for this cluster so shortly before that its redistribution may not be in the baseline.
     pub others_before: bool,
-    /// Another request has called for it since.
+    /// Another request has called for this cluster since.
     pub others_since: bool,
     /// The settle time is over.
     pub has_settled: bool,
-    /// What status says of it, by its reason.
-    pub said: Option<&'a str>,
+    /// The reason that condition `Redistributed` reports.
+    pub reported: Option<&'a str>,
 }
 
-/// What is still looked for. `None`: nothing, for ever, unless the spec is changed.
+/// The stage of the polls. `None`: none are due, unless the spec is changed.
 ///
-/// Only of an attempt that carries a baseline: without one, what is seen cannot be told from what was there before.
+/// Only an attempt with a baseline is polled: without one, a redistribution of this call cannot be distinguished from an
+/// earlier one.
 pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
     let status = object.status.as_ref()?;
     let generation = object.metadata.generation?;
     let attempt = status.attempt.as_ref().filter(|attempt| attempt.generation == generation)?;
     attempt.baseline.as_ref()?;
-    let said = condition_at(&status.conditions, REDISTRIBUTED, generation);
-    if said.is_some_and(|said| said.status == "True" || Unseen::LAST.iter().any(|last| last.as_str() == said.reason)) {
+    let is_final = |reason: &str| Unseen::FINAL.iter().any(|unseen| unseen.as_str() == reason);
+    let redistributed = condition_at(&status.conditions, REDISTRIBUTED, generation);
+    if redistributed.is_some_and(|condition| condition.status == "True" || is_final(&condition.reason)) {
         return None;
     }
     let reason = reason_at(&status.conditions, generation)?;
@@ -136,23 +138,24 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
         unsettled(status, generation).map(|_| Stage::Settling)?
     };
     let since = attempt.finished_time.as_ref().or(attempt.claimed_time.as_ref()).map_or(wall, |time| time.0);
-    Some(if wall.duration_since(since) > MAX { Stage::Over } else { stage })
+    Some(if wall.duration_since(since) > MAX_AGE { Stage::Over } else { stage })
 }
 
-/// The reason of a generation of which nobody knows whether the cloud accepted it, though its call may have left.
+/// The reason of a generation whose call may have been sent, if it is unknown whether the cloud accepted it.
 pub fn unsettled(status: &ClusterRedistributionStatus, generation: i64) -> Option<Reason> {
-    let said = reason_at(&status.conditions, generation)?;
-    [Reason::OutcomeUnknown, Reason::ServerError].into_iter().find(|reason| reason.as_str() == said)
+    let reported = reason_at(&status.conditions, generation)?;
+    [Reason::OutcomeUnknown, Reason::ServerError].into_iter().find(|reason| reason.as_str() == reported)
 }
 
-/// What is said where nothing is looked for any more.
+/// The finding at the end of the polls.
 pub fn over() -> Finding {
-    let message = "Not looked at any more, 30 days after the call: the end was not seen. Look at the cluster in the cloud's console";
+    let message =
+        "Polling ended 30 days after the call: the end was not seen. Look at the cluster in the cloud's console";
     Finding::Unseen(Unseen::EndNotSeen, message.to_owned())
 }
 
-/// An answer that says that nothing began, as far as status tells: a 4xx with a code that proves it, and the two that are read in
-/// any case. Without a code, a body that was not read whole may have held one that proves nothing.
+/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove
+/// it in any case. Without a code, a body that was not read whole may have held one that proves nothing.
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
     let proves = match status_code {
         Some(401 | 429) => true,
@@ -163,8 +166,8 @@ pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
 }
 
 impl Unseen {
-    /// After these nothing is looked at any more.
-    pub const LAST: [Self; 2] = [Self::Unconfirmed, Self::EndNotSeen];
+    /// After these, polling ends.
+    pub const FINAL: [Self; 2] = [Self::Unconfirmed, Self::EndNotSeen];
 
     /// The condition's reason.
     pub const fn as_str(self) -> &'static str {

@@ -1,5 +1,5 @@
-//! What this process remembers of looks after a call: when the next one is due, and what cannot be told from status. After
-//! a restart it begins anew, which costs a look. No clock of its own, no I/O.
+//! The schedule of polls after calls, in memory: when the next one is due, and the facts that are not in status. After a
+//! restart it starts empty, which costs one poll per object. No clock of its own, no I/O.
 
 use std::{
     collections::HashMap,
@@ -13,40 +13,40 @@ use crate::{
     observe::{Hint, is_refusal},
 };
 
-/// How many calls for a cluster are remembered, the latest. Of a cluster that is called more often than that within the
-/// settle time nothing can be told apart anyway.
+/// Maximum number of calls that are kept for a cluster, the latest ones. The redistributions of a cluster with more calls
+/// within the settle time cannot be distinguished anyway.
 const MAX_CALLS: usize = 8;
 
-/// How many clusters' calls are remembered.
+/// Maximum number of clusters whose calls are kept.
 const MAX_CLUSTERS: usize = 10_000;
 
-/// The looks at one object's redistribution.
+/// The polls of one object's redistribution.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
-    /// Of this attempt.
+    /// Id of the attempt that is polled.
     pub attempt_id: String,
-    /// When something could be read for the first time.
+    /// When the first read succeeded.
     pub since: Option<Instant>,
-    /// Not before.
+    /// When the next poll is due.
     pub next: Instant,
-    /// Reads in a row that showed nothing new.
+    /// Number of polls in a row without a change.
     pub unmoved: u32,
-    /// What the last look suggested.
+    /// The hint of the last poll.
     pub hint: Option<Hint>,
-    /// Times in a row that no look could be made.
+    /// Number of polls in a row that could not be made.
     pub put_off: u32,
 }
 
-/// Calls of other requests for the same cluster.
+/// Whether other requests called for the same cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Others {
-    /// So shortly before that what they began may not have shown before this one's claim.
+pub struct OtherCalls {
+    /// So shortly before this request that their redistribution may not be in its baseline.
     pub before: bool,
-    /// Since.
+    /// After this request.
     pub since: bool,
 }
 
-/// All of them, by object uid; and who called for which cluster.
+/// The scheduled polls by object uid, and the known calls by cluster.
 #[derive(Debug, Default)]
 pub struct Schedule {
     objects: HashMap<String, Scheduled>,
@@ -57,13 +57,13 @@ pub struct Schedule {
 struct Call {
     uid: String,
     generation: i64,
-    /// Wall clock: after a restart, statuses are all that tells of it.
+    /// By the wall clock: after a restart only statuses hold it.
     at: Timestamp,
 }
 
 impl Schedule {
-    /// The watch over this attempt; a new one looks for the first time after `first`.
-    pub fn of(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Scheduled {
+    /// The polls of this attempt; for a new attempt the first poll is due after `first`.
+    pub fn entry(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Scheduled {
         let new = || Scheduled {
             attempt_id: attempt_id.to_owned(),
             since: None,
@@ -72,69 +72,70 @@ impl Schedule {
             hint: None,
             put_off: 0,
         };
-        let watch = self.objects.entry(uid.to_owned()).or_insert_with(new);
-        if watch.attempt_id != attempt_id {
-            *watch = new();
+        let scheduled = self.objects.entry(uid.to_owned()).or_insert_with(new);
+        if scheduled.attempt_id != attempt_id {
+            *scheduled = new();
         }
-        watch.clone()
+        scheduled.clone()
     }
 
-    /// What a look left behind, unless the object was deleted or called for again meanwhile.
-    pub fn keep(&mut self, uid: &str, watch: Scheduled) {
-        if let Some(there) = self.objects.get_mut(uid).filter(|there| there.attempt_id == watch.attempt_id) {
-            *there = watch;
+    /// Stores the result of a poll, unless the object was deleted or a new attempt was made since.
+    pub fn keep(&mut self, uid: &str, scheduled: Scheduled) {
+        if let Some(current) = self.objects.get_mut(uid).filter(|current| current.attempt_id == scheduled.attempt_id) {
+            *current = scheduled;
         }
     }
 
-    /// Nothing is looked at any more.
+    /// Ends the polls of an object.
     pub fn end(&mut self, uid: &str) {
         self.objects.remove(uid);
     }
 
-    /// Those of other objects are dropped.
+    /// Ends the polls of all other objects.
     pub fn keep_only(&mut self, keeps: impl Fn(&String) -> bool) {
         self.objects.retain(|uid, _| keeps(uid));
     }
 
-    /// Whether that object is looked at.
+    /// Whether polls of that object are scheduled.
     #[cfg(test)]
-    pub fn is_watched(&self, uid: &str) -> bool {
+    pub fn is_scheduled(&self, uid: &str) -> bool {
         self.objects.contains_key(uid)
     }
 
-    /// Takes in the calls that an object's status tells of.
-    pub fn note(&mut self, object: &ClusterRedistribution) {
+    /// Records the calls in the status of an object.
+    pub fn record_status(&mut self, object: &ClusterRedistribution) {
         let (Some(uid), Some(status)) = (&object.metadata.uid, &object.status) else { return };
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
-        let may_have_begun = |state: &str, code: Option<i32>, error: Option<&str>| {
+        let may_have_started = |state: &str, code: Option<i32>, error: Option<&str>| {
             let state = AttemptState::parse(state);
             state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code, error))
         };
-        // A call of an older generation may have been for another cluster. Where that was not written down, since nothing was
-        // observed then, it counts for the present one.
-        let of = |cluster_id: Option<&String>| cluster_id.map_or_else(|| cluster.clone(), |id| id.to_ascii_lowercase());
+        // A call of an older generation may have been for another cluster. If its cluster was not recorded, since
+        // observation was off then, it counts for the present one.
+        let cluster_of =
+            |cluster_id: Option<&String>| cluster_id.map_or_else(|| cluster.clone(), |id| id.to_ascii_lowercase());
         for past in &status.history {
-            if !may_have_begun(&past.state, past.status_code, past.error_code.as_deref()) {
+            if !may_have_started(&past.state, past.status_code, past.error_code.as_deref()) {
                 continue;
             }
             if let Some(time) = &past.finished_time {
-                self.called(&of(past.cluster_id.as_ref()), uid, past.generation, time.0);
+                self.record_call(&cluster_of(past.cluster_id.as_ref()), uid, past.generation, time.0);
             }
         }
         if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.uid == *uid)
             && let Some(time) = &attempt.claimed_time
         {
-            let cluster = of(attempt.baseline.as_ref().and_then(|baseline| baseline.cluster_id.as_ref()));
-            if may_have_begun(&attempt.state, attempt.status_code, attempt.error_code.as_deref()) {
-                self.called(&cluster, uid, attempt.generation, time.0);
+            let cluster = cluster_of(attempt.baseline.as_ref().and_then(|baseline| baseline.cluster_id.as_ref()));
+            if may_have_started(&attempt.state, attempt.status_code, attempt.error_code.as_deref()) {
+                self.record_call(&cluster, uid, attempt.generation, time.0);
             } else {
-                self.refused(&cluster, uid, attempt.generation);
+                self.remove_call(&cluster, uid, attempt.generation);
             }
         }
     }
 
-    /// An object calls, or has called, for a cluster. What is known of that call already stays.
-    pub fn called(&mut self, cluster: &str, uid: &str, generation: i64, at: Timestamp) {
+    /// Records a call for a cluster. An earlier record of that call is kept.
+    pub fn record_call(&mut self, cluster: &str, uid: &str, generation: i64, at: Timestamp) {
         let calls = self.calls.entry(cluster.to_owned()).or_default();
         if calls.iter().any(|call| call.uid == uid && call.generation == generation) {
             return;
@@ -146,15 +147,15 @@ impl Schedule {
         }
         if self.calls.len() > MAX_CLUSTERS {
             let mut latest: Vec<_> = self.calls.values().filter_map(|calls| calls.last()).map(|call| call.at).collect();
-            // Half of them at once, so that a long list of objects is not searched for each.
+            // Removes half of them at once, so that a long list of objects is not searched for each new cluster.
             let (_, median, _) = latest.select_nth_unstable(MAX_CLUSTERS / 2);
             let median = *median;
             self.calls.retain(|_, calls| calls.last().is_some_and(|call| call.at >= median));
         }
     }
 
-    /// That call began nothing.
-    pub fn refused(&mut self, cluster: &str, uid: &str, generation: i64) {
+    /// Removes a call that started nothing.
+    pub fn remove_call(&mut self, cluster: &str, uid: &str, generation: i64) {
         if let Some(calls) = self.calls.get_mut(cluster) {
             calls.retain(|call| call.uid != uid || call.generation != generation);
             if calls.is_empty() {
@@ -163,19 +164,19 @@ impl Schedule {
         }
     }
 
-    /// Other requests that have called for that cluster. Where it is not known when this one called, any other is taken for a
-    /// later one.
-    pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> Others {
-        let Some(calls) = self.calls.get(cluster) else { return Others::default() };
+    /// Whether other requests called for that cluster, within `shortly` before this one or since. If the time of this
+    /// call is not known, any other counts as a later one.
+    pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> OtherCalls {
+        let Some(calls) = self.calls.get(cluster) else { return OtherCalls::default() };
         let is_own = |call: &&Call| call.uid == uid && call.generation == generation;
         let own = calls.iter().find(is_own).map(|call| call.at);
-        let mut others = Others::default();
+        let mut others = OtherCalls::default();
         for call in calls.iter().filter(|call| !is_own(call)) {
-            // Two generations of one object never overlap, whatever the clocks of two hosts say.
+            // Two generations of one object never overlap, whatever the clocks of two hosts show.
             let is_older = call.uid == uid && call.generation < generation;
             match own.map(|own| own.duration_since(call.at)) {
                 Some(apart) if is_older => others.before |= apart.unsigned_abs() < shortly,
-                // In the same second: whichever was first, the cloud accepts one at a time.
+                // Also within the same second: whichever was first, the cloud accepts one at a time.
                 Some(before) if !before.is_negative() => others.before |= before.unsigned_abs() < shortly,
                 _ => others.since = true,
             }

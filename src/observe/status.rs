@@ -1,5 +1,5 @@
-//! PURE: what a look after the call changes in a status. It never touches the journal: what was sent is said by the
-//! attempt, and what is seen of the cloud is said beside it.
+//! PURE: the changes of status by a poll after the call. Never changes the journal: the attempt records what was sent,
+//! and the result of polls is recorded beside it.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -10,27 +10,27 @@ use crate::{
     protocol::conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
 };
 
-/// What people are told besides.
+/// A change that is also reported by an event and in the log, with its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatusChange {
     /// It was not known whether the cloud accepted, and now it is.
     Confirmed(String),
-    /// It was seen to run for the first time, or again after a pause or a failure.
+    /// The redistribution runs for the first time, or again after a pause or a failure.
     Started(String),
-    /// It stands still.
+    /// The redistribution is paused.
     Paused {
-        /// What is said of it.
+        /// The message.
         message: String,
-        /// The cloud says that no user has done it, so that nobody meant it.
+        /// The cloud reports that no user paused it, so the pause is not intended.
         by_cloud: bool,
     },
-    /// It is over.
+    /// The redistribution is finished.
     Finished(String),
-    /// It failed.
+    /// The redistribution failed.
     Failed(String),
 }
 
-/// The status after a look, and what is new in it. `None` if nothing that is shown has moved.
+/// The status after a poll, and its changes. `None` if nothing that status shows has changed.
 pub fn observed(
     status: &ClusterRedistributionStatus,
     generation: i64,
@@ -38,22 +38,22 @@ pub fn observed(
     now: Timestamp,
 ) -> Option<(ClusterRedistributionStatus, Vec<StatusChange>)> {
     let mut next = status.clone();
-    let mut news = Vec::new();
+    let mut changes = Vec::new();
     let (moved, (word, reason, message)) = match finding {
         Finding::Nothing => return None,
-        Finding::Unseen(unseen, what) => {
+        Finding::Unseen(unseen, evidence) => {
             let message = if *unseen == Unseen::Unconfirmed {
-                unconfirmed(&mut next, generation, what, now)
+                unconfirmed(&mut next, generation, evidence, now)
             } else {
-                what.clone()
+                evidence.clone()
             };
             (false, ("Unknown", unseen.as_str(), message))
         }
         Finding::Run(phase, details) => {
             let seen = redistribution(status.redistribution.as_ref(), *phase, details.as_deref(), now);
-            let message = in_words(*phase, &seen);
-            confirm(&mut next, generation, &seen, &mut news, now);
-            tell(status, generation, (*phase, &seen), &message, &mut news);
+            let message = message(*phase, &seen);
+            confirm(&mut next, generation, &seen, &mut changes, now);
+            report_phase(status, generation, (*phase, &seen), &message, &mut changes);
             let moved = status.redistribution.as_ref().map(Redistribution::shown) != Some(seen.shown());
             if moved {
                 next.redistribution = Some(seen);
@@ -62,16 +62,16 @@ pub fn observed(
         }
     };
     let changed = set_one_at(&mut next.conditions, REDISTRIBUTED, generation, (word, reason, &message), now);
-    (moved || changed).then_some((next, news))
+    (moved || changed).then_some((next, changes))
 }
 
-/// What was not known is known now: a redistribution began after the claim that was not there before. No status code is
+/// Confirms an unknown outcome: a redistribution began after the claim that was not there before. No status code is
 /// invented for it.
 fn confirm(
     next: &mut ClusterRedistributionStatus,
     generation: i64,
     seen: &Redistribution,
-    news: &mut Vec<StatusChange>,
+    changes: &mut Vec<StatusChange>,
     now: Timestamp,
 ) {
     if unsettled(next, generation).is_none() {
@@ -79,30 +79,30 @@ fn confirm(
     }
     let answer = match next.status_code {
         None => "No answer came".to_owned(),
-        Some(code) => format!("HTTP {code} was answered, which does not tell whether the call was accepted"),
+        Some(code) => format!("HTTP {code} was answered, which does not prove whether the call was accepted"),
     };
     let which = seen.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
     let message = format!(
-        "{answer}, but a redistribution began{which} that was not there before the claim: the cloud has accepted. Who else starts one for this cluster in these minutes is taken for it"
+        "{answer}, but a redistribution began{which} that was not there before the claim: the cloud has accepted. One that another user started for this cluster within these minutes cannot be distinguished from it"
     );
     let _changed = set_at(&mut next.conditions, generation, Reason::ConfirmedByObservation, &message, now);
-    news.push(StatusChange::Confirmed(message));
+    changes.push(StatusChange::Confirmed(message));
 }
 
-/// Nothing has shown it in time. The four conditions stay what they are; people are told what was seen.
-fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, what: &str, now: Timestamp) -> String {
-    let said = next.attempt.as_ref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
-    let seen = format!(
-        "Looked at since, until the settle time was over: {what}. That is no proof that the cloud did not accept"
-    );
+/// No poll has confirmed the outcome in time. The four conditions keep their values; their message adds the evidence.
+fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, evidence: &str, now: Timestamp) -> String {
+    let outcome = next.attempt.as_ref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
+    let polled =
+        format!("Polled until the settle time was over: {evidence}. That is no proof that the cloud did not accept");
     if let Some(reason) = unsettled(next, generation) {
-        let said = said.trim_end_matches('.');
-        let _changed = set_at(&mut next.conditions, generation, reason, &format!("{said}. {seen}"), now);
+        let outcome = outcome.trim_end_matches('.');
+        let _changed = set_at(&mut next.conditions, generation, reason, &format!("{outcome}. {polled}"), now);
     }
-    seen
+    polled
 }
 
-/// What is shown of it from now on. What only earlier looks showed is kept, unless the end says it.
+/// The redistribution as status shows it from now on. Values that only earlier polls showed are kept, unless the end
+/// implies other ones.
 fn redistribution(
     before: Option<&Redistribution>,
     phase: Phase,
@@ -122,14 +122,14 @@ fn redistribution(
         (next.paused_by_user, next.retryable) = (details.paused_by_user, details.retryable);
     }
     match (phase, details) {
-        // The cloud does not show what is over: all of it is done.
+        // The cloud does not show an ended redistribution: all of it is done.
         (Phase::Finished, None) => {
             (next.progress_percent, next.tables_left, next.bytes_left) = (Some(100), Some(0), Some(0));
             next.tables_done = None;
             (next.rate, next.estimated_seconds) = (None, None);
             (next.paused_by_user, next.retryable) = (None, None);
         }
-        // What was true of it before may not be any more.
+        // These values may have changed since.
         (_, None) => {
             (next.rate, next.estimated_seconds) = (None, None);
             (next.paused_by_user, next.retryable) = (None, None);
@@ -139,45 +139,49 @@ fn redistribution(
     next
 }
 
-/// Holds nothing that moves while nothing shown moves.
-fn in_words(phase: Phase, seen: &Redistribution) -> String {
+/// Changes only when a value that status shows changes.
+fn message(phase: Phase, seen: &Redistribution) -> String {
     let percent = seen.progress_percent.map(|percent| format!("{percent} % is done")).unwrap_or_default();
     let left = seen.tables_left.map(|left| format!(", {left} tables are left")).unwrap_or_default();
-    let far = if percent.is_empty() { String::new() } else { format!(": {percent}{left}") };
+    let progress = if percent.is_empty() { String::new() } else { format!(": {percent}{left}") };
     let failures = seen.fail_count.filter(|count| *count > 0);
     let failed = failures.map(|count| format!(" after {count} failures")).unwrap_or_default();
     match phase {
-        Phase::Running => format!("The redistribution is running{far}"),
+        Phase::Running => format!("The redistribution is running{progress}"),
         Phase::Paused if seen.paused_by_user == Some(true) => {
-            format!("A user has paused the redistribution{far}. It is resumed in the cloud's console")
+            format!("A user has paused the redistribution{progress}. It is resumed in the cloud's console")
         }
         Phase::Paused if seen.paused_by_user == Some(false) => {
-            format!("The cloud itself has paused the redistribution{failed}{far}. Look at the cluster in its console")
+            format!(
+                "The cloud itself has paused the redistribution{failed}{progress}. Look at the cluster in its console"
+            )
         }
-        Phase::Paused => format!("The redistribution is paused{far}. Look at the cluster in the cloud's console"),
+        Phase::Paused => format!("The redistribution is paused{progress}. Look at the cluster in the cloud's console"),
         Phase::Failed => {
             let again = if seen.retryable == Some(true) { "and try it again" } else { "for the cause" };
-            format!("The redistribution has failed{failed}{far}. Look at the cluster in the cloud's console {again}")
+            format!(
+                "The redistribution has failed{failed}{progress}. Look at the cluster in the cloud's console {again}"
+            )
         }
         Phase::Finished => "The redistribution is finished".to_owned(),
     }
 }
 
-/// Each once: when the condition turns.
-fn tell(
+/// Adds the change of phase, once: when the condition changes.
+fn report_phase(
     status: &ClusterRedistributionStatus,
     generation: i64,
     (phase, seen): (Phase, &Redistribution),
     message: &str,
-    news: &mut Vec<StatusChange>,
+    changes: &mut Vec<StatusChange>,
 ) {
-    let said = condition_at(&status.conditions, REDISTRIBUTED, generation);
-    let before = said.filter(|said| said.status != "Unknown").map(|said| said.reason.as_str());
+    let condition = condition_at(&status.conditions, REDISTRIBUTED, generation);
+    let before = condition.filter(|before| before.status != "Unknown").map(|before| before.reason.as_str());
     if before == Some(phase.as_str()) {
         return;
     }
     let message = message.to_owned();
-    news.push(match phase {
+    changes.push(match phase {
         Phase::Running => StatusChange::Started(message),
         Phase::Paused => StatusChange::Paused { message, by_cloud: seen.paused_by_user == Some(false) },
         Phase::Failed => StatusChange::Failed(message),

@@ -42,7 +42,7 @@ fn shown(id: &str, state: RunState) -> ReadResult<Option<Details>> {
     ReadResult::Found(Some(details(id, state)))
 }
 
-/// A look, and what was known before it.
+/// The facts that are known before a poll.
 #[derive(Clone)]
 struct Case {
     baseline: Baseline,
@@ -51,13 +51,13 @@ struct Case {
     others_before: bool,
     others_since: bool,
     has_settled: bool,
-    said: Option<&'static str>,
+    reported: Option<&'static str>,
 }
 
 impl Case {
     fn new(task: Option<&str>, id: Option<&str>) -> Self {
         let (baseline, known, hint) = (baseline(task, id), None, None);
-        Self { baseline, known, hint, others_before: false, others_since: false, has_settled: false, said: None }
+        Self { baseline, known, hint, others_before: false, others_since: false, has_settled: false, reported: None }
     }
 
     fn waiting() -> Self {
@@ -82,7 +82,7 @@ impl Case {
             others_before: self.others_before,
             others_since: self.others_since,
             has_settled: self.has_settled,
-            said: self.said,
+            reported: self.reported,
         })
     }
 
@@ -99,7 +99,7 @@ impl Case {
         self.judge(Stage::Settling, details, Some(&cluster(task))).0
     }
 
-    /// The same twice in a row.
+    /// The finding of the second of two equal polls.
     fn settling_twice(&self, details: &ReadResult<Option<Details>>, task: Task) -> Finding {
         let (_, hint) = self.judge(Stage::Settling, details, Some(&cluster(task.clone())));
         Self { hint, ..self.clone() }.settling(details, task)
@@ -124,14 +124,18 @@ fn tasks() -> [Task; 6] {
 }
 
 #[test]
-fn a_cluster_that_waited_and_redistributes_in_two_looks_confirms_and_one_that_waits_never_does() {
+fn a_cluster_that_waited_and_redistributes_in_two_polls_confirms() {
     let none = ReadResult::Found(None);
     for mut case in [Case::waiting(), Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"))] {
         for (task, phase) in
             [(Task::Redistributing, Phase::Running), (Task::Paused, Phase::Paused), (Task::Failed, Phase::Failed)]
         {
             for details in [&none, &shown("old", RunState::Other), &ReadResult::Unreachable] {
-                assert_eq!(case.settling(details, task.clone()), Finding::Nothing, "the details may tell with what");
+                assert_eq!(
+                    case.settling(details, task.clone()),
+                    Finding::Nothing,
+                    "the details may show its parameters"
+                );
                 assert!(is_run(&case.settling_twice(details, task.clone()), phase), "{task:?}");
             }
         }
@@ -149,7 +153,7 @@ fn a_cluster_that_waited_and_redistributes_in_two_looks_confirms_and_one_that_wa
 }
 
 #[test]
-fn a_new_id_confirms_and_the_one_from_before_never_does() {
+fn a_new_id_confirms_and_the_previous_one_never_does() {
     let case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
     for state in [RunState::Running, RunState::Paused, RunState::Failed, RunState::Finished] {
         let finding = case.settling(&shown("new", state.clone()), Task::Idle);
@@ -161,7 +165,7 @@ fn a_new_id_confirms_and_the_one_from_before_never_does() {
 }
 
 #[test]
-fn one_that_is_tried_again_under_its_old_name_is_told_by_its_start() {
+fn a_retried_redistribution_is_distinguished_by_its_start_time() {
     let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("same"));
     case.baseline.start_time = Some("2026-11-25 08:00".to_owned());
     let started = |at: &str| {
@@ -172,7 +176,7 @@ fn one_that_is_tried_again_under_its_old_name_is_told_by_its_start() {
 }
 
 #[test]
-fn while_the_cluster_waits_nothing_is_confirmed_whatever_the_details_show() {
+fn a_waiting_cluster_confirms_nothing_whatever_the_details_show() {
     for case in [Case::waiting(), Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"))] {
         for state in ALL_STATES {
             assert_eq!(case.settling_twice(&shown("new", state), Task::Waiting), Finding::Nothing);
@@ -185,7 +189,7 @@ fn while_the_cluster_waits_nothing_is_confirmed_whatever_the_details_show() {
 }
 
 #[test]
-fn an_ended_redistribution_that_was_hidden_before_the_claim_is_never_taken_for_this_one() {
+fn an_ended_redistribution_that_was_hidden_before_never_confirms() {
     let case = Case::waiting();
     for task in tasks() {
         for state in [RunState::Finished, RunState::Other] {
@@ -203,7 +207,7 @@ fn an_ended_redistribution_that_was_hidden_before_the_claim_is_never_taken_for_t
 }
 
 #[test]
-fn nothing_is_confirmed_where_the_cluster_did_not_wait_before_or_nobody_knows() {
+fn a_cluster_not_known_to_have_waited_confirms_nothing() {
     for case in [
         Case::new(Some("REDISTRIBUTING"), Some("old")),
         Case::new(Some("REDISTRIBUTING"), Some(NONE)),
@@ -222,7 +226,7 @@ fn nothing_is_confirmed_where_the_cluster_did_not_wait_before_or_nobody_knows() 
 }
 
 #[test]
-fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confirms_nothing() {
+fn other_parameters_or_another_call_nearby_confirm_nothing() {
     let others_mode = Details { mode: Some("offline".to_owned()), ..details("new", RunState::Running) };
     let others_jobs = Details { parallel_jobs: Some(8), ..details("new", RunState::Running) };
     let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
@@ -233,11 +237,11 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
         case.has_settled = true;
         let finding = case.settling(&ReadResult::Found(Some(details)), Task::Redistributing);
         assert!(
-            matches!(&finding, Finding::Unseen(Unseen::Unconfirmed, what) if what.contains("somebody else")),
+            matches!(&finding, Finding::Unseen(Unseen::Unconfirmed, what) if what.contains("another user")),
             "{finding:?}"
         );
     }
-    // Also where the name of the one before could not be read.
+    // Also if the id of the previous one could not be read.
     let blind = Case::new(Some("WAITING_REDISTRIBUTION"), None);
     let foreign = ReadResult::Found(Some(Details { parallel_jobs: Some(8), ..details("x", RunState::Running) }));
     assert_eq!(blind.settling_twice(&foreign, Task::Redistributing), Finding::Nothing);
@@ -251,7 +255,7 @@ fn a_redistribution_with_other_parameters_or_near_the_call_of_another_wish_confi
 }
 
 #[test]
-fn what_cannot_be_read_proves_nothing_in_either_way_and_does_not_end_the_wait() {
+fn an_unreadable_answer_proves_nothing_and_does_not_end_the_polls() {
     let mut case = Case::waiting();
     case.has_settled = true;
     let (details, cluster) = (ReadResult::Unreadable("no answer came in time"), ReadResult::Unreachable);
@@ -259,14 +263,18 @@ fn what_cannot_be_read_proves_nothing_in_either_way_and_does_not_end_the_wait() 
         let (finding, _) = case.judge(stage, &details, Some(&cluster));
         assert!(matches!(finding, Finding::Unseen(Unseen::NotReadable, _)), "{finding:?}");
     }
-    case.said = Some("NotReadable");
+    case.reported = Some("NotReadable");
     assert!(matches!(case.judge(Stage::Following, &details, Some(&cluster)).0, Finding::Unseen(..)), "it still is");
-    case.said = Some("Running");
-    assert_eq!(case.judge(Stage::Following, &details, Some(&cluster)).0, Finding::Nothing, "what is said stays");
+    case.reported = Some("Running");
+    assert_eq!(
+        case.judge(Stage::Following, &details, Some(&cluster)).0,
+        Finding::Nothing,
+        "the reported finding stays"
+    );
 }
 
 #[test]
-fn what_runs_is_followed_by_its_details_alone() {
+fn a_running_redistribution_is_followed_by_its_details_only() {
     let case = Case::waiting();
     let needs = |case: &Case, stage, details: &ReadResult<_>| case.with(|past| needs_cluster(stage, past, details));
     let running = shown("new", RunState::Running);
@@ -287,7 +295,7 @@ fn what_runs_is_followed_by_its_details_alone() {
 }
 
 #[test]
-fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
+fn an_end_that_only_the_cluster_shows_needs_two_polls() {
     let none = ReadResult::Found(None);
     let case = Case::waiting().known(None);
     assert!(is_run(&case.following(&none, Task::Redistributing), Phase::Running));
@@ -296,7 +304,7 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
     let failed = ClusterState { task: Task::Idle, status: None, sub_status: vec!["REDISTRIBUTION-FAILURE".to_owned()] };
     assert!(is_run(&case.judge(Stage::Following, &none, Some(&ReadResult::Found(failed))).0, Phase::Failed));
     assert_eq!(case.following_twice(&none, Task::Other("SNAPSHOTTING".to_owned())), Finding::Nothing);
-    // The oldest description of task_status knows no word for a redistribution, and a frozen cluster is none that is done.
+    // The oldest documentation of task_status has no word for a redistribution, and a frozen cluster is not a finished one.
     let idle = |status: &str, sub_status: &[&str]| {
         let sub_status = sub_status.iter().map(|&member| member.to_owned()).collect();
         ReadResult::Found(ClusterState { task: Task::Idle, status: Some(status.to_owned()), sub_status })
@@ -315,7 +323,7 @@ fn an_end_that_only_the_cluster_shows_is_believed_when_it_is_seen_twice() {
 }
 
 #[test]
-fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
+fn a_cluster_without_a_status_never_ends_a_redistribution() {
     let none = ReadResult::Found(None);
     let silent = ReadResult::Found(ClusterState { task: Task::Idle, status: None, sub_status: Vec::new() });
     for case in [Case::waiting(), Case::waiting().known(Some("mine")), Case::waiting().known(None)] {
@@ -329,7 +337,7 @@ fn a_cluster_that_does_not_say_how_it_is_ends_nothing_however_often_seen() {
 }
 
 #[test]
-fn only_a_4xx_that_was_read_says_that_nothing_began() {
+fn only_a_4xx_that_was_read_proves_that_nothing_began() {
     for (status, code, expected) in [
         (Some(403), Some("DWS.7023"), true),
         (Some(403), Some("APIGW.0302"), true),
@@ -351,7 +359,7 @@ fn only_a_4xx_that_was_read_says_that_nothing_began() {
 }
 
 #[test]
-fn another_redistribution_in_its_place_ends_it_when_it_is_seen_twice_and_the_old_one_never_does() {
+fn another_redistribution_ends_the_polls_when_read_twice() {
     let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old")).known(Some("mine"));
     let another = shown("another", RunState::Running);
     assert_eq!(case.following(&another, Task::Redistributing), Finding::Nothing);
@@ -363,7 +371,7 @@ fn another_redistribution_in_its_place_ends_it_when_it_is_seen_twice_and_the_old
 }
 
 #[test]
-fn one_that_was_too_quick_to_be_seen_is_finished_only_when_idle_is_seen_twice() {
+fn a_redistribution_between_two_polls_is_finished_after_two_idle_ones() {
     let none = ReadResult::Found(None);
     let case = Case::waiting();
     assert!(matches!(case.following(&none, Task::Idle), Finding::Unseen(Unseen::NotStarted, _)));
@@ -377,7 +385,7 @@ fn one_that_was_too_quick_to_be_seen_is_finished_only_when_idle_is_seen_twice() 
 }
 
 #[test]
-fn an_old_redistribution_is_never_shown_as_that_of_an_accepted_call_nor_is_a_later_wishs() {
+fn an_earlier_or_later_redistribution_is_never_shown_for_a_call() {
     let mut case = Case::new(Some("WAITING_REDISTRIBUTION"), Some("old"));
     for state in ALL_STATES {
         let finding = case.following_twice(&shown("old", state.clone()), Task::Waiting);
@@ -397,7 +405,7 @@ fn an_old_redistribution_is_never_shown_as_that_of_an_accepted_call_nor_is_a_lat
 }
 
 #[test]
-fn a_404_of_the_service_shows_that_there_is_none_and_one_of_the_gateway_shows_nothing() {
+fn a_404_proves_no_redistribution_only_if_the_service_sent_it() {
     use crate::cloud::outcome::{Answer, KeyEffect};
     let not_found = |code: Option<&str>, reason: Reason| {
         ReadResult::<Option<Details>>::Refused(Answer {
@@ -417,7 +425,7 @@ fn a_404_of_the_service_shows_that_there_is_none_and_one_of_the_gateway_shows_no
 }
 
 #[test]
-fn the_stage_follows_from_status_alone_and_ends() {
+fn the_stage_depends_on_status_only_and_ends() {
     let object = |reason: Reason| {
         let mut object = attempted(1, attempt("a", 1, AttemptState::Unknown));
         let status = object.status.as_mut().unwrap();
@@ -437,23 +445,23 @@ fn the_stage_follows_from_status_alone_and_ends() {
     }
     let delivered = object(Reason::Delivered);
     assert_eq!(stage(&delivered, at(30 * 86_400)), Some(Stage::Following));
-    assert_eq!(stage(&delivered, at(30 * 86_400 + 1)), Some(Stage::Over), "not for ever");
+    assert_eq!(stage(&delivered, at(30 * 86_400 + 1)), Some(Stage::Over), "after 30 days");
     let (over, _) = crate::observe::status::observed(delivered.status.as_ref().unwrap(), 1, &over(), at(0)).unwrap();
     let over = ClusterRedistribution { status: Some(over), ..delivered.clone() };
-    assert_eq!(stage(&over, at(30 * 86_400 + 1)), None, "said once");
-    let said = |status: &str, reason: &str, generation: i64| {
+    assert_eq!(stage(&over, at(30 * 86_400 + 1)), None, "reported once");
+    let stage_with = |status: &str, reason: &str, generation: i64| {
         let mut object = delivered.clone();
         let conditions = &mut object.status.as_mut().unwrap().conditions;
         let _ = set_one_at(conditions, REDISTRIBUTED, generation, (status, reason, "why"), at(0));
         stage(&object, at(0))
     };
-    assert_eq!(said("True", "Finished", 1), None);
-    assert_eq!((said("Unknown", "Unconfirmed", 1), said("Unknown", "EndNotSeen", 1)), (None, None));
+    assert_eq!(stage_with("True", "Finished", 1), None);
+    assert_eq!((stage_with("Unknown", "Unconfirmed", 1), stage_with("Unknown", "EndNotSeen", 1)), (None, None));
     for (status, reason) in [("False", "Running"), ("False", "Paused"), ("False", "Failed"), ("Unknown", "NotStarted")]
     {
-        assert_eq!(said(status, reason, 1), Some(Stage::Following), "{reason}");
+        assert_eq!(stage_with(status, reason, 1), Some(Stage::Following), "{reason}");
     }
-    assert_eq!(said("True", "Finished", 0), Some(Stage::Following), "it speaks of another generation");
+    assert_eq!(stage_with("True", "Finished", 0), Some(Stage::Following), "it is about another generation");
     let mut without = delivered;
     without.status.as_mut().unwrap().attempt.as_mut().unwrap().baseline = None;
     assert_eq!(stage(&without, at(0)), None);

@@ -1,5 +1,5 @@
-//! PURE: what a look at the cluster means for the call that would follow. It reads nothing and calls nothing; whatever it
-//! lets through is still one call, and whatever it holds was never claimed.
+//! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is
+//! still one call, and a request that is held was never claimed.
 
 pub mod reads;
 
@@ -16,50 +16,50 @@ use crate::{
     },
 };
 
-/// Whether the cluster is looked at before a call.
+/// Whether the cluster is read before a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Not at all: the key needs no right to read.
+    /// No precheck: the key needs no permission to read.
     Off,
-    /// A cluster that does not wait for a redistribution is noted, and called all the same.
+    /// A cluster that does not wait for a redistribution is reported, and called anyway.
     Warn,
-    /// It is called only while it waits for a redistribution.
+    /// A cluster is called only while it waits for a redistribution.
     Require,
 }
 
-/// The administrator's choice.
+/// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Precheck {
-    /// Whether.
+    /// Mode of `--check-cluster`.
     pub mode: Mode,
-    /// How often a cluster that does not wait yet is looked at again.
+    /// Interval between two prechecks of a cluster that does not wait for a redistribution yet.
     pub every: Duration,
 }
 
-/// What follows.
+/// The result of a precheck.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The cluster waits: call.
+    /// The cluster waits for a redistribution: call.
     Call,
-    /// Call, and note this.
+    /// Call, and report this message.
     Note(String),
-    /// The look says of the key what a call would say too, at the price of an object's one call: the admission knows now, and
-    /// says it.
+    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
+    /// has recorded that, and reports it.
     Key,
     /// The endpoint cannot be reached.
     Unreachable,
-    /// Claim nothing, and say why.
+    /// Claim nothing, and report this reason and message.
     Hold(Reason, String),
 }
 
-/// Judges a look.
-pub fn judge(mode: Mode, looked: ReadResult<ClusterState>) -> Verdict {
-    let (reason, message) = match looked {
+/// Judges a read of the cluster.
+pub fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
+    let (reason, message) = match result {
         ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
         ReadResult::Unreachable => return Verdict::Unreachable,
         ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
         ReadResult::Found(state) => {
-            (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.in_words()))
+            (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.describe()))
         }
         ReadResult::Refused(answer) => refused(&answer),
         ReadResult::Unreadable(why) => {
@@ -68,13 +68,13 @@ pub fn judge(mode: Mode, looked: ReadResult<ClusterState>) -> Verdict {
     };
     match mode {
         Mode::Require => {
-            Verdict::Hold(reason, format!("{message}. Nothing is called; it is looked at again by itself"))
+            Verdict::Hold(reason, format!("{message}. Nothing is called; the cluster is checked again automatically"))
         }
         Mode::Off | Mode::Warn => Verdict::Note(message),
     }
 }
 
-/// It speaks of the key, not of what was asked with it.
+/// Whether the effect is about the key, not about the request.
 pub const fn is_about_key(effect: KeyEffect) -> bool {
     match effect {
         KeyEffect::RejectedByGateway
@@ -88,7 +88,7 @@ pub const fn is_about_key(effect: KeyEffect) -> bool {
     }
 }
 
-/// The same reasons as for a call, and what they mean for a look.
+/// The same reasons as for a call, with messages for a read.
 fn refused(answer: &Answer) -> (Reason, String) {
     let code = answer.error_code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
     let answered = format!("the cloud answered HTTP {}{code}", answer.status_code);
@@ -105,11 +105,13 @@ fn refused(answer: &Answer) -> (Reason, String) {
         ),
         Reason::NotFound => (
             Reason::NotFound,
-            format!("Nothing is found at the cluster's address ({answered}). Look at projectID, region and endpoint"),
+            format!("Nothing is found at the cluster's address ({answered}). Check projectID, region and endpoint"),
         ),
         Reason::BadRequest => (
             Reason::BadRequest,
-            format!("The cloud takes the look at the cluster for wrong ({answered}). Correct projectID or clusterID"),
+            format!(
+                "The cloud refused the read of the cluster as invalid ({answered}). Correct projectID or clusterID"
+            ),
         ),
         _ => (
             Reason::ClusterNotWaiting,
@@ -132,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn with_require_nothing_but_a_waiting_cluster_is_called() {
+    fn require_calls_only_a_waiting_cluster() {
         assert_eq!(judge(Mode::Require, cluster(Task::Waiting)), Verdict::Call);
-        for looked in [
+        for result in [
             cluster(Task::Idle),
             cluster(Task::Redistributing),
             cluster(Task::Paused),
@@ -143,14 +145,14 @@ mod tests {
             ReadResult::Unreadable("no answer came in time"),
             refusal(503, Reason::ServerError, KeyEffect::Neutral),
         ] {
-            let verdict = judge(Mode::Require, looked);
+            let verdict = judge(Mode::Require, result);
             assert!(matches!(verdict, Verdict::Hold(Reason::ClusterNotWaiting, _)), "{verdict:?}");
         }
         assert_eq!(judge(Mode::Require, ReadResult::Unreachable), Verdict::Unreachable);
     }
 
     #[test]
-    fn what_a_call_would_be_refused_for_is_shown_under_the_same_reason() {
+    fn a_refused_read_has_the_reason_of_a_refused_call() {
         for reason in [Reason::ClusterNotFound, Reason::PermissionDenied, Reason::NotFound, Reason::BadRequest] {
             let verdict = judge(Mode::Require, refusal(403, reason, KeyEffect::Good));
             assert!(
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_gateway_refuses_is_never_tried_on_a_call_in_either_mode() {
+    fn a_key_that_the_gateway_refuses_is_used_for_no_call_in_either_mode() {
         for mode in [Mode::Warn, Mode::Require] {
             for effect in [
                 KeyEffect::RejectedByGateway,
@@ -178,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn with_warn_a_cluster_that_does_not_wait_is_noted_and_called() {
-        for looked in
+    fn warn_calls_a_cluster_that_does_not_wait_and_reports_it() {
+        for result in
             [cluster(Task::Idle), ReadResult::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
         {
-            let verdict = judge(Mode::Warn, looked);
+            let verdict = judge(Mode::Warn, result);
             assert!(matches!(verdict, Verdict::Note(_)), "{verdict:?}");
         }
     }

@@ -1,5 +1,5 @@
-//! What this process remembers of looks before a call: what the last one found, so that whatever wakes an object before the
-//! next is due costs the cloud nothing. No clock of its own, no I/O.
+//! The last prechecks of each object, in memory, so that a reconciliation before the next precheck is due costs the cloud
+//! no read. No clock of its own, no I/O.
 
 use std::{
     collections::HashMap,
@@ -11,90 +11,92 @@ use crate::{
     cloud::identity::KeyIdentity,
 };
 
-/// How long what a look found is good for a claim that could not be made at once.
+/// How long a passed precheck is valid for a claim that could not be made at once.
 pub const VALID_FOR: Duration = Duration::from_secs(60);
 
-/// A cluster was looked at for this generation with these credentials, and is not again before that.
+/// A precheck after which no call may be made.
 #[derive(Clone, Debug)]
 pub struct FailedPrecheck {
-    /// Of the object.
+    /// Generation of the object.
     pub generation: i64,
-    /// As status shows them.
+    /// The credentials of the read, as status shows them.
     pub credentials: String,
-    /// Not before.
+    /// When the next precheck for this generation with these credentials is due.
     pub next: Instant,
-    /// What it found.
+    /// Reason of the hold.
     pub reason: Reason,
-    /// The same in words.
+    /// Message of the hold.
     pub message: String,
 }
 
-/// A look after which a call may be made.
+/// A precheck after which a call may be made.
 #[derive(Clone, Debug)]
 pub struct PassedPrecheck {
-    /// Of the object.
+    /// Generation of the object.
     pub generation: i64,
-    /// DWS cluster, in lower case.
+    /// Id of the DWS cluster, in lower case.
     pub cluster: String,
-    /// What it was made with.
+    /// The key of the read.
     pub key: KeyIdentity,
-    /// When.
+    /// When the read ended.
     pub at: Instant,
-    /// What it found that does not keep the cluster from being called.
+    /// A finding that does not prevent the call.
     pub note: Option<String>,
-    /// What the cluster showed.
+    /// The state of the cluster before the call.
     pub baseline: Option<Baseline>,
 }
 
-/// Both, by object uid.
+/// The last prechecks, by object uid.
 #[derive(Debug, Default)]
 pub struct Prechecks {
-    held: HashMap<String, FailedPrecheck>,
-    good: HashMap<String, PassedPrecheck>,
+    failed: HashMap<String, FailedPrecheck>,
+    passed: HashMap<String, PassedPrecheck>,
 }
 
 impl Prechecks {
-    /// Nothing is called because of it.
-    pub fn held(&mut self, uid: &str, look: FailedPrecheck) {
-        self.good.remove(uid);
-        self.held.insert(uid.to_owned(), look);
+    /// Records a precheck that failed.
+    pub fn failed(&mut self, uid: &str, precheck: FailedPrecheck) {
+        self.passed.remove(uid);
+        self.failed.insert(uid.to_owned(), precheck);
     }
 
-    /// It lets the object be called: what an earlier look found is over. A claim that is not made, since somebody else
-    /// writes the object or the API server refuses, is tried again without reading anew each time.
-    pub fn good(&mut self, uid: &str, look: PassedPrecheck) {
-        self.held.remove(uid);
-        self.good.insert(uid.to_owned(), look);
+    /// Records a precheck that passed, which replaces an earlier failure. If the claim is not made, since another client
+    /// writes the object or the API server refuses, it is retried without another read each time.
+    pub fn passed(&mut self, uid: &str, precheck: PassedPrecheck) {
+        self.failed.remove(uid);
+        self.passed.insert(uid.to_owned(), precheck);
     }
 
-    /// The last look for this generation that ended in a hold.
-    pub fn last_held(&self, uid: &str, generation: i64) -> Option<&FailedPrecheck> {
-        self.held.get(uid).filter(|look| look.generation == generation)
+    /// The last precheck of this generation, if it failed.
+    pub fn last_failed(&self, uid: &str, generation: i64) -> Option<&FailedPrecheck> {
+        self.failed.get(uid).filter(|precheck| precheck.generation == generation)
     }
 
-    /// A look that is still good.
-    pub fn last_good(&self, uid: &str, generation: i64, key: KeyIdentity, now: Instant) -> Option<&PassedPrecheck> {
-        let is_good = |look: &&PassedPrecheck| {
-            look.generation == generation && look.key == key && now.saturating_duration_since(look.at) < VALID_FOR
+    /// The last precheck of this generation with this key, if it passed and is still valid.
+    pub fn last_passed(&self, uid: &str, generation: i64, key: KeyIdentity, now: Instant) -> Option<&PassedPrecheck> {
+        let is_valid = |precheck: &&PassedPrecheck| {
+            precheck.generation == generation
+                && precheck.key == key
+                && now.saturating_duration_since(precheck.at) < VALID_FOR
         };
-        self.good.get(uid).filter(is_good)
+        self.passed.get(uid).filter(is_valid)
     }
 
-    /// Somebody calls for that cluster: whatever was seen of it is over.
-    pub fn called(&mut self, cluster: &str) {
-        self.good.retain(|_, look| look.cluster != cluster);
+    /// Drops the passed prechecks of a cluster: a call for it makes them obsolete.
+    pub fn invalidate(&mut self, cluster: &str) {
+        self.passed.retain(|_, precheck| precheck.cluster != cluster);
     }
 
-    /// Those of other objects are dropped.
+    /// Drops the prechecks of all other objects.
     pub fn keep_only(&mut self, keeps: impl Fn(&String) -> bool) {
-        self.held.retain(|uid, _| keeps(uid));
-        self.good.retain(|uid, _| keeps(uid));
+        self.failed.retain(|uid, _| keeps(uid));
+        self.passed.retain(|uid, _| keeps(uid));
     }
 
-    /// The object was claimed, or is finished, or gone.
+    /// Drops the prechecks of an object that was claimed, is finished or was deleted.
     pub fn forget(&mut self, uid: &str) {
-        self.held.remove(uid);
-        self.good.remove(uid);
+        self.failed.remove(uid);
+        self.passed.remove(uid);
     }
 }
 
@@ -103,27 +105,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_good_look_is_good_for_the_same_wish_and_key_for_a_minute_and_until_somebody_calls() {
-        let (mut looks, now) = (Prechecks::default(), Instant::now());
+    fn a_passed_precheck_is_valid_for_a_minute_until_a_call_for_the_cluster() {
+        let (mut prechecks, now) = (Prechecks::default(), Instant::now());
         let (key, other) = (KeyIdentity::from([1; 32]), KeyIdentity::from([2; 32]));
         let cluster = "cluster".to_owned();
-        let look = PassedPrecheck { generation: 1, cluster, key, at: now, note: None, baseline: None };
-        looks.good("uid", look.clone());
-        let is_good = |looks: &Prechecks, generation, key, seconds| {
-            looks.last_good("uid", generation, key, now + Duration::from_secs(seconds)).is_some()
+        let passed = PassedPrecheck { generation: 1, cluster, key, at: now, note: None, baseline: None };
+        prechecks.passed("uid", passed.clone());
+        let is_valid = |prechecks: &Prechecks, generation, key, seconds| {
+            prechecks.last_passed("uid", generation, key, now + Duration::from_secs(seconds)).is_some()
         };
-        assert!(is_good(&looks, 1, key, 59));
-        assert!(!is_good(&looks, 1, key, 60) && !is_good(&looks, 2, key, 0) && !is_good(&looks, 1, other, 0));
-        looks.called("another");
-        assert!(is_good(&looks, 1, key, 0));
-        looks.called("cluster");
-        assert!(!is_good(&looks, 1, key, 0), "what was seen is over");
-        looks.good("uid", look);
+        assert!(is_valid(&prechecks, 1, key, 59));
+        assert!(
+            !is_valid(&prechecks, 1, key, 60) && !is_valid(&prechecks, 2, key, 0) && !is_valid(&prechecks, 1, other, 0)
+        );
+        prechecks.invalidate("another");
+        assert!(is_valid(&prechecks, 1, key, 0));
+        prechecks.invalidate("cluster");
+        assert!(!is_valid(&prechecks, 1, key, 0), "it is obsolete");
+        prechecks.passed("uid", passed);
         let (reason, message, credentials) = (Reason::ClusterNotWaiting, String::new(), "key".to_owned());
-        looks.held("uid", FailedPrecheck { generation: 1, credentials, next: now, reason, message });
-        assert!(!is_good(&looks, 1, key, 0) && looks.last_held("uid", 1).is_some());
-        assert!(looks.last_held("uid", 2).is_none());
-        looks.forget("uid");
-        assert!(looks.last_held("uid", 1).is_none());
+        prechecks.failed("uid", FailedPrecheck { generation: 1, credentials, next: now, reason, message });
+        assert!(!is_valid(&prechecks, 1, key, 0) && prechecks.last_failed("uid", 1).is_some());
+        assert!(prechecks.last_failed("uid", 2).is_none());
+        prechecks.forget("uid");
+        assert!(prechecks.last_failed("uid", 1).is_none());
     }
 }

@@ -1,56 +1,58 @@
-//! PURE: reads the annotations under our prefix. Switches fail closed: what cannot be read, and any key under the
-//! prefix that is not known, is an error that holds the call.
+//! PURE: reads the annotations under this product's prefix. Switches fail closed: an invalid value, and any unknown key
+//! under the prefix, is an error that blocks the call.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::api::text::truncate;
+
 /// Prefix of every annotation this controller reads.
 pub const PREFIX: &str = "dws.huaweicloud.com/";
-/// `"true"`: make no claim while set.
+/// `"true"`: no claim is made while it is set.
 pub const SUSPEND: &str = "dws.huaweicloud.com/suspend";
-/// RFC 3339: make no claim after this instant.
+/// RFC 3339: no claim is made after this instant.
 pub const NOT_AFTER: &str = "dws.huaweicloud.com/not-after";
-/// Name of the Secret, in the object's namespace, to use.
+/// Name of the Secret to use, in the object's namespace.
 pub const CREDENTIALS_SECRET: &str = "dws.huaweicloud.com/credentials-secret";
 
-/// What the annotations of an object ask for.
+/// The values of an object's annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
-    /// Make no claim.
+    /// No claim is made.
     pub suspended: bool,
-    /// Make no claim after this instant.
+    /// No claim is made after this instant.
     pub not_after: Option<Timestamp>,
-    /// Secret in the object's namespace.
+    /// Name of a Secret in the object's namespace.
     pub credentials_secret: Option<String>,
 }
 
-/// An annotation that holds the call until it is mended.
+/// An annotation that blocks the call until it is corrected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAnnotation {
-    /// The key is under our prefix but means nothing.
+    /// The key is under the prefix but is not known.
     #[error(
-        "annotation {key} is not known; known are {SUSPEND}, {NOT_AFTER} and {CREDENTIALS_SECRET}. Correct or remove it; nothing is called until then"
+        "annotation {key} is not known; known are {SUSPEND}, {NOT_AFTER} and {CREDENTIALS_SECRET}. Correct or remove it; no request is sent until then"
     )]
     UnknownKey {
         /// The key as written.
         key: String,
     },
-    /// The value cannot be read.
+    /// The value is invalid.
     #[error(
-        "annotation {key} is {value:?}, but must be {expected}. Correct or remove it; nothing is called until then"
+        "annotation {key} is {value:?}, but must be {expected}. Correct or remove it; no request is sent until then"
     )]
     UnreadableValue {
         /// The key.
         key: &'static str,
-        /// The value, cut to 64 characters.
+        /// The value, truncated to 64 characters.
         value: String,
-        /// What would be readable.
+        /// The valid form.
         expected: &'static str,
     },
 }
 
-/// Reads all annotations of an object; keys outside our prefix are nobody's business here.
+/// Reads all annotations of an object and ignores keys outside the prefix.
 pub fn read(annotations: Option<&BTreeMap<String, String>>) -> Result<Switches, InvalidAnnotation> {
     let mut switches = Switches::default();
     for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| key.starts_with(PREFIX)) {
@@ -72,22 +74,18 @@ pub fn read(annotations: Option<&BTreeMap<String, String>>) -> Result<Switches, 
             CREDENTIALS_SECRET => {
                 return Err(unreadable(CREDENTIALS_SECRET, value, "the name of a Secret in the same namespace"));
             }
-            _ => return Err(InvalidAnnotation::UnknownKey { key: cut(key) }),
+            _ => return Err(InvalidAnnotation::UnknownKey { key: truncate(key, 64) }),
         }
     }
     Ok(switches)
 }
 
 fn unreadable(key: &'static str, value: &str, expected: &'static str) -> InvalidAnnotation {
-    InvalidAnnotation::UnreadableValue { key, value: cut(value), expected }
+    InvalidAnnotation::UnreadableValue { key, value: truncate(value, 64), expected }
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(64).collect()
-}
-
-/// RFC 3339 only. The parser would also take looser forms (a blank for the T, an offset without minutes), which other
-/// tools read differently or not at all; a guard must not depend on the reader.
+/// RFC 3339 only. The parser also accepts looser forms (a blank for the T, an offset without minutes), which other tools
+/// read differently or not at all; a safety switch must not depend on the reader.
 fn rfc3339(value: &str) -> Option<Timestamp> {
     let (date_time, offset) = match value.strip_suffix('Z') {
         Some(rest) => (rest, None),
@@ -108,7 +106,8 @@ fn rfc3339(value: &str) -> Option<Timestamp> {
     well_formed.then(|| value.parse().ok()).flatten()
 }
 
-/// DNS subdomain, as the API server asks of a Secret's name: anything else could not exist, and could leave the path.
+/// A DNS subdomain, as the API server requires for a Secret's name: any other name could not exist, and could escape the
+/// path.
 fn is_object_name(name: &str) -> bool {
     let label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -129,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn annotations_of_others_are_ignored() {
+    fn read_ignores_keys_outside_the_prefix() {
         assert_eq!(read_one("example.com/suspend", "maybe"), Ok(Switches::default()));
         assert_eq!(read(None), Ok(Switches::default()));
     }
 
     #[test]
-    fn any_unknown_key_under_the_prefix_holds_the_call_and_names_the_known_ones() {
+    fn unknown_key_under_the_prefix_blocks_and_names_the_known_keys() {
         for key in ["suspended", "Suspend", "not_after", "notafter", "not-After", "x", ""] {
             let error = read_one(&format!("{PREFIX}{key}"), "true").unwrap_err().to_string();
             for known in [SUSPEND, NOT_AFTER, CREDENTIALS_SECRET] {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_that_cannot_be_read_holds_the_call() {
+    fn invalid_switch_value_blocks_the_call() {
         for (key, value) in [
             (SUSPEND, "maybe"),
             (SUSPEND, "True"),
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn readable_switches_are_read() {
+    fn valid_switches_are_read() {
         assert!(read_one(SUSPEND, "true").unwrap().suspended);
         assert!(!read_one(SUSPEND, "false").unwrap().suspended);
         for value in ["2026-12-01T18:00:00Z", "2026-12-01T19:00:00+01:00", "2026-12-01T18:00:00.000Z"] {
@@ -180,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_annotations_are_they_are_read_or_hold_the_call(
+        fn any_annotations_are_read_or_block_the_call(
             others in proptest::collection::btree_map("[a-z]{1,8}(\\.[a-z]{2,5}/)?[a-z-]{0,12}", ".{0,40}", 0..4),
             key in prop_oneof!["suspend|not-after|credentials-secret", "[ -~]{0,20}", ".{0,8}"],
             value in prop_oneof!["true|false", "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", "[a-z0-9.-]{0,12}", ".{0,80}"],
@@ -194,12 +193,12 @@ mod tests {
                     "true" | "false" => prop_assert_eq!(result.unwrap().suspended, value == "true"),
                     _ => prop_assert!(result.is_err()),
                 },
-                // What is read is the very instant that was written, in a form that all tools read alike.
+                // The parsed instant equals the written one, in a form that all tools read alike.
                 "not-after" => if let Ok(switches) = result {
                     prop_assert_eq!(switches.not_after, value.parse().ok());
                     prop_assert!(switches.not_after.is_some() && value.contains('T'));
                 },
-                // A name cannot leave its path.
+                // A name cannot escape its path.
                 "credentials-secret" => if let Ok(switches) = result {
                     prop_assert_eq!(switches.credentials_secret.as_deref(), Some(value.as_str()));
                     prop_assert!(!value.is_empty() && !value.contains(['/', '%', '?', '#', '\\']));

@@ -1,5 +1,5 @@
-//! What this process remembers of objects beyond their status. Nothing here is needed for safety after a restart: an
-//! empty memory only makes the controller wait longer and say `Unknown` more often. No clock of its own, no I/O.
+//! Process-local state of attempts, beyond the objects' status. Safety after a restart does not need it: an empty tracker
+//! only makes the controller wait longer and record `Unknown` more often. The clock is an argument; no I/O.
 
 use std::{
     borrow::Cow,
@@ -16,26 +16,26 @@ pub use crate::{
     precheck::reads::{FailedPrecheck, PassedPrecheck, Prechecks, VALID_FOR},
 };
 
-/// First try again after a proven `NotSent`.
+/// First back-off after a proven `NotSent`.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
-/// Longest pause between two tries.
-const LAST_RETRY: Duration = Duration::from_secs(300);
+/// Longest back-off between two claims.
+const MAX_RETRY: Duration = Duration::from_secs(300);
 
-/// First pause before a status that lacks something is tried out without writing.
+/// First pause before the dry run for an object whose status is incomplete.
 const FIRST_DRY_RUN: Duration = Duration::from_secs(10);
-/// Longest pause between two of them.
-const LAST_DRY_RUN: Duration = Duration::from_secs(300);
+/// Longest pause between two dry runs.
+const MAX_DRY_RUN: Duration = Duration::from_secs(300);
 
-/// How long it is remembered what was sent. Far longer than any API server serves a CRD that was replaced.
+/// How long a sent generation is remembered. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
 
-/// How long it is remembered that a finished object has been quiet for long enough.
-const REMEMBER_QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a finished object is remembered, so that its next generation need not wait for the cool-down again.
+const REMEMBER_COOLED_DOWN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How many given up claims of one object are remembered. Only the last few can still be on their way.
+/// How many abandoned claims of one object are remembered. Only the last few can still be in flight.
 const MAX_ABANDONED: usize = 32;
 
-/// Everything remembered, by object uid or attempt id.
+/// The state of all attempts, by object uid or attempt id.
 #[derive(Debug, Default)]
 pub struct AttemptTracker {
     seen: HashMap<String, FirstSeen>,
@@ -43,30 +43,30 @@ pub struct AttemptTracker {
     abandoned: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
     sent: HashMap<String, Sent>,
-    /// By uid: objects whose view lacks something, and when a dry run is due.
+    /// By uid: objects whose status is incomplete as read, and when a dry run is due.
     hidden: HashMap<String, Hidden>,
-    /// The installed CRD was seen not to keep all of status: every claim is tried out without writing first.
+    /// The installed CRD once did not keep all of status: every claim is preceded by a dry run.
     crd_was_outdated: bool,
-    /// Reads before a request.
+    /// Prechecks: reads of the cloud before a request.
     pub prechecks: Prechecks,
-    /// Reads after a request.
+    /// Poll schedule: reads of the cloud after a request.
     pub schedule: Schedule,
 }
 
 #[derive(Debug)]
 struct Sent {
     generation: i64,
-    at: Instant,
+    sent_at: Instant,
 }
 
 #[derive(Debug)]
 struct FirstSeen {
     key: String,
-    /// Nobody had said yet what became of it. Once somebody does, the quiet period begins: giving a claim up proves only
-    /// that its process has said nothing, not that its request has ended.
+    /// No outcome was recorded yet. Once it is, the cool-down starts: an expired claim proves only that its process
+    /// recorded nothing, not that its request has ended.
     open: bool,
     first: Instant,
-    /// resourceVersion of the newest view that showed it.
+    /// resourceVersion of the newest read that showed it.
     version: Option<u64>,
 }
 
@@ -84,27 +84,27 @@ struct Retry {
 }
 
 impl AttemptTracker {
-    /// Notes what is seen of an object. The first sight of an open or quiet attempt starts its grace, by the clock of
-    /// this process alone; clocks of two hosts are never compared.
+    /// Notes the state of an object. The first read of an attempt that is open or cooling down starts its grace, by the
+    /// clock of this process alone; clocks of two hosts are never compared.
     ///
-    /// That an attempt is absent from a view no newer than one that showed it tells nothing: a watch that was opened under
-    /// an older CRD goes on pruning it, however often the cache is looked at. Anything else starts the grace anew, which
-    /// only lengthens it.
+    /// A read that lacks the attempt and is no newer than one that showed it proves nothing: a watch that was opened under
+    /// an older CRD keeps pruning it, however often the cache is read. Any other change restarts the grace, which only
+    /// lengthens it.
     pub fn note(&mut self, object: &ClusterRedistribution, now: Instant) {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
-        // Such a view tells nothing of what it lacks.
+        // An incomplete read proves nothing about what it lacks.
         if matches!(journal::read(object), journal::Journal::Missing(_)) {
             return;
         }
         let (pending, version) = (pending(object), version(object));
-        if let Some(sight) = self.seen.get_mut(uid) {
-            if pending.as_ref().is_some_and(|(key, open)| *key == sight.key && *open == sight.open) {
-                sight.version = sight.version.max(version);
+        if let Some(known) = self.seen.get_mut(uid) {
+            if pending.as_ref().is_some_and(|(key, open)| *key == known.key && *open == known.open) {
+                known.version = known.version.max(version);
                 return;
             }
-            // The name of an attempt never comes back for another one; what stands for a lost attempt might.
-            let is_named = !sight.key.starts_with(journal::LOST);
-            if pending.is_none() && is_named && version.is_some() && version <= sight.version {
+            // The id of an attempt is never reused; the key of a lost attempt may be.
+            let is_named = !known.key.starts_with(journal::ATTEMPT_LOST);
+            if pending.is_none() && is_named && version.is_some() && version <= known.version {
                 return;
             }
         }
@@ -118,39 +118,39 @@ impl AttemptTracker {
         }
     }
 
-    /// How long this process has known of `key` on that object.
+    /// How long this process has known `key` on the object.
     pub fn known_for(&self, uid: &str, key: &str, now: Instant) -> Duration {
-        let sight = self.seen.get(uid).filter(|sight| sight.key == key);
-        sight.map_or(Duration::ZERO, |sight| now.saturating_duration_since(sight.first))
+        let known = self.seen.get(uid).filter(|known| known.key == key);
+        known.map_or(Duration::ZERO, |known| now.saturating_duration_since(known.first))
     }
 
-    /// A task that claims, sends and records this attempt lives in this process.
+    /// A task of this process starts to claim, send and record this attempt.
     pub fn task_started(&mut self, uid: &str, attempt_id: &str) {
         self.live.insert(attempt_id.to_owned(), uid.to_owned());
     }
 
-    /// That task is over.
+    /// The task of this attempt has ended.
     pub fn task_ended(&mut self, attempt_id: &str) {
         self.live.remove(attempt_id);
     }
 
-    /// True while the task of this attempt lives in this process.
+    /// True while a task of this process handles this attempt.
     pub fn is_live(&self, attempt_id: &str) -> bool {
         self.live.contains_key(attempt_id)
     }
 
-    /// This process gave the claim up and holds the proof that nothing was sent under its id: the unused permit.
-    /// Only such an id may ever be recorded as `NotSent` by anyone but its own task.
+    /// This process abandons the claim and holds the proof that nothing was sent under its id: the unused permit. No
+    /// other id may be recorded as `NotSent` outside its own task.
     pub fn abandon(&mut self, uid: &str, attempt_id: &str) {
         let abandoned = self.abandoned.entry(uid.to_owned()).or_default();
         abandoned.push_back(attempt_id.to_owned());
-        // What is forgotten is later given up as unknown, which is no less safe.
+        // A forgotten claim later expires as Unknown, which is no less safe.
         if abandoned.len() > MAX_ABANDONED {
             abandoned.pop_front();
         }
     }
 
-    /// The object's attempt, if this process gave it up and nobody has said yet that nothing was sent.
+    /// The object's attempt, if this process abandoned it and it is not recorded yet that nothing was sent.
     pub fn to_retract<'a>(&self, object: &'a ClusterRedistribution) -> Option<&'a Attempt> {
         let attempt = journal::unproven(object)?;
         self.abandoned.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
@@ -159,18 +159,18 @@ impl AttemptTracker {
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
         self.prechecks.forget(uid);
-        self.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < REMEMBER_SENT);
-        self.sent.insert(uid.to_owned(), Sent { generation, at: now });
+        self.sent.retain(|_, sent| now.saturating_duration_since(sent.sent_at) < REMEMBER_SENT);
+        self.sent.insert(uid.to_owned(), Sent { generation, sent_at: now });
     }
 
-    /// A view of the object lacks something. Returns whether that is new, and how long a dry run has to wait. The first
-    /// wait lets API servers finish a change of the CRD, each later one is twice as long.
+    /// The object's status is incomplete as read. Returns whether that is new, and the time until the next dry run. The
+    /// first pause lets API servers finish a change of the CRD; each later pause is twice as long, up to 5 minutes.
     pub fn hidden(&mut self, uid: &str, now: Instant) -> (bool, Duration) {
         self.crd_was_outdated = true;
         if let Some(hidden) = self.hidden.get_mut(uid) {
             let wait = hidden.next.saturating_duration_since(now);
             if wait.is_zero() {
-                hidden.pause = hidden.pause.saturating_mul(2).min(LAST_DRY_RUN);
+                hidden.pause = hidden.pause.saturating_mul(2).min(MAX_DRY_RUN);
                 hidden.next = now + hidden.pause;
             }
             return (false, wait);
@@ -179,50 +179,51 @@ impl AttemptTracker {
         (true, FIRST_DRY_RUN)
     }
 
-    /// A view of the object was whole.
+    /// The object's status is complete as read.
     pub fn whole(&mut self, uid: &str) {
         self.hidden.remove(uid);
     }
 
-    /// How many objects are hidden.
+    /// How many objects have an incomplete status.
     pub fn hidden_objects(&self) -> usize {
         self.hidden.len()
     }
 
-    /// The API server did not keep all of a status that was written, or that was only tried out.
+    /// The API server did not keep all of a status, in a write or in a dry run.
     pub fn crd_is_outdated(&mut self) {
         self.crd_was_outdated = true;
     }
 
-    /// True once that was seen.
+    /// True once the API server did not keep all of a status.
     pub fn crd_was_outdated(&self) -> bool {
         self.crd_was_outdated
     }
 
-    /// True if this process may have sent for this generation lately. A journal that does not show that is wrong: a
-    /// view of the object that an outdated schema has pruned can carry a current resourceVersion.
+    /// True if this process may have sent for this generation recently. A journal that does not show the attempt is wrong:
+    /// an object that an outdated schema has pruned can carry a current resourceVersion.
     pub fn may_have_sent(&self, uid: &str, generation: i64) -> bool {
         self.sent.get(uid).is_some_and(|sent| sent.generation == generation)
     }
 
-    /// A claim of this generation was proven not sent: the next one waits, longer each time. `jitter` is 0 to 1.
+    /// A claim of this generation was proven not sent. Returns the back-off of the next claim, which doubles each
+    /// time up to 5 minutes. `jitter` is 0 to 1.
     pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) -> Duration {
         let count =
             self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);
-        let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(LAST_RETRY);
+        let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(MAX_RETRY);
         let pause = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
         self.sent.remove(uid);
         self.retries.insert(uid.to_owned(), Retry { generation, count, not_before: now + pause });
         pause
     }
 
-    /// Time left until this generation may be claimed again.
+    /// Remaining back-off of this generation, if any.
     pub fn retry_in(&self, uid: &str, generation: i64, now: Instant) -> Option<Duration> {
         let retry = self.retries.get(uid).filter(|retry| retry.generation == generation)?;
         Some(retry.not_before.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
-    /// The object is gone, for good or from what the selector shows. What was sent is remembered for its own time.
+    /// The object is deleted, or no longer matches the selector. The sent generation is still remembered for its time.
     pub fn forget(&mut self, uid: &str) {
         self.hidden.remove(uid);
         self.seen.remove(uid);
@@ -232,24 +233,23 @@ impl AttemptTracker {
         self.schedule.end(uid);
     }
 
-    /// All objects were listed, and these are the ones that are not finished. What is remembered of others is dropped: whoever
-    /// was deleted while it was prepared, called or looked at has left something behind since, and of whoever was deleted while
-    /// no watch was open nothing told.
+    /// Drops the state of all objects but `pending`, the unfinished ones of a complete list. An object that was deleted
+    /// during its preparation, call or poll has left state behind, and no event reports a deletion while no watch is open.
     pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) {
-        // What was sent is remembered for its own time: without it a view that hides the journal would be believed.
+        // Sent generations are kept for their time: without them a read that hides the journal would be trusted.
         let Self { seen, live, abandoned, retries, sent: _, hidden, crd_was_outdated: _, prechecks, schedule } = self;
         let live: HashSet<_> = live.values().collect();
-        let keeps = |uid: &String| pending.contains(uid) || live.contains(uid);
-        // A finished object may have been quiet for long enough, and its next generation would wait for that anew.
-        seen.retain(|uid, sight| keeps(uid) || now.saturating_duration_since(sight.first) < REMEMBER_QUIET);
-        abandoned.retain(|uid, _| keeps(uid));
-        retries.retain(|uid, _| keeps(uid));
-        hidden.retain(|uid, _| keeps(uid));
-        prechecks.keep_only(keeps);
-        schedule.keep_only(keeps);
+        let keep = |uid: &String| pending.contains(uid) || live.contains(uid);
+        // A finished object may have passed its cool-down, and its next generation would have to wait for it again.
+        seen.retain(|uid, known| keep(uid) || now.saturating_duration_since(known.first) < REMEMBER_COOLED_DOWN);
+        abandoned.retain(|uid, _| keep(uid));
+        retries.retain(|uid, _| keep(uid));
+        hidden.retain(|uid, _| keep(uid));
+        prechecks.keep_only(keep);
+        schedule.keep_only(keep);
     }
 
-    /// The object is finished; only a quiet period may still matter.
+    /// The object is finished; only its cool-down may still matter.
     pub fn finished(&mut self, uid: &str) {
         self.hidden.remove(uid);
         self.retries.remove(uid);
@@ -258,14 +258,13 @@ impl AttemptTracker {
     }
 }
 
-/// API servers compare resourceVersions of one object as numbers. One that is none tells nothing.
+/// API servers compare resourceVersions of one object as numbers. One that is no number proves nothing.
 fn version(object: &ClusterRedistribution) -> Option<u64> {
     object.metadata.resource_version.as_deref()?.parse().ok()
 }
 
-/// What has to be seen for a while before anything else may happen to the object, and whether it is still open: an
-/// attempt of which nobody knows what became. `Unknown` of the current generation counts too: the next generation will
-/// have to wait for it.
+/// The attempt without a known outcome that must be known for its grace before the next claim, and whether it is still
+/// open. `Unknown` of the current generation counts too: the next generation must wait for it.
 fn pending(object: &ClusterRedistribution) -> Option<(Cow<'_, str>, bool)> {
     match journal::read(object) {
         journal::Journal::InFlight(attempt) => Some((attempt.id.as_str().into(), true)),

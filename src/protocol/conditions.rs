@@ -1,5 +1,5 @@
-//! PURE: the four conditions of a status, set as one row of the table of conditions, and the fifth, which has a life of its
-//! own. The clock is an argument.
+//! PURE: the four conditions of a status, which are set together by the class of the reason, and the fifth, which is set
+//! alone. The clock is an argument.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -8,14 +8,14 @@ use k8s_openapi::{
 
 use crate::api::{Reason, ReasonClass};
 
-/// The types of our conditions.
+/// The types of the four conditions.
 pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
 
-/// The condition that tells how far the redistribution is. Tools that read the four others know nothing of it.
+/// The condition that shows the state of the redistribution. Tools that read the four others do not evaluate it.
 pub const REDISTRIBUTED: &str = "Redistributed";
 
-/// The values of a row; `None` means the condition is absent. Absent rather than False, since tools read the mere
-/// presence of the last two as something abnormal.
+/// The values of a class; `None` means that the condition is absent. Absent rather than False, since tools take the mere
+/// presence of the last two for a problem.
 struct Values {
     delivered: &'static str,
     ready: &'static str,
@@ -23,8 +23,8 @@ struct Values {
     stalled: Option<&'static str>,
 }
 
-const fn values(row: ReasonClass) -> Values {
-    let (delivered, ready, reconciling, stalled) = match row {
+const fn values(class: ReasonClass) -> Values {
+    let (delivered, ready, reconciling, stalled) = match class {
         ReasonClass::Blocked => ("False", "False", Some("True"), None),
         ReasonClass::Stalled | ReasonClass::Refused => ("False", "False", None, Some("True")),
         ReasonClass::InFlight => ("Unknown", "Unknown", Some("True"), None),
@@ -34,14 +34,14 @@ const fn values(row: ReasonClass) -> Values {
     Values { delivered, ready, reconciling, stalled }
 }
 
-/// Sets all four conditions for `generation`. Returns whether anything changed; what did not change is not touched,
-/// and `lastTransitionTime` moves only with `status`.
+/// Sets all four conditions for `generation`. Returns whether a condition changed; the others are left untouched, and
+/// `lastTransitionTime` changes only with `status`.
 #[must_use = "nothing is written when nothing changed"]
 pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
     set_class_at(conditions, generation, reason.class(), reason, message, now)
 }
 
-/// Whether a condition that is `reason` for `generation` belongs to a hold: only those go on by themselves.
+/// Whether `generation` is blocked for `reason`: only a blocked object resumes without an edit.
 pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bool {
     conditions.iter().any(|condition| {
         condition.type_ == "Reconciling"
@@ -51,26 +51,26 @@ pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bo
     })
 }
 
-/// The same in a row of the caller's.
+/// As [`set_at`], with a class that may differ from the reason's own.
 #[must_use = "nothing is written when nothing changed"]
 pub fn set_class_at(
     conditions: &mut Vec<Condition>,
     generation: i64,
-    row: ReasonClass,
+    class: ReasonClass,
     reason: Reason,
     message: &str,
     now: Timestamp,
 ) -> bool {
-    let row = values(row);
+    let values = values(class);
     let wanted = [
-        ("Delivered", Some(row.delivered)),
-        ("Ready", Some(row.ready)),
-        ("Reconciling", row.reconciling),
-        ("Stalled", row.stalled),
+        ("Delivered", Some(values.delivered)),
+        ("Ready", Some(values.ready)),
+        ("Reconciling", values.reconciling),
+        ("Stalled", values.stalled),
     ];
     let before = conditions.clone();
     for (type_, status) in wanted {
-        // Two entries of one type would let a tool read either; the first is the one we maintain.
+        // With two entries of one type a tool could read either; the first one is maintained.
         let mut seen = false;
         conditions
             .retain(|condition| condition.type_ != type_ || (status.is_some() && !std::mem::replace(&mut seen, true)));
@@ -95,12 +95,12 @@ pub fn set_class_at(
     *conditions != before
 }
 
-/// The API server keeps whole seconds; a finer time would differ from its own echo at every comparison.
+/// The time in whole seconds, as the API server stores it; a finer time would differ from its own read-back.
 pub fn to_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-/// Sets one condition for `generation`. Returns whether anything changed, as above.
+/// Sets one condition for `generation`. Returns whether it changed; `lastTransitionTime` changes only with `status`.
 #[must_use = "nothing is written when nothing changed"]
 pub fn set_one_at(
     conditions: &mut Vec<Condition>,
@@ -129,7 +129,7 @@ pub fn set_one_at(
     true
 }
 
-/// A condition, if it speaks of `generation`.
+/// The condition of this type, if it is of `generation`.
 pub fn condition_at<'a>(conditions: &'a [Condition], type_: &str, generation: i64) -> Option<&'a Condition> {
     conditions
         .iter()
@@ -137,7 +137,7 @@ pub fn condition_at<'a>(conditions: &'a [Condition], type_: &str, generation: i6
         .filter(|condition| condition.observed_generation == Some(generation))
 }
 
-/// The reason of `Ready`, if it speaks of `generation`.
+/// The reason of `Ready`, if it is of `generation`.
 pub fn reason_at(conditions: &[Condition], generation: i64) -> Option<&str> {
     condition_at(conditions, "Ready", generation).map(|ready| ready.reason.as_str())
 }

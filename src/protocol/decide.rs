@@ -1,8 +1,8 @@
-//! PURE: what is to be done with an object next. Everything it needs is an argument, the clock included; it reads
-//! nothing, writes nothing and sends nothing.
+//! PURE: decides the next step for an object. All inputs are arguments, the clock included; it reads nothing, writes
+//! nothing and sends nothing.
 //!
-//! The order of the checks is the law's: what is open is settled before anything new is weighed, and a claim is the
-//! last thing left when nothing speaks against it.
+//! The guarantee requires the order of the checks: an open attempt is resolved before anything else is checked, and a claim
+//! is the last step, when no check blocks it.
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ use crate::{
     },
 };
 
-/// Both clocks: the wall clock for `not-after` alone, the monotonic one for everything that waits.
+/// Both clocks: the wall clock for times in the object such as `not-after`, the monotonic one for every wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// Wall clock.
+    /// Time of the wall clock.
     pub wall: Timestamp,
-    /// Monotonic clock of this process.
+    /// Time of this process's monotonic clock.
     pub instant: Instant,
 }
 
@@ -35,73 +35,73 @@ impl Now {
     }
 }
 
-/// What the administrator set, as far as decisions depend on it.
+/// The administrator's settings that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Hold objects without `not-after`.
+    /// `--require-not-after`: objects without the annotation `not-after` are blocked.
     pub require_not_after: bool,
-    /// Hold a spec this object has already asked for.
+    /// `--hold-reverts`: a spec that this object has already requested is blocked.
     pub hold_reverts: bool,
-    /// Send budget + request timeout + margin of this process.
+    /// Grace of this process's claims: send budget + request timeout + margin.
     pub grace: Duration,
-    /// Regions the administrator allows.
+    /// The regions that the administrator allows.
     pub regions: Regions,
-    /// Look at redistributions after their call.
+    /// `--observe`: redistributions are polled after their call.
     pub observe: bool,
 }
 
 /// The next step.
 #[derive(Debug, PartialEq)]
 pub enum Step {
-    /// Deleting, or this generation is closed.
+    /// The object is being deleted, or this generation is closed.
     Done,
-    /// This view lacks something that was written, which is named here. Nothing is written upon it, since that would erase
-    /// what a schema only hides.
+    /// The object as read lacks something that was written; the text names it. Nothing is written to the object, since a
+    /// write would erase what a schema only hides.
     Hidden(String),
-    /// Nothing is written; look again after this long at the latest.
+    /// Nothing is written; the object is requeued after this time at the latest.
     Wait(Duration),
-    /// Closed for ever, and nothing is ever sent again; but how far the redistribution is, is still looked at.
+    /// The generation is closed and nothing is sent for it again; its redistribution is still polled.
     Observe(Stage),
-    /// A claim that this process gave up appeared after all: record that it was never sent. Also where somebody else
-    /// leads or this process is being stopped, since nobody else can know.
+    /// A claim that this process abandoned was written after all: record that it was never sent. Also when another process
+    /// leads or this one is being stopped, since no other process can know it.
     Retract {
-        /// The attempt.
+        /// Id of the attempt.
         attempt_id: String,
     },
-    /// A claim nobody finished within its grace: record that its outcome is unknown.
+    /// A claim whose outcome was not recorded within its grace: record that the outcome is unknown.
     Expire {
-        /// The attempt.
+        /// Id of the attempt.
         attempt_id: String,
     },
-    /// Say why nothing is called.
+    /// No request is sent; status reports why.
     Hold {
-        /// The reason.
+        /// Reason of the conditions.
         reason: Reason,
         /// What happened and what to do.
         message: String,
     },
-    /// Suspended: prepare everything, so that the message can tell what would be sent; claim nothing.
+    /// Suspended: everything is prepared, so that the message can describe the request; nothing is claimed.
     Preview(Plan),
-    /// Take the right to call, and call.
+    /// Claim the right to call, then call.
     Call(Plan),
 }
 
-/// What a claim would be for.
+/// The parameters of a claim.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Where the request goes.
+    /// Target of the request.
     pub endpoint: Endpoint,
-    /// What the annotations ask for.
+    /// The values of the annotations.
     pub switches: Switches,
-    /// The last try of this generation did not get through: look whether the endpoint answers before claiming again,
-    /// so that an outage of the cloud costs no writes.
+    /// The last attempt of this generation was not sent: probe the endpoint before the next claim, so that an outage of
+    /// the cloud costs no writes.
     pub probe_first: bool,
 }
 
-/// Longest time until an object is looked at again when nothing else would wake it.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Longest time until an object is reconciled again when no event triggers it.
+const MAX_REQUEUE: Duration = Duration::from_secs(30);
 
-/// Decides. First match wins.
+/// The next step for `object`. The first match wins.
 pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: &Rules, now: Now) -> Step {
     if object.metadata.deletion_timestamp.is_some() {
         return Step::Done;
@@ -112,13 +112,13 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
     if let Journal::Missing(what) = journal {
         return Step::Hidden(what);
     }
-    // Nobody else can ever say it. Where the claim was settled as unknown meanwhile, its generation stays closed.
+    // No other process can record it. If the claim has expired as Unknown, its generation stays closed.
     if let Some(attempt) = attempts.to_retract(object) {
         return Step::Retract { attempt_id: attempt.id.clone() };
     }
     match &journal {
-        // Said once for a generation, it stays so.
-        Journal::Invalid(_) if journal::invalid_at(object) == Some(generation) => return Step::Done,
+        // Once reported for a generation, it stays invalid.
+        Journal::Invalid(_) if journal::invalid_generation(object) == Some(generation) => return Step::Done,
         Journal::Invalid(what) => {
             return Step::Hold { reason: Reason::JournalInvalid, message: journal_invalid(what) };
         }
@@ -126,45 +126,45 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
             let stage = observe::stage(object, now.wall).filter(|_| rules.observe);
             return stage.map_or(Step::Done, Step::Observe);
         }
-        // Its own task will say what became of it, however long that takes.
-        Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(LOOK_AGAIN),
+        // Its own task will record the outcome, however long that takes.
+        Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(MAX_REQUEUE),
         Journal::InFlight(attempt) => {
-            return match rest_of_grace(attempts, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
-                Some(rest) => Step::Wait(rest),
+            return match remaining_grace(attempts, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
+                Some(remaining) => Step::Wait(remaining),
                 None => Step::Expire { attempt_id: attempt.id.clone() },
             };
         }
-        // A request of an older generation may still be on its way: two generations never overlap.
+        // A request of an older generation may still be in flight: two generations never overlap.
         Journal::CoolingDown { key, grace } => {
-            if let Some(rest) = rest_of_grace(attempts, rules, uid, key.as_ref(), *grace, now) {
-                return Step::Wait(rest);
+            if let Some(remaining) = remaining_grace(attempts, rules, uid, key.as_ref(), *grace, now) {
+                return Step::Wait(remaining);
             }
         }
         Journal::NoAttempt | Journal::NotSent | Journal::Missing(_) => {}
     }
-    // Neither an empty journal nor one that shows an earlier try proves itself: what was sent and then proven not to have
-    // left is not remembered as sent.
+    // Neither an empty journal nor one that shows an earlier attempt is proof. `may_have_sent` is false again once the
+    // attempt was proven not sent.
     if attempts.may_have_sent(uid, generation) {
-        return Step::Hidden("the attempt that this controller has made for this generation is not there".to_owned());
+        return Step::Hidden("the attempt that this controller has made for this generation is missing".to_owned());
     }
     match plan(object, rules, now, journal == Journal::NotSent) {
         Err((reason, message)) => Step::Hold { reason, message },
         Ok(plan) if plan.switches.suspended => Step::Preview(plan),
         Ok(plan) => match attempts.retry_in(uid, generation, now.instant) {
-            Some(rest) if plan.probe_first => Step::Wait(rest),
+            Some(remaining) if plan.probe_first => Step::Wait(remaining),
             _ => Step::Call(plan),
         },
     }
 }
 
-/// The checks that hold a call until somebody changes the object or the controller's settings.
+/// The checks that block a call until the object or the controller's settings change.
 fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bool) -> Result<Plan, (Reason, String)> {
     let switches = annotations::read(object.metadata.annotations.as_ref())
         .map_err(|error| (Reason::InvalidAnnotation, error.to_string()))?;
     if rules.hold_reverts && journal::asked_before(object) {
         return Err((
             Reason::AskedBefore,
-            "This object has already asked for exactly this spec, and the controller runs with --hold-reverts. If the redistribution is wanted again, set spec.trigger to a new value".to_owned(),
+            "This object has already requested exactly this spec, and the controller runs with --hold-reverts. To request the redistribution again, set spec.trigger to a new value".to_owned(),
         ));
     }
     match switches.not_after {
@@ -172,7 +172,7 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
             return Err((
                 Reason::NotAfterMissing,
                 format!(
-                    "The controller runs with --require-not-after: set annotation {NOT_AFTER} to the instant after which this must not be called any more, for example 2026-12-01T18:00:00Z"
+                    "The controller runs with --require-not-after: set annotation {NOT_AFTER} to the instant after which the request must not be sent, for example 2026-12-01T18:00:00Z"
                 ),
             ));
         }
@@ -180,7 +180,7 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
             return Err((
                 Reason::Expired,
                 format!(
-                    "Annotation {NOT_AFTER} ({not_after}) has passed: nothing is called. Set a later instant if the redistribution is still wanted"
+                    "The instant of annotation {NOT_AFTER} ({not_after}) has passed: no request is sent. Set a later instant if the redistribution is still needed"
                 ),
             ));
         }
@@ -193,22 +193,22 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
     Ok(Plan { endpoint, switches, probe_first })
 }
 
-fn rest_of_grace(
+fn remaining_grace(
     attempts: &AttemptTracker,
     rules: &Rules,
     uid: &str,
     key: &str,
-    claimed: Duration,
+    grace: Duration,
     now: Now,
 ) -> Option<Duration> {
-    let rest = rules.grace.max(claimed).saturating_sub(attempts.known_for(uid, key, now.instant));
-    (!rest.is_zero()).then_some(rest)
+    let remaining = rules.grace.max(grace).saturating_sub(attempts.known_for(uid, key, now.instant));
+    (!remaining.is_zero()).then_some(remaining)
 }
 
-/// The message of `JournalInvalid`.
+/// The message of `JournalInvalid` for this contradiction.
 pub fn journal_invalid(what: &str) -> String {
     format!(
-        "The journal in status cannot be trusted: {what}. Whether this generation was sent is not known, so it never will be. Look at the cluster in the cloud's console; only if none began there, set spec.trigger to a new value"
+        "The journal in status cannot be trusted: {what}. It is not known whether this generation was sent, so it is never sent again. Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
     )
 }
 

@@ -1,4 +1,4 @@
-//! PURE: replaced attempts, as far as they are kept.
+//! PURE: the history of replaced attempts.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -11,17 +11,17 @@ use crate::{
 };
 
 /// How many replaced attempts are kept.
-const HISTORY: usize = 10;
+const MAX_HISTORY: usize = 10;
 
-/// Keeps an attempt that a newer one replaces.
-pub fn keep(history: &mut Vec<PastAttempt>, replaced: Attempt) {
+/// Adds an attempt that a newer one replaces.
+pub fn push(history: &mut Vec<PastAttempt>, replaced: Attempt) {
     if let Some(past) = past(replaced) {
         history.insert(0, past);
-        history.truncate(HISTORY);
+        history.truncate(MAX_HISTORY);
     }
 }
 
-/// What to write for the outcome of an attempt that was replaced meanwhile.
+/// The status to write for the outcome of an attempt that has been replaced.
 pub fn recorded(mut next: ClusterRedistributionStatus, attempt_id: &str, record: &Record, now: Timestamp) -> Recording {
     let Some(past) = next.history.iter_mut().find(|past| past.id == attempt_id) else { return Recording::Replaced };
     let known = AttemptState::parse(&past.state).map_or(u8::MAX, AttemptState::knowledge);
@@ -33,12 +33,12 @@ pub fn recorded(mut next: ClusterRedistributionStatus, attempt_id: &str, record:
     past.error_code = record.error_code.as_deref().map(|code| truncate(code, 64));
     past.request_id = record.request_id.as_deref().map(|id| truncate(id, 128));
     past.finished_time = Some(to_second(now));
-    // NotSent never enters history: it could not have reached the cloud.
+    // History never contains NotSent, which could not have reached the cloud.
     next.history.retain(|past| past.state != AttemptState::NotSent.as_str());
     Recording::Write(Box::new(next))
 }
 
-/// What stays of a replaced attempt: only one that could have reached the cloud.
+/// The history entry of a replaced attempt; none if it could not have reached the cloud.
 fn past(attempt: Attempt) -> Option<PastAttempt> {
     matches!(attempt.known_state(), Some(AttemptState::Answered | AttemptState::Unknown)).then(|| PastAttempt {
         id: attempt.id,

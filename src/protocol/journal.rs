@@ -1,5 +1,5 @@
-//! PURE: what the journal in status proves about an object's current generation. It only reads; what follows from it
-//! is decided in `decide`.
+//! PURE: what the journal in status proves about an object's current generation. It only reads; `decide` decides what
+//! follows.
 
 mod hidden;
 
@@ -14,60 +14,60 @@ use crate::{
     protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at, reason_at},
 };
 
-/// Longest `--send-budget`.
+/// Largest value of `--send-budget`.
 pub const MAX_SEND_BUDGET: Duration = Duration::from_secs(30);
-/// Longest `--request-timeout`.
+/// Largest value of `--request-timeout`.
 pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// Longest `--grace-margin`.
+/// Largest value of `--grace-margin`.
 pub const MAX_GRACE_MARGIN: Duration = Duration::from_secs(60);
-/// The largest grace the flags allow; what an attempt without `graceSeconds` is given.
+/// The largest grace that the flags allow; the grace of an attempt without `graceSeconds`.
 pub const MAX_GRACE: Duration = Duration::from_secs(390);
 
-/// What is waited for where an attempt was lost, and its name with it: this, and the generation of the loss.
-pub const LOST: &str = "lost at generation ";
+/// Prefix of the key that stands for a lost attempt, whose id is lost with it; the generation of the loss follows.
+pub const ATTEMPT_LOST: &str = "lost at generation ";
 
-/// What the journal says about the object's current generation.
+/// What the journal proves about the object's current generation.
 #[derive(Debug, PartialEq)]
 pub enum Journal<'a> {
-    /// This view lacks something that was written: the schema it was read under hides it, or it was lost. Which of the two
-    /// only a dry run can tell, and until then nothing is written, since a write would erase what is hidden.
+    /// The object as read lacks something that was written: the schema hides it, or it is lost. Only a dry run can tell
+    /// which, and until then nothing is written, since a write would erase what is hidden.
     Missing(String),
-    /// Nothing was claimed for this generation, and nothing before it is open.
+    /// This generation has no attempt, and no older attempt is open.
     NoAttempt,
-    /// This generation's attempt is Answered, Unknown or NotSent for good.
+    /// This generation's attempt is Answered, Unknown or finally NotSent.
     Closed,
     /// This generation's attempt was proven not sent and may be followed by another.
     NotSent,
-    /// An attempt, of this generation or an older one, of which nobody knows yet what became of it.
+    /// A claimed attempt, of this generation or an older one, without a recorded outcome.
     InFlight(&'a Attempt),
-    /// Something of the past may still be on its way; the next claim waits until it has been seen for the grace.
+    /// A request of an older attempt may still be in flight; the next claim waits for its grace.
     CoolingDown {
-        /// What has to have been seen for that long.
+        /// Key of the attempt, which this process must have known for the grace.
         key: Cow<'a, str>,
-        /// The grace its claimant asked for.
+        /// Grace of the attempt.
         grace: Duration,
     },
-    /// The journal contradicts the object: nothing is sent for this generation.
+    /// The journal contradicts the object, as the text explains: nothing is sent for this generation.
     Invalid(String),
 }
 
 /// Reads the journal of an object.
 pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     let Some(generation) = object.metadata.generation.filter(|generation| *generation > 0) else {
-        return Journal::Invalid("the object carries no generation".to_owned());
+        return Journal::Invalid("the object has no generation".to_owned());
     };
     if let Some(field) = hidden(object) {
-        return Journal::Missing(format!("{field} was written and is not there"));
+        return Journal::Missing(format!("{field} was written and is missing"));
     }
-    let invalid_at = invalid_at(object);
-    let said = invalid_at.is_some_and(|said| said >= generation);
-    let missing = |evidence| if said { Journal::Invalid(evidence) } else { Journal::Missing(evidence) };
+    let invalid_at = invalid_generation(object);
+    let is_reported = invalid_at.is_some_and(|reported| reported >= generation);
+    let missing = |evidence| if is_reported { Journal::Invalid(evidence) } else { Journal::Missing(evidence) };
     if let Some(attempt) = object.attempt() {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let is_ours = is_complete(attempt) && attempt.uid == uid;
-        // An attempt that lacks what names it, or that belongs to another object, is claimed over only by an edit made
-        // after JournalInvalid was reported.
-        if !is_ours && invalid_at.is_some() && !said {
+        // An attempt that lacks its identity, or that belongs to another object, is replaced only after an edit that was
+        // made after JournalInvalid was reported.
+        if !is_ours && invalid_at.is_some() && !is_reported {
             return cooling_down(attempt);
         }
         if !is_complete(attempt) {
@@ -82,47 +82,47 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     }
     let Some(attempt) = object.attempt() else {
         return match invalid_at {
-            // Said once, it holds until the next generation, even where saying so has overwritten the evidence.
-            Some(_) if said => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
-            Some(said) => lost_attempt(said),
-            None if lost_an_older_attempt(object, generation) => lost_attempt(last_generation(object)),
+            // Once reported, it holds until the next generation, even if the report has overwritten the evidence.
+            Some(_) if is_reported => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
+            Some(reported) => lost_attempt(reported),
+            None if lost_older_attempt(object, generation) => lost_attempt(last_generation(object)),
             None => Journal::NoAttempt,
         };
     };
     if let Some(contradiction) = contradiction(object, attempt, generation) {
         return Journal::Invalid(contradiction);
     }
-    if said {
-        return Journal::Invalid("it was found to be wrong for this generation before".to_owned());
+    if is_reported {
+        return Journal::Invalid("it was reported as invalid for this generation before".to_owned());
     }
     let lost =
-        || invalid_at.is_some_and(|said| said >= attempt.generation) || lost_an_older_attempt(object, generation);
+        || invalid_at.is_some_and(|reported| reported >= attempt.generation) || lost_older_attempt(object, generation);
     match (attempt.known_state(), attempt.generation == generation) {
         (Some(AttemptState::Claimed), _) => Journal::InFlight(attempt),
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) if attempt.closed == Some(true) => Journal::Closed,
         (Some(AttemptState::NotSent), true) => Journal::NotSent,
-        // An attempt was lost since this one, and its request may still be on its way.
+        // A later attempt was lost, and its request may still be in flight.
         (_, false) if lost() => {
             lost_attempt(invalid_at.unwrap_or_default().max(last_generation(object)).max(attempt.generation))
         }
-        // The unknown state of an older generation's attempt: a new generation claims over it, after its grace.
+        // An older generation's attempt with an unknown outcome or state: a new generation replaces it, after its grace.
         (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
         (Some(AttemptState::Answered | AttemptState::NotSent), false) => Journal::NoAttempt,
     }
 }
 
-/// What to wait for where an attempt was lost: its grace is lost with it, so it is the longest. Another loss is waited for
-/// anew.
+/// The cool-down after a lost attempt: its grace is lost with it, so the longest applies. Each loss has a cool-down of its
+/// own.
 fn lost_attempt(generation: i64) -> Journal<'static> {
-    Journal::CoolingDown { key: Cow::Owned(format!("{LOST}{generation}")), grace: MAX_GRACE }
+    Journal::CoolingDown { key: Cow::Owned(format!("{ATTEMPT_LOST}{generation}")), grace: MAX_GRACE }
 }
 
-/// What an attempt of this object says that cannot be so.
+/// The contradiction between this object and its attempt, if there is one.
 fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: i64) -> Option<String> {
     if attempt.generation > generation {
         return Some(format!(
-            "its attempt is of generation {}, which is still to come: the object seems to have been restored, and generations up to that one may have been sent",
+            "its attempt is of generation {}, a future one: the object seems to have been restored, and generations up to that one may have been sent",
             attempt.generation
         ));
     }
@@ -130,9 +130,9 @@ fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: 
         return None;
     }
     let Some(state) = attempt.known_state() else {
-        return Some(format!("its attempt is in the state {:?}, which this version does not know", attempt.state));
+        return Some(format!("its attempt has the state {:?}, which this version does not know", attempt.state));
     };
-    // Every claim sets both at once.
+    // Every claim sets both in one write.
     let observed = observed_generation(object);
     if observed < generation {
         return Some(format!(
@@ -144,20 +144,20 @@ fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: 
         .then(|| "its attempt of this generation was made for another spec".to_owned())
 }
 
-/// The object's own attempt, as long as nobody has proven what became of it.
+/// The object's own attempt, while its outcome is not proven.
 pub fn unproven(object: &ClusterRedistribution) -> Option<&Attempt> {
     let attempt = object.attempt()?;
     let unproven = matches!(attempt.known_state(), Some(AttemptState::Claimed | AttemptState::Unknown));
     (unproven && object.metadata.uid.as_deref() == Some(&attempt.uid)).then_some(attempt)
 }
 
-/// True once nothing more will happen for this generation: the object may leave the cache.
+/// True once this generation is closed for good: the object may leave the cache.
 pub fn is_finished(object: &ClusterRedistribution) -> bool {
     let observed = object.status.as_ref().and_then(|status| status.observed_generation);
     observed == object.metadata.generation && read(object) == Journal::Closed
 }
 
-/// The grace an attempt asks for: its own, or the largest possible if it does not say.
+/// The grace of an attempt: its own, or the largest possible if it names none.
 pub fn grace_of(attempt: &Attempt) -> Duration {
     let seconds = attempt.grace_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     seconds.map_or(MAX_GRACE, Duration::from_secs).min(MAX_GRACE)
@@ -176,7 +176,7 @@ pub fn spec_hash(spec: &ClusterRedistributionSpec) -> String {
         ("region", spec.region.as_deref()),
         ("trigger", spec.trigger.as_deref()),
     ] {
-        // Length-prefixed, so that no value can pose as the next field.
+        // Length-prefixed, so that no value can imitate the next field.
         if let Some(value) = value {
             hasher.update(format!("{field}:{}:{value};", value.len()));
         }
@@ -184,73 +184,73 @@ pub fn spec_hash(spec: &ClusterRedistributionSpec) -> String {
     hex::encode(hasher.finalize()).chars().take(32).collect()
 }
 
-/// True if this object asked for the same spec before, in an attempt that could have reached the cloud.
+/// True if this object requested the same spec before, in an attempt that could have reached the cloud.
 pub fn asked_before(object: &ClusterRedistribution) -> bool {
     let (Some(status), Some(generation)) = (&object.status, object.metadata.generation) else { return false };
-    // What was copied from another object was not asked by this one.
+    // A journal copied from another object is no request of this one.
     let uid = object.metadata.uid.as_deref();
     if status.attempt.as_ref().is_some_and(|attempt| Some(attempt.uid.as_str()) != uid) {
         return false;
     }
     let hash = spec_hash(&object.spec);
-    let asked = |state: &str, of: i64, with: Option<&str>| {
+    let asked = |state: &str, of_generation: i64, spec_hash: Option<&str>| {
         let could_have_arrived =
             matches!(AttemptState::parse(state), Some(AttemptState::Answered | AttemptState::Unknown));
-        could_have_arrived && of < generation && with == Some(hash.as_str())
+        could_have_arrived && of_generation < generation && spec_hash == Some(hash.as_str())
     };
     status.attempt.iter().any(|attempt| asked(&attempt.state, attempt.generation, attempt.spec_hash.as_deref()))
         || status.history.iter().any(|past| asked(&past.state, past.generation, past.spec_hash.as_deref()))
 }
 
-/// Traces of an attempt for this generation that are there without the attempt itself, or without the `Ready` that every
-/// write of this product sets: somebody wiped them, or an older CRD pruned them. Either way a request may have left.
+/// Evidence of an attempt of this generation without the attempt itself, or without the `Ready` that every write of this
+/// product sets: they were deleted, or an older CRD pruned them. Either way a request may have been sent.
 fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> Option<String> {
     let status = object.status.as_ref()?;
     if let Some(past) = status.history.iter().find(|past| past.generation >= generation) {
-        return Some(format!("its history holds an attempt of generation {}", past.generation));
+        return Some(format!("its history contains an attempt of generation {}", past.generation));
     }
     let observed = observed_generation(object);
     let attempt = status.attempt.as_ref().filter(|attempt| attempt.generation == generation);
-    // A claim that was taken back under a CRD without conditions leaves this too, and proves that nothing was sent.
+    // A claim that was withdrawn under a CRD without conditions looks like this too, and proves that nothing was sent.
     let is_unsent = attempt.is_some_and(|attempt| attempt.known_state() == Some(AttemptState::NotSent));
     if observed == generation && lacks_ready(object) && !is_unsent {
-        return Some("this generation was observed, but the condition Ready that says so is missing".to_owned());
+        return Some("this generation was observed, but its condition Ready is missing".to_owned());
     }
     if attempt.is_some() {
         return None;
     }
     if status.status_code.is_some() && (observed == generation || observed <= 0) {
-        return Some("it holds an answer, but not the attempt that got it".to_owned());
+        return Some("it contains an answer, but not the attempt of that answer".to_owned());
     }
-    // Only what was called is looked at afterwards.
+    // Only a generation that was called is observed.
     let was_observed = condition_at(&status.conditions, REDISTRIBUTED, generation).is_some();
-    (was_observed || speak_of_a_call(&status.conditions, generation))
-        .then(|| "its conditions speak of a call for this generation, but the attempt is missing".to_owned())
+    (was_observed || report_a_call(&status.conditions, generation))
+        .then(|| "its conditions report a call for this generation, but the attempt is missing".to_owned())
 }
 
-/// True where status speaks of an older generation, and what it says of that is missing, or says that a request may be on
-/// its way of which there is no attempt.
-fn lost_an_older_attempt(object: &ClusterRedistribution, generation: i64) -> bool {
+/// True if status reports an older generation, and its conditions are missing, or they report that a request may be in
+/// flight and its attempt is missing.
+fn lost_older_attempt(object: &ClusterRedistribution, generation: i64) -> bool {
     let Some(status) = &object.status else { return false };
     let last = last_generation(object);
     let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == last);
-    let may_be_under_way = || {
-        // What JournalInvalid means for this is asked where its generation is compared.
-        let reason = reason_at(&status.conditions, last).filter(|_| invalid_at(object).is_none());
+    let may_be_in_flight = || {
+        // `read` handles JournalInvalid, where it compares the generation of the report.
+        let reason = reason_at(&status.conditions, last).filter(|_| invalid_generation(object).is_none());
         let class = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.class());
         matches!(class, Some(ReasonClass::InFlight | ReasonClass::Unknown))
     };
-    last < generation && (lacks_ready(object) || (!is_attempted && may_be_under_way()))
+    last < generation && (lacks_ready(object) || (!is_attempted && may_be_in_flight()))
 }
 
-/// The last generation that status speaks of: observed, or only named by `Ready` where a CRD has pruned the other.
+/// The last generation that status reports: the observed one, or that of `Ready` if a CRD has pruned the other.
 fn last_generation(object: &ClusterRedistribution) -> i64 {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions.filter(|condition| condition.type_ == "Ready").filter_map(|ready| ready.observed_generation);
     ready.fold(observed_generation(object), i64::max)
 }
 
-/// True where a generation was observed, and the condition `Ready` of that generation is not there.
+/// True if a generation was observed and its condition `Ready` is missing.
 fn lacks_ready(object: &ClusterRedistribution) -> bool {
     let observed = observed_generation(object);
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -261,29 +261,29 @@ fn observed_generation(object: &ClusterRedistribution) -> i64 {
     object.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(-1)
 }
 
-/// Whether conditions of ours say that this generation was called, or may have been. Others' are none of our business.
-fn speak_of_a_call(conditions: &[Condition], generation: i64) -> bool {
+/// Whether this product's conditions report that this generation was called, or may have been. Others are ignored.
+fn report_a_call(conditions: &[Condition], generation: i64) -> bool {
     let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
     ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
-        let row = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class());
-        let after_a_claim = match row {
+        let class = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class());
+        let is_after_claim = match class {
             Some(ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Unknown) => true,
-            // A look before the claim found what a call would have been refused for: such an object goes on by itself.
+            // A precheck found why a call would have been refused: such an object resumes without an edit.
             Some(ReasonClass::Refused) => !is_held_at(conditions, generation, &condition.reason),
             Some(ReasonClass::Blocked | ReasonClass::Stalled) | None => false,
         };
-        after_a_claim || (condition.type_ == "Delivered" && condition.status != "False")
+        is_after_claim || (condition.type_ == "Delivered" && condition.status != "False")
     })
 }
 
-/// The generation for which `Ready` says `JournalInvalid`, if it does.
-pub fn invalid_at(object: &ClusterRedistribution) -> Option<i64> {
+/// The generation for which `Ready` reports `JournalInvalid`, if it does.
+pub fn invalid_generation(object: &ClusterRedistribution) -> Option<i64> {
     let conditions = &object.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     (ready.reason == Reason::JournalInvalid.as_str()).then_some(ready.observed_generation).flatten()
 }
 
-fn is_complete(attempt: &Attempt) -> bool {
+pub(super) fn is_complete(attempt: &Attempt) -> bool {
     !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
 }
 

@@ -1,5 +1,5 @@
-//! Regions and the host of each. Only what the administrator allows can be resolved; an object names a region, never a
-//! host. It opens no connection.
+//! Regions and their hosts. Only a region that the administrator allows can be resolved; an object names a region, never
+//! a host. It opens no connection.
 
 mod iam;
 
@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 use url::{Host, Url};
 
 /// Suffix of most regions.
-const COM: &str = "myhuaweicloud.com";
-/// Regions of the vendor's own client libraries, by suffix. A host is `dws.<region>.<suffix>`.
+const COM_SUFFIX: &str = "myhuaweicloud.com";
+/// Regions of the vendor's client libraries, by suffix. A host is `dws.<region>.<suffix>`.
 const REGIONS: [(&str, &[&str]); 3] = [
     ("myhuaweicloud.cn", &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"]),
     ("myhuaweicloud.eu", &["eu-west-101"]),
     (
-        COM,
+        COM_SUFFIX,
         &[
             "ae-ad-1",
             "af-north-1",
@@ -45,26 +45,26 @@ const REGIONS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// A setting about regions is wrong. For the administrator, at the start.
+/// A setting of regions is invalid. Reported to the administrator at the start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Not in the table, and no override.
+    /// The region is not in the table and has no endpoint of its own.
     #[error(
         "region {0:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {0}=https://..."
     )]
     UnknownRegion(String),
-    /// Not a name.
+    /// The text is no name of a region.
     #[error(
-        "region {0:?} is not a region's name: lower-case letters, digits and single hyphens, at most 63 characters"
+        "region {0:?} is not a valid name: use lower-case letters, digits and single hyphens, at most 63 characters"
     )]
     BadName(String),
-    /// Neither https nor loopback.
-    #[error("{0} {1}={2}: must be https; plain http is for loopback addresses only")]
+    /// The URL is neither https nor a loopback address.
+    #[error("{0} {1}={2}: must be https; plain http is allowed for loopback addresses only")]
     NotHttps(&'static str, String, String),
-    /// More than scheme, host and port.
-    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, nothing else")]
+    /// The URL has more than scheme, host and port.
+    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, and nothing else")]
     MoreThanHost(&'static str, String, String),
-    /// An IAM of a region that no object may name.
+    /// The IAM endpoint belongs to a region that is not allowed.
     #[error(
         "--iam-endpoint {0}: region {0} is not allowed here; allowed are: {1}. Add it with --region, --allow-region or --endpoint"
     )]
@@ -74,19 +74,19 @@ pub enum EndpointError {
 /// An object's region cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegionNotAllowed {
-    /// No region at all.
+    /// The object names no region and there is no default.
     #[error(
         "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {0}"
     )]
     NoneNamed(String),
-    /// Not among the allowed ones.
+    /// The region is not among the allowed ones.
     #[error(
         "Region {0} is not allowed here; allowed are: {1}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint"
     )]
     NotAllowed(String, String),
 }
 
-/// Where a request goes.
+/// Target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Name of the region.
@@ -97,27 +97,27 @@ pub struct Endpoint {
     pub url: Url,
 }
 
-/// The regions that may be used.
+/// The regions that the administrator allows.
 #[derive(Clone, Debug)]
 pub struct Regions {
     default: Option<String>,
     allowed: BTreeMap<String, Endpoint>,
-    /// Those that are not the built-in ones, and the built-in ones, where there are any, of regions that have the built-in
-    /// endpoint.
+    /// IAM endpoints by region: those given by flag, and the built-in ones of regions with the built-in DWS endpoint, if
+    /// known.
     iam: BTreeMap<String, Endpoint>,
 }
 
 impl Regions {
-    /// The default region, those allowed besides, and the endpoints given for some: these three together and no other.
+    /// Allows the default region, the `allowed` regions and the regions with an endpoint in `overrides`, and no other.
     pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
         let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
         for (region, url) in overrides {
-            endpoints.insert(region.clone(), overridden("--endpoint", region, url)?);
+            endpoints.insert(region.clone(), custom_endpoint("--endpoint", region, url)?);
         }
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
-                endpoints.insert(region.to_owned(), known("dws", region)?);
-                iam.extend(iam::known_iam(region)?.map(|iam| (region.to_owned(), iam)));
+                endpoints.insert(region.to_owned(), built_in_endpoint("dws", region)?);
+                iam.extend(iam::built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
             }
         }
         Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
@@ -140,20 +140,20 @@ impl Regions {
     }
 }
 
-fn known(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
+fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
     check_name(region)?;
     let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| *suffix);
-    at(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
+    endpoint(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
 }
 
-fn at(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
+fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
     let unknown = || EndpointError::UnknownRegion(region.to_owned());
     let host = format!("{service}.{region}.{suffix}");
     let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown())?;
     Ok(Endpoint { region: region.to_owned(), host, url })
 }
 
-fn overridden(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
+fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
     check_name(region)?;
     let only_host = url.username().is_empty()
         && url.password().is_none()

@@ -1,22 +1,19 @@
-//! PURE: the transitions of a status, from hold to claim to outcome. Each takes the status that is there and returns
-//! the one to write, so that whatever it does not speak of is kept. The clock is an argument; nothing is written here.
+//! PURE: the transitions of a status, from hold to claim to outcome. Each takes the current status and returns the one to
+//! write, so that fields it does not set are kept. The clock is an argument; nothing is written here.
 
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
-    api::{
-        Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt,
-        Reason, ReasonClass, text::truncate,
-    },
+    api::{Attempt, AttemptState, ClusterRedistributionStatus, MAX_RETRY_AFTER, Reason, ReasonClass, text::truncate},
     protocol::{
         conditions::{REDISTRIBUTED, reason_at, set_at, set_class_at, to_second},
         history,
-        journal::LOST,
+        journal::is_complete,
         record::{Record, Recording},
     },
 };
 
-/// The status of an object that is held. `None` if that is what it says already.
+/// The status of an object that is held. `None` if status shows this already.
 pub fn held(
     status: Option<&ClusterRedistributionStatus>,
     generation: i64,
@@ -27,8 +24,8 @@ pub fn held(
     held_in_class(status, generation, reason.class(), reason, message, now)
 }
 
-/// The same for a reason that ends a call, found by a look before it: nothing was claimed, and the object follows by itself
-/// once what was found is mended.
+/// As [`held`], for a refusal that a precheck found before the call: nothing was claimed, and the object resumes without
+/// an edit once the cause is fixed.
 pub fn held_before_call(
     status: Option<&ClusterRedistributionStatus>,
     generation: i64,
@@ -36,59 +33,29 @@ pub fn held_before_call(
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
-    let row = if reason.class() == ReasonClass::Refused { ReasonClass::Blocked } else { reason.class() };
-    held_in_class(status, generation, row, reason, message, now)
+    let class = if reason.class() == ReasonClass::Refused { ReasonClass::Blocked } else { reason.class() };
+    held_in_class(status, generation, class, reason, message, now)
 }
 
 fn held_in_class(
     status: Option<&ClusterRedistributionStatus>,
     generation: i64,
-    row: ReasonClass,
+    class: ReasonClass,
     reason: Reason,
     message: &str,
     now: Timestamp,
 ) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned().unwrap_or_default();
-    let moved = observe(&mut next, generation);
-    let changed = set_class_at(&mut next.conditions, generation, row, reason, message, now);
-    (moved || changed).then_some(next)
+    let is_new_generation = set_observed_generation(&mut next, generation);
+    let changed = set_class_at(&mut next.conditions, generation, class, reason, message, now);
+    (is_new_generation || changed).then_some(next)
 }
 
-/// The status of an object that has lost a part of its journal: held as `JournalInvalid`, and with an attempt of this
-/// generation whose outcome is unknown in place of one that is not there. Without it managed fields would go on naming what is
-/// absent, and whatever is written for the next generation would look as if it hid something. `None` if status says it.
-pub fn lost(
-    status: Option<&ClusterRedistributionStatus>,
-    (uid, generation): (&str, i64),
-    message: &str,
-    now: Timestamp,
-) -> Option<ClusterRedistributionStatus> {
-    let mut next = held(status, generation, Reason::JournalInvalid, message, now)?;
-    match &mut next.attempt {
-        Some(attempt) if is_named(attempt) => {
-            attempt.closed.get_or_insert(true);
-        }
-        attempt => {
-            *attempt = Some(Attempt {
-                // The name by which the next generation waits for what was lost.
-                id: format!("{LOST}{generation}"),
-                uid: uid.to_owned(),
-                generation,
-                state: AttemptState::Unknown.as_str().to_owned(),
-                closed: Some(true),
-                message: Some(truncate(message, 256)),
-                ..Attempt::default()
-            });
-        }
-    }
-    Some(next)
-}
-
-/// The status without the journal of another object: what a backup brought along. Taken away with the first hold that is
-/// no objection to it; until then it is the only thing that says why an edit had to come first.
+/// The status without the journal of another object, which a backup can bring along. That journal is removed with the
+/// first hold for another reason; until then only that journal shows why an edit was needed first.
 pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) -> Option<ClusterRedistributionStatus> {
     let mut next = status.cloned()?;
-    // An empty uid is one that was pruned, perhaps our own.
+    // An empty uid was pruned, and may have been this object's.
     if next.attempt.as_ref().is_some_and(|attempt| attempt.uid != uid && !attempt.uid.is_empty()) {
         next.attempt = None;
         next.history.clear();
@@ -96,7 +63,7 @@ pub fn without_foreign(status: Option<&ClusterRedistributionStatus>, uid: &str) 
     Some(next)
 }
 
-/// The status that takes the right to call: `attempt` becomes the journal, the one before it history.
+/// The status that claims the right to call: `attempt` becomes the journal, the previous attempt goes to history.
 pub fn claimed(
     status: Option<&ClusterRedistributionStatus>,
     attempt: Attempt,
@@ -104,24 +71,24 @@ pub fn claimed(
     now: Timestamp,
 ) -> ClusterRedistributionStatus {
     let mut next = status.cloned().unwrap_or_default();
-    observe(&mut next, attempt.generation);
-    // Also within a generation: the answer of a call that is only now being made cannot be there yet.
+    set_observed_generation(&mut next, attempt.generation);
+    // Also within a generation: a call that starts now cannot have an answer yet.
     next.status_code = None;
-    forget(&mut next);
+    remove_observation(&mut next);
     let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
     let uid = attempt.uid.clone();
     if let Some(replaced) = next.attempt.replace(attempt) {
         if replaced.uid == uid {
-            history::keep(&mut next.history, replaced);
+            history::push(&mut next.history, replaced);
         } else {
-            // A journal copied from another object is no history of this one, and its generations would contradict ours.
+            // A journal copied from another object is no history of this one; its generations would contradict this one's.
             next.history.clear();
         }
     }
     next
 }
 
-/// What to write for an attempt's outcome, given the object's status and generation as they are now.
+/// The status to write for an attempt's outcome, given the object's current status and generation.
 pub fn recorded(
     status: &ClusterRedistributionStatus,
     current_generation: i64,
@@ -137,12 +104,12 @@ pub fn recorded(
     if record.state.knowledge() <= state.knowledge() {
         return Recording::Known;
     }
-    // Once Unknown was said, this generation is closed, whatever is learnt later.
-    let was_given_up = state == AttemptState::Unknown || attempt.closed == Some(true);
+    // Once Unknown was recorded, this generation is closed, whatever is learned later.
+    let was_closed = state == AttemptState::Unknown || attempt.closed == Some(true);
     let generation = attempt.generation;
-    // Once JournalInvalid was said for a generation, it stays so: another attempt of it may have been lost.
+    // Once JournalInvalid was reported for a generation, it stays: another attempt of it may have been lost.
     let is_invalid = reason_at(&next.conditions, generation) == Some(Reason::JournalInvalid.as_str());
-    attempt.closed = Some(was_given_up || is_invalid || record.state == AttemptState::Unknown);
+    attempt.closed = Some(was_closed || is_invalid || record.state == AttemptState::Unknown);
     record.state.as_str().clone_into(&mut attempt.state);
     attempt.finished_time = Some(to_second(now));
     attempt.status_code = record.status_code;
@@ -150,23 +117,23 @@ pub fn recorded(
     attempt.request_id = record.request_id.as_deref().map(|id| truncate(id, 128));
     attempt.retry_after_seconds = record.retry_after.map(|seconds| seconds.clamp(0, MAX_RETRY_AFTER));
     attempt.message = Some(truncate(&record.message, 256));
-    // A late record must not speak for a newer generation that was observed meanwhile.
+    // A late record must not change the conditions of a newer generation that was observed before it.
     if !is_invalid && next.observed_generation.is_none_or(|observed| observed <= generation) {
-        observe(&mut next, generation);
+        set_observed_generation(&mut next, generation);
         next.status_code = record.status_code;
-        let (reason, message) = conditions_of(record, was_given_up, generation == current_generation);
-        // What was seen in the meantime is looked at anew by what is known now.
+        let (reason, message) = conditions_of(record, was_closed, generation == current_generation);
+        // An observation made in the meantime is judged again under the recorded outcome.
         if reason != Reason::Delivered || redistribution_is_unconfirmed(&next) {
-            forget(&mut next);
+            remove_observation(&mut next);
         }
         let _changed = set_at(&mut next.conditions, generation, reason, &message, now);
     }
     Recording::Write(Box::new(next))
 }
 
-/// What to write where the installed CRD kept only `left` of a claim: nothing was sent, and the object is held until the
-/// CRD is mended. Only the claimant may say so. Where somebody else has spoken since, that stands: what it says may rest
-/// on more than our claim, and less is sent.
+/// The status to write when the installed CRD kept only `left` of a claim: nothing was sent, and the object is held until
+/// the CRD is fixed. Only the claimant may record that. A later record of another process is kept: it may be based on more
+/// than this claim, and keeping it sends less.
 pub fn withdrawn(
     status: &ClusterRedistributionStatus,
     left: Option<&Attempt>,
@@ -174,62 +141,28 @@ pub fn withdrawn(
     message: &str,
     now: Timestamp,
 ) -> Recording {
-    let said = reason_at(&status.conditions, generation);
-    if status.attempt.as_ref() != left || said.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
+    let reported = reason_at(&status.conditions, generation);
+    if status.attempt.as_ref() != left || reported.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
         return Recording::Replaced;
     }
     let mut next = status.clone();
-    // An attempt that lost what names it would be one that nobody can read, for ever.
-    next.attempt = next.attempt.filter(is_readable).map(|attempt| Attempt {
+    // An attempt that lost its identity could never be read again.
+    next.attempt = next.attempt.filter(is_complete_claim).map(|attempt| Attempt {
         state: AttemptState::NotSent.as_str().to_owned(),
         finished_time: Some(to_second(now)),
         message: Some(truncate(message, 256)),
         ..attempt
     });
-    observe(&mut next, generation);
+    set_observed_generation(&mut next, generation);
     let _changed = set_at(&mut next.conditions, generation, Reason::CRDOutdated, message, now);
     Recording::Write(Box::new(next))
 }
 
-fn is_readable(attempt: &Attempt) -> bool {
-    is_named(attempt) && attempt.is_open()
+fn is_complete_claim(attempt: &Attempt) -> bool {
+    is_complete(attempt) && attempt.is_open()
 }
 
-fn is_named(attempt: &Attempt) -> bool {
-    !attempt.id.is_empty() && !attempt.uid.is_empty() && !attempt.state.is_empty() && attempt.generation > 0
-}
-
-/// A status in which everything is set that shows that a generation was called; for a dry run alone.
-pub fn with_every_trace(object: &ClusterRedistribution, now: Timestamp) -> ClusterRedistributionStatus {
-    let (uid, generation) =
-        (object.metadata.uid.clone().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-    let attempt = Attempt {
-        id: "dry-run".to_owned(),
-        uid,
-        generation,
-        state: AttemptState::Answered.as_str().to_owned(),
-        closed: Some(true),
-        ..Attempt::default()
-    };
-    let past = PastAttempt {
-        id: "dry-run".to_owned(),
-        generation,
-        state: AttemptState::Answered.as_str().to_owned(),
-        ..PastAttempt::default()
-    };
-    let mut conditions = Vec::new();
-    let _changed = set_at(&mut conditions, generation, Reason::Delivered, "dry run", now);
-    ClusterRedistributionStatus {
-        conditions,
-        observed_generation: Some(generation),
-        status_code: Some(200),
-        attempt: Some(attempt),
-        history: vec![past],
-        ..ClusterRedistributionStatus::default()
-    }
-}
-
-/// The part of a record that an API server with other ideas about the rest must still take (a 422 on the full one).
+/// The part of a record that an API server must still accept if it rejects the full one (422).
 pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionStatus {
     let mut next = status.clone();
     if let Some(attempt) = &mut next.attempt {
@@ -244,46 +177,47 @@ pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionSta
         };
     }
     next.history.clear();
-    forget(&mut next);
+    remove_observation(&mut next);
     next.other.clear();
     next
 }
 
-/// A proven NotSent is tried again and says so, unless the spec was changed meanwhile; after Unknown it is final, and says
-/// that.
-fn conditions_of(record: &Record, was_given_up: bool, is_current: bool) -> (Reason, String) {
+/// The message of a proven NotSent states that it is retried, unless the spec has changed; after Unknown the message states
+/// that it is final.
+fn conditions_of(record: &Record, was_closed: bool, is_current: bool) -> (Reason, String) {
     if record.state != AttemptState::NotSent {
         return (record.reason, record.message.clone());
     }
-    let (reason, then) = match (was_given_up, is_current) {
+    let (reason, then) = match (was_closed, is_current) {
         (true, _) => (
             Reason::NotSent,
-            ". This was learnt after the outcome had been given up as unknown, so it is not tried again. Set spec.trigger to a new value to ask again",
+            ". The outcome had been recorded as unknown before, so the request is not retried. Set spec.trigger to a new value to send a new request",
         ),
-        (false, true) => (record.reason, ". It is tried again by itself"),
-        (false, false) => (record.reason, ". The spec was changed since, and is asked for instead"),
+        (false, true) => (record.reason, ". The request is retried automatically"),
+        (false, false) => (record.reason, ". The spec has changed since; the new spec is requested instead"),
     };
     (reason, format!("{}{then}", record.message))
 }
 
 fn redistribution_is_unconfirmed(status: &ClusterRedistributionStatus) -> bool {
-    let said = status.conditions.iter().find(|condition| condition.type_ == REDISTRIBUTED);
-    said.is_some_and(|said| said.status == "Unknown")
+    let observed = status.conditions.iter().find(|condition| condition.type_ == REDISTRIBUTED);
+    observed.is_some_and(|condition| condition.status == "Unknown")
 }
 
-/// Turns the status to `generation`. The first write for a newer generation drops the answer of the older one.
-fn observe(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
+/// Sets the observed generation; returns whether it changed. The first write for a newer generation drops the answer of the
+/// older one.
+fn set_observed_generation(status: &mut ClusterRedistributionStatus, generation: i64) -> bool {
     if status.observed_generation == Some(generation) {
         return false;
     }
     status.observed_generation = Some(generation);
     status.status_code = None;
-    forget(status);
+    remove_observation(status);
     true
 }
 
-/// Takes away what was seen: it speaks of another generation, or of a redistribution that was not this call's.
-pub fn forget(status: &mut ClusterRedistributionStatus) {
+/// Removes the observation: it belongs to another generation, or to a redistribution that another call started.
+fn remove_observation(status: &mut ClusterRedistributionStatus) {
     status.redistribution = None;
     status.conditions.retain(|condition| condition.type_ != REDISTRIBUTED);
 }

@@ -1,4 +1,4 @@
-//! The three pages for probes and monitoring. They only read.
+//! The three pages for probes and monitoring. They change nothing.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +20,7 @@ pub struct ListenError {
     source: std::io::Error,
 }
 
-/// What the pages show.
+/// The sources of the pages.
 #[derive(Clone)]
 pub struct Admin {
     /// For `/metrics`.
@@ -33,8 +33,8 @@ pub struct Admin {
     pub closing: CancellationToken,
 }
 
-/// Takes the address. The unspecified one means IPv6 and IPv4, whatever the kernel's default is
-/// (`net.ipv6.bindv6only`); where the kernel has no IPv6, it means IPv4 alone.
+/// Binds the address. The unspecified IPv6 address means IPv6 and IPv4, whatever the kernel's default is
+/// (`net.ipv6.bindv6only`), and IPv4 alone on a kernel without IPv6.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = if address.is_ipv6() && address.ip().is_unspecified() {
         match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
@@ -49,14 +49,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 
 fn both_families(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
     socket.set_only_v6(false)?;
-    // The rest is what tokio does.
+    // The rest is as in tokio.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(1024)
 }
 
-/// Serves until the process ends: also while it shuts down, since a call in flight may take its time.
+/// Serves until the process ends: during the shutdown too, since a call in flight may take long.
 pub async fn serve(listener: TcpListener, admin: Admin) {
     let router = Router::new()
         .route("/livez", get(livez))
@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
         .route("/metrics", get(metrics))
         .with_state(Arc::new(admin));
     if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the admin pages are gone");
+        tracing::error!(%error, "the server of /livez, /readyz and /metrics has failed");
     }
 }
 

@@ -1,35 +1,35 @@
-//! The clocks by which the right to send ends. The one that `Instant` reads stands still while the machine is suspended: a
-//! request could leave long after others gave its claim up. It decides nothing.
+//! The clocks that end a permit to send. The clock of `Instant` stops while the machine is suspended: by it, a request
+//! could leave long after other processes let its claim expire. Decides nothing.
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// What both clocks say at one time.
+/// Both clocks, read at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// `CLOCK_BOOTTIME`: nobody sets it, and it goes on while the machine is suspended.
+    /// `CLOCK_BOOTTIME`: it cannot be set, and it advances while the machine is suspended.
     pub since_boot: Duration,
-    /// This host's wall clock: it goes on where a whole virtual machine was paused, once that has been corrected.
+    /// This host's wall clock: after a pause of the whole virtual machine it advances as soon as it is corrected.
     pub wall: Timestamp,
 }
 
 impl Reading {
     fn now() -> Self {
-        // It is later than the start of the machine.
+        // The conversion cannot fail: the time since boot is not negative.
         let since_boot = clock_gettime(ClockId::Boottime).try_into().unwrap_or_default();
         Self { since_boot, wall: Timestamp::now() }
     }
 
-    /// The longer of both. A wall clock that was set back says nothing.
+    /// The longer of both times. A wall clock that was set back proves nothing.
     fn since(&self, earlier: &Self) -> Duration {
         let by_wall = Duration::try_from(self.wall.duration_since(earlier.wall)).unwrap_or_default();
         self.since_boot.saturating_sub(earlier.since_boot).max(by_wall)
     }
 }
 
-/// Where both are read.
+/// Reads both clocks.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Reading + Send + Sync>);
 
@@ -45,23 +45,23 @@ impl Clock {
         Self::new(Reading::now)
     }
 
-    /// Others, for tests.
+    /// Other clocks, for tests.
     pub fn new(read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// What they say now.
+    /// Both clocks now.
     pub fn read(&self) -> Reading {
         (self.0)()
     }
 
-    /// This much from now.
+    /// The end of a time of this length that starts now.
     pub fn deadline(&self, budget: Duration) -> Deadline {
         Deadline { clock: self.clone(), started: self.read(), budget }
     }
 }
 
-/// The end of a time that has begun.
+/// The end of a time that has started.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     clock: Clock,
@@ -70,7 +70,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Whether either clock says that it has come.
+    /// Whether the time is over by either clock.
     pub fn is_over(&self) -> bool {
         self.clock.read().since(&self.started) >= self.budget
     }

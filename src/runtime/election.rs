@@ -1,15 +1,13 @@
-//! Which of several controllers works: a Lease in the controller's own namespace, for tidiness. The law does not rest on
-//! it. It must not be consulted by anything that records an outcome.
+//! Which of several controllers is active: a Lease in the controller's own namespace, for orderly operation. The
+//! guarantee does not depend on it. Code that records an outcome must not consult it.
 //!
-//! Own code, since kube-lease-manager compares the clocks of hosts; the rule is that of client-go: what counts is how long
-//! **this** process has seen a lease unchanged.
+//! Own code, since kube-lease-manager compares the clocks of hosts; this follows client-go: only the time for which
+//! **this** process has seen a lease unchanged counts.
 
-mod complaint;
 mod observer;
 
 use std::time::Duration;
 
-use complaint::Throttle;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -26,57 +24,57 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::{jitter::jittered, metrics::Metrics};
+use crate::runtime::{jitter::jittered, metrics::Metrics, throttled_log::Throttle};
 
-/// Whether this process leads, as long as it does.
+/// Whether this process leads now.
 pub type Leadership = watch::Receiver<bool>;
 
-/// Who competes for which Lease.
+/// The candidate and its Lease.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Different for each process: a restarted container is another one.
+    /// Different for each process: a restarted container has another one.
     pub identity: String,
     /// Name of the Lease.
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// How long a lease that is not renewed stays its holder's, 5 s at least.
+    /// How long a holder keeps a lease that it does not renew; at least 5 s.
     pub duration: Duration,
 }
 
 impl Settings {
-    /// The holder stops to lead this long after its last renewal, well before anybody else may begin.
+    /// The holder stops leading this long after its last renewal, well before another candidate may start.
     fn renew_deadline(&self) -> Duration {
         self.duration * 2 / 3
     }
 
-    /// Longest wait for one look: a connection that hangs must leave time for a second one.
-    fn patience(&self) -> Duration {
+    /// Longest wait for one round: a connection that hangs must leave time for a second one.
+    fn request_timeout(&self) -> Duration {
         self.renew_deadline() / 3
     }
 
-    /// Pause between two looks, of whoever waits or has met trouble.
+    /// Pause between two rounds of a follower, or after a failure.
     fn retry(&self) -> Duration {
         self.duration * 2 / 15
     }
 
-    /// The same after so many troubles in a row: longer each time, but not so long that the lease would be taken up late.
-    fn retry_after(&self, troubles: u32) -> Duration {
-        self.retry().saturating_mul(1 << troubles.saturating_sub(1).min(8)).min(self.renew_deadline())
+    /// The same after that many failures in a row: longer each time, but not so long that the lease is taken over late.
+    fn retry_after(&self, failures: u32) -> Duration {
+        self.retry().saturating_mul(1 << failures.saturating_sub(1).min(8)).min(self.renew_deadline())
     }
 
-    /// Pause between two renewals: leaves time for one that hangs and for another one after it.
+    /// Pause between two renewals: leaves time for one that hangs and another one after it.
     fn renew(&self) -> Duration {
         self.duration * 3 / 10
     }
 }
 
-/// Always leading: a controller that runs without election.
-pub fn alone() -> Leadership {
+/// A controller that runs without election: it always leads.
+pub fn without_election() -> Leadership {
     watch::channel(true).1
 }
 
-/// Competes until `stop`, then gives the lease back. The returned task ends after that.
+/// Competes for the lease until `stop`, then releases it. The returned task ends after that.
 pub fn compete(
     client: &Client,
     settings: Settings,
@@ -105,11 +103,11 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
-        let (mut complaint, mut troubles) = (Throttle::default(), 0_u32);
+        let (mut throttle, mut failures) = (Throttle::default(), 0_u32);
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
-            let said = match timeout_at(deadline.min(begun + self.settings.patience()), self.round()).await {
+            let failure = match timeout_at(deadline.min(begun + self.settings.request_timeout()), self.round()).await {
                 Ok(Ok(holds)) => {
                     renewed = holds.then_some(begun);
                     None
@@ -117,9 +115,14 @@ impl Candidate {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            let is_well = said.is_none();
-            troubles = if is_well { 0 } else { troubles.saturating_add(1) };
-            if let Some(error) = complaint.about(said, begun.into_std()) {
+            let has_succeeded = failure.is_none();
+            if has_succeeded {
+                failures = 0;
+                throttle.recovered();
+            } else {
+                failures = failures.saturating_add(1);
+            }
+            if let Some(error) = failure.filter(|_| throttle.failed(begun.into_std()).is_some()) {
                 tracing::warn!(
                     lease = self.settings.name,
                     namespace = self.settings.namespace,
@@ -128,27 +131,29 @@ impl Candidate {
                 );
             }
             renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
-            self.lead(renewed.is_some());
+            self.set_leading(renewed.is_some());
             let rest = match renewed {
-                None => jittered(self.settings.retry_after(troubles)),
-                Some(renewed) if is_well => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
-                // A leader that hears nothing must not sleep through its deadline.
-                Some(renewed) => jittered(self.settings.retry_after(troubles).min(self.settings.retry() * 2) / 4)
+                None => jittered(self.settings.retry_after(failures)),
+                Some(renewed) if has_succeeded => {
+                    (renewed + self.settings.renew()).saturating_duration_since(Instant::now())
+                }
+                // A leader without answers must not sleep past its deadline.
+                Some(renewed) => jittered(self.settings.retry_after(failures).min(self.settings.retry() * 2) / 4)
                     .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
             };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
         }
-        self.lead(false);
+        self.set_leading(false);
         if renewed.is_some() {
-            match timeout_at(Instant::now() + self.settings.retry(), self.give_back()).await {
+            match timeout_at(Instant::now() + self.settings.retry(), self.release()).await {
                 Ok(Ok(())) => tracing::info!(lease = self.settings.name, "gave the lease back"),
-                Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it runs out by itself"),
-                Err(_) => tracing::info!("the lease could not be given back in time; it runs out by itself"),
+                Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it expires by itself"),
+                Err(_) => tracing::info!("the lease could not be given back in time; it expires by itself"),
             }
         }
     }
 
-    fn lead(&self, leads: bool) {
+    fn set_leading(&self, leads: bool) {
         let changed = self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
         if changed {
             self.metrics.leading(&self.settings.name, leads);
@@ -162,9 +167,10 @@ impl Candidate {
         }
     }
 
-    /// One look, and what follows from it. True: this process holds the lease.
+    /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        // What nobody has written since needs no look first.
+        // A lease that this process wrote last needs no read first: the write fails if another one has written it
+        // since.
         if let Some(mut lease) = self.held.take() {
             if let Some(spec) = &mut lease.spec {
                 spec.renew_time = Some(now());
@@ -179,12 +185,12 @@ impl Candidate {
             let created = self.api.create(&PostParams::default(), &first).await;
             return self.keep(created);
         };
-        let spec = match self.observer.look(&lease, std::time::Instant::now()) {
+        let spec = match self.observer.step(&lease, std::time::Instant::now()) {
             Step::Wait => return Ok(false),
             Step::Take => self.taken(lease.spec.as_ref()),
             Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
         };
-        // The resourceVersion that was looked at goes along: of two that take it at once, one meets a conflict.
+        // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
         let next = Lease { metadata: lease.metadata, spec: Some(spec) };
         self.write(&next).await
     }
@@ -194,7 +200,7 @@ impl Candidate {
         self.keep(written)
     }
 
-    /// A conflict is an answer: somebody else was quicker.
+    /// Keeps the lease that was written. A conflict is no failure: another candidate was faster.
     fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         match written {
             Ok(lease) => {
@@ -206,7 +212,7 @@ impl Candidate {
         }
     }
 
-    async fn give_back(&self) -> Result<(), kube::Error> {
+    async fn release(&self) -> Result<(), kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
         if let Some(spec) =
             lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.settings.identity))

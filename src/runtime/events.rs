@@ -1,8 +1,6 @@
-//! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a lane of its own: bounded, with a
-//! timeout, dropped under load, never in the way of status and never a reason to fail. What goes well has a pace besides:
-//! of a burst only some get one.
-
-mod rate;
+//! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a queue of their own: bounded, with a
+//! timeout, dropped under load; they never delay status and never cause a failure. Events of successes have a rate
+//! limit as well, so that a burst writes only some of them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,16 +14,20 @@ use kube::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use self::rate::RateLimit;
 use crate::{
     api::{ClusterRedistribution, Reason, ReasonClass},
-    runtime::metrics::Metrics,
+    runtime::{metrics::Metrics, rate_limit::RateLimit},
 };
 
-/// Events waiting to be written. More than this at once help nobody.
-const LANE: usize = 256;
+/// Events waiting to be written. More than this at once are of no use to a reader.
+const QUEUE_CAPACITY: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The API server refuses longer notes.
+/// Events of successes that may be written at once,
+const SUCCESS_BURST: u32 = 25;
+/// and then one in each interval: as many as calls, at the default rate limit of one key. Metrics count the others and
+/// status shows them; nobody reads an event of each, and each would cost the API server as much as a write of status.
+const SUCCESS_INTERVAL: Duration = Duration::from_millis(200);
+/// Characters of a note; the API server refuses longer ones.
 const NOTE_LIMIT: usize = 1000;
 
 struct EventMessage {
@@ -33,22 +35,22 @@ struct EventMessage {
     event: Event,
 }
 
-/// Where events are handed in. Cheap to clone.
+/// The queue of events to write. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    lane: mpsc::Sender<EventMessage>,
-    calm: Arc<Mutex<RateLimit>>,
+    queue: mpsc::Sender<EventMessage>,
+    successes: Arc<Mutex<RateLimit>>,
     metrics: Metrics,
 }
 
 impl Events {
-    /// Starts the lane.
+    /// Starts the task that writes the events. `holder` is the reporting instance.
     pub fn start(client: Client, holder: &str, metrics: Metrics) -> Self {
-        let (lane, mut postings) = mpsc::channel::<EventMessage>(LANE);
+        let (queue, mut messages) = mpsc::channel::<EventMessage>(QUEUE_CAPACITY);
         let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
         let recorder = Recorder::new(client, reporter);
         tokio::spawn(async move {
-            while let Some(EventMessage { regarding, event }) = postings.recv().await {
+            while let Some(EventMessage { regarding, event }) = messages.recv().await {
                 match timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::debug!(%error, "an event was not written"),
@@ -56,40 +58,41 @@ impl Events {
                 }
             }
         });
-        Self { lane, calm: Arc::default(), metrics }
+        Self { queue, successes: Arc::new(Mutex::new(RateLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
     }
 
-    /// Tells people what became of an object. `distinction` goes into the action: the recorder folds events of the
-    /// same reason and action into one series and would show the first note for all of them.
-    pub fn tell(&self, object: &ClusterRedistribution, reason: Reason, distinction: &str, note: &str) {
-        let calm = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
-        // Nothing is amiss: all that most of a burst would have to tell. A hold that somebody should mend is told of each.
-        let goes_well = matches!(reason.class(), ReasonClass::InFlight | ReasonClass::Delivered)
+    /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the
+    /// recorder folds events of one reason and action into one series and would show the first note for all of them.
+    pub fn emit(&self, object: &ClusterRedistribution, reason: Reason, action: &str, note: &str) {
+        let is_normal = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
+        // Nothing is wrong: most events of a burst are of these. A hold that a person has to fix gets an event for each
+        // object.
+        let is_success = matches!(reason.class(), ReasonClass::InFlight | ReasonClass::Delivered)
             || matches!(reason, Reason::Throttled | Reason::AnotherCallInFlight | Reason::Suspended);
-        let event_type = if calm { EventType::Normal } else { EventType::Warning };
-        self.post(object, (reason.as_str(), event_type, goes_well), distinction, note);
+        let event_type = if is_normal { EventType::Normal } else { EventType::Warning };
+        self.post(object, (reason.as_str(), event_type, is_success), action, note);
     }
 
-    /// The same for what is no reason of an object's state.
-    pub fn say(
+    /// Emits an event whose reason is none of an object's conditions.
+    pub fn emit_other(
         &self,
         object: &ClusterRedistribution,
         reason: &str,
         event_type: EventType,
-        distinction: &str,
+        action: &str,
         note: &str,
     ) {
-        self.post(object, (reason, event_type, event_type == EventType::Normal), distinction, note);
+        self.post(object, (reason, event_type, event_type == EventType::Normal), action, note);
     }
 
     fn post(
         &self,
         object: &ClusterRedistribution,
-        (reason, event_type, goes_well): (&str, EventType, bool),
-        distinction: &str,
+        (reason, event_type, is_success): (&str, EventType, bool),
+        action: &str,
         note: &str,
     ) {
-        if goes_well && !self.calm.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
+        if is_success && !self.successes.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
             self.metrics.event_dropped();
             return;
         }
@@ -97,10 +100,10 @@ impl Events {
             type_: event_type,
             reason: reason.to_owned(),
             note: Some(note.chars().take(NOTE_LIMIT).collect()),
-            action: distinction.chars().take(128).collect(),
+            action: action.chars().take(128).collect(),
             secondary: None,
         };
-        if self.lane.try_send(EventMessage { regarding: object.object_ref(&()), event }).is_err() {
+        if self.queue.try_send(EventMessage { regarding: object.object_ref(&()), event }).is_err() {
             self.metrics.event_dropped();
         }
     }

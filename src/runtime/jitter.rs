@@ -1,9 +1,9 @@
-//! Pauses of a random length, so that what failed together does not come back together. It must not be used for anything
-//! that the law rests on.
+//! Pauses of a random length, so that requests that failed together are not repeated together. The guarantee must not
+//! depend on them.
 
 use std::time::Duration;
 
-/// Between half and all of `full`.
+/// A random time between half of `full` and `full`.
 pub fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::random_range(0.5..=1.0))
 }

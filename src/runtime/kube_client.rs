@@ -1,4 +1,4 @@
-//! How the API server is reached: the kubeconfig or the pod's own account, and two clients of it. It asks for nothing.
+//! How the API server is reached: the kubeconfig or the pod's ServiceAccount, and two clients. Sends no request.
 
 mod redaction;
 
@@ -24,20 +24,20 @@ use crate::runtime::{
     watchdog::Watchdog,
 };
 
-/// Longest wait for a connection to the API server, of everything but the watch.
+/// Longest wait for a connection to the API server, for all requests except those of the watch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// There is no client. What a kubeconfig holds is never part of the text: it may be a token or a password.
+/// Why there is no client. The text never quotes a kubeconfig, which may hold a token or a password.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientsError {
-    /// No kubeconfig, or one that cannot be used, and no pod's account either.
+    /// No usable kubeconfig, and no ServiceAccount of a pod either.
     #[error(
         "no way to reach a Kubernetes API server: {kubeconfig}; {in_cluster}. Run it in a pod, or name a kubeconfig with --kubeconfig"
     )]
     Nowhere {
         /// What is wrong with the kubeconfig.
         kubeconfig: Box<ClientsError>,
-        /// What is wrong with the pod's account.
+        /// What is wrong with the pod's ServiceAccount.
         in_cluster: kube::config::InClusterError,
     },
     /// A kubeconfig that cannot be used.
@@ -48,19 +48,19 @@ pub enum ClientsError {
         /// What is wrong.
         why: String,
     },
-    /// Nobody knows where a kubeconfig could be.
+    /// No place to look for a kubeconfig.
     #[error("there is no home directory, and KUBECONFIG is not set")]
     NoFile,
-    /// What the configuration says cannot be used, a certificate for example.
+    /// A part of the configuration cannot be used, for example a certificate.
     #[error("no client of the Kubernetes API server can be made: {0}")]
     Unusable(String),
-    /// A variable of the environment that names proxies.
+    /// An environment variable for proxies is invalid.
     #[error("{0}")]
     Proxy(String),
 }
 
-/// Which kubeconfig is read, and which context of it. Without either the pod's own account serves where no kubeconfig can
-/// be used.
+/// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
+/// kubeconfig.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
     /// `--kubeconfig`.
@@ -69,9 +69,9 @@ pub struct Access<'a> {
     pub context: Option<&'a str>,
 }
 
-/// Two clients: one for everything else, which never repeats a request by itself, since a repeated PUT of a claim would
-/// meet its own first application as a conflict; and one that watches and whose bytes are counted.
-pub async fn both(
+/// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its
+/// own first application; the second is for watches, and the watchdog counts its bytes.
+pub async fn clients(
     access: Access<'_>,
     watchdog: &Watchdog,
     metrics: &Metrics,
@@ -81,7 +81,7 @@ pub async fn both(
     let requests = CountRequests { metrics: metrics.clone(), host };
     let counted = watchdog.clone();
     let bytes = MapResponseLayer::new(move |response| counted.count(response));
-    // Who watches pauses by itself: the client's own pauses would begin with a burst and grow to minutes.
+    // The watches have their own back-off: the client's would begin with a burst and grow to minutes.
     config.default_retry = false;
     let watching = builder(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
     config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -91,9 +91,9 @@ pub async fn both(
 type Service = BoxService<http::Request<kube::client::Body>, http::Response<Box<DynBody>>, BoxError>;
 type Scrubbed = MapErr<Service, fn(BoxError) -> BoxError>;
 
-/// kube's own client. What a credential plugin prints, when it is asked for a new token, gets into no error.
+/// kube's client, with errors that never contain the output of a credential plugin that was asked for a new token.
 fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, ClientsError> {
-    // kube panics over a token that no header can hold, if it is the plugin's and without an end: only kube sees it.
+    // kube panics on a plugin's token that is no valid header value and does not expire; only kube sees that token.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
         let is_token = panic.payload().downcast_ref::<String>().is_some_and(|text| text.contains("not valid header"));

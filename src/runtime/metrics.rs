@@ -1,6 +1,6 @@
-//! What can be counted, under the names that controller-runtime and Prometheus clients use, where there are such.
-//! `docs/metrics.md` lists all of it. Labels come from closed sets: no ids and no messages; names of objects only of the
-//! few that a person has to look at. It decides nothing.
+//! The metrics, named as in controller-runtime and Prometheus clients where those have them; `docs/metrics.md` lists
+//! all. Labels come from closed sets: no ids and no messages; names of objects only for the few that need a person.
+//! Decides nothing.
 
 mod labels;
 mod named;
@@ -23,17 +23,18 @@ use prometheus_client::{
 pub use self::requests::CountRequests;
 use self::{
     labels::{
-        ApiLabels, CLUSTER_RESULTS, ControllerLabels, DETAILS_RESULTS, LeaderLabels, LookLabels, ReasonLabels,
+        ApiLabels, CLUSTER_RESULTS, ControllerLabels, DETAILS_RESULTS, LeaderLabels, ReadLabels, ReasonLabels,
         ReconcileLabels, RequestLabels,
     },
     objects::Objects,
 };
 use crate::{runtime::watchdog::Watchdog, store::object::StoredObject};
 
-/// The controller's name in the metrics that every controller has.
+/// The controller's name in the metrics that every controller exports.
 const CONTROLLER: &str = "clusterredistribution";
-/// How long a reconciliation takes, the call of the cloud within it.
+/// Seconds of a reconciliation, including the call to the cloud.
 const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// Seconds of a request to the cloud.
 const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
 /// All metrics of the process.
@@ -42,13 +43,13 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
-    looks: Family<LookLabels, Counter>,
-    observations: Family<LookLabels, Counter>,
+    cluster_reads: Family<ReadLabels, Counter>,
+    observations: Family<ReadLabels, Counter>,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_errors: Family<ControllerLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
     active_workers: Family<ControllerLabels, Gauge>,
-    most_workers: Family<ControllerLabels, Gauge>,
+    max_workers: Family<ControllerLabels, Gauge>,
     api_requests: Family<ApiLabels, Counter>,
     holds: Family<ReasonLabels, Counter>,
     in_flight: Gauge,
@@ -60,19 +61,19 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at their beginning, so that a rate over them has something to begin from.
+    /// All metrics at zero, so that a rate over them has a first value.
     pub fn new(watchdog: &Watchdog) -> Self {
         let metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(REQUEST_BUCKETS),
-            looks: Family::default(),
+            cluster_reads: Family::default(),
             observations: Family::default(),
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
             active_workers: Family::default(),
-            most_workers: Family::default(),
+            max_workers: Family::default(),
             api_requests: Family::default(),
             holds: Family::default(),
             in_flight: Gauge::default(),
@@ -87,10 +88,10 @@ impl Metrics {
         drop(metrics.reconcile_seconds.get_or_create(&controller));
         metrics.active_workers.get_or_create(&controller).set(0);
         for result in CLUSTER_RESULTS {
-            metrics.looks.get_or_create(&LookLabels { result }).inc_by(0);
+            metrics.cluster_reads.get_or_create(&ReadLabels { result }).inc_by(0);
         }
         for result in DETAILS_RESULTS {
-            metrics.observations.get_or_create(&LookLabels { result }).inc_by(0);
+            metrics.observations.get_or_create(&ReadLabels { result }).inc_by(0);
         }
         for result in ["success", "requeue_after", "error"] {
             metrics.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc_by(0);
@@ -98,37 +99,37 @@ impl Metrics {
         Self { registry: Arc::new(metrics.registry(watchdog)), ..metrics }
     }
 
-    /// An attempt is over.
+    /// An attempt has ended.
     pub fn request(&self, outcome: &'static str, status_code: Option<u16>, took: Duration) {
         let code = status_code.map(|code| code.to_string()).unwrap_or_default();
         self.requests.get_or_create(&RequestLabels { outcome, code }).inc();
         self.request_seconds.observe(took.as_secs_f64());
     }
 
-    /// A cluster was looked at.
-    pub fn look(&self, result: &'static str) {
-        self.looks.get_or_create(&LookLabels { result }).inc();
+    /// A cluster was read.
+    pub fn cluster_read(&self, result: &'static str) {
+        self.cluster_reads.get_or_create(&ReadLabels { result }).inc();
     }
 
-    /// A redistribution was looked at.
+    /// A redistribution was read.
     pub fn observation(&self, result: &'static str) {
-        self.observations.get_or_create(&LookLabels { result }).inc();
+        self.observations.get_or_create(&ReadLabels { result }).inc();
     }
 
-    /// Most reconciliations at once.
-    pub fn workers(&self, most: u16) {
-        self.most_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(i64::from(most));
+    /// Maximum number of concurrent reconciliations.
+    pub fn workers(&self, max: u16) {
+        self.max_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(i64::from(max));
     }
 
-    /// A reconciliation begins; it lasts until what this returns is given to [`Self::reconciled`] or dropped.
+    /// A reconciliation starts; it ends when the returned value is dropped, and is counted by [`Self::reconciled`].
     pub fn reconciling(&self, object: &StoredObject) -> Reconciling {
-        self.objects.begun(object);
+        self.objects.reconcile_started(object);
         let active = self.active_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).clone();
         active.inc();
         Reconciling { active, begin: Instant::now() }
     }
 
-    /// A reconciliation is over: success, requeue_after or error.
+    /// A reconciliation has ended. `result`: success, requeue_after or error.
     pub fn reconciled(&self, reconciling: &Reconciling, result: &'static str) {
         let controller = ControllerLabels { controller: CONTROLLER };
         self.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc();
@@ -138,7 +139,7 @@ impl Metrics {
         }
     }
 
-    /// A request to the API server was answered, or failed.
+    /// A request to the API server was answered or failed.
     pub fn api_request(&self, code: &str, method: &str, host: &str) {
         let labels = ApiLabels { code: code.to_owned(), method: method.to_owned(), host: host.to_owned() };
         self.api_requests.get_or_create(&labels).inc();
@@ -154,41 +155,41 @@ impl Metrics {
         self.in_flight.set(i64::try_from(calls).unwrap_or(i64::MAX));
     }
 
-    /// Objects whose status is not whole now.
+    /// Objects whose status is incomplete now.
     pub fn hidden(&self, objects: usize) {
         self.hidden.set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
-    /// The watch met an error.
+    /// A watch failed.
     pub fn watch_error(&self) {
         self.watch_errors.inc();
     }
 
-    /// There were too many events at once.
+    /// A Kubernetes Event was dropped because there were too many at once.
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
     }
 
-    /// Whether this process leads, by the Lease of this name.
+    /// Whether this process leads by the Lease of this name.
     pub fn leading(&self, lease: &str, leads: bool) {
         self.leading.get_or_create(&LeaderLabels { name: lease.to_owned() }).set(i64::from(leads));
-        self.objects.show(leads);
+        self.objects.export(leads);
     }
 
-    /// There is no election: this process always leads.
-    pub fn alone(&self) {
-        self.objects.show(true);
+    /// Without election: this process always leads.
+    pub fn always_leading(&self) {
+        self.objects.export(true);
     }
 
-    /// For the watch, which tells it of every object.
+    /// The metrics of objects, which the watch updates.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// The text that `/metrics` answers with.
+    /// The response of `/metrics`, in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // Writing into a String cannot fail; a half text is better than none all the same.
+        // Writing into a String cannot fail; if it did, half a text would be better than none.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -201,7 +202,7 @@ impl Default for Metrics {
     }
 }
 
-/// A reconciliation under way.
+/// A reconciliation in progress.
 pub struct Reconciling {
     active: Gauge,
     begin: Instant,

@@ -7,6 +7,7 @@ pub mod events;
 pub mod jitter;
 pub mod kube_client;
 pub mod metrics;
+pub mod rate_limit;
 pub mod synced;
 pub mod telemetry;
 pub mod throttled_log;

@@ -1,11 +1,11 @@
-//! Which of the watched scopes (namespaces, or all at once) have completed their first list. Until one has, what its objects'
-//! status tells of the past is not known. It decides nothing.
+//! Which of the watched scopes (namespaces, or all of them as one) have completed their first list. Before that, the
+//! history in the status of a scope's objects is not known. Decides nothing.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// See the module. Cheap to clone.
+/// The scopes and whether their first lists are complete. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Synced {
     scopes: Arc<watch::Sender<Vec<Scope>>>,
@@ -13,15 +13,15 @@ pub struct Synced {
 
 #[derive(Debug)]
 struct Scope {
-    /// None: all of them.
+    /// `None`: all namespaces.
     namespace: Option<String>,
     is_complete: bool,
-    /// The API server does not allow it, so that nothing will be known of it.
+    /// The API server does not allow its list, so that its objects stay unknown.
     is_refused: bool,
 }
 
 impl Synced {
-    /// Of the watches of these namespaces, in their order; of none, one watch of all of them.
+    /// One scope for the watch of each of these namespaces, in their order; without any, one scope for all namespaces.
     pub fn new(namespaces: &[String]) -> Self {
         let scope = |namespace| Scope { namespace, is_complete: false, is_refused: false };
         let scopes = if namespaces.is_empty() {
@@ -32,20 +32,21 @@ impl Synced {
         Self { scopes: Arc::new(watch::Sender::new(scopes)) }
     }
 
-    /// Whether the first list of this namespace's watch is complete. Of a namespace that is not watched it never is.
+    /// Whether the first list of this namespace's watch is complete; never for a namespace that is not watched.
     pub fn is_complete(&self, namespace: &str) -> bool {
         let scopes = self.scopes.borrow();
-        let mut watched = scopes.iter().filter(|scope| scope.holds(namespace)).peekable();
+        let mut watched = scopes.iter().filter(|scope| scope.contains(namespace)).peekable();
         watched.peek().is_some() && watched.all(|scope| scope.is_complete)
     }
 
-    /// Whether all that can be known of other objects is known for one of this namespace: its own list is complete, and the
-    /// others are, or are not allowed.
+    /// Whether everything that can be known of other objects is known for an object of this namespace: its own list is
+    /// complete, and each other list is complete or not allowed.
     pub fn is_all_known_for(&self, namespace: &str) -> bool {
         self.is_complete(namespace) && self.scopes.borrow().iter().all(|scope| scope.is_complete || scope.is_refused)
     }
 
-    /// A watch failed; the API server did not allow its list, or there was another reason.
+    /// The watch of this scope failed: because the API server does not allow its list (`is_refused`), or for another
+    /// reason.
     pub fn failed(&self, scope: usize, is_refused: bool) {
         self.scopes.send_if_modified(|scopes| {
             scopes
@@ -59,13 +60,13 @@ impl Synced {
         self.scopes.borrow().iter().all(|scope| scope.is_complete)
     }
 
-    /// Waits until they are.
+    /// Waits until all first lists are complete.
     pub async fn all_complete(&self) {
-        // The sender is held here, so this ends only with what is waited for.
+        // `self` contains the sender, so this ends only when all lists are complete.
         let _ = self.scopes.subscribe().wait_for(|scopes| scopes.iter().all(|scope| scope.is_complete)).await;
     }
 
-    /// A list of this watch is complete. Returns whether it was the first.
+    /// A list of this scope is complete. Returns whether it was the first.
     pub fn complete(&self, scope: usize) -> bool {
         let first = |scopes: &mut Vec<Scope>| {
             scopes.get_mut(scope).is_some_and(|scope| !std::mem::replace(&mut scope.is_complete, true))
@@ -75,7 +76,7 @@ impl Synced {
 }
 
 impl Scope {
-    fn holds(&self, namespace: &str) -> bool {
+    fn contains(&self, namespace: &str) -> bool {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
     }
 }
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_list_counts_for_its_own_namespace_and_for_all_once_all_are_there() {
+    fn a_first_list_completes_its_namespace_and_all_lists_complete_all() {
         let synced = Synced::new(&["one".to_owned(), "two".to_owned()]);
         assert!(!synced.is_complete("one") && synced.all_complete().now_or_never().is_none());
         assert!(synced.complete(0));
@@ -96,23 +97,23 @@ mod tests {
         assert!(!synced.complete(0), "a later list is not the first");
         assert!(synced.complete(1));
         assert!(synced.are_all_complete() && synced.all_complete().now_or_never().is_some());
-        assert!(!synced.is_complete("three"), "nobody watches it");
+        assert!(!synced.is_complete("three"), "it is not watched");
     }
 
     #[test]
-    fn a_namespace_that_is_not_allowed_keeps_nothing_from_the_others() {
+    fn a_forbidden_namespace_does_not_block_the_others() {
         let synced = Synced::new(&["one".to_owned(), "two".to_owned()]);
         synced.complete(0);
-        assert!(!synced.is_all_known_for("one"), "the other list is still to come");
+        assert!(!synced.is_all_known_for("one"), "the other list is incomplete");
         synced.failed(1, false);
-        assert!(!synced.is_all_known_for("one"), "it may come yet");
+        assert!(!synced.is_all_known_for("one"), "the list may still succeed");
         synced.failed(1, true);
         assert!(synced.is_all_known_for("one") && !synced.is_all_known_for("two"));
         assert!(!synced.is_complete("two") && !synced.are_all_complete());
     }
 
     #[test]
-    fn one_list_of_all_namespaces_counts_for_each() {
+    fn one_list_of_all_namespaces_completes_each() {
         let synced = Synced::new(&[]);
         assert!(!synced.is_complete("one"));
         assert!(synced.complete(0) && synced.is_complete("one"));

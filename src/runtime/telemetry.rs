@@ -1,4 +1,5 @@
-//! Sets the log up, once. What may be logged is decided where it is logged; this room only gives it a form.
+//! Sets up the log, once. The caller decides what to log; this module only formats it and suppresses what could show a
+//! secret.
 
 use clap::ValueEnum;
 use std::io;
@@ -12,12 +13,12 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Form of the log lines.
+/// Format of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For reading.
+    /// For people.
     Text,
 }
 
@@ -29,20 +30,20 @@ pub struct FilterError {
     reason: String,
 }
 
-/// Wire-level logs of these would show signed headers and the bytes of Secrets. They stay at info at every level and
-/// with every filter that a person may ask for.
-const QUIET: [&str; 9] =
+/// Wire-level logs of these crates would show signed headers and the bytes of Secrets. They stay at info with every
+/// level and filter that a user may set.
+const WIRE_LEVEL: [&str; 9] =
     ["hyper", "h2", "rustls", "reqwest", "tower", "tokio_util", "kube_client", "kube_core", "want"];
 
-/// What comes of the failures that these tell of is an error here, told once and not at each try.
-const TOLD_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
+/// Failures that these targets log at each try reach this program as errors, and it logs them once.
+const LOGGED_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
 
 /// Starts logging to standard output.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
-    let wrong = |reason: String| FilterError { filter: filter.to_owned(), reason };
-    // Levels by target, and no filters by field: what those take is a twentieth of the whole program.
-    let filter = filter.parse::<Targets>().map_err(|error| wrong(error.to_string()))?;
-    log(format, filter, io::stdout).try_init().map_err(|error| wrong(error.to_string()))
+    let invalid = |reason: String| FilterError { filter: filter.to_owned(), reason };
+    // Levels by target, and no filters by field, which would make up a twentieth of the whole program.
+    let filter = filter.parse::<Targets>().map_err(|error| invalid(error.to_string()))?;
+    log(format, filter, io::stdout).try_init().map_err(|error| invalid(error.to_string()))
 }
 
 fn log<W>(format: LogFormat, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
@@ -53,18 +54,18 @@ where
         LogFormat::Json => fmt::layer().json().with_writer(writer).boxed(),
         LogFormat::Text => fmt::layer().with_target(false).with_writer(writer).boxed(),
     };
-    let quiet = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
-    tracing_subscriber::registry().with(filter).with(lines.with_filter(quiet))
+    let harmless = filter_fn(|metadata| is_harmless(metadata.target(), *metadata.level()));
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(harmless))
 }
 
-/// kube's client besides warns of an answer that it cannot read with all of its text, and an answer can be a Secret. What
-/// comes of it is an error here, told without the text.
+/// Whether a line cannot show a secret. kube's client also warns of a response that it cannot read, with all of its
+/// text, and a response can be a Secret. This program logs the resulting error without the text.
 fn is_harmless(target: &str, level: Level) -> bool {
-    if TOLD_HERE.contains(&target) && level <= Level::WARN {
+    if LOGGED_HERE.contains(&target) && level <= Level::WARN {
         return false;
     }
-    let most = if target == "kube_client::client" { Level::ERROR } else { Level::INFO };
-    level <= most || !QUIET.iter().any(|quiet| target.starts_with(quiet))
+    let max_level = if target == "kube_client::client" { Level::ERROR } else { Level::INFO };
+    level <= max_level || !WIRE_LEVEL.iter().any(|target_prefix| target.starts_with(target_prefix))
 }
 
 #[cfg(test)]
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_holds_back_what_could_show_a_secret_in_each_form_and_tells_the_rest() {
+    fn the_log_suppresses_what_could_show_a_secret_in_each_format() {
         for format in [LogFormat::Json, LogFormat::Text] {
             let written = Written::default();
             let writer = written.clone();
@@ -106,19 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn what_could_show_a_secret_is_not_logged_however_loud_the_log_is() {
-        assert!(!is_harmless("kube_client::client", Level::WARN), "it holds the text of an answer");
+    fn lines_that_could_show_a_secret_are_not_logged_at_any_level() {
+        assert!(!is_harmless("kube_client::client", Level::WARN), "it holds the text of a response");
         assert!(is_harmless("kube_client::client", Level::ERROR));
         assert!(
             is_harmless("kube_client::client::tls", Level::WARN),
-            "it tells that authorities could not be read anew"
+            "it reports that certificate authorities could not be read again"
         );
         assert!(!is_harmless("hyper::proto::h1", Level::DEBUG) && is_harmless("hyper::proto::h1", Level::WARN));
         assert!(is_harmless("redistribution_operator::controller", Level::TRACE));
     }
 
     #[test]
-    fn what_is_told_here_once_is_not_told_by_others_at_each_try() {
+    fn failures_that_this_program_logs_are_not_logged_at_each_try() {
         for target in ["kube_client::client::builder", "kube_runtime::watcher"] {
             assert!(!is_harmless(target, Level::ERROR) && !is_harmless(target, Level::WARN), "{target}");
         }

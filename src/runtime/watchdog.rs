@@ -1,5 +1,6 @@
-//! Tells a watch that is silent because nothing happens from one that is dead. kube-runtime does not surface bookmarks,
-//! so the bytes themselves are what is watched: a quiet watch is ended by the API server and opened anew within a minute.
+//! Distinguishes a watch that is silent because nothing happens from a dead one. kube-runtime does not pass bookmarks
+//! on, so the watchdog counts what arrives on the connection: the API server ends an idle watch, and it is opened
+//! again, within a minute.
 
 use std::{
     fmt,
@@ -21,11 +22,12 @@ use prometheus_client::{
 };
 use tokio::time::{Instant, interval, timeout};
 
-/// Checks within the time after which silence counts as death: enough to tell a server that answers from one that is away.
-const LOOKS: u32 = 15;
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an
+/// unavailable one.
+const CHECKS: u32 = 15;
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// PURE core: how long the watch has been silent while the API server answered.
+/// PURE: how long the watch has been silent while the API server answered.
 #[derive(Debug)]
 pub struct IdleTime {
     stale_after: Duration,
@@ -34,16 +36,16 @@ pub struct IdleTime {
 }
 
 impl IdleTime {
-    /// `stale_after`: silence after which the process is not alive any more, provided the API server answers all that
+    /// `stale_after`: the silence after which the process is no longer alive, provided the API server answers all that
     /// time.
     pub fn new(stale_after: Duration) -> Self {
         Self { stale_after, bytes_seen: 0, silent_for: Duration::ZERO }
     }
 
-    /// One look: the number of frames so far, whether a plain GET was answered, and the time since the last look.
-    pub fn look(&mut self, bytes_seen: u64, server_answers: bool, since_last: Duration) {
-        // An API server that is away is no fault of this process, and no reason to restart it while it may be holding
-        // an outcome that is not written yet.
+    /// One check: the number of frames so far, whether a plain GET was answered, and the time since the last check.
+    pub fn check(&mut self, bytes_seen: u64, server_answers: bool, since_last: Duration) {
+        // An unavailable API server is no fault of this process, and no reason to restart it: the process may hold an
+        // outcome that is not written yet.
         if bytes_seen != self.bytes_seen || !server_answers {
             self.silent_for = Duration::ZERO;
         } else {
@@ -52,12 +54,12 @@ impl IdleTime {
         self.bytes_seen = bytes_seen;
     }
 
-    /// How long the silence has lasted.
+    /// How long the watch has been silent.
     pub fn lasted(&self) -> Duration {
         self.silent_for
     }
 
-    /// Alive: the silence has not lasted too long.
+    /// Whether the watch has been silent for less than `stale_after`.
     pub fn is_alive(&self) -> bool {
         self.silent_for < self.stale_after
     }
@@ -67,8 +69,8 @@ impl IdleTime {
 #[derive(Clone, Debug)]
 pub struct Watchdog {
     arrivals: Arc<AtomicU64>,
-    silence: Arc<Mutex<IdleTime>>,
-    look_every: Duration,
+    idle: Arc<Mutex<IdleTime>>,
+    check_every: Duration,
 }
 
 impl Watchdog {
@@ -76,12 +78,12 @@ impl Watchdog {
     pub fn new(stale_after: Duration) -> Self {
         Self {
             arrivals: Arc::default(),
-            silence: Arc::new(Mutex::new(IdleTime::new(stale_after))),
-            look_every: stale_after / LOOKS,
+            idle: Arc::new(Mutex::new(IdleTime::new(stale_after))),
+            check_every: stale_after / CHECKS,
         }
     }
 
-    /// Counts the head and every frame of an answer. For the client that watches, and only for that.
+    /// Counts the head and every frame of a response. For the client that watches, and only for that client.
     pub fn count<B: Body>(
         &self,
         response: Response<B>,
@@ -96,37 +98,37 @@ impl Watchdog {
         })
     }
 
-    /// Something was heard of the watch: also an error, since a watch that fails is opened again and is not dead.
-    pub fn notice(&self) {
+    /// The watch delivered something: an error too, since a watch that fails is opened again and is not dead.
+    pub fn record_arrival(&self) {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Checks now and then until the process ends. `client` must not be the counted one.
+    /// Checks at intervals until the process ends. `client` must not be the one whose responses are counted.
     pub async fn run(self, client: Client) {
-        let mut ticks = interval(self.look_every);
-        let (mut last, mut heard) = (Instant::now(), 0);
+        let mut ticks = interval(self.check_every);
+        let (mut last, mut before) = (Instant::now(), 0);
         loop {
             ticks.tick().await;
             let arrivals = self.arrivals.load(Ordering::Relaxed);
-            // Only silence has to be told from an outage.
-            let answers = std::mem::replace(&mut heard, arrivals) != arrivals
-                || matches!(timeout(LOOK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
+            // The API server is asked only while the watch is silent: to distinguish a dead watch from an outage.
+            let answers = std::mem::replace(&mut before, arrivals) != arrivals
+                || matches!(timeout(CHECK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
             let now = Instant::now();
-            let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-            silence.look(self.arrivals.load(Ordering::Relaxed), answers, now - last);
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.check(self.arrivals.load(Ordering::Relaxed), answers, now - last);
             last = now;
         }
     }
 
     /// See [`IdleTime::is_alive`].
     pub fn is_alive(&self) -> bool {
-        self.silence.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
     }
 }
 
 impl Collector for Watchdog {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let lasted = self.silence.lock().unwrap_or_else(PoisonError::into_inner).lasted();
+        let lasted = self.idle.lock().unwrap_or_else(PoisonError::into_inner).lasted();
         let (name, help) = (
             "dws_redistribution_watch_silent_seconds",
             "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
@@ -143,29 +145,29 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_quiet_watch_whose_server_answers_is_dead_after_five_minutes_and_not_before() {
-        let mut silence = IdleTime::new(5 * MINUTE);
+    fn a_silent_watch_of_an_answering_server_is_dead_after_five_minutes() {
+        let mut idle = IdleTime::new(5 * MINUTE);
         for minute in 1..=5 {
-            silence.look(0, true, MINUTE);
-            assert_eq!(silence.is_alive(), minute < 5);
+            idle.check(0, true, MINUTE);
+            assert_eq!(idle.is_alive(), minute < 5);
         }
     }
 
     #[test]
-    fn an_api_server_that_is_away_never_makes_the_process_dead() {
-        let mut silence = IdleTime::new(5 * MINUTE);
+    fn an_unavailable_api_server_never_makes_the_process_dead() {
+        let mut idle = IdleTime::new(5 * MINUTE);
         for _ in 0..100 {
-            silence.look(7, false, MINUTE);
-            assert!(silence.is_alive());
+            idle.check(7, false, MINUTE);
+            assert!(idle.is_alive());
         }
     }
 
     #[test]
-    fn any_byte_on_the_watch_starts_the_count_anew() {
-        let mut silence = IdleTime::new(5 * MINUTE);
+    fn any_byte_on_the_watch_resets_the_idle_time() {
+        let mut idle = IdleTime::new(5 * MINUTE);
         for count in 0..100 {
-            silence.look(count / 4, true, MINUTE);
-            assert!(silence.is_alive());
+            idle.check(count / 4, true, MINUTE);
+            assert!(idle.is_alive());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Status of an object that does not fit this version's types: conditions only, on the object as it lies in the API
-//! server, everything else untouched. Never a claim, never an outcome.
+//! Status of an object that does not fit this version's types: only its conditions are written, on the object as the API
+//! server has it; everything else is left untouched. Never a claim, never an outcome.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -13,28 +13,28 @@ use super::{API_TIMEOUT, StatusStore, WriteError, put::answer, raw::without_spec
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::truncate},
     protocol::{
-        journal::{self, Journal, LOST},
+        journal::{self, ATTEMPT_LOST, Journal},
         transitions::held,
     },
 };
 
-/// What became of the report.
+/// The result of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
-    /// It was written.
+    /// The report was written.
     Written,
-    /// Status says it already.
+    /// Status contains the report already.
     Known,
-    /// The object fits by now, or is gone or being deleted.
+    /// The object fits now, or is gone or being deleted.
     Past,
-    /// Status is left alone: it may be the only proof that this generation or an older one was called.
+    /// Status is not changed: it may be the only proof that this generation or an older one was called.
     LeftAlone,
 }
 
 impl StatusStore {
-    /// Says on the object itself why it cannot be read, decided on a fresh read. An object whose status is not whole, or
-    /// shows in any way that this generation was called, or may have been, is left alone: whatever it says about that is
-    /// truer than this, and may be the only proof left that forbids a call.
+    /// Reports in the object's status why it cannot be read, based on a fresh read. A status that is incomplete, or that
+    /// contains any evidence that this generation was called, or may have been, is not changed: it is more accurate than
+    /// this report, and may be the only proof that prevents a call.
     pub async fn report_undecodable(
         &self,
         metadata: &ObjectMeta,
@@ -45,8 +45,8 @@ impl StatusStore {
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let api = self.untyped(namespace);
         let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
-        let is_past = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
-        if is_past {
+        let is_gone = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
+        if is_gone {
             return Ok(Reported::Past);
         }
         let Some(before) = without_spec(&object) else { return Ok(Reported::LeftAlone) };
@@ -58,7 +58,7 @@ impl StatusStore {
             return Ok(Reported::LeftAlone);
         }
         let message = format!(
-            "This object does not fit the schema of this controller's version: {}. Nothing is called. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
+            "This object does not match the schema of this controller's version: {}. No request is sent. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
             truncate(error, 256)
         );
         let generation = object.metadata.generation.unwrap_or_default();
@@ -72,19 +72,19 @@ impl StatusStore {
         answer(written).map(|_| Reported::Written)
     }
 
-    /// The same objects without this version's types.
+    /// The API of the objects, without this version's types.
     pub(super) fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource::erase::<ClusterRedistribution>(&());
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 }
 
-/// Whether saying so erases no trace of a call. An attempt that is there stays there.
+/// True if the report erases no evidence of a call. An existing attempt is kept.
 fn may_be_written(object: &ClusterRedistribution) -> bool {
     match journal::read(object) {
         Journal::NoAttempt => true,
         Journal::InFlight(attempt) => Some(attempt.generation) < object.metadata.generation,
-        Journal::CoolingDown { key, .. } => !key.starts_with(LOST),
+        Journal::CoolingDown { key, .. } => !key.starts_with(ATTEMPT_LOST),
         Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::NotSent => false,
     }
 }

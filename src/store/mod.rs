@@ -1,11 +1,9 @@
-//! The only writer of status. Every write is a PUT of the whole status that carries the object's uid and
-//! resourceVersion: the API server's compare-and-swap, and the one thing the law rests on. It decides nothing and
-//! never calls the cloud.
+//! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
+//! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
 
 mod invalid;
 pub mod object;
 mod put;
-
 mod raw;
 mod record;
 
@@ -22,48 +20,48 @@ pub use record::Recorded;
 
 use crate::{
     api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    protocol::{conditions::reason_at, transitions},
+    protocol::{conditions::reason_at, dry_run, transitions},
 };
 
-/// First and longest pause between two looks for a claim of which nobody knows whether it stands.
-const LOOK_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// First and longest pause between two reads after a claim whose result is not known.
+const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// It stands; this is the object as it was written.
+    /// The claim is written; this is the object with it.
     Acquired(Box<ClusterRedistribution>),
-    /// It certainly does not stand and never will.
+    /// The claim is not written, and never will be.
     Lost(WriteError),
-    /// It was written, but before we could see that, somebody gave it up as unknown: it is no right to call any more,
-    /// and we hold the proof that nothing was sent.
+    /// The claim was written, but another process recorded it as Unknown before the read-back: it is no right to call any
+    /// more, and this process holds the proof that nothing was sent.
     Closed(Box<ClusterRedistribution>),
-    /// It was written, but onto another spec or generation than it was made for: it is no right to call that one, and we
-    /// hold the proof that nothing was sent.
+    /// The claim was written onto another spec or generation than it was made for: it is no right to call that one, and
+    /// this process holds the proof that nothing was sent.
     Altered(Box<ClusterRedistribution>),
-    /// It was written, but the installed CRD dropped the journal, or a part of it: this is what is there now.
+    /// The claim was written, but the installed CRD dropped the journal, or a part of it; this is the object as it is now.
     Pruned(Box<ClusterRedistribution>),
-    /// It was not seen to stand, but may be applied later. Its id must be given up before anything else happens.
+    /// The claim was not found, but may be applied later. Its id must be abandoned before anything else happens.
     Indeterminate(WriteError),
 }
 
-/// See the module.
+/// Reads objects and writes their status; clones share the turn of failed records.
 #[derive(Clone)]
 pub struct StatusStore {
     client: Client,
-    /// Whose turn it is to try again what could not be recorded.
+    /// Held by the record whose turn it is to be retried.
     turn: Arc<Mutex<record::Turn>>,
 }
 
 impl StatusStore {
-    /// `client` should not repeat writes by itself: a repeated PUT meets its own first application as a conflict. The
-    /// store would still find out, at the price of a read.
+    /// `client` should not retry writes by itself: the second PUT conflicts with the first. The store would still detect
+    /// that, at the cost of a read.
     pub fn new(client: Client) -> Self {
         Self { client, turn: Arc::default() }
     }
 
-    /// Takes the right to call for the generation of `object`, by the resourceVersion it carries. After `deadline` no
-    /// answer is waited for any more.
+    /// Claims the right to call for the generation of `object`, at its resourceVersion. Waits for no answer after
+    /// `deadline`.
     pub async fn claim(
         &self,
         object: &ClusterRedistribution,
@@ -84,24 +82,24 @@ impl StatusStore {
             | WriteError::Refused(_)
             | WriteError::NoIdentity(_)
             | WriteError::Encode(_) => Claim::Lost(error),
-            // A conflict may be with our own claim, sent twice by something on the way; an unclear answer may be a
-            // claim that stands. Only the object can tell.
+            // A conflict may be with this very claim, sent twice by a proxy; after an indeterminate answer the claim may be
+            // written. Only a read of the object can tell.
             WriteError::Conflict
             | WriteError::Undecodable(_)
             | WriteError::KindNotServed(_)
-            | WriteError::Indeterminate(_) => self.look_for(object, attempt, error, deadline).await,
+            | WriteError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
         }
     }
 
-    /// Is our claim there? Asked until somebody answers or the deadline has passed.
-    async fn look_for(
+    /// Reads the object until the API server answers or the deadline has passed, and checks whether it has the claim.
+    async fn find_claim(
         &self,
         object: &ClusterRedistribution,
         attempt: &Attempt,
         error: WriteError,
         deadline: Instant,
     ) -> Claim {
-        let mut pause = LOOK_PAUSES.0;
+        let mut pause = READ_PAUSES.0;
         loop {
             let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
             if within.is_zero() {
@@ -110,14 +108,14 @@ impl StatusStore {
             match self.get(object, within).await {
                 Err(WriteError::Undecodable(_) | WriteError::KindNotServed(_) | WriteError::Indeterminate(_)) => {
                     tokio::time::sleep(pause.min(within)).await;
-                    pause = (pause * 2).min(LOOK_PAUSES.1);
+                    pause = (pause * 2).min(READ_PAUSES.1);
                 }
                 Err(gone) => return Claim::Lost(gone),
                 Ok(latest) => {
-                    if latest.attempt().is_some_and(|there| there.id == attempt.id) {
+                    if latest.attempt().is_some_and(|written| written.id == attempt.id) {
                         return read_back(latest, object, attempt);
                     }
-                    // Written by somebody else since: our resourceVersion can never match again.
+                    // Another writer has changed the object: the claim's resourceVersion can never match again.
                     if latest.metadata.resource_version != object.metadata.resource_version {
                         return Claim::Lost(WriteError::Conflict);
                     }
@@ -127,7 +125,7 @@ impl StatusStore {
         }
     }
 
-    /// Writes a status that takes no right and records no outcome.
+    /// Writes a status that claims no right and records no outcome.
     pub async fn write(
         &self,
         object: &ClusterRedistribution,
@@ -136,7 +134,7 @@ impl StatusStore {
         self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
     }
 
-    /// Would the installed CRD keep a claim? Asked without writing anything.
+    /// Whether the installed CRD would keep this claim, by a dry run.
     pub async fn keeps_journal(
         &self,
         object: &ClusterRedistribution,
@@ -148,9 +146,9 @@ impl StatusStore {
         Ok(echo.attempt() == Some(attempt) && shows_claim(&echo, attempt))
     }
 
-    /// Would the installed CRD keep everything that shows that a generation was called? Asked without writing anything.
+    /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, WriteError> {
-        let next = transitions::with_every_trace(object, now);
+        let next = dry_run::full_status(object, now);
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };
         Ok(kept.attempt == next.attempt
@@ -161,24 +159,24 @@ impl StatusStore {
     }
 }
 
-/// What the object shows of a claim that was written to it.
+/// The part of a claim that the object shows after the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBack {
-    /// All of it, on the object that it was made for.
+    /// The whole claim, on the spec and generation that it was made for.
     Complete,
-    /// All of it, on another spec or generation.
+    /// The whole claim, on another spec or generation.
     Altered,
-    /// Its attempt, which somebody has closed since.
+    /// Its attempt, which another process has closed since.
     Closed,
-    /// Not all of it: the installed CRD or somebody on the way dropped the rest.
+    /// Only a part of the claim: the installed CRD or an admission webhook dropped the rest.
     Pruned,
 }
 
-/// PURE: compares what was written with what was meant. An older CRD prunes what it does not know, in silence, and an
-/// operator that trusted the 200 would call again after every look.
+/// PURE: compares the written object with the intended claim. An older CRD silently prunes fields that it does not know, and
+/// an operator that trusted the 200 would call again at every reconciliation.
 pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> ReadBack {
     match written.attempt() {
-        Some(there) if there == attempt => {
+        Some(found) if found == attempt => {
             if written.metadata.generation != Some(attempt.generation) || written.spec != object.spec {
                 ReadBack::Altered
             } else if shows_claim(written, attempt) {
@@ -187,15 +185,15 @@ pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistributi
                 ReadBack::Pruned
             }
         }
-        Some(there) if there.id == attempt.id && there.known_state().is_some() && !there.is_open() => ReadBack::Closed,
+        Some(found) if found.id == attempt.id && found.known_state().is_some() && !found.is_open() => ReadBack::Closed,
         _ => ReadBack::Pruned,
     }
 }
 
 fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
-    let check_claim = check_claim(&written, object, attempt);
+    let result = check_claim(&written, object, attempt);
     let written = Box::new(written);
-    match check_claim {
+    match result {
         ReadBack::Complete => Claim::Acquired(written),
         ReadBack::Altered => Claim::Altered(written),
         ReadBack::Closed => Claim::Closed(written),
@@ -203,7 +201,8 @@ fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, att
     }
 }
 
-/// What a claim writes besides the attempt: a later view that lacks it is known to be incomplete by that.
+/// Whether the object has what a claim writes in addition to the attempt; a later read that lacks it is thereby known to be
+/// incomplete.
 fn shows_claim(object: &ClusterRedistribution, attempt: &Attempt) -> bool {
     let status = object.status.as_ref().filter(|status| status.observed_generation == Some(attempt.generation));
     let reason = status.and_then(|status| reason_at(&status.conditions, attempt.generation));

@@ -1,7 +1,8 @@
-//! PURE: an object as the API server shows it, read from its bytes. Only what this product uses is kept: managed fields are
-//! half of an object's bytes and are kept only where they tell that this view hides something. It decides nothing.
+//! PURE: an object as the API server returns it, parsed from its bytes. Only the fields that this product uses are kept:
+//! managed fields are half of an object's bytes and are kept only if they prove that something is hidden. It decides
+//! nothing.
 //!
-//! Own code instead of kube's `DeserializeGuard`, which reads every object twice, managed fields included.
+//! Own code instead of kube's `DeserializeGuard`, which parses every object twice, managed fields included.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
@@ -15,16 +16,16 @@ use crate::{
     protocol::journal,
 };
 
-/// An object of the watch: one that does not fit this version's types is an error of its own, not of the whole watch.
+/// An object of the watch. One that does not fit this version's types is an error of this object, not of the whole watch.
 #[derive(Clone, Debug)]
 pub struct StoredObject {
-    /// When the watch brought it.
+    /// Time at which the watch delivered it; none if it does not come from the watch.
     pub seen: Option<Instant>,
     /// The object, or why it cannot be read, with its metadata.
     pub object: Result<ClusterRedistribution, InvalidObject>,
 }
 
-/// Of metadata, what is used.
+/// The fields of metadata that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Metadata {
@@ -39,7 +40,7 @@ struct Metadata {
     managed_fields: Vec<Writer>,
 }
 
-/// The fields that one manager has written, unread: only an entry that names status is of interest.
+/// The fields that one manager has written, not parsed: only an entry that names status is used.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Writer {
@@ -47,7 +48,7 @@ struct Writer {
 }
 
 #[derive(Deserialize)]
-struct Whole {
+struct Complete {
     #[serde(default)]
     metadata: Metadata,
     spec: ClusterRedistributionSpec,
@@ -55,7 +56,7 @@ struct Whole {
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct MetadataOnly {
     #[serde(default)]
     metadata: Metadata,
 }
@@ -63,8 +64,8 @@ struct Part {
 impl<'de> Deserialize<'de> for StoredObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let error = match serde_json::from_str::<Whole>(raw.get()) {
-            Ok(Whole { metadata, spec, status }) => {
+        let error = match serde_json::from_str::<Complete>(raw.get()) {
+            Ok(Complete { metadata, spec, status }) => {
                 let mut object = ClusterRedistribution { metadata: metadata.into(), spec, status };
                 if journal::hidden(&object).is_none() {
                     object.metadata.managed_fields = None;
@@ -73,17 +74,17 @@ impl<'de> Deserialize<'de> for StoredObject {
             }
             Err(error) => error,
         };
-        let Part { metadata } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        // The same error without line and column, which are those of bytes that nobody sees and that change with each write.
+        let MetadataOnly { metadata } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        // The same error without line and column: they refer to bytes that users never see and that change at each write.
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
-        let error = serde_json::from_value::<Whole>(value).err().unwrap_or(error).to_string();
+        let error = serde_json::from_value::<Complete>(value).err().unwrap_or(error).to_string();
         let object = Err(InvalidObject { error, metadata: metadata.into() });
         Ok(Self { seen: None, object })
     }
 }
 
 impl Writer {
-    /// What it wrote of status, as the API server lists it.
+    /// The fields of status that it wrote, as the API server lists them.
     fn of_status(self) -> Option<ManagedFieldsEntry> {
         let fields = self.fields_v1.filter(|fields| fields.get().contains("\"f:status\""))?;
         let fields_v1 = Some(FieldsV1(serde_json::from_str(fields.get()).ok()?));

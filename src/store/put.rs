@@ -1,5 +1,5 @@
 //! One read, one write: the compare-and-swap itself, and what an answer of the API server proves about it. It neither
-//! repeats nor decides.
+//! retries nor decides.
 
 use std::time::Duration;
 
@@ -16,64 +16,64 @@ use crate::{
     store::object::StoredObject,
 };
 
-/// Longest wait for one answer of the API server; the client itself would wait for ever.
+/// Longest wait for one answer of the API server; the client itself has no limit.
 pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a status was not written, as far as it matters for what may happen next.
+/// Why a status was not written, as far as the next step depends on it.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Somebody changed or replaced the object (409). Nothing was written.
-    #[error("the object was changed meanwhile")]
+    /// The object was changed or replaced (409). Nothing was written.
+    #[error("the object has changed since it was read")]
     Conflict,
     /// The object is gone (the API server's own 404 for it, or another uid under its name).
     #[error("the object is gone")]
     Gone,
-    /// The API server does not take this status (422). Nothing was written.
+    /// The API server does not accept this status (422). Nothing was written.
     #[error("the API server refused the status as invalid: {0}")]
     Invalid(String),
-    /// The API server refused for another reason that trying again will not change by itself. Nothing was written.
+    /// The API server refused for another reason, which a retry does not change by itself. Nothing was written.
     #[error(
         "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
     )]
     Refused(String),
-    /// There was nothing to write: the operating system gave no random name for an attempt.
-    #[error("the operating system gave no random name for the attempt: {0}")]
+    /// Nothing was written: the operating system provided no random id for an attempt.
+    #[error("the operating system provided no random id for the attempt: {0}")]
     NoIdentity(String),
-    /// There was nothing to write: the request could not be made.
-    #[error("the write could not be put into a request: {0}")]
+    /// Nothing was written: the request could not be encoded.
+    #[error("the write could not be encoded as a request: {0}")]
     Encode(String),
-    /// The API server's answer does not fit this version's types: a newer CRD, or a value it allows. Whether anything was
-    /// written is not known.
-    #[error("the object does not fit the types of this controller's version: {0}")]
+    /// The API server's answer does not fit this version's types: a newer CRD, or a value that it allows. It is not known
+    /// whether anything was written.
+    #[error("the object does not match the types of this controller's version: {0}")]
     Undecodable(String),
-    /// A 404 that is not the API server's word on this object: a load balancer's page, or an API server that does not serve
-    /// the kind, yet or any more. Taken for the object's end, an outcome that is known would be dropped.
-    #[error("nobody serves the object, which may be there all the same: {0}")]
+    /// A 404 that is not the API server's answer about this object: a load balancer's page, or an API server that does not
+    /// serve the kind, yet or any more. If it counted as the object's deletion, a known outcome would be dropped.
+    #[error("the API server does not serve the kind; the object may still exist: {0}")]
     KindNotServed(String),
-    /// Whether it was written is not known.
-    #[error("the API server did not say whether the status was written: {0}")]
+    /// It is not known whether the status was written.
+    #[error("the API server did not confirm whether the status was written: {0}")]
     Indeterminate(String),
 }
 
 impl WriteError {
-    /// Bounded word for logs and metrics.
+    /// Short name for logs and metrics, from a closed set.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
             Self::Gone => "gone",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
-            Self::NoIdentity(_) => "nameless",
-            Self::Encode(_) => "unmade",
+            Self::NoIdentity(_) => "no_id",
+            Self::Encode(_) => "encode",
             Self::Undecodable(_) => "undecodable",
             Self::KindNotServed(_) => "not_served",
-            Self::Indeterminate(_) => "unclear",
+            Self::Indeterminate(_) => "indeterminate",
         }
     }
 }
 
 impl StatusStore {
-    /// The object as the API server has it now.
+    /// The object as the API server has it now; waits at most `within`.
     pub async fn get(
         &self,
         object: &ClusterRedistribution,
@@ -81,11 +81,11 @@ impl StatusStore {
     ) -> Result<ClusterRedistribution, WriteError> {
         let (namespace, name) = name_of(object);
         let api = Api::<StoredObject>::namespaced(self.client.clone(), namespace);
-        let latest = whole(answer(timeout(within, api.get(name)).await)?)?;
+        let latest = parsed(answer(timeout(within, api.get(name)).await)?)?;
         if latest.metadata.uid == object.metadata.uid { Ok(latest) } else { Err(WriteError::Gone) }
     }
 
-    /// Writes, and reads what was written.
+    /// Writes the status, and parses the object that the API server returns.
     pub(super) async fn put(
         &self,
         object: &ClusterRedistribution,
@@ -93,10 +93,10 @@ impl StatusStore {
         within: Duration,
         dry_run: bool,
     ) -> Result<ClusterRedistribution, WriteError> {
-        whole(self.replace(object, status, within, dry_run).await?)
+        parsed(self.replace(object, status, within, dry_run).await?)
     }
 
-    /// Writes. The object that comes back can be skipped, where nothing follows from it.
+    /// Writes the status. With `IgnoredAny` as `Reply` the returned object is not parsed.
     pub(super) async fn replace<Reply: DeserializeOwned>(
         &self,
         object: &ClusterRedistribution,
@@ -107,7 +107,7 @@ impl StatusStore {
         let metadata = ObjectMeta {
             name: object.metadata.name.clone(),
             namespace: object.metadata.namespace.clone(),
-            // Without both of these this would be no compare-and-swap.
+            // The compare-and-swap needs both of these.
             uid: object.metadata.uid.clone(),
             resource_version: object.metadata.resource_version.clone(),
             ..ObjectMeta::default()
@@ -128,11 +128,11 @@ fn name_of(object: &ClusterRedistribution) -> (&str, &str) {
     (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
-fn whole(reply: StoredObject) -> Result<ClusterRedistribution, WriteError> {
+fn parsed(reply: StoredObject) -> Result<ClusterRedistribution, WriteError> {
     reply.object.map_err(|invalid| WriteError::Undecodable(invalid.error))
 }
 
-/// What an answer proves. Only what the API server itself refuses is certain not to have been written.
+/// What an answer proves. Only a refusal of the API server itself proves that nothing was written.
 pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, WriteError> {
     match result {
         Ok(Ok(value)) => Ok(value),
@@ -142,7 +142,7 @@ pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::erro
             404 | 410 => WriteError::KindNotServed(status.message),
             409 => WriteError::Conflict,
             422 => WriteError::Invalid(status.message),
-            // Throttled or timed out on the way: a proxy may say so about a request that went through.
+            // Throttled or timed out: a proxy may answer so for a request that was carried out.
             408 | 429 => WriteError::Indeterminate(status.message),
             400..=499 => WriteError::Refused(status.message),
             _ => WriteError::Indeterminate(status.message),

@@ -1,4 +1,4 @@
-//! An object as far as this version can read it. One whose spec stopped to fit while its call was under way still gets its
+//! An object as far as this version can parse it. An object whose spec no longer fits when its call ends still gets its
 //! outcome, and nothing else of it is changed.
 
 use std::time::Duration;
@@ -14,78 +14,80 @@ use crate::{
     protocol::journal::hidden,
 };
 
-/// See the module.
-pub(super) enum Seen {
-    /// All of it.
-    Whole(Box<ClusterRedistribution>),
-    /// Not its spec, and perhaps not all of its status.
-    InPart(Box<DynamicObject>),
+pub(super) enum Latest {
+    Complete(Box<ClusterRedistribution>),
+    /// The spec does not fit, and perhaps a part of status.
+    Partial(Box<DynamicObject>),
 }
 
-impl Seen {
-    /// Its status; of one that does not fit, the attempt alone.
+impl Latest {
+    /// The status; only its attempt if the status does not fit.
     pub fn status(&self) -> ClusterRedistributionStatus {
         match self {
-            Self::Whole(object) => object.status.clone().unwrap_or_default(),
-            Self::InPart(object) => status_of(object).unwrap_or_else(|| ClusterRedistributionStatus {
+            Self::Complete(object) => object.status.clone().unwrap_or_default(),
+            Self::Partial(object) => status_of(object).unwrap_or_else(|| ClusterRedistributionStatus {
                 attempt: object.data.pointer("/status/attempt").cloned().and_then(read),
                 ..ClusterRedistributionStatus::default()
             }),
         }
     }
 
-    /// True where this view lacks something that was written.
+    /// True if this object lacks something that was written.
     pub fn is_hidden(&self) -> bool {
         match self {
-            Self::Whole(object) => hidden(object).is_some(),
-            Self::InPart(object) => without_spec(object).is_none_or(|object| hidden(&object).is_some()),
+            Self::Complete(object) => hidden(object).is_some(),
+            Self::Partial(object) => without_spec(object).is_none_or(|object| hidden(&object).is_some()),
         }
     }
 
-    /// Its resourceVersion.
     pub fn version(&self) -> Option<&str> {
         match self {
-            Self::Whole(object) => object.metadata.resource_version.as_deref(),
-            Self::InPart(object) => object.metadata.resource_version.as_deref(),
+            Self::Complete(object) => object.metadata.resource_version.as_deref(),
+            Self::Partial(object) => object.metadata.resource_version.as_deref(),
         }
     }
 
-    /// Its generation.
     pub fn generation(&self) -> i64 {
         let metadata = match self {
-            Self::Whole(object) => &object.metadata,
-            Self::InPart(object) => &object.metadata,
+            Self::Complete(object) => &object.metadata,
+            Self::Partial(object) => &object.metadata,
         };
         metadata.generation.unwrap_or_default()
     }
 }
 
 impl StatusStore {
-    /// `object` as it is now, read as far as it can be.
-    pub(super) async fn see(&self, object: &ClusterRedistribution, within: Duration) -> Result<Seen, WriteError> {
+    /// `object` as it is now, parsed as far as possible.
+    pub(super) async fn get_latest(
+        &self,
+        object: &ClusterRedistribution,
+        within: Duration,
+    ) -> Result<Latest, WriteError> {
         match self.get(object, within).await {
-            Ok(latest) => Ok(Seen::Whole(Box::new(latest))),
+            Ok(latest) => Ok(Latest::Complete(Box::new(latest))),
             Err(WriteError::Undecodable(_)) => {
                 let (namespace, name) = (object.metadata.namespace.as_deref(), object.metadata.name.as_deref());
                 let api = self.untyped(namespace.unwrap_or_default());
                 let latest = answer(timeout(within, api.get(name.unwrap_or_default())).await)?;
                 let same = latest.metadata.uid == object.metadata.uid;
-                if same { Ok(Seen::InPart(Box::new(latest))) } else { Err(WriteError::Gone) }
+                if same { Ok(Latest::Partial(Box::new(latest))) } else { Err(WriteError::Gone) }
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Writes a status onto what was seen, by its uid and resourceVersion.
-    pub(super) async fn put_seen(
+    /// Writes a status onto `latest`, at its uid and resourceVersion.
+    pub(super) async fn put_latest(
         &self,
-        seen: &Seen,
+        latest: &Latest,
         status: ClusterRedistributionStatus,
         within: Duration,
     ) -> Result<(), WriteError> {
-        let object = match seen {
-            Seen::Whole(object) => return self.replace::<IgnoredAny>(object, status, within, false).await.map(|_| ()),
-            Seen::InPart(object) => object,
+        let object = match latest {
+            Latest::Complete(object) => {
+                return self.replace::<IgnoredAny>(object, status, within, false).await.map(|_| ());
+            }
+            Latest::Partial(object) => object,
         };
         let mut next = DynamicObject::clone(object);
         next.metadata.managed_fields = None;
@@ -93,8 +95,8 @@ impl StatusStore {
             if let Some(attempt) = next.data.pointer_mut("/status/attempt") {
                 *attempt = json!(status.attempt);
             }
-        } else if let Some(there) = next.data.get_mut("status") {
-            *there = json!(status);
+        } else if let Some(current) = next.data.get_mut("status") {
+            *current = json!(status);
         }
         let api = self.untyped(next.metadata.namespace.as_deref().unwrap_or_default());
         let name = next.metadata.name.as_deref().unwrap_or_default();
@@ -102,8 +104,8 @@ impl StatusStore {
     }
 }
 
-/// Metadata and status of an object whose spec does not fit, with a spec that means nothing: for what is asked of the
-/// journal alone. None if status does not fit either.
+/// Metadata and status of an object whose spec does not fit, with a placeholder spec: for reading the journal only. None if
+/// status does not fit either.
 pub(super) fn without_spec(object: &DynamicObject) -> Option<ClusterRedistribution> {
     let spec = json!({"projectID": "", "clusterID": "", "redisMode": "online", "parallelJobs": 1});
     let mut typed = ClusterRedistribution::new("", read(spec)?);

@@ -1,5 +1,6 @@
-//! Writes down what became of an attempt: again and again, from a fresh read each time, until it stands, somebody else's
-//! knowledge is as good, or the object is gone. Each retry pauses, whatever the error. It takes no right and decides nothing.
+//! Records the outcome of an attempt: it retries, from a fresh read each time, until the outcome is written, status records
+//! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error. It claims no right and decides
+//! nothing.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -9,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, StatusStore, WriteError, raw::Seen};
+use super::{API_TIMEOUT, StatusStore, WriteError, raw::Latest};
 use crate::{
     api::ClusterRedistribution,
     protocol::{
@@ -19,35 +20,35 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// Pauses between tries to record an outcome. The longest is short, so that an outcome is written within seconds of the
-/// API server's return.
+/// First and longest pause between two writes of an outcome. The longest is short, so that an outcome is written within
+/// seconds of the API server's return.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// First pause after a conflict, which says that the API server is there.
+/// First pause after a conflict, which proves that the API server answers.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
-/// What it means that a status is not found where the object is.
-const NO_STATUS: &str = "the object is there and its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
-/// What it means that a view lacks something of status.
-const HIDDEN: &str = "the object's status is not whole, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
+/// Log text for a status that is not found although the object exists.
+const NO_STATUS: &str = "the object exists but its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
+/// Log text for an object whose status is incomplete as read.
+const HIDDEN: &str = "the object's status is incomplete, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
 
-/// Outcomes that could not be written are tried one after the other, so that many of them ask no more of an API server
-/// than one does. Once one is written the others follow at once.
+/// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
+/// server than one does. Once one is written, the others follow at once.
 #[derive(Debug)]
 pub(super) struct Turn {
     not_before: Instant,
-    /// Kinds of errors that were said since anything could be written.
-    said: HashSet<&'static str>,
+    /// Kinds of errors that were logged since the last successful write.
+    logged: HashSet<&'static str>,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { not_before: Instant::now(), said: HashSet::new() }
+        Self { not_before: Instant::now(), logged: HashSet::new() }
     }
 }
 
-/// What was said of one outcome, and its pauses.
+/// The errors logged for one outcome, and its pauses.
 struct Retry<'a> {
     attempt_id: &'a str,
-    said: HashSet<&'static str>,
+    logged: HashSet<&'static str>,
     pause: Duration,
     conflicts: u32,
     not_before: Instant,
@@ -55,35 +56,35 @@ struct Retry<'a> {
 
 impl<'a> Retry<'a> {
     fn new(attempt_id: &'a str) -> Self {
-        let (said, pause, not_before) = (HashSet::new(), RECORD_PAUSES.0, Instant::now());
-        Self { attempt_id, said, pause, conflicts: 0, not_before }
+        let (logged, pause, not_before) = (HashSet::new(), RECORD_PAUSES.0, Instant::now());
+        Self { attempt_id, logged, pause, conflicts: 0, not_before }
     }
 
-    /// After a failure: later each time, for this outcome and for all that wait with it.
-    fn put_off(&mut self, turn: &mut Turn) {
+    /// Postpones the next write after a failure, longer each time, for this outcome and for all that wait with it.
+    fn postpone(&mut self, turn: &mut Turn) {
         self.not_before = Instant::now() + jittered(self.pause);
         turn.not_before = self.not_before;
         self.pause = self.pause.saturating_mul(2).min(RECORD_PAUSES.1);
     }
 
-    /// Each kind of error once.
-    fn say(&mut self, turn: &mut Turn, kind: &'static str, error: &str) {
+    /// Warns of each kind of error once.
+    fn log(&mut self, turn: &mut Turn, kind: &'static str, error: &str) {
         let (attempt, seconds) = (self.attempt_id, self.pause.as_secs());
-        if !self.said.insert(kind) || !turn.said.insert(kind) {
-            tracing::debug!(attempt, error, seconds, "the outcome is not written yet, as was said");
+        if !self.logged.insert(kind) || !turn.logged.insert(kind) {
+            tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
             return;
         }
         tracing::warn!(
             attempt,
             error,
             seconds,
-            "the outcome is not written yet; it is kept and tried again every few seconds until it is written"
+            "the outcome is not written yet; it is kept and the write is retried every few seconds until it succeeds"
         );
     }
 
-    /// Somebody else writes the object. At once again, unless it goes on: then a little slower each time.
-    async fn after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<Turn>>) {
-        // The API server answers: the others need not wait for this object.
+    /// Another writer changes the object: a short pause, a little longer each time.
+    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<Turn>>) {
+        // The API server answers: other outcomes need not wait for this object.
         if let Some(mut turn) = turn.take() {
             *turn = Turn::default();
         }
@@ -92,21 +93,21 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// How the recording of an outcome ended.
+/// The result of recording an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is in status.
+    /// The outcome is in status.
     Written,
-    /// Status knew as much already.
+    /// Status already records an outcome of the same or a higher rank.
     Known,
-    /// A newer attempt took its place.
+    /// A newer attempt has replaced this one.
     Replaced,
     /// The object is gone.
     Gone,
 }
 
 impl StatusStore {
-    /// Records what became of an attempt, starting from the object as the claim left it. Ends only with one of the above.
+    /// Records the outcome of an attempt, starting from the object as the claim left it. Returns only once the result is certain.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {
             transitions::recorded(&object.status(), object.generation(), attempt_id, record, Timestamp::now())
@@ -114,13 +115,13 @@ impl StatusStore {
         .await
     }
 
-    /// Takes back a claim of which the installed CRD kept nothing or not all, starting from the object as that left it.
-    /// For the claimant alone, who knows that nothing was sent. What is left half-way would read as a call that nobody
-    /// knows of, and close the generation.
+    /// Withdraws a claim that the installed CRD did not keep completely, starting from the pruned object. For the claimant
+    /// only, which knows that nothing was sent. A remaining part of the claim would look like a call with an unknown
+    /// outcome, and close the generation.
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
         let (left, reply) = (pruned.attempt().cloned(), pruned.metadata.resource_version.clone());
         self.until_written(pruned, attempt_id, false, |object| {
-            // Another claimant's journal may be what a later view hides: only our own id is written upon.
+            // A later read may hide another claimant's journal: only this claim's own id is overwritten.
             let is_ours = || object.status().attempt.is_some_and(|attempt| attempt.id == attempt_id);
             if object.version() != reply.as_deref() && !is_ours() {
                 return Recording::Replaced;
@@ -134,21 +135,21 @@ impl StatusStore {
         &self,
         object: ClusterRedistribution,
         attempt_id: &str,
-        is_kept_while_hidden: bool,
-        recording: impl Fn(&Seen) -> Recording,
+        retry_while_hidden: bool,
+        recording: impl Fn(&Latest) -> Recording,
     ) -> Recorded {
         let identity = object.clone();
-        let mut object = Seen::Whole(Box::new(object));
+        let mut object = Latest::Complete(Box::new(object));
         let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<Turn>>, None);
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce.is_some() => transitions::reduced(&next),
                 Recording::Write(next) => *next,
                 Recording::Known => return Recorded::Known,
-                // The attempt may be there, and only this view lacks it.
-                Recording::Replaced if is_kept_while_hidden && object.is_hidden() => {
+                // The attempt may exist, and only this read lacks it.
+                Recording::Replaced if retry_while_hidden && object.is_hidden() => {
                     self.pause(&mut retry, &mut turn, "hidden", HIDDEN).await;
-                    match self.see_again(&identity, &mut retry, &mut turn).await {
+                    match self.reread(&identity, &mut retry, &mut turn).await {
                         Err(ended) => return ended,
                         Ok(latest) => object = latest.unwrap_or(object),
                     }
@@ -156,9 +157,9 @@ impl StatusStore {
                 }
                 Recording::Replaced => return Recorded::Replaced,
             };
-            // Looked at before it is believed: where the kind has no status to write, that is not found either.
-            let mut is_missing = false;
-            match self.put_seen(&object, next, API_TIMEOUT).await {
+            // Verified by a read: if the CRD serves no subresource status, a write is answered with 404 too.
+            let mut is_not_found = false;
+            match self.put_latest(&object, next, API_TIMEOUT).await {
                 Ok(()) => {
                     if let Some(mut turn) = turn {
                         *turn = Turn::default();
@@ -167,43 +168,43 @@ impl StatusStore {
                         tracing::warn!(
                             attempt = attempt_id,
                             reason,
-                            "the API server took the outcome only without its details"
+                            "the API server accepted the outcome only without its details"
                         );
                     }
                     return Recorded::Written;
                 }
-                Err(WriteError::Gone) => is_missing = true,
+                Err(WriteError::Gone) => is_not_found = true,
                 Err(WriteError::Invalid(reason)) if reduce.is_none() => {
                     reduce = Some(reason);
-                    retry.after_conflict(&mut turn).await;
+                    retry.pause_after_conflict(&mut turn).await;
                 }
-                Err(WriteError::Conflict) => retry.after_conflict(&mut turn).await,
+                Err(WriteError::Conflict) => retry.pause_after_conflict(&mut turn).await,
                 Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
-            // Also after an unclear answer: the write may have been ours.
-            match self.see_again(&identity, &mut retry, &mut turn).await {
+            // Also after an indeterminate answer: the write may have succeeded.
+            match self.reread(&identity, &mut retry, &mut turn).await {
                 Err(ended) => return ended,
                 Ok(Some(latest)) => object = latest,
                 Ok(None) => {}
             }
-            if is_missing {
-                // Somebody has to install a CRD, and each try is two requests.
+            if is_not_found {
+                // An administrator must install a CRD, and each retry is two requests.
                 sleep(RECORD_PAUSES.1).await;
                 self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
             }
         }
     }
 
-    /// Reads the object until it can be read; only its own absence ends that. None: it may not be read, but perhaps be
-    /// written.
-    async fn see_again(
+    /// Reads the object, with retries until it can be read or is gone. None if reading is forbidden: a write may still be
+    /// allowed.
+    async fn reread(
         &self,
         identity: &ClusterRedistribution,
         retry: &mut Retry<'_>,
         turn: &mut Option<OwnedMutexGuard<Turn>>,
-    ) -> Result<Option<Seen>, Recorded> {
+    ) -> Result<Option<Latest>, Recorded> {
         loop {
-            let error = match self.see(identity, API_TIMEOUT).await {
+            let error = match self.get_latest(identity, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
                 Err(WriteError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
@@ -215,7 +216,7 @@ impl StatusStore {
         }
     }
 
-    /// Says what is wrong, and waits until it is this outcome's turn to be tried again.
+    /// Logs the error, and waits until it is this outcome's turn to be retried.
     async fn pause(
         &self,
         retry: &mut Retry<'_>,
@@ -227,8 +228,8 @@ impl StatusStore {
             Some(turn) => turn,
             None => Arc::clone(&self.turn).lock_owned().await,
         };
-        retry.say(&mut failed, kind, error);
-        retry.put_off(&mut failed);
+        retry.log(&mut failed, kind, error);
+        retry.postpone(&mut failed);
         drop(failed);
         sleep_until(retry.not_before).await;
         let next = Arc::clone(&self.turn).lock_owned().await;
@@ -236,8 +237,8 @@ impl StatusStore {
         *turn = Some(next);
     }
 
-    /// Records an outcome that is known from the outside, once, on the object as it was seen. A conflict is no
-    /// failure: the watch brings the newer object.
+    /// Records an outcome without retries, on the object as it was read, for an attempt without a task. A conflict is no
+    /// failure: the watch delivers the newer object.
     pub async fn close(
         &self,
         object: &ClusterRedistribution,

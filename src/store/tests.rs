@@ -12,20 +12,20 @@ fn claimed(attempt: &Attempt) -> ClusterRedistribution {
 }
 
 #[test]
-fn a_claim_stands_only_on_the_spec_and_generation_it_was_made_for() {
+fn claim_is_complete_only_on_its_own_spec_and_generation() {
     let claim = attempt("a", 1, AttemptState::Claimed);
     let (made_on, whole) = (fresh(1), claimed(&claim));
     assert_eq!(check_claim(&whole, &made_on, &claim), ReadBack::Complete);
     let mut defaulted = whole.clone();
     defaulted.spec.region = Some("cn-north-4".to_owned());
-    assert_eq!(check_claim(&defaulted, &made_on, &claim), ReadBack::Altered, "a default that arrived meanwhile");
+    assert_eq!(check_claim(&defaulted, &made_on, &claim), ReadBack::Altered, "a default that was added after the read");
     let mut edited = whole.clone();
     edited.metadata.generation = Some(2);
-    assert_eq!(check_claim(&edited, &made_on, &claim), ReadBack::Altered, "an edit before the claim was looked for");
+    assert_eq!(check_claim(&edited, &made_on, &claim), ReadBack::Altered, "an edit before the claim was read back");
 }
 
 #[test]
-fn a_claim_of_which_a_part_is_missing_is_pruned() {
+fn claim_with_a_missing_part_is_pruned() {
     let claim = attempt("a", 1, AttemptState::Claimed);
     let losses: [fn(&mut ClusterRedistributionStatus); 4] = [
         |status| status.attempt = None,
@@ -41,7 +41,7 @@ fn a_claim_of_which_a_part_is_missing_is_pruned() {
 }
 
 #[test]
-fn a_claim_that_somebody_closed_gives_no_right_to_call() {
+fn closed_claim_gives_no_right_to_call() {
     let claim = attempt("a", 1, AttemptState::Claimed);
     let mut written = claimed(&claim);
     written.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Unknown".to_owned();

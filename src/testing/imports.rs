@@ -21,7 +21,7 @@ const ALLOWED: [(&str, &str); 8] = [
     // Deciding asks for the stage of an observation.
     ("protocol::decide", "observe"),
     // The lock-out of users is that of keys.
-    ("credentials::tokens::account", "admission"),
+    ("credentials::tokens::user", "admission"),
     ("credentials::tokens::denied", "admission"),
 ];
 

@@ -1,5 +1,4 @@
-//! For unit tests: a context around an API server of one object, which compares and swaps, and says what a test wants it
-//! to say.
+//! For unit tests: a context with an API server of one object, which compares and swaps, and fails as a test asks.
 
 use std::{
     collections::HashMap,
@@ -45,19 +44,19 @@ use crate::{
     testing::sample::at,
 };
 
-/// What the API server does with a request instead of what it should.
+/// A fault of the API server at one request.
 pub enum Fault {
-    /// Carries it out, and answers with this code all the same.
+    /// The request is carried out, but answered with this code.
     AppliedButError(u16),
-    /// Answers with this code and carries nothing out.
+    /// The request is answered with this code and not carried out.
     Rejected(u16),
-    /// Somebody on the way answers with this code, and the API server never hears of it.
+    /// A proxy answers with this code; the API server never receives the request.
     NotForwarded(u16),
 }
 
 type Script = dyn FnMut(&str, &mut Value) -> Option<Fault> + Send;
 
-/// An API server that holds one object.
+/// An API server with one object.
 #[derive(Clone)]
 pub struct Server {
     object: Arc<Mutex<Value>>,
@@ -67,7 +66,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Holds that object. `script` is asked at each request of that method and may change the object before it.
+    /// A server with that object. `script` is called with the method before each request; it may change the object and
+    /// return a fault.
     pub fn new(
         object: &ClusterRedistribution,
         script: impl FnMut(&str, &mut Value) -> Option<Fault> + Send + 'static,
@@ -81,17 +81,17 @@ impl Server {
         }
     }
 
-    /// Answers so when it is asked for a Secret; 404 at first.
+    /// Sets the status code of reads of a Secret; 404 at first.
     pub fn secret_answers(&self, code: u16) {
         *self.secret.lock().unwrap() = code;
     }
 
-    /// How often it was asked for one.
+    /// Number of reads of a Secret.
     pub fn secret_reads(&self) -> usize {
         self.secret_reads.load(Ordering::SeqCst)
     }
 
-    /// A client of it.
+    /// A client of this server.
     pub fn client(&self) -> kube::Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: http::Request<Body>| {
@@ -101,19 +101,19 @@ impl Server {
         kube::Client::new(service, "team")
     }
 
-    /// Somebody changes the object.
+    /// Changes the object, as another writer does.
     pub fn change(&self, change: impl FnOnce(&mut Value)) {
         let mut object = self.object.lock().unwrap();
         change(&mut object);
         bump(&mut object);
     }
 
-    /// What is in its store.
+    /// The stored object as JSON.
     pub fn value(&self) -> Value {
         self.object.lock().unwrap().clone()
     }
 
-    /// The same, read.
+    /// The stored object.
     pub fn object(&self) -> ClusterRedistribution {
         serde_json::from_value(self.value()).unwrap()
     }
@@ -127,8 +127,8 @@ impl Server {
         }
         let bytes = request.into_body().collect_bytes().await.unwrap();
         let mut object = self.object.lock().unwrap();
-        let odd = (self.script.lock().unwrap())(&method, &mut object);
-        match odd {
+        let fault = (self.script.lock().unwrap())(&method, &mut object);
+        match fault {
             Some(Fault::Rejected(code)) => return reply(code, &failure(code)),
             Some(Fault::NotForwarded(code)) => return reply(code, &json!("404 page not found")),
             Some(Fault::AppliedButError(_)) | None => {}
@@ -141,14 +141,14 @@ impl Server {
             object["status"] = sent["status"].clone();
             bump(&mut object);
         }
-        match odd {
+        match fault {
             Some(Fault::AppliedButError(code)) => reply(code, &failure(code)),
             _ => reply(200, &object),
         }
     }
 }
 
-/// Another write has happened.
+/// Increments the resourceVersion, as a write does.
 pub fn bump(object: &mut Value) {
     let version: u64 = object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
     object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
@@ -163,7 +163,7 @@ fn reply(code: u16, body: &Value) -> http::Response<Body> {
     http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
-/// A context whose API server is that one. Nothing listens at its endpoint of the region `lab`.
+/// A context with that API server. Nothing listens at its endpoint, that of the region `lab`.
 pub fn context(server: &Server, leads: bool) -> Arc<Context> {
     let client = server.client();
     let lab = ("lab".to_owned(), "http://127.0.0.1:9".parse().unwrap());
@@ -207,21 +207,21 @@ pub fn context(server: &Server, leads: bool) -> Arc<Context> {
     })
 }
 
-/// Clocks that stand still until a test moves them.
+/// Clocks that only a test moves.
 #[derive(Clone)]
-pub struct Hands(Arc<Mutex<Reading>>);
+pub struct ManualClock(Arc<Mutex<Reading>>);
 
-impl Default for Hands {
+impl Default for ManualClock {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Reading { since_boot: Duration::from_secs(1000), wall: at(0) })))
     }
 }
 
-impl Hands {
-    /// The clocks.
+impl ManualClock {
+    /// The clocks, as the context reads them.
     pub fn clock(&self) -> Clock {
-        let hands = self.clone();
-        Clock::new(move || *hands.0.lock().unwrap())
+        let clock = self.clone();
+        Clock::new(move || *clock.0.lock().unwrap())
     }
 
     /// The machine was suspended, and its wall clock has not been corrected.
@@ -229,14 +229,14 @@ impl Hands {
         self.0.lock().unwrap().since_boot += time;
     }
 
-    /// Somebody set the wall clock.
+    /// The wall clock was set.
     pub fn wall_set(&self, forward: Duration, back: Duration) {
         let mut reading = self.0.lock().unwrap();
         reading.wall = reading.wall + forward - back;
     }
 }
 
-/// Claims for the object as it lies there, as a reconciliation does after it has prepared everything.
+/// Claims for the stored object, as a reconciliation does once everything is prepared.
 pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     let object = server.object();
     let Step::Call(plan) = context.decide(&object) else { panic!("nothing to claim") };
@@ -249,7 +249,7 @@ pub async fn claim(context: &Arc<Context>, server: &Server) -> Delivered {
     Box::pin(deliver(Arc::clone(context), object, plan, ready, known)).await
 }
 
-/// Who wants to call that cluster with that key.
+/// A candidate that requests a call for that cluster with that key.
 pub fn candidate(name: &str, cluster: &str, key: u8) -> Candidate {
     Candidate {
         object: ("team".to_owned(), name.to_owned()),
@@ -260,18 +260,18 @@ pub fn candidate(name: &str, cluster: &str, key: u8) -> Candidate {
     }
 }
 
-/// A admission of one place, and who is woken: `sample` was, from the line of key 1, and `next` stands behind it. Unless it
-/// comes or leaves, nobody else is woken.
+/// An admission with one slot, and the objects that it wakes: it has woken `sample`, from the queue of key 1, and `next` is
+/// behind it. No other object is woken until `sample` enters or leaves.
 pub async fn sample_is_woken() -> (Arc<Admission>, mpsc::UnboundedReceiver<ObjectName>) {
-    let (admission, mut called) = Admission::new(Core::new(1, 0.0));
-    let pass = admission.enter(candidate("calls", "another", 1)).await.unwrap();
-    assert!(admission.enter(candidate("sample", "first", 1)).now_or_never().is_none(), "it waits here, and goes");
+    let (admission, mut woken) = Admission::new(Core::new(1, 0.0));
+    let permit = admission.enter(candidate("calls", "another", 1)).await.unwrap();
+    assert!(admission.enter(candidate("sample", "first", 1)).now_or_never().is_none(), "it waits, and is cancelled");
     assert!(matches!(
         admission.enter(candidate("next", "second", 1)).now_or_never(),
         Some(Err(Refusal::Queued { .. }))
     ));
-    drop(pass);
-    assert_eq!(called.try_recv().unwrap().1, "sample");
-    assert!(called.try_recv().is_err());
-    (admission, called)
+    drop(permit);
+    assert_eq!(woken.try_recv().unwrap().1, "sample");
+    assert!(woken.try_recv().is_err());
+    (admission, woken)
 }

@@ -1,4 +1,4 @@
-//! What unit tests share.
+//! Shared code of the unit tests.
 
 mod imports;
 pub mod mock;

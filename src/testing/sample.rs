@@ -10,7 +10,7 @@ use crate::{
     protocol::conditions::set_at,
 };
 
-/// uid of every sample.
+/// The uid of every sample.
 pub const UID: &str = "0d0f4b6c-8f0e-4c57-9a55-2c1c7f0f7b11";
 
 /// A point in time, `second` seconds after an arbitrary beginning.
@@ -18,7 +18,7 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
 }
 
-/// The spec of the API page's own example.
+/// The spec of the example on the API page.
 pub fn spec() -> ClusterRedistributionSpec {
     ClusterRedistributionSpec {
         project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
@@ -30,7 +30,7 @@ pub fn spec() -> ClusterRedistributionSpec {
     }
 }
 
-/// An object of this generation that nobody has looked at yet.
+/// An object of this generation that was not reconciled yet.
 pub fn fresh(generation: i64) -> ClusterRedistribution {
     let mut object = ClusterRedistribution::new("sample", spec());
     object.metadata.namespace = Some("team".to_owned());

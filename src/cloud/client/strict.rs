@@ -1,5 +1,5 @@
-//! The HTTP client with everything off that could send a second time: one with a last look at the clock once the connection
-//! stands, before a byte of the request is written, and one that only connects.
+//! Builds the HTTP clients with everything off that could send twice: one that checks the clock once the connection is
+//! established, before a byte of the request is written, and one that only connects.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -9,28 +9,28 @@ use tower::{BoxError, util::MapResultLayer};
 
 use super::ClientError;
 use crate::{
-    cloud::{cause::root_cause, names::Names, proxy::Proxy},
+    cloud::{cause::root_cause, names::DnsCache, proxy::Proxy},
     runtime::clock::Deadline,
 };
 
-/// What such a client is made from.
+/// The parts that every such client is built from.
 pub struct Strict {
     pub tls: ClientConfig,
     pub proxy: Option<Proxy>,
-    pub names: Names,
+    pub dns: DnsCache,
     pub connect_timeout: Duration,
     pub request_timeout: Duration,
 }
 
-/// A connection came to stand when the deadline had passed.
+/// The connection was established after the deadline.
 #[derive(Debug, thiserror::Error)]
-#[error("the time for the call was over when the connection stood")]
+#[error("the time for the call was over before the connection was established")]
 struct TooLate;
 
-/// A connection stands, TLS included, and no more was wanted.
+/// The connection was established, TLS included, and closed, since the probe needs no more.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection stands")]
-struct Stands;
+#[error("the connection is established")]
+struct Connected;
 
 impl Strict {
     /// For requests that may be made at any time.
@@ -38,9 +38,9 @@ impl Strict {
         built(self.builder()?)
     }
 
-    /// For one request that must not leave after the deadline. It is a client of its own so that its connector can know
-    /// which request it connects for; connections are not kept, so nothing else would be shared but the TLS configuration,
-    /// which is.
+    /// For one request that must not leave after the deadline. A separate client, so that its connector knows which
+    /// request it connects for. Connections are not kept, so the TLS configuration is all there is to share, and it is
+    /// shared.
     pub fn client_until(&self, deadline: &Deadline) -> Result<reqwest::Client, ClientError> {
         let deadline = deadline.clone();
         built(self.builder()?.connector_layer(MapResultLayer::new(move |connected: Result<_, BoxError>| {
@@ -48,12 +48,12 @@ impl Strict {
         })))
     }
 
-    /// Connects as the others do, in all particulars, and closes the connection before anything is sent.
+    /// Connects exactly as the other clients do, and closes the connection before anything is sent.
     pub fn prober(&self) -> Result<reqwest::Client, ClientError> {
         built(self.builder()?.connector_layer(MapResultLayer::new(|connected: Result<_, BoxError>| {
             connected.and_then(|connection| {
                 drop(connection);
-                Err(Stands.into())
+                Err(Connected.into())
             })
         })))
     }
@@ -64,17 +64,17 @@ impl Strict {
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(0)
             .http1_only()
-            // A control character in one header must not cost the answer: its status is what status must say.
+            // A control character in one header must not discard the answer: its HTTP status is needed for the outcome.
             .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
             .referer(false)
             .tcp_nodelay(true)
-            // Else the kernel could deliver the request minutes after we have given it up.
+            // Otherwise the kernel could deliver the request minutes after the client has timed out.
             .tcp_user_timeout(self.request_timeout)
             .connect_timeout(self.connect_timeout)
             .timeout(self.request_timeout)
             .user_agent(concat!("redistribution-operator/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(self.names.clone()))
+            .dns_resolver(Arc::new(self.dns.clone()))
             .tls_backend_preconfigured(self.tls.clone());
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.for_calls()?);
@@ -87,14 +87,14 @@ fn built(builder: ClientBuilder) -> Result<reqwest::Client, ClientError> {
     builder.build().map_err(|error| ClientError::Setup(root_cause(&error)))
 }
 
-/// Whether a connection failed only because it came too late.
+/// Whether a connection failed only because it was established after the deadline.
 pub fn is_too_late(error: &reqwest::Error) -> bool {
     is_caused_by::<TooLate>(error)
 }
 
-/// Whether a connection failed only since it was closed when it stood.
-pub fn stands(error: &reqwest::Error) -> bool {
-    is_caused_by::<Stands>(error)
+/// Whether the prober's connection succeeded: its only error is the deliberate close.
+pub fn is_connected(error: &reqwest::Error) -> bool {
+    is_caused_by::<Connected>(error)
 }
 
 fn is_caused_by<Cause: Error + 'static>(error: &reqwest::Error) -> bool {

@@ -1,5 +1,5 @@
-//! The wire, row by row: what the strict client makes of each way a peer can behave, and how many requests the peer
-//! saw. The peers are plain sockets, so that each row is exact to the byte.
+//! The wire, case by case: the outcome that the strict client returns for each behavior of a peer, and how many requests
+//! the peer received. The peers are plain sockets, so that each case is exact to the byte.
 
 use std::sync::{
     Arc,
@@ -33,7 +33,7 @@ fn client_with(proxy: Option<Url>) -> Client {
     let settings = ClientSettings {
         ca_bundle: None,
         proxy,
-        // Ten times what a quiet machine needs, so that a busy one connects too.
+        // Ten times the time that an idle machine needs, so that a busy one connects too.
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(4),
     };
@@ -70,7 +70,7 @@ async fn send(endpoint: &Endpoint) -> Outcome {
     client().send(permit(), &request(), &key(), endpoint, Timestamp::now()).await
 }
 
-/// A peer that does this with each connection, and counts the requests it read whole.
+/// A peer that serves each connection by a given function, and counts the requests that it read whole.
 struct Peer {
     address: String,
     requests: Arc<AtomicUsize>,
@@ -217,7 +217,7 @@ async fn a_stalled_or_failing_tls_handshake_is_not_sent() {
 }
 
 #[tokio::test]
-async fn an_expired_permit_sends_nothing_and_connects_to_nobody() {
+async fn an_expired_permit_neither_connects_nor_sends() {
     let peer = Peer::answering(OK).await;
     let expired = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::ZERO));
     let outcome = client()
@@ -228,22 +228,22 @@ async fn an_expired_permit_sends_nothing_and_connects_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_permit_that_expires_while_it_connects_sends_nothing() {
+async fn a_permit_that_expires_while_connecting_sends_nothing() {
     for jumped in [(17, 0), (0, 17)] {
-        let (told, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let peer = Peer::new(move |mut connection| {
-            let told = told.clone();
+            let sender = sender.clone();
             async move {
                 let mut bytes = Vec::new();
                 connection.stream.read_to_end(&mut bytes).await.unwrap();
-                told.send(bytes).unwrap();
+                sender.send(bytes).unwrap();
             }
         })
         .await;
-        // The third look is that at the connection that stands; the two before it are at the claim and at the start.
-        let looks = AtomicUsize::new(0);
+        // The third reading is that after the connection was established; the first two are at the claim and at the start.
+        let readings = AtomicUsize::new(0);
         let clock = Clock::new(move || {
-            let (boot, wall) = if looks.fetch_add(1, Ordering::SeqCst) < 2 { (0, 0) } else { jumped };
+            let (boot, wall) = if readings.fetch_add(1, Ordering::SeqCst) < 2 { (0, 0) } else { jumped };
             Reading { since_boot: Duration::from_secs(boot), wall: at(wall) }
         });
         let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(2)));
@@ -255,7 +255,7 @@ async fn a_permit_that_expires_while_it_connects_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_an_answer_is_unknown_whether_or_not_the_request_was_read() {
+async fn a_connection_that_ends_before_an_answer_is_unknown() {
     let before = Peer::new(|connection| async move { drop(connection) }).await;
     let outcome = before.send().await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "closed unread: {outcome:?}");
@@ -283,7 +283,7 @@ async fn no_answer_in_time_is_unknown() {
 }
 
 #[tokio::test]
-async fn half_a_head_is_no_answer() {
+async fn an_incomplete_head_is_no_answer() {
     let peer = Peer::new(|mut connection| async move {
         connection.read_request().await;
         connection.stream.write_all(b"HTTP/1.1 200 OK\r\nx-request-id: r").await.unwrap();
@@ -295,9 +295,9 @@ async fn half_a_head_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_whole_head_is_an_answer_even_if_its_body_is_not() {
-    let cut = Peer::answering("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{").await;
-    assert_eq!(answered(&cut.send().await), (200, Reason::OutcomeUnknown));
+async fn a_complete_head_is_an_answer_even_with_an_incomplete_body() {
+    let truncated = Peer::answering("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{").await;
+    assert_eq!(answered(&truncated.send().await), (200, Reason::OutcomeUnknown));
     let chunked = Peer::answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{").await;
     assert_eq!(answered(&chunked.send().await), (200, Reason::OutcomeUnknown));
     let refused = Peer::answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 10\r\n\r\n{").await;
@@ -305,7 +305,7 @@ async fn a_whole_head_is_an_answer_even_if_its_body_is_not() {
 }
 
 #[tokio::test]
-async fn a_body_of_any_size_is_read_no_further_than_its_bound() {
+async fn a_large_body_is_read_only_up_to_the_limit() {
     let peer = Peer::new(|mut connection| async move {
         connection.read_request().await;
         let _ = connection.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n").await;
@@ -327,7 +327,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_interim_answer_is_not_the_answer() {
+async fn an_interim_answer_is_not_the_final_answer() {
     for interim in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"] {
         let peer = Peer::answering(format!("{interim}{OK}").leak()).await;
         assert_eq!(answered(&peer.send().await), (200, Reason::Delivered));
@@ -338,7 +338,7 @@ async fn an_interim_answer_is_not_the_answer() {
 }
 
 #[tokio::test]
-async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
+async fn an_unrequested_switch_of_protocols_is_no_answer() {
     let peer = Peer::answering("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
     let outcome = peer.send().await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
@@ -346,7 +346,7 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_no_answer() {
 }
 
 #[tokio::test]
-async fn plain_http_leaves_the_host_neither_by_a_proxy_nor_by_an_endpoint_made_elsewhere() {
+async fn plain_http_bypasses_the_proxy_and_never_leaves_the_host() {
     let proxy = Peer::answering(OK).await;
     let peer = Peer::answering(OK).await;
     let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
@@ -360,7 +360,7 @@ async fn plain_http_leaves_the_host_neither_by_a_proxy_nor_by_an_endpoint_made_e
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_not_used_again() {
+async fn a_kept_alive_connection_is_not_reused() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
     let peer = Peer::new(move |mut connection| {
@@ -397,7 +397,7 @@ async fn a_probe_connects_and_sends_no_request() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_the_tunnel_means_not_sent_for_call_and_probe_alike() {
+async fn a_proxy_that_refuses_the_tunnel_means_not_sent() {
     let proxy = Peer::new(|mut connection| async move {
         let mut bytes = Vec::new();
         while !String::from_utf8_lossy(&bytes).contains("\r\n\r\n") {
@@ -419,7 +419,7 @@ async fn a_proxy_that_refuses_the_tunnel_means_not_sent_for_call_and_probe_alike
 }
 
 #[tokio::test]
-async fn wrong_settings_are_told_in_one_sentence() {
+async fn a_wrong_setting_is_reported_in_one_sentence() {
     let with = |ca_bundle: Option<PathBuf>, proxy: Option<&str>| {
         let timeouts = Duration::from_secs(1);
         let proxy = proxy.map(|url| url.parse().unwrap());
@@ -436,7 +436,7 @@ async fn wrong_settings_are_told_in_one_sentence() {
 }
 
 #[test]
-fn an_id_that_could_lead_elsewhere_makes_no_request() {
+fn an_id_with_a_path_or_query_character_makes_no_request() {
     for (project_id, cluster_id) in [("../x", "a"), ("a", "b/c"), ("", "a"), ("a", "?"), ("a", "b%2f"), ("a", "é")] {
         let request =
             RedistributionRequest { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..request() };
@@ -445,7 +445,7 @@ fn an_id_that_could_lead_elsewhere_makes_no_request() {
 }
 
 #[test]
-fn a_token_goes_into_a_header_that_shows_nothing_and_nothing_is_signed() {
+fn a_token_is_sent_in_a_sensitive_header_and_nothing_is_signed() {
     let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
     let sent = client().request(&request(), &Key::Token(token), &far, Timestamp::now()).unwrap();

@@ -2,13 +2,13 @@ use serde_json::json;
 
 use super::*;
 
-fn seen(info: &Value) -> Details {
+fn parsed(info: &Value) -> Details {
     read(json!({"redis_info": info, "retry_enable": true}).to_string().as_bytes()).unwrap().unwrap()
 }
 
 #[test]
-fn the_published_shape_is_read_whole() {
-    let details = seen(&json!({
+fn read_returns_every_field_of_the_published_example() {
+    let details = parsed(&json!({
         "id": "b9e6b1c4", "start_time": "2025-05-15 14:04", "end_time": "", "status": "PAUSE",
         "redis_conf": {"redis_mode": "OFFLINE", "parallel_jobs": 100},
         "redis_progress": {
@@ -37,7 +37,7 @@ fn the_published_shape_is_read_whole() {
 }
 
 #[test]
-fn only_exact_words_mean_a_state() {
+fn read_maps_only_exact_words_to_a_state() {
     for (word, state) in [
         ("PREPARE", RunState::Preparing),
         ("RUNNING", RunState::Running),
@@ -50,13 +50,13 @@ fn only_exact_words_mean_a_state() {
         ("SUCCESSFUL", RunState::Other),
         ("", RunState::Other),
     ] {
-        assert_eq!(seen(&json!({"id": "x", "status": word})).state, state, "{word}");
+        assert_eq!(parsed(&json!({"id": "x", "status": word})).state, state, "{word}");
     }
 }
 
 #[test]
-fn numbers_are_read_from_numbers_and_from_text_and_nothing_else_is_guessed() {
-    let progress = |value: Value| seen(&json!({"id": 1, "redis_progress": {"total_progress": value}})).percent;
+fn read_takes_numbers_from_numbers_and_text_only() {
+    let progress = |value: Value| parsed(&json!({"id": 1, "redis_progress": {"total_progress": value}})).percent;
     for (value, percent) in [
         (json!(0), Some(0)),
         (json!(99.9), Some(99)),
@@ -72,10 +72,10 @@ fn numbers_are_read_from_numbers_and_from_text_and_nothing_else_is_guessed() {
     ] {
         assert_eq!(progress(value.clone()), percent, "{value}");
     }
-    let left = |value: Value| seen(&json!({"id": 1, "redis_progress": {"tables_left": value}})).tables_left;
+    let left = |value: Value| parsed(&json!({"id": 1, "redis_progress": {"tables_left": value}})).tables_left;
     assert_eq!(left(json!("2147492808")), Some(2_147_492_808));
     assert_eq!((left(json!(-1)), left(json!(1.5)), left(json!("x"))), (None, None, None));
-    let time = |value: Value| seen(&json!({"id": 1, "redis_progress": {"estimated_time": value}})).estimated_seconds;
+    let time = |value: Value| parsed(&json!({"id": 1, "redis_progress": {"estimated_time": value}})).estimated_seconds;
     for (value, seconds) in [
         (json!("00:00:00"), Some(0)),
         (json!("120:00:01"), Some(432_001)),
@@ -90,12 +90,12 @@ fn numbers_are_read_from_numbers_and_from_text_and_nothing_else_is_guessed() {
 }
 
 #[test]
-fn an_id_may_be_a_number_that_does_not_fit_32_bits() {
-    assert_eq!(seen(&json!({"id": 2_147_492_808_u64})).id, "2147492808");
+fn read_takes_an_id_larger_than_32_bits() {
+    assert_eq!(parsed(&json!({"id": 2_147_492_808_u64})).id, "2147492808");
 }
 
 #[test]
-fn no_redistribution_is_told_from_what_cannot_be_read() {
+fn read_distinguishes_no_redistribution_from_an_unreadable_body() {
     for none in [r#"{"redis_info": null}"#, r#"{"redis_info": {}}"#, r#"{"redis_info": {"status": "RUNNING"}}"#] {
         assert_eq!(read(none.as_bytes()), Some(None), "{none}");
     }
@@ -105,9 +105,9 @@ fn no_redistribution_is_told_from_what_cannot_be_read() {
 }
 
 #[test]
-fn texts_of_the_cloud_are_bounded_and_hold_no_markup() {
+fn read_truncates_texts_and_removes_markup() {
     let long = "9".repeat(1000);
-    let details = seen(
+    let details = parsed(
         &json!({"id": long, "start_time": "<b>2026-11-25 08:00</b>\n", "redis_progress": {"redis_rate": "\u{1F600}"}}),
     );
     assert_eq!(details.id.len(), 64);

@@ -24,18 +24,18 @@ fn refusal(status: u16, text: &str) -> Login {
 }
 
 #[test]
-fn a_login_asks_for_one_project_in_the_form_of_the_documents() {
-    let body: Value = serde_json::from_str(&asked(&user(), "89cd04f168b84af6be287f71730fdb4b")).unwrap();
-    let who = json!({"name": "project-bot", "password": "p\"ä", "domain": {"name": "locksmith"}});
+fn a_login_requests_one_project_in_the_documented_form() {
+    let body: Value = serde_json::from_str(&login_body(&user(), "89cd04f168b84af6be287f71730fdb4b")).unwrap();
+    let user = json!({"name": "project-bot", "password": "p\"ä", "domain": {"name": "locksmith"}});
     let expected = json!({"auth": {
-        "identity": {"methods": ["password"], "password": {"user": who}},
+        "identity": {"methods": ["password"], "password": {"user": user}},
         "scope": {"project": {"id": "89cd04f168b84af6be287f71730fdb4b"}}
     }});
     assert_eq!(body, expected);
 }
 
 #[test]
-fn the_life_of_a_token_is_taken_by_the_clock_of_iam_and_never_believed_beyond_a_day() {
+fn the_lifetime_of_a_token_is_by_the_clock_of_iam_and_at_most_a_day() {
     for (issued, expires, seconds) in [
         (Some("2020-01-01T00:00:00.000000Z"), "2020-01-02T00:00:00.574000Z", 86_400),
         (Some("2020-01-01T00:00:00Z"), "2020-01-01T00:01:00Z", 60),
@@ -53,7 +53,7 @@ fn the_life_of_a_token_is_taken_by_the_clock_of_iam_and_never_believed_beyond_a_
 }
 
 #[test]
-fn a_token_that_was_issued_some_time_ago_holds_from_the_answer_on() {
+fn the_lifetime_of_an_older_token_counts_from_the_answer() {
     let day = json!({"issued_at": "2020-01-01T00:00:00Z", "expires_at": "2020-01-02T00:00:00Z"});
     let no_issue = json!({"expires_at": "2020-01-02T00:00:00Z"});
     for (token, date, seconds) in [
@@ -68,27 +68,27 @@ fn a_token_that_was_issued_some_time_ago_holds_from_the_answer_on() {
 }
 
 #[test]
-fn words_count_as_a_whole_and_names_of_the_user_not_at_all() {
-    let of = |name: &str, domain: &str, text: &str| {
+fn a_refusal_is_read_by_whole_words_without_the_users_names() {
+    let read_with = |name: &str, domain: &str, text: &str| {
         let user = User { name: name.to_owned(), domain: domain.to_owned(), ..user() };
         let body = json!({"error": {"code": 401, "message": text, "title": "x"}}).to_string();
         read(&reply(401, &body, None), None, &user, now())
     };
     for text in ["The user is blocked", "Unlock it first", "The projector is off", "Telescope"] {
-        assert!(matches!(of("u", "d", text), Login::Wrong), "{text}");
+        assert!(matches!(read_with("u", "d", text), Login::Wrong), "{text}");
     }
     for name in ["o", "l", "ock", "the", "account", "lock"] {
-        assert!(matches!(of(name, name, "The account is LOCKED."), Login::Locked), "{name}");
-        assert!(matches!(of(name, "project", "The project's scope"), Login::Project(401)), "{name}");
+        assert!(matches!(read_with(name, name, "The account is LOCKED."), Login::Locked), "{name}");
+        assert!(matches!(read_with(name, "project", "The project's scope"), Login::Project(401)), "{name}");
     }
     for text in ["user lock of project is unknown", "project/lock: wrong", "lock, lock"] {
-        assert!(matches!(of("lock", "project", text), Login::Wrong), "{text}");
+        assert!(matches!(read_with("lock", "project", text), Login::Wrong), "{text}");
     }
-    assert!(matches!(of("", "", "locked"), Login::Locked));
+    assert!(matches!(read_with("", "", "locked"), Login::Locked));
 }
 
 #[test]
-fn only_what_speaks_of_the_password_is_taken_for_a_wrong_one() {
+fn a_refusal_means_a_wrong_password_unless_it_names_a_lock_or_project() {
     for text in ["The username or password is wrong.", "Unauthorized.", "", "project-bot of locksmith is unknown"] {
         assert!(matches!(refusal(401, text), Login::Wrong), "{text}");
     }
@@ -101,7 +101,7 @@ fn only_what_speaks_of_the_password_is_taken_for_a_wrong_one() {
 }
 
 #[test]
-fn every_other_answer_has_its_own_meaning() {
+fn every_other_answer_has_its_own_result() {
     assert!(matches!(refusal(403, "Forbidden"), Login::Forbidden));
     assert!(matches!(refusal(429, "IAM.0012"), Login::Throttled(wait) if wait == Duration::from_secs(7)));
     for status in [400, 404, 405, 413] {
@@ -116,11 +116,11 @@ fn every_other_answer_has_its_own_meaning() {
 }
 
 #[test]
-fn a_token_that_fits_in_no_header_is_none() {
-    let of = |value: HeaderValue| token(&HeaderMap::from_iter([("x-subject-token".parse().unwrap(), value)]));
-    assert!(of(HeaderValue::from_static("MIIE")).is_some());
+fn a_token_that_fits_in_no_header_is_ignored() {
+    let read_with = |value: HeaderValue| token(&HeaderMap::from_iter([("x-subject-token".parse().unwrap(), value)]));
+    assert!(read_with(HeaderValue::from_static("MIIE")).is_some());
     for bad in ["", "a b", &"x".repeat(MAX_TOKEN + 1)] {
-        assert!(of(bad.parse().unwrap()).is_none());
+        assert!(read_with(bad.parse().unwrap()).is_none());
     }
     let secret = format!("{:?}", Login::Token("canary".to_owned().into(), Duration::ZERO));
     assert!(!secret.contains("canary"), "{secret}");

@@ -1,4 +1,4 @@
-//! DNS that is slow, silent, wrong and right again.
+//! DNS that is slow, silent, failing and working again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,11 +6,11 @@ use super::*;
 
 const NAME: &str = "dws.example.com";
 
-/// A resolver whose answers take so many seconds, and how often it was asked.
-fn taking(seconds: impl Fn(usize) -> (u64, bool) + Send + Sync + 'static) -> (Names, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let names = Names::new(move |_| {
+/// A resolver whose answers take this number of seconds, and the number of its queries.
+fn taking(seconds: impl Fn(usize) -> (u64, bool) + Send + Sync + 'static) -> (DnsCache, Arc<AtomicUsize>) {
+    let queries = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&queries);
+    let dns = DnsCache::new(move |_| {
         let (seconds, is_good) = seconds(count.fetch_add(1, Ordering::SeqCst));
         async move {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -22,51 +22,51 @@ fn taking(seconds: impl Fn(usize) -> (u64, bool) + Send + Sync + 'static) -> (Na
         }
         .boxed()
     });
-    (names, asked)
+    (dns, queries)
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_after_fifteen_seconds_is_waited_for_and_serves_a_minute() {
-    let (names, asked) = taking(|_| (15, true));
+async fn resolve_waits_fifteen_seconds_and_caches_the_answer_for_a_minute() {
+    let (dns, queries) = taking(|_| (15, true));
     let begun = Instant::now();
-    let (one, two) = tokio::join!(names.resolve(NAME), names.resolve(NAME));
+    let (one, two) = tokio::join!(dns.resolve(NAME), dns.resolve(NAME));
     assert_eq!((one.unwrap().len(), two.unwrap().len(), begun.elapsed().as_secs()), (1, 1, 15));
     tokio::time::sleep(Duration::from_secs(59)).await;
     let again = Instant::now();
-    names.resolve(NAME).await.unwrap();
-    assert_eq!((again.elapsed(), asked.load(Ordering::SeqCst)), (Duration::ZERO, 1));
+    dns.resolve(NAME).await.unwrap();
+    assert_eq!((again.elapsed(), queries.load(Ordering::SeqCst)), (Duration::ZERO, 1));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    names.resolve(NAME).await.unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    dns.resolve(NAME).await.unwrap();
+    assert_eq!(queries.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_when_nobody_waits_serves_the_next() {
-    let (names, asked) = taking(|_| (33, true));
-    let error = names.resolve(NAME).await.unwrap_err();
+async fn resolve_caches_an_answer_that_arrives_after_the_timeout() {
+    let (dns, queries) = taking(|_| (33, true));
+    let error = dns.resolve(NAME).await.unwrap_err();
     assert_eq!(error.to_string(), "DNS did not answer for dws.example.com within 20 s");
-    assert!(names.is_failing(NAME));
+    assert!(dns.is_failing(NAME));
     tokio::time::sleep(Duration::from_secs(60)).await;
     let begun = Instant::now();
-    names.resolve(NAME).await.unwrap();
-    assert_eq!((begun.elapsed(), asked.load(Ordering::SeqCst), names.is_failing(NAME)), (Duration::ZERO, 1, false));
+    dns.resolve(NAME).await.unwrap();
+    assert_eq!((begun.elapsed(), queries.load(Ordering::SeqCst), dns.is_failing(NAME)), (Duration::ZERO, 1, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_answer_serves_nobody_else() {
-    let (names, asked) = taking(|count| (0, count > 0));
-    let error = names.resolve(NAME).await.unwrap_err();
+async fn resolve_does_not_cache_a_failure() {
+    let (dns, queries) = taking(|count| (0, count > 0));
+    let error = dns.resolve(NAME).await.unwrap_err();
     assert_eq!(error.to_string(), "DNS does not resolve dws.example.com: Name or service not known");
-    assert!(names.is_failing(NAME));
-    names.resolve(NAME).await.unwrap();
-    assert_eq!((asked.load(Ordering::SeqCst), names.is_failing(NAME)), (2, false));
+    assert!(dns.is_failing(NAME));
+    dns.resolve(NAME).await.unwrap();
+    assert_eq!((queries.load(Ordering::SeqCst), dns.is_failing(NAME)), (2, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn addresses_at_which_nobody_answers_are_asked_for_anew() {
-    let (names, asked) = taking(|_| (1, true));
-    names.resolve(NAME).await.unwrap();
-    names.forget(NAME);
-    names.resolve(NAME).await.unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+async fn resolve_queries_again_after_addresses_were_dropped() {
+    let (dns, queries) = taking(|_| (1, true));
+    dns.resolve(NAME).await.unwrap();
+    dns.forget(NAME);
+    dns.resolve(NAME).await.unwrap();
+    assert_eq!(queries.load(Ordering::SeqCst), 2);
 }

@@ -1,5 +1,5 @@
-//! PURE: what a body says: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
-//! and whether it says that nothing failed. It must not judge an answer: it knows no status but by argument.
+//! PURE: reads a body: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
+//! and whether the body reports success. Must not classify an answer: it knows a status only as an argument.
 
 use base64::{
     Engine,
@@ -9,29 +9,29 @@ use base64::{
 
 use super::scan::{CODES, Entry, TEXTS, Value, codes_anywhere, is_plain_object, walk};
 
-/// The code that says that nothing failed.
+/// The code that reports success.
 const NO_ERROR: &str = "DWS.0000";
 
-/// A body, read.
+/// The contents of a body.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts of one body that do not depend on each other")]
 pub struct Contents {
-    /// What stands at the keys that matter.
+    /// The values of the relevant keys.
     entries: Vec<Entry>,
-    /// All error codes, the outermost, first one first.
+    /// All error codes, by depth and then by position.
     codes: Vec<Code>,
-    /// Nothing, or one JSON object that holds no key twice.
+    /// Empty, or one JSON object that holds no key twice.
     is_plain: bool,
     is_empty: bool,
-    is_cut: bool,
-    /// A text inside of it holds a code, as of a body in a body.
+    is_truncated: bool,
+    /// A text in it holds a code, as if it quoted another body.
     hides_code: bool,
-    /// DWS is named in the way its codes name it.
+    /// It contains the prefix of DWS codes.
     names_service: bool,
     is_text: bool,
 }
 
-/// An error code, and where it stands if the damage does not hide that.
+/// An error code, and its position if damage does not hide that.
 #[derive(Debug)]
 struct Code {
     text: String,
@@ -39,23 +39,23 @@ struct Code {
     object: Option<usize>,
 }
 
-/// Reads the bytes of a body, or those of it that came.
+/// Reads the bytes of a body, or the part of it that arrived.
 pub fn read(bytes: &[u8]) -> Contents {
-    let bytes = bare(bytes);
-    let wrapped = unwrapped(bytes);
-    let text = wrapped.as_deref().unwrap_or(bytes);
-    // Of a text in UTF-16, what is left is what people read.
+    let bytes = trimmed(bytes);
+    let decoded = base64_decoded(bytes);
+    let text = decoded.as_deref().unwrap_or(bytes);
+    // Without its zeros, a text in UTF-16 is readable.
     let without_zeros: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
     let text = without_zeros.as_slice();
     let walked = walk(text);
-    let at = |entry: &Entry| {
+    let code_of = |entry: &Entry| {
         let (depth, object) = (entry.depth, Some(entry.object));
         code_at(entry).map(|code| Code { text: code.to_owned(), depth, object })
     };
-    let mut codes: Vec<_> = walked.entries.iter().filter_map(at).collect();
-    // The order of the body is kept where the depth is the same.
+    let mut codes: Vec<_> = walked.entries.iter().filter_map(code_of).collect();
+    // A stable sort: codes of the same depth keep the order of the body.
     codes.sort_by_key(|code| code.depth);
-    let is_plain = wrapped.is_none() && (bytes.is_empty() || is_plain_object(bytes));
+    let is_plain = decoded.is_none() && (bytes.is_empty() || is_plain_object(bytes));
     if !is_plain {
         let anywhere = codes_anywhere(text);
         let missed = anywhere.iter().filter_map(|found| code(found));
@@ -65,7 +65,7 @@ pub fn read(bytes: &[u8]) -> Contents {
     Contents {
         hides_code: is_plain && codes_anywhere(&unescaped).iter().any(|found| code(found).is_some()),
         names_service: text.windows(4).any(|window| window == b"DWS."),
-        is_cut: walked.is_cut && text.first().is_some_and(|first| b"{[".contains(first)),
+        is_truncated: walked.is_truncated && text.first().is_some_and(|first| b"{[".contains(first)),
         is_text: std::str::from_utf8(text).is_ok(),
         is_empty: bytes.is_empty(),
         is_plain,
@@ -75,36 +75,36 @@ pub fn read(bytes: &[u8]) -> Contents {
 }
 
 impl Contents {
-    /// The error code: of several different ones the outermost, first one.
+    /// The error code: of several different codes the first one at the lowest depth.
     pub fn code(&self) -> Option<&str> {
         self.codes.first().map(|code| code.text.as_str())
     }
 
     /// It holds several different codes.
-    pub fn is_torn(&self) -> bool {
+    pub fn has_different_codes(&self) -> bool {
         self.codes.iter().any(|code| Some(code.text.as_str()) != self.code())
     }
 
-    /// The code of the answer itself, not of anything that it shows.
+    /// The code of the answer itself, not of a resource that it shows.
     pub fn own_code(&self) -> Option<&str> {
         let first = self.codes.first().filter(|code| self.is_plain && code.depth == 1);
         first.map(|code| code.text.as_str())
     }
 
-    /// The code, or what else names an error in its place, to be shown and nothing else.
+    /// The code, or another name of an error in its place. For display only.
     pub fn shown_code(&self) -> Option<&str> {
         let named = || self.entries.iter().filter(|entry| is_code_key(entry)).find_map(|entry| name(&entry.value));
-        // Beside a 4xx it tells that the answer was read whole.
+        // With a 4xx it shows that the answer was read whole.
         self.code().or_else(|| named().filter(|_| self.is_plain))
     }
 
-    /// The text beside the code; without one the outermost text.
+    /// The text beside the code; without a code the text at the lowest depth.
     pub fn text(&self) -> Option<&str> {
-        let of_code = self.codes.first().map(|code| code.object);
-        let beside = |entry: &&Entry| of_code.is_none_or(|object| object == Some(entry.object));
-        let texts = self.entries.iter().filter(beside).filter_map(|entry| {
+        let object_of_code = self.codes.first().map(|code| code.object);
+        let is_beside = |entry: &&Entry| object_of_code.is_none_or(|object| object == Some(entry.object));
+        let texts = self.entries.iter().filter(is_beside).filter_map(|entry| {
             let rank = TEXTS.iter().position(|key| *key == entry.key)?;
-            Some(((entry.depth, rank), filled(&entry.value)?))
+            Some(((entry.depth, rank), non_empty(&entry.value)?))
         });
         texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
     }
@@ -112,41 +112,41 @@ impl Contents {
     /// The cloud's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         let ids = self.entries.iter().filter(|entry| entry.key == "request_id");
-        ids.filter_map(|entry| Some((entry.depth, filled(&entry.value)?)))
+        ids.filter_map(|entry| Some((entry.depth, non_empty(&entry.value)?)))
             .min_by_key(|(depth, _)| *depth)
             .map(|(_, id)| id)
     }
 
     /// It is JSON that ends in the middle.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
+    pub fn is_truncated(&self) -> bool {
+        self.is_truncated
     }
 
-    /// Nothing in it is hidden by an encoding that is not known here.
+    /// It is UTF-8: no unknown encoding hides a part of it.
     pub fn is_text(&self) -> bool {
         self.is_text
     }
 
-    /// Any code of DWS, or what is left of one.
-    pub fn speaks_of_service(&self) -> bool {
+    /// It holds a code of DWS, or the remains of one.
+    pub fn mentions_service(&self) -> bool {
         self.codes.iter().any(|code| code.text.starts_with("DWS.")) || (self.codes.is_empty() && self.names_service)
     }
 
-    /// The body of an answer with this 2xx says that nothing failed: it is empty, or an object that holds no sign of a
-    /// failure at any depth.
+    /// The body of a call's answer with this 2xx reports success: it is empty, or an object without any sign of a failure
+    /// at any depth.
     pub fn is_success(&self, status: u16) -> bool {
-        let says_so = self.is_plain && self.codes.is_empty() && !self.hides_code;
-        self.is_empty || (says_so && self.entries.iter().all(|entry| !tells_failure(entry, status)))
+        let is_without_code = self.is_plain && self.codes.is_empty() && !self.hides_code;
+        self.is_empty || (is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status)))
     }
 
-    /// The same of what was only read: what it shows of a cluster may hold codes and texts of failures of its own.
+    /// The same for the answer to a read: the cluster that it shows may hold codes and texts of its own failures.
     pub fn is_shown(&self, status: u16) -> bool {
-        let of_answer = self.entries.iter().filter(|entry| entry.depth == 1 && entry.key != TEXTS[0]);
-        self.is_empty || (self.is_plain && of_answer.clone().all(|entry| !tells_failure(entry, status)))
+        let mut of_answer = self.entries.iter().filter(|entry| entry.depth == 1 && entry.key != TEXTS[0]);
+        self.is_empty || (self.is_plain && of_answer.all(|entry| !reports_failure(entry, status)))
     }
 }
 
-/// A text that is an error code, without the blanks around it.
+/// The text without the blanks around it, if it is an error code.
 pub fn code(text: &str) -> Option<&str> {
     let text = text.trim();
     let (service, number) = text.split_once('.')?;
@@ -158,7 +158,7 @@ fn is_number(text: &str) -> bool {
     (4..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The one code of DWS that stands in a text, as in that of the catch-all `DWS.9999`.
+/// The only code of DWS in a text, as in the text of the catch-all `DWS.9999`.
 pub fn inner_code<'a>(text: &'a str, outer: &str) -> Option<&'a str> {
     let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || "._".contains(character)));
     let words = words.map(|word| word.trim_matches('.')).filter(|word| word.starts_with("DWS.") && *word != outer);
@@ -178,7 +178,7 @@ fn is_code_key(entry: &Entry) -> bool {
     CODES.contains(&entry.key.as_str())
 }
 
-/// Such as `PAP5.0001` of the new IAM. Never one that looks like the service's own.
+/// A code such as `PAP5.0001` of the new IAM. Never one that looks like the service's own.
 fn name(value: &Value) -> Option<&str> {
     let Value::Text(text) = value else { return None };
     let (service, number) = text.split_once('.')?;
@@ -186,13 +186,13 @@ fn name(value: &Value) -> Option<&str> {
     (is_service && is_number(number) && service != "DWS").then_some(text)
 }
 
-fn filled(value: &Value) -> Option<&str> {
+fn non_empty(value: &Value) -> Option<&str> {
     let Value::Text(text) = value else { return None };
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-/// What a body with a 2xx must not hold.
-fn tells_failure(entry: &Entry, status: u16) -> bool {
+/// Whether a key reports a failure, so that the body of a 2xx must not hold it.
+fn reports_failure(entry: &Entry, status: u16) -> bool {
     let is_nothing = match &entry.value {
         Value::Text(text) => text.trim().is_empty(),
         Value::Bare(word) => word == "null",
@@ -215,14 +215,14 @@ fn tells_failure(entry: &Entry, status: u16) -> bool {
     }
 }
 
-/// Without white space and the byte order mark that some servers put before JSON.
-fn bare(bytes: &[u8]) -> &[u8] {
+/// Removes white space, and the byte order mark that some servers put before JSON.
+fn trimmed(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.trim_ascii();
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii()
 }
 
-/// What a body in base64 holds, also if it ends in the middle.
-fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+/// Decodes a body in base64, also if it ends in the middle.
+fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     let quoted = serde_json::from_slice::<String>(bytes);
     let text = quoted.as_deref().or_else(|_| std::str::from_utf8(bytes)).ok()?;
     // Encoders fold long lines.
@@ -231,7 +231,7 @@ fn unwrapped(bytes: &[u8]) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
-    // One character alone of the last four holds no byte.
+    // A single character of the last group of four holds no byte.
     let whole = text.get(..text.len() - usize::from(text.len() % 4 == 1))?;
     [STANDARD, URL_SAFE]
         .iter()

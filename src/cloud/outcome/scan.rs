@@ -1,5 +1,5 @@
-//! PURE: walks over the bytes of a body, which may be damaged, and gives what stands at the keys that matter. Of JSON it gives
-//! what is there, of anything else all that arrived complete. It must not judge what it finds.
+//! PURE: scans the bytes of a body, which may be damaged, for the values of the relevant keys. From JSON it returns all
+//! of them, from anything else every value that arrived complete. Must not interpret them.
 
 use std::collections::HashSet;
 
@@ -7,19 +7,19 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 /// Keys whose value is an error code.
 pub const CODES: [&str; 4] = ["error_code", "errCode", "errorCode", "code"];
-/// Keys whose value is a text for people, the most telling one first.
+/// Keys whose value is a text for people, the most informative first.
 pub const TEXTS: [&str; 3] = ["error_msg", "externalMessage", "message"];
-/// Further keys that are looked at.
+/// The other relevant keys.
 const OTHERS: [&str; 3] = ["request_id", "success", "errors"];
 
-/// What stands at a key.
+/// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A text.
     Text(String),
     /// A text that is an element of the list at the key.
     Element(String),
-    /// Anything else that has no members, as it is written: `7`, `true`, `null`.
+    /// Any other value without members, as it is written: `7`, `true`, `null`.
     Bare(String),
     /// An object or a list without members.
     Empty,
@@ -27,24 +27,24 @@ pub enum Value {
     Members,
 }
 
-/// One key that matters, with its value.
+/// A relevant key with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of the object that holds it, in the order in which they begin.
+    /// Number of the object that holds it, in the order of their beginnings.
     pub object: usize,
-    /// Objects and lists around it.
+    /// Number of objects and lists around it.
     pub depth: usize,
     pub key: String,
     pub value: Value,
 }
 
-/// What a walk has found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// In the order of the body.
     pub entries: Vec<Entry>,
-    /// The text ends inside of an object, a list or a text.
-    pub is_cut: bool,
+    /// The body ends inside an object, a list or a text.
+    pub is_truncated: bool,
 }
 
 /// An object or a list that has begun and not ended.
@@ -52,7 +52,7 @@ struct Open {
     is_list: bool,
     object: usize,
     depth: usize,
-    /// Of an object, the key whose value comes next; of a list, the key that it stands at.
+    /// For an object, the key whose value comes next; for a list, the key whose value it is.
     key: Option<String>,
 }
 
@@ -64,7 +64,7 @@ struct Walker<'a> {
     walk: Walk,
 }
 
-/// Walks over a body. Without recursion: it may be nested as deep as it is long.
+/// Scans a body. Without recursion: it may be nested as deep as it is long.
 pub fn walk(bytes: &[u8]) -> Walk {
     let mut walker = Walker { bytes, at: 0, open: Vec::new(), objects: 0, walk: Walk::default() };
     while let Some(&byte) = bytes.get(walker.at) {
@@ -85,15 +85,15 @@ pub fn walk(bytes: &[u8]) -> Walk {
             _ => walker.bare(),
         }
     }
-    walker.walk.is_cut |= !walker.open.is_empty();
+    walker.walk.is_truncated |= !walker.open.is_empty();
     walker.walk
 }
 
 impl Walker<'_> {
     fn text(&mut self) {
         let Some(end) = end_of_text(self.bytes, self.at) else {
-            // What is not complete could have been something else.
-            self.walk.is_cut = true;
+            // The rest of an incomplete text could have changed its meaning.
+            self.walk.is_truncated = true;
             self.at = self.bytes.len();
             return;
         };
@@ -137,14 +137,14 @@ impl Walker<'_> {
             (true, _) => return,
         };
         let (object, depth) = (open.object, open.depth);
-        let matters = |key: &String| [&CODES[..], &TEXTS, &OTHERS].concat().contains(&key.as_str());
-        if let Some(key) = key.filter(matters) {
+        let is_relevant = |key: &String| [&CODES[..], &TEXTS, &OTHERS].concat().contains(&key.as_str());
+        if let Some(key) = key.filter(is_relevant) {
             self.walk.entries.push(Entry { object, depth, key, value });
         }
     }
 }
 
-/// Texts at the keys of codes wherever the bytes show one, also where damage hides which text is a key.
+/// The texts at the keys of codes anywhere in the bytes, also where damage hides which text is a key.
 pub fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'"') {
@@ -167,7 +167,7 @@ pub fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
     found
 }
 
-/// Where the value begins, if this key in quotes and a colon stand here.
+/// The position of the value, if this key in quotes and a colon are at `at`.
 fn after_key(bytes: &[u8], at: usize, key: &str) -> Option<usize> {
     let rest = bytes.get(at + 1..)?.strip_prefix(key.as_bytes())?.strip_prefix(b"\"")?;
     let colon = after_blanks(bytes, bytes.len() - rest.len());
@@ -179,7 +179,7 @@ fn after_blanks(bytes: &[u8], from: usize) -> usize {
     from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// Just behind the closing quote of the text that begins here.
+/// The position after the closing quote of the text that begins at `at`.
 fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
     let mut next = at + 1;
     loop {
@@ -191,7 +191,7 @@ fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// A text with its quotes, decoded; what cannot be decoded becomes a replacement character.
+/// Decodes a text in quotes; a part that cannot be decoded becomes a replacement character.
 fn decoded(quoted: &[u8]) -> String {
     if let Ok(text) = serde_json::from_slice::<String>(quoted) {
         return text;
@@ -221,7 +221,7 @@ fn decoded(quoted: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// One JSON object, and no object in it holds a key twice.
+/// Whether the bytes are one JSON object, and no object in it holds a key twice.
 pub fn is_plain_object(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{') && serde_json::from_slice::<Plain>(bytes).is_ok()
 }

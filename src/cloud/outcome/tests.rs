@@ -29,7 +29,7 @@ fn fault(code: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_2xx_whose_body_is_empty_or_an_object_without_a_code_is_delivered() {
+fn a_2xx_is_delivered_if_its_body_is_empty_or_an_object_without_a_code() {
     for status in [200, 201, 202, 204, 299] {
         for body in ["", "{}", "{ }", "{\"x\":1}", &fault("DWS.0000", ""), "\u{feff}"] {
             let answer = read(status, body);
@@ -47,7 +47,7 @@ fn a_2xx_whose_body_is_empty_or_an_object_without_a_code_is_delivered() {
 }
 
 #[test]
-fn a_2xx_with_another_code_is_a_refusal_that_keeps_its_status() {
+fn a_2xx_with_an_error_code_is_a_refusal_that_keeps_its_status() {
     let answer = read(200, &fault("DWS.7023", "Cluster status is not allowed to operation."));
     assert_eq!((answer.reason, answer.status_code), (Reason::ClusterNotReady, 200));
     assert_eq!(answer.error_code.as_deref(), Some("DWS.7023"));
@@ -55,7 +55,7 @@ fn a_2xx_with_another_code_is_a_refusal_that_keeps_its_status() {
 }
 
 #[test]
-fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
+fn an_answer_whose_body_was_not_read_to_its_end_is_unknown() {
     for body in [Body::Broken(b"{}".to_vec()), Body::TooLarge(b"{}".to_vec()), Body::Broken(Vec::new())] {
         for status in [200, 403] {
             let mut reply = reply(status, "");
@@ -67,7 +67,7 @@ fn a_2xx_whose_body_was_not_read_to_its_end_is_an_answer_of_unknown_meaning() {
 }
 
 #[test]
-fn an_answer_that_proves_no_refusal_is_none() {
+fn an_answer_whose_code_proves_no_refusal_is_unknown() {
     for status in [200, 202, 400, 401, 403, 404, 408, 409, 429, 499] {
         for (code, text) in
             [("DWS.9999", "failed"), ("DWS.9999", ""), ("DWS.9999", "DWS.0005"), ("DWS.0005", "Server failure.")]
@@ -83,7 +83,7 @@ fn an_answer_that_proves_no_refusal_is_none() {
         }
     }
     assert_eq!(read(408, "").reason, Reason::OutcomeUnknown);
-    assert_eq!(read(408, &fault("DWS.7023", "x")).reason, Reason::ClusterNotReady, "the service has looked at it");
+    assert_eq!(read(408, &fault("DWS.7023", "x")).reason, Reason::ClusterNotReady, "the service has processed it");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn every_body_shape_gives_its_code() {
 }
 
 #[test]
-fn every_known_code_of_the_service_has_its_row() {
+fn every_known_code_of_the_service_has_its_reason() {
     use Reason::{
         BadRequest, ClusterNotFound, ClusterNotReady, Delivered, NotFound, OutcomeUnknown, PermissionDenied,
         ServerError,
@@ -189,7 +189,7 @@ fn every_known_code_of_the_service_has_its_row() {
 }
 
 #[test]
-fn every_known_code_of_the_gateway_has_its_row() {
+fn every_known_code_of_the_gateway_has_its_reason() {
     use Reason::{
         AuthenticationFailed, BadRequest, ClockSkew, NotFound, PermissionDenied, Rejected, ServerError, TooManyRequests,
     };
@@ -280,7 +280,7 @@ fn without_a_body_the_status_decides() {
 }
 
 #[test]
-fn a_429_waits_as_the_header_says_else_as_the_text_says_else_a_minute() {
+fn a_429_waits_by_its_header_else_by_its_text_else_a_minute() {
     let wait = |retry_after: Option<&str>, text: &str| {
         let mut reply = reply(429, &fault("APIGW.0308", text));
         reply.retry_after = retry_after.map(str::to_owned);
@@ -292,8 +292,8 @@ fn a_429_waits_as_the_header_says_else_as_the_text_says_else_a_minute() {
     let text = "policy ip over ratelimit,limit:5,time:1 second";
     assert_eq!(wait(Some("7"), text), 7);
     assert_eq!(wait(Some("Tue, 01 Dec 2026 18:00:30 GMT"), text), 30);
-    assert_eq!(wait(Some("Tue, 01 Dec 2026 17:00:00 GMT"), text), 1, "not at once again");
-    assert_eq!(wait(Some("0"), text), 1, "not at once again");
+    assert_eq!(wait(Some("Tue, 01 Dec 2026 17:00:00 GMT"), text), 1, "not at once");
+    assert_eq!(wait(Some("0"), text), 1, "not at once");
     assert_eq!(wait(None, text), 1);
     assert_eq!(wait(Some("soon"), text), 1);
     assert_eq!(wait(None, "limit:200,time:5 minute"), 300);
@@ -305,7 +305,7 @@ fn a_429_waits_as_the_header_says_else_as_the_text_says_else_a_minute() {
 }
 
 #[test]
-fn a_gateways_401_under_a_clock_that_is_off_is_a_clock_skew() {
+fn a_401_of_the_gateway_with_a_wrong_clock_is_a_clock_skew() {
     let mut skewed = reply(401, "");
     skewed.date = Some("Tue, 01 Dec 2026 18:15:01 GMT".to_owned());
     let answer = classify(&skewed, &[], now());
@@ -319,7 +319,7 @@ fn a_gateways_401_under_a_clock_that_is_off_is_a_clock_skew() {
 }
 
 #[test]
-fn the_gateways_text_is_never_quoted_and_the_services_is_scrubbed() {
+fn a_message_never_quotes_the_gateway_and_scrubs_the_service() {
     let echo = "Incorrect IAM authentication information: verify aksk signature fail, canonicalRequest:POST|/v2/x/|host:dws|x-security-token:tok|Access=AK-canary, Signature=0123";
     let answer = read(401, &fault("APIGW.0301", echo));
     for piece in ["canonicalRequest", "tok", "Access=", "0123", "canary"] {
@@ -335,11 +335,11 @@ fn the_gateways_text_is_never_quoted_and_the_services_is_scrubbed() {
 }
 
 #[test]
-fn ids_are_made_of_id_characters_only() {
+fn ids_hold_id_characters_only() {
     let mut odd = reply(400, &fault("DWS.5038\u{7}<b>", "x"));
     odd.request_id = Some(format!("a b/{}", "c".repeat(300)));
     let answer = classify(&odd, &[], now());
-    assert_eq!(answer.error_code, None, "it is no code, and is not made one");
+    assert_eq!(answer.error_code, None, "it is no code and does not become one");
     assert_eq!(answer.request_id.unwrap().len(), 128);
     let mut none = reply(400, r#"{"error_code":"DWS.5038","request_id":"in-the-body"}"#);
     none.request_id = None;
@@ -349,7 +349,7 @@ fn ids_are_made_of_id_characters_only() {
 }
 
 #[test]
-fn a_status_that_http_does_not_have_reads_like_a_5xx() {
+fn a_status_from_600_on_is_read_as_a_5xx() {
     for status in [600, 700, 999] {
         for body in ["", &fault("DWS.7023", "x")] {
             assert_eq!(read(status, body).reason, Reason::ServerError, "{status} {body}");
@@ -368,7 +368,7 @@ fn a_byte_order_mark_or_folded_base64_does_not_hide_the_code_of_a_2xx() {
 }
 
 #[test]
-fn an_echo_of_the_key_is_no_code_and_no_id() {
+fn an_echo_of_the_key_is_neither_code_nor_id() {
     let mut echo = reply(403, &fault("HST3CANARYKEY", "x"));
     echo.request_id = Some("for:HST3CANARYKEY-1".to_owned());
     let answer = classify(&echo, &["HST3CANARYKEY"], now());
@@ -379,7 +379,7 @@ fn an_echo_of_the_key_is_no_code_and_no_id() {
 }
 
 #[test]
-fn characters_that_turn_or_hide_a_text_are_scrubbed_and_hide_no_secret() {
+fn scrub_removes_invisible_characters_before_it_searches_for_secrets() {
     let turns =
         ['\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200e}', '\u{200f}', '\u{61c}', '\u{200b}', '\u{feff}'];
     let controls = ['\u{0}', '\u{7}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\n'];
@@ -395,21 +395,21 @@ fn characters_that_turn_or_hide_a_text_are_scrubbed_and_hide_no_secret() {
 }
 
 #[test]
-fn an_answer_to_a_read_is_refused_by_its_own_code_alone() {
-    let of = |status: u16, body: &str| {
-        let asked = Asked { with_token: false, only_read: true };
-        classify_as(asked, &reply(status, body), &[], now()).reason
+fn an_answer_to_a_read_is_refused_by_its_own_code_only() {
+    let reason = |status: u16, body: &str| {
+        let request = RequestKind { with_token: false, only_read: true };
+        classify_as(request, &reply(status, body), &[], now()).reason
     };
     for shown in [
         r#"{"cluster":{"status":"AVAILABLE","failed_reasons":{"error_code":"DWS.6000","error_msg":"x"}}}"#,
         r#"{"redis_info":null,"error_msg":"x"}"#,
         r#"{"redis_info":{"success":false,"errors":["x"]},"code":200}"#,
     ] {
-        assert_eq!(of(200, shown), Reason::Delivered, "{shown}");
+        assert_eq!(reason(200, shown), Reason::Delivered, "{shown}");
     }
-    assert_eq!(of(200, &fault("DWS.0047", "x")), Reason::ClusterNotFound);
-    assert_eq!(of(200, &fault("DWS.1234", "x")), Reason::Rejected);
-    assert_eq!(of(404, &fault("DWS.5037", "x")), Reason::NotFound);
+    assert_eq!(reason(200, &fault("DWS.0047", "x")), Reason::ClusterNotFound);
+    assert_eq!(reason(200, &fault("DWS.1234", "x")), Reason::Rejected);
+    assert_eq!(reason(404, &fault("DWS.5037", "x")), Reason::NotFound);
     for unreadable in [
         r#"{"cluster":{"failed_reasons":{"error_code":"DWS.6000"}}"#,
         r#"{"success":false}"#,
@@ -417,17 +417,17 @@ fn an_answer_to_a_read_is_refused_by_its_own_code_alone() {
         r#"{"cluster":{},"cluster":{}}"#,
         "<html>",
     ] {
-        assert_eq!(of(200, unreadable), Reason::OutcomeUnknown, "{unreadable}");
+        assert_eq!(reason(200, unreadable), Reason::OutcomeUnknown, "{unreadable}");
     }
 }
 
 #[test]
-fn a_secret_that_begins_with_another_is_scrubbed_whole() {
+fn scrub_removes_a_secret_whole_that_begins_with_another() {
     assert_eq!(scrub("got KEYrest and KEY", &["KEY", "KEYrest"], 80), "got *** and ***");
 }
 
 #[test]
-fn the_longest_quote_leaves_the_advice_whole() {
+fn the_longest_quote_does_not_truncate_the_advice() {
     let text = "word ".repeat(40);
     for (status, code) in [
         (400, "DWS.5038"),
@@ -452,7 +452,7 @@ fn the_longest_quote_leaves_the_advice_whole() {
 
 proptest! {
     #[test]
-    fn no_answer_whatever_it_is_breaks_the_reading_or_gets_a_secret_out(
+    fn no_answer_makes_classify_fail_or_leak_a_secret(
         status in 100_u16..=999,
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
         code in "[A-Za-z.0-9]{0,12}",
@@ -484,19 +484,19 @@ proptest! {
         }
         prop_assert_eq!(answer.status_code, status);
         prop_assert_eq!(answer.reason == Reason::Delivered, answer.reason.class() == crate::api::ReasonClass::Delivered);
-        let row = answer.reason.class();
-        prop_assert!(row != crate::api::ReasonClass::Delivered || (200..300).contains(&status));
-        prop_assert!(row != crate::api::ReasonClass::Refused || (200..300).contains(&status) || (400..500).contains(&status));
+        let class = answer.reason.class();
+        prop_assert!(class != crate::api::ReasonClass::Delivered || (200..300).contains(&status));
+        prop_assert!(class != crate::api::ReasonClass::Refused || (200..300).contains(&status) || (400..500).contains(&status));
     }
 }
 
 #[test]
-fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
-    let of = |status: u16, code: &str, text: &str| {
+fn a_refused_token_is_distinguished_from_a_wrong_clock_and_other_errors() {
+    let answer_to = |status: u16, code: &str, text: &str| {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"{text}"}}"#);
         let far = Some("Tue, 01 Jan 2019 00:00:00 GMT".to_owned());
-        let asked = Asked { with_token: true, only_read: false };
-        classify_as(asked, &Reply { date: far, ..reply(status, &body) }, &["canary"], now())
+        let request = RequestKind { with_token: true, only_read: false };
+        classify_as(request, &Reply { date: far, ..reply(status, &body) }, &["canary"], now())
     };
     for (status, code, text) in [
         (401, "APIGW.0307", "The token must be updated"),
@@ -505,9 +505,9 @@ fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
         (401, "APIGW.0301", "decrypt token fail"),
         (401, "APIGW.0301", "signature expired"),
     ] {
-        let answer = of(status, code, text);
+        let answer = answer_to(status, code, text);
         assert_eq!(answer.key_effect, KeyEffect::TokenRefused, "{status} {code}");
-        assert!(answer.message.contains("did not take the token"), "{}", answer.message);
+        assert!(answer.message.contains("refused the token"), "{}", answer.message);
         assert!(!answer.message.contains("canary") && answer.reason != Reason::ClockSkew);
     }
     for (status, code, effect) in [
@@ -517,12 +517,12 @@ fn a_refused_token_is_told_from_all_else_and_from_a_clock_that_is_off() {
         (500, "APIGW.0307", KeyEffect::Neutral),
         (200, "DWS.7023", KeyEffect::Good),
     ] {
-        assert_eq!(of(status, code, "x").key_effect, effect, "{status} {code}");
+        assert_eq!(answer_to(status, code, "x").key_effect, effect, "{status} {code}");
     }
-    assert_eq!(of(200, "DWS.0000", "").key_effect, KeyEffect::Good);
+    assert_eq!(answer_to(200, "DWS.0000", "").key_effect, KeyEffect::Good);
     assert_eq!(
-        of(401, "DWS.00", "x").key_effect,
+        answer_to(401, "DWS.00", "x").key_effect,
         KeyEffect::Neutral,
-        "what is left of a code of the service ends no token"
+        "the remains of a code of the service end no token"
     );
 }

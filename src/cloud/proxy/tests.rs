@@ -1,4 +1,4 @@
-//! Call and probe through a proxy that asks for a login, to a simulated cloud behind TLS.
+//! Call and probe through a proxy with authentication, to a simulated cloud behind TLS.
 
 use std::{
     sync::{Arc, Mutex},
@@ -21,21 +21,21 @@ use crate::{
     testing::sample::at,
 };
 
-/// A proxy that tunnels whatever is asked of it, and what it was asked.
+/// A proxy that tunnels every request, and the requests that it received.
 async fn proxy() -> (Url, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://team:p%40ss@{}", listener.local_addr().unwrap()).parse().unwrap();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&asked);
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(tunnel(stream, Arc::clone(&told)));
+            tokio::spawn(tunnel(stream, Arc::clone(&heads)));
         }
     });
-    (url, asked)
+    (url, requests)
 }
 
-async fn tunnel(stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn tunnel(stream: TcpStream, requests: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let mut near = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -44,7 +44,7 @@ async fn tunnel(stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io::R
         }
     }
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(head);
+    requests.lock().unwrap().push(head);
     let mut far = TcpStream::connect(target).await?;
     near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     copy_bidirectional(&mut near, &mut far).await.map(drop)
@@ -83,18 +83,18 @@ async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_proxy_gets_the_login_and_the_target_and_nothing_of_the_call() {
+async fn a_proxy_gets_its_credentials_and_the_target_only() {
     let cloud = Simulator::start(&Options { accept_any_cluster: true, ..Options::default() }).unwrap();
-    let (url, asked) = proxy().await;
+    let (url, requests) = proxy().await;
     let client = client(Some(url), Some(&cloud));
     client.probe(&endpoint(&cloud)).await.unwrap();
     assert_eq!(cloud.total_calls(), 0);
     let outcome = send(&client, &cloud).await;
     assert!(matches!(&outcome, Outcome::Answered(answer) if answer.reason == Reason::Delivered), "{outcome:?}");
     assert_eq!(cloud.total_calls(), 1);
-    let asked = asked.lock().unwrap().clone();
-    assert_eq!(asked.len(), 2);
-    for head in asked {
+    let requests = requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 2);
+    for head in requests {
         assert!(head.starts_with(&format!("CONNECT {} ", cloud.address())), "{head}");
         let lower = head.to_ascii_lowercase();
         assert!(
@@ -110,19 +110,19 @@ async fn a_proxy_gets_the_login_and_the_target_and_nothing_of_the_call() {
 #[tokio::test]
 async fn a_permit_that_expires_during_tunnel_and_tls_sends_nothing() {
     let cloud = Simulator::start(&Options { accept_any_cluster: true, ..Options::default() }).unwrap();
-    let (url, asked) = proxy().await;
-    let asked_for = Arc::clone(&asked);
+    let (url, requests) = proxy().await;
+    let received = Arc::clone(&requests);
     let clock = Clock::new(move || {
-        let passed = if asked_for.lock().unwrap().is_empty() { 0 } else { 17 };
+        let passed = if received.lock().unwrap().is_empty() { 0 } else { 17 };
         Reading { since_boot: Duration::from_secs(passed), wall: at(0) }
     });
     let outcome = send_by(&client(Some(url), Some(&cloud)), &cloud, &clock).await;
     assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow), "{outcome:?}");
-    assert_eq!((asked.lock().unwrap().len(), cloud.total_calls()), (1, 0));
+    assert_eq!((requests.lock().unwrap().len(), cloud.total_calls()), (1, 0));
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_foreign_authority_is_not_sent_for_call_and_probe_alike() {
+async fn call_and_probe_refuse_a_certificate_of_an_unknown_authority() {
     let (cloud, other) =
         (Simulator::start(&Options::default()).unwrap(), Simulator::start(&Options::default()).unwrap());
     for trusted in [None, Some(&other)] {

@@ -1,4 +1,4 @@
-//! What people are told of an attempt: lines in the log, and events. It changes nothing, and no secret is in it.
+//! Log lines and events about an attempt. Changes nothing, and contains no secret.
 
 use crate::{
     api::{Attempt, ClusterRedistribution, Reason},
@@ -7,18 +7,24 @@ use crate::{
     store::Recorded,
 };
 
-/// Whoever filters the log or reads it by machine finds these lines under the module of the attempt.
+/// Filters and readers of the log expect these lines under the module of the attempt.
 const TARGET: &str = "redistribution_operator::controller::attempt";
 
-/// It is called although a look at the cluster did not see it wait.
+/// The call is made although the precheck did not find the cluster waiting.
 pub(super) fn report_note(context: &Context, object: &ClusterRedistribution, note: &str) {
     let (namespace, name) = object_name(object);
     tracing::warn!(target: TARGET, namespace, name, note, "called although the cluster was not seen to wait");
-    context.events.tell(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
+    context.events.emit(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
 }
 
-/// One log line and one event for each outcome.
-pub fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, record: &Record, recorded: Recorded) {
+/// Logs an outcome and emits an event.
+pub fn announce(
+    context: &Context,
+    object: &ClusterRedistribution,
+    attempt: &Attempt,
+    record: &Record,
+    recorded: Recorded,
+) {
     let (namespace, name) = object_name(object);
     tracing::info!(
         target: TARGET,
@@ -39,6 +45,6 @@ pub fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt
     if recorded != Recorded::Known {
         let code = record.status_code.map_or_else(|| record.state.as_str().to_owned(), |code| format!("Http{code}"));
         let note = format!("{} (generation {}, attempt {})", record.message, attempt.generation, attempt.id);
-        context.events.tell(object, record.reason, &code, &note);
+        context.events.emit(object, record.reason, &code, &note);
     }
 }

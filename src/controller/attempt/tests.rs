@@ -7,14 +7,14 @@ use super::*;
 use crate::{
     protocol::regions::Regions,
     testing::{
-        mock::{Hands, Server, claim, context},
+        mock::{ManualClock, Server, claim, context},
         sample::fresh,
     },
 };
 
-/// What becomes of a call between whose claim and sending that happens. Nothing may reach the endpoint.
-async fn between_claim_and_send(happens: impl Fn(&Hands) + Send + 'static) -> (Delivered, Attempt) {
-    let hands = Hands::default();
+/// The result of a call with `happens` between its claim and its request. Nothing may reach the endpoint.
+async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (Delivered, Attempt) {
+    let hands = ManualClock::default();
     let moved = hands.clone();
     let server = Server::new(&fresh(1), move |method, _| {
         if method == "PUT" {
@@ -34,7 +34,7 @@ async fn between_claim_and_send(happens: impl Fn(&Hands) + Send + 'static) -> (D
 
 #[tokio::test]
 async fn a_machine_suspended_between_claim_and_send_sends_nothing() {
-    let suspended: [fn(&Hands); 2] = [
+    let suspended: [fn(&ManualClock); 2] = [
         |hands| hands.suspended(Duration::from_secs(17)),
         |hands| hands.wall_set(Duration::from_secs(17), Duration::ZERO),
     ];

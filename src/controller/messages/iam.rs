@@ -1,9 +1,9 @@
-//! What is said of an object whose Secret holds a user of IAM that gets no token, and when it is looked at again. It reads
-//! and writes nothing, and quotes nothing of IAM.
+//! The messages of holds for an IAM user without a token, and when the object is checked again. Reads and writes
+//! nothing, and quotes nothing of IAM.
 
 use std::time::Duration;
 
-use super::{CREDENTIALS_AGAIN, Hold, THROTTLED_AT_MOST, in_words};
+use super::{CREDENTIALS_RECHECK, Hold, MAX_THROTTLED_RECHECK, in_words};
 use crate::{
     admission::{Refusal, Rejection},
     api::Reason,
@@ -14,105 +14,108 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// IAM cannot be reached. The message is the same each time: while IAM comes and goes nothing is written.
-pub fn away(source: &CredentialSource, host: &str, again: Duration) -> Hold {
+/// IAM cannot be reached. The message is always the same, so that nothing is written while IAM is intermittently
+/// available.
+pub fn unreachable(source: &CredentialSource, host: &str, recheck_after: Duration) -> Hold {
     Hold {
         reason: Reason::EndpointUnreachable,
         message: format!(
-            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. It is tried again by itself; look at DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
+            "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
             in_words(source)
         ),
-        again,
+        recheck_after,
     }
 }
 
-/// There is no token, and IAM has said why.
+/// There is no token, for this cause.
 pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &str) -> Hold {
     let secret = in_words(source);
     match denied {
-        Denied::Unreachable => away(source, host, jittered(CREDENTIALS_AGAIN)),
+        Denied::Unreachable => unreachable(source, host, jittered(CREDENTIALS_RECHECK)),
         Denied::Unanswered(why, rest) => Hold {
             reason: Reason::EndpointUnreachable,
-            message: lost(why, &secret, host),
-            again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
+            message: unanswered(why, &secret, host),
+            recheck_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))),
         },
         Denied::User(Refusal::Rejected { why, wait }) => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret, host),
-            again: jittered(wait.unwrap_or(CREDENTIALS_AGAIN).min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))),
+            recheck_after: jittered(
+                wait.unwrap_or(CREDENTIALS_RECHECK).min(CREDENTIALS_RECHECK).max(Duration::from_secs(1)),
+            ),
         },
         Denied::User(refusal) => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "IAM at {host} asked the user of {secret} to slow down (429). This object is called when that time is over"
             ),
-            again: match refusal {
-                Refusal::Throttled { wait, .. } => wait.min(THROTTLED_AT_MOST) + jittered(Duration::from_secs(1)),
-                _ => jittered(CREDENTIALS_AGAIN),
+            recheck_after: match refusal {
+                Refusal::Throttled { wait, .. } => wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
+                _ => jittered(CREDENTIALS_RECHECK),
             },
         },
-        Denied::Scope(trouble, rest) => {
-            let (reason, message) = of_project(trouble, &secret, host, project);
-            // A changed Secret is to be noticed before that.
-            Hold { reason, message, again: jittered(rest.min(CREDENTIALS_AGAIN).max(Duration::from_secs(1))) }
+        Denied::Scope(error, rest) => {
+            let (reason, message) = scope_error(error, &secret, host, project);
+            // A changed Secret has to be noticed before that.
+            Hold { reason, message, recheck_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))) }
         }
     }
 }
 
-/// How long it rests is not told: that would be another message, and another write, each time.
-fn lost(why: FailureCause, secret: &str, host: &str) -> String {
+/// The message does not contain the remaining time, which would be a new message, and a new write, each time.
+fn unanswered(why: FailureCause, secret: &str, host: &str) -> String {
     let why = match why {
         FailureCause::Failed(status) => format!("it failed (HTTP {status})"),
         FailureCause::Silent => "no answer came in time".to_owned(),
         FailureCause::Unreadable(why) => why.to_owned(),
     };
     format!(
-        "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, it is tried again by itself but slowly: after 5 minutes at first, sooner if the user had been let in before; with a changed Secret within 30 seconds"
+        "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, the operator retries automatically but slowly: after 5 minutes at first, sooner if the user had logged in before; with a changed Secret within 30 seconds"
     )
 }
 
 fn rejected(why: Rejection, secret: &str, host: &str) -> String {
-    let again = "One object tries it again 5 minutes after the last refusal, and the others follow once that worked";
+    let retry = "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds";
     match why {
         Rejection::Wrong => format!(
-            "IAM at {host} refused the user of {secret}, who had not been let in before. Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then follows by itself"
+            "IAM at {host} refused the user of {secret}, who had not logged in before. Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then continues automatically"
         ),
         Rejection::Locked => {
             format!(
-                "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {again}"
+                "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {retry}"
             )
         }
         Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::Often => format!(
-            "IAM at {host} refused the user of {secret}, who had been let in before. {again}. Look whether the password was changed, or the user disabled or deleted"
+            "IAM at {host} refused the user of {secret}, who had logged in before. {retry}. Check whether the password was changed, or the user disabled or deleted"
         ),
     }
 }
 
-fn of_project(trouble: ScopeError, secret: &str, host: &str, project: &str) -> (Reason, String) {
-    let again = "It is tried again after 5 minutes, and with a changed Secret within 30 seconds";
-    match trouble {
+fn scope_error(error: ScopeError, secret: &str, host: &str, project: &str) -> (Reason, String) {
+    let retry = "The operator tries again after 5 minutes, and with a changed Secret within 30 seconds";
+    match error {
         ScopeError::Project(status) => (
             Reason::CredentialsForbidden,
             format!(
-                "IAM at {host} does not let the user of {secret} into project {project} (HTTP {status}): the user has no role there, or there is no such project. Grant the user a role in it, or correct projectID. {again}"
+                "IAM at {host} denies the user of {secret} access to project {project} (HTTP {status}): the user has no role there, or there is no such project. Grant the user a role in it, or correct projectID. {retry}"
             ),
         ),
         ScopeError::Forbidden => (
             Reason::CredentialsForbidden,
             format!(
-                "IAM at {host} does not let the user of {secret} log in (HTTP 403). Look whether the user has programmatic access, and from which addresses. {again}"
+                "IAM at {host} denies the user of {secret} the login (HTTP 403). Check whether the user has programmatic access, and from which addresses. {retry}"
             ),
         ),
         ScopeError::Refused(status) => (
             Reason::CredentialsInvalid,
             format!(
-                "IAM at {host} takes the login of {secret} for wrong (HTTP {status}). Look at username and domainName (the account's name), and at --iam-endpoint. {again}"
+                "IAM at {host} rejects the login of {secret} as invalid (HTTP {status}). Check username and domainName (the account's name), and --iam-endpoint. {retry}"
             ),
         ),
         ScopeError::ShortLived => (
             Reason::CredentialsExpired,
             format!(
-                "IAM at {host} gives the user of {secret} tokens that end too soon for a call (--request-timeout and 60 seconds). Have their life made longer, or use an access key. {again}"
+                "IAM at {host} gives the user of {secret} tokens that expire too soon for a call (--request-timeout and 60 seconds). Extend the lifetime of tokens, or use an access key. {retry}"
             ),
         ),
     }

@@ -1,4 +1,4 @@
-//! Writes down what a look after a call has seen, and tells people. It never touches the journal.
+//! Writes the finding of a poll into status, logs it and emits events. Never touches the journal.
 
 use kube::runtime::events::EventType;
 use std::time::Duration;
@@ -18,14 +18,13 @@ use crate::{
     store::{API_TIMEOUT, WriteError},
 };
 
-/// Tries to write what was seen. What could not be written is seen again.
+/// Tries to write a finding. One that could not be written is found again by a later poll.
 const TRIES: u32 = 5;
-/// Half of the first pause between them; each is twice as long as the one before.
+/// Half of the first pause between the tries; each pause is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Writes what was seen where that is new, decided on the object as it lies in the API server. Returns whether nothing is
-/// looked for any more.
-pub async fn say(
+/// Writes a finding that is new, decided on the object in the API server. Returns whether polling ends.
+pub async fn write_finding(
     context: &Context,
     object: &ClusterRedistribution,
     attempt: &Attempt,
@@ -35,57 +34,57 @@ pub async fn say(
     if observed(&object.status.clone().unwrap_or_default(), attempt.generation, finding, now).is_none() {
         return Ok(false);
     }
-    // News of a write of which nobody knows whether it was applied.
-    let mut untold = Vec::new();
-    for again in 0..TRIES {
-        if again > 0 {
-            sleep(jittered(PAUSE * (1 << again))).await;
+    // Changes of a write that may or may not have been applied.
+    let mut unreported = Vec::new();
+    for tries in 0..TRIES {
+        if tries > 0 {
+            sleep(jittered(PAUSE * (1 << tries))).await;
         }
         let latest = match context.store.get(object, API_TIMEOUT).await {
             Ok(latest) => latest,
             Err(WriteError::Gone) => return Ok(true),
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         };
-        let same = latest.attempt().is_some_and(|there| there.id == attempt.id);
+        let is_same = latest.attempt().is_some_and(|there| there.id == attempt.id);
         let status = latest.status.clone().unwrap_or_default();
-        let next = observed(&status, attempt.generation, finding, now).filter(|_| same);
-        let is_over = same && observe::stage(&latest, now).is_none();
-        let Some((next, news)) = next else {
-            for news in &untold {
-                tell(context, object, attempt, news);
+        let next = observed(&status, attempt.generation, finding, now).filter(|_| is_same);
+        let is_over = is_same && observe::stage(&latest, now).is_none();
+        let Some((next, changes)) = next else {
+            for change in &unreported {
+                announce(context, object, attempt, change);
             }
             return Ok(is_over);
         };
-        // Whoever leads now, or the next generation, sees for itself.
+        // The current leader, or the next generation, polls by itself.
         if !context.may_begin() || !matches!(context.decide(&latest), Step::Observe(_)) {
             return Ok(false);
         }
-        let said = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
+        let written = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
         match context.store.write(&latest, next).await {
             Ok(()) => {
-                for news in &news {
-                    tell(context, object, attempt, news);
+                for change in &changes {
+                    announce(context, object, attempt, change);
                 }
-                return Ok(observe::stage(&said, now).is_none());
+                return Ok(observe::stage(&written, now).is_none());
             }
-            // Where the kind has no status to write, that is not found either: whether the object is gone a read tells.
+            // 404 also means that the kind has no status to write; the next read shows whether the object is gone.
             Err(WriteError::Conflict | WriteError::Gone) => {}
             Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
-                untold = news
+                unreported = changes
             }
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }
     }
-    // Somebody writes the object again and again. What could not be written is seen again.
+    // Another writer writes the object again and again. A later poll finds the same again.
     Ok(false)
 }
 
-/// One log line and one event.
-fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, news: &StatusChange) {
-    let (reason, event_type, message) = in_short(news);
+/// Logs a change and emits an event.
+fn announce(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, change: &StatusChange) {
+    let (reason, event_type, message) = event_of(change);
     let ((namespace, name), generation) = (object_name(object), attempt.generation);
     tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
-    context.events.say(
+    context.events.emit_other(
         object,
         reason,
         event_type,
@@ -94,12 +93,12 @@ fn tell(context: &Context, object: &ClusterRedistribution, attempt: &Attempt, ne
     );
 }
 
-/// Reason and event_type of the event, and what it says.
-fn in_short(news: &StatusChange) -> (&'static str, EventType, &str) {
-    match news {
+/// Reason, type and message of the event.
+fn event_of(change: &StatusChange) -> (&'static str, EventType, &str) {
+    match change {
         StatusChange::Confirmed(message) => ("ConfirmedByObservation", EventType::Normal, message),
         StatusChange::Started(message) => ("RedistributionStarted", EventType::Normal, message),
-        // Who has paused it knows; a pause that nobody has asked for waits for somebody.
+        // A user who paused it knows of the pause; a pause by the cloud needs a person.
         StatusChange::Paused { message, by_cloud: false } => ("RedistributionPaused", EventType::Normal, message),
         StatusChange::Paused { message, by_cloud: true } => ("RedistributionPaused", EventType::Warning, message),
         StatusChange::Finished(message) => ("RedistributionFinished", EventType::Normal, message),

@@ -1,5 +1,5 @@
-//! From an account to what a request is authenticated with: an access key is that already, a user needs a token. Nothing is
-//! claimed yet, and nothing that is asked of IAM here changes anything.
+//! From credentials to the key of a request: an access key needs nothing more, a user needs a token. Nothing is claimed
+//! yet, and no request to IAM here changes anything.
 
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use crate::{
         auth::{Key, User},
         token::Token,
     },
-    controller::{context::Context, messages::iam as told},
+    controller::{context::Context, messages::iam as messages},
     credentials::{
         CredentialSource, CredentialsError,
         secret::Credential,
-        tokens::{Acquired, Denied, LoginPermit, Names},
+        tokens::{Acquired, Denied, LoginPermit, TokenKey},
     },
     protocol::{decide::Plan, regions::Endpoint},
     runtime::jitter::jittered,
 };
 
-/// A moment, in which somebody else's login may be over.
+/// A short pause, in which another object's login may end.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// The IAM of the plan's region; a hold if nobody said where it is.
+/// The IAM of the plan's region; a hold if it is not known.
 pub fn iam<'a>(context: &'a Context, plan: &Plan, source: &CredentialSource) -> Result<&'a Endpoint, CredentialsError> {
     let region = &plan.endpoint.region;
-    let unknown = || CredentialsError::NoIam { of: source.in_words(), region: region.clone() };
+    let unknown = || CredentialsError::NoIam { credentials: source.display_name(), region: region.clone() };
     context.rules.regions.iam(region).ok_or_else(unknown)
 }
 
-/// What the call will be authenticated with.
+/// The key of the call.
 pub async fn key(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
     source: &CredentialSource,
-    (account, patience): (Credential, Duration),
+    (credential, max_wait): (Credential, Duration),
 ) -> Result<Key, NotReady> {
-    let user = match account {
-        Credential::AccessKey(pair) => return Ok(Key::AccessKey(pair)),
+    let user = match credential {
+        Credential::AccessKey(key) => return Ok(Key::AccessKey(key)),
         Credential::User(user) => user,
     };
-    let iam = iam(context, plan, source).map_err(super::wrong)?;
-    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
+    let iam = iam(context, plan, source).map_err(super::not_ready)?;
+    // Nothing is claimed yet, so the shutdown need not wait for this.
     tokio::select! {
-        token = token(context, object, plan, source, (&user, iam, patience)) => token.map(Key::Token),
+        token = token(context, object, plan, source, (&user, iam, max_wait)) => token.map(Key::Token),
         () = context.closing.cancelled() => Err(NotReady::Shortly(MOMENT)),
     }
 }
@@ -58,22 +58,22 @@ async fn token(
     object: &ClusterRedistribution,
     plan: &Plan,
     source: &CredentialSource,
-    (user, iam, patience): (&User, &Endpoint, Duration),
+    (user, iam, max_wait): (&User, &Endpoint, Duration),
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
-    let account = context.credentials.account(user);
-    let purpose = context.credentials.purpose(account, iam, project, &plan.endpoint);
-    let held = |denied| NotReady::Hold(told::denied(denied, source, &iam.host, project));
-    // While IAM is known to be away nobody waits for whoever finds out whether it still is.
-    let patience = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { patience };
-    match context.tokens.enter(Names { account, purpose }, patience).await {
+    let account = context.credentials.user_identity(user);
+    let scope = context.credentials.token_scope(account, iam, project, &plan.endpoint);
+    let held = |denied| NotReady::Hold(messages::denied(denied, source, &iam.host, project));
+    // While IAM is known to be unreachable, objects do not wait for the login that probes it.
+    let max_wait = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { max_wait };
+    match context.tokens.acquire(TokenKey { user: account, scope }, max_wait).await {
         Acquired::Token(token) => Ok(token),
         Acquired::InProgress => Err(NotReady::Shortly(jittered(MOMENT * 2))),
         Acquired::Denied(denied) => Err(held(denied)),
         Acquired::Login(permit) => {
-            let meanwhile = permit.stale_token();
-            match (log_in(context, object, source, user, iam, permit).await, meanwhile) {
-                // It is only time to renew it: what there is does, unless the refusal has ended that too.
+            let stale = permit.stale_token();
+            match (log_in(context, object, source, user, iam, permit).await, stale) {
+                // A renewal failed: the old token is used, unless the refusal has ended it too.
                 (Err(_), Some(token)) if !token.has_ended() => Ok(token),
                 (result, _) => result,
             }
@@ -81,12 +81,12 @@ async fn token(
     }
 }
 
-/// What the admission knows it by: IAM may have the host of DWS, and still be away alone.
+/// The name of IAM in admission: IAM may share a host with DWS and still be unreachable alone.
 fn name_of(iam: &Endpoint) -> String {
     format!("IAM {}", iam.host)
 }
 
-/// One login, unless IAM was found away and the time to try again has not come.
+/// One login, unless IAM is unreachable and the time to try again has not come.
 async fn log_in(
     context: &Context,
     object: &ClusterRedistribution,
@@ -97,26 +97,26 @@ async fn log_in(
 ) -> Result<Token, NotReady> {
     let project = &object.spec.project_id;
     let name = name_of(iam);
-    let away = |again| NotReady::Hold(told::away(source, &iam.host, again));
+    let unreachable = |recheck_after| NotReady::Hold(messages::unreachable(source, &iam.host, recheck_after));
     match context.admission.health(&name, false) {
         Health::Open | Health::Probe => {}
-        Health::Probing(rest) => return Err(NotReady::Shortly(jittered(rest.max(MOMENT)))),
-        Health::Wait(rest) => {
+        Health::Probing(pause) => return Err(NotReady::Shortly(jittered(pause.max(MOMENT)))),
+        Health::Wait(pause) => {
             context.admission.wait(&object_name(object));
-            return Err(away(jittered(rest.max(MOMENT) * 2)));
+            return Err(unreachable(jittered(pause.max(MOMENT) * 2)));
         }
     }
     let login = context.cloud.login(user, project, iam, Timestamp::now()).await;
     tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
-    let is_host_away = login.is_host_away();
+    let is_host_unreachable = login.is_host_unreachable();
     let result = permit.finish(login);
-    // Any answer shows that the host is there. What is wrong with this user's login is not held against the others.
-    let pause = is_host_away.then(|| context.admission.unreachable(&name));
+    // Any answer shows that the host is reachable. A failure of this user's login does not affect other users.
+    let pause = is_host_unreachable.then(|| context.admission.unreachable(&name));
     if pause.is_none() {
         context.admission.reachable(&name);
     }
     result.map_err(|denied| match (denied, pause) {
-        (Denied::Unreachable, Some(pause)) => away(pause),
-        (denied, _) => NotReady::Hold(told::denied(denied, source, &iam.host, project)),
+        (Denied::Unreachable, Some(pause)) => unreachable(pause),
+        (denied, _) => NotReady::Hold(messages::denied(denied, source, &iam.host, project)),
     })
 }

@@ -1,4 +1,4 @@
-//! The look at the cluster before a claim: when it is due, and what becomes of it. It takes nothing and writes nothing.
+//! The precheck, a read of the cluster before a claim: when it is due, and what follows from it. Writes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -21,23 +21,23 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// The last look for this request with these credentials, if it ended in a hold.
+/// The last precheck for this request with these credentials, if it ended in a hold.
 pub fn last(context: &Context, object: &ClusterRedistribution, source: &CredentialSource) -> Option<FailedPrecheck> {
     let generation = object.metadata.generation.unwrap_or_default();
     let attempts = context.attempts();
-    let last = attempts.prechecks.last_held(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
+    let last = attempts.prechecks.last_failed(object.metadata.uid.as_deref().unwrap_or_default(), generation)?;
     (last.credentials == source.describe()).then(|| last.clone())
 }
 
-/// What it found, until the next one is due.
-pub fn resting(last: &FailedPrecheck) -> Option<Hold> {
-    let rest = last.next.saturating_duration_since(Instant::now());
-    (!rest.is_zero()).then(|| Hold { reason: last.reason, message: last.message.clone(), again: rest })
+/// The hold of the last precheck, until the next one is due.
+pub fn hold_until_next(last: &FailedPrecheck) -> Option<Hold> {
+    let pause = last.next.saturating_duration_since(Instant::now());
+    (!pause.is_zero()).then(|| Hold { reason: last.reason, message: last.message.clone(), recheck_after: pause })
 }
 
-/// Looks at the cluster with the right to call in hand: a look with a wrong key counts at the gateway like a call with it,
-/// so it must not be made by all objects at once either.
-pub async fn look(
+/// Reads the cluster with the permit of admission: for the gateway a read with a wrong key counts like a call, so not
+/// all objects may read at once either.
+pub async fn run(
     context: &Context,
     object: &ClusterRedistribution,
     plan: &Plan,
@@ -46,24 +46,24 @@ pub async fn look(
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let key = context.credentials.identity(&ready.key, &plan.endpoint);
-    if let Some(good) = context.attempts().prechecks.last_good(uid, generation, key, Instant::now()).cloned() {
-        (ready.note, ready.baseline) = (good.note, good.baseline);
+    if let Some(passed) = context.attempts().prechecks.last_passed(uid, generation, key, Instant::now()).cloned() {
+        (ready.note, ready.baseline) = (passed.note, passed.baseline);
         return Ok(ready);
     }
     let request = RedistributionRequest::from(&object.spec);
-    // Nothing is claimed yet, so nobody has to wait for it once nothing may be claimed any more.
-    let looked = tokio::select! {
-        looked = context.cloud.look(&request, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+    // Nothing is claimed yet, so the shutdown need not wait for this.
+    let result = tokio::select! {
+        result = context.cloud.cluster(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
         () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
     };
-    context.metrics.look(looked.label());
-    let task_status = looked.seen().map(|state| word_or_none(state.task.word()));
-    // At once: whatever follows, the key has worked, or has not.
-    ready.admitted.learn(looked.key_effect());
-    if let (Key::Token(token), ReadResult::Refused(answer)) = (&ready.key, &looked) {
-        token.heard_of_rights(answer, Instant::now());
+    context.metrics.cluster_read(result.label());
+    let task_status = result.found().map(|state| word_or_none(state.task.word()));
+    // At once: whatever follows, the key has worked or has not.
+    ready.admitted.learn(result.key_effect());
+    if let (Key::Token(token), ReadResult::Refused(answer)) = (&ready.key, &result) {
+        token.record_denial(answer, Instant::now());
     }
-    match precheck::judge(context.precheck.mode, looked) {
+    match precheck::judge(context.precheck.mode, result) {
         Verdict::Call => {
             ready.admitted.spend();
             with_baseline(context, object, plan, ready, task_status).await
@@ -82,23 +82,23 @@ pub async fn look(
             Err(NotReady::Hold(messages::unreachable(host, unresolved, context.admission.unreachable(host))))
         }
         Verdict::Hold(reason, message) => {
-            let again = jittered(context.precheck.every);
-            let look = FailedPrecheck {
+            let recheck_after = jittered(context.precheck.every);
+            let failed = FailedPrecheck {
                 generation,
                 credentials: ready.source.describe(),
-                next: Instant::now() + again,
+                next: Instant::now() + recheck_after,
                 reason,
                 message: message.clone(),
             };
-            context.attempts().prechecks.held(uid, look);
+            context.attempts().prechecks.failed(uid, failed);
             ready.admitted.leave(None);
-            Err(NotReady::Hold(Hold { reason, message, again }))
+            Err(NotReady::Hold(Hold { reason, message, recheck_after }))
         }
     }
 }
 
-/// With `--observe`: what the cloud shows before the claim, kept in the attempt. What cannot be read is left open, and then
-/// proves nothing later; it does not keep the object from being called.
+/// With `--observe`: the state in the cloud before the claim, kept in the attempt. A part that cannot be read stays
+/// empty and then proves nothing later; it does not prevent the call.
 async fn with_baseline(
     context: &Context,
     object: &ClusterRedistribution,
@@ -108,18 +108,18 @@ async fn with_baseline(
 ) -> Result<Ready, NotReady> {
     if context.observe.is_some() {
         let request = RedistributionRequest::from(&object.spec);
-        let looked = tokio::select! {
-            looked = context.cloud.details(&request, &ready.key, &plan.endpoint, Timestamp::now()) => looked,
+        let result = tokio::select! {
+            result = context.cloud.details(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
             () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
         };
-        context.metrics.observation(looked.label());
-        ready.admitted.learn(looked.key_effect());
-        if looked.key_effect().is_some_and(precheck::is_about_key) {
+        context.metrics.observation(result.label());
+        ready.admitted.learn(result.key_effect());
+        if result.key_effect().is_some_and(precheck::is_about_key) {
             ready.admitted.leave(None);
             return Err(NotReady::Shortly(Duration::from_secs(1)));
         }
         ready.admitted.spend();
-        let shown = looked.shown();
+        let shown = result.shown();
         ready.baseline = Some(Baseline {
             cluster_id: Some(object.spec.cluster_id.clone()),
             task_status,
@@ -128,7 +128,7 @@ async fn with_baseline(
             ..Baseline::default()
         });
     }
-    let look = PassedPrecheck {
+    let passed = PassedPrecheck {
         generation: object.metadata.generation.unwrap_or_default(),
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&ready.key, &plan.endpoint),
@@ -136,7 +136,7 @@ async fn with_baseline(
         note: ready.note.clone(),
         baseline: ready.baseline.clone(),
     };
-    context.attempts().prechecks.good(object.metadata.uid.as_deref().unwrap_or_default(), look);
+    context.attempts().prechecks.passed(object.metadata.uid.as_deref().unwrap_or_default(), passed);
     Ok(ready)
 }
 

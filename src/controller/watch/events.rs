@@ -1,5 +1,5 @@
-//! One watch, without end: a list of all and the events after it, and the list again now and then. What fails is tried again
-//! after pauses that grow. It decides nothing about an object.
+//! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
+//! back-off. Decides nothing about an object.
 
 use std::{future::pending, time::Duration};
 
@@ -21,28 +21,28 @@ use tokio::{
 use super::pauses::Pauses;
 use crate::{runtime::jitter::jittered, store::object::StoredObject};
 
-/// Objects in one answer of the list: few, since that many are in memory at once, whatever there is in all.
+/// Objects per page of a list: few, since a page is in memory at once, however many objects there are.
 const PAGE: u32 = 200;
 
-/// What is heard of a watch.
-#[allow(clippy::large_enum_variant, reason = "nearly all of them are events")]
+/// What a watch delivers.
+#[allow(clippy::large_enum_variant, reason = "nearly all values are events")]
 pub enum WatchEvent {
-    /// An event.
+    /// An event of the list or the watch.
     Event(Event<StoredObject>),
-    /// The API server has accepted the watch; of a quiet one nothing else may be heard for long.
+    /// The API server has accepted the watch. An idle watch may deliver nothing else for a long time.
     Open,
-    /// It failed. None where it goes on at once.
+    /// The watch failed and continues after this pause; `None`: at once.
     Failed(watcher::Error, Option<Duration>),
 }
 
-/// One of `watches` watches: of this namespace, or of all of them.
+/// One of `watches` watches, of this namespace or of all.
 pub fn objects(
     client: &Client,
     namespace: Option<&str>,
     (config, relist_every): (&watcher::Config, Duration),
     watches: usize,
 ) -> impl Stream<Item = WatchEvent> + Send + use<> {
-    let (client, answers) = heard(client);
+    let (client, answers) = counted(client);
     let api =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let config = config.clone().page_size(PAGE);
@@ -60,8 +60,8 @@ pub fn objects(
     stream::unfold(watch, |mut watch| async { Some((watch.next().await, watch)) })
 }
 
-/// The same client, and how often it was answered well: kube-runtime does not tell when a watch is open.
-fn heard(client: &Client) -> (Client, watch::Receiver<u64>) {
+/// The same client with the number of its successful responses: kube-runtime does not report when a watch is open.
+fn counted(client: &Client) -> (Client, watch::Receiver<u64>) {
     let (answers, answered) = watch::channel(0_u64);
     let inner = client.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -82,12 +82,12 @@ struct Watch {
     config: watcher::Config,
     relist_every: Duration,
     answers: watch::Receiver<u64>,
-    /// None: it begins with a list.
+    /// `None`: the next step is a list.
     events: Option<BoxStream<'static, watcher::Result<Event<StoredObject>>>>,
-    /// Its list is complete, so that what is asked for next is a watch.
+    /// The list is complete, so that the next request is a watch.
     is_listed: bool,
-    /// kube-runtime by itself lists again only when it is told to (410): an object whose last event was lost on the way
-    /// would wait without end.
+    /// kube-runtime lists again only after a 410: without this, an object whose last event was lost would wait without
+    /// end.
     relist_at: Option<Instant>,
     pauses: Pauses,
     pause: Option<Duration>,
@@ -104,7 +104,7 @@ impl Watch {
                 watcher(self.api.clone(), self.config.clone()).boxed()
             });
             tokio::select! {
-                // Whatever was received comes before the news that it can be.
+                // Received events come before the report that the watch is open.
                 biased;
                 event = events.next() => match event {
                     Some(Ok(event)) => {
@@ -116,7 +116,7 @@ impl Watch {
                     Some(Err(error)) => return self.failed(error),
                     None => self.events = None,
                 },
-                () = at(self.relist_at) => (self.events, self.relist_at) = (None, None),
+                () = reached(self.relist_at) => (self.events, self.relist_at) = (None, None),
                 Ok(()) = self.answers.changed(), if self.is_listed => return WatchEvent::Open,
             }
         }
@@ -125,14 +125,14 @@ impl Watch {
     fn listed(&mut self) {
         self.is_listed = true;
         self.relist_at = Some(Instant::now() + jittered(self.relist_every));
-        // Those answers were the list's.
+        // The responses so far belong to the list.
         self.answers.mark_unchanged();
     }
 
     fn failed(&mut self, error: watcher::Error) -> WatchEvent {
         let is_gone = is_gone(&error);
         if is_gone {
-            // Where the very request for a watch is answered so, kube-runtime would repeat it.
+            // If a 410 answers the request for the watch itself, kube-runtime would repeat that request.
             (self.events, self.relist_at) = (None, None);
         }
         let pause = self.pauses.after_failure(is_gone, std::time::Instant::now());
@@ -141,7 +141,7 @@ impl Watch {
     }
 }
 
-/// What was seen is too old to go on from.
+/// Whether the version to continue from is too old (410).
 fn is_gone(error: &watcher::Error) -> bool {
     let (watcher::Error::WatchError(status)
     | watcher::Error::InitialListFailed(kube::Error::Api(status))
@@ -153,7 +153,7 @@ fn is_gone(error: &watcher::Error) -> bool {
     status.code == 410
 }
 
-async fn at(instant: Option<Instant>) {
+async fn reached(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => pending().await,

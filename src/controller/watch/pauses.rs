@@ -1,50 +1,50 @@
-//! PURE: how long to wait before a watch that failed is opened again. The clock is an argument, and chance is left to the
-//! caller.
+//! PURE: the back-off before a failed watch is opened again. Takes the clock as an argument; the caller adds the
+//! jitter.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// First pause. Short, since nothing else wakes an object whose user waits.
+/// First pause. Short, since a user may wait for an object, and only the watch wakes it.
 const FIRST: Duration = Duration::from_millis(500);
-/// Longest pause of a single watch: one request each ten seconds is no burden for an API server that comes back.
+/// Longest pause of a single watch: one request per ten seconds is no burden for an API server that recovers.
 const MAX: Duration = Duration::from_secs(10);
-/// Of several watches each waits longer, so that all of them together make less than one request a second.
-const EACH: Duration = Duration::from_secs(3);
-/// However many there are.
-const AT_MOST: Duration = Duration::from_secs(300);
-/// After so long without a failure the pauses begin anew. What was received is no measure of that: a list begins again and
-/// again where its second page fails.
+/// Longest pause per watch, if there are several: all of them together make less than one request a second.
+const PAUSE_PER_WATCH: Duration = Duration::from_secs(3);
+/// Longest pause for any number of watches.
+const MAX_OF_MANY: Duration = Duration::from_secs(300);
+/// After this long without a failure the pauses start again. Received data is no sign of recovery: a list whose second
+/// page fails starts again and again.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// The back-off of one watch.
 #[derive(Debug)]
 pub struct Pauses {
     builder: ExponentialBuilder,
-    growing: ExponentialBackoff,
-    /// When the last pause was over.
-    tried: Option<Instant>,
+    backoff: ExponentialBackoff,
+    /// When the last pause ended.
+    last_try: Option<Instant>,
 }
 
 impl Pauses {
-    /// Of one of so many watches.
+    /// The back-off of one of this many watches.
     pub fn new(watches: usize) -> Self {
-        let all = EACH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
-        let longest = MAX.max(all).min(AT_MOST);
+        let all = PAUSE_PER_WATCH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
+        let longest = MAX.max(all).min(MAX_OF_MANY);
         let builder = ExponentialBuilder::default().with_min_delay(FIRST).with_max_delay(longest).with_factor(2.0);
         let builder = builder.without_max_times();
-        Self { builder, growing: builder.build(), tried: None }
+        Self { builder, backoff: builder.build(), last_try: None }
     }
 
-    /// The pause after a failure. After a 410 (`is_gone`) there is none, since a list makes up for it; but where that does
-    /// not help, there is.
+    /// The pause after a failure. After a 410 (`is_gone`) there is none, since a new list fixes it; but there is one if
+    /// the list does not help.
     pub fn after_failure(&mut self, is_gone: bool, now: Instant) -> Duration {
-        let was_steady = self.tried.is_none_or(|tried| now.saturating_duration_since(tried) >= STEADY);
+        let was_steady = self.last_try.is_none_or(|last_try| now.saturating_duration_since(last_try) >= STEADY);
         if was_steady {
-            self.growing = self.builder.build();
+            self.backoff = self.builder.build();
         }
-        let pause = if was_steady && is_gone { Duration::ZERO } else { self.growing.next().unwrap_or(AT_MOST) };
-        self.tried = Some(now + pause);
+        let pause = if was_steady && is_gone { Duration::ZERO } else { self.backoff.next().unwrap_or(MAX_OF_MANY) };
+        self.last_try = Some(now + pause);
         pause
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_begin_anew_after_a_steady_time() {
+    fn pauses_start_again_after_a_steady_time() {
         let (mut pauses, start) = (Pauses::new(1), Instant::now());
         for _ in 0..10 {
             pauses.after_failure(false, start);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_are_left_out_after_one_410_and_not_after_the_next() {
+    fn a_first_410_has_no_pause_and_later_ones_do() {
         assert_eq!(pauses(1, true, 4), [0, 500, 1000, 2000]);
     }
 }

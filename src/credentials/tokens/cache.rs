@@ -1,5 +1,5 @@
-//! PURE core of the logins: which tokens are held, and who may fetch one. One login at a time for each user, a lock-out
-//! as for access keys, and a rest for a project that was refused. The clock is an argument.
+//! PURE core of the token cache: the cached tokens, and which object may fetch one. One login at a time for each user, a
+//! lock-out as for access keys, and a back-off for a project that was refused. The clock is an argument.
 
 use std::{
     collections::HashMap,
@@ -7,127 +7,128 @@ use std::{
 };
 
 use super::{
-    account::UserState,
     denied::{Denied, ScopeError},
     unanswered::FailureCause,
+    user::UserState,
 };
 use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, token::Token};
 
-/// How long before its end a token is renewed; a fourth of its life if that is less.
-const RENEW: Duration = Duration::from_secs(600);
-/// How long what IAM said of a project stands before it is asked again.
-const TROUBLE_RESTS: Duration = Duration::from_secs(300);
-/// A token that answers have ended, or that was good for one use, is not replaced sooner than this after it was fetched:
-/// whatever goes on like that costs IAM a login each five seconds, not one for each object.
-const APART: Duration = Duration::from_secs(5);
-/// Tokens, and users, that are remembered.
-const MOST: usize = 1000;
+/// How long before its end a token is renewed; a quarter of its lifetime if that is less.
+const RENEW_BEFORE: Duration = Duration::from_secs(600);
+/// Back-off of a login for a project that IAM refused.
+const SCOPE_BACK_OFF: Duration = Duration::from_secs(300);
+/// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after it was
+/// fetched: if that repeats, IAM gets a login every five seconds and not one for each object.
+const MIN_LOGIN_INTERVAL: Duration = Duration::from_secs(5);
+/// Maximum number of cached users, and of cached scopes.
+const MAX_ENTRIES: usize = 1000;
 
-/// Who asks, and for what. Both without showing it.
+/// The key of a cached token; reveals neither user nor project.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
+pub struct TokenKey {
     /// The user.
-    pub account: KeyIdentity,
+    pub user: KeyIdentity,
     /// The user at this IAM, for this project and endpoint.
-    pub purpose: KeyIdentity,
+    pub scope: KeyIdentity,
 }
 
-/// What comes next.
+/// The result of [`Core::acquire`].
 #[derive(Clone, Debug)]
 pub enum Acquire {
-    /// A token that is held.
+    /// A cached token.
     Cached(Token),
-    /// Log in; whoever is told so must `finish` or `give_up`. The token, if there is one, still holds for a call.
+    /// The caller must log in, and then `finish` or `abandon`. The token, if there is one, is still valid for a call.
     Login(Option<Token>),
-    /// Another login of this user has been under way for so long.
+    /// Another login of this user has been in flight for this time.
     InProgress(Duration),
-    /// The last login is too short ago, by so much.
+    /// The last login was too recent; the next one is allowed after this time.
     BackOff(Duration),
-    /// None, and no login.
+    /// Neither a token nor a login, and why.
     Denied(Denied),
 }
 
 #[derive(Debug)]
 struct Scope {
-    account: KeyIdentity,
+    user: KeyIdentity,
     token: Option<Token>,
     fetched: Option<Instant>,
-    /// When the token is to be renewed.
-    renew: Instant,
-    trouble: Option<(ScopeError, Instant)>,
+    /// When the token is due for renewal.
+    renew_at: Instant,
+    /// The last refusal, and the end of its back-off.
+    error: Option<(ScopeError, Instant)>,
     used: Instant,
 }
 
-/// See the module.
+/// The tokens and the logins in flight.
 #[derive(Debug)]
 pub struct Core {
-    shortest: Duration,
-    accounts: HashMap<KeyIdentity, UserState>,
-    purposes: HashMap<KeyIdentity, Scope>,
+    min_left: Duration,
+    users: HashMap<KeyIdentity, UserState>,
+    scopes: HashMap<KeyIdentity, Scope>,
 }
 
 impl Core {
-    /// `shortest`: what must be left of a token for a call to be prepared and made.
-    pub fn new(shortest: Duration) -> Self {
-        Self { shortest, accounts: HashMap::new(), purposes: HashMap::new() }
+    /// `min_left`: the minimum remaining lifetime of a token to prepare and make a call.
+    pub fn new(min_left: Duration) -> Self {
+        Self { min_left, users: HashMap::new(), scopes: HashMap::new() }
     }
 
-    /// What there is for a call now.
-    pub fn ask(&mut self, names: Names, now: Instant) -> Acquire {
-        let shortest = self.shortest;
-        let (account, purpose) = self.of(names, now);
-        let held = purpose.token.clone();
-        let over = held.as_ref().is_none_or(Token::has_ended);
-        let held = held.filter(|token| token.left(now) >= shortest);
-        let denied = match (&held, purpose.trouble) {
-            (Some(token), _) if now < purpose.renew => return Acquire::Cached(token.clone()),
-            (_, Some((trouble, until))) if now < until => {
-                Some(Acquire::Denied(Denied::Scope(trouble, until.saturating_duration_since(now))))
+    /// A token for a call now, or the right to log in, or why neither.
+    pub fn acquire(&mut self, key: TokenKey, now: Instant) -> Acquire {
+        let min_left = self.min_left;
+        let (user, scope) = self.entries(key, now);
+        let has_ended = scope.token.as_ref().is_none_or(Token::has_ended);
+        let usable = scope.token.clone().filter(|token| token.left(now) >= min_left);
+        let obstacle = match (&usable, scope.error) {
+            (Some(token), _) if now < scope.renew_at => return Acquire::Cached(token.clone()),
+            (_, Some((error, until))) if now < until => {
+                Some(Acquire::Denied(Denied::Scope(error, until.saturating_duration_since(now))))
             }
-            _ if account.key.in_flight > 0 => {
-                let since = account.asked.map(|at| now.saturating_duration_since(at));
+            _ if user.key.in_flight > 0 => {
+                let since = user.started.map(|started| now.saturating_duration_since(started));
                 Some(Acquire::InProgress(since.unwrap_or_default()))
             }
-            _ => account.rests(now).map(Acquire::Denied),
+            _ => user.denied(now).map(Acquire::Denied),
         };
-        let apart = purpose.fetched.map(|at| APART.saturating_sub(now.saturating_duration_since(at)));
-        match (denied, held, apart) {
+        let interval =
+            scope.fetched.map(|fetched| MIN_LOGIN_INTERVAL.saturating_sub(now.saturating_duration_since(fetched)));
+        match (obstacle, usable, interval) {
             (Some(_), Some(token), _) => Acquire::Cached(token),
-            (Some(denied), None, _) => denied,
-            (None, _, Some(rest)) if over && !rest.is_zero() => Acquire::BackOff(rest),
-            (None, held, _) => {
-                account.key.in_flight += 1;
-                account.asked = Some(now);
-                Acquire::Login(held)
+            (Some(obstacle), None, _) => obstacle,
+            (None, _, Some(wait)) if has_ended && !wait.is_zero() => Acquire::BackOff(wait),
+            (None, usable, _) => {
+                user.key.in_flight += 1;
+                user.started = Some(now);
+                Acquire::Login(usable)
             }
         }
     }
 
-    /// A login that was begun at `asked` is over. What it says of the user holds for all projects.
-    pub fn finish(&mut self, names: Names, login: Login, asked: Instant, now: Instant) -> Result<Token, Denied> {
-        self.give_up(names);
-        let shortest = self.shortest;
-        let (account, purpose) = self.of(names, now);
-        let trouble = match login {
+    /// Records the result of a login that started at `started`. Its result about the user applies to all projects.
+    pub fn finish(&mut self, key: TokenKey, login: Login, started: Instant, now: Instant) -> Result<Token, Denied> {
+        self.abandon(key);
+        let min_left = self.min_left;
+        let (user, scope) = self.entries(key, now);
+        let error = match login {
             Login::Token(text, life) => {
-                account.is_let_in(now);
-                let token = Token::new(text, names.account, asked, life);
-                purpose.fetched = Some(now);
-                if token.left(now) < shortest {
+                user.accepted(now);
+                let token = Token::new(text, key.user, started, life);
+                scope.fetched = Some(now);
+                if token.left(now) < min_left {
                     ScopeError::ShortLived
                 } else {
-                    purpose.trouble = None;
-                    // What is to be renewed before it can be used a second time is used once.
-                    let usable = life.saturating_sub(shortest).saturating_sub(RENEW.min(life / 4));
-                    purpose.renew = asked + usable;
-                    purpose.token = (!usable.is_zero()).then(|| token.clone());
+                    scope.error = None;
+                    // A token that is due for renewal before a second use is used once and not cached.
+                    let usable = life.saturating_sub(min_left).saturating_sub(RENEW_BEFORE.min(life / 4));
+                    scope.renew_at = started + usable;
+                    scope.token = (!usable.is_zero()).then(|| token.clone());
                     return Ok(token);
                 }
             }
             Login::Wrong => {
-                let denied = account.refused(KeyEffect::RejectedByGateway, now);
-                // Whatever made the password wrong has ended the tokens too, by the cloud's documentation.
-                for other in self.purposes.values_mut().filter(|other| other.account == names.account) {
+                let denied = user.refused(KeyEffect::RejectedByGateway, now);
+                // The cause of the wrong password has also ended the tokens, by the cloud's documentation.
+                for other in self.scopes.values_mut().filter(|other| other.user == key.user) {
                     if let Some(token) = other.token.take() {
                         token.end();
                     }
@@ -139,45 +140,44 @@ impl Core {
                     Login::Throttled(wait) => KeyEffect::Throttled(wait),
                     _ => KeyEffect::LockedByGateway,
                 };
-                return Err(account.refused(effect, now));
+                return Err(user.refused(effect, now));
             }
             Login::Project(status) => ScopeError::Project(status),
             Login::Forbidden => ScopeError::Forbidden,
             Login::Refused(status) => ScopeError::Refused(status),
-            Login::Failed(status) => return Err(account.lost(FailureCause::Failed(status), now)),
-            Login::Silent => return Err(account.lost(FailureCause::Silent, now)),
-            Login::Unreadable(why) => return Err(account.lost(FailureCause::Unreadable(why), now)),
+            Login::Failed(status) => return Err(user.unanswered(FailureCause::Failed(status), now)),
+            Login::Silent => return Err(user.unanswered(FailureCause::Silent, now)),
+            Login::Unreadable(why) => return Err(user.unanswered(FailureCause::Unreadable(why), now)),
             Login::Unreachable => return Err(Denied::Unreachable),
         };
-        purpose.trouble = Some((trouble, now + TROUBLE_RESTS));
-        Err(Denied::Scope(trouble, TROUBLE_RESTS))
+        scope.error = Some((error, now + SCOPE_BACK_OFF));
+        Err(Denied::Scope(error, SCOPE_BACK_OFF))
     }
 
-    /// A login was begun and is not waited for any more.
-    pub fn give_up(&mut self, names: Names) {
-        if let Some(account) = self.accounts.get_mut(&names.account) {
-            account.key.in_flight = account.key.in_flight.saturating_sub(1);
+    /// Records that a login ended, or that its caller does not wait for it any more.
+    pub fn abandon(&mut self, key: TokenKey) {
+        if let Some(user) = self.users.get_mut(&key.user) {
+            user.key.in_flight = user.key.in_flight.saturating_sub(1);
         }
     }
 
-    /// Both entries, made if they are not there; beyond the bound the one that was used longest ago makes room.
-    fn of(&mut self, names: Names, now: Instant) -> (&mut UserState, &mut Scope) {
-        if !self.accounts.contains_key(&names.account) && self.accounts.len() >= MOST {
-            let idle = self.accounts.iter().filter(|(_, account)| account.key.in_flight == 0);
-            let oldest = idle.min_by_key(|(_, account)| account.key.used).map(|(name, _)| *name);
-            oldest.map(|oldest| self.accounts.remove(&oldest));
+    /// Both entries, created if absent; beyond the bound the least recently used one is evicted.
+    fn entries(&mut self, key: TokenKey, now: Instant) -> (&mut UserState, &mut Scope) {
+        if !self.users.contains_key(&key.user) && self.users.len() >= MAX_ENTRIES {
+            let idle = self.users.iter().filter(|(_, user)| user.key.in_flight == 0);
+            let oldest = idle.min_by_key(|(_, user)| user.key.used).map(|(identity, _)| *identity);
+            oldest.map(|oldest| self.users.remove(&oldest));
         }
-        if !self.purposes.contains_key(&names.purpose) && self.purposes.len() >= MOST {
-            let oldest = self.purposes.iter().min_by_key(|(_, purpose)| purpose.used).map(|(name, _)| *name);
-            oldest.map(|oldest| self.purposes.remove(&oldest));
+        if !self.scopes.contains_key(&key.scope) && self.scopes.len() >= MAX_ENTRIES {
+            let oldest = self.scopes.iter().min_by_key(|(_, scope)| scope.used).map(|(identity, _)| *identity);
+            oldest.map(|oldest| self.scopes.remove(&oldest));
         }
-        let account = self.accounts.entry(names.account).or_default();
-        account.key.used = Some(now);
-        let fresh =
-            || Scope { account: names.account, token: None, fetched: None, renew: now, trouble: None, used: now };
-        let purpose = self.purposes.entry(names.purpose).or_insert_with(fresh);
-        purpose.used = now;
-        (account, purpose)
+        let user = self.users.entry(key.user).or_default();
+        user.key.used = Some(now);
+        let new = || Scope { user: key.user, token: None, fetched: None, renew_at: now, error: None, used: now };
+        let scope = self.scopes.entry(key.scope).or_insert_with(new);
+        scope.used = now;
+        (user, scope)
     }
 }
 

@@ -5,27 +5,27 @@ use std::time::Duration;
 use super::unanswered::FailureCause;
 use crate::admission::Refusal;
 
-/// What IAM says of a user and a project, other than that the password is wrong.
+/// Why IAM refuses a user for one project, although the password is not known to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeError {
-    /// The user has no role in the project, or there is none of this id. With the HTTP status.
+    /// The user has no role in the project, or no project has this id. With the HTTP status.
     Project(u16),
-    /// 403.
+    /// 403: the user may not log in, or not from here.
     Forbidden,
-    /// Another refusal, with the HTTP status.
+    /// Any other refusal. With the HTTP status.
     Refused(u16),
-    /// The token would end during a call.
+    /// The token's lifetime is too short for a call.
     ShortLived,
 }
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// For the user: refused, locked or throttled.
+    /// The user was refused, locked or throttled.
     User(Refusal),
-    /// For this user and project; asked again after that long.
+    /// The user was refused for this project; the next login is allowed after that time.
     Scope(ScopeError, Duration),
-    /// For the user: the last login brought no answer that says anything of either, and the next one is that far away.
+    /// The last login of the user had no conclusive answer; the next one is allowed after that time.
     Unanswered(FailureCause, Duration),
     /// IAM could not be reached; nothing was sent.
     Unreachable,

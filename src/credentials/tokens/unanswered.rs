@@ -1,60 +1,61 @@
-//! PURE: logins that left and brought no answer that tells whether the password was right. Each may have counted as a wrong
-//! one, and five of these lock the user. The clock is an argument.
+//! PURE: logins that were sent and had no answer that proves whether the password was right. IAM may have counted each as a
+//! wrong password, and five of these lock the user. The clock is an argument.
 
 use std::time::{Duration, Instant};
 
-/// How long a user who was never let in rests after one. Perhaps the password is wrong.
-const UNPROVEN_RESTS: Duration = Duration::from_secs(300);
-/// First pause of a user who had been let in; each is four times the last one.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// Within this long a user is locked by five.
+/// Back-off of a user whose password was never accepted, and may be wrong.
+const UNPROVEN_BACK_OFF: Duration = Duration::from_secs(300);
+/// First back-off of a user whose password was accepted before; each is four times the previous one.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(2);
+/// Five wrong passwords within this time lock a user.
 const WINDOW: Duration = Duration::from_secs(900);
-/// So many of them in that time, and no more.
-const MOST: usize = 4;
-/// Beyond this the window bounds the pause.
+/// Maximum number of unanswered logins within the window.
+const MAX_IN_WINDOW: usize = 4;
+/// Maximum exponent of the back-off: beyond it the window is the bound.
 const MAX_GROWTH: u32 = 4;
 
-/// Why a login tells nothing of the password.
+/// Why a login proves nothing about the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCause {
     /// IAM failed. With the HTTP status.
     Failed(u16),
-    /// Nothing came in time.
+    /// No answer before the timeout.
     Silent,
-    /// Something that could not be read. In a few words.
+    /// An answer that could not be read. With a short description.
     Unreadable(&'static str),
 }
 
-/// The lost logins of one user, since the last one that was answered.
+/// The unanswered logins of one user since the last login with a conclusive answer.
 #[derive(Debug, Default)]
 pub struct UnansweredLogins {
-    /// The last ones, oldest first.
-    at: Vec<Instant>,
+    /// Times of the logins within the window, oldest first.
+    times: Vec<Instant>,
     why: Option<FailureCause>,
 }
 
 impl UnansweredLogins {
-    /// One more.
+    /// Records an unanswered login.
     pub fn add(&mut self, why: FailureCause, now: Instant) {
-        self.at.retain(|at| now.saturating_duration_since(*at) < WINDOW);
-        self.at.push(now);
+        self.times.retain(|time| now.saturating_duration_since(*time) < WINDOW);
+        self.times.push(now);
         self.why = Some(why);
     }
 
-    /// One was answered.
-    pub fn end(&mut self) {
+    /// Records a login with a conclusive answer.
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Why nobody logs in now, and for how long. `proven`: the user had been let in.
-    pub fn rests(&self, proven: bool, now: Instant) -> Option<(FailureCause, Duration)> {
-        let (why, last) = (self.why?, *self.at.last()?);
-        let grown = u32::try_from(self.at.len()).map_or(u32::MAX, |count| count.saturating_sub(1).min(MAX_GROWTH));
-        let pause = if proven { FIRST_PAUSE.saturating_mul(4_u32.pow(grown)) } else { UNPROVEN_RESTS };
-        // Of the last four the first one is to be out of the window.
-        let full = self.at.iter().rev().nth(MOST - 1).map(|at| *at + WINDOW);
-        let rest = full.max(Some(last + pause))?.saturating_duration_since(now);
-        (!rest.is_zero()).then_some((why, rest))
+    /// Why a login has to wait now, and for how long. `proven`: the password was accepted before.
+    pub fn back_off(&self, proven: bool, now: Instant) -> Option<(FailureCause, Duration)> {
+        let (why, last) = (self.why?, *self.times.last()?);
+        let exponent =
+            u32::try_from(self.times.len()).map_or(u32::MAX, |count| count.saturating_sub(1).min(MAX_GROWTH));
+        let pause = if proven { FIRST_BACK_OFF.saturating_mul(4_u32.pow(exponent)) } else { UNPROVEN_BACK_OFF };
+        // The first of the last four must be out of the window.
+        let window_ends = self.times.iter().rev().nth(MAX_IN_WINDOW - 1).map(|time| *time + WINDOW);
+        let wait = window_ends.max(Some(last + pause))?.saturating_duration_since(now);
+        (!wait.is_zero()).then_some((why, wait))
     }
 }
 
@@ -65,31 +66,31 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_user_who_was_never_let_in_rests_five_minutes_after_each() {
-        let (mut lost, now) = (UnansweredLogins::default(), Instant::now());
-        assert_eq!(lost.rests(false, now), None);
-        lost.add(FailureCause::Silent, now);
-        assert_eq!(lost.rests(false, now), Some((FailureCause::Silent, 300 * SECOND)));
-        assert_eq!(lost.rests(false, now + 300 * SECOND), None);
-        lost.add(FailureCause::Failed(503), now + 300 * SECOND);
-        assert_eq!(lost.rests(false, now + 300 * SECOND), Some((FailureCause::Failed(503), 300 * SECOND)));
-        lost.end();
-        assert_eq!(lost.rests(false, now + 300 * SECOND), None);
+    fn an_unproven_user_backs_off_five_minutes_after_each_unanswered_login() {
+        let (mut logins, now) = (UnansweredLogins::default(), Instant::now());
+        assert_eq!(logins.back_off(false, now), None);
+        logins.add(FailureCause::Silent, now);
+        assert_eq!(logins.back_off(false, now), Some((FailureCause::Silent, 300 * SECOND)));
+        assert_eq!(logins.back_off(false, now + 300 * SECOND), None);
+        logins.add(FailureCause::Failed(503), now + 300 * SECOND);
+        assert_eq!(logins.back_off(false, now + 300 * SECOND), Some((FailureCause::Failed(503), 300 * SECOND)));
+        logins.reset();
+        assert_eq!(logins.back_off(false, now + 300 * SECOND), None);
     }
 
     #[test]
-    fn whoever_had_been_let_in_tries_again_soon_but_never_five_times_in_fifteen_minutes() {
+    fn a_user_never_has_five_unanswered_logins_in_fifteen_minutes() {
         for proven in [true, false] {
-            let (mut lost, start) = (UnansweredLogins::default(), Instant::now());
+            let (mut logins, start) = (UnansweredLogins::default(), Instant::now());
             let mut tried = Vec::new();
             for second in 0..7200 {
-                if lost.rests(proven, start + SECOND * second).is_none() {
-                    lost.add(FailureCause::Silent, start + SECOND * second);
+                if logins.back_off(proven, start + SECOND * second).is_none() {
+                    logins.add(FailureCause::Silent, start + SECOND * second);
                     tried.push(second);
                 }
             }
             assert!(tried.windows(5).all(|five| five.last() >= five.first().map(|first| first + 900).as_ref()));
-            assert!(tried.len() >= 20, "it does go on: {tried:?}");
+            assert!(tried.len() >= 20, "logins continue: {tried:?}");
             assert_eq!(tried.get(1), Some(if proven { &2 } else { &300 }));
         }
     }

@@ -33,7 +33,7 @@ fn run(phase: Phase, percent: i32, left: i64) -> Finding {
     Finding::Run(phase, Some(Box::new(details(percent, left))))
 }
 
-/// After a call that ended so.
+/// The status after a call with this outcome.
 fn called(state: AttemptState, reason: Reason, status_code: Option<i32>) -> ClusterRedistributionStatus {
     let mut attempt = attempt("a", 1, AttemptState::Claimed);
     attempt.baseline = Some(Baseline::default());
@@ -64,9 +64,9 @@ fn pair(status: &str, reason: &str) -> (String, String) {
 }
 
 #[test]
-fn progress_has_its_own_condition_and_leaves_the_others_and_the_journal_alone() {
+fn progress_has_its_own_condition_and_changes_nothing_else() {
     let before = delivered();
-    let (after, news) = observed(&before, 1, &run(Phase::Running, 45, 55), at(60)).unwrap();
+    let (after, changes) = observed(&before, 1, &run(Phase::Running, 45, 55), at(60)).unwrap();
     assert_eq!(redistributed(&after), Some(pair("False", "Running")));
     for type_ in ["Delivered", "Ready", "Reconciling", "Stalled"] {
         assert_eq!(condition(&after, type_), condition(&before, type_), "{type_}");
@@ -76,37 +76,37 @@ fn progress_has_its_own_condition_and_leaves_the_others_and_the_journal_alone() 
     assert_eq!((seen.id.as_deref(), seen.state.as_str(), seen.progress_percent), (Some("run-1"), "Running", Some(45)));
     assert_eq!((seen.tables_left, seen.bytes_left, seen.estimated_seconds), (Some(55), Some(55_000), Some(385)));
     assert_eq!(seen.observed_time.unwrap().0, at(60));
-    assert!(matches!(&news[..], [StatusChange::Started(message)] if message.contains("45 %")), "{news:?}");
+    assert!(matches!(&changes[..], [StatusChange::Started(message)] if message.contains("45 %")), "{changes:?}");
 }
 
 #[test]
-fn a_status_is_written_only_when_a_shown_figure_moves() {
+fn a_status_is_written_only_when_a_shown_value_changes() {
     let (status, _) = observed(&delivered(), 1, &run(Phase::Running, 45, 55), at(60)).unwrap();
     assert_eq!(observed(&status, 1, &run(Phase::Running, 45, 55), at(120)), None);
     let mut faster = details(45, 55);
     (faster.rate, faster.estimated_seconds, faster.bytes_left) = (Some("22 MB/s".to_owned()), Some(1), Some(2));
     assert_eq!(observed(&status, 1, &Finding::Run(Phase::Running, Some(Box::new(faster))), at(120)), None);
     assert_eq!(observed(&status, 1, &Finding::Nothing, at(120)), None);
-    let (next, news) = observed(&status, 1, &run(Phase::Running, 46, 54), at(120)).unwrap();
-    assert_eq!((next.redistribution.unwrap().tables_left, news), (Some(54), vec![]));
+    let (next, changes) = observed(&status, 1, &run(Phase::Running, 46, 54), at(120)).unwrap();
+    assert_eq!((next.redistribution.unwrap().tables_left, changes), (Some(54), vec![]));
     let (paused, _) = observed(&status, 1, &run(Phase::Paused, 45, 55), at(120)).unwrap();
     assert_eq!(redistributed(&paused), Some(pair("False", "Paused")));
 }
 
 #[test]
-fn each_turn_is_told_once() {
-    let words = |news: &[StatusChange]| {
-        let word = |news: &StatusChange| match news {
+fn each_change_of_phase_is_reported_once() {
+    let words = |changes: &[StatusChange]| {
+        let word = |changes: &StatusChange| match changes {
             StatusChange::Confirmed(_) => "confirmed",
             StatusChange::Started(_) => "started",
             StatusChange::Paused { .. } => "paused",
             StatusChange::Finished(_) => "finished",
             StatusChange::Failed(_) => "failed",
         };
-        news.iter().map(word).collect::<Vec<_>>()
+        changes.iter().map(word).collect::<Vec<_>>()
     };
     let mut status = delivered();
-    for (finding, told) in [
+    for (finding, expected) in [
         (Finding::Unseen(Unseen::NotStarted, "not yet".to_owned()), vec![]),
         (run(Phase::Paused, 1, 99), vec!["paused"]),
         (run(Phase::Running, 1, 99), vec!["started"]),
@@ -116,24 +116,24 @@ fn each_turn_is_told_once() {
         (run(Phase::Running, 3, 97), vec!["started"]),
         (Finding::Run(Phase::Finished, None), vec!["finished"]),
     ] {
-        let (next, news) = observed(&status, 1, &finding, at(60)).unwrap();
-        assert_eq!(words(&news), told, "{finding:?}");
+        let (next, changes) = observed(&status, 1, &finding, at(60)).unwrap();
+        assert_eq!(words(&changes), expected, "{finding:?}");
         status = next;
         assert_eq!(observed(&status, 1, &finding, at(61)), None, "{finding:?}");
     }
     let seen = status.redistribution.clone().unwrap();
     assert_eq!((seen.progress_percent, seen.tables_left, seen.state.as_str()), (Some(100), Some(0), "Finished"));
-    assert_eq!(seen.id.as_deref(), Some("run-1"), "the name of what ended is kept");
+    assert_eq!(seen.id.as_deref(), Some("run-1"), "the id of the ended one is kept");
     assert_eq!(redistributed(&status), Some(pair("True", "Finished")));
 }
 
 #[test]
-fn what_was_unknown_is_confirmed_without_inventing_a_status_code_or_touching_the_attempt() {
+fn an_unknown_outcome_is_confirmed_without_a_status_code_or_new_attempt() {
     for (before, code) in [
         (called(AttemptState::Unknown, Reason::OutcomeUnknown, None), None),
         (called(AttemptState::Answered, Reason::ServerError, Some(503)), Some(503)),
     ] {
-        let (after, news) = observed(&before, 1, &run(Phase::Running, 1, 99), at(60)).unwrap();
+        let (after, changes) = observed(&before, 1, &run(Phase::Running, 1, 99), at(60)).unwrap();
         for type_ in ["Delivered", "Ready"] {
             let (status, reason, message) = condition(&after, type_).unwrap();
             assert_eq!((status.as_str(), reason.as_str()), ("True", "ConfirmedByObservation"));
@@ -141,28 +141,28 @@ fn what_was_unknown_is_confirmed_without_inventing_a_status_code_or_touching_the
         }
         assert_eq!((condition(&after, "Stalled"), condition(&after, "Reconciling")), (None, None));
         assert_eq!((after.status_code, &after.attempt), (code, &before.attempt));
-        assert!(matches!(&news[..], [StatusChange::Confirmed(_), StatusChange::Started(_)]), "{news:?}");
+        assert!(matches!(&changes[..], [StatusChange::Confirmed(_), StatusChange::Started(_)]), "{changes:?}");
     }
 }
 
 #[test]
-fn what_nothing_has_shown_stays_unknown_with_what_was_seen() {
+fn an_unconfirmed_outcome_stays_unknown_with_its_evidence() {
     let before = called(AttemptState::Unknown, Reason::OutcomeUnknown, None);
     let finding = Finding::Unseen(Unseen::Unconfirmed, "task_status is WAITING_REDISTRIBUTION".to_owned());
-    let (after, news) = observed(&before, 1, &finding, at(600)).unwrap();
+    let (after, changes) = observed(&before, 1, &finding, at(600)).unwrap();
     let (status, reason, message) = condition(&after, "Delivered").unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "OutcomeUnknown"));
     for part in ["what happened", "WAITING_REDISTRIBUTION", "no proof"] {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(condition(&after, "Stalled").unwrap().2, message);
-    assert_eq!((redistributed(&after), news), (Some(pair("Unknown", "Unconfirmed")), vec![]));
+    assert_eq!((redistributed(&after), changes), (Some(pair("Unknown", "Unconfirmed")), vec![]));
     assert_eq!((&after.attempt, after.redistribution.as_ref()), (&before.attempt, None));
     assert_eq!(observed(&after, 1, &finding, at(601)), None);
 }
 
 #[test]
-fn a_late_answer_outweighs_what_was_seen() {
+fn a_late_answer_takes_precedence_over_polls() {
     let unknown = called(AttemptState::Unknown, Reason::OutcomeUnknown, None);
     let (confirmed, _) = observed(&unknown, 1, &run(Phase::Running, 1, 99), at(60)).unwrap();
     let unconfirmed = Finding::Unseen(Unseen::Unconfirmed, "nothing".to_owned());
@@ -179,14 +179,14 @@ fn a_late_answer_outweighs_what_was_seen() {
     };
     let refused = late(&confirmed, Reason::PermissionDenied, 403);
     assert_eq!(condition(&refused, "Delivered").unwrap().0, "False");
-    assert_eq!((redistributed(&refused), refused.redistribution), (None, None), "it was somebody else's");
+    assert_eq!((redistributed(&refused), refused.redistribution), (None, None), "it was another user's");
     let accepted = late(&confirmed, Reason::Delivered, 200);
     assert_eq!((redistributed(&accepted), accepted.status_code), (Some(pair("False", "Running")), Some(200)));
-    assert_eq!(redistributed(&late(&unconfirmed, Reason::Delivered, 200)), None, "it is looked at from now on");
+    assert_eq!(redistributed(&late(&unconfirmed, Reason::Delivered, 200)), None, "it is polled from now on");
 }
 
 #[test]
-fn a_newer_generation_begins_without_what_was_seen_of_the_older_one() {
+fn a_newer_generation_starts_without_the_progress_of_the_older_one() {
     let (running, _) = observed(&delivered(), 1, &run(Phase::Running, 1, 99), at(60)).unwrap();
     let held = crate::protocol::transitions::held(Some(&running), 2, Reason::Suspended, "why", at(61)).unwrap();
     assert_eq!((held.redistribution.as_ref(), redistributed(&held)), (None, None));
@@ -195,14 +195,14 @@ fn a_newer_generation_begins_without_what_was_seen_of_the_older_one() {
 }
 
 #[test]
-fn a_pause_of_the_clouds_own_is_told_from_a_users() {
+fn a_pause_by_the_cloud_is_distinguished_from_a_users() {
     let words = |by_user: Option<bool>| {
         let mut details = details(45, 55);
         (details.paused_by_user, details.fail_count) = (by_user, Some(3));
-        let (status, news) =
+        let (status, changes) =
             observed(&delivered(), 1, &Finding::Run(Phase::Paused, Some(Box::new(details))), at(60)).unwrap();
         let message = condition(&status, REDISTRIBUTED).unwrap().2;
-        assert_eq!(news, [StatusChange::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
+        assert_eq!(changes, [StatusChange::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
         message
     };
     assert!(words(Some(true)).starts_with("A user has paused"));

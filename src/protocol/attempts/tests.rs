@@ -7,7 +7,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn the_first_sight_of_an_attempt_counts_however_often_it_is_seen() {
+fn grace_counts_from_the_first_read_of_an_attempt() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let object = attempted(1, attempt("a", 1, AttemptState::Claimed));
@@ -17,11 +17,11 @@ fn the_first_sight_of_an_attempt_counts_however_often_it_is_seen() {
     }
     assert_eq!(attempts.known_for(UID, "a", start + 10 * SECOND), 10 * SECOND);
     attempts.note(&attempted(1, attempt("b", 1, AttemptState::Claimed)), start + 11 * SECOND);
-    assert_eq!(attempts.known_for(UID, "b", start + 12 * SECOND), SECOND, "another attempt starts anew");
+    assert_eq!(attempts.known_for(UID, "b", start + 12 * SECOND), SECOND, "another attempt has a grace of its own");
 }
 
 #[test]
-fn an_unknown_outcome_is_remembered_beyond_its_own_generation() {
+fn unknown_outcome_is_remembered_beyond_its_generation() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     attempts.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start);
@@ -30,7 +30,7 @@ fn an_unknown_outcome_is_remembered_beyond_its_own_generation() {
 }
 
 #[test]
-fn a_claim_that_is_given_up_starts_the_quiet_period_and_does_not_end_it() {
+fn expired_claim_starts_the_cool_down() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     attempts.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
@@ -40,7 +40,7 @@ fn a_claim_that_is_given_up_starts_the_quiet_period_and_does_not_end_it() {
 }
 
 #[test]
-fn what_is_answered_or_gone_is_forgotten() {
+fn answered_or_deleted_object_is_forgotten() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     attempts.note(&attempted(1, attempt("a", 1, AttemptState::Claimed)), start);
@@ -61,7 +61,7 @@ fn versioned(version: u64, mut object: ClusterRedistribution) -> ClusterRedistri
 }
 
 #[test]
-fn a_view_that_prunes_the_attempt_or_is_older_does_not_start_its_grace_anew() {
+fn pruned_or_older_read_does_not_restart_the_grace() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let whole = versioned(10, attempted(1, attempt("a", 1, AttemptState::Claimed)));
@@ -71,18 +71,18 @@ fn a_view_that_prunes_the_attempt_or_is_older_does_not_start_its_grace_anew() {
         attempts.note(&versioned(9, fresh(1)), start + second * SECOND);
     }
     assert_eq!(attempts.known_for(UID, "a", start + 10 * SECOND), 10 * SECOND);
-    // Seen at a later version, it is known to be of that one too.
+    // An attempt read at a later version is known to be in that version too.
     attempts.note(&versioned(11, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 10 * SECOND);
     attempts.note(&versioned(11, fresh(1)), start + 10 * SECOND);
     assert_eq!(attempts.known_for(UID, "a", start + 11 * SECOND), 11 * SECOND);
-    // What is gone at a newer one is gone, and what comes back is new.
+    // An attempt absent from a newer version is gone; if it comes back, it counts as new.
     attempts.note(&versioned(12, fresh(1)), start + 11 * SECOND);
     attempts.note(&versioned(13, attempted(1, attempt("a", 1, AttemptState::Claimed))), start + 12 * SECOND);
     assert_eq!(attempts.known_for(UID, "a", start + 13 * SECOND), SECOND);
 }
 
 #[test]
-fn what_stands_for_a_lost_attempt_is_forgotten_as_soon_as_it_is_not_seen() {
+fn key_of_a_lost_attempt_is_forgotten_once_a_read_lacks_it() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let mut lost = versioned(10, fresh(2));
@@ -100,7 +100,7 @@ fn what_stands_for_a_lost_attempt_is_forgotten_as_soon_as_it_is_not_seen() {
 }
 
 #[test]
-fn another_loss_is_waited_for_anew() {
+fn second_loss_restarts_the_wait() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let lost_at = |generation| {
@@ -117,7 +117,7 @@ fn another_loss_is_waited_for_anew() {
 }
 
 #[test]
-fn what_was_sent_is_remembered_also_of_an_object_that_is_gone() {
+fn sent_generation_is_remembered_after_the_object_is_gone() {
     let mut attempts = AttemptTracker::default();
     attempts.sending(UID, 1, Instant::now());
     attempts.forget(UID);
@@ -125,7 +125,7 @@ fn what_was_sent_is_remembered_also_of_an_object_that_is_gone() {
 }
 
 #[test]
-fn a_state_that_differs_at_the_same_version_starts_the_grace_anew() {
+fn different_state_at_the_same_version_restarts_the_grace() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let mut pruned = attempt("a", 1, AttemptState::Claimed);
@@ -136,7 +136,7 @@ fn a_state_that_differs_at_the_same_version_starts_the_grace_anew() {
 }
 
 #[test]
-fn tries_come_later_each_time_up_to_five_minutes_and_anew_for_a_new_generation() {
+fn back_off_doubles_up_to_five_minutes_and_restarts_per_generation() {
     let start = Instant::now();
     let mut attempts = AttemptTracker::default();
     let pauses: Vec<_> = (0..10).map(|_| attempts.not_sent(UID, 1, 1.0, start).as_secs()).collect();
@@ -148,7 +148,7 @@ fn tries_come_later_each_time_up_to_five_minutes_and_anew_for_a_new_generation()
 }
 
 #[test]
-fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under_way() {
+fn only_the_last_abandoned_claims_are_remembered() {
     let mut attempts = AttemptTracker::default();
     let claimed = |number: usize| attempted(1, attempt(&format!("a{number}"), 1, AttemptState::Claimed));
     for number in 0..=MAX_ABANDONED {
@@ -159,11 +159,11 @@ fn the_last_claims_given_up_are_remembered_and_no_more_of_them_than_can_be_under
 }
 
 #[test]
-fn dry_runs_of_a_hidden_object_come_later_each_time() {
+fn dry_run_pause_doubles_for_a_hidden_object() {
     let (mut attempts, start) = (AttemptTracker::default(), Instant::now());
     assert!(!attempts.crd_was_outdated());
     assert_eq!(attempts.hidden(UID, start), (true, 10 * SECOND));
-    assert!(attempts.crd_was_outdated(), "every claim is tried out from now on");
+    assert!(attempts.crd_was_outdated(), "every claim is preceded by a dry run from now on");
     let mut now = start;
     let mut pauses = Vec::new();
     for _ in 0..7 {
@@ -183,40 +183,40 @@ fn dry_runs_of_a_hidden_object_come_later_each_time() {
 }
 
 #[test]
-fn what_a_whole_list_does_not_show_as_pending_is_forgotten_but_for_what_lives_and_what_is_quiet_long_enough() {
+fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
     let (mut attempts, start) = (AttemptTracker::default(), Instant::now());
-    let leave_behind = |attempts: &mut AttemptTracker| {
+    let fill = |attempts: &mut AttemptTracker| {
         attempts.note(&attempted(1, attempt("a", 1, AttemptState::Unknown)), start);
         attempts.abandon(UID, "a");
         let _ = attempts.hidden(UID, start);
         attempts.not_sent(UID, 1, 1.0, start);
-        let watch = attempts.schedule.of(UID, "a", SECOND, start);
+        let watch = attempts.schedule.entry(UID, "a", SECOND, start);
         attempts.schedule.keep(UID, Scheduled { unmoved: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
     let remembers = |attempts: &AttemptTracker, at| {
-        let sights = attempts.known_for(UID, "a", at) > Duration::ZERO;
+        let is_known = attempts.known_for(UID, "a", at) > Duration::ZERO;
         let others = [
             attempts.to_retract(&unknown).is_some(),
             attempts.hidden_objects() == 1,
             attempts.retries.contains_key(UID),
-            attempts.schedule.is_watched(UID),
+            attempts.schedule.is_scheduled(UID),
         ];
-        (sights, others)
+        (is_known, others)
     };
-    leave_behind(&mut attempts);
-    let (nobody, later) = (HashSet::new(), start + SECOND);
+    fill(&mut attempts);
+    let (none, later) = (HashSet::new(), start + SECOND);
     attempts.keep_only(&[UID.to_owned()].into(), later);
     assert_eq!(remembers(&attempts, later), (true, [true; 4]), "it is pending");
     attempts.task_started(UID, "b");
-    attempts.keep_only(&nobody, later);
-    assert_eq!(remembers(&attempts, later), (true, [true; 4]), "its task lives");
+    attempts.keep_only(&none, later);
+    assert_eq!(remembers(&attempts, later), (true, [true; 4]), "its task is running");
     attempts.task_ended("b");
-    attempts.keep_only(&nobody, later);
-    assert_eq!(remembers(&attempts, later), (true, [false; 4]), "its next generation need not wait anew");
-    attempts.keep_only(&nobody, start + REMEMBER_QUIET);
+    attempts.keep_only(&none, later);
+    assert_eq!(remembers(&attempts, later), (true, [false; 4]), "its next generation need not wait again");
+    attempts.keep_only(&none, start + REMEMBER_COOLED_DOWN);
     assert_eq!(remembers(&attempts, later), (false, [false; 4]));
     attempts.sending(UID, 1, later);
-    attempts.keep_only(&nobody, later);
-    assert!(attempts.may_have_sent(UID, 1), "what was sent is remembered whatever a list shows");
+    attempts.keep_only(&none, later);
+    assert!(attempts.may_have_sent(UID, 1), "a sent generation is remembered whatever a list shows");
 }

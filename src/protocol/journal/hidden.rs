@@ -1,20 +1,20 @@
-//! PURE: whether a view of an object lacks something that was written.
+//! PURE: whether an object as read lacks a field that was written.
 
-use super::invalid_at;
+use super::invalid_generation;
 use crate::api::{AttemptState, ClusterRedistribution};
 
-/// A field that was written at some time and that this view does not show.
+/// A field that was written and that the object as read does not show.
 ///
-/// Every CRD of this product gives `observedGeneration` a default, so a view without it was read under another schema. For
-/// the rest managed fields are the witness, since no schema prunes them: a CRD that lacks a field prunes it at each read,
-/// and from the store at the next write, while managed fields go on naming it. Once `Ready` says `JournalInvalid`, what is
+/// Every CRD of this product gives `observedGeneration` a default, so an object without it was read under another schema.
+/// Managed fields prove the other fields, since no schema prunes them: a CRD that lacks a field prunes it at each read, and
+/// from the store at the next write, while managed fields keep naming it. Once `Ready` is `JournalInvalid`, a field that is
 /// named and absent is known to be lost.
 pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
     let status = object.status.as_ref();
     let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
         return Some("status.observedGeneration");
     };
-    if invalid_at(object).is_some() {
+    if invalid_generation(object).is_some() {
         return None;
     }
     let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
@@ -37,7 +37,7 @@ pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
             "/f:status/f:attempt/f:state",
             attempt.is_some_and(|attempt| !attempt.state.is_empty()),
         ),
-        // Of another state it makes no difference: only NotSent alone does not close a generation.
+        // For other states it makes no difference: only NotSent does not close a generation by itself.
         (
             "status.attempt.closed",
             "/f:status/f:attempt/f:closed",
@@ -45,5 +45,5 @@ pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
         ),
     ]
     .into_iter()
-    .find_map(|(field, path, is_there)| (!is_there && is_named(path)).then_some(field))
+    .find_map(|(field, path, is_present)| (!is_present && is_named(path)).then_some(field))
 }

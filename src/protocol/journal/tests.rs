@@ -15,10 +15,10 @@ fn is_missing(object: &ClusterRedistribution) -> bool {
     matches!(read(object), Journal::Missing(_))
 }
 
-/// Takes something away.
+/// Removes a field.
 type Loss = fn(&mut ClusterRedistributionStatus);
 
-/// With managed fields that name all of an attempt and the conditions, as after any attempt.
+/// Adds managed fields that name the conditions and all fields of an attempt, as after any attempt.
 fn managed(mut object: ClusterRedistribution) -> ClusterRedistribution {
     let names = serde_json::json!({"f:status": {
         "f:conditions": {}, "f:observedGeneration": {},
@@ -30,7 +30,7 @@ fn managed(mut object: ClusterRedistribution) -> ClusterRedistribution {
 }
 
 #[test]
-fn what_managed_fields_name_and_a_view_lacks_is_missing() {
+fn field_named_by_managed_fields_and_absent_is_missing() {
     let mut whole = managed(attempted(1, attempt("a", 1, AttemptState::Unknown)));
     whole.status.as_mut().unwrap().attempt.as_mut().unwrap().closed = Some(true);
     assert_eq!(read(&whole), Journal::Closed);
@@ -54,17 +54,17 @@ fn what_managed_fields_name_and_a_view_lacks_is_missing() {
         assert!(is_missing(&object), "{field}");
         if field == "closed" {
             object.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Answered".to_owned();
-            assert_eq!(read(&object), Journal::Closed, "it would not make a difference");
+            assert_eq!(read(&object), Journal::Closed, "it makes no difference");
             continue;
         }
-        // An edit does not bring it back.
+        // An edit does not restore it.
         object.metadata.generation = Some(2);
         assert!(is_missing(&object), "{field}");
     }
 }
 
 #[test]
-fn a_view_without_observed_generation_is_missing_something() {
+fn object_without_observed_generation_is_missing_it() {
     let mut object = attempted(1, attempt("a", 1, AttemptState::Answered));
     object.status.as_mut().unwrap().observed_generation = None;
     assert!(is_missing(&object));
@@ -73,7 +73,7 @@ fn a_view_without_observed_generation_is_missing_something() {
 }
 
 #[test]
-fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
+fn missing_field_counts_as_lost_once_journal_invalid_is_reported() {
     let mut object = managed(fresh(1));
     assert!(is_missing(&object));
     object.status = held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
@@ -84,20 +84,20 @@ fn what_is_named_and_absent_counts_as_lost_once_journal_invalid_was_said() {
 }
 
 #[test]
-fn a_hold_after_a_lost_attempt_hides_nothing_and_the_wait_goes_on() {
+fn hold_after_a_lost_attempt_hides_nothing_and_keeps_the_wait() {
     let mut object = managed(fresh(1));
-    object.status = crate::protocol::transitions::lost(object.status.as_ref(), (UID, 1), "why", at(0));
-    assert!(is_invalid(&object), "said once, it stays so");
+    object.status = crate::protocol::lost::held_as_lost(object.status.as_ref(), (UID, 1), "why", at(0));
+    assert!(is_invalid(&object), "once reported, it stays invalid");
     object.metadata.generation = Some(2);
-    let waits = read(&object);
-    assert_eq!(waits, lost_attempt(1));
+    let wait = read(&object);
+    assert_eq!(wait, lost_attempt(1));
     let mut held_next = object.clone();
     held_next.status = held(object.status.as_ref(), 2, Reason::Suspended, "why", at(1));
-    assert_eq!((hidden(&held_next), read(&held_next)), (None, waits));
+    assert_eq!((hidden(&held_next), read(&held_next)), (None, wait));
 }
 
 #[test]
-fn an_observed_generation_without_its_ready_is_missing_it() {
+fn observed_generation_without_ready_is_missing_it() {
     let mut object = fresh(2);
     object.status.as_mut().unwrap().observed_generation = Some(2);
     assert!(is_missing(&object));
@@ -109,7 +109,7 @@ fn an_observed_generation_without_its_ready_is_missing_it() {
 }
 
 #[test]
-fn an_attempt_that_is_ahead_of_the_observed_generation_is_invalid() {
+fn attempt_ahead_of_the_observed_generation_is_invalid() {
     let mut object = attempted(7, attempt("a", 7, AttemptState::Answered));
     assert_eq!(read(&object), Journal::Closed);
     object.status = held(object.status.as_ref(), 6, Reason::JournalInvalid, "why", at(0));
@@ -117,7 +117,7 @@ fn an_attempt_that_is_ahead_of_the_observed_generation_is_invalid() {
 }
 
 #[test]
-fn an_attempt_of_another_spec_is_invalid_unless_it_was_not_sent() {
+fn attempt_of_another_spec_is_invalid_unless_not_sent() {
     for (state, invalid) in
         [(AttemptState::Claimed, true), (AttemptState::Answered, true), (AttemptState::NotSent, false)]
     {
@@ -129,24 +129,24 @@ fn an_attempt_of_another_spec_is_invalid_unless_it_was_not_sent() {
 }
 
 #[test]
-fn what_a_look_before_the_call_found_is_no_trace_of_a_call() {
+fn finding_of_a_precheck_is_no_evidence_of_a_call() {
     for reason in Reason::ALL.iter().filter(|reason| reason.class() == ReasonClass::Refused) {
         let mut object = fresh(2);
         object.status = crate::protocol::transitions::held_before_call(None, 2, *reason, "why", at(0));
         assert_eq!(read(&object), Journal::NoAttempt, "{reason}");
-        // Without the condition that says that it goes on by itself, it could be what is left of a call.
+        // Without the condition that marks it as blocked, it could be the remains of a call.
         object.status.as_mut().unwrap().conditions.retain(|condition| condition.type_ != "Reconciling");
         assert!(is_missing(&object), "{reason}");
     }
 }
 
 #[test]
-fn an_object_nobody_touched_is_free() {
+fn untouched_object_has_no_attempt() {
     assert_eq!(read(&fresh(1)), Journal::NoAttempt);
 }
 
 #[test]
-fn this_generations_attempt_decides_by_its_state() {
+fn attempt_of_this_generation_decides_by_its_state() {
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
     let read_of = |state| format!("{:?}", read(&attempted(3, attempt("a", 3, state))).kind());
     assert_eq!([Claimed, Unknown, Answered, NotSent].map(read_of), ["InFlight", "Closed", "Closed", "NotSent"]);
@@ -156,7 +156,7 @@ fn this_generations_attempt_decides_by_its_state() {
 }
 
 #[test]
-fn an_older_generations_attempt_blocks_only_while_it_may_be_under_way() {
+fn older_attempt_blocks_only_while_it_may_be_in_flight() {
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
     let read_of = |state| format!("{:?}", read(&attempted(4, attempt("a", 3, state))).kind());
     assert_eq!(
@@ -166,7 +166,7 @@ fn an_older_generations_attempt_blocks_only_while_it_may_be_under_way() {
 }
 
 #[test]
-fn a_journal_that_contradicts_the_object_is_invalid() {
+fn journal_that_contradicts_the_object_is_invalid() {
     let mut foreign = attempt("a", 1, AttemptState::Answered);
     foreign.uid = "another".to_owned();
     let mut newer_word = attempt("a", 1, AttemptState::Answered);
@@ -178,14 +178,14 @@ fn a_journal_that_contradicts_the_object_is_invalid() {
 }
 
 #[test]
-fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
+fn evidence_of_a_call_without_its_attempt_is_missing_it() {
     let with = |change: &dyn Fn(&mut ClusterRedistributionStatus)| {
         let mut object = fresh(2);
         change(object.status.as_mut().unwrap());
         object
     };
     assert!(is_missing(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
-    assert!(is_missing(&with(&|status| status.status_code = Some(200))), "of whichever generation");
+    assert!(is_missing(&with(&|status| status.status_code = Some(200))), "of any generation");
     assert!(is_missing(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
     assert!(is_missing(&with(&|status| status.attempt = Some(attempt("", 2, AttemptState::Claimed)))));
     for reason in Reason::ALL {
@@ -194,19 +194,23 @@ fn traces_of_a_call_without_its_attempt_show_that_it_is_missing() {
             reason.class(),
             ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Refused | ReasonClass::Unknown
         );
-        let is_said = *reason == Reason::JournalInvalid;
-        assert_eq!((is_missing(&object), is_invalid(&object)), (after_a_claim && !is_said, is_said), "{reason}");
+        let is_reported = *reason == Reason::JournalInvalid;
+        assert_eq!(
+            (is_missing(&object), is_invalid(&object)),
+            (after_a_claim && !is_reported, is_reported),
+            "{reason}"
+        );
     }
     let older = with(&|status| *status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap());
-    assert_eq!(read(&older), Journal::NoAttempt, "what was said of an older generation is no trace of this one");
+    assert_eq!(read(&older), Journal::NoAttempt, "the report of an older generation is no evidence of this one");
     for reason in [Reason::RequestInFlight, Reason::OutcomeUnknown, Reason::ServerError] {
         let older = with(&|status| *status = held(None, 1, reason, "why", at(0)).unwrap());
-        assert_eq!(read(&older), lost_attempt(1), "{reason}: its request may be on its way");
+        assert_eq!(read(&older), lost_attempt(1), "{reason}: its request may be in flight");
     }
 }
 
 #[test]
-fn what_conditions_of_others_say_is_no_trace_of_a_call() {
+fn conditions_of_others_are_no_evidence_of_a_call() {
     let mut object = fresh(2);
     let mut status = held(None, 2, Reason::Delivered, "why", at(0)).unwrap();
     for condition in &mut status.conditions {
@@ -218,7 +222,7 @@ fn what_conditions_of_others_say_is_no_trace_of_a_call() {
 }
 
 #[test]
-fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() {
+fn invalid_generation_stays_invalid_and_the_next_one_waits() {
     let mut object = fresh(2);
     object.status = held(None, 2, Reason::JournalInvalid, "why", at(0));
     assert!(is_invalid(&object));
@@ -229,17 +233,21 @@ fn once_invalid_a_generation_stays_invalid_and_the_next_one_waits_and_goes_on() 
 }
 
 #[test]
-fn after_a_generation_whose_attempt_was_lost_the_next_one_waits_also_if_an_older_attempt_is_there() {
-    for (of, held_at, quiet) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
-        let mut object = attempted(3, attempt("a", of, AttemptState::Answered));
+fn next_generation_waits_after_a_loss_even_with_an_older_attempt() {
+    for (attempted_at, held_at, cools_down) in [(1, 2, true), (2, 2, true), (2, 1, false)] {
+        let mut object = attempted(3, attempt("a", attempted_at, AttemptState::Answered));
         object.status = held(object.status.as_ref(), held_at, Reason::JournalInvalid, "why", at(0));
-        assert_eq!(matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }), quiet, "{of} {held_at}");
-        assert_eq!(read(&object) == Journal::NoAttempt, !quiet);
+        assert_eq!(
+            matches!(read(&object), Journal::CoolingDown { grace: MAX_GRACE, .. }),
+            cools_down,
+            "{attempted_at} {held_at}"
+        );
+        assert_eq!(read(&object) == Journal::NoAttempt, !cools_down);
     }
 }
 
 #[test]
-fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported() {
+fn copied_journal_is_replaced_only_by_an_edit_after_its_report() {
     let mut foreign = attempt("a", 1, AttemptState::Answered);
     foreign.uid = "another".to_owned();
     let mut object = attempted(1, foreign);
@@ -252,7 +260,7 @@ fn a_copied_journal_is_claimed_over_only_by_an_edit_made_after_it_was_reported()
 }
 
 #[test]
-fn a_generation_up_to_one_that_was_claimed_before_a_restore_is_never_sent() {
+fn generations_up_to_one_claimed_before_a_restore_are_never_sent() {
     let mut object = attempted(3, attempt("a", 5, AttemptState::Answered));
     for generation in 3..=4 {
         object.metadata.generation = Some(generation);
@@ -278,7 +286,7 @@ fn only_a_closed_and_observed_generation_is_finished() {
 }
 
 #[test]
-fn a_request_in_flight_that_only_conditions_still_name_is_waited_for() {
+fn request_that_only_conditions_still_report_is_waited_for() {
     let mut object = fresh(2);
     object.status =
         Some(crate::protocol::transitions::claimed(None, attempt("a", 1, AttemptState::Claimed), "", at(0)));
@@ -288,7 +296,7 @@ fn a_request_in_flight_that_only_conditions_still_name_is_waited_for() {
 }
 
 #[test]
-fn an_attempt_that_does_not_name_its_grace_gets_the_longest() {
+fn attempt_without_a_valid_grace_gets_the_longest() {
     let mut silent = attempt("a", 1, AttemptState::Claimed);
     for seconds in [None, Some(-1), Some(i64::MAX)] {
         silent.grace_seconds = seconds;
@@ -297,7 +305,7 @@ fn an_attempt_that_does_not_name_its_grace_gets_the_longest() {
 }
 
 #[test]
-fn the_hash_tells_wishes_apart_and_nothing_else() {
+fn spec_hash_differs_exactly_if_the_request_differs() {
     let base = spec();
     let mut upper = base.clone();
     upper.cluster_id = upper.cluster_id.to_uppercase();
@@ -315,7 +323,7 @@ fn the_hash_tells_wishes_apart_and_nothing_else() {
 }
 
 #[test]
-fn only_attempts_of_lower_generations_that_could_have_arrived_count_as_asked_before() {
+fn only_older_attempts_that_could_have_arrived_count_as_asked_before() {
     let asked = |generation: i64, state| {
         let mut attempt = attempt("a", generation, state);
         attempt.spec_hash = Some(spec_hash(&spec()));

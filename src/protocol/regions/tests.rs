@@ -5,7 +5,7 @@ fn overrides(region: &str, url: &str) -> Vec<(String, Url)> {
 }
 
 #[test]
-fn every_region_of_the_table_has_its_host() {
+fn every_built_in_region_has_its_host() {
     let count = REGIONS.iter().map(|(_, regions)| regions.len()).sum::<usize>();
     assert_eq!(count, 31);
     for (suffix, regions) in REGIONS {
@@ -18,7 +18,7 @@ fn every_region_of_the_table_has_its_host() {
 }
 
 #[test]
-fn only_what_the_administrator_named_is_allowed() {
+fn only_regions_named_by_the_administrator_are_allowed() {
     let regions =
         Regions::new(Some("cn-north-4"), &["eu-west-101".to_owned()], &overrides("lab", "https://127.0.0.1:8443"))
             .unwrap();
@@ -32,7 +32,7 @@ fn only_what_the_administrator_named_is_allowed() {
 }
 
 #[test]
-fn wrong_settings_are_refused_in_one_sentence() {
+fn invalid_settings_are_refused_by_kind_and_without_secrets() {
     let unknown = Regions::new(Some("mars-1"), &[], &[]).unwrap_err();
     assert_eq!(unknown, EndpointError::UnknownRegion("mars-1".to_owned()));
     for name in ["dws.example.com", "CN-NORTH-4", "a--b", "-a", "", "a/b"] {
@@ -50,14 +50,14 @@ fn wrong_settings_are_refused_in_one_sentence() {
 }
 
 #[test]
-fn plain_http_is_for_loopback_alone() {
+fn plain_http_is_allowed_for_loopback_only() {
     for url in ["http://127.0.0.1:1", "http://127.8.9.1", "http://[::1]:9", "http://localhost:80"] {
         assert!(Regions::new(None, &[], &overrides("lab", url)).is_ok(), "{url}");
     }
 }
 
 #[test]
-fn the_iam_of_a_region_is_its_own_and_of_the_suffix_that_the_vendor_uses() {
+fn built_in_iam_uses_the_suffix_of_the_vendor_and_can_be_replaced() {
     let regions = |region| Regions::new(Some(region), &[], &[]).unwrap();
     for (region, host) in [
         ("cn-north-4", "iam.cn-north-4.myhuaweicloud.com"),
@@ -72,7 +72,7 @@ fn the_iam_of_a_region_is_its_own_and_of_the_suffix_that_the_vendor_uses() {
 }
 
 #[test]
-fn where_nobody_published_an_iam_none_is_derived_and_it_can_be_given() {
+fn unpublished_iam_is_not_derived_and_can_be_given() {
     for region in
         ["cn-north-12", "cn-south-4", "eu-west-101", "af-north-1", "ap-southeast-5", "cn-north-11", "cn-southwest-3"]
     {
@@ -84,7 +84,7 @@ fn where_nobody_published_an_iam_none_is_derived_and_it_can_be_given() {
 }
 
 #[test]
-fn where_the_endpoint_was_given_the_iam_is_not_guessed() {
+fn iam_is_not_derived_for_a_region_with_a_given_endpoint() {
     let regions = || Regions::new(None, &[], &overrides("cn-north-4", "https://dws.example.com")).unwrap();
     assert_eq!(regions().iam("cn-north-4"), None);
     let given = regions().with_iam(&overrides("cn-north-4", "https://iam.example.com")).unwrap();
@@ -92,17 +92,17 @@ fn where_the_endpoint_was_given_the_iam_is_not_guessed() {
 }
 
 #[test]
-fn a_wrong_iam_endpoint_is_refused_by_the_name_of_its_flag() {
+fn invalid_iam_endpoint_is_refused_with_the_name_of_its_flag() {
     let refused = |region, url| {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
         regions.with_iam(&overrides(region, url)).unwrap_err().to_string()
     };
-    for (region, url, told) in [
+    for (region, url, expected) in [
         ("cn-north-4", "http://iam.example.com", "--iam-endpoint cn-north-4=iam.example.com: must be https"),
         ("cn-north-4", "https://u:p@iam.example.com", "nothing else"),
         ("cn-nort-4", "https://iam.example.com", "region cn-nort-4 is not allowed here; allowed are: cn-north-4"),
     ] {
         let error = refused(region, url);
-        assert!(error.contains(told) && !error.contains("u:p"), "{error}");
+        assert!(error.contains(expected) && !error.contains("u:p"), "{error}");
     }
 }

@@ -38,7 +38,7 @@ fn shown(status: &ClusterRedistributionStatus) -> Vec<(&str, &str, &str)> {
 }
 
 #[test]
-fn every_reason_sets_exactly_the_conditions_of_its_row() {
+fn every_reason_sets_exactly_the_conditions_of_its_class() {
     for reason in Reason::ALL {
         let status = held(None, 1, *reason, "why", at(0)).unwrap();
         let get = |wanted: &str| status.conditions.iter().find(|c| c.type_ == wanted).map(|c| c.status.as_str());
@@ -58,13 +58,13 @@ fn every_reason_sets_exactly_the_conditions_of_its_row() {
 }
 
 #[test]
-fn the_same_hold_twice_is_not_written_twice() {
+fn same_hold_is_not_written_twice() {
     let first = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
     assert_eq!(held(Some(&first), 1, Reason::Suspended, "why", at(9)), None);
 }
 
 #[test]
-fn the_transition_time_moves_only_with_the_status() {
+fn transition_time_changes_only_with_the_status() {
     let first = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
     let second = held(Some(&first), 1, Reason::Throttled, "other", at(9)).unwrap();
     assert!(second.conditions.iter().all(|c| c.last_transition_time.0 == at(0)));
@@ -74,12 +74,12 @@ fn the_transition_time_moves_only_with_the_status() {
 }
 
 #[test]
-fn duplicate_conditions_of_one_type_are_mended() {
+fn duplicate_conditions_of_one_type_are_removed() {
     let mut status = held(None, 1, Reason::Suspended, "why", at(0)).unwrap();
     let copy = status.conditions.clone();
     status.conditions.extend(copy);
-    let mended = held(Some(&status), 1, Reason::Suspended, "why", at(1)).unwrap();
-    assert_eq!(mended.conditions.len(), 3);
+    let repaired = held(Some(&status), 1, Reason::Suspended, "why", at(1)).unwrap();
+    assert_eq!(repaired.conditions.len(), 3);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn conditions_of_others_and_unknown_fields_are_kept() {
 }
 
 #[test]
-fn the_first_write_for_a_newer_generation_drops_the_older_answer_but_keeps_its_attempt() {
+fn first_write_for_a_generation_drops_the_answer_but_not_the_attempt() {
     let answered =
         write(recorded(&claimed_at(1), "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(1)));
     assert_eq!(answered.status_code, Some(200));
@@ -105,7 +105,7 @@ fn the_first_write_for_a_newer_generation_drops_the_older_answer_but_keeps_its_a
 }
 
 #[test]
-fn knowledge_only_goes_up() {
+fn record_replaces_only_a_state_of_lower_rank() {
     use AttemptState::{Answered, Claimed, NotSent, Unknown};
     let order = [Claimed, Unknown, NotSent, Answered];
     for from in order {
@@ -113,14 +113,14 @@ fn knowledge_only_goes_up() {
             let mut status = claimed_at(1);
             status.attempt.as_mut().unwrap().state = from.as_str().to_owned();
             let recording = recorded(&status, "a", &record(to, Reason::OutcomeUnknown, None), at(1));
-            let goes_up = to.knowledge() > from.knowledge();
-            assert_eq!(matches!(recording, Recording::Write(_)), goes_up, "{from:?} to {to:?}");
+            let is_higher = to.knowledge() > from.knowledge();
+            assert_eq!(matches!(recording, Recording::Write(_)), is_higher, "{from:?} to {to:?}");
         }
     }
 }
 
 #[test]
-fn a_late_not_sent_after_unknown_is_final_and_says_so() {
+fn late_not_sent_after_unknown_is_final() {
     let unknown =
         write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
     let late = write(recorded(&unknown, "a", &record(AttemptState::NotSent, Reason::EndpointUnreachable, None), at(2)));
@@ -132,7 +132,7 @@ fn a_late_not_sent_after_unknown_is_final_and_says_so() {
 }
 
 #[test]
-fn a_late_answer_after_unknown_is_the_truth() {
+fn late_answer_after_unknown_is_recorded() {
     let unknown =
         write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
     let late = write(recorded(&unknown, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(2)));
@@ -141,7 +141,7 @@ fn a_late_answer_after_unknown_is_the_truth() {
 }
 
 #[test]
-fn a_late_record_does_not_speak_for_a_newer_generation() {
+fn late_record_does_not_change_the_conditions_of_a_newer_generation() {
     let held_newer = held(Some(&claimed_at(1)), 2, Reason::Suspended, "why", at(1)).unwrap();
     let late = write(recorded(&held_newer, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(2)));
     assert_eq!((late.observed_generation, late.status_code), (Some(2), None));
@@ -150,7 +150,7 @@ fn a_late_record_does_not_speak_for_a_newer_generation() {
 }
 
 #[test]
-fn a_record_of_a_replaced_attempt_mends_history_and_nothing_else() {
+fn record_of_a_replaced_attempt_changes_only_history() {
     let unknown =
         write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
     let newer = claimed(Some(&unknown), attempt("b", 2, AttemptState::Claimed), "calling", at(2));
@@ -159,7 +159,7 @@ fn a_record_of_a_replaced_attempt_mends_history_and_nothing_else() {
     assert_eq!((&late.attempt, &late.conditions, late.status_code), (&newer.attempt, &newer.conditions, None));
     let nothing =
         write(recorded(&newer, "a", &record(AttemptState::NotSent, Reason::EndpointUnreachable, None), at(3)));
-    assert!(nothing.history.is_empty(), "NotSent never stays in history");
+    assert!(nothing.history.is_empty(), "history never contains NotSent");
     assert_eq!(
         recorded(&newer, "other", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(3)),
         Recording::Replaced
@@ -190,7 +190,7 @@ fn history_keeps_the_last_ten_attempts_that_could_have_reached_the_cloud() {
 }
 
 #[test]
-fn a_journal_of_another_object_does_not_become_history() {
+fn journal_of_another_object_does_not_become_history() {
     let mut foreign = attempt("f", 9, AttemptState::Answered);
     foreign.uid = "another".to_owned();
     let copied = PastAttempt { id: "g".to_owned(), generation: 8, state: "Answered".to_owned(), ..Default::default() };
@@ -199,7 +199,7 @@ fn a_journal_of_another_object_does_not_become_history() {
 }
 
 #[test]
-fn texts_are_cut_to_what_the_schema_takes() {
+fn texts_are_truncated_to_the_limits_of_the_schema() {
     let mut long = record(AttemptState::Answered, Reason::Rejected, Some(418));
     long.message = "é".repeat(500);
     long.error_code = Some("C".repeat(500));
@@ -210,7 +210,7 @@ fn texts_are_cut_to_what_the_schema_takes() {
 }
 
 #[test]
-fn a_reduced_record_keeps_what_the_law_needs() {
+fn reduced_record_keeps_the_fields_that_the_guarantee_needs() {
     let mut full = record(AttemptState::Answered, Reason::Delivered, Some(200));
     full.request_id = Some("r".to_owned());
     let status = write(recorded(&claimed_at(1), "a", &full, at(1)));
@@ -222,7 +222,7 @@ fn a_reduced_record_keeps_what_the_law_needs() {
 }
 
 #[test]
-fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
+fn pruned_claim_is_withdrawn_as_not_sent_and_may_be_retried() {
     let claim = claimed_at(1);
     for (left, then) in [(true, "NotSent"), (false, "NoAttempt")] {
         let mut status = claim.clone();
@@ -242,50 +242,50 @@ fn what_a_crd_kept_of_a_claim_is_taken_back_as_not_sent_and_may_follow() {
         let mut status = claim.clone();
         forget(status.attempt.as_mut().unwrap());
         let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
-        assert_eq!(next.attempt, None, "an attempt that nobody can read would hold the generation for ever");
+        assert_eq!(next.attempt, None, "an attempt that cannot be read would block the generation without end");
     }
 }
 
 #[test]
-fn what_somebody_else_has_said_of_a_claim_is_not_taken_back() {
+fn record_of_another_process_is_not_withdrawn() {
     let claim = claimed_at(1);
     let left = claim.attempt.clone();
-    let settled = write(recorded(&claim, "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
-    let doubted = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
+    let expired = write(recorded(&claim, "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
+    let invalid = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
     let replaced = claimed(Some(&claim), attempt("b", 1, AttemptState::Claimed), "calling", at(1));
-    for status in [settled, doubted, replaced] {
+    for status in [expired, invalid, replaced] {
         assert_eq!(withdrawn(&status, left.as_ref(), 1, "old", at(2)), Recording::Replaced);
     }
-    let annotated = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
+    let edited = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
     assert!(
-        matches!(annotated, Recording::Write(next) if next.observed_generation == Some(2)),
-        "an edit is no objection"
+        matches!(edited, Recording::Write(next) if next.observed_generation == Some(2)),
+        "an edit does not prevent the withdrawal"
     );
 }
 
 #[test]
-fn what_was_not_sent_says_that_it_is_tried_again_only_where_it_is() {
+fn not_sent_announces_a_retry_only_if_there_is_one() {
     let mut not_sent = record(AttemptState::NotSent, Reason::EndpointUnreachable, None);
     "No connection. Nothing was sent".clone_into(&mut not_sent.message);
-    let told = |status: &ClusterRedistributionStatus, generation| {
+    let message = |status: &ClusterRedistributionStatus, generation| {
         let next = write(super::recorded(status, generation, "a", &not_sent, at(2)));
         assert_eq!(next.attempt.unwrap().message.as_deref(), Some("No connection. Nothing was sent"));
         next.conditions[0].message.clone()
     };
-    let again = "It is tried again by itself";
-    assert_eq!(told(&claimed_at(1), 1), format!("No connection. Nothing was sent. {again}"));
-    assert!(!told(&claimed_at(1), 2).contains(again), "the spec was changed since");
+    let retry = "The request is retried automatically";
+    assert_eq!(message(&claimed_at(1), 1), format!("No connection. Nothing was sent. {retry}"));
+    assert!(!message(&claimed_at(1), 2).contains(retry), "the spec has changed since");
     let unknown =
         write(recorded(&claimed_at(1), "a", &record(AttemptState::Unknown, Reason::OutcomeUnknown, None), at(1)));
-    let late = told(&unknown, 1);
+    let late = message(&unknown, 1);
     assert!(
-        !late.contains(again) && late.contains("sent. This was learnt") && late.contains("not tried again"),
+        !late.contains(retry) && late.contains("sent. The outcome had been") && late.contains("not retried"),
         "{late}"
     );
 }
 
 #[test]
-fn a_journal_of_another_object_is_taken_away_and_our_own_is_not() {
+fn without_foreign_removes_only_the_journal_of_another_object() {
     let own = claimed(Some(&claimed_at(1)), attempt("b", 2, AttemptState::Claimed), "calling", at(1));
     assert_eq!(without_foreign(Some(&own), crate::testing::sample::UID), Some(own.clone()));
     let taken = without_foreign(Some(&own), "another").unwrap();

@@ -14,7 +14,7 @@ use super::*;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, std::io::Error>> + Send>>;
 
-/// An API server with one Lease, of which as many requests as that hang for ever.
+/// An API server with one Lease; the next `hang` requests to it hang without end.
 fn client(lease: &Arc<Mutex<Option<Value>>>, hang: &Arc<AtomicUsize>) -> Client {
     let (lease, hang) = (Arc::clone(lease), Arc::clone(hang));
     let service = tower::service_fn(move |request: Request<Body>| -> Answer {
@@ -63,7 +63,7 @@ async fn one_request_that_hangs_does_not_cost_the_leader_its_lease() {
 }
 
 #[tokio::test]
-async fn a_leader_renews_with_one_write_and_reads_its_lease_only_before_it_leads() {
+async fn a_leader_renews_with_one_write_and_without_a_read() {
     let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (lease, hang) = (Arc::default(), Arc::default());
     let (inner, counted) = (client(&lease, &hang), (Arc::clone(&reads), Arc::clone(&writes)));

@@ -1,5 +1,5 @@
-//! The kubeconfig, as kubectl reads it: which file, which cluster, and what of it kube does not take over by itself. It
-//! connects to nothing.
+//! The kubeconfig, as kubectl reads it: which file, which cluster, and the settings that kube ignores. Opens no
+//! connection.
 
 use std::path::{Path, PathBuf};
 
@@ -12,36 +12,36 @@ use secrecy::ExposeSecret;
 
 use super::{Access, ClientsError, proxy, redaction};
 
-/// From the kubeconfig; if none was asked for and none can be used, from the pod's own account.
+/// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
 pub async fn config(access: Access<'_>) -> Result<Config, ClientsError> {
     let Access { kubeconfig: file, context } = access;
-    match of_file(file, context).await {
+    match from_file(file, context).await {
         Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster()
             .map_err(|in_cluster| ClientsError::Nowhere { kubeconfig: Box::new(kubeconfig), in_cluster }),
         result => result,
     }
 }
 
-async fn of_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, ClientsError> {
+async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, ClientsError> {
     let (kubeconfig, file) = read(file)?;
-    let wrong = |why: String| ClientsError::Kubeconfig { file: file.clone(), why };
+    let invalid = |why: String| ClientsError::Kubeconfig { file: file.clone(), why };
     let cluster = cluster(&kubeconfig, context).cloned().unwrap_or_default();
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = made.map_err(|error| match error {
         KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => {
-            ClientsError::Proxy(proxy::wrong("HTTPS_PROXY"))
+            ClientsError::Proxy(proxy::invalid("HTTPS_PROXY"))
         }
         KubeconfigError::ParseNoProxy(_) => ClientsError::Proxy(proxy::NO_PROXY.to_owned()),
-        error => wrong(redaction::of_kubeconfig(&error)),
+        error => invalid(redaction::of_kubeconfig(&error)),
     })?;
-    check(&config).map_err(|why| wrong(why.to_owned()))?;
-    // kube reads the file once, and only what it is told to read again: an authority may be replaced while this runs.
+    check(&config).map_err(|why| invalid(why.to_owned()))?;
+    // kube reads the authority once unless it gets the file's name: the authority may be replaced while this runs.
     let is_a_file = cluster.certificate_authority_data.is_none() && !config.accept_invalid_certs;
     config.root_cert_file = cluster.certificate_authority.filter(|_| is_a_file).map(PathBuf::from);
-    // kube holds NO_PROXY against the proxy's name, and sends what stays on this machine through the proxy.
+    // kube compares NO_PROXY with the proxy's name, and sends requests to this machine through the proxy.
     config.proxy_url = match cluster.proxy_url.filter(|url| !url.is_empty()) {
-        Some(url) => Some(proxy::read(&url).ok_or_else(|| wrong(proxy::wrong("proxy-url")))?),
+        Some(url) => Some(proxy::read(&url).ok_or_else(|| invalid(proxy::invalid("proxy-url")))?),
         None => proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())?,
     };
     if let Some(proxy) = &config.proxy_url {
@@ -51,9 +51,9 @@ async fn of_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, C
     Ok(config)
 }
 
-/// What the files say together, and the file to name when that is wrong.
+/// The merged files, and the file to name in an error about them.
 fn read(file: Option<&Path>) -> Result<(Kubeconfig, PathBuf), ClientsError> {
-    let files = file.map_or_else(usual_files, |file| vec![file.to_owned()]);
+    let files = file.map_or_else(default_files, |file| vec![file.to_owned()]);
     let first = files.first().cloned().ok_or(ClientsError::NoFile)?;
     let mut merged = Kubeconfig::default();
     for file in files {
@@ -63,23 +63,23 @@ fn read(file: Option<&Path>) -> Result<(Kubeconfig, PathBuf), ClientsError> {
     Ok((merged, first))
 }
 
-fn usual_files() -> Vec<PathBuf> {
-    let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
-    let named: Vec<_> = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
-    if named.is_empty() {
+fn default_files() -> Vec<PathBuf> {
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<_> = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    if listed.is_empty() {
         std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
     } else {
-        named
+        listed
     }
 }
 
 fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a Cluster> {
     let name = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|named| named.name == name)?.context.as_ref()?;
-    kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()
+    let context = kubeconfig.contexts.iter().find(|listed| listed.name == name)?.context.as_ref()?;
+    kubeconfig.clusters.iter().find(|listed| listed.name == context.cluster)?.cluster.as_ref()
 }
 
-/// What kube would show or panic over.
+/// Rejects values that kube would log or panic on.
 fn check(config: &Config) -> Result<(), &'static str> {
     if config.cluster_url.authority().is_none_or(|authority| authority.as_str().contains('@')) {
         return Err(

@@ -1,4 +1,4 @@
-//! PURE: the proxy that the environment names for the API server, by kubectl's rules. The cloud has `--proxy` alone.
+//! PURE: the proxy of the API server from the environment, by kubectl's rules. For the cloud only `--proxy` applies.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -6,34 +6,35 @@ use url::Url;
 
 use super::ClientsError;
 
-/// What is wrong with NO_PROXY, which kube holds to be wrong as a whole if one part is.
+/// An invalid NO_PROXY: kube rejects it as a whole if one part is invalid.
 pub const NO_PROXY: &str =
     "NO_PROXY cannot be read: it must be *, or names and addresses with one comma between two of them";
 
-/// Kinds of proxies that kube speaks with.
+/// Schemes of proxies that kube supports.
 const SCHEMES: [&str; 3] = ["http", "https", "socks5"];
 
-/// What is wrong with a proxy, without any of its text.
-pub fn wrong(of: &str) -> String {
+/// The message for an invalid proxy in this setting, without any of its text.
+pub fn invalid(setting: &str) -> String {
     format!(
-        "{of} must be http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT; http and https may have a login, as http://USER:PASSWORD@HOST:PORT with %40 for @ and %2F for /"
+        "{setting} must be http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT; http and https may have a login, as http://USER:PASSWORD@HOST:PORT with %40 for @ and %2F for /"
     )
 }
 
-/// Reads the URL of a proxy; without a scheme it is http.
+/// Parses the URL of a proxy; without a scheme it is http.
 pub fn read(text: &str) -> Option<Uri> {
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    // The stricter of the two: the other one takes a port that is no number for none.
+    // `Url` is stricter than `Uri`, which reads a port that is no number as no port.
     Url::parse(&text).ok()?;
     let url: Uri = text.parse().ok()?;
     let scheme = url.scheme_str().filter(|scheme| SCHEMES.contains(scheme))?;
-    // kube would leave the login out.
+    // kube would not send the login of a socks5 proxy.
     let has_login = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
     let is_complete = url.host().is_some_and(|host| !host.is_empty()) && !(has_login && scheme == "socks5");
     is_complete.then_some(url)
 }
 
-/// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this machine.
+/// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this
+/// machine.
 pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Uri>, ClientsError> {
     let either = |upper: &str| {
         let lower = upper.to_ascii_lowercase();
@@ -41,27 +42,27 @@ pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -
     };
     let name = if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
     let Some(text) = either(name).filter(|_| !is_local(server)) else { return Ok(None) };
-    let proxy = read(&text).ok_or_else(|| ClientsError::Proxy(wrong(name)))?;
+    let proxy = read(&text).ok_or_else(|| ClientsError::Proxy(invalid(name)))?;
     let excepted = excepted(&either("NO_PROXY").unwrap_or_default(), server);
-    // Which proxy it is does not matter to the question whether there is one.
+    // The matcher only answers whether a proxy is used, so any proxy serves.
     let anywhere = Matcher::builder().all("http://proxy.invalid").no(excepted).build();
     Ok(anywhere.intercept(server).map(|_| proxy))
 }
 
-/// NO_PROXY in the way that the matcher reads it: it knows neither ports nor `*.` before a name.
+/// NO_PROXY in the form that the matcher reads: it supports neither ports nor `*.` before a name.
 fn excepted(text: &str, server: &Uri) -> String {
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
-    let as_known = |entry: &str| -> Option<String> {
+    let translated = |entry: &str| -> Option<String> {
         let entry = entry.trim();
         let entry = entry.strip_prefix("*.").map_or_else(|| entry.to_owned(), |domain| format!(".{domain}"));
         match entry.rsplit_once(':') {
-            Some((host, of)) if !host.contains(':') || host.ends_with(']') => {
-                (of.parse() == Ok(port)).then(|| host.trim_matches(['[', ']']).to_owned())
+            Some((host, entry_port)) if !host.contains(':') || host.ends_with(']') => {
+                (entry_port.parse() == Ok(port)).then(|| host.trim_matches(['[', ']']).to_owned())
             }
             _ => Some(entry),
         }
     };
-    text.split(',').filter_map(as_known).collect::<Vec<_>>().join(",")
+    text.split(',').filter_map(translated).collect::<Vec<_>>().join(",")
 }
 
 fn is_local(server: &Uri) -> bool {
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_held_against_the_server_by_the_rules_of_kubectl() {
+    fn no_proxy_applies_to_the_server_by_the_rules_of_kubectl() {
         let through = |server: &str, no_proxy: &str| {
             let variables = [("HTTPS_PROXY", "http://proxy.example.com:3128"), ("NO_PROXY", no_proxy)];
             proxy(server, &variables).unwrap().is_some()
@@ -104,7 +105,7 @@ mod tests {
             ("https://10.1.2.3:6443", "10.1.2.3:6443", false),
             ("https://[fd00::1]:6443", "fd00::/8", false),
             ("https://[fd00::1]:6443", "[fd00::1]:6443", false),
-            // What stays on this machine goes through no proxy of the environment.
+            // Requests to this machine use no proxy of the environment.
             ("https://127.0.0.1:6443", "", false),
             ("https://[::1]:6443", "", false),
             ("https://localhost:6443", "", false),
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_told_without_its_login() {
+    fn an_invalid_proxy_is_reported_without_its_login() {
         for text in ["ftp://user:canary@p:1", "http://user:can^ary@p:1", "socks5://user:canary@p:1", "http://"] {
             let error = proxy("https://api.example.com", &[("HTTPS_PROXY", text)]).unwrap_err();
             assert!(error.starts_with("HTTPS_PROXY must be http://HOST:PORT"), "{error}");

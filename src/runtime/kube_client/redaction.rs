@@ -1,4 +1,4 @@
-//! PURE: what is wrong with a kubeconfig or a client, in words, with the place but without the content: kube's own texts
+//! PURE: messages for errors of a kubeconfig or a client, with the place but without the content: kube's own messages
 //! quote lines, URLs and the output of credential plugins.
 
 use kube::{
@@ -7,11 +7,11 @@ use kube::{
     config::{KubeconfigError, LoadDataError},
 };
 
-/// A token that would have to be refused, or made fit, by everybody who uses it.
+/// A token that no request can carry.
 pub const TOKEN: &str =
-    "the token of its user holds a line break or another character that no header can hold. Write it in one line";
+    "the token of its user holds a line break or another character that no header can hold. Write it on one line";
 
-/// No more can be said.
+/// The message where nothing more specific is known to be free of secrets.
 pub const UNUSABLE: &str = "its configuration cannot be used";
 
 /// What is wrong with a kubeconfig.
@@ -30,7 +30,7 @@ pub fn of_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
             "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
         }
-        KubeconfigError::ParseProxyUrl(_) => super::proxy::wrong("proxy-url"),
+        KubeconfigError::ParseProxyUrl(_) => super::proxy::invalid("proxy-url"),
         KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
         KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
         KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),

@@ -1,4 +1,4 @@
-//! The labels of metrics. Each comes from a closed set, or is a name that the administrator chose.
+//! The labels of metrics. Each value comes from a closed set or is a name that the administrator chose.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -11,14 +11,14 @@ pub struct RequestLabels {
     pub code: String,
 }
 
-/// Labels of the looks at clusters and redistributions.
+/// Labels of the reads of clusters and redistributions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LookLabels {
+pub struct ReadLabels {
     /// waiting, not_waiting, seen, none, refused, unreachable or unreadable.
     pub result: &'static str,
 }
 
-/// Labels of everything about the controller, as controller-runtime names them.
+/// Labels of the metrics about the controller, as controller-runtime names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ControllerLabels {
     /// Always clusterredistribution.
@@ -59,7 +59,7 @@ pub struct LeaderLabels {
     pub name: String,
 }
 
-/// All that the label `result` may be for a cluster.
+/// All values of the label `result` for a cluster.
 pub const CLUSTER_RESULTS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
-/// All that the label `result` may be for the details of a redistribution.
+/// All values of the label `result` for the details of a redistribution.
 pub const DETAILS_RESULTS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];

@@ -1,4 +1,4 @@
-//! Gauges that show objects by name while they are few, and by number beyond that. They decide nothing.
+//! Gauges that show objects by name while there are few, and by number beyond that. They decide nothing.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,15 +10,15 @@ use prometheus_client::{
 
 use crate::store::object::StoredObject;
 
-/// Series with the name of an object. Each of them is for a person, and nobody reads more.
+/// Maximum number of series with the name of an object. Each is for a person, who will not read more.
 const MAX_NAMED: usize = 100;
 
-/// The objects of such a gauge that have a name: namespace, name and reason by the object's key.
+/// The objects that the gauge shows by name: namespace, name and reason by the object's key.
 #[derive(Debug, Default)]
 pub struct Named(BTreeMap<u64, (String, String, &'static str)>);
 
 impl Named {
-    /// The gauge shows an object for this reason from now on. `None`: not at all.
+    /// From now on the gauge shows the object for this reason; `None`: it does not show the object.
     pub fn show(&mut self, key: u64, object: &StoredObject, reason: Option<&'static str>) {
         match reason {
             None => self.forget(key),
@@ -29,17 +29,18 @@ impl Named {
         }
     }
 
-    /// It was deleted.
+    /// The object was deleted.
     pub fn forget(&mut self, key: u64) {
         self.0.remove(&key);
     }
 
-    /// Only these are still there.
-    pub fn retain(&mut self, is_there: impl Fn(u64) -> bool) {
-        self.0.retain(|key, _| is_there(*key));
+    /// Only these objects still exist.
+    pub fn retain(&mut self, exists: impl Fn(u64) -> bool) {
+        self.0.retain(|key, _| exists(*key));
     }
 
-    /// One series for each that has a name. Of all, by reason, the rest is counted in series without.
+    /// One series for each object shown by name. The rest of `all` (objects by reason) is counted in series without
+    /// names.
     pub fn encode(
         &self,
         mut all: BTreeMap<&'static str, usize>,
@@ -57,7 +58,7 @@ impl Named {
     }
 }
 
-/// How often each reason is said.
+/// The number of objects by reason.
 pub fn counts(reasons: impl Iterator<Item = &'static str>) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for reason in reasons {

@@ -1,6 +1,6 @@
-//! How many objects there are, by reason, which of them need a person, and whose redistribution stands still. Fed by the
-//! watch, which sees every object, finished ones too; of a finished one sixteen bytes are kept, and names only of those few
-//! that need somebody. It decides nothing and nobody decides by it.
+//! The number of objects by reason, the objects that need a person, and the redistributions that have stopped. Fed by
+//! the watch, which sees every object, finished ones too: sixteen bytes are kept of a finished object, and names only
+//! of the few that need a person. Decides nothing, and no decision uses it.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -26,78 +26,78 @@ use crate::{
     store::object::StoredObject,
 };
 
-/// What an object says before its generation was looked at.
+/// The reason of an object whose generation the operator has not processed yet.
 const PENDING: &str = "Pending";
 
-/// What an object says of its current generation.
+/// The reason that an object reports for its current generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Said {
+struct ReportedReason {
     reason: Reason,
-    /// It goes on by itself, also under a reason that ends a call: a look before the claim found it.
+    /// The object proceeds by itself, even under a reason that ends a call: the precheck reported it.
     held: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    said: Option<Said>,
-    /// Its redistribution has begun and stands still.
+struct Entry {
+    reported: Option<ReportedReason>,
+    /// Its redistribution has reconcile_started and has stopped.
     stopped: Option<Phase>,
     scope: u8,
-    /// Of two lists after one another they differ.
+    /// Alternates from list to list: objects with the old value were not in the latest list.
     list: bool,
-    /// The watch has shown it, and no reconciliation has begun since.
+    /// The watch has delivered the object, and no reconciliation has started since.
     queued: bool,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     hasher: RandomState,
-    /// By a hash of the uid: two that collide make a count wrong by one.
-    objects: HashMap<u64, Seen>,
+    /// By a hash of the uid: a collision makes a count wrong by one.
+    objects: HashMap<u64, Entry>,
     stalled: Named,
     stopped: Named,
     lists: HashMap<u8, bool>,
 }
 
-/// See the module.
+/// The objects that the watch has delivered.
 #[derive(Debug, Default)]
 pub struct Objects {
     known: Mutex<Known>,
-    /// Followers see the same objects; shown by all of them they would be counted as often as there are replicas.
-    shown: AtomicBool,
+    /// Only the leader exports: followers see the same objects, which would then be counted once per replica.
+    exported: AtomicBool,
 }
 
 impl Objects {
-    /// Whether this process leads, and so shows what it sees.
-    pub fn show(&self, leads: bool) {
-        self.shown.store(leads, Ordering::Relaxed);
+    /// Whether this process leads, and so exports the gauges.
+    pub fn export(&self, leads: bool) {
+        self.exported.store(leads, Ordering::Relaxed);
     }
 
-    /// The watch shows an object. `queued`: a reconciliation will look at it. `observe`: redistributions are looked at, so that
-    /// what status says of one is of now.
+    /// The watch delivered an object. `queued`: a reconciliation will process it. `observe`: redistributions are
+    /// polled, so that status shows their current state.
     pub fn seen(&self, scope: usize, object: &StoredObject, (queued, observe): (bool, bool)) {
         let mut known = self.known();
         let (key, scope) = (known.key(object), index(scope));
-        let invalid = Said { reason: Reason::ObjectInvalid, held: false };
-        let said = object.object.as_ref().map_or(Some(invalid), said_of);
-        let stopped = object.object.as_ref().ok().filter(|_| observe).and_then(stopped_of);
+        let invalid = ReportedReason { reason: Reason::ObjectInvalid, held: false };
+        let reported = object.object.as_ref().map_or(Some(invalid), reported_reason);
+        let stopped = object.object.as_ref().ok().filter(|_| observe).and_then(stopped_phase);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
-        known.objects.insert(key, Seen { said, stopped, scope, list, queued });
-        let stalled = said.filter(|said| said.needs_person());
-        known.stalled.show(key, object, stalled.map(|said| said.reason.as_str()));
+        known.objects.insert(key, Entry { reported, stopped, scope, list, queued });
+        let stalled = reported.filter(|reported| reported.needs_person());
+        known.stalled.show(key, object, stalled.map(|reported| reported.reason.as_str()));
         known.stopped.show(key, object, stopped.map(Phase::as_str));
     }
 
-    /// A reconciliation begins to look at it.
-    pub fn begun(&self, object: &StoredObject) {
+    /// A reconciliation of the object starts.
+    pub fn reconcile_started(&self, object: &StoredObject) {
         let mut known = self.known();
         let key = known.key(object);
-        if let Some(seen) = known.objects.get_mut(&key) {
-            seen.queued = false;
+        if let Some(entry) = known.objects.get_mut(&key) {
+            entry.queued = false;
         }
     }
 
-    /// It was deleted.
+    /// The object was deleted.
     pub fn gone(&self, object: &StoredObject) {
         let mut known = self.known();
         let key = known.key(object);
@@ -106,19 +106,19 @@ impl Objects {
         known.stopped.forget(key);
     }
 
-    /// A list of this watch begins.
+    /// A list of this watch starts.
     pub fn listing(&self, scope: usize) {
         let mut known = self.known();
         let list = known.lists.entry(index(scope)).or_default();
         *list = !*list;
     }
 
-    /// It is complete: what it did not hold was deleted while no watch was open.
+    /// The list is complete: objects that it did not contain were deleted while no watch was open.
     pub fn listed(&self, scope: usize) {
         let mut known = self.known();
         let (scope, Known { objects, stalled, stopped, lists, .. }) = (index(scope), &mut *known);
         let list = lists.get(&scope).copied().unwrap_or_default();
-        objects.retain(|_, seen| seen.scope != scope || seen.list == list);
+        objects.retain(|_, entry| entry.scope != scope || entry.list == list);
         for named in [stalled, stopped] {
             named.retain(|key| objects.contains_key(&key));
         }
@@ -138,26 +138,26 @@ impl Known {
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let known = self.known();
-        let queued = known.objects.values().filter(|seen| seen.queued).count();
+        let queued = known.objects.values().filter(|entry| entry.queued).count();
         let mut depth = encoder.encode_descriptor(
             "workqueue_depth",
-            "Objects that the watch has shown and no reconciliation has begun to look at",
+            "Objects that the watch has delivered and no reconciliation has started to process",
             None,
             MetricType::Gauge,
         )?;
         gauge(queued).encode(depth.encode_family(&[("name", super::CONTROLLER)])?)?;
-        if !self.shown.load(Ordering::Relaxed) {
+        if !self.exported.load(Ordering::Relaxed) {
             return Ok(());
         }
 
-        let count = |keep: fn(Said) -> bool| {
-            let said = known.objects.values().filter_map(|seen| seen.said).filter(|said| keep(*said));
-            counts(said.map(|said| said.reason.as_str()))
+        let count = |keep: fn(ReportedReason) -> bool| {
+            let reported = known.objects.values().filter_map(|entry| entry.reported).filter(|reported| keep(*reported));
+            counts(reported.map(|reported| reported.reason.as_str()))
         };
-        let pending = known.objects.values().filter(|seen| seen.said.is_none()).count();
+        let pending = known.objects.values().filter(|entry| entry.reported.is_none()).count();
         let mut objects = encoder.encode_descriptor(
             "dws_redistribution_objects",
-            "Objects by the reason of their condition Ready, Pending before there is one; shown by the leader only",
+            "Objects by the reason of their condition Ready, Pending before there is one; exported by the leader only",
             None,
             MetricType::Gauge,
         )?;
@@ -169,27 +169,27 @@ impl Collector for Objects {
         }
         let mut held = encoder.encode_descriptor(
             "dws_redistribution_held_objects",
-            "Objects that wait unclaimed, by reason; shown by the leader only",
+            "Objects that wait unclaimed, by reason; exported by the leader only",
             None,
             MetricType::Gauge,
         )?;
-        for (reason, count) in count(Said::waits) {
+        for (reason, count) in count(ReportedReason::waits) {
             gauge(count).encode(held.encode_family(&[("reason", reason)])?)?;
         }
         let mut stalled = encoder.encode_descriptor(
             "dws_redistribution_stalled",
-            "1 for each object that needs a person; beyond 100 their number, without names; shown by the leader only",
+            "1 for each object that needs a person; beyond 100 their number, without names; exported by the leader only",
             None,
             MetricType::Gauge,
         )?;
-        known.stalled.encode(count(Said::needs_person), &mut stalled)?;
+        known.stalled.encode(count(ReportedReason::needs_person), &mut stalled)?;
         let mut stopped = encoder.encode_descriptor(
             "dws_redistribution_stopped",
-            "1 for each redistribution that stands still; beyond 100 a number without names; shown by the leader only",
+            "1 for each redistribution that has stopped; beyond 100 a number without names; exported by the leader only",
             None,
             MetricType::Gauge,
         )?;
-        let phases = known.objects.values().filter_map(|seen| seen.stopped);
+        let phases = known.objects.values().filter_map(|entry| entry.stopped);
         known.stopped.encode(counts(phases.map(Phase::as_str)), &mut stopped)
     }
 }
@@ -198,7 +198,7 @@ fn index(scope: usize) -> u8 {
     u8::try_from(scope).unwrap_or(u8::MAX)
 }
 
-impl Said {
+impl ReportedReason {
     fn waits(self) -> bool {
         self.held || matches!(self.reason.class(), ReasonClass::Blocked | ReasonClass::Stalled)
     }
@@ -208,19 +208,21 @@ impl Said {
     }
 }
 
-/// The reason of `Ready`, if it speaks of the current generation.
-fn said_of(object: &ClusterRedistribution) -> Option<Said> {
+/// The reason of the condition `Ready`, if that condition is of the current generation.
+fn reported_reason(object: &ClusterRedistribution) -> Option<ReportedReason> {
     let conditions = &object.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
     let generation = object.metadata.generation?;
     let held = is_held_at(conditions, generation, reason.as_str()) && reason.class() != ReasonClass::InFlight;
-    (ready.observed_generation == Some(generation)).then_some(Said { reason, held })
+    (ready.observed_generation == Some(generation)).then_some(ReportedReason { reason, held })
 }
 
-/// How its redistribution stands still, by the condition that tells of it, if that speaks of the current generation.
-fn stopped_of(object: &ClusterRedistribution) -> Option<Phase> {
+/// The phase of a stopped redistribution, from its condition, if that condition is of the current generation.
+fn stopped_phase(object: &ClusterRedistribution) -> Option<Phase> {
     let conditions = &object.status.as_ref()?.conditions;
-    let told = condition_at(conditions, REDISTRIBUTED, object.metadata.generation?)?;
-    [Phase::Paused, Phase::Failed].into_iter().find(|phase| told.status == "False" && told.reason == phase.as_str())
+    let condition = condition_at(conditions, REDISTRIBUTED, object.metadata.generation?)?;
+    [Phase::Paused, Phase::Failed]
+        .into_iter()
+        .find(|phase| condition.status == "False" && condition.reason == phase.as_str())
 }

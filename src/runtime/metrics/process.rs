@@ -1,4 +1,4 @@
-//! What the kernel says of this process, under the names that every Prometheus client uses.
+//! The kernel's figures of this process, under the names that every Prometheus client uses.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-/// Reads `/proc/self` at each scrape; what cannot be read is left out.
+/// Reads `/proc/self` at each scrape; if that fails, these metrics are left out.
 #[derive(Debug)]
 pub struct ProcessMetrics;
 
@@ -52,14 +52,14 @@ impl Collector for ProcessMetrics {
             }
         };
         let cpu = ConstCounter::new(read.cpu_seconds);
-        let help = "Time on a processor, user and system";
+        let help = "CPU time, user and system";
         cpu.encode(encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), cpu.metric_type())?)?;
         let gauges = [
             ("process_resident_memory", "Memory in RAM", Some(Unit::Bytes), read.resident_bytes),
             ("process_virtual_memory", "Address space", Some(Unit::Bytes), read.virtual_bytes),
             ("process_open_fds", "Open file descriptors", None, read.open_fds),
-            ("process_max_fds", "Most file descriptors that may be open", None, read.max_fds),
-            ("process_start_time", "Start, since 1970", Some(Unit::Seconds), read.start_seconds),
+            ("process_max_fds", "Maximum number of open file descriptors", None, read.max_fds),
+            ("process_start_time", "Start time, since 1970", Some(Unit::Seconds), read.start_seconds),
         ];
         for (name, help, unit, value) in gauges {
             let gauge = ConstGauge::new(value);

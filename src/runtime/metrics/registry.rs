@@ -1,4 +1,4 @@
-//! Under which names the metrics are told, and what a person reads beside them. It counts nothing.
+//! Registers the metrics with their names and help texts. Counts nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ impl Metrics {
         let mut registry = Registry::default();
         registry.register(
             "dws_redistribution_requests",
-            "Attempts to call the cloud, by what became of them",
+            "Attempts to call the cloud, by outcome",
             self.requests.clone(),
         );
         registry.register(
@@ -20,10 +20,10 @@ impl Metrics {
             "Time from sending a request to its outcome",
             self.request_seconds.clone(),
         );
-        registry.register("dws_redistribution_looks", "Looks at a cluster, by what they showed", self.looks.clone());
+        registry.register("dws_redistribution_reads", "Reads of a cluster, by result", self.cluster_reads.clone());
         registry.register(
             "dws_redistribution_observations",
-            "Looks at a redistribution, by what they showed",
+            "Reads of a redistribution, by result",
             self.observations.clone(),
         );
         registry.register("dws_redistribution_requests_in_flight", "Calls in flight", self.in_flight.clone());
@@ -34,7 +34,7 @@ impl Metrics {
         );
         registry.register(
             "dws_redistribution_holds",
-            "Times an object began to be held, by reason",
+            "Number of times an object began to be held, by reason",
             self.holds.clone(),
         );
         registry.register(
@@ -44,7 +44,7 @@ impl Metrics {
         );
         registry.register(
             "dws_redistribution_events_dropped",
-            "Events that were not written, since there were too many at once",
+            "Kubernetes Events that were dropped because there were too many at once",
             self.events_dropped.clone(),
         );
         registry.register_collector(Box::new(watchdog.clone()));
@@ -57,23 +57,23 @@ impl Metrics {
         registry.register("controller_runtime_reconcile", "Reconciliations by result", self.reconciles.clone());
         registry.register(
             "controller_runtime_reconcile_errors",
-            "Reconciliations that failed and are tried again",
+            "Reconciliations that failed and are retried",
             self.reconcile_errors.clone(),
         );
         registry.register(
             "controller_runtime_reconcile_time_seconds",
-            "Time of a reconciliation, the call of the cloud included",
+            "Time of a reconciliation, including the call to the cloud",
             self.reconcile_seconds.clone(),
         );
         registry.register(
             "controller_runtime_active_workers",
-            "Reconciliations under way",
+            "Reconciliations in progress",
             self.active_workers.clone(),
         );
         registry.register(
             "controller_runtime_max_concurrent_reconciles",
-            "Most reconciliations at once",
-            self.most_workers.clone(),
+            "Maximum number of concurrent reconciliations",
+            self.max_workers.clone(),
         );
         registry.register(
             "rest_client_requests",

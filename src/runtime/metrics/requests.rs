@@ -1,4 +1,4 @@
-//! Counts requests to the API server, as client-go does. It changes none of them.
+//! Counts requests to the API server, as client-go does. Does not change them.
 
 use std::task::{self, Poll};
 
@@ -8,10 +8,10 @@ use tower::{Layer, Service};
 
 use super::Metrics;
 
-/// Puts the count around a client.
+/// Wraps a client to count its requests.
 #[derive(Clone)]
 pub struct CountRequests {
-    /// Where they are counted.
+    /// The metrics that count them.
     pub metrics: Metrics,
     /// Host and port of the API server.
     pub host: String,

@@ -1,4 +1,4 @@
-//! What the watch tells is what is counted, whatever of it was lost on the way.
+//! The gauges follow the watch, even where it has lost events.
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn object(name: &str, reason: &str) -> StoredObject {
     object_with(name, 1, &[condition("Ready", "False", reason)])
 }
 
-/// One whose redistribution, after a call that was delivered, is that far.
+/// An object whose call was delivered and whose redistribution has this condition.
 fn redistributed(name: &str, status: &str, reason: &str) -> StoredObject {
     object_with(name, 1, &[condition("Ready", "True", "Delivered"), condition("Redistributed", status, reason)])
 }
@@ -38,7 +38,7 @@ fn object_with(name: &str, generation: i64, conditions: &[Value]) -> StoredObjec
 }
 
 /// The lines of the gauges of objects, in order.
-fn shown(objects: Objects) -> Vec<String> {
+fn exported(objects: Objects) -> Vec<String> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(objects));
     let mut text = String::new();
@@ -50,7 +50,7 @@ fn shown(objects: Objects) -> Vec<String> {
 
 fn leading() -> Objects {
     let objects = Objects::default();
-    objects.show(true);
+    objects.export(true);
     objects
 }
 
@@ -64,11 +64,11 @@ fn an_object_counts_once_by_its_latest_reason() {
         r#"dws_redistribution_held_objects{reason="Suspended"} 1"#,
         r#"dws_redistribution_objects{reason="Suspended"} 1"#,
     ];
-    assert_eq!(shown(objects), expected);
+    assert_eq!(exported(objects), expected);
 }
 
 #[test]
-fn what_a_later_list_does_not_hold_is_counted_no_more_but_for_other_watches() {
+fn objects_missing_in_a_later_list_of_their_watch_are_not_counted() {
     let objects = leading();
     objects.listing(0);
     objects.seen(0, &object("gone", "Delivered"), (false, true));
@@ -83,28 +83,28 @@ fn what_a_later_list_does_not_hold_is_counted_no_more_but_for_other_watches() {
         r#"dws_redistribution_objects{reason="Delivered"} 1"#,
         r#"dws_redistribution_stalled{namespace="team",name="elsewhere",reason="BadRequest"} 1"#,
     ];
-    assert_eq!(shown(objects), expected);
+    assert_eq!(exported(objects), expected);
 }
 
 #[test]
-fn of_a_thousand_that_need_a_person_a_hundred_have_names_and_the_rest_a_number() {
+fn stalled_objects_beyond_a_hundred_are_counted_without_names() {
     let objects = leading();
     for number in 0..1000 {
         objects.seen(0, &object(&number.to_string(), "OutcomeUnknown"), (false, true));
     }
-    let lines = shown(objects);
+    let lines = exported(objects);
     let stalled: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stalled")).collect();
     assert_eq!(stalled.len(), 101);
     assert_eq!(stalled[0], r#"dws_redistribution_stalled{namespace="",name="",reason="OutcomeUnknown"} 900"#);
 }
 
-/// The series of redistributions that stand still.
+/// The series of stopped redistributions.
 fn stopped(objects: Objects) -> Vec<String> {
-    shown(objects).into_iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect()
+    exported(objects).into_iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect()
 }
 
 #[test]
-fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_object_is_gone() {
+fn a_stopped_redistribution_is_shown_until_it_resumes_or_is_deleted() {
     let objects = leading();
     objects.listing(0);
     for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
@@ -118,7 +118,7 @@ fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_o
     objects.seen(0, &redistributed("over", "True", "Finished"), (false, true));
     objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), (false, true));
     objects.gone(&redistributed("deleted", "False", "Paused"));
-    // What was seen speaks of the generation before.
+    // Its condition is of the generation before.
     objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), (true, true));
     objects.listed(0);
     let expected = [
@@ -129,7 +129,7 @@ fn a_redistribution_that_stands_still_is_shown_by_name_until_it_goes_on_or_its_o
 }
 
 #[test]
-fn where_nobody_looks_any_more_the_last_look_pages_nobody() {
+fn a_stopped_redistribution_is_not_shown_without_observation() {
     let objects = leading();
     objects.seen(0, &redistributed("paused", "False", "Paused"), (false, true));
     objects.seen(0, &redistributed("paused", "False", "Paused"), (false, false));
@@ -137,13 +137,13 @@ fn where_nobody_looks_any_more_the_last_look_pages_nobody() {
 }
 
 #[test]
-fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and_none_needs_a_new_spec() {
+fn stopped_redistributions_beyond_a_hundred_are_counted_without_names() {
     let objects = leading();
     for number in 0..1000 {
         let reason = if number < 60 { "Failed" } else { "Paused" };
         objects.seen(0, &redistributed(&number.to_string(), "False", reason), (false, true));
     }
-    let lines = shown(objects);
+    let lines = exported(objects);
     assert!(lines.iter().all(|line| !line.starts_with("dws_redistribution_stalled")), "{lines:?}");
     let stopped: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect();
     assert_eq!(stopped.len(), 101);
@@ -151,9 +151,9 @@ fn of_a_thousand_that_stand_still_a_hundred_have_names_and_the_rest_a_number_and
 }
 
 #[test]
-fn a_follower_shows_none() {
+fn a_follower_exports_no_objects() {
     let objects = Objects::default();
     objects.seen(0, &object("one", "BadRequest"), (false, true));
     objects.seen(0, &redistributed("two", "False", "Paused"), (true, true));
-    assert_eq!(shown(objects), Vec::<String>::new());
+    assert_eq!(exported(objects), Vec::<String>::new());
 }

@@ -12,7 +12,7 @@ fn answered() -> ClusterRedistribution {
     attempted(1, attempt("id", 1, AttemptState::Answered))
 }
 
-/// As the API server sends it: with managed fields of which one entry names these fields of status.
+/// As the API server sends it: one entry of managed fields names these fields of status.
 fn seen(object: &ClusterRedistribution, names: &serde_json::Value) -> ClusterRedistribution {
     let mut object = object.clone();
     let entry = |fields: serde_json::Value, subresource: Option<&str>| ManagedFieldsEntry {
@@ -27,17 +27,17 @@ fn seen(object: &ClusterRedistribution, names: &serde_json::Value) -> ClusterRed
 }
 
 #[test]
-fn managed_fields_are_kept_only_where_they_name_what_the_view_lacks() {
+fn managed_fields_are_kept_only_if_they_name_a_missing_field() {
     let names = json!({"f:attempt": {"f:id": {}}, "f:conditions": {}});
     let whole = seen(&answered(), &names);
     assert_eq!((journal::hidden(&whole), whole.metadata.managed_fields), (None, None));
     let pruned = seen(&fresh(1), &names);
     assert_eq!(journal::hidden(&pruned), Some("status.conditions"));
-    assert_eq!(pruned.metadata.managed_fields.unwrap().len(), 1, "only what names status");
+    assert_eq!(pruned.metadata.managed_fields.unwrap().len(), 1, "only the entry that names status");
 }
 
 #[test]
-fn what_decisions_rest_on_is_read_and_managed_fields_and_labels_are_not_kept() {
+fn used_fields_are_read_and_managed_fields_and_labels_are_dropped() {
     let mut object = answered();
     object.metadata.labels = Some([("team".to_owned(), "data".to_owned())].into());
     let read = seen(&object, &json!({"f:observedGeneration": {}}));
@@ -46,11 +46,11 @@ fn what_decisions_rest_on_is_read_and_managed_fields_and_labels_are_not_kept() {
 }
 
 #[test]
-fn an_object_that_does_not_fit_is_an_error_of_its_own_with_its_metadata_and_the_same_words_wherever_it_lies() {
+fn invalid_object_keeps_its_metadata_and_has_a_stable_error() {
     let mut value = serde_json::to_value(fresh(1)).unwrap();
     value["spec"]["redisMode"] = json!("fast");
-    let guarded = |text: &str| serde_json::from_str::<StoredObject>(text).unwrap();
-    let (compact, pretty) = (guarded(&value.to_string()), guarded(&serde_json::to_string_pretty(&value).unwrap()));
+    let parse = |text: &str| serde_json::from_str::<StoredObject>(text).unwrap();
+    let (compact, pretty) = (parse(&value.to_string()), parse(&serde_json::to_string_pretty(&value).unwrap()));
     assert_eq!(compact.name_any(), fresh(1).name_any());
     assert_eq!(compact.uid(), fresh(1).uid());
     let (one, other) = (compact.object.unwrap_err().error, pretty.object.unwrap_err().error);
@@ -59,7 +59,7 @@ fn an_object_that_does_not_fit_is_an_error_of_its_own_with_its_metadata_and_the_
 }
 
 #[test]
-fn an_event_of_the_watch_and_a_list_hold_such_objects() {
+fn watch_events_and_lists_contain_stored_objects() {
     let object = serde_json::to_value(fresh(1)).unwrap();
     let in_order = format!("{{\"type\":\"ADDED\",\"object\":{object}}}");
     let WatchEvent::Added(added) = serde_json::from_str::<WatchEvent<StoredObject>>(&in_order).unwrap() else {

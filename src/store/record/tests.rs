@@ -30,8 +30,8 @@ fn delivered() -> Record {
     }
 }
 
-/// A server whose object is changed by somebody just before the first write arrives.
-fn changed_meanwhile(change: impl Fn(&mut Value) + Send + 'static) -> Server {
+/// A server whose object changes just before the first write arrives.
+fn changed_before_write(change: impl Fn(&mut Value) + Send + 'static) -> Server {
     let mut first = true;
     Server::new(&claimed(), move |method, object| {
         if method == "PUT" && std::mem::take(&mut first) {
@@ -43,8 +43,8 @@ fn changed_meanwhile(change: impl Fn(&mut Value) + Send + 'static) -> Server {
 }
 
 #[tokio::test]
-async fn an_outcome_is_recorded_also_on_an_object_whose_spec_stopped_to_fit_during_the_call() {
-    let server = changed_meanwhile(|object| object["spec"]["redisMode"] = json!("fast"));
+async fn outcome_is_recorded_although_the_spec_no_longer_fits() {
+    let server = changed_before_write(|object| object["spec"]["redisMode"] = json!("fast"));
     let recorded = StatusStore::new(server.client()).record(claimed(), "a", &delivered()).await;
     let object = server.value();
     assert_eq!(recorded, Recorded::Written);
@@ -54,8 +54,8 @@ async fn an_outcome_is_recorded_also_on_an_object_whose_spec_stopped_to_fit_duri
 }
 
 #[tokio::test]
-async fn where_not_even_the_status_fits_the_attempt_alone_is_recorded() {
-    let server = changed_meanwhile(|object| {
+async fn only_the_attempt_is_recorded_if_the_status_does_not_fit() {
+    let server = changed_before_write(|object| {
         object["spec"]["redisMode"] = json!("fast");
         object["status"]["observedGeneration"] = json!("one");
     });
@@ -74,7 +74,7 @@ async fn where_not_even_the_status_fits_the_attempt_alone_is_recorded() {
 }
 
 #[tokio::test]
-async fn an_outcome_known_from_the_outside_is_written_without_its_details_where_they_are_refused() {
+async fn close_writes_a_reduced_record_if_the_full_one_is_rejected() {
     let mut puts = 0;
     let server = Server::new(&claimed(), move |method, _| {
         puts += i32::from(method == "PUT");
@@ -92,7 +92,7 @@ async fn an_outcome_known_from_the_outside_is_written_without_its_details_where_
 }
 
 #[tokio::test]
-async fn a_404_of_somebody_on_the_way_is_not_taken_for_the_end_of_the_object_and_loses_no_outcome() {
+async fn proxy_404_does_not_lose_the_outcome() {
     let mut requests = 0;
     let server = Server::new(&claimed(), move |_, _| {
         requests += 1;
@@ -104,7 +104,7 @@ async fn a_404_of_somebody_on_the_way_is_not_taken_for_the_end_of_the_object_and
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_finds_nothing_is_not_believed_while_the_object_can_be_read() {
+async fn write_404_does_not_end_the_recording_while_the_object_exists() {
     let mut first = true;
     let server = Server::new(&claimed(), move |method, _| {
         (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::Rejected(404))
@@ -114,24 +114,24 @@ async fn a_write_that_finds_nothing_is_not_believed_while_the_object_can_be_read
     assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
 }
 
-/// An API server that answers so for an hour, and how often it is asked meanwhile.
-fn odd_for_an_hour(odd: impl Fn(&str) -> Option<Fault> + Send + 'static) -> (Server, Arc<AtomicU32>) {
-    let (began, asked) = (Instant::now(), Arc::new(AtomicU32::new(0)));
-    let counted = Arc::clone(&asked);
+/// An API server with this fault for an hour, and the number of requests in that hour.
+fn faulty_for_an_hour(fault: impl Fn(&str) -> Option<Fault> + Send + 'static) -> (Server, Arc<AtomicU32>) {
+    let (began, requests) = (Instant::now(), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&requests);
     let server = Server::new(&claimed(), move |method, _| {
-        let goes_on = began.elapsed() < HOUR;
-        counted.fetch_add(u32::from(goes_on), Ordering::SeqCst);
-        if goes_on { odd(method) } else { None }
+        let is_faulty = began.elapsed() < HOUR;
+        counted.fetch_add(u32::from(is_faulty), Ordering::SeqCst);
+        if is_faulty { fault(method) } else { None }
     });
-    (server, asked)
+    (server, requests)
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_is_kept_while_nobody_serves_the_object_and_then_written() {
+async fn outcome_is_kept_while_the_kind_is_not_served_and_then_written() {
     for code in [404, 410] {
-        let (server, _) = odd_for_an_hour(move |_| Some(Fault::NotForwarded(code)));
+        let (server, _) = faulty_for_an_hour(move |_| Some(Fault::NotForwarded(code)));
         let recorded = StatusStore::new(server.client()).record(claimed(), "a", &delivered()).await;
         assert_eq!(recorded, Recorded::Written, "{code}");
         assert_eq!(server.value()["status"]["attempt"]["state"], "Answered");
@@ -139,22 +139,22 @@ async fn an_outcome_is_kept_while_nobody_serves_the_object_and_then_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_asks_less_than_once_a_second_whatever_the_error() {
-    let refuses = |method: &'static str, code| {
-        move |asked: &str| (asked == method || method == "any").then_some(Fault::Rejected(code))
+async fn recording_sends_less_than_one_request_per_second_for_any_error() {
+    let rejects = |method: &'static str, code| {
+        move |requests: &str| (requests == method || method == "any").then_some(Fault::Rejected(code))
     };
     for (method, code) in [("PUT", 404), ("PUT", 403), ("PUT", 409), ("PUT", 422), ("any", 503), ("GET", 403)] {
-        let (server, asked) = odd_for_an_hour(refuses(method, code));
+        let (server, requests) = faulty_for_an_hour(rejects(method, code));
         let recorded = StatusStore::new(server.client()).record(claimed(), "a", &delivered()).await;
         assert_eq!(recorded, Recorded::Written, "{method} {code}");
-        let asked = asked.load(Ordering::SeqCst);
-        assert!(u64::from(asked) < HOUR.as_secs(), "{method} {code}: {asked} requests in an hour");
+        let requests = requests.load(Ordering::SeqCst);
+        assert!(u64::from(requests) < HOUR.as_secs(), "{method} {code}: {requests} requests in an hour");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_outcomes_ask_no_more_than_one_and_are_all_written_at_once() {
-    let (server, asked) = odd_for_an_hour(|method| (method == "PUT").then_some(Fault::Rejected(404)));
+async fn many_outcomes_send_no_more_requests_than_one_until_written() {
+    let (server, requests) = faulty_for_an_hour(|method| (method == "PUT").then_some(Fault::Rejected(404)));
     let (store, began) = (StatusStore::new(server.client()), Instant::now());
     let records = (0..64).map(|_| {
         let store = store.clone();
@@ -163,13 +163,13 @@ async fn many_outcomes_ask_no_more_than_one_and_are_all_written_at_once() {
     for recorded in futures::future::join_all(records).await {
         assert!(matches!(recorded.unwrap(), Recorded::Written | Recorded::Known));
     }
-    let asked = asked.load(Ordering::SeqCst);
-    assert!(u64::from(asked) < HOUR.as_secs(), "{asked} requests in an hour");
+    let requests = requests.load(Ordering::SeqCst);
+    assert!(u64::from(requests) < HOUR.as_secs(), "{requests} requests in an hour");
     assert!(began.elapsed() < HOUR + RECORD_PAUSES.1 * 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn the_api_servers_own_404_ends_the_recording() {
+async fn api_server_404_ends_the_recording() {
     let server = Server::new(&claimed(), |_, _| Some(Fault::Rejected(404)));
     let recorded = StatusStore::new(server.client()).record(claimed(), "a", &delivered()).await;
     assert_eq!(recorded, Recorded::Gone);

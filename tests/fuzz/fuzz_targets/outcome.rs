@@ -24,8 +24,8 @@ fuzz_target!(|input: (u16, Option<String>, Option<String>, Vec<u8>, u8)| {
     assert_eq!(answer.status_code, status);
     assert!(answer.message.chars().count() <= 256 && !answer.message.contains(SECRET));
     match answer.reason.class() {
-        Row::Delivered => assert!((200..300).contains(&status) && is_whole && answer.error_code.is_none()),
-        Row::Refused => assert!((200..300).contains(&status) || (400..500).contains(&status)),
+        ReasonClass::Delivered => assert!((200..300).contains(&status) && is_whole && answer.error_code.is_none()),
+        ReasonClass::Refused => assert!((200..300).contains(&status) || (400..500).contains(&status)),
         _ => {}
     }
 });

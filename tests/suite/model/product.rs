@@ -18,6 +18,7 @@ use redistribution_operator::{
         conditions::set_at,
         decide::{Now, Rules, Step, decide, journal_invalid},
         journal::{self, Journal},
+        lost::held_as_lost,
         record::{Record, Recording},
         regions::Regions,
         transitions,
@@ -195,7 +196,7 @@ impl Product {
             Step::Done | Step::Wait(_) | Step::Preview(_) => Move::Rest,
             Step::Hidden(what) => {
                 let (uid, message) = (object.metadata.uid.as_deref().unwrap(), journal_invalid(&what));
-                let lost = transitions::lost(object.status.as_ref(), (uid, generation), &message, self.wall);
+                let lost = held_as_lost(object.status.as_ref(), (uid, generation), &message, self.wall);
                 lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
             Step::Call(_) => Move::Claim,

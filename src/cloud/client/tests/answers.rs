@@ -1,5 +1,5 @@
-//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or truncate, and heads
-//! that hold what no head may.
+//! The table of answers over a plain socket, exact to the byte: bodies that are damaged, nested, compressed or truncated,
+//! and heads with invalid headers.
 
 use super::*;
 use crate::cloud::outcome::{Answer, KeyEffect};
@@ -7,16 +7,15 @@ use crate::cloud::outcome::{Answer, KeyEffect};
 /// `{"error_code":"DWS.7023","error_msg":"x"}`, compressed.
 const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x2d\x2a\xca\x2f\x8a\x4f\xce\x4f\x49\x55\xb2\x52\x72\x09\x0f\xd6\x33\x37\x30\x32\x56\xd2\x81\x8a\xe7\x16\xa7\x03\x85\x2b\x94\x6a\x01\x76\xde\x18\xb4\x29\x00\x00\x00";
 
-/// What the client makes of an answer with these bytes as its body and these header lines; `more` bytes are promised that
-/// never come.
-async fn told(status: u16, headers: &str, body: &[u8], more: usize) -> Answer {
+/// The client's result for an answer with these header lines and this body; `more` bytes are announced that never arrive.
+async fn answer_to(status: u16, headers: &str, body: &[u8], more: usize) -> Answer {
     let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len() + more);
     let bytes = [head.as_bytes(), body].concat();
     let peer = Peer::new(move |mut connection| {
         let bytes = bytes.clone();
         async move {
             connection.read_request().await;
-            // Of a long body the client reads no further than its bound.
+            // The client reads a long body only up to its limit.
             let _ = connection.stream.write_all(&bytes).await;
         }
     })
@@ -27,7 +26,7 @@ async fn told(status: u16, headers: &str, body: &[u8], more: usize) -> Answer {
     }
 }
 
-/// A code that nothing but a search through the bytes can find, and the rest of a body around it.
+/// Bodies in which only a search through the bytes can find the code.
 fn damaged(code: &str) -> Vec<(&'static str, Vec<u8>)> {
     let deep = format!(r#"{{"details":{}{},"error_code":"{code}"}}"#, "[".repeat(200), "]".repeat(200));
     let plain = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
@@ -64,7 +63,7 @@ fn damaged(code: &str) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Of these nobody can tell what they refuse, or whether they do.
+/// Bodies that do not show what they refuse, or whether they do.
 fn without_a_code() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("cut in the code", br#"{"error_code":"DWS.70"#.to_vec()),
@@ -75,23 +74,23 @@ fn without_a_code() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn a_2xx_with_a_code_anywhere_is_refused_by_that_code() {
+async fn a_2xx_with_a_code_anywhere_is_a_refusal_by_that_code() {
     for status in [200, 202] {
         for (name, body) in damaged("DWS.7023") {
-            let answer = told(status, "", &body, 0).await;
+            let answer = answer_to(status, "", &body, 0).await;
             assert_eq!((answer.reason, answer.status_code), (Reason::ClusterNotReady, status), "{status} {name}");
             assert_eq!(answer.error_code.as_deref(), Some("DWS.7023"), "{status} {name}");
         }
     }
     for (name, body) in damaged("APIGW.0301") {
-        assert_eq!(told(200, "", &body, 0).await.reason, Reason::Rejected, "{name}");
+        assert_eq!(answer_to(200, "", &body, 0).await.reason, Reason::Rejected, "{name}");
     }
-    let broken = told(200, "", br#"{"error_code":"DWS.7023","#, 10).await;
+    let broken = answer_to(200, "", br#"{"error_code":"DWS.7023","#, 10).await;
     assert_eq!(broken.reason, Reason::ClusterNotReady, "the code arrived complete");
 }
 
 #[tokio::test]
-async fn a_2xx_that_does_not_say_that_it_accepted_is_unknown() {
+async fn a_2xx_that_does_not_report_success_is_unknown() {
     let bodies: [&[u8]; 24] = [
         br#"{"error_code":7023}"#,
         br#"{"error_code":"7023"}"#,
@@ -120,17 +119,17 @@ async fn a_2xx_that_does_not_say_that_it_accepted_is_unknown() {
     ];
     let more = without_a_code();
     for body in bodies.into_iter().chain(more.iter().map(|(_, body)| body.as_slice())) {
-        let answer = told(200, "", body, 0).await;
+        let answer = answer_to(200, "", body, 0).await;
         let shown = String::from_utf8_lossy(body);
         assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, 200), "{shown}");
         assert_ne!(answer.key_effect, KeyEffect::RejectedByGateway, "{shown}");
     }
-    let encoded = told(200, "content-encoding: gzip\r\n", GZIP, 0).await;
+    let encoded = answer_to(200, "content-encoding: gzip\r\n", GZIP, 0).await;
     assert_eq!(encoded.reason, Reason::OutcomeUnknown);
 }
 
 #[tokio::test]
-async fn a_2xx_that_says_so_in_any_of_the_known_words_is_delivered() {
+async fn a_2xx_that_reports_success_in_a_known_form_is_delivered() {
     for body in [
         "",
         " \r\n",
@@ -150,35 +149,35 @@ async fn a_2xx_that_says_so_in_any_of_the_known_words_is_delivered() {
         r#"{"data":{"code":"OK"}}"#,
         r#"{"task_id":"DWS.7023"}"#,
     ] {
-        let answer = told(200, "", body.as_bytes(), 0).await;
+        let answer = answer_to(200, "", body.as_bytes(), 0).await;
         assert_eq!((answer.reason, answer.key_effect), (Reason::Delivered, KeyEffect::Good), "{body}");
     }
 }
 
 #[tokio::test]
-async fn a_401_of_the_service_counts_against_no_key_however_its_body_is_damaged() {
+async fn a_401_of_the_service_rejects_no_key_even_with_a_damaged_body() {
     for (name, body) in damaged("DWS.0047") {
-        let answer = told(401, "", &body, 0).await;
+        let answer = answer_to(401, "", &body, 0).await;
         assert_eq!((answer.reason, answer.key_effect), (Reason::ClusterNotFound, KeyEffect::Good), "{name}");
     }
     for (name, body) in without_a_code() {
-        let answer = told(401, "", &body, 0).await;
+        let answer = answer_to(401, "", &body, 0).await;
         assert_eq!(answer.reason, Reason::AuthenticationFailed, "{name}: a 401 is read in any case");
-        assert_eq!(answer.key_effect, KeyEffect::Neutral, "{name}: nobody knows whose it is");
+        assert_eq!(answer.key_effect, KeyEffect::Neutral, "{name}: its origin is not known");
     }
     for (header, body) in
         [("content-encoding: br\r\n", &b"\x0b\x02\x80"[..]), ("", b"\xc3\x28"), ("", b"&quot;DWS.0047&quot;")]
     {
-        assert_eq!(told(401, header, body, 0).await.key_effect, KeyEffect::Neutral, "nobody knows whose it is");
+        assert_eq!(answer_to(401, header, body, 0).await.key_effect, KeyEffect::Neutral, "its origin is not known");
     }
     for body in ["", "{}", "<html>", r#"{"error":{"code":401,"message":"x"}}"#] {
-        let answer = told(401, "", body.as_bytes(), 0).await;
-        assert_eq!(answer.key_effect, KeyEffect::RejectedByGateway, "{body}: nothing in it is of the service");
+        let answer = answer_to(401, "", body.as_bytes(), 0).await;
+        assert_eq!(answer.key_effect, KeyEffect::RejectedByGateway, "{body}: nothing in it is from the service");
     }
-    let broken = told(401, "", br#"{"error_"#, 10).await;
+    let broken = answer_to(401, "", br#"{"error_"#, 10).await;
     assert_eq!((broken.reason, broken.key_effect), (Reason::AuthenticationFailed, KeyEffect::Neutral));
     for (name, body) in damaged("APIGW.0301") {
-        let answer = told(401, "", &body, 0).await;
+        let answer = answer_to(401, "", &body, 0).await;
         assert_eq!(
             (answer.reason, answer.key_effect),
             (Reason::AuthenticationFailed, KeyEffect::RejectedByGateway),
@@ -188,16 +187,16 @@ async fn a_401_of_the_service_counts_against_no_key_however_its_body_is_damaged(
 }
 
 #[tokio::test]
-async fn a_4xx_that_was_not_read_whole_is_a_refusal_only_by_its_code() {
+async fn a_4xx_that_was_not_read_whole_is_refused_only_by_its_code() {
     for (name, body) in damaged("DWS.7023") {
         for more in [0, 10] {
-            let answer = told(403, "", &body, more).await;
+            let answer = answer_to(403, "", &body, more).await;
             assert_eq!((answer.reason, answer.status_code), (Reason::ClusterNotReady, 403), "{name} {more}");
         }
     }
     for (name, body) in without_a_code() {
         for more in [0, 10] {
-            let answer = told(403, "", &body, more).await;
+            let answer = answer_to(403, "", &body, more).await;
             assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, 403), "{name} {more}");
         }
     }
@@ -205,17 +204,17 @@ async fn a_4xx_that_was_not_read_whole_is_a_refusal_only_by_its_code() {
     let early = [br#"{"error_code":"DWS.7023","a":""#, " ".repeat(70 * 1024).as_bytes(), br#""}"#].concat();
     for status in [400, 403, 404, 408, 409, 418, 499] {
         for body in [&b""[..], b"{", b"<html>"] {
-            let answer = told(status, "", body, 10).await;
+            let answer = answer_to(status, "", body, 10).await;
             assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, status), "broke off");
         }
-        assert_eq!(told(status, "", &large, 0).await.reason, Reason::OutcomeUnknown, "too large");
-        assert_eq!(told(status, "", &early, 0).await.reason, Reason::ClusterNotReady, "its code arrived");
+        assert_eq!(answer_to(status, "", &large, 0).await.reason, Reason::OutcomeUnknown, "too large");
+        assert_eq!(answer_to(status, "", &early, 0).await.reason, Reason::ClusterNotReady, "its code arrived");
     }
     for (status, reason) in [(401, Reason::AuthenticationFailed), (429, Reason::TooManyRequests)] {
         for body in [&b""[..], b"{", b"<html>"] {
-            assert_eq!(told(status, "", body, 10).await.reason, reason, "read in any case");
+            assert_eq!(answer_to(status, "", body, 10).await.reason, reason, "read in any case");
         }
-        assert_eq!(told(status, "", &large, 0).await.reason, reason, "read in any case");
+        assert_eq!(answer_to(status, "", &large, 0).await.reason, reason, "read in any case");
     }
 }
 
@@ -231,7 +230,7 @@ async fn a_redirect_is_unknown_and_its_host_is_named() {
             ("", "redirect"),
         ] {
             for body in ["", r#"{"error_code":"DWS.7023"}"#] {
-                let answer = told(status, location, body.as_bytes(), 0).await;
+                let answer = answer_to(status, location, body.as_bytes(), 0).await;
                 assert_eq!((answer.reason, answer.status_code), (Reason::OutcomeUnknown, status), "{location}");
                 let message = &answer.message;
                 assert!(message.contains("redirect") && message.contains(named), "{message}");
@@ -253,10 +252,10 @@ async fn an_invalid_header_is_ignored_and_the_rest_of_the_answer_is_read() {
         "nothing\r\n",
         ": x\r\n",
     ] {
-        let delivered = told(200, line, b"{}", 0).await;
+        let delivered = answer_to(200, line, b"{}", 0).await;
         assert_eq!((delivered.reason, delivered.request_id), (Reason::Delivered, None), "{line:?}");
         let headers = format!("x-trace: ok\r\n{line}retry-after: 7\r\n");
-        let refused = told(429, &headers, br#"{"error_code":"APIGW.0308","request_id":"in-the-body"}"#, 0).await;
+        let refused = answer_to(429, &headers, br#"{"error_code":"APIGW.0308","request_id":"in-the-body"}"#, 0).await;
         assert_eq!(refused.key_effect, KeyEffect::Throttled(Duration::from_secs(7)), "{line:?}");
         assert_eq!(refused.request_id.as_deref(), Some("in-the-body"), "{line:?}");
     }

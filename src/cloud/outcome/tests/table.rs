@@ -1,12 +1,12 @@
-//! The table of answers, all of it: each status with each code, key, place of the code, kind of damage and end of the body, held
-//! against the table as it is written in the design and not as the code reads it.
+//! The whole table of answers: each status with each code, key, position of the code, kind of damage and end of the body,
+//! compared with the table as the design defines it and not as the code implements it.
 
 use super::*;
 use crate::api::ReasonClass;
 
 const KEYS: [&str; 4] = ["error_code", "errCode", "errorCode", "code"];
 
-/// Where a code can stand, how it can be damaged, and whether what is left is JSON.
+/// Bodies with the code at each position and with each kind of damage, and whether the result is JSON.
 fn bodies(key: &str, code: &str) -> Vec<(String, bool)> {
     let text = "a DWS.7023 b";
     let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
@@ -38,11 +38,11 @@ fn statuses() -> impl Iterator<Item = u16> {
         .chain([451, 499, 500, 501, 502, 503, 504, 599, 600, 999])
 }
 
-fn of(status: u16, body: Body) -> Answer {
+fn answer(status: u16, body: Body) -> Answer {
     classify(&Reply { body, ..reply(status, "") }, &[], now())
 }
 
-/// The row of conditions that the table gives, for a code that was found in the body.
+/// The class that the table defines for a status with a code in the body.
 fn expected(status: u16, proves: bool) -> ReasonClass {
     match status {
         200..=299 | 400..=499 if proves => ReasonClass::Refused,
@@ -51,7 +51,7 @@ fn expected(status: u16, proves: bool) -> ReasonClass {
 }
 
 #[test]
-fn a_code_decides_a_2xx_and_a_4xx_whatever_is_left_of_the_body() {
+fn a_code_decides_a_2xx_and_a_4xx_in_any_damaged_body() {
     for (code, proves) in [
         ("DWS.7023", true),
         ("DWS.0047", true),
@@ -67,7 +67,7 @@ fn a_code_decides_a_2xx_and_a_4xx_whatever_is_left_of_the_body() {
             for (body, _) in bodies(key, code) {
                 for status in statuses() {
                     for end in ends(body.as_bytes()) {
-                        let answer = of(status, end);
+                        let answer = answer(status, end);
                         assert_eq!(answer.reason.class(), expected(status, proves), "{status} {body}");
                         assert_eq!(answer.error_code.as_deref(), Some(code), "{status} {body}");
                         assert_eq!(answer.reason == Reason::ServerError, status >= 500, "{status} {body}");
@@ -79,22 +79,22 @@ fn a_code_decides_a_2xx_and_a_4xx_whatever_is_left_of_the_body() {
 }
 
 #[test]
-fn what_is_no_code_refuses_no_2xx_and_names_no_4xx() {
+fn a_malformed_code_refuses_no_2xx_and_is_not_reported() {
     for word in
         ["DWS.702", "DWS.702345678", "D.7023", "ABCDEFGHIJK.7023", "DWS7023", "DWS-7023", "DWS.70A3", "x DWS.7023"]
     {
         for key in KEYS {
             for (body, is_json) in bodies(key, word) {
                 for status in statuses() {
-                    let answer = of(status, Body::Complete(body.clone().into_bytes()));
+                    let answer = answer(status, Body::Complete(body.clone().into_bytes()));
                     let is_read = is_json || !body.starts_with('{') || body.ends_with('}') || body.ends_with(',');
-                    let row = match status {
+                    let class = match status {
                         401 | 429 => ReasonClass::Refused,
                         408 => ReasonClass::Unknown,
                         400..=499 if is_read => ReasonClass::Refused,
                         _ => ReasonClass::Unknown,
                     };
-                    assert_eq!(answer.reason.class(), row, "{status} {body}");
+                    assert_eq!(answer.reason.class(), class, "{status} {body}");
                     assert_ne!(answer.error_code.as_deref(), Some("DWS.7023"), "{status} {body}");
                 }
             }
@@ -115,17 +115,17 @@ fn several_codes_leave_a_2xx_unknown_and_refuse_a_4xx_by_the_outermost() {
         (r#"{"error_code":"DWS.0005","a":{"code":"DWS.7023"}}"#, "DWS.0005", Reason::OutcomeUnknown),
     ] {
         for end in ends(body.as_bytes()) {
-            assert_eq!(of(200, end.clone()).reason, Reason::OutcomeUnknown, "{body}");
-            let refused = of(403, end);
+            assert_eq!(answer(200, end.clone()).reason, Reason::OutcomeUnknown, "{body}");
+            let refused = answer(403, end);
             assert_eq!((refused.error_code.as_deref(), refused.reason), (Some(code), reason), "{body}");
         }
     }
     let both = r#"{"error_code":"APIGW.0301","a":{"code":"DWS.0047"}}"#;
-    assert_eq!(read(401, both).key_effect, KeyEffect::Neutral, "the service has spoken");
+    assert_eq!(read(401, both).key_effect, KeyEffect::Neutral, "the service has answered");
 }
 
 #[test]
-fn the_catch_all_means_the_one_code_that_its_own_text_names() {
+fn the_catch_all_means_the_only_code_in_its_own_text() {
     for (text, reason) in [
         ("failed: DWS.7023.", Reason::ClusterNotReady),
         ("DWS.9999: (DWS.7023) and once more DWS.7023", Reason::ClusterNotReady),
@@ -145,24 +145,24 @@ fn the_catch_all_means_the_one_code_that_its_own_text_names() {
         }
     }
     let elsewhere = r#"{"error_msg":"DWS.7023","a":{"error_code":"DWS.9999"}}"#;
-    assert_eq!(read(403, elsewhere).reason, Reason::OutcomeUnknown, "that text is of something else");
-    let cut = of(403, Body::Broken(br#"{"error_code":"DWS.9999","error_msg":"failed: DWS.7023"#.to_vec()));
-    assert_eq!(cut.reason, Reason::OutcomeUnknown, "the text may have gone on");
+    assert_eq!(read(403, elsewhere).reason, Reason::OutcomeUnknown, "that text belongs to another object");
+    let truncated = answer(403, Body::Broken(br#"{"error_code":"DWS.9999","error_msg":"failed: DWS.7023"#.to_vec()));
+    assert_eq!(truncated.reason, Reason::OutcomeUnknown, "the text may have continued");
 }
 
 #[test]
-fn without_a_code_only_a_4xx_that_was_read_whole_is_refused_by_its_status() {
+fn a_4xx_without_a_code_is_refused_only_if_it_was_read_whole() {
     for body in ["", "{}", "[]", "<html>", "no", r#"{"error_code":7023}"#, r#"{"error_code":"DWS.0000"}"#, "\u{feff}{}"]
     {
         for (number, end) in ends(body.as_bytes()).into_iter().enumerate() {
             for status in 400..=499 {
-                let row = match status {
+                let class = match status {
                     401 | 429 => ReasonClass::Refused,
                     408 => ReasonClass::Unknown,
                     _ if number == 0 => ReasonClass::Refused,
                     _ => ReasonClass::Unknown,
                 };
-                assert_eq!(of(status, end.clone()).reason.class(), row, "{status} {body} {number}");
+                assert_eq!(answer(status, end.clone()).reason.class(), class, "{status} {body} {number}");
             }
         }
     }
@@ -174,7 +174,7 @@ fn without_a_code_only_a_4xx_that_was_read_whole_is_refused_by_its_status() {
 
 const WORDS: [&str; 9] = ["DWS.7023", "DWS.0047", "DWS.0005", "APIGW.0301", "DWS.0000", "OK", "", "x", "200"];
 
-/// JSON in which codes and signs of a failure stand anywhere.
+/// JSON with codes and signs of a failure at any position.
 fn json() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::json;
     let leaf = prop_oneof![
@@ -192,12 +192,13 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// The table's words on a body, with the parser of another crate: all codes with their depth, and any sign of a failure.
-fn told(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)>) -> bool {
+/// A body as the table defines it, by the parser of another crate: all codes with their depth, and whether it reports a
+/// failure.
+fn expected_of(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)>) -> bool {
     use serde_json::Value;
     let is_code = |text: &str| ["DWS.7023", "DWS.0047", "DWS.0005", "APIGW.0301"].contains(&text);
     match value {
-        Value::Array(list) => list.iter().fold(false, |fails, value| told(value, depth + 1, codes) | fails),
+        Value::Array(list) => list.iter().fold(false, |fails, value| expected_of(value, depth + 1, codes) | fails),
         Value::Object(object) => object.iter().fold(false, |fails, (key, value)| {
             let is_key = KEYS.contains(&key.as_str());
             if is_key {
@@ -217,7 +218,7 @@ fn told(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)
                 _ if is_key => !(is_nothing || value == 0 || ["DWS.0000", "OK"].iter().any(|good| value == good)),
                 _ => false,
             };
-            told(value, depth + 1, codes) | fails_here | fails
+            expected_of(value, depth + 1, codes) | fails_here | fails
         }),
         _ => false,
     }
@@ -225,39 +226,39 @@ fn told(value: &serde_json::Value, depth: usize, codes: &mut Vec<(usize, String)
 
 proptest! {
     #[test]
-    fn any_json_is_read_as_the_table_says(value in json(), indented in any::<bool>()) {
+    fn any_json_is_classified_as_the_table_defines(value in json(), indented in any::<bool>()) {
         let mut codes = Vec::new();
-        let fails = told(&value, 0, &mut codes);
+        let fails = expected_of(&value, 0, &mut codes);
         let different: std::collections::BTreeSet<_> = codes.iter().map(|(_, code)| code.as_str()).collect();
         let text = if indented { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
         let (ok, no) = (read(200, &text), read(403, &text));
-        let row = match different.len() {
+        let class = match different.len() {
             0 if value.is_object() && !fails => ReasonClass::Delivered,
             1 if !different.contains("DWS.0005") => ReasonClass::Refused,
             _ => ReasonClass::Unknown,
         };
-        prop_assert_eq!(ok.reason.class(), row, "{}", text);
+        prop_assert_eq!(ok.reason.class(), class, "{}", text);
         let outermost = codes.iter().map(|(depth, _)| depth).min();
         let outermost: Vec<_> = codes.iter().filter(|(depth, _)| Some(depth) == outermost).map(|(_, code)| code.as_str()).collect();
         let named = no.error_code.as_deref();
         prop_assert!(named.map_or(outermost.is_empty(), |code| outermost.contains(&code)), "{:?} {}", named, text);
-        let row = if named == Some("DWS.0005") { ReasonClass::Unknown } else { ReasonClass::Refused };
-        prop_assert_eq!(no.reason.class(), row, "{}", text);
+        let class = if named == Some("DWS.0005") { ReasonClass::Unknown } else { ReasonClass::Refused };
+        prop_assert_eq!(no.reason.class(), class, "{}", text);
         prop_assert_eq!(read(401, &text).key_effect == KeyEffect::Good, named.is_some_and(|code| code.starts_with("DWS.")));
         prop_assert_eq!(read(500, &text).reason, Reason::ServerError);
         prop_assert_eq!(read(303, &text).reason, Reason::OutcomeUnknown);
     }
 
     #[test]
-    fn no_piece_of_json_is_taken_for_more_than_came(value in json(), at in 0.0_f64..1.0) {
+    fn truncated_json_is_never_read_as_more_than_arrived(value in json(), at in 0.0_f64..1.0) {
         let text = value.to_string();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a length")]
         let piece = &text.as_bytes()[..(text.len() as f64 * at) as usize];
         let mut codes = Vec::new();
-        told(&value, 0, &mut codes);
+        expected_of(&value, 0, &mut codes);
         for body in [Body::Broken(piece.to_vec()), Body::TooLarge(piece.to_vec()), Body::Complete(piece.to_vec())] {
             let is_broken = !matches!(body, Body::Complete(_));
-            let (ok, no) = (of(200, body.clone()), of(403, body));
+            let (ok, no) = (answer(200, body.clone()), answer(403, body));
             prop_assert!(ok.reason != Reason::Delivered || (piece.is_empty() && !is_broken), "{:?}", piece);
             for answer in [&ok, &no] {
                 let code = answer.error_code.as_deref();

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Accepted at that time.
+/// An object whose request was accepted at that time.
 fn delivered(finished: Timestamp) -> ClusterRedistribution {
     let mut object = attempted(1, attempt("a", 1, AttemptState::Answered));
     let status = object.status.as_mut().unwrap();
@@ -31,7 +31,7 @@ fn delivered(finished: Timestamp) -> ClusterRedistribution {
     object
 }
 
-/// A controller that observes, and counts the writes that its API server was asked for.
+/// A controller that observes, and the number of writes that its API server received.
 fn world(
     object: &ClusterRedistribution,
     mut script: impl FnMut(&str) -> Option<Fault> + Send + 'static,
@@ -48,13 +48,13 @@ fn world(
     (server, Arc::new(context), writes)
 }
 
-fn watch(context: &Context) -> Scheduled {
-    context.attempts().schedule.of(UID, "a", Duration::ZERO, std::time::Instant::now())
+fn scheduled(context: &Context) -> Scheduled {
+    context.attempts().schedule.entry(UID, "a", Duration::ZERO, std::time::Instant::now())
 }
 
-/// Until the next look.
+/// Until the next poll.
 fn pause(context: &Context) -> Duration {
-    watch(context).next.saturating_duration_since(std::time::Instant::now())
+    scheduled(context).next.saturating_duration_since(std::time::Instant::now())
 }
 
 fn redistributed(server: &Server) -> Option<String> {
@@ -63,15 +63,15 @@ fn redistributed(server: &Server) -> Option<String> {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
+async fn without_a_key_nothing_is_reported_and_the_secret_is_read_rarely() {
     let object = delivered(Timestamp::now());
     let (server, mut context, writes) = world(&object, |_| None);
     Arc::get_mut(&mut context).unwrap().synced = crate::runtime::synced::Synced::new(&[]);
-    // Until all objects were seen, nobody knows who else has called: that is waited for, and not for long.
+    // Until all objects are known, calls by others are not: the poll waits for that, and not for long.
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) <= Duration::from_secs(2));
     context.synced.complete(0);
-    let due = Scheduled { next: std::time::Instant::now(), ..watch(&context) };
+    let due = Scheduled { next: std::time::Instant::now(), ..scheduled(&context) };
     context.attempts().schedule.keep(UID, due);
     observe(&context, &object, Stage::Following).await.unwrap();
     assert!(pause(&context) > Duration::from_secs(290), "{:?}", pause(&context));
@@ -79,7 +79,7 @@ async fn without_a_key_nothing_is_said_and_the_secret_is_not_read_in_a_loop() {
 }
 
 #[tokio::test]
-async fn after_thirty_days_the_last_word_is_said_once_without_a_look() {
+async fn after_thirty_days_the_last_report_is_written_once_without_a_poll() {
     let object = delivered(at(-40 * 86_400));
     let (server, context, writes) = world(&object, |_| None);
     assert_eq!(context.decide(&object), Step::Observe(Stage::Over));
@@ -89,44 +89,47 @@ async fn after_thirty_days_the_last_word_is_said_once_without_a_look() {
 }
 
 #[tokio::test]
-async fn what_was_seen_is_written_over_nothing_newer_and_never_over_another_attempt() {
+async fn a_finding_survives_conflicts_and_is_not_written_to_another_attempt() {
     let object = delivered(Timestamp::now());
     let running = Finding::Run(Phase::Running, None);
-    // Somebody else's write comes first, each time but the last.
+    // Another writer is first, each time but the last.
     let mut conflicts = 3;
     let (server, context, writes) = world(&object, move |method| {
-        let odd = (method == "PUT" && conflicts > 0).then_some(Fault::Rejected(409));
-        conflicts -= usize::from(odd.is_some());
-        odd
+        let fault = (method == "PUT" && conflicts > 0).then_some(Fault::Rejected(409));
+        conflicts -= usize::from(fault.is_some());
+        fault
     });
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
-    assert!(!say(&context, &object, attempt, &running).await.unwrap());
+    assert!(!write_finding(&context, &object, attempt, &running).await.unwrap());
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Running"), 4));
     server.change(|object| {
         object["status"]["attempt"]["id"] = "b".into();
         object["status"]["conditions"].as_array_mut().unwrap().retain(|condition| condition["type"] != "Redistributed");
     });
-    say(&context, &object, attempt, &running).await.unwrap();
+    write_finding(&context, &object, attempt, &running).await.unwrap();
     assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 4));
 }
 
 #[tokio::test]
-async fn a_write_that_nobody_answered_for_is_looked_for_and_made_once() {
+async fn a_write_without_an_answer_is_read_back_and_made_once() {
     let object = delivered(Timestamp::now());
     let mut first = true;
     let (server, context, writes) = world(&object, move |method| {
         (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(504))
     });
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
-    assert!(say(&context, &object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(), "it is over");
+    assert!(
+        write_finding(&context, &object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(),
+        "it is over"
+    );
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Finished"), 1));
 }
 
 #[test]
-fn a_pause_warns_where_the_cloud_has_made_it_and_a_failure_always_does() {
+fn a_pause_by_the_cloud_and_every_failure_are_warnings() {
     let message = || "why".to_owned();
-    let short = |news: StatusChange| {
-        let (reason, event_type, _) = in_short(&news);
+    let short = |change: StatusChange| {
+        let (reason, event_type, _) = event_of(&change);
         (reason, event_type)
     };
     let pause = |by_cloud| short(StatusChange::Paused { message: message(), by_cloud });

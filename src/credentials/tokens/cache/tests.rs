@@ -4,68 +4,71 @@ use crate::admission::{Refusal, Rejection};
 const MIN: Duration = Duration::from_secs(120);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn names(account: u8, purpose: u8) -> Names {
-    Names { account: KeyIdentity::from([account; 32]), purpose: KeyIdentity::from([purpose; 32]) }
+fn key(user: u8, scope: u8) -> TokenKey {
+    TokenKey { user: KeyIdentity::from([user; 32]), scope: KeyIdentity::from([scope; 32]) }
 }
 
 fn token(life: Duration) -> Login {
     Login::Token("canary".to_owned().into(), life)
 }
 
-/// Asks, logs in as told, and says what came of it.
-fn log_in(core: &mut Core, names: Names, login: Login, now: Instant) -> Result<Token, Denied> {
-    let turn = core.ask(names, now);
-    assert!(matches!(turn, Acquire::Login(_)), "{turn:?}");
-    core.finish(names, login, now, now)
+/// Acquires the right to log in, logs in with that result, and returns what `finish` does.
+fn log_in(core: &mut Core, key: TokenKey, login: Login, now: Instant) -> Result<Token, Denied> {
+    let acquired = core.acquire(key, now);
+    assert!(matches!(acquired, Acquire::Login(_)), "{acquired:?}");
+    core.finish(key, login, now, now)
 }
 
 fn rejected(why: Rejection, wait: Option<u64>) -> Denied {
     Denied::User(Refusal::Rejected { why, wait: wait.map(Duration::from_secs) })
 }
 
-fn denial(turn: Acquire) -> Denied {
-    let Acquire::Denied(denied) = turn else { panic!("{turn:?}") };
+fn denial(acquired: Acquire) -> Denied {
+    let Acquire::Denied(denied) = acquired else { panic!("{acquired:?}") };
     denied
 }
 
 #[test]
-fn one_user_logs_in_once_at_a_time_whatever_for_and_another_need_not_wait() {
+fn a_user_logs_in_once_at_a_time_and_other_users_do_not_wait() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    assert!(matches!(core.ask(names(1, 1), now), Acquire::Login(None)));
-    for purpose in [1, 2] {
-        assert!(matches!(core.ask(names(1, purpose), now), Acquire::InProgress(Duration::ZERO)));
+    assert!(matches!(core.acquire(key(1, 1), now), Acquire::Login(None)));
+    for scope in [1, 2] {
+        assert!(matches!(core.acquire(key(1, scope), now), Acquire::InProgress(Duration::ZERO)));
         let later = now + Duration::from_secs(3);
         assert!(
-            matches!(core.ask(names(1, purpose), later), Acquire::InProgress(since) if since == Duration::from_secs(3))
+            matches!(core.acquire(key(1, scope), later), Acquire::InProgress(since) if since == Duration::from_secs(3))
         );
     }
-    assert!(matches!(core.ask(names(2, 3), now), Acquire::Login(None)));
-    core.finish(names(1, 1), token(DAY), now, now).unwrap();
-    assert!(matches!(core.ask(names(1, 1), now), Acquire::Cached(_)));
-    assert!(matches!(core.ask(names(1, 2), now), Acquire::Login(None)));
-    core.give_up(names(1, 2));
-    assert!(matches!(core.ask(names(1, 2), now), Acquire::Login(None)), "one that was given up blocks nobody");
+    assert!(matches!(core.acquire(key(2, 3), now), Acquire::Login(None)));
+    core.finish(key(1, 1), token(DAY), now, now).unwrap();
+    assert!(matches!(core.acquire(key(1, 1), now), Acquire::Cached(_)));
+    assert!(matches!(core.acquire(key(1, 2), now), Acquire::Login(None)));
+    core.abandon(key(1, 2));
+    assert!(
+        matches!(core.acquire(key(1, 2), now), Acquire::Login(None)),
+        "an abandoned login does not block the next one"
+    );
 }
 
 #[test]
-fn a_token_is_renewed_well_before_its_end_and_until_then_does_where_iam_is_away() {
+fn a_token_is_renewed_before_its_end_and_used_while_iam_is_unreachable() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    let first = log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-    let late = now + DAY.saturating_sub(MIN + RENEW);
-    assert!(matches!(core.ask(names(1, 1), late.checked_sub(Duration::from_secs(1)).unwrap()), Acquire::Cached(_)));
-    assert!(matches!(core.ask(names(1, 1), late), Acquire::Login(Some(_))), "it holds still");
-    assert!(matches!(core.ask(names(1, 1), late), Acquire::Cached(_)), "others need not wait for the renewal");
-    let away = core.finish(names(1, 1), Login::Unreachable, late, late);
-    assert_eq!(away.unwrap_err(), Denied::Unreachable);
+    let first = log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+    let late = now + DAY.saturating_sub(MIN + RENEW_BEFORE);
+    assert!(matches!(core.acquire(key(1, 1), late.checked_sub(Duration::from_secs(1)).unwrap()), Acquire::Cached(_)));
+    assert!(matches!(core.acquire(key(1, 1), late), Acquire::Login(Some(_))), "it is still valid");
+    assert!(matches!(core.acquire(key(1, 1), late), Acquire::Cached(_)), "others need not wait for the renewal");
+    let unreachable = core.finish(key(1, 1), Login::Unreachable, late, late);
+    assert_eq!(unreachable.unwrap_err(), Denied::Unreachable);
     assert!(!first.has_ended());
     let end = now + DAY.saturating_sub(MIN) + Duration::from_secs(1);
-    assert!(matches!(core.ask(names(1, 1), end), Acquire::Login(None)), "it would end during a call");
+    assert!(matches!(core.acquire(key(1, 1), end), Acquire::Login(None)), "it would end during a call");
 }
 
 #[test]
-fn a_renewal_that_fails_takes_the_held_token_from_nobody_unless_the_password_is_wrong() {
-    let late = DAY.saturating_sub(MIN + RENEW);
-    for (login, holds) in [
+fn a_failed_renewal_ends_the_cached_token_only_for_a_wrong_password() {
+    let late = DAY.saturating_sub(MIN + RENEW_BEFORE);
+    for (login, is_valid) in [
         (Login::Failed(503), true),
         (Login::Silent, true),
         (Login::Locked, true),
@@ -74,53 +77,53 @@ fn a_renewal_that_fails_takes_the_held_token_from_nobody_unless_the_password_is_
         (Login::Wrong, false),
     ] {
         let (mut core, now) = (Core::new(MIN), Instant::now());
-        let held = log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-        log_in(&mut core, names(1, 1), login.clone(), now + late).unwrap_err();
-        assert_eq!(!held.has_ended(), holds, "{login:?}");
-        assert_eq!(matches!(core.ask(names(1, 1), now + late), Acquire::Cached(_)), holds, "{login:?}");
+        let cached = log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+        log_in(&mut core, key(1, 1), login.clone(), now + late).unwrap_err();
+        assert_eq!(!cached.has_ended(), is_valid, "{login:?}");
+        assert_eq!(matches!(core.acquire(key(1, 1), now + late), Acquire::Cached(_)), is_valid, "{login:?}");
     }
 }
 
 #[test]
-fn a_token_of_a_short_life_is_used_once_and_one_that_would_end_during_a_call_never() {
+fn a_short_lived_token_is_used_once_or_not_at_all() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    log_in(&mut core, names(1, 1), token(MIN + Duration::from_secs(5)), now).unwrap();
-    assert!(matches!(core.ask(names(1, 1), now), Acquire::BackOff(rest) if rest == APART));
-    let now = now + APART;
-    let again = log_in(&mut core, names(1, 1), token(MIN.saturating_sub(Duration::from_secs(1))), now);
-    assert_eq!(again.unwrap_err(), Denied::Scope(ScopeError::ShortLived, TROUBLE_RESTS));
-    assert!(matches!(denial(core.ask(names(1, 1), now)), Denied::Scope(ScopeError::ShortLived, _)));
-    assert!(matches!(core.ask(names(1, 1), now + TROUBLE_RESTS), Acquire::Login(None)));
+    log_in(&mut core, key(1, 1), token(MIN + Duration::from_secs(5)), now).unwrap();
+    assert!(matches!(core.acquire(key(1, 1), now), Acquire::BackOff(rest) if rest == MIN_LOGIN_INTERVAL));
+    let now = now + MIN_LOGIN_INTERVAL;
+    let again = log_in(&mut core, key(1, 1), token(MIN.saturating_sub(Duration::from_secs(1))), now);
+    assert_eq!(again.unwrap_err(), Denied::Scope(ScopeError::ShortLived, SCOPE_BACK_OFF));
+    assert!(matches!(denial(core.acquire(key(1, 1), now)), Denied::Scope(ScopeError::ShortLived, _)));
+    assert!(matches!(core.acquire(key(1, 1), now + SCOPE_BACK_OFF), Acquire::Login(None)));
 }
 
 #[test]
-fn a_wrong_password_is_not_tried_again_for_any_project() {
+fn a_wrong_password_is_not_retried_for_any_project() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
     let wrong = rejected(Rejection::Wrong, None);
-    assert_eq!(log_in(&mut core, names(1, 1), Login::Wrong, now).unwrap_err(), wrong);
-    for (purpose, later) in [(1, 0), (2, 0), (1, 86_400), (3, 86_400)] {
-        assert_eq!(denial(core.ask(names(1, purpose), now + Duration::from_secs(later))), wrong);
+    assert_eq!(log_in(&mut core, key(1, 1), Login::Wrong, now).unwrap_err(), wrong);
+    for (scope, later) in [(1, 0), (2, 0), (1, 86_400), (3, 86_400)] {
+        assert_eq!(denial(core.acquire(key(1, scope), now + Duration::from_secs(later))), wrong);
     }
-    assert!(matches!(core.ask(names(2, 1), now), Acquire::Login(None)), "other values");
+    assert!(matches!(core.acquire(key(2, 1), now), Acquire::Login(None)), "other values");
 }
 
 #[test]
-fn a_user_who_had_been_let_in_is_tried_by_one_after_five_minutes_and_old_tokens_rest_meanwhile() {
+fn a_proven_user_is_retried_by_one_object_five_minutes_after_a_refusal() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    let held = log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-    let refused = log_in(&mut core, names(1, 2), Login::Wrong, now).unwrap_err();
+    let cached = log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+    let refused = log_in(&mut core, key(1, 2), Login::Wrong, now).unwrap_err();
     assert_eq!(refused, rejected(Rejection::WorkedBefore, Some(300)));
-    assert!(held.has_ended());
-    assert_eq!(denial(core.ask(names(1, 1), now)), refused);
+    assert!(cached.has_ended());
+    assert_eq!(denial(core.acquire(key(1, 1), now)), refused);
     let later = now + Duration::from_secs(300);
-    assert!(matches!(core.ask(names(1, 1), later), Acquire::Login(None)));
-    assert!(matches!(core.ask(names(1, 2), later), Acquire::InProgress(_)));
-    core.finish(names(1, 1), token(DAY), later, later).unwrap();
-    assert!(matches!(core.ask(names(1, 2), later), Acquire::Login(None)));
+    assert!(matches!(core.acquire(key(1, 1), later), Acquire::Login(None)));
+    assert!(matches!(core.acquire(key(1, 2), later), Acquire::InProgress(_)));
+    core.finish(key(1, 1), token(DAY), later, later).unwrap();
+    assert!(matches!(core.acquire(key(1, 2), later), Acquire::Login(None)));
 }
 
 #[test]
-fn a_lock_and_a_request_to_slow_down_rest_the_user_and_end_no_token() {
+fn a_lock_or_a_429_denies_the_user_and_ends_no_token() {
     for (login, denied) in [
         (Login::Locked, rejected(Rejection::Locked, Some(300))),
         (
@@ -129,78 +132,78 @@ fn a_lock_and_a_request_to_slow_down_rest_the_user_and_end_no_token() {
         ),
     ] {
         let (mut core, now) = (Core::new(MIN), Instant::now());
-        log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-        assert_eq!(log_in(&mut core, names(1, 2), login, now).unwrap_err(), denied);
-        assert_eq!(denial(core.ask(names(1, 3), now)), denied);
-        assert!(matches!(core.ask(names(1, 1), now), Acquire::Cached(_)));
+        log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+        assert_eq!(log_in(&mut core, key(1, 2), login, now).unwrap_err(), denied);
+        assert_eq!(denial(core.acquire(key(1, 3), now)), denied);
+        assert!(matches!(core.acquire(key(1, 1), now), Acquire::Cached(_)));
     }
 }
 
 #[test]
-fn a_login_that_brought_no_answer_rests_the_user_and_one_that_never_left_nobody() {
+fn an_unanswered_login_denies_the_user_and_an_unsent_one_does_not() {
     for (login, why) in [
         (Login::Failed(503), FailureCause::Failed(503)),
         (Login::Silent, FailureCause::Silent),
         (Login::Unreadable("x"), FailureCause::Unreadable("x")),
     ] {
         let (mut core, now) = (Core::new(MIN), Instant::now());
-        assert_eq!(log_in(&mut core, names(1, 1), Login::Unreachable, now).unwrap_err(), Denied::Unreachable);
-        let lost = |seconds| Denied::Unanswered(why, Duration::from_secs(seconds));
-        assert_eq!(log_in(&mut core, names(1, 1), login.clone(), now).unwrap_err(), lost(300));
-        assert_eq!(denial(core.ask(names(1, 2), now)), lost(300), "the password is the same for all projects");
-        assert!(matches!(core.ask(names(2, 3), now), Acquire::Login(None)), "others have their own");
+        assert_eq!(log_in(&mut core, key(1, 1), Login::Unreachable, now).unwrap_err(), Denied::Unreachable);
+        let unanswered = |seconds| Denied::Unanswered(why, Duration::from_secs(seconds));
+        assert_eq!(log_in(&mut core, key(1, 1), login.clone(), now).unwrap_err(), unanswered(300));
+        assert_eq!(denial(core.acquire(key(1, 2), now)), unanswered(300), "the password is the same for all projects");
+        assert!(matches!(core.acquire(key(2, 3), now), Acquire::Login(None)), "others have their own");
         let now = now + Duration::from_secs(300);
-        log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
-        assert_eq!(log_in(&mut core, names(1, 2), login.clone(), now).unwrap_err(), lost(2), "it had worked");
+        log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+        assert_eq!(log_in(&mut core, key(1, 2), login.clone(), now).unwrap_err(), unanswered(2), "it had worked");
         let now = now + Duration::from_secs(2);
         assert_eq!(
-            log_in(&mut core, names(1, 2), Login::Wrong, now).unwrap_err(),
+            log_in(&mut core, key(1, 2), Login::Wrong, now).unwrap_err(),
             rejected(Rejection::WorkedBefore, Some(300))
         );
         let now = now + Duration::from_secs(300);
-        assert_eq!(log_in(&mut core, names(1, 2), login, now).unwrap_err(), lost(300), "it does not any more");
+        assert_eq!(log_in(&mut core, key(1, 2), login, now).unwrap_err(), unanswered(300), "it was refused since");
     }
 }
 
 #[test]
-fn what_is_said_of_a_project_holds_that_project_alone_and_for_five_minutes() {
-    for (login, trouble) in [
+fn a_refusal_for_a_project_denies_that_project_only_for_five_minutes() {
+    for (login, error) in [
         (Login::Project(401), ScopeError::Project(401)),
         (Login::Forbidden, ScopeError::Forbidden),
         (Login::Refused(400), ScopeError::Refused(400)),
     ] {
         let (mut core, now) = (Core::new(MIN), Instant::now());
-        let denied = Denied::Scope(trouble, TROUBLE_RESTS);
-        assert_eq!(log_in(&mut core, names(1, 1), login, now).unwrap_err(), denied);
-        assert_eq!(denial(core.ask(names(1, 1), now)), denied);
-        log_in(&mut core, names(1, 2), token(DAY), now).unwrap();
-        assert!(matches!(core.ask(names(1, 1), now + TROUBLE_RESTS), Acquire::Login(None)));
+        let denied = Denied::Scope(error, SCOPE_BACK_OFF);
+        assert_eq!(log_in(&mut core, key(1, 1), login, now).unwrap_err(), denied);
+        assert_eq!(denial(core.acquire(key(1, 1), now)), denied);
+        log_in(&mut core, key(1, 2), token(DAY), now).unwrap();
+        assert!(matches!(core.acquire(key(1, 1), now + SCOPE_BACK_OFF), Acquire::Login(None)));
     }
 }
 
 #[test]
-fn a_token_that_answers_ended_is_replaced_but_not_faster_than_one_in_five_seconds() {
+fn an_ended_token_is_replaced_at_most_every_five_seconds() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    let first = log_in(&mut core, names(1, 1), token(DAY), now).unwrap();
+    let first = log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
     first.end();
-    assert!(matches!(core.ask(names(1, 1), now), Acquire::BackOff(rest) if rest == APART));
-    assert!(matches!(core.ask(names(1, 1), now + APART), Acquire::Login(None)));
-    core.finish(names(1, 1), token(DAY), now + APART, now + APART).unwrap();
-    assert!(matches!(core.ask(names(1, 1), now + APART), Acquire::Cached(_)));
+    assert!(matches!(core.acquire(key(1, 1), now), Acquire::BackOff(rest) if rest == MIN_LOGIN_INTERVAL));
+    assert!(matches!(core.acquire(key(1, 1), now + MIN_LOGIN_INTERVAL), Acquire::Login(None)));
+    core.finish(key(1, 1), token(DAY), now + MIN_LOGIN_INTERVAL, now + MIN_LOGIN_INTERVAL).unwrap();
+    assert!(matches!(core.acquire(key(1, 1), now + MIN_LOGIN_INTERVAL), Acquire::Cached(_)));
 }
 
 #[test]
-fn what_is_remembered_is_bounded_and_the_oldest_makes_room() {
+fn the_cache_is_bounded_and_evicts_the_least_recently_used() {
     let (mut core, now) = (Core::new(MIN), Instant::now());
-    for number in 0..MOST + 10 {
+    for number in 0..MAX_ENTRIES + 10 {
         let digest = |kind: u8| {
             let mut bytes = [kind; 32];
             bytes[..8].copy_from_slice(&number.to_be_bytes());
             KeyIdentity::from(bytes)
         };
-        let names = Names { account: digest(1), purpose: digest(2) };
-        let at = now + Duration::from_millis(u64::try_from(number).unwrap());
-        log_in(&mut core, names, token(DAY), at).unwrap();
+        let key = TokenKey { user: digest(1), scope: digest(2) };
+        let now = now + Duration::from_millis(u64::try_from(number).unwrap());
+        log_in(&mut core, key, token(DAY), now).unwrap();
     }
-    assert_eq!((core.accounts.len(), core.purposes.len()), (MOST, MOST));
+    assert_eq!((core.users.len(), core.scopes.len()), (MAX_ENTRIES, MAX_ENTRIES));
 }

@@ -1,4 +1,4 @@
-//! What of a kubeconfig gets into the configuration, and what of it gets into errors.
+//! Which parts of a kubeconfig reach the configuration, and which reach errors.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use testbed::simulator::{Options, Simulator};
 
 use super::*;
 
-/// A kubeconfig in a directory of its own, with these lines of its cluster and its user.
+/// A kubeconfig in its own directory, with these additional lines of its cluster and its user.
 fn file(cluster: &[&str], user: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let lines = |lines: &[&str]| {
@@ -25,43 +25,43 @@ fn file(cluster: &[&str], user: &[&str]) -> (tempfile::TempDir, PathBuf) {
     (directory, file)
 }
 
-async fn of(cluster: &[&str], user: &[&str]) -> Result<Config, String> {
+async fn config_of(cluster: &[&str], user: &[&str]) -> Result<Config, String> {
     let (_directory, file) = file(cluster, user);
-    of_file(Some(&file), None).await.map_err(|error| {
-        let told = error.to_string();
-        assert!(told.starts_with(&format!("kubeconfig {} (", file.display())), "{told}");
-        told
+    from_file(Some(&file), None).await.map_err(|error| {
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("kubeconfig {} (", file.display())), "{text}");
+        text
     })
 }
 
 #[tokio::test]
-async fn a_certificate_file_is_read_again_and_data_is_not_there_to_be() {
+async fn a_certificate_file_is_read_again_and_inline_data_is_not() {
     let pem = std::fs::read_to_string(Simulator::start(&Options::default()).unwrap().ca_file()).unwrap();
     let (directory, file) = file(&["certificate-authority: ca.crt"], &[]);
     let ca = directory.path().join("ca.crt");
     std::fs::write(&ca, &pem).unwrap();
-    let config = of_file(Some(&file), None).await.unwrap();
+    let config = from_file(Some(&file), None).await.unwrap();
     assert_eq!((config.root_cert_file, config.root_cert.map(|certificates| certificates.len())), (Some(ca), Some(1)));
     let data = format!(
         "certificate-authority-data: {}",
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
     );
-    assert_eq!(of(&[&data, "certificate-authority: ca.crt"], &[]).await.unwrap().root_cert_file, None);
+    assert_eq!(config_of(&[&data, "certificate-authority: ca.crt"], &[]).await.unwrap().root_cert_file, None);
 }
 
 #[tokio::test]
-async fn the_kubeconfigs_own_proxy_is_used_whatever_the_server() {
-    let config = of(&["proxy-url: http://user:canary@proxy.example.com:3128"], &[]).await.unwrap();
+async fn the_proxy_of_a_kubeconfig_is_used_for_any_server() {
+    let config = config_of(&["proxy-url: http://user:canary@proxy.example.com:3128"], &[]).await.unwrap();
     assert_eq!(config.proxy_url.unwrap(), "http://user:canary@proxy.example.com:3128");
     for wrong in ["'http://user:canary@proxy.example.com:x'", "ftp://user:canary@proxy.example.com"] {
-        let told = of(&[&format!("proxy-url: {wrong}")], &[]).await.unwrap_err();
-        assert!(told.contains("proxy-url must be http://HOST:PORT") && !told.contains("canary"), "{told}");
+        let text = config_of(&[&format!("proxy-url: {wrong}")], &[]).await.unwrap_err();
+        assert!(text.contains("proxy-url must be http://HOST:PORT") && !text.contains("canary"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_with_its_place_and_without_its_content() {
-    for (cluster, user, told) in [
+async fn errors_name_the_place_and_not_the_content() {
+    for (cluster, user, text) in [
         (&[][..], &["token: canary", "  bad: ["][..], "line 12, column"),
         (&[], &["token: [canary]"], "line 11, column"),
         (&[], &["token: \"canary\\n\""], "holds a line break"),
@@ -70,8 +70,8 @@ async fn what_is_wrong_is_told_with_its_place_and_without_its_content() {
         (&["certificate-authority: missing"], &[], "missing: No such file"),
         (&["server: https://user:canary@127.0.0.1:1"], &[], "line 7, column"),
     ] {
-        let error = of(cluster, user).await.unwrap_err();
-        assert!(error.contains(told), "{error}");
+        let error = config_of(cluster, user).await.unwrap_err();
+        assert!(error.contains(text), "{error}");
         assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -1,34 +1,34 @@
-//! PURE: what people are told of an answer. Texts of the gateway are recognised, never quoted; texts of the service
-//! are quoted scrubbed.
+//! PURE: the messages about answers. Texts of the gateway are recognized, never quoted; texts of the service are quoted
+//! scrubbed.
 
 use std::time::Duration;
 
 use super::{
-    Asked, Body, Reply,
+    Body, Reply, RequestKind,
     body::{Contents, inner_code},
 };
 use crate::api::{Reason, text::truncate};
 
-/// Length of a message, in characters.
-const LIMIT: usize = 256;
-/// Length of what is quoted of the service, in characters.
-const QUOTE: usize = 80;
-/// Length of a host that is named, in characters.
-const HOST: usize = 48;
-/// What compressed bytes begin with.
+/// Maximum length of a message, in characters.
+const MAX_MESSAGE: usize = 256;
+/// Maximum length of a quote of the service, in characters.
+const MAX_QUOTE: usize = 80;
+/// Maximum length of a host name in a message, in characters.
+const MAX_HOST: usize = 48;
+/// The first bytes of a gzip stream.
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// What is known of an answer.
+/// The facts about an answer.
 pub struct Facts<'a> {
-    pub asked: Asked,
+    pub request: RequestKind,
     pub reply: &'a Reply,
     pub contents: &'a Contents,
-    /// How far this host's clock is off, if that is too much.
+    /// How far this host's clock is off, if that is more than the gateway tolerates.
     pub skew: Option<Duration>,
 }
 
 impl Facts<'_> {
-    /// The code; of the catch-all the real one, which its text carries.
+    /// The code; for the catch-all the specific one in its text.
     pub fn code(&self) -> Option<&str> {
         match self.contents.code()? {
             "DWS.9999" => inner_code(self.text(), "DWS.9999").or(Some("DWS.9999")),
@@ -41,32 +41,32 @@ impl Facts<'_> {
         self.contents.text().unwrap_or_default()
     }
 
-    /// All of the body has come.
+    /// The whole body has arrived.
     pub fn is_whole(&self) -> bool {
         matches!(self.reply.body, Body::Complete(_))
     }
 
-    /// All of it has come, and a code in it would have been found: it is neither compressed nor JSON that ends in the middle.
+    /// The whole body has arrived, and a code in it would have been found: it is neither compressed nor truncated JSON.
     pub fn is_read(&self) -> bool {
-        self.is_whole() && !self.contents.is_cut() && !self.is_compressed()
+        self.is_whole() && !self.contents.is_truncated() && !self.is_compressed()
     }
 
     fn is_compressed(&self) -> bool {
-        let named = self.reply.encoding.as_deref().map(str::trim).filter(|encoding| !encoding.is_empty());
+        let encoding = self.reply.encoding.as_deref().map(str::trim).filter(|encoding| !encoding.is_empty());
         let bytes = self.reply.body.bytes();
-        let is_encoded = named.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        let is_encoded = encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"));
         bytes.starts_with(GZIP) || (is_encoded && !bytes.is_empty())
     }
 
-    /// The answer comes from DWS itself: its signature was accepted, whatever else is wrong.
+    /// The answer is from DWS itself: the gateway accepted the signature, whatever else is wrong.
     pub fn is_from_service(&self) -> bool {
         self.contents.code().is_some_and(|code| code.starts_with("DWS."))
     }
 
-    /// The answer comes from the gateway, and from nobody behind it: by its code, or because nothing in it that could have
-    /// been a code of DWS was lost.
+    /// The answer is from the gateway itself, not from a service behind it: by its code, or because no code of DWS can have
+    /// been lost from it.
     pub fn is_gateways_own(&self) -> bool {
-        !self.contents.speaks_of_service()
+        !self.contents.mentions_service()
             && (self.contents.code().is_some() || (self.is_read() && self.contents.is_text()))
     }
 
@@ -74,33 +74,34 @@ impl Facts<'_> {
         (200..=299).contains(&self.reply.status)
     }
 
-    /// A refusal of the gateway for the signature's date.
+    /// The gateway refused the date of the signature.
     pub fn clock_is_off(&self) -> bool {
-        let is_skewed = self.skew.is_some() || self.says("signature expired");
-        !self.asked.with_token && !self.contents.speaks_of_service() && is_skewed
+        let is_skewed = self.skew.is_some() || self.text_contains("signature expired");
+        !self.request.with_token && !self.contents.mentions_service() && is_skewed
     }
 
     /// The gateway has locked the key for some minutes.
     pub fn is_locked(&self) -> bool {
-        self.says("reach the limit")
+        self.text_contains("reach the limit")
     }
 
-    /// The gateway did not take the token: a 401, or the code that says "The token must be updated".
+    /// The gateway refused the token: a 401, or the code that means "The token must be updated".
     pub fn is_token_refused(&self) -> bool {
         let is_over = self.contents.code().is_some_and(|code| code.ends_with(".0307"));
-        self.asked.with_token && self.is_gateways_own() && (self.reply.status == 401 || is_over)
+        self.request.with_token && self.is_gateways_own() && (self.reply.status == 401 || is_over)
     }
 
-    fn says(&self, phrase: &str) -> bool {
+    fn text_contains(&self, phrase: &str) -> bool {
         self.text().to_ascii_lowercase().contains(phrase)
     }
 }
 
 /// One to three short sentences: what happened, and what to do.
 pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
-    // The advice stands at the end: where room is short, the quote gives way.
-    let room = LIMIT.saturating_sub(sentence(reason, facts, &answer(facts, secrets, 0), secrets).chars().count() + 2);
-    truncate(&sentence(reason, facts, &answer(facts, secrets, room.min(QUOTE)), secrets), LIMIT)
+    // The advice is at the end of the message: if space is short, the quote is truncated instead.
+    let length = sentence(reason, facts, &answer(facts, secrets, 0), secrets).chars().count() + 2;
+    let quoted = MAX_MESSAGE.saturating_sub(length).min(MAX_QUOTE);
+    truncate(&sentence(reason, facts, &answer(facts, secrets, quoted), secrets), MAX_MESSAGE)
 }
 
 fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -> String {
@@ -112,17 +113,17 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -
             )
         }
         Reason::BadRequest => {
-            format!("The cloud refused the request as wrong ({answer}). Correct the spec: each change asks again")
+            format!("The cloud refused the request as invalid ({answer}). Correct the spec: each change asks again")
         }
         Reason::OutcomeUnknown => format!(
             "The cloud answered {answer}, {}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value",
             why_unknown(facts, secrets)
         ),
         _ if facts.reply.status < 500 && facts.is_token_refused() => format!(
-            "The gateway did not take the token of the Secret's user ({answer}): it was ended early, or is for another region than the endpoint. The next call has a new one; set spec.trigger to a new value"
+            "The gateway refused the token of the Secret's user ({answer}): it ended early, or is for another region than the endpoint. The next call has a new token; set spec.trigger to a new value"
         ),
         Reason::AuthenticationFailed if !facts.is_gateways_own() && !facts.is_from_service() => format!(
-            "The cloud refused ({answer}), and whether for the credentials is not readable. Look at the Secret and at clusterID, {again}"
+            "The cloud refused ({answer}); whether because of the credentials cannot be read. Check the Secret and clusterID, {again}"
         ),
         Reason::AuthenticationFailed => {
             format!("{} ({answer}). Correct the Secret, {again}", why_unauthenticated(facts))
@@ -138,28 +139,28 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -
             format!("The account may not do this ({answer}). Grant it dws:redistribution:operate, {again}")
         }
         Reason::NotFound if facts.is_from_service() => {
-            format!("The cloud found nothing under this address ({answer}). Correct the spec: each change asks again")
+            format!("The cloud found nothing at this address ({answer}). Correct the spec: each change asks again")
         }
         Reason::NotFound => format!(
-            "The gateway does not know this call at this address ({answer}). Look at the region and its endpoint, {again}"
+            "The gateway does not know this call at this address ({answer}). Check the region and its endpoint, {again}"
         ),
         Reason::TooManyRequests => format!(
-            "The cloud refused this call because of too many ({answer}); others with this key wait. Set spec.trigger to a new value to ask again"
+            "The cloud refused this call because of its rate limit ({answer}); other calls with this key wait. Set spec.trigger to a new value to ask again"
         ),
         Reason::ClusterNotFound => format!(
             "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change asks again"
         ),
         Reason::ClusterNotReady => format!(
-            "The cluster is in no state to be redistributed ({answer}). It must be waiting for it, after a scale-out without automatic redistribution; {again}"
+            "The cluster cannot be redistributed now ({answer}). It must be waiting for a redistribution, after a scale-out without an automatic one; {again}"
         ),
         Reason::ServerError => format!(
-            "The cloud failed ({answer}) and may have accepted all the same. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
+            "The cloud failed ({answer}) and may still have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
         ),
-        _ => format!("The cloud refused ({answer}). Mend what it says, {again}"),
+        _ => format!("The cloud refused ({answer}). Fix the cause, {again}"),
     }
 }
 
-/// `HTTP 403 DWS.7023: Cluster status is not allowed`, with so many characters of the service's text.
+/// `HTTP 403 DWS.7023: Cluster status is not allowed`, with at most `quoted` characters of the service's text.
 fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
     let code = facts
         .contents
@@ -175,26 +176,26 @@ fn answer(facts: &Facts<'_>, secrets: &[&str], quoted: usize) -> String {
 fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
     let why = match facts.reply.body {
         _ if (300..=399).contains(&facts.reply.status) => return redirect(facts.reply.redirect.as_deref(), secrets),
-        _ if facts.is_success() && facts.contents.is_torn() => "with several error codes",
+        _ if facts.is_success() && facts.contents.has_different_codes() => "with several error codes",
         _ if facts.contents.code().is_some() => "which proves no refusal",
         Body::TooLarge(_) => "but the body is larger than 64 KiB",
         Body::Broken(_) => "but the body broke off",
         Body::Complete(_) if facts.is_compressed() => "but the body is compressed",
-        Body::Complete(_) if facts.contents.is_cut() => "but the body ends in the middle",
+        Body::Complete(_) if facts.contents.is_truncated() => "but the body ends in the middle",
         Body::Complete(_) if facts.is_success() => "but the body does not say that it accepted",
         Body::Complete(_) => "which proves no refusal",
     };
     why.to_owned()
 }
 
-/// Where it leads: the host and nothing else of the address, which may hold anything.
+/// The target of a redirect: the host only, since the rest of the address may hold anything.
 fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
     let known = |character: &char| character.is_ascii_alphanumeric() || ".-_:[]".contains(*character);
     let kept = |text: &str| text.chars().filter(known).collect::<String>().to_ascii_lowercase();
     let host = kept(host.unwrap_or_default());
-    // Hosts are written in lower case, whatever the case of what they repeat.
+    // A host is in lower case, whatever the case of a secret that it echoes.
     let echoes = secrets.iter().map(|secret| kept(secret)).any(|secret| !secret.is_empty() && host.contains(&secret));
-    let host = if echoes { "***".to_owned() } else { truncate(&host, HOST) };
+    let host = if echoes { "***".to_owned() } else { truncate(&host, MAX_HOST) };
     let to = if host.is_empty() { "to no host that can be read".to_owned() } else { format!("to {host}") };
     format!("a redirect {to}, which is not followed")
 }
@@ -202,24 +203,24 @@ fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
     if facts.is_locked() {
         "The gateway has locked the access key for some minutes, after too many wrong signatures"
-    } else if facts.says("not exist") {
+    } else if facts.text_contains("not exist") {
         "The gateway does not know the access key"
-    } else if facts.says("signature fail") {
+    } else if facts.text_contains("signature fail") {
         "The gateway found the signature wrong: the secret key does not belong to the access key"
-    } else if facts.says("token") {
+    } else if facts.text_contains("token") {
         "The gateway refused the security token: it has expired, or belongs to another region"
     } else {
         "The cloud did not accept the credentials"
     }
 }
 
-/// A text that may be shown: no control characters, none that turns the direction or is not to be seen, none of `secrets`, nothing that looks like a key, at most `limit`
-/// characters.
+/// A text that may be shown: without control characters, characters that are invisible or change the text direction, any of
+/// `secrets`, and words that look like a key; at most `limit` characters.
 pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
-    // What is invisible goes before the secrets are looked for: it could stand in the middle of one.
+    // Invisible characters are removed before the search for secrets, since one could be in the middle of a secret.
     let visible = text.chars().filter(|character| !is_invisible(*character));
     let mut text: String = visible.map(|character| if character.is_control() { ' ' } else { character }).collect();
-    // The longest first: one may be the beginning of another, whose rest would stay.
+    // The longest first: one secret may be the beginning of another, whose rest would remain.
     let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in secrets {
@@ -229,7 +230,8 @@ pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     truncate(&words.join(" "), limit).trim_end().to_owned()
 }
 
-/// Characters that turn the direction of a text, or are not to be seen: what people read would not be what is written.
+/// Characters that are invisible or change the text direction: the text that is read would differ from the text that is
+/// stored.
 const fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
