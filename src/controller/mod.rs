@@ -10,6 +10,7 @@ mod report;
 pub mod watch;
 
 mod call;
+pub mod calls;
 mod hidden;
 mod observe;
 

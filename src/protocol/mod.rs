@@ -6,6 +6,7 @@ pub mod conditions;
 pub mod decide;
 pub mod dry_run;
 pub mod history;
+pub mod hold;
 pub mod journal;
 pub mod lost;
 pub mod record;

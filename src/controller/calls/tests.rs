@@ -1,0 +1,150 @@
+use std::{
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct World {
+    calls: Arc<Calls<&'static str>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    started: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let calls = Calls::new(tasks.clone(), stop.clone());
+        Self { calls, tasks, stop, started: Arc::default(), ended: Arc::default() }
+    }
+
+    fn ensure<Run>(&self, plan: &'static str, run: impl FnOnce(Handle<&'static str>) -> Run) -> Ensured
+    where
+        Run: Future<Output = Ended> + Send + 'static,
+    {
+        let ended = Arc::clone(&self.ended);
+        let run = |handle| {
+            self.started.fetch_add(1, Ordering::SeqCst);
+            run(handle)
+        };
+        self.calls.ensure("uid", &plan, run, move || drop(ended.fetch_add(1, Ordering::SeqCst)))
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.started.load(Ordering::SeqCst), self.ended.load(Ordering::SeqCst))
+    }
+}
+
+fn hold(reason: Reason) -> Hold {
+    Hold { reason, message: "why".to_owned(), retry_after: 30 * SECOND }
+}
+
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_task_lives_for_one_plan_however_often_it_is_asked_for() {
+    let world = World::new();
+    for _ in 0..5 {
+        assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Running(_)));
+        settle().await;
+    }
+    assert_eq!(world.counts(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_plan_cancels_a_task_that_has_not_claimed() {
+    let world = World::new();
+    world.ensure("plan", |_| pending());
+    settle().await;
+    world.ensure("edited", |_| pending());
+    settle().await;
+    assert_eq!(world.counts(), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_has_claimed_is_cancelled_by_nothing() {
+    let world = World::new();
+    let (sender, answered) = tokio::sync::oneshot::channel::<()>();
+    world.ensure("plan", |handle| async move {
+        assert!(handle.claims());
+        answered.await.unwrap();
+        Ended::Done
+    });
+    settle().await;
+    assert_eq!(world.ensure("edited", |_| pending()), Ensured::Busy);
+    world.calls.forget("uid");
+    world.stop.cancel();
+    settle().await;
+    assert_eq!(world.counts(), (1, 0));
+    sender.send(()).unwrap();
+    settle().await;
+    assert_eq!(world.counts(), (1, 1));
+    assert!(world.tasks.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_task_may_not_claim_any_more() {
+    let world = World::new();
+    let (sender, claims) = tokio::sync::oneshot::channel();
+    world.ensure("plan", |handle| async move {
+        sender.send(handle).unwrap();
+        pending().await
+    });
+    settle().await;
+    let handle = claims.await.unwrap();
+    world.calls.forget("uid");
+    assert!(!handle.claims());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_kept_until_its_time_and_for_its_plan_only() {
+    let world = World::new();
+    world.ensure("plan", |_| async { Ended::Hold(hold(Reason::Throttled)) });
+    settle().await;
+    let held = world.ensure("plan", |_| pending());
+    assert_eq!(held, Ensured::Held(Some(hold(Reason::Throttled)), 30 * SECOND));
+    assert_eq!(world.counts(), (1, 1));
+    assert!(matches!(world.ensure("edited", |_| async { Ended::Hold(hold(Reason::Throttled)) }), Ensured::Running(_)));
+    settle().await;
+    tokio::time::sleep(30 * SECOND).await;
+    assert!(matches!(world.ensure("edited", |_| pending()), Ensured::Running(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_differing_decision_pauses_two_seconds_and_longer_while_it_repeats() {
+    let world = World::new();
+    for pause in [2, 4, 8, 16] {
+        assert!(matches!(world.ensure("plan", |_| async { Ended::Differs }), Ensured::Running(_)));
+        settle().await;
+        assert_eq!(world.ensure("plan", |_| pending()), Ensured::Held(None, pause * SECOND));
+        tokio::time::sleep(pause * SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hold_waited_for_releases_it_and_no_other() {
+    let world = World::new();
+    world.ensure("plan", |_| async { Ended::Hold(hold(Reason::EndpointUnreachable)) });
+    settle().await;
+    assert!(world.calls.release(Reason::Throttled).is_empty());
+    assert_eq!(world.calls.release(Reason::EndpointUnreachable), ["uid"]);
+    assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Running(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
+    let world = World::new();
+    world.ensure("plan", |_| pending());
+    settle().await;
+    world.stop.cancel();
+    settle().await;
+    assert_eq!(world.counts(), (1, 1));
+}
