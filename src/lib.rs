@@ -16,16 +16,18 @@
 //! # The way of a request
 //!
 //! ```text
-//!  watch --> decide --> admission --> claim --> send --> record
-//!   |         (pure)    (may it be     (store:   (cloud:  (store: PUT of the outcome,
-//!   |                    sent now?)     PUT of    one      again until it is written)
-//!   |                                   status)   POST)
+//!  watch --> decide --> prepare ------> claim --> send --> record
+//!   |         (pure)     |              (store:   (cloud:  (store: PUT of the outcome,
+//!   |                    |               PUT of    one      again until it is written)
+//!   |                    |               status)   POST)
+//!   |                    +-- health of the endpoint, credentials, admission (may it be sent now?), precheck
 //!   +-- every object that is not finished, and each again when something changes
 //! ```
 //!
 //! # Modules
 //!
-//! Each module knows only those before it in this order (`testing::imports` checks it):
+//! Each module knows only those before it in this order (`testing::imports` checks it, and lists the exceptions as
+//! `ALLOWED`):
 //!
 //! ```text
 //! api -> protocol -> runtime -> store | cloud -> credentials -> admission -> precheck, observe -> controller -> cli, main
@@ -34,12 +36,12 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`api`] | the resource: spec, status, reasons, CRD |
-//! | [`protocol`] | PURE: annotations, regions, journal, decisions and what status says after each |
+//! | [`protocol`] | rules (pure), and this process's record of attempts |
 //! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks |
 //! | [`store`] | the only writer of status: claim, read back, record |
 //! | [`cloud`] | the only sender: client, signature, outcome, reads, IAM login, health of endpoints |
 //! | [`credentials`] | which source an object uses, what it holds, tokens of users |
-//! | [`admission`] | whether a request may leave now: places, rate limit, lock-out of keys |
+//! | [`admission`] | whether a request may leave now: concurrency limit, rate limit, lock-out of keys |
 //! | [`precheck`] | what a read of the cluster before the request means |
 //! | [`observe`] | what reads after the request mean |
 //! | [`controller`] | watch, reconcile, the path of a request, reporting |

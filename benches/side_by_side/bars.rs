@@ -99,7 +99,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The median, followed by the minimum and the maximum in brackets if there is more than one value.
+/// The median, followed by minimum and maximum in parentheses if there is more than one value.
 pub fn spread(spread: Spread) -> String {
     let (median, least, most) = (number(spread.median), number(spread.least), number(spread.most));
     if least == most { median } else { format!("{median} ({least}-{most})") }

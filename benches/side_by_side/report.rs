@@ -55,7 +55,7 @@ impl Report {
         fs::write(directory.join("results.svg"), picture::draw(&self.cases))?;
         let mut text = format!(
             "# Side by side\n\nWritten by `cargo bench --bench side_by_side -- --results` on {}. What each figure means and \
-             how it is measured stands in [README.md](README.md).\n\nMachine: {}.\n\n![Drains and memory](results.svg)\n",
+             how it is measured is described in [README.md](README.md).\n\nMachine: {}.\n\n![Drains and memory](results.svg)\n",
             self.day,
             self.machine.line()
         );
@@ -94,11 +94,11 @@ pub fn table(case: &Summary) -> String {
 
 fn rounds(case: &Summary) -> String {
     let mut text = match case.rounds.len() {
-        1 => "One round; of a figure that it gave twice the mean, in brackets the least and the most.".to_owned(),
-        several => format!("{several} rounds; medians, in brackets the least and the most."),
+        1 => "One round; of a figure that it gave twice the mean, minimum and maximum in parentheses.".to_owned(),
+        several => format!("{several} rounds; medians, minimum and maximum in parentheses."),
     };
     if case.thrown_away > 0 {
-        let _ = write!(text, " {} more were thrown away since others used the machine.", case.thrown_away);
+        let _ = write!(text, " {} more were discarded since other processes used the machine.", case.thrown_away);
     }
     if case.under_load > 0 {
         let _ = write!(

@@ -56,7 +56,7 @@ pub struct Request {
 
 /// All but the example.
 pub fn all() -> Vec<Request> {
-    let dws = |status, code, text| Some(Script::error(Shape::A, status, code, text));
+    let dws = |status, code, text| Some(Script::error(Shape::Plain, status, code, text));
     let request = |name, story, reason, cluster, script| Request {
         name,
         story,

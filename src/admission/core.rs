@@ -68,10 +68,10 @@ impl Core {
         }
     }
 
-    /// Admits the candidate, or returns why not. An admitted candidate must `leave`. A candidate that `stays` asks
-    /// again soon by itself, and so is not woken as well.
-    pub fn enter(&mut self, candidate: &Candidate, stays: bool, now: Instant) -> Result<(), Refusal> {
-        let Candidate { object, cluster, key: identity, requested_at, shows } = candidate;
+    /// Admits the candidate, or returns why not. An admitted candidate must `leave`. A candidate that
+    /// `may_keep_waiting` asks again soon by itself, and so is not woken as well.
+    pub fn enter(&mut self, candidate: &Candidate, may_keep_waiting: bool, now: Instant) -> Result<(), Refusal> {
+        let Candidate { object, cluster, key: identity, requested_at, has_other_report } = candidate;
         if let Some(by) = self.in_flight.get(cluster).cloned() {
             self.waiting.wait(object, Until::Cluster(cluster.clone()));
             return Err(Refusal::AnotherCall { by });
@@ -80,10 +80,11 @@ impl Core {
         key.used = Some(now);
         let each = self.interval.max(RETRY_INTERVAL);
         let delay_behind = |queued: usize| each * u32::try_from(queued).unwrap_or(u32::MAX);
-        if let Some(mut refusal) = key.rests(now) {
+        if let Some(mut refusal) = key.refusal(now) {
             if let Refusal::Throttled { wait, behind } = &mut refusal {
                 let queued = key.queue.wait_until((object, *requested_at), self.concurrency, (now, now + *wait));
-                // Only the next ones retry by themselves when the window ends; the others are woken, as always.
+                // Only the next ones retry by themselves when the Retry-After time ends; the others are woken, as
+                // always.
                 *behind = queued.map_or(Duration::ZERO, delay_behind);
             } else {
                 key.queue.stop_waiting(object);
@@ -108,10 +109,14 @@ impl Core {
             // One more than may enter: if all objects before it are woken and do not come, one must be present to
             // notice.
             let limit = self.concurrency + usize::from(order_kept.is_some());
-            return Err(match key.queue.wait((object, *requested_at), (stays, *shows), limit, now) {
-                Position::Behind { queued, quiet } if stays => Refusal::Queued { quiet, wait: delay_behind(queued) },
-                Position::Behind { .. } | Position::Present => Refusal::Slot { wait: slot_wait.or(order_kept) },
-            });
+            return Err(
+                match key.queue.wait((object, *requested_at), (may_keep_waiting, *has_other_report), limit, now) {
+                    Position::Behind { queued, quiet } if may_keep_waiting => {
+                        Refusal::Queued { quiet, wait: delay_behind(queued) }
+                    }
+                    Position::Behind { .. } | Position::Present => Refusal::Slot { wait: slot_wait.or(order_kept) },
+                },
+            );
         }
         key.in_flight += 1;
         key.queue.leave(object);
@@ -189,8 +194,8 @@ impl Core {
 
     /// A probe or a call got through. Returns the objects to wake if the endpoint was unreachable.
     pub fn reachable(&mut self, endpoint: &str) -> Vec<ObjectName> {
-        let was_away = self.endpoints.reachable(endpoint);
-        if was_away { self.waiting.wake_all() } else { Vec::new() }
+        let was_unreachable = self.endpoints.reachable(endpoint);
+        if was_unreachable { self.waiting.wake_all() } else { Vec::new() }
     }
 
     /// Calls in flight.
@@ -200,7 +205,13 @@ impl Core {
 
     /// A credential source was read and holds this key: what status recorded for the source now counts for the key.
     /// Refusals count against access keys only.
-    pub fn recall(&mut self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool), now: Instant) {
+    pub fn apply_restored(
+        &mut self,
+        source: &CredentialSource,
+        endpoint: &str,
+        key: (KeyIdentity, bool),
+        now: Instant,
+    ) {
         let (identity, is_access_key) = key;
         for (id, hold) in self.restored.for_source(source, endpoint).filter(|(_, hold)| hold.until > now) {
             let key = self.keys.entry(identity).or_default();

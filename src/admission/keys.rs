@@ -21,8 +21,8 @@ const MAX_REFUSALS: usize = 4;
 /// If a token works at first and is then refused, within this time of another such token, no token of this user is
 /// accepted for all requests. Twice the back-off, so that only one object tries after the back-off and meets the same.
 const TOKEN_ENDED_WINDOW: Duration = Duration::from_secs(600);
-/// After the window of a 429 the order of the queue is kept for this long, whichever objects are present: the next ones
-/// are due within a second of its end, and an object that retries wakes those before it.
+/// After the Retry-After time of a 429 the order of the queue is kept for this long, whichever objects are present: the
+/// next ones are due within a second of its end, and an object that retries wakes those before it.
 const KEEP_ORDER_FOR: Duration = Duration::from_secs(3);
 /// Keys not used for this long are forgotten.
 pub(super) const FORGET_KEY_AFTER: Duration = Duration::from_secs(3600);
@@ -60,7 +60,7 @@ struct RejectedKey {
 
 impl KeyState {
     /// Why the key may not be used now; `None` if it may.
-    pub fn rests(&self, now: Instant) -> Option<Refusal> {
+    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
         if let Some(RejectedKey { since, why }) = self.rejected {
             let left = PROBE_KEY_AFTER.saturating_sub(now.saturating_duration_since(since));
             match why {
@@ -71,7 +71,7 @@ impl KeyState {
             }
         }
         if let Some(wait) = self.lock_out_left(now).filter(|_| !self.proven) {
-            return Some(Refusal::Rejected { why: Rejection::Often, wait: Some(wait) });
+            return Some(Refusal::Rejected { why: Rejection::RefusedTooOften, wait: Some(wait) });
         }
         self.throttled(now).map(|wait| Refusal::Throttled { wait, behind: Duration::ZERO })
     }
@@ -91,26 +91,26 @@ impl KeyState {
         self.refused_elsewhere.insert(attempt_id.to_owned(), until);
     }
 
-    /// The key must wait until then (429). Of two windows the longer one applies.
+    /// The key must wait until then (429). Of two Retry-After times the longer one applies.
     pub fn throttle_until(&mut self, until: Instant) {
         self.throttled_until = self.throttled_until.max(Some(until));
     }
 
-    /// How long the window of a 429 still lasts.
+    /// How long the Retry-After time of a 429 still lasts.
     pub fn throttled(&self, now: Instant) -> Option<Duration> {
         let wait = self.throttled_until?.saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// The window of a 429 has just ended: how much longer the order of the queue is kept for the objects that met the
-    /// 429 and are not back yet.
+    /// The Retry-After time of a 429 has just ended: how much longer the order of the queue is kept for the objects
+    /// that met the 429 and are not back yet.
     pub fn keeps_order_for(&self, now: Instant) -> Option<Duration> {
         let since = now.checked_duration_since(self.throttled_until?)?;
         KEEP_ORDER_FOR.checked_sub(since).filter(|left| !left.is_zero())
     }
 
-    /// Wakes the first `limit` in the queue. During the window of a 429 they could not call: then only one is woken,
-    /// and only if no object in the queue knows of the window, since one has to retry when it ends.
+    /// Wakes the first `limit` in the queue. During the Retry-After time of a 429 they could not call: then only one is
+    /// woken, and only if no object in the queue knows of that time, since one has to retry when it ends.
     pub fn wake_first(&mut self, limit: usize, now: Instant) -> Vec<ObjectName> {
         let limit = match self.throttled(now) {
             Some(_) => limit.min(usize::from(!self.queue.has_timed_retry(now))),
@@ -133,7 +133,7 @@ impl KeyState {
     pub fn learn(&mut self, effect: Option<KeyEffect>, now: Instant) {
         let rejected = |why| Some(RejectedKey { since: now, why });
         match effect {
-            None | Some(KeyEffect::Neutral | KeyEffect::TokenWasOver) => {}
+            None | Some(KeyEffect::Neutral | KeyEffect::TokenAlreadyEnded) => {}
             // A read that succeeds does not prove that calls are accepted too.
             Some(KeyEffect::Good) if self.token_ended_recently(now) => {}
             Some(KeyEffect::Good) => self.mark_proven(),
@@ -179,7 +179,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn token_is_refused(key: &KeyState, now: Instant) -> bool {
-        matches!(key.rests(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
+        matches!(key.refusal(now), Some(Refusal::Rejected { why: Rejection::Token, .. }))
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         for (effect, is_refused) in [
             (KeyEffect::Good, false),
             (KeyEffect::TokenEnded, false),
-            (KeyEffect::TokenWasOver, false),
+            (KeyEffect::TokenAlreadyEnded, false),
             (KeyEffect::Good, false),
             (KeyEffect::TokenEnded, true),
         ] {

@@ -58,14 +58,14 @@ impl Admission {
         loop {
             // Registered before the try, so that a release between try and wait is not missed.
             let turn = self.turn.notified();
-            let stays = tokio::time::Instant::now() < deadline;
-            let Err(refusal) = self.try_to_enter(&candidate, stays) else { break };
+            let may_keep_waiting = tokio::time::Instant::now() < deadline;
+            let Err(refusal) = self.try_to_enter(&candidate, may_keep_waiting) else { break };
             if matches!(refusal, Refusal::AnotherCall { .. }) {
                 self.leave_queues(&candidate.object, None);
             }
             let Refusal::Slot { wait } = refusal else { return Err(refusal) };
             let until = wait.map_or(deadline, |wait| deadline.min(tokio::time::Instant::now() + wait));
-            if !stays {
+            if !may_keep_waiting {
                 return Err(refusal);
             }
             tokio::select! { () = turn => {}, () = tokio::time::sleep_until(until) => {} }
@@ -128,9 +128,9 @@ impl Admission {
         self.wake(woken);
     }
 
-    fn try_to_enter(&self, candidate: &Candidate, stays: bool) -> Result<(), Refusal> {
+    fn try_to_enter(&self, candidate: &Candidate, may_keep_waiting: bool) -> Result<(), Refusal> {
         let (mut core, now) = (self.lock(), Instant::now());
-        let entered = core.enter(candidate, stays, now);
+        let entered = core.enter(candidate, may_keep_waiting, now);
         if matches!(entered, Ok(()) | Err(Refusal::Slot { .. } | Refusal::Queued { .. })) {
             // No notification of the turn: no object that waits here may enter any sooner.
             self.send_woken(core.resume(candidate.key, now));

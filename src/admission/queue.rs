@@ -21,7 +21,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(40);
 /// Upper bound of that delay.
 const MAX_REPORT_DELAY: Duration = Duration::from_secs(300);
 
-/// A woken object blocks others for this long.
+/// How long a woken object still counts as expected.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A woken object that has not come after this is gone, and loses its place.
 const EXPIRE_AFTER: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub struct Queue {
     waiting: BTreeMap<Place, Waiter>,
     present: BTreeSet<Place>,
     places: HashMap<ObjectName, Place>,
-    /// The object that retries by itself when a window ends in which none may call, and that end.
+    /// The object that retries by itself when a Retry-After time ends, in which none may call, and that end.
     timed_retry: Option<(Place, Instant)>,
 }
 
@@ -79,9 +79,9 @@ impl Queue {
         self.count_before(&place, 1, now) == 0
     }
 
-    /// Takes a place, or keeps the one it has, and waits for the end of a window in which no object may call; the delay
-    /// of its report counts from `end`. If at least `limit` are before it, it need not retry by itself: returns the
-    /// length of the queue then.
+    /// Takes a place, or keeps the one it has, and waits for the end of a Retry-After time, in which no object may
+    /// call; the delay of its report counts from `end`. If at least `limit` are before it, it need not retry by itself:
+    /// returns the length of the queue then.
     pub fn wait_until(
         &mut self,
         (object, requested_at): (&ObjectName, RequestedAt),
@@ -90,7 +90,7 @@ impl Queue {
     ) -> Option<usize> {
         let place = self.place(object, requested_at, end);
         self.present.remove(&place);
-        // Once per window: status has just reported why nothing is called.
+        // Once per Retry-After time: status has just reported why nothing is called.
         let reset = self.waiting.get(&place).filter(|waiter| waiter.report_after < end + MAX_WAIT);
         let report_after = reset.map(|_| self.report_after(&place, end));
         if let Some(waiter) = self.waiting.get_mut(&place) {
@@ -106,17 +106,17 @@ impl Queue {
         None
     }
 
-    /// A queued object retries by itself when the window ends in which none may call.
+    /// A queued object retries by itself when the Retry-After time ends, in which none may call.
     pub fn has_timed_retry(&self, now: Instant) -> bool {
         self.timed_retry.is_some_and(|(place, end)| now < end + WAKE_TIMEOUT && self.waiting.contains_key(&place))
     }
 
-    /// Takes a place, or keeps the one it has. At most `limit` objects are present, and only objects that stay
-    /// (`stays`). An object whose status `shows` something other than its wait must not show that for long.
+    /// Takes a place, or keeps the one it has. At most `limit` objects are present, and only objects that
+    /// `may_keep_waiting`. An object that `has_other_report` in its status must not show that for long.
     pub fn wait(
         &mut self,
         (object, requested_at): (&ObjectName, RequestedAt),
-        (stays, shows): (bool, bool),
+        (may_keep_waiting, has_other_report): (bool, bool),
         limit: usize,
         now: Instant,
     ) -> Position {
@@ -124,13 +124,13 @@ impl Queue {
         self.timed_retry = self.timed_retry.filter(|(waiter, _)| *waiter != place);
         let quiet = self.waiting.get_mut(&place).map_or(Duration::ZERO, |waiter| {
             waiter.woken_at = None;
-            if shows {
+            if has_other_report {
                 // Also if its status came to show that while it was queued.
                 waiter.report_after = waiter.report_after.min(now + MAX_WAIT);
             }
             waiter.report_after.saturating_duration_since(now)
         });
-        if stays && self.count_before(&place, limit, now) < limit {
+        if may_keep_waiting && self.count_before(&place, limit, now) < limit {
             self.present.insert(place);
             return Position::Present;
         }

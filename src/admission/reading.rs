@@ -15,14 +15,14 @@ use super::{
 use crate::cloud::{identity::KeyIdentity, outcome::KeyEffect};
 
 impl Core {
-    /// Admits a read, or returns why not. An admitted read must end with [`Self::read`].
+    /// Admits a read, or returns why not. An admitted read must end with [`Self::end_read`].
     pub fn may_read(&mut self, key: KeyIdentity, now: Instant) -> Result<(), Refusal> {
         if self.reading >= self.concurrency {
             return Err(Refusal::Slot { wait: None });
         }
         let state = self.keys.entry(key).or_default();
         state.used = Some(now);
-        if let Some(refusal) = state.rests(now) {
+        if let Some(refusal) = state.refusal(now) {
             return Err(refusal);
         }
         let left = |next: Option<Instant>| next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// The read is over. Returns the objects to wake.
-    pub fn read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
+    pub fn end_read(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         self.reading = self.reading.saturating_sub(1);
         self.end_request(key, now);
         self.wake_by_key(key, now)
@@ -56,7 +56,7 @@ impl Core {
 
 impl Admission {
     /// Admits a read if one may be made at once.
-    pub fn read(self: &Arc<Self>, key: KeyIdentity) -> Result<Reading, Refusal> {
+    pub fn begin_read(self: &Arc<Self>, key: KeyIdentity) -> Result<Reading, Refusal> {
         self.lock().may_read(key, Instant::now()).map(|()| Reading {
             admission: Arc::clone(self),
             key,
@@ -93,7 +93,7 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let woken = self.admission.lock().read(self.key, Instant::now());
+        let woken = self.admission.lock().end_read(self.key, Instant::now());
         self.admission.wake(woken);
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Ok(()), "calls do not wait for reads");
         assert!(core.may_read(key(), now).is_err(), "as many reads at once as calls");
         assert_eq!(core.in_flight(), 1);
-        core.read(key(), now);
+        core.end_read(key(), now);
         assert_eq!(core.may_read(key(), now), Ok(()));
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert!(core.may_read(key(), now).is_err());
         assert_eq!(core.enter(&candidate("a", "1", 1), false, now), Err(Refusal::Slot { wait: None }));
         core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
-        let woken = core.read(key(), now);
+        let woken = core.end_read(key(), now);
         assert_eq!(
             woken,
             [("team".to_owned(), "a".to_owned())],
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
         core.learn(key(), Some(KeyEffect::RejectedByGateway), now);
-        core.read(key(), now);
+        core.end_read(key(), now);
         let refusal = core.may_read(key(), now).unwrap_err();
         assert!(matches!(refusal, Refusal::Rejected { why: Rejection::WorkedBefore, .. }), "{refusal:?}");
         assert_eq!(core.may_read(key(), now + 300 * SECOND), Ok(()), "one read tries it again");
@@ -157,7 +157,7 @@ mod tests {
         let (mut core, now) = (Core::new(8, 1.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Good), now);
-        core.read(key(), now);
+        core.end_read(key(), now);
         let slot = core.interval;
         assert_eq!(core.may_read(key(), now + slot), Err(Refusal::Slot { wait: Some(slot) }));
         assert_eq!(core.enter(&candidate("a", "1", 1), true, now), Err(Refusal::Slot { wait: Some(slot) }));
@@ -170,7 +170,7 @@ mod tests {
         let (mut core, now) = (Core::new(8, 0.0), Instant::now());
         assert_eq!(core.may_read(key(), now), Ok(()));
         core.learn(key(), Some(KeyEffect::Throttled(60 * SECOND)), now);
-        core.read(key(), now);
+        core.end_read(key(), now);
         assert_eq!(
             core.may_read(key(), now + 59 * SECOND),
             Err(Refusal::Throttled { wait: SECOND, behind: Duration::ZERO })
@@ -183,6 +183,6 @@ mod tests {
         let (mut core, now) = (Core::new(1, 0.0), Instant::now());
         core.wait(&("team".to_owned(), "endpoint".to_owned()));
         assert_eq!(core.may_read(key(), now), Ok(()));
-        assert_eq!(core.read(key(), now), []);
+        assert_eq!(core.end_read(key(), now), []);
     }
 }

@@ -1,5 +1,5 @@
-//! PURE: which objects are woken when something is released: a permit, a cluster, a key, or the window of a 429. The
-//! clock is an argument. This module admits no object.
+//! PURE: which objects are woken when something is released: a permit, a cluster, a key, or the Retry-After time of a
+//! 429. The clock is an argument. This module admits no object.
 
 use std::time::Instant;
 
@@ -35,14 +35,15 @@ impl Core {
         woken
     }
 
-    /// After the window of a 429, wakes the next objects, which may not know yet that it has ended. When all permits
-    /// are taken, the end of a call wakes them.
+    /// After the Retry-After time of a 429, wakes the next objects, which may not know yet that it has ended. When all
+    /// permits are taken, the end of a call wakes them.
     pub fn resume(&mut self, key: KeyIdentity, now: Instant) -> Vec<ObjectName> {
         if self.in_flight.len() >= self.concurrency {
             return Vec::new();
         }
         let limit = self.concurrency + 1;
-        let key = self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.rests(now).is_none());
+        let key =
+            self.keys.get_mut(&key).filter(|key| key.keeps_order_for(now).is_some() && key.refusal(now).is_none());
         key.map(|key| key.wake_first(limit, now)).unwrap_or_default()
     }
 

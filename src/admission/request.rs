@@ -29,7 +29,7 @@ pub struct Candidate {
     /// When it was requested: of the objects that wait for one key the oldest is first.
     pub requested_at: RequestedAt,
     /// Its status shows something about this generation other than that it waits.
-    pub shows: bool,
+    pub has_other_report: bool,
 }
 
 /// Why a call may not be made now.
@@ -85,5 +85,5 @@ pub enum Rejection {
     Token,
     /// It was refused so often within 5 minutes, as the status of other objects records, that one more refusal would
     /// lock it.
-    Often,
+    RefusedTooOften,
 }

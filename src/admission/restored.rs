@@ -1,7 +1,7 @@
 //! PURE: facts about credential sources that attempts in status record and this process did not receive itself: the
-//! window of a 429, and the gateway's 401. Without them each restart would meet the same window with another object and
-//! use that up. Status names the source, not the key; the facts apply to the key once the source is read. Both clocks
-//! are arguments.
+//! Retry-After time of a 429, and the gateway's 401. Without them each restart would meet the same 429 with another
+//! object and use that up. Status names the source, not the key; the facts apply to the key once the source is read.
+//! Both clocks are arguments.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use crate::{
 /// How long the attempts of this process are remembered: longer than their record in status may count.
 const REMEMBER_OWN: Duration = Duration::from_secs(1800);
 
-/// Windows and refusals restored from status.
+/// Retry-After times and refusals restored from status.
 #[derive(Debug, Default)]
 pub struct RestoredHolds {
     /// By attempt id, so that an attempt that is seen again counts neither twice nor for longer.
@@ -66,7 +66,7 @@ impl RestoredHolds {
             return;
         };
         let ends_at = finished.0 + lasts;
-        // With a wall clock that is off, the time left is still at most the whole window.
+        // With a wall clock that is off, the time left is still at most the whole time.
         let left = Duration::try_from(ends_at.duration_since(wall)).unwrap_or_default().min(lasts);
         if left.is_zero() {
             return;
@@ -92,7 +92,7 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
             let seconds = attempt.retry_after_seconds?.clamp(0, MAX_RETRY_AFTER);
             Some((Effect::Throttled, Duration::from_secs(seconds.unsigned_abs())))
         }
-        // The gateway passed a 401 that carries an error code of the service.
+        // A 401 with a DWS error code comes from the service, so it is no refusal by the gateway.
         401 if !attempt.error_code.as_deref().is_some_and(|code| code.starts_with("DWS.")) => {
             Some((Effect::Refused, REFUSALS_COUNT_FOR))
         }
@@ -102,12 +102,12 @@ fn effect(attempt: &Attempt) -> Option<(Effect, Duration)> {
 
 impl Admission {
     /// This process makes the attempt, and so receives its answer itself.
-    pub fn own(&self, attempt_id: &str) {
+    pub fn mark_own_attempt(&self, attempt_id: &str) {
         self.lock().restored.note_own(attempt_id, Instant::now());
     }
 
     /// Restores what an object's attempt in status records about its credential source.
-    pub fn hear(&self, object: &ClusterRedistribution) {
+    pub fn restore_from_status(&self, object: &ClusterRedistribution) {
         // Most objects record nothing of the kind: no lock for them.
         if object.attempt().and_then(effect).is_some() {
             self.lock().restored.add(object, Instant::now(), Timestamp::now());
@@ -116,8 +116,8 @@ impl Admission {
 
     /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
     /// counts for the key.
-    pub fn recall(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
-        self.lock().recall(source, endpoint, key, Instant::now());
+    pub fn apply_restored(&self, source: &CredentialSource, endpoint: &str, key: (KeyIdentity, bool)) {
+        self.lock().apply_restored(source, endpoint, key, Instant::now());
     }
 }
 

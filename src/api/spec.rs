@@ -66,7 +66,7 @@ impl fmt::Display for RedisMode {
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Reason of the state; README lists what to do for each"
+        description = "Reason of the state; docs/status.md lists what to do for each"
     ),
     printcolumn(
         name = "HTTP",
@@ -179,8 +179,8 @@ pub struct ClusterRedistributionSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]+(-[a-z0-9]+)*$')").message("region must be a region's name such as cn-north-4: lower-case letters, digits and single hyphens, never a host name"))]
     pub region: Option<String>,
 
-    /// Free text of at most 253 characters without a meaning of its own. Example: scale-out-2026-11. If it is changed, a
-    /// new request is sent, with the same parameters.
+    /// Free text of at most 253 characters without a meaning of its own. A new value asks again with the same parameters.
+    /// Example: scale-out-2026-11. If it is changed, a new request is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub trigger: Option<String>,

@@ -111,7 +111,7 @@ pub struct Attempt {
     #[schemars(length(max = 32))]
     pub state: String,
 
-    /// True once the attempt was recorded as Unknown: this generation is never sent again, whatever is learned later.
+    /// True once the attempt was recorded as Unknown or the journal was reported invalid: this generation is never sent again, whatever is learned later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<bool>,
 

@@ -52,7 +52,7 @@ pub enum ClientError {
     },
     /// The URL of `--proxy` is invalid.
     #[error(
-        "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In a login, write / as %2F, # as %23, ? as %3F and @ as %40"
+        "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In user and password, write / as %2F, # as %23, ? as %3F and @ as %40"
     )]
     Proxy,
     /// Any other error of the HTTP or TLS library.
@@ -76,7 +76,7 @@ pub struct ClientSettings {
 
 /// The client of the cloud, for calls, reads, logins and probes.
 pub struct Client {
-    /// For reads and logins.
+    /// For reads and logins, and to build requests.
     pub(super) http: reqwest::Client,
     /// For calls.
     pub(super) strict: Strict,
@@ -199,7 +199,7 @@ fn too_late(when: &str) -> Outcome {
 fn unknown(endpoint: &Endpoint, why: &str) -> Outcome {
     Outcome::Unknown(Unknown {
         message: format!(
-            "{}: {why}. The cloud may have accepted: look at the cluster in its console. It is never sent again by itself; if it did not accept, set spec.trigger to a new value",
+            "{}: {why}. The cloud may have accepted: check its console; only if no redistribution began there, set spec.trigger to a new value. The operator never sends the request again by itself",
             endpoint.host
         ),
     })

@@ -1,5 +1,5 @@
 //! PURE: parses the cloud's description of a cluster. Unknown values are shown as they are, and mean that another task
-//! holds the cluster. Must not match on parts of a word: WAITING_REDISTRIBUTION contains an ING too.
+//! occupies the cluster. Words are compared whole.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::api::text::truncate;
 /// Maximum length of a word that is shown, in characters.
 const MAX_WORD: usize = 64;
 
-/// The task that holds a cluster: its `task_status`.
+/// The task that occupies a cluster: its `task_status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// `WAITING_REDISTRIBUTION`: the only state in which the call is allowed.
@@ -28,7 +28,7 @@ pub enum Task {
 /// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
-    /// The task that holds it.
+    /// The task that occupies it.
     pub task: Task,
     /// Its `status`, in either of the two documented vocabularies.
     pub status: Option<String>,
@@ -120,7 +120,7 @@ impl ClusterState {
             Task::Idle => "nothing waits for a redistribution: there was no scale-out, or it is over",
             Task::Other(word) if word == "GROWING" => "it is being scaled out",
             Task::Other(word) if word == "RESIZE_FAILURE" => "its scale-out failed",
-            Task::Other(_) => "another task holds it",
+            Task::Other(_) => "another task occupies it",
         };
         let word = Some(self.task.word()).filter(|word| !word.is_empty()).unwrap_or("empty");
         let field =

@@ -1,5 +1,5 @@
 //! Fetches a token of IAM for a user by one request, which changes nothing and is never repeated here, since a wrong
-//! password counts towards a lock-out. Must not decide which user may log in, or when.
+//! password counts towards a lock-out. This module must not decide which user may log in, or when.
 
 use std::time::Duration;
 

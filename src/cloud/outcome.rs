@@ -3,7 +3,7 @@
 //! other status proves neither acceptance nor refusal. A 2xx counts as accepted only if its body holds no sign of a
 //! failure, and a 4xx without a code as refused only if it was read whole.
 //!
-//! Must not quote the gateway: its texts echo the signed headers and the access key.
+//! This module must not quote the gateway: its texts echo the signed headers and the access key.
 
 pub(super) mod body;
 mod messages;
@@ -98,7 +98,7 @@ pub enum KeyEffect {
     /// The same for a token that worked before: a new one is fetched.
     TokenEnded,
     /// The same for a token that was known to have ended: proves nothing about the next one.
-    TokenWasOver,
+    TokenAlreadyEnded,
     /// 429: no call with this key for this time.
     Throttled(Duration),
 }

@@ -1,4 +1,4 @@
-//! The explicit proxy of `--proxy`: parsed once, used by both call and probe. Its credentials appear nowhere else.
+//! The explicit proxy of `--proxy`: parsed once, the proxy of all connections to the cloud. Its credentials appear nowhere else.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri};

@@ -1,5 +1,5 @@
-//! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. Must not decide what
-//! follows from the answers.
+//! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. This module
+//! must not decide what follows from the answers.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! PURE: the signature `SDK-HMAC-SHA256` of the cloud's gateway. No key derivation, region or nonce, unlike the scheme
-//! it resembles. Must not read a clock or send anything.
+//! PURE: the signature `SDK-HMAC-SHA256` of the cloud's gateway. No key derivation, region or nonce, unlike AWS
+//! Signature Version 4, which it resembles. This module must not read a clock or send anything.
 
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::{Timestamp, tz::TimeZone};

@@ -1,5 +1,5 @@
-//! The TLS configuration of call and probe: the system's roots, those of `--ca-bundle`, and no way to turn verification
-//! off.
+//! The TLS configuration of all connections to the cloud: the system's roots, those of `--ca-bundle`, and no way to turn
+//! verification off.
 
 use std::{path::Path, sync::Arc};
 

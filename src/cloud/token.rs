@@ -1,5 +1,6 @@
 //! A token of IAM: its user, its lifetime, and what answers have proved about it. Clones share this state, so that one
-//! refusal ends the token for all of them. Must not be shown, and fetches no other token.
+//! refusal ends the token for all of them. A token must not be shown. This module fetches no
+//! other token.
 
 use std::{
     sync::{
@@ -80,7 +81,7 @@ impl Token {
         let had_ended = self.has_ended();
         let key_effect = match answer.key_effect {
             // Several requests were in flight with the same token.
-            KeyEffect::TokenRefused if self.end() => KeyEffect::TokenWasOver,
+            KeyEffect::TokenRefused if self.end() => KeyEffect::TokenAlreadyEnded,
             KeyEffect::TokenRefused if self.0.worked.load(Ordering::Relaxed) => KeyEffect::TokenEnded,
             KeyEffect::Good if had_ended => KeyEffect::Neutral,
             KeyEffect::Good => {
@@ -131,7 +132,7 @@ mod tests {
         for token in [fresh, used] {
             assert!(token.has_ended() && token.left(now).is_zero());
             let clone = token.clone();
-            assert_eq!(clone.record(refused()).key_effect, KeyEffect::TokenWasOver, "reported before");
+            assert_eq!(clone.record(refused()).key_effect, KeyEffect::TokenAlreadyEnded, "reported before");
             assert_eq!(clone.record(answer(Reason::Delivered, KeyEffect::Good)).key_effect, KeyEffect::Neutral);
         }
     }

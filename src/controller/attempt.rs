@@ -124,14 +124,14 @@ pub async fn deliver(
     if matches!(outcome, Outcome::Answered(_)) {
         context.admission.reachable(&plan.endpoint.host);
     }
-    // The permit of admission ends as soon as the outcome is known; recording the outcome may take longer.
+    // The admission slot is released as soon as the outcome is known; recording the outcome may take longer.
     let effect = key_effect(&outcome);
     if effect.is_some_and(|effect| effect != KeyEffect::Good) {
         context.credentials.forget(&source);
     }
     if matches!(outcome.status_code(), Some(401 | 429)) {
         // Before others read it in status.
-        context.admission.own(&attempt.id);
+        context.admission.mark_own_attempt(&attempt.id);
     }
     admitted.leave(effect);
     context.metrics.in_flight(context.admission.in_flight());

@@ -31,7 +31,7 @@ use crate::{
 /// server does not accept would block all workers.
 const RECORD_WAIT: Duration = Duration::from_secs(2);
 
-/// Prepares, decides again, claims and sends.
+/// Prepares, decides again and starts the attempt, which claims and sends.
 pub async fn call(
     context: &Arc<Context>,
     object: &ClusterRedistribution,
@@ -41,7 +41,7 @@ pub async fn call(
     let ready = match prepare(context, object, &plan, seen).await {
         Ok(ready) => ready,
         Err(NotReady::Hold(held)) => return hold(context, object, held).await,
-        Err(NotReady::Shortly(pause)) => return Ok(Action::requeue(pause)),
+        Err(NotReady::RecheckSoon(pause)) => return Ok(Action::requeue(pause)),
         Err(NotReady::Retry(source)) => return unavailable(context, object, source).await,
     };
     let object = &match journal_is_kept(context, object, &plan, &ready).await {

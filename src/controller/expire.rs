@@ -11,15 +11,15 @@ use crate::{
     store::Recorded,
 };
 
+/// The outcome of a claim that expired: at most 256 characters, which `status.attempt.message` takes.
+const NO_OUTCOME: &str = "The caller recorded no outcome in time: it ended, or cannot reach the API server. The cloud may have accepted the request, which is never repeated. Check the cluster in the cloud's console; only if nothing began there, set spec.trigger to a new value";
+
 /// Expires an unfinished claim: its process is gone together with the outcome, or alive and cut off from the API
 /// server; then that process may still record the outcome.
 pub async fn expire(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
-    let record = attempt::unknown_outcome(
-        "The process that made the call recorded no outcome in time: it has ended, or is cut off from the API server. The cloud may have accepted the request, and the operator never repeats it automatically. Check the cluster in the cloud's console. Only if no redistribution began there, set spec.trigger to a new value",
-    );
+    let record = attempt::unknown_outcome(NO_OUTCOME);
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }
-
 /// Retracts a claim that this process abandoned and that was applied after all. Its permit was never used, which only
 /// this process can know.
 pub async fn retract(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
@@ -52,5 +52,15 @@ async fn close(
             Ok(recorded == Recorded::Written)
         }
         Err(source) => Err(Error::Write { object: object_name(object), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_of_an_expired_claim_fits_into_its_attempt() {
+        assert!(NO_OUTCOME.chars().count() <= 256);
     }
 }

@@ -41,7 +41,7 @@ pub fn suspended(
     source: &CredentialSource,
     error: Option<&CredentialsError>,
 ) -> Hold {
-    let problem = error.map(|error| format!(" Not in order yet: {error}")).unwrap_or_default();
+    let problem = error.map(|error| format!(" This would still prevent the call: {error}")).unwrap_or_default();
     let message = format!(
         "Suspended: nothing is called. Without the annotation, redis_mode {} with {} parallel_jobs would be requested for cluster {} (project {}) at {host} with {}.{problem}",
         spec.redis_mode,
@@ -110,7 +110,7 @@ pub fn refused(refusal: Refusal, source: &CredentialSource) -> Hold {
         Refusal::Throttled { wait, behind } => Hold {
             reason: Reason::Throttled,
             message: format!(
-                "The cloud asked {secret} to slow down (429). This object is called when that time is over"
+                "The cloud throttles requests with {secret} (429). This object is called when the Retry-After time is over"
             ),
             recheck_after: wait.min(MAX_THROTTLED_RECHECK)
                 + jittered(Duration::from_secs(1))
@@ -154,7 +154,7 @@ fn rejected(why: Rejection, secret: &str) -> String {
         Rejection::Token => format!(
             "The gateway rejects the tokens that the user of {secret} gets from IAM. {retry}. Check whether the region's endpoint and its IAM (--iam-endpoint) belong together"
         ),
-        Rejection::Often => format!(
+        Rejection::RefusedTooOften => format!(
             "The gateway refused {secret} at least four times within 5 minutes, as the status of other objects shows. Since five refusals would lock the key, it is used again when at most three refusals are younger than that. Check whether access key and secret key are correct"
         ),
         Rejection::Clock => format!(

@@ -104,7 +104,7 @@ async fn poll(
         Ok(route) => route,
         Err(wait) => return postpone(scheduled, settings, wait),
     };
-    let reading = match context.admission.read(route.key_identity) {
+    let reading = match context.admission.begin_read(route.key_identity) {
         Ok(reading) => reading,
         Err(Refusal::Rejected { wait, .. }) => return postpone(scheduled, settings, wait.unwrap_or(RECHECK_AFTER)),
         Err(Refusal::Throttled { wait, .. } | Refusal::Slot { wait: Some(wait) }) => {
@@ -120,10 +120,11 @@ async fn poll(
 
 /// Postpones the poll, for longer each time, since each try reads the Secret.
 fn postpone(scheduled: Scheduled, settings: &Observe, wait: Duration) -> Poll {
-    let grown =
-        FIRST_POSTPONEMENT.saturating_mul(1 << scheduled.put_off.min(8)).min(settings.every.max(FIRST_POSTPONEMENT));
+    let grown = FIRST_POSTPONEMENT
+        .saturating_mul(1 << scheduled.postponements.min(8))
+        .min(settings.every.max(FIRST_POSTPONEMENT));
     let next = Instant::now() + jittered(grown).max(wait).min(MAX_POSTPONEMENT);
-    Poll::Postponed(Scheduled { next, put_off: scheduled.put_off.saturating_add(1), ..scheduled })
+    Poll::Postponed(Scheduled { next, postponements: scheduled.postponements.saturating_add(1), ..scheduled })
 }
 
 /// Everything that a poll needs.
@@ -143,7 +144,7 @@ async fn route(context: &Context, object: &ClusterRedistribution, attempt: &Atte
     let key = key(context, object, &plan, &source(context, object, &plan)).await.map_err(|why| {
         tracing::debug!(?why, "there is no key for a poll");
         match why {
-            NotReady::Shortly(pause) => pause,
+            NotReady::RecheckSoon(pause) => pause,
             NotReady::Hold(_) => RECHECK_AFTER,
             NotReady::Retry(_) => CREDENTIALS_RECHECK,
         }
@@ -195,12 +196,12 @@ async fn read(
     let readings = Readings { details: &details, cluster: cluster.as_ref() };
     let (finding, hint) = judge(stage, &past, &readings);
     let has_moved = observed(&status, attempt.generation, &finding, now).is_some() || hint != scheduled.hint;
-    let unmoved = if has_moved { 0 } else { scheduled.unmoved.saturating_add(1) };
+    let unchanged_polls = if has_moved { 0 } else { scheduled.unchanged_polls.saturating_add(1) };
     let reads = if cluster.is_some() { 2 } else { 1 };
-    let pause = observe::pause(settings, stage, &finding, unmoved, reads, rand::random());
+    let pause = observe::pause(settings, stage, &finding, unchanged_polls, reads, rand::random());
     let since = scheduled.since.or_else(|| readings.is_readable().then(Instant::now));
     Poll::Found(
         Box::new(finding),
-        Scheduled { next: Instant::now() + pause, unmoved, hint, since, put_off: 0, ..scheduled },
+        Scheduled { next: Instant::now() + pause, unchanged_polls, hint, since, postponements: 0, ..scheduled },
     )
 }

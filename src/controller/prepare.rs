@@ -36,13 +36,13 @@ pub struct SeenAt {
     pub as_of: Instant,
 }
 
-/// Why the preparation ended without a permit of admission.
+/// Why the preparation ended without an admission slot.
 #[derive(Debug)]
 pub enum NotReady {
     /// Report this hold in status.
     Hold(Hold),
     /// Report nothing, since the cause ends soon. Check again after this long at the latest.
-    Shortly(Duration),
+    RecheckSoon(Duration),
     /// Report nothing yet: the API server did not answer, which says nothing about the object.
     Retry(CredentialsError),
 }
@@ -53,7 +53,7 @@ pub struct Ready {
     pub key: Key,
     /// The source of the key, as status shows it.
     pub source: CredentialSource,
-    /// The permit to be in flight.
+    /// The admission slot.
     pub admitted: Admitted,
     /// A finding of the precheck that does not prevent the call.
     pub note: Option<String>,
@@ -62,7 +62,7 @@ pub struct Ready {
 }
 
 /// Prepares a call: endpoint, credentials (with a login, for a user), admission and, if configured, the precheck; in
-/// this order, since requests that could lock a key need the permit of admission, which must not be held during a
+/// this order, since requests that could lock a key need the admission slot, which must not be held during a
 /// login.
 ///
 /// A key that was read before the object was seen is not used.
@@ -90,7 +90,7 @@ pub async fn prepare(
         cluster: object.spec.cluster_id.to_ascii_lowercase(),
         key: context.credentials.identity(&key, &plan.endpoint),
         requested_at: requested_at(object, last.is_some(), seen.watched, Timestamp::now()),
-        shows: has_other_report(object),
+        has_other_report: has_other_report(object),
     };
     let admitted = context.admission.enter(candidate).await.map_err(|refusal| match (&refusal, last) {
         (Refusal::Rejected { .. }, _) => {
@@ -99,7 +99,7 @@ pub async fn prepare(
         }
         // Admission wakes it when its turn comes. Reported only if that takes long, and not by all of a burst at once.
         (Refusal::Queued { quiet, .. }, _) if !quiet.is_zero() => {
-            NotReady::Shortly((*quiet).min(jittered(UNREPORTED_RECHECK)))
+            NotReady::RecheckSoon((*quiet).min(jittered(UNREPORTED_RECHECK)))
         }
         // Its turn for the next precheck has not come: the last result is still the best information.
         (Refusal::Slot { .. } | Refusal::Queued { .. } | Refusal::AnotherCall { .. }, Some(last)) => {
@@ -178,7 +178,7 @@ async fn key_within(
     let account = context.credentials.read(source, since, Timestamp::now()).await.map_err(not_ready)?;
     let key = login::key(context, object, plan, source, (account, max_wait)).await?;
     let identity = context.credentials.identity(&key, &plan.endpoint);
-    context.admission.recall(source, &plan.endpoint.host, (identity, matches!(key, Key::AccessKey(_))));
+    context.admission.apply_restored(source, &plan.endpoint.host, (identity, matches!(key, Key::AccessKey(_))));
     Ok(key)
 }
 
@@ -208,7 +208,7 @@ async fn health(context: &Context, object: &ObjectName, endpoint: &Endpoint, sus
     match state {
         Health::Probing(pause) => {
             context.admission.wait(object);
-            return Err(NotReady::Shortly(jittered(pause.max(Duration::from_secs(1)))));
+            return Err(NotReady::RecheckSoon(jittered(pause.max(Duration::from_secs(1)))));
         }
         Health::Wait(pause) => {
             context.admission.wait(object);
@@ -219,7 +219,7 @@ async fn health(context: &Context, object: &ObjectName, endpoint: &Endpoint, sus
     // Nothing is claimed yet, so the shutdown need not wait for this.
     let result = tokio::select! {
         result = probe => result,
-        () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
+        () = context.closing.cancelled() => return Err(NotReady::RecheckSoon(Duration::from_secs(1))),
     };
     match result {
         Ok(()) if state == Health::Probe => {

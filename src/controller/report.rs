@@ -104,7 +104,7 @@ pub async fn report_undecodable(context: &Context, invalid: &InvalidObject) -> R
             );
         }
         Ok(Reported::Known) => {}
-        Ok(Reported::Past) | Err(WriteError::Conflict | WriteError::Gone) => {
+        Ok(Reported::NoLongerApplies) | Err(WriteError::Conflict | WriteError::Gone) => {
             return Ok(Action::requeue(jittered(SOON)));
         }
         Err(source) => return Err(Error::Write { object, source }),

@@ -183,7 +183,7 @@ async fn a_suspended_object_is_reported_even_with_unreadable_credentials() {
     reconcile(stored(&server), Arc::clone(&context)).await.unwrap();
     assert_eq!(reason_of(&server), "Suspended");
     let message = server.value()["status"]["conditions"][1]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("Not in order yet") && message.contains("answered 500"), "{message}");
+    assert!(message.contains("This would still prevent the call") && message.contains("answered 500"), "{message}");
 }
 
 /// A context whose admission has woken `sample`; and the objects that it wakes next.

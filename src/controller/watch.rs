@@ -228,7 +228,7 @@ impl Pending {
     fn accept(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
         object.seen = Some(Instant::now());
         if let Ok(decoded) = &object.object {
-            self.admission.hear(decoded);
+            self.admission.restore_from_status(decoded);
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             attempts.note(decoded, Instant::now());
             if self.observe {

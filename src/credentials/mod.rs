@@ -2,7 +2,7 @@
 //! nothing falls through to another account. Secrets are read with `get` when needed, never listed or watched, and cached
 //! for a second.
 
-mod recent;
+mod cache;
 pub mod secret;
 mod source;
 pub mod tokens;
@@ -29,7 +29,7 @@ use crate::{
         identity::KeyIdentity,
     },
     credentials::{
-        recent::{CredentialCache, SharedRead, VALID_FOR},
+        cache::{CredentialCache, SharedRead, VALID_FOR},
         secret::{Credential, parse},
         source::SourceReader,
     },
@@ -186,7 +186,7 @@ impl Credentials {
     /// The identity of a token's scope: fetched by this user at this IAM, for calls of this project at this endpoint.
     pub fn token_scope(&self, user: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
         let (iam, endpoint) = (iam.url.as_str().as_bytes(), endpoint.url.as_str().as_bytes());
-        self.digest(&[b"purpose", user.bytes(), iam, project.as_bytes(), endpoint])
+        self.digest(&[b"scope", user.bytes(), iam, project.as_bytes(), endpoint])
     }
 
     fn digest(&self, parts: &[&[u8]]) -> KeyIdentity {

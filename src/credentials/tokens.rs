@@ -1,5 +1,5 @@
 //! The token cache: the pure core behind a lock, and short waits for a login of another object, which status does not
-//! report. In memory only. Must not read Secrets or talk to IAM itself.
+//! report. In memory only. This module must not read Secrets or talk to IAM itself.
 
 mod cache;
 mod denied;

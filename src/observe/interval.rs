@@ -5,22 +5,29 @@ use std::time::Duration;
 use super::{Finding, Observe, Stage, Unseen};
 use crate::api::Phase;
 
-/// The interval doubles after each such number of polls in a row without a change.
-const UNCHANGED_POLLS: u32 = 5;
-/// Maximum factor without progress, and the factor if a person has to act.
+/// The interval doubles each time this many polls in a row have shown no change.
+const POLLS_PER_DOUBLING: u32 = 5;
+/// Upper bound of the factor without progress; also the factor while a person has to act.
 const SLOW: u32 = 5;
 /// The factor if a change without intervention is unlikely.
 const SLOWEST: u32 = 15;
 
-/// The pause until the next poll. `unmoved`: polls in a row without a change; `reads`: number of reads of this poll;
-/// `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
-pub fn pause(observe: &Observe, stage: Stage, finding: &Finding, unmoved: u32, reads: u32, jitter: f64) -> Duration {
+/// The pause until the next poll. `unchanged_polls`: polls in a row without a change; `reads`: number of reads of this
+/// poll; `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+pub fn pause(
+    observe: &Observe,
+    stage: Stage,
+    finding: &Finding,
+    unchanged_polls: u32,
+    reads: u32,
+    jitter: f64,
+) -> Duration {
     let factor = match finding {
         Finding::Run(Phase::Paused, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOW,
         Finding::Run(Phase::Failed, _) => SLOWEST,
         // Until the settle time is over, a user waits for the result.
         _ if stage == Stage::Settling => 1,
-        _ => (1 << (unmoved / UNCHANGED_POLLS).min(8)).min(SLOW),
+        _ => (1 << (unchanged_polls / POLLS_PER_DOUBLING).min(8)).min(SLOW),
     };
     let reads = if stage == Stage::Settling { 1 } else { reads.max(1) };
     observe.every.saturating_mul(factor.max(reads)).mul_f64(1.0 + 0.25 * jitter.clamp(0.0, 1.0))
@@ -32,15 +39,15 @@ mod tests {
 
     const OBSERVE: Observe = Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) };
 
-    fn seconds(stage: Stage, finding: &Finding, unmoved: u32, reads: u32) -> u64 {
-        pause(&OBSERVE, stage, finding, unmoved, reads, 0.0).as_secs()
+    fn seconds(stage: Stage, finding: &Finding, unchanged_polls: u32, reads: u32) -> u64 {
+        pause(&OBSERVE, stage, finding, unchanged_polls, reads, 0.0).as_secs()
     }
 
     #[test]
     fn a_running_object_is_read_at_most_sixty_times_an_hour() {
         let running = Finding::Run(Phase::Running, None);
-        for (unmoved, reads) in [(0, 1), (0, 2), (100, 1), (100, 2)] {
-            let pause = seconds(Stage::Following, &running, unmoved, reads);
+        for (unchanged_polls, reads) in [(0, 1), (0, 2), (100, 1), (100, 2)] {
+            let pause = seconds(Stage::Following, &running, unchanged_polls, reads);
             assert!(pause >= 60 * u64::from(reads), "{pause}");
         }
         assert_eq!(seconds(Stage::Following, &Finding::Nothing, 4, 1), 60);

@@ -1,6 +1,6 @@
 //! PURE: judges the readings of a poll by the facts that were known before.
 
-use super::{Finding, Hint, Past, Readings, Stage, Unseen, evidence, over};
+use super::{Finding, Hint, Past, Readings, Stage, Unseen, messages, over};
 use crate::{
     api::{NONE, Phase},
     cloud::{
@@ -30,7 +30,7 @@ pub fn needs_cluster(stage: Stage, past: &Past<'_>, details: &ReadResult<Option<
 /// If the cluster waited before the claim and a redistribution runs now, it was started since.
 fn settling(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     if !readings.is_readable() {
-        return (evidence::not_readable(readings), None);
+        return (messages::not_readable(readings), None);
     }
     let task = task(readings);
     let new = readings.details.shown().flatten().filter(|details| is_new(Stage::Settling, past, details, task));
@@ -58,7 +58,7 @@ fn settling(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
         return (finding, Some(Hint::Moving));
     }
     if past.has_settled {
-        return (Finding::Unseen(Unseen::Unconfirmed, evidence::unconfirmed(past, readings, new.or(foreign))), None);
+        return (Finding::Unseen(Unseen::Unconfirmed, messages::unconfirmed(past, readings, new.or(foreign))), None);
     }
     (Finding::Nothing, None)
 }
@@ -88,7 +88,7 @@ fn by_cluster(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     let Some(state) = readings.cluster.and_then(ReadResult::found) else {
         // An earlier finding in status is more useful.
         let is_reported = past.reported.is_some_and(|reason| reason != Unseen::NotReadable.as_str());
-        return (if is_reported { Finding::Nothing } else { evidence::not_readable(readings) }, None);
+        return (if is_reported { Finding::Nothing } else { messages::not_readable(readings) }, None);
     };
     let may_be_ours = is_known || (waited(past) != Some(false) && !past.others_since);
     match (phase_of_cluster(state), &state.task) {
@@ -97,7 +97,7 @@ fn by_cluster(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
         // Also one that began and ended between two polls.
         (_, Task::Idle) if state.is_idle() && (is_known || waited(past) == Some(true)) => {
             let is_certain = past.hint == Some(Hint::Idle);
-            let otherwise = if is_known { Finding::Nothing } else { evidence::not_started(state) };
+            let otherwise = if is_known { Finding::Nothing } else { messages::not_started(state) };
             (if is_certain { Finding::Run(Phase::Finished, None) } else { otherwise }, Some(Hint::Idle))
         }
         (_, Task::Waiting) if is_known => {
@@ -105,7 +105,7 @@ fn by_cluster(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
         }
         // Any other task proves nothing about a known redistribution.
         _ if is_known => (Finding::Nothing, None),
-        _ => (evidence::not_started(state), None),
+        _ => (messages::not_started(state), None),
     }
 }
 

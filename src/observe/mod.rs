@@ -5,8 +5,8 @@ mod interval;
 pub mod schedule;
 pub mod status;
 
-mod evidence;
 mod judge;
+mod messages;
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub enum Stage {
     Settling,
     /// The cloud accepted: how far is the redistribution?
     Following,
-    /// None any more; status does not report that yet.
+    /// Polling has ended; status does not report that yet.
     Over,
 }
 

@@ -30,11 +30,11 @@ pub struct Scheduled {
     /// When the next poll is due.
     pub next: Instant,
     /// Number of polls in a row without a change.
-    pub unmoved: u32,
+    pub unchanged_polls: u32,
     /// The hint of the last poll.
     pub hint: Option<Hint>,
     /// Number of polls in a row that could not be made.
-    pub put_off: u32,
+    pub postponements: u32,
 }
 
 /// Whether other requests called for the same cluster.
@@ -68,9 +68,9 @@ impl Schedule {
             attempt_id: attempt_id.to_owned(),
             since: None,
             next: now + first,
-            unmoved: 0,
+            unchanged_polls: 0,
             hint: None,
-            put_off: 0,
+            postponements: 0,
         };
         let scheduled = self.objects.entry(uid.to_owned()).or_insert_with(new);
         if scheduled.attempt_id != attempt_id {

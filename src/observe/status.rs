@@ -61,8 +61,8 @@ pub fn observed(
             (moved, (if *phase == Phase::Finished { "True" } else { "False" }, phase.as_str(), message))
         }
     };
-    let changed = set_one_at(&mut next.conditions, REDISTRIBUTED, generation, (word, reason, &message), now);
-    (moved || changed).then_some((next, changes))
+    let is_new = set_one_at(&mut next.conditions, REDISTRIBUTED, generation, (word, reason, &message), now);
+    (moved || is_new).then_some((next, changes))
 }
 
 /// Confirms an unknown outcome: a redistribution began after the claim that was not there before. No status code is

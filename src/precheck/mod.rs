@@ -1,7 +1,7 @@
 //! PURE: judges whether the state of the cluster allows a call. Reads nothing and calls nothing; a request that passes is
 //! still one call, and a request that is held was never claimed.
 
-pub mod reads;
+pub mod results;
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use crate::{
 pub enum Mode {
     /// No precheck: the key needs no permission to read.
     Off,
-    /// A cluster that does not wait for a redistribution is reported, and called anyway.
+    /// A cluster that does not wait for a redistribution is reported, and the call is made anyway.
     Warn,
-    /// A cluster is called only while it waits for a redistribution.
+    /// The call is made only while the cluster waits for a redistribution.
     Require,
 }
 
@@ -39,13 +39,13 @@ pub struct Precheck {
 /// The result of a precheck.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The cluster waits for a redistribution: call.
+    /// The cluster waits for a redistribution: make the call.
     Call,
-    /// Call, and report this message.
+    /// Make the call, and report this message.
     Note(String),
     /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
     /// has recorded that, and reports it.
-    Key,
+    KeyRefused,
     /// The endpoint cannot be reached.
     Unreachable,
     /// Claim nothing, and report this reason and message.
@@ -57,7 +57,7 @@ pub fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
     let (reason, message) = match result {
         ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
         ReadResult::Unreachable => return Verdict::Unreachable,
-        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::Key,
+        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::KeyRefused,
         ReadResult::Found(state) => {
             (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.describe()))
         }
@@ -82,7 +82,7 @@ pub const fn is_about_key(effect: KeyEffect) -> bool {
         | KeyEffect::ClockSkew
         | KeyEffect::TokenRefused
         | KeyEffect::TokenEnded
-        | KeyEffect::TokenWasOver
+        | KeyEffect::TokenAlreadyEnded
         | KeyEffect::Throttled(_) => true,
         KeyEffect::Good | KeyEffect::Neutral => false,
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn require_calls_only_a_waiting_cluster() {
+    fn require_calls_only_if_the_cluster_waits() {
         assert_eq!(judge(Mode::Require, cluster(Task::Waiting)), Verdict::Call);
         for result in [
             cluster(Task::Idle),
@@ -171,16 +171,16 @@ mod tests {
                 KeyEffect::ClockSkew,
                 KeyEffect::TokenRefused,
                 KeyEffect::TokenEnded,
-                KeyEffect::TokenWasOver,
+                KeyEffect::TokenAlreadyEnded,
                 KeyEffect::Throttled(Duration::from_secs(60)),
             ] {
-                assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::Key);
+                assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::KeyRefused);
             }
         }
     }
 
     #[test]
-    fn warn_calls_a_cluster_that_does_not_wait_and_reports_it() {
+    fn warn_calls_although_the_cluster_does_not_wait_and_reports_it() {
         for result in
             [cluster(Task::Idle), ReadResult::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
         {

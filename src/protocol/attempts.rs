@@ -13,7 +13,7 @@ use crate::{
 };
 pub use crate::{
     observe::schedule::{Schedule, Scheduled},
-    precheck::reads::{FailedPrecheck, PassedPrecheck, Prechecks, VALID_FOR},
+    precheck::results::{FailedPrecheck, PassedPrecheck, Prechecks, VALID_FOR},
 };
 
 /// First back-off after a proven `NotSent`.

@@ -1,5 +1,5 @@
-//! PURE: decides the next step for an object. All inputs are arguments, the clock included; it reads nothing, writes
-//! nothing and sends nothing.
+//! PURE: decides the next step for an object. All inputs are arguments, the clock included; `decide` reads nothing,
+//! writes nothing and sends nothing.
 //!
 //! The guarantee requires the order of the checks: an open attempt is resolved before anything else is checked, and a claim
 //! is the last step, when no check blocks it.
@@ -208,7 +208,7 @@ fn remaining_grace(
 /// The message of `JournalInvalid` for this contradiction.
 pub fn journal_invalid(what: &str) -> String {
     format!(
-        "The journal in status cannot be trusted: {what}. It is not known whether this generation was sent, so it is never sent again. Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
+        "The journal in status cannot be trusted: {what}. This generation may have been sent, so it is never sent again. Check the cluster in the cloud's console; only if nothing began there, set spec.trigger to a new value"
     )
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub use self::hidden::hidden;
 use crate::{
     api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, ReasonClass},
-    protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at, reason_at},
+    protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
 };
 
 /// Largest value of `--send-budget`.
@@ -85,8 +85,7 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
             // Once reported, it holds until the next generation, even if the report has overwritten the evidence.
             Some(_) if is_reported => Journal::Invalid("the attempt of this generation was lost from it".to_owned()),
             Some(reported) => lost_attempt(reported),
-            None if lost_older_attempt(object, generation) => lost_attempt(last_generation(object)),
-            None => Journal::NoAttempt,
+            None => lost_older_generation(object, generation).map_or(Journal::NoAttempt, lost_attempt),
         };
     };
     if let Some(contradiction) = contradiction(object, attempt, generation) {
@@ -95,8 +94,10 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     if is_reported {
         return Journal::Invalid("it was reported as invalid for this generation before".to_owned());
     }
-    let lost =
-        || invalid_at.is_some_and(|reported| reported >= attempt.generation) || lost_older_attempt(object, generation);
+    let lost = || {
+        invalid_at.is_some_and(|reported| reported >= attempt.generation)
+            || lost_older_generation(object, generation).is_some()
+    };
     match (attempt.known_state(), attempt.generation == generation) {
         (Some(AttemptState::Claimed), _) => Journal::InFlight(attempt),
         (Some(AttemptState::Answered | AttemptState::Unknown), true) => Journal::Closed,
@@ -104,7 +105,8 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
         (Some(AttemptState::NotSent), true) => Journal::NotSent,
         // A later attempt was lost, and its request may still be in flight.
         (_, false) if lost() => {
-            lost_attempt(invalid_at.unwrap_or_default().max(last_generation(object)).max(attempt.generation))
+            let lost = lost_older_generation(object, generation).unwrap_or_default();
+            lost_attempt(invalid_at.unwrap_or_default().max(lost).max(attempt.generation))
         }
         // An older generation's attempt with an unknown outcome or state: a new generation replaces it, after its grace.
         (None | Some(AttemptState::Unknown), _) => cooling_down(attempt),
@@ -219,6 +221,11 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> 
     if attempt.is_some() {
         return None;
     }
+    // A withdrawn claim leaves `Ready`, and a journal of another object is removed as a whole.
+    let has_ready = status.conditions.iter().any(|condition| condition.type_ == "Ready");
+    if status.attempt.is_none() && !status.history.is_empty() && !has_ready {
+        return Some("its history is there, but neither an attempt nor its condition Ready".to_owned());
+    }
     if status.status_code.is_some() && (observed == generation || observed <= 0) {
         return Some("it contains an answer, but not the attempt of that answer".to_owned());
     }
@@ -228,26 +235,20 @@ fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> 
         .then(|| "its conditions report a call for this generation, but the attempt is missing".to_owned())
 }
 
-/// True if status reports an older generation, and its conditions are missing, or they report that a request may be in
-/// flight and its attempt is missing.
-fn lost_older_attempt(object: &ClusterRedistribution, generation: i64) -> bool {
-    let Some(status) = &object.status else { return false };
-    let last = last_generation(object);
-    let is_attempted = status.attempt.as_ref().is_some_and(|attempt| attempt.generation == last);
-    let may_be_in_flight = || {
-        // `read` handles JournalInvalid, where it compares the generation of the report.
-        let reason = reason_at(&status.conditions, last).filter(|_| invalid_generation(object).is_none());
-        let class = Reason::ALL.iter().find(|known| reason == Some(known.as_str())).map(|known| known.class());
-        matches!(class, Some(ReasonClass::InFlight | ReasonClass::Unknown))
-    };
-    last < generation && (lacks_ready(object) || (!is_attempted && may_be_in_flight()))
-}
-
-/// The last generation that status reports: the observed one, or that of `Ready` if a CRD has pruned the other.
-fn last_generation(object: &ClusterRedistribution) -> i64 {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.filter(|condition| condition.type_ == "Ready").filter_map(|ready| ready.observed_generation);
-    ready.fold(observed_generation(object), i64::max)
+/// The older generation whose attempt was lost: it was observed, and its conditions are missing; or conditions report a
+/// request of it that may be in flight, and its attempt is missing.
+fn lost_older_generation(object: &ClusterRedistribution, generation: i64) -> Option<i64> {
+    let status = object.status.as_ref()?;
+    let observed = observed_generation(object);
+    let without_ready = (observed < generation && lacks_ready(object)).then_some(observed);
+    // `read` handles JournalInvalid, where it compares the generation of the report.
+    let is_reported = invalid_generation(object).is_some();
+    let attempted = status.attempt.as_ref().map(|attempt| attempt.generation);
+    let in_flight = ours(&status.conditions)
+        .filter(|condition| matches!(class_of(condition), Some(ReasonClass::InFlight | ReasonClass::Unknown)))
+        .filter_map(|condition| condition.observed_generation)
+        .filter(|of| !is_reported && *of < generation && Some(*of) != attempted);
+    in_flight.chain(without_ready).max()
 }
 
 /// True if a generation was observed and its condition `Ready` is missing.
@@ -261,19 +262,29 @@ fn observed_generation(object: &ClusterRedistribution) -> i64 {
     object.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(-1)
 }
 
-/// Whether this product's conditions report that this generation was called, or may have been. Others are ignored.
+/// The conditions that this product sets. Others are ignored.
+fn ours(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
+    conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()))
+}
+
+fn class_of(condition: &Condition) -> Option<ReasonClass> {
+    Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class())
+}
+
+/// Whether conditions report that this generation was called, or may have been. Every condition of this product names
+/// its generation: one without it lost it to a CRD, and may be of any.
 fn report_a_call(conditions: &[Condition], generation: i64) -> bool {
-    let ours = conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()));
-    ours.filter(|condition| condition.observed_generation == Some(generation)).any(|condition| {
-        let class = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class());
-        let is_after_claim = match class {
-            Some(ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Unknown) => true,
-            // A precheck found why a call would have been refused: such an object resumes without an edit.
-            Some(ReasonClass::Refused) => !is_held_at(conditions, generation, &condition.reason),
-            Some(ReasonClass::Blocked | ReasonClass::Stalled) | None => false,
-        };
-        is_after_claim || (condition.type_ == "Delivered" && condition.status != "False")
-    })
+    ours(conditions).filter(|condition| condition.observed_generation.is_none_or(|of| of == generation)).any(
+        |condition| {
+            let is_after_claim = match class_of(condition) {
+                Some(ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Unknown) => true,
+                // A precheck found why a call would have been refused: such an object resumes without an edit.
+                Some(ReasonClass::Refused) => !is_held_at(conditions, generation, &condition.reason),
+                Some(ReasonClass::Blocked | ReasonClass::Stalled) | None => false,
+            };
+            is_after_claim || (condition.type_ == "Delivered" && condition.status != "False")
+        },
+    )
 }
 
 /// The generation for which `Ready` reports `JournalInvalid`, if it does.

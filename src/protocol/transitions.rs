@@ -117,8 +117,11 @@ pub fn recorded(
     attempt.request_id = record.request_id.as_deref().map(|id| truncate(id, 128));
     attempt.retry_after_seconds = record.retry_after.map(|seconds| seconds.clamp(0, MAX_RETRY_AFTER));
     attempt.message = Some(truncate(&record.message, 256));
-    // A late record must not change the conditions of a newer generation that was observed before it.
-    if !is_invalid && next.observed_generation.is_none_or(|observed| observed <= generation) {
+    // A late record must not change the conditions of a newer generation that was reported before it, whichever of both
+    // fields an older CRD may have pruned.
+    let reported = next.conditions.iter().filter(|condition| condition.type_ == "Ready");
+    let reported = reported.filter_map(|ready| ready.observed_generation).chain(next.observed_generation).max();
+    if !is_invalid && reported.is_none_or(|reported| reported <= generation) {
         set_observed_generation(&mut next, generation);
         next.status_code = record.status_code;
         let (reason, message) = conditions_of(record, was_closed, generation == current_generation);

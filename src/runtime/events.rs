@@ -22,10 +22,11 @@ use crate::{
 /// Events waiting to be written. More than this at once are of no use to a reader.
 const QUEUE_CAPACITY: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Events of successes that may be written at once,
+/// Burst size: events of successes that may be written at once.
 const SUCCESS_BURST: u32 = 25;
-/// and then one in each interval: as many as calls, at the default rate limit of one key. Metrics count the others and
-/// status shows them; nobody reads an event of each, and each would cost the API server as much as a write of status.
+/// Interval after the burst, one event in each: as many as calls, at the default rate limit of one key. Metrics count
+/// the others and status shows them; nobody reads an event of each, and each would cost the API server as much as a
+/// write of status.
 const SUCCESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Characters of a note; the API server refuses longer ones.
 const NOTE_LIMIT: usize = 1000;

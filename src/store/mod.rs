@@ -1,11 +1,11 @@
 //! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
 //! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
 
-mod invalid;
+mod latest;
 pub mod object;
 mod put;
-mod raw;
 mod record;
+mod undecodable;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,9 +14,9 @@ use kube::Client;
 use serde::de::IgnoredAny;
 use tokio::{sync::Mutex, time::Instant};
 
-pub use invalid::Reported;
 pub use put::{API_TIMEOUT, WriteError};
 pub use record::Recorded;
+pub use undecodable::Reported;
 
 use crate::{
     api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
@@ -33,8 +33,8 @@ pub enum Claim {
     Acquired(Box<ClusterRedistribution>),
     /// The claim is not written, and never will be.
     Lost(WriteError),
-    /// The claim was written, but another process recorded it as Unknown before the read-back: it is no right to call any
-    /// more, and this process holds the proof that nothing was sent.
+    /// The claim was written, but another process recorded it as Unknown before the read-back: it no longer permits a
+    /// call, and this process holds the proof that nothing was sent.
     Closed(Box<ClusterRedistribution>),
     /// The claim was written onto another spec or generation than it was made for: it is no right to call that one, and
     /// this process holds the proof that nothing was sent.
@@ -45,7 +45,7 @@ pub enum Claim {
     Indeterminate(WriteError),
 }
 
-/// Reads objects and writes their status; clones share the turn of failed records.
+/// Reads objects and writes their status; clones share the queue in which failed records are retried.
 #[derive(Clone)]
 pub struct StatusStore {
     client: Client,

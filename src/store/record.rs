@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, StatusStore, WriteError, raw::Latest};
+use super::{API_TIMEOUT, StatusStore, WriteError, latest::Latest};
 use crate::{
     api::ClusterRedistribution,
     protocol::{

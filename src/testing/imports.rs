@@ -1,5 +1,5 @@
 //! Data flows one way: each module knows only those before it in the order that `lib.rs` lists, and no two files know each
-//! other. A submodule may use what its parents hold.
+//! other, except as `ALLOWED` lists. A submodule may use what its parents hold.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,16 +9,16 @@ use std::{
 
 use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
 
-/// Imports that still point up. The redesign of admission, credentials and store empties this list.
+/// Exceptions to the order; add none.
 const ALLOWED: [(&str, &str); 8] = [
     // The metrics count what the watch shows.
     ("runtime::metrics", "store"),
     ("runtime::metrics::named", "store"),
     ("runtime::metrics::objects", "store"),
-    // One memory for all: it dissolves into its owners.
+    // `AttemptTracker` also holds the prechecks and the poll schedule.
     ("protocol::attempts", "observe"),
     ("protocol::attempts", "precheck"),
-    // Deciding asks for the stage of an observation.
+    // `decide` needs the stage of an observation.
     ("protocol::decide", "observe"),
     // The lock-out of users is that of keys.
     ("credentials::tokens::user", "admission"),

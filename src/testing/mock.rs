@@ -256,7 +256,7 @@ pub fn candidate(name: &str, cluster: &str, key: u8) -> Candidate {
         cluster: cluster.to_owned(),
         key: [key; 32].into(),
         requested_at: RequestedAt::default(),
-        shows: false,
+        has_other_report: false,
     }
 }
 

@@ -88,7 +88,7 @@ async fn a_namespace_goes_while_the_operator_is_off() {
 }
 
 #[tokio::test]
-#[ignore = "passes after part 2"]
+#[ignore = "the object waits for its turn without a report until admission runs in tasks"]
 async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     let (world, cluster, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let old = world.api().get("request").await.unwrap().metadata.uid;

@@ -52,7 +52,7 @@ fn values() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(directory().join("values.yaml")).unwrap()).unwrap()
 }
 
-/// The row of a reason in the table of docs/status.md of conditions.
+/// The row of a reason in the table of docs/status.md.
 fn documented_row(reason: Reason) -> Vec<String> {
     let name = format!("`{reason}`");
     let row = STATUS.lines().find(|line| line.starts_with("| ") && line.split(" | ").next().unwrap().contains(&name));

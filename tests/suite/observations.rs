@@ -24,7 +24,7 @@ fn is_confirmed(object: &ClusterRedistribution, code: Option<i32>) {
 async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
     for (script, code, state) in [
         (Script::lost_reply(), None, "Unknown"),
-        (Script::error(Shape::A, 503, "DWS.0005", "Server failure.").executed(), Some(503), "Answered"),
+        (Script::error(Shape::Plain, 503, "DWS.0005", "Server failure.").executed(), Some(503), "Answered"),
         (Script::new(Act::Hang).executed(), None, "Unknown"),
     ] {
         let world = World::new().await;

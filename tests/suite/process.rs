@@ -20,10 +20,10 @@ fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
     std::fs::write(&kubeconfig, nowhere).unwrap();
     let kubeconfig = kubeconfig.display().to_string();
     let cases: [(&[&str], &str); 12] = [
-        (&["--endpoint", "lab=http://dws.example.com"], "plain http is for loopback addresses only"),
+        (&["--endpoint", "lab=http://dws.example.com"], "plain http is allowed for loopback addresses only"),
         (&["--endpoint", "lab"], "REGION=URL"),
         (&["--region", "mars-1"], "region \"mars-1\" is not known"),
-        (&["--allow-region", "dws.example.com"], "is not a region's name"),
+        (&["--allow-region", "dws.example.com"], "is not a valid name"),
         (&["--ca-bundle", &missing], "--ca-bundle"),
         (&["--proxy", "socks5://127.0.0.1:1"], "--proxy"),
         (&["--proxy", "http://user:pa/ss@127.0.0.1:3128"], "write / as %2F"),

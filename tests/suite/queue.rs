@@ -14,7 +14,7 @@ const CONCURRENCY: usize = 8;
 async fn after_a_429_waiting_objects_are_called_in_order_of_their_requests() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let throttled = world.cluster();
-    let answer = Answer::error(Shape::A, 429, "APIG.0308", "Too many requests.").header("Retry-After", "1");
+    let answer = Answer::error(Shape::Plain, 429, "APIG.0308", "Too many requests.").header("Retry-After", "1");
     world.cloud.script(&throttled, [Script::new(Act::Answer(answer)).when_released()]);
     let _operator = world.operator_with(&[NO_TIMEOUT, "--rate-limit=10"]).await;
     world.create("throttled", &throttled).await;

@@ -16,7 +16,7 @@ use crate::world::{NO_TIMEOUT, PATIENCE, World, condition, message, reason_of};
 async fn every_documented_answer_has_its_documented_reason() {
     let world = World::new().await;
     let _operator = world.operator().await;
-    let dws = |status, code, text| Script::error(Shape::A, status, code, text);
+    let dws = |status, code, text| Script::error(Shape::Plain, status, code, text);
     let (refused, unknown) = (("False", "False", Some("True")), ("Unknown", "False", Some("True")));
     let rows = [
         ("ok", Script::status(200), 200, "Delivered", ("True", "True", None)),
@@ -28,7 +28,7 @@ async fn every_documented_answer_has_its_documented_reason() {
         ("not-ready", dws(403, "DWS.7023", "not allowed"), 403, "ClusterNotReady", refused),
         ("not-found", Script::new(Act::Answer(Answer::empty(404))), 404, "NotFound", refused),
         ("conflict", Script::new(Act::Answer(Answer::empty(409))), 409, "Rejected", refused),
-        ("teapot", Script::error(Shape::I, 417, "DWS.1", "x"), 417, "Rejected", refused),
+        ("teapot", Script::error(Shape::In417, 417, "DWS.1", "x"), 417, "Rejected", refused),
         (
             "see-other",
             Script::new(Act::Answer(Answer::empty(303).header("Location", "/x"))),
@@ -37,8 +37,8 @@ async fn every_documented_answer_has_its_documented_reason() {
             unknown,
         ),
         ("timeout", Script::new(Act::Answer(Answer::empty(408))), 408, "OutcomeUnknown", unknown),
-        ("ok-but-no", Script::error(Shape::H, 200, "DWS.7023", "x"), 200, "ClusterNotReady", refused),
-        ("internal", Script::error(Shape::B, 500, "DWS.0005", "Server failure."), 500, "ServerError", unknown),
+        ("ok-but-no", Script::error(Shape::In200, 200, "DWS.7023", "x"), 200, "ClusterNotReady", refused),
+        ("internal", Script::error(Shape::CamelCase, 500, "DWS.0005", "Server failure."), 500, "ServerError", unknown),
         ("unavailable", Script::status(503), 503, "ServerError", unknown),
         ("gateway-timeout", Script::status(504), 504, "ServerError", unknown),
     ];
@@ -144,7 +144,7 @@ async fn bidirectional_characters_reach_neither_status_nor_event() {
     let _operator = world.operator().await;
     let cluster = world.cluster();
     let text = "Cluster \u{202e}ydaer ton\u{202c} \u{2066}is\u{2069} \u{200b}busy\u{7}\u{85} now";
-    world.cloud.script(&cluster, [Script::error(Shape::A, 403, "DWS.7023", text)]);
+    world.cloud.script(&cluster, [Script::error(Shape::Plain, 403, "DWS.7023", text)]);
     world.create("request", &cluster).await;
     let told = message(&world.settled("request", "ClusterNotReady").await);
     let is_clean = |text: &str| {

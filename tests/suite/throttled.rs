@@ -12,7 +12,7 @@ use crate::{
 
 /// A 429 with a wait of this many seconds.
 fn too_many_requests(seconds: u32) -> Script {
-    let answer = Answer::error(Shape::A, 429, "APIG.0308", "Too many requests.");
+    let answer = Answer::error(Shape::Plain, 429, "APIG.0308", "Too many requests.");
     Script::new(Act::Answer(answer.header("Retry-After", &seconds.to_string())))
 }
 

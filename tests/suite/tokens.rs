@@ -153,12 +153,12 @@ async fn a_rejected_token_does_not_blame_the_password() {
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
     let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
+    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")]);
     world.create("refused", &cluster).await;
     world.settled("refused", "AuthenticationFailed").await;
     // The next token is refused too: that costs one more call, and then none is made until the cause has been found.
     let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::D, 401, "APIGW.0307", "The token must be updated")]);
+    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0307", "The token must be updated")]);
     world.create("refused-too", &cluster).await;
     world.settled("refused-too", "AuthenticationFailed").await;
     let cluster = world.cluster();
@@ -194,7 +194,7 @@ async fn a_refusal_for_a_missing_right_costs_others_no_login() {
     let _operator = operator(&world, &["--check-cluster=warn"]).await;
     for name in ["first", "second"] {
         let cluster = world.cluster();
-        let denied = || Script::error(Shape::A, 403, "DWS.5036", "No permission.");
+        let denied = || Script::error(Shape::Plain, 403, "DWS.5036", "No permission.");
         world.cloud.script_reads(&cluster, Read::Cluster, [denied()]);
         world.cloud.script(&cluster, [denied()]);
         world.create(name, &cluster).await;
@@ -210,7 +210,7 @@ async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
     let world = world().await;
     let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
     for (number, cluster) in clusters.iter().enumerate() {
-        world.cloud.script(cluster, [Script::error(Shape::D, 401, "APIGW.0301", "decrypt token fail")]);
+        world.cloud.script(cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")]);
         world.create(&format!("request-{number}"), cluster).await;
     }
     // One at a time: calls that are in flight together learn of the first refusal together.
@@ -355,7 +355,7 @@ async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_iam_429_is_retried_when_its_time_is_over() {
     let world = world().await;
-    let slow = Answer::error(Shape::A, 429, "IAM.0012", "Too many requests.").header("Retry-After", "4");
+    let slow = Answer::error(Shape::Plain, 429, "IAM.0012", "Too many requests.").header("Retry-After", "4");
     world.cloud.script_logins([Script::new(Act::Answer(slow))]);
     let _operator = operator(&world, &[]).await;
     let (cluster, history) = (world.cluster(), history(&world).await);
@@ -371,9 +371,17 @@ async fn an_iam_429_is_retried_when_its_time_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_iam_refusal_of_a_project_holds_that_project_only() {
     let cases = [
-        (Script::error(Shape::E, 401, "Unauthorized", "The project does not exist."), "CredentialsForbidden", "role"),
-        (Script::error(Shape::E, 403, "Forbidden", "Forbidden."), "CredentialsForbidden", "programmatic access"),
-        (Script::error(Shape::E, 400, "Bad Request", "Invalid."), "CredentialsInvalid", "domainName"),
+        (
+            Script::error(Shape::NumericCode, 401, "Unauthorized", "The project does not exist."),
+            "CredentialsForbidden",
+            "role",
+        ),
+        (
+            Script::error(Shape::NumericCode, 403, "Forbidden", "Forbidden."),
+            "CredentialsForbidden",
+            "programmatic access",
+        ),
+        (Script::error(Shape::NumericCode, 400, "Bad Request", "Invalid."), "CredentialsInvalid", "domainName"),
     ];
     for (script, reason, told) in cases {
         let world = world().await;

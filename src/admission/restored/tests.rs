@@ -38,7 +38,7 @@ fn throttled(id: &str, seconds: i64) -> ClusterRedistribution {
 
 /// Why a call with key 1, from that source, would not be admitted.
 fn refusal(core: &mut Core, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<Refusal> {
-    core.recall(source, endpoint, ([1; 32].into(), true), now);
+    core.apply_restored(source, endpoint, ([1; 32].into(), true), now);
     let request = candidate("sample", "cluster", 1);
     let refusal = core.enter(&request, false, now).err();
     if refusal.is_none() {
@@ -143,12 +143,12 @@ fn four_401s_in_status_block_an_unproven_key_until_the_first_expires() {
     core.restored.add(&answered("d", 401, |attempt| attempt.error_code = Some("DWS.0047".to_owned())), now, at(40));
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "three of the gateway and one of the service");
     core.restored.add(&refused("e", 30), now, at(40));
-    let expected = Some(Refusal::Rejected { why: Rejection::Often, wait: Some(260 * SECOND) });
+    let expected = Some(Refusal::Rejected { why: Rejection::RefusedTooOften, wait: Some(260 * SECOND) });
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected);
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now), expected, "each counts once");
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now + 260 * SECOND), None);
     // A user's token is not an access key.
-    core.recall(&secret("team"), HOST, ([2; 32].into(), false), now);
+    core.apply_restored(&secret("team"), HOST, ([2; 32].into(), false), now);
     assert_eq!(core.enter(&candidate("token", "another", 2), false, now), Ok(()));
     core.learn([1; 32].into(), Some(KeyEffect::Good), now);
     assert_eq!(refusal(&mut core, &secret("team"), HOST, now), None, "the key works");

@@ -1,5 +1,6 @@
-//! Builds the HTTP clients with everything off that could send twice: one that checks the clock once the connection is
-//! established, before a byte of the request is written, and one that only connects.
+//! Builds the three HTTP clients, with everything off that could send twice: one for reads and logins; one for the call,
+//! which checks the clock once the connection is established, before a byte of the request is written; and one for
+//! probes, which only connects.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

@@ -1,5 +1,6 @@
 //! PURE: reads a body: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
-//! and whether the body reports success. Must not classify an answer: it knows a status only as an argument.
+//! and whether the body reports success. This module must not classify an answer: it knows a status only as an
+//! argument.
 
 use base64::{
     Engine,

@@ -113,10 +113,12 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -
             )
         }
         Reason::BadRequest => {
-            format!("The cloud refused the request as invalid ({answer}). Correct the spec: each change asks again")
+            format!(
+                "The cloud refused the request as invalid ({answer}). Correct the spec: each change of the spec sends a new request"
+            )
         }
         Reason::OutcomeUnknown => format!(
-            "The cloud answered {answer}, {}: it may or may not have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value",
+            "The cloud answered {answer}, {}: it may or may not have accepted. Check the cloud's console; only if no redistribution began there, set spec.trigger to a new value",
             why_unknown(facts, secrets)
         ),
         _ if facts.reply.status < 500 && facts.is_token_refused() => format!(
@@ -139,22 +141,24 @@ fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -
             format!("The account may not do this ({answer}). Grant it dws:redistribution:operate, {again}")
         }
         Reason::NotFound if facts.is_from_service() => {
-            format!("The cloud found nothing at this address ({answer}). Correct the spec: each change asks again")
+            format!(
+                "The cloud found nothing at this address ({answer}). Correct the spec: each change of the spec sends a new request"
+            )
         }
         Reason::NotFound => format!(
             "The gateway does not know this call at this address ({answer}). Check the region and its endpoint, {again}"
         ),
         Reason::TooManyRequests => format!(
-            "The cloud refused this call because of its rate limit ({answer}); other calls with this key wait. Set spec.trigger to a new value to ask again"
+            "The cloud refused this call because of its rate limit ({answer}); other calls with this key wait. Set spec.trigger to a new value to send a new request"
         ),
         Reason::ClusterNotFound => format!(
-            "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change asks again"
+            "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change of the spec sends a new request"
         ),
         Reason::ClusterNotReady => format!(
             "The cluster cannot be redistributed now ({answer}). It must be waiting for a redistribution, after a scale-out without an automatic one; {again}"
         ),
         Reason::ServerError => format!(
-            "The cloud failed ({answer}) and may still have accepted. Look at the cluster in its console; if it did not, set spec.trigger to a new value"
+            "The cloud failed ({answer}) and may still have accepted. Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
         ),
         _ => format!("The cloud refused ({answer}). Fix the cause, {again}"),
     }

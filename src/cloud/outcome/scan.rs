@@ -1,5 +1,5 @@
 //! PURE: scans the bytes of a body, which may be damaged, for the values of the relevant keys. From JSON it returns all
-//! of them, from anything else every value that arrived complete. Must not interpret them.
+//! of them, from anything else every value that arrived complete. This module must not interpret them.
 
 use std::collections::HashSet;
 

@@ -443,7 +443,11 @@ fn the_longest_quote_does_not_truncate_the_advice() {
     ] {
         for code in [code.to_owned(), format!("{code:0<12}")] {
             let message = read(status, &fault(&code, &text)).message;
-            let ends = ["each change asks again", "to a new value", "to a new value to ask again"];
+            let ends = [
+                "each change of the spec sends a new request",
+                "to a new value",
+                "to a new value to send a new request",
+            ];
             assert!(ends.iter().any(|end| message.ends_with(end)), "{status} {code}: {message}");
             assert!(message.contains("word word"), "{message}");
         }

@@ -1,5 +1,5 @@
-//! PURE: interprets the times in an answer: how long a 429 asks to wait, and how far this host's clock is off. Must not
-//! classify the answer.
+//! PURE: interprets the times in an answer: how long a 429 asks to wait, and how far this host's clock is off. This
+//! module must not classify the answer.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const MIN_WINDOW: Duration = Duration::from_secs(1);
 /// Maximum wait that is accepted.
 const MAX_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// How long a 429 asks to wait: the header, else the window in the gateway's text, else a minute.
+/// How long a 429 asks to wait: the header, else the time in the gateway's text, else a minute.
 pub fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
     let by_header = retry_after.and_then(|value| {
         let seconds = value.trim().parse::<u64>().ok().map(Duration::from_secs);

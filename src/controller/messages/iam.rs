@@ -47,7 +47,7 @@ pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &s
         Denied::User(refusal) => Hold {
             reason: Reason::Throttled,
             message: format!(
-                "IAM at {host} asked the user of {secret} to slow down (429). This object is called when that time is over"
+                "IAM at {host} throttles the logins of the user of {secret} (429). This object is called when the Retry-After time is over"
             ),
             recheck_after: match refusal {
                 Refusal::Throttled { wait, .. } => wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
@@ -85,7 +85,7 @@ fn rejected(why: Rejection, secret: &str, host: &str) -> String {
                 "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {retry}"
             )
         }
-        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::Often => format!(
+        Rejection::WorkedBefore | Rejection::Clock | Rejection::Token | Rejection::RefusedTooOften => format!(
             "IAM at {host} refused the user of {secret}, who had logged in before. {retry}. Check whether the password was changed, or the user disabled or deleted"
         ),
     }

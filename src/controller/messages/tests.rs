@@ -18,9 +18,11 @@ fn the_message_of_a_refused_key_names_cause_and_retry() {
         assert!(message.contains(cause) && message.contains("again 5 minutes after"), "{message}");
         assert!(!message.contains("until its values change"), "{message}");
     }
-    let often = message_of(Rejection::Often);
+    let often = message_of(Rejection::RefusedTooOften);
     assert!(often.contains("as the status of other objects shows") && !often.contains("had not worked"), "{often}");
-    for why in [Rejection::Wrong, Rejection::WorkedBefore, Rejection::Locked, Rejection::Clock, Rejection::Often] {
+    for why in
+        [Rejection::Wrong, Rejection::WorkedBefore, Rejection::Locked, Rejection::Clock, Rejection::RefusedTooOften]
+    {
         assert!(!message_of(why).contains("another object"), "the refused call may have been this object's own");
     }
 }

@@ -70,7 +70,7 @@ pub async fn write_finding(
             // 404 also means that the kind has no status to write; the next read shows whether the object is gone.
             Err(WriteError::Conflict | WriteError::Gone) => {}
             Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
-                unreported = changes
+                unreported = changes;
             }
             Err(source) => return Err(Error::Write { object: object_name(object), source }),
         }

@@ -49,7 +49,7 @@ pub async fn key(
     // Nothing is claimed yet, so the shutdown need not wait for this.
     tokio::select! {
         token = token(context, object, plan, source, (&user, iam, max_wait)) => token.map(Key::Token),
-        () = context.closing.cancelled() => Err(NotReady::Shortly(MOMENT)),
+        () = context.closing.cancelled() => Err(NotReady::RecheckSoon(MOMENT)),
     }
 }
 
@@ -68,7 +68,7 @@ async fn token(
     let max_wait = if context.admission.is_unreachable(&name_of(iam)) { Duration::ZERO } else { max_wait };
     match context.tokens.acquire(TokenKey { user: account, scope }, max_wait).await {
         Acquired::Token(token) => Ok(token),
-        Acquired::InProgress => Err(NotReady::Shortly(jittered(MOMENT * 2))),
+        Acquired::InProgress => Err(NotReady::RecheckSoon(jittered(MOMENT * 2))),
         Acquired::Denied(denied) => Err(held(denied)),
         Acquired::Login(permit) => {
             let stale = permit.stale_token();
@@ -100,7 +100,7 @@ async fn log_in(
     let unreachable = |recheck_after| NotReady::Hold(messages::unreachable(source, &iam.host, recheck_after));
     match context.admission.health(&name, false) {
         Health::Open | Health::Probe => {}
-        Health::Probing(pause) => return Err(NotReady::Shortly(jittered(pause.max(MOMENT)))),
+        Health::Probing(pause) => return Err(NotReady::RecheckSoon(jittered(pause.max(MOMENT)))),
         Health::Wait(pause) => {
             context.admission.wait(&object_name(object));
             return Err(unreachable(jittered(pause.max(MOMENT) * 2)));

@@ -35,7 +35,7 @@ pub fn hold_until_next(last: &FailedPrecheck) -> Option<Hold> {
     (!pause.is_zero()).then(|| Hold { reason: last.reason, message: last.message.clone(), recheck_after: pause })
 }
 
-/// Reads the cluster with the permit of admission: for the gateway a read with a wrong key counts like a call, so not
+/// Reads the cluster with the admission slot: for the gateway a read with a wrong key counts like a call, so not
 /// all objects may read at once either.
 pub async fn run(
     context: &Context,
@@ -54,7 +54,7 @@ pub async fn run(
     // Nothing is claimed yet, so the shutdown need not wait for this.
     let result = tokio::select! {
         result = context.cloud.cluster(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
-        () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
+        () = context.closing.cancelled() => return Err(NotReady::RecheckSoon(Duration::from_secs(1))),
     };
     context.metrics.cluster_read(result.label());
     let task_status = result.found().map(|state| word_or_none(state.task.word()));
@@ -73,9 +73,9 @@ pub async fn run(
             ready.note = Some(note).filter(|_| context.precheck.mode != Mode::Off);
             with_baseline(context, object, plan, ready, task_status).await
         }
-        Verdict::Key => {
+        Verdict::KeyRefused => {
             ready.admitted.leave(None);
-            Err(NotReady::Shortly(Duration::from_secs(1)))
+            Err(NotReady::RecheckSoon(Duration::from_secs(1)))
         }
         Verdict::Unreachable => {
             let (host, unresolved) = (&plan.endpoint.host, context.cloud.unresolved(&plan.endpoint));
@@ -110,13 +110,13 @@ async fn with_baseline(
         let request = RedistributionRequest::from(&object.spec);
         let result = tokio::select! {
             result = context.cloud.details(&request, &ready.key, &plan.endpoint, Timestamp::now()) => result,
-            () = context.closing.cancelled() => return Err(NotReady::Shortly(Duration::from_secs(1))),
+            () = context.closing.cancelled() => return Err(NotReady::RecheckSoon(Duration::from_secs(1))),
         };
         context.metrics.observation(result.label());
         ready.admitted.learn(result.key_effect());
         if result.key_effect().is_some_and(precheck::is_about_key) {
             ready.admitted.leave(None);
-            return Err(NotReady::Shortly(Duration::from_secs(1)));
+            return Err(NotReady::RecheckSoon(Duration::from_secs(1)));
         }
         ready.admitted.spend();
         let shown = result.shown();

@@ -7,9 +7,9 @@ use std::{
 
 use crate::runtime::rate_limit::RateLimit;
 
-/// Lines that may be logged at once,
+/// Burst size: lines that may be logged at once.
 const BURST: u32 = 3;
-/// and then one in each interval, even if the error changes with every try.
+/// Interval after the burst, one line in each, even if the error changes with every try.
 const INTERVAL: Duration = Duration::from_secs(120);
 
 /// The failing watches and what was logged of them.

@@ -1,4 +1,5 @@
-//! PURE: the login state of one user, and why a login as this user is denied now. Must not know of projects and tokens.
+//! PURE: the login state of one user, and why a login as this user is denied now. This module must not know of projects
+//! and tokens.
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ impl UserState {
     pub fn denied(&self, now: Instant) -> Option<Denied> {
         let unanswered =
             || self.unanswered.back_off(self.key.is_proven(), now).map(|(why, wait)| Denied::Unanswered(why, wait));
-        self.key.rests(now).map(Denied::User).or_else(unanswered)
+        self.key.refusal(now).map(Denied::User).or_else(unanswered)
     }
 
     /// Records that the password is right, which resets the count of wrong ones.

@@ -11,13 +11,13 @@ fn a_new_attempt_resets_the_polls_and_a_deleted_object_ends_them() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     let first = schedule.entry("uid", "a", SECOND, now);
     assert_eq!((first.next, first.since), (now + SECOND, None));
-    schedule.keep("uid", Scheduled { unmoved: 3, since: Some(now), ..first.clone() });
+    schedule.keep("uid", Scheduled { unchanged_polls: 3, since: Some(now), ..first.clone() });
     let again = schedule.entry("uid", "a", SECOND, now);
-    assert_eq!((again.unmoved, again.since), (3, Some(now)));
+    assert_eq!((again.unchanged_polls, again.since), (3, Some(now)));
     let other = schedule.entry("uid", "b", SECOND, now + 5 * SECOND);
-    assert_eq!((other.unmoved, other.since, other.next), (0, None, now + 6 * SECOND));
-    schedule.keep("uid", Scheduled { unmoved: 7, ..first });
-    assert_eq!(schedule.entry("uid", "b", SECOND, now).unmoved, 0, "a poll of an older attempt ended late");
+    assert_eq!((other.unchanged_polls, other.since, other.next), (0, None, now + 6 * SECOND));
+    schedule.keep("uid", Scheduled { unchanged_polls: 7, ..first });
+    assert_eq!(schedule.entry("uid", "b", SECOND, now).unchanged_polls, 0, "a poll of an older attempt ended late");
     schedule.end("uid");
     schedule.keep("uid", other);
     assert!(schedule.objects.is_empty(), "it was deleted during a poll");

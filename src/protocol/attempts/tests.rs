@@ -191,7 +191,7 @@ fn keep_only_drops_all_but_pending_live_and_cooled_down_objects() {
         let _ = attempts.hidden(UID, start);
         attempts.not_sent(UID, 1, 1.0, start);
         let watch = attempts.schedule.entry(UID, "a", SECOND, start);
-        attempts.schedule.keep(UID, Scheduled { unmoved: 1, ..watch });
+        attempts.schedule.keep(UID, Scheduled { unchanged_polls: 1, ..watch });
     };
     let unknown = attempted(1, attempt("a", 1, AttemptState::Unknown));
     let remembers = |attempts: &AttemptTracker, at| {

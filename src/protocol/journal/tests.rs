@@ -285,14 +285,66 @@ fn only_a_closed_and_observed_generation_is_finished() {
     assert!(!is_finished(&attempted(1, attempt("a", 1, AttemptState::NotSent))));
 }
 
+/// An object of generation 2 whose claim of generation 1 is in flight, with a status that was changed since.
+fn in_flight_before(change: impl FnOnce(&mut ClusterRedistributionStatus)) -> ClusterRedistribution {
+    let mut object = fresh(2);
+    let mut status = crate::protocol::transitions::claimed(None, attempt("a", 1, AttemptState::Claimed), "", at(0));
+    change(&mut status);
+    object.status = Some(status);
+    object
+}
+
 #[test]
 fn request_that_only_conditions_still_report_is_waited_for() {
-    let mut object = fresh(2);
-    object.status =
-        Some(crate::protocol::transitions::claimed(None, attempt("a", 1, AttemptState::Claimed), "", at(0)));
-    let status = object.status.as_mut().unwrap();
-    (status.attempt, status.observed_generation) = (None, Some(-1));
+    let object = in_flight_before(|status| (status.attempt, status.observed_generation) = (None, Some(-1)));
     assert_eq!(read(&object), lost_attempt(1));
+    let only_delivered = in_flight_before(|status| {
+        (status.attempt, status.observed_generation) = (None, Some(-1));
+        status.conditions.retain(|condition| condition.type_ == "Delivered");
+    });
+    assert_eq!(read(&only_delivered), lost_attempt(1));
+}
+
+#[test]
+fn ready_of_a_later_generation_hides_no_lost_attempt_of_an_older_one() {
+    let later = held(None, 2, Reason::Throttled, "why", at(1)).unwrap().conditions;
+    let object = in_flight_before(|status| (status.attempt, status.conditions) = (None, later.clone()));
+    assert_eq!(read(&object), lost_attempt(1));
+    let both = in_flight_before(|status| {
+        status.attempt = None;
+        status.conditions.extend(later);
+    });
+    assert_eq!(read(&both), lost_attempt(1));
+    let forged = in_flight_before(|status| {
+        status.attempt = None;
+        status.conditions.iter_mut().for_each(|condition| condition.observed_generation = Some(i64::MAX));
+    });
+    assert_eq!(read(&forged), lost_attempt(1));
+}
+
+#[test]
+fn conditions_that_lost_their_generation_may_be_of_this_one() {
+    let mut object = in_flight_before(|status| {
+        (status.attempt, status.observed_generation) = (None, Some(-1));
+        status.conditions.iter_mut().for_each(|condition| condition.observed_generation = None);
+    });
+    object.metadata.generation = Some(1);
+    assert!(is_missing(&object));
+}
+
+#[test]
+fn history_without_attempt_and_ready_is_evidence_of_a_lost_attempt() {
+    let past =
+        PastAttempt { id: "a".to_owned(), generation: 1, state: "Answered".to_owned(), ..PastAttempt::default() };
+    let mut object = fresh(2);
+    object.status = Some(ClusterRedistributionStatus { history: vec![past], ..ClusterRedistributionStatus::default() });
+    assert!(is_missing(&object));
+}
+
+#[test]
+fn message_of_an_invalid_journal_fits_into_its_attempt() {
+    let message = crate::protocol::decide::journal_invalid("the attempt of this generation was lost from it");
+    assert!(message.chars().count() <= 256, "{message}");
 }
 
 #[test]

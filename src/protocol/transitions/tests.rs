@@ -292,3 +292,13 @@ fn without_foreign_removes_only_the_journal_of_another_object() {
     assert!(taken.attempt.is_none() && taken.history.is_empty());
     assert_eq!(taken.conditions, own.conditions);
 }
+
+#[test]
+fn late_record_leaves_conditions_of_a_newer_generation_whatever_a_crd_has_pruned() {
+    let mut status = claimed_at(1);
+    let newer = held(Some(&status), 2, Reason::JournalInvalid, "why", at(1)).unwrap();
+    (status.conditions, status.observed_generation) = (newer.conditions, Some(-1));
+    let next = write(recorded(&status, "a", &record(AttemptState::Answered, Reason::Delivered, Some(200)), at(2)));
+    assert_eq!(reason_at(&next.conditions, 2), Some("JournalInvalid"));
+    assert_eq!(next.attempt.unwrap().state, "Answered");
+}

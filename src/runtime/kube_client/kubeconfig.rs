@@ -83,7 +83,7 @@ fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a 
 fn check(config: &Config) -> Result<(), &'static str> {
     if config.cluster_url.authority().is_none_or(|authority| authority.as_str().contains('@')) {
         return Err(
-            "server must be https://HOST:PORT; a login belongs into username and password of the user, not into the URL",
+            "server must be https://HOST:PORT; user and password belong into username and password of the user entry, not into the URL",
         );
     }
     let provider = config.auth_info.auth_provider.as_ref().and_then(|provider| provider.config.get("id-token"));

@@ -40,7 +40,7 @@ struct ReportedReason {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     reported: Option<ReportedReason>,
-    /// Its redistribution has reconcile_started and has stopped.
+    /// Its redistribution has begun and has stopped.
     stopped: Option<Phase>,
     scope: u8,
     /// Alternates from list to list: objects with the old value were not in the latest list.

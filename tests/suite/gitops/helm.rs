@@ -36,7 +36,7 @@ fn failed_by_status(ended: &Ended) {
 }
 
 fn refused() -> Script {
-    Script::error(Shape::A, 400, "DWS.5038", "out of range")
+    Script::error(Shape::Plain, 400, "DWS.5038", "out of range")
 }
 
 #[tokio::test]

@@ -46,7 +46,9 @@ impl World {
             // An older view than the present one leads only to a conflict; one such view represents all.
             replica.tasks.sort_unstable();
         }
-        state.replicas.sort_unstable();
+        if self.budget.replicas > 1 {
+            state.replicas.sort_unstable();
+        }
         state
     }
 

@@ -33,13 +33,13 @@ pub enum Mutant {
     NoClaim,
     ClaimWithoutSwap,
     EveryErrorIsNotSent,
-    OrphanIsRetried,
-    GoOnAfterLostClaimReply,
+    RetryOrphanedClaim,
+    SendAfterLostClaimReply,
     NoReadBack,
     NoSendDeadline,
-    NoQuietPeriod,
+    NoCoolDown,
     AbsenceIsAccepted,
-    ReadyIsNotAskedFor,
+    ReadyNotChecked,
     ManagedFieldsAreNotRead,
 }
 
@@ -48,13 +48,13 @@ impl Mutant {
         Self::NoClaim,
         Self::ClaimWithoutSwap,
         Self::EveryErrorIsNotSent,
-        Self::OrphanIsRetried,
-        Self::GoOnAfterLostClaimReply,
+        Self::RetryOrphanedClaim,
+        Self::SendAfterLostClaimReply,
         Self::NoReadBack,
         Self::NoSendDeadline,
-        Self::NoQuietPeriod,
+        Self::NoCoolDown,
         Self::AbsenceIsAccepted,
-        Self::ReadyIsNotAskedFor,
+        Self::ReadyNotChecked,
         Self::ManagedFieldsAreNotRead,
     ];
 }
@@ -135,7 +135,7 @@ pub struct World {
 
 impl World {
     pub fn new(budget: Budget, mutant: Option<Mutant>) -> Self {
-        Self { product: Product::new(mutant != Some(Mutant::ReadyIsNotAskedFor)), budget, mutant }
+        Self { product: Product::new(mutant != Some(Mutant::ReadyNotChecked)), budget, mutant }
     }
 
     pub fn first(&mut self) -> State {
@@ -283,7 +283,7 @@ impl World {
         let check_claim = is_there.then(|| self.product.check_claim(view, made_on, call.0));
         let own = &mut next.replicas[which];
         own.tasks[slot] = match check_claim {
-            _ if self.mutant == Some(Mutant::GoOnAfterLostClaimReply) => Task::Ready(call),
+            _ if self.mutant == Some(Mutant::SendAfterLostClaimReply) => Task::Ready(call),
             Some(ReadBack::Pruned) if self.mutant == Some(Mutant::NoReadBack) => Task::Ready(call),
             Some(ReadBack::Complete) => Task::Ready(call),
             Some(ReadBack::Altered | ReadBack::Closed) => Task::Recording(call, Outcome::NotSent),
@@ -339,7 +339,7 @@ impl World {
             (replica.abandoned, Self::live(&replica)),
             replica.sent,
         );
-        let is_retried = matches!(decided, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried);
+        let is_retried = matches!(decided, Move::Settle(_)) && self.mutant == Some(Mutant::RetryOrphanedClaim);
         if decided == Move::Claim || is_retried {
             let mut next = state.clone();
             next.replicas[which].tasks[slot] = Task::Fresh(view, of);
@@ -350,7 +350,7 @@ impl World {
     /// Whether this controller has waited for the grace of what this view shows.
     fn lapsed(&self, state: &State, which: usize, view: ObjectId) -> bool {
         let pending = self.product.waits_for(view);
-        let hurried = self.mutant == Some(Mutant::NoQuietPeriod) && self.product.is_quiet(view);
+        let hurried = self.mutant == Some(Mutant::NoCoolDown) && self.product.is_quiet(view);
         (pending.is_some() && state.replicas[which].lapsed == pending) || hurried
     }
 
@@ -366,7 +366,7 @@ impl World {
         }
         let lapsed = self.lapsed(state, which, seen.0);
         let mut action = self.product.next(seen.0, lapsed, (replica.abandoned, Self::live(&replica)), replica.sent);
-        if matches!(action, Move::Settle(_)) && self.mutant == Some(Mutant::OrphanIsRetried) {
+        if matches!(action, Move::Settle(_)) && self.mutant == Some(Mutant::RetryOrphanedClaim) {
             action = Move::Claim;
         }
         let fits = state.object.1 == seen.1;

@@ -16,27 +16,27 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Position of an error in a body. The letters are those of the catalogue of shapes in the project's reference.
+/// Position of an error in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `error_code` and `error_msg`.
-    A,
+    Plain,
     /// `errCode` and `externalMessage`.
-    B,
-    /// A and B at once.
-    C,
-    /// A with `request_id`.
-    D,
+    CamelCase,
+    /// `Plain` and `CamelCase` at once.
+    Both,
+    /// `Plain` with `request_id`.
+    WithRequestId,
     /// `error` with a number for a code.
-    E,
+    NumericCode,
     /// `code` and `message`, with an encoded authorization message.
-    F,
-    /// A, wrapped in base64.
-    G,
-    /// A, whatever the status; for 200 with an error inside.
-    H,
-    /// A, for statuses such as 417.
-    I,
+    IamPolicy,
+    /// `Plain`, wrapped in base64.
+    Base64,
+    /// `Plain`, for 200 with an error inside.
+    In200,
+    /// `Plain`, for statuses such as 417.
+    In417,
 }
 
 impl Answer {
@@ -54,18 +54,20 @@ impl Answer {
     pub fn error(shape: Shape, status: u16, code: &str, text: &str) -> Self {
         let plain = json!({"error_code": code, "error_msg": text});
         let body = match shape {
-            Shape::A | Shape::H | Shape::I => plain.to_string(),
-            Shape::B => json!({"errCode": code, "externalMessage": text}).to_string(),
-            Shape::C => {
+            Shape::Plain | Shape::In200 | Shape::In417 => plain.to_string(),
+            Shape::CamelCase => json!({"errCode": code, "externalMessage": text}).to_string(),
+            Shape::Both => {
                 json!({"error_code": code, "error_msg": text, "errCode": code, "externalMessage": text}).to_string()
             }
-            Shape::D => json!({"error_code": code, "error_msg": text, "request_id": "simulator-in-body"}).to_string(),
-            Shape::E => json!({"error": {"code": status, "message": text, "title": code}}).to_string(),
-            Shape::F => {
+            Shape::WithRequestId => {
+                json!({"error_code": code, "error_msg": text, "request_id": "simulator-in-body"}).to_string()
+            }
+            Shape::NumericCode => json!({"error": {"code": status, "message": text, "title": code}}).to_string(),
+            Shape::IamPolicy => {
                 json!({"code": code, "message": text, "encoded_authorization_message": "bm90IHNlY3JldA", "details": []})
                     .to_string()
             }
-            Shape::G => base64::Engine::encode(&base64::engine::general_purpose::STANDARD, plain.to_string()),
+            Shape::Base64 => base64::Engine::encode(&base64::engine::general_purpose::STANDARD, plain.to_string()),
         };
         Self::with_body(status, body)
     }

@@ -168,7 +168,7 @@ impl Cluster {
             return Answer::with_body(200, body.to_string());
         }
         let Some(mut body) = body else {
-            return Answer::error(Shape::A, 404, "DWS.5037", "The redistribution does not exist.");
+            return Answer::error(Shape::Plain, 404, "DWS.5037", "The redistribution does not exist.");
         };
         if let Some(amendment) = &overlay.amendment {
             merge_into(&mut body, amendment);

@@ -174,8 +174,8 @@ impl Denial {
     pub fn answer(self) -> Answer {
         match self {
             Self::Gateway => refuse(403, "0302", "The IAM user is not allowed to access the API"),
-            Self::Service => Answer::error(Shape::A, 403, "DWS.5036", "No permission."),
-            Self::Policy => Answer::error(Shape::F, 403, "DWS.5036", "The policy does not allow this action."),
+            Self::Service => Answer::error(Shape::Plain, 403, "DWS.5036", "No permission."),
+            Self::Policy => Answer::error(Shape::IamPolicy, 403, "DWS.5036", "The policy does not allow this action."),
         }
     }
 }
@@ -186,7 +186,7 @@ pub fn unknown_address() -> Answer {
 }
 
 fn refuse(status: u16, number: &str, text: &str) -> Answer {
-    Answer::error(Shape::D, status, &format!("APIGW.{number}"), text)
+    Answer::error(Shape::WithRequestId, status, &format!("APIGW.{number}"), text)
 }
 
 fn parse_date(date: &str) -> Option<Timestamp> {

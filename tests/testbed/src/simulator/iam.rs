@@ -146,7 +146,7 @@ fn read(body: &[u8]) -> Option<Asked> {
 }
 
 fn refuse(status: u16, title: &str, text: &str) -> Answer {
-    Answer::error(Shape::E, status, title, text)
+    Answer::error(Shape::NumericCode, status, title, text)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ impl Cloud {
             waits
         });
         if !executed {
-            return Answer::error(Shape::C, 403, "DWS.7023", "Cluster status is not allowed to operation.");
+            return Answer::error(Shape::Both, 403, "DWS.7023", "Cluster status is not allowed to operation.");
         }
         self.update(ticket, |entry| entry.executed = true);
         Answer::empty(200)
@@ -170,7 +170,7 @@ impl Cloud {
 
     /// Checks that the cluster exists in that project; the error is the service's.
     fn known(&self, address: &Address) -> Result<(), Answer> {
-        let unknown = || Err(Answer::error(Shape::A, 401, "DWS.0047", "The cluster does not exist."));
+        let unknown = || Err(Answer::error(Shape::Plain, 401, "DWS.0047", "The cluster does not exist."));
         if !self.accept_any_cluster && !self.state().clusters.contains_key(&address.cluster) {
             return unknown();
         }
@@ -181,7 +181,7 @@ impl Cloud {
             if !cluster.any_project && !cluster.project.eq_ignore_ascii_case(&address.project) {
                 unknown()
             } else if cluster.deleted {
-                Err(Answer::error(Shape::A, 404, "DWS.3027", "The cluster has been deleted."))
+                Err(Answer::error(Shape::Plain, 404, "DWS.3027", "The cluster has been deleted."))
             } else {
                 Ok(())
             }
@@ -191,7 +191,7 @@ impl Cloud {
 
 /// The error in a body, in the service's words.
 fn refuse_body(body: &[u8]) -> Option<Answer> {
-    let wrong = |code: &str, text: &str| Some(Answer::error(Shape::A, 400, code, text));
+    let wrong = |code: &str, text: &str| Some(Answer::error(Shape::Plain, 400, code, text));
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
         return wrong("DWS.5065", "The request body is not valid.");
     };

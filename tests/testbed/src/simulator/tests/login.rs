@@ -73,7 +73,7 @@ async fn logins_are_counted_by_user_and_the_ledger_holds_no_password() {
 async fn a_login_can_be_scripted_like_any_request() {
     let client = Client::new();
     client.cloud.add_user("domain", "user", "right");
-    client.cloud.script_logins([Script::error(Shape::A, 429, "IAM.0012", "slow down"), Script::new(Act::Cut)]);
+    client.cloud.script_logins([Script::error(Shape::Plain, 429, "IAM.0012", "slow down"), Script::new(Act::Cut)]);
     assert_eq!(client.login("user", "right").await.status, 429);
     assert_eq!(client.login("user", "right").await.status, 0);
     assert_eq!(client.login("user", "right").await.status, 201);

@@ -58,7 +58,7 @@ async fn each_kind_of_read_has_scripts_of_its_own_which_calls_do_not_meet() {
         C,
         Read::Cluster,
         [
-            Script::error(Shape::D, 401, "APIGW.0301", "verify aksk signature fail"),
+            Script::error(Shape::WithRequestId, 401, "APIGW.0301", "verify aksk signature fail"),
             Script::status(503),
             Script::new(Act::Answer(Answer::with_body(200, "<html>"))),
             Script::new(Act::HalfBody(Answer::with_body(200, r#"{"cluster":"#))),

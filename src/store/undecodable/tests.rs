@@ -71,7 +71,7 @@ async fn object_that_fits_now_is_not_written() {
     let before = server.value();
     let metadata = fresh(2).metadata;
     let reported = StatusStore::new(server.client()).report_undecodable(&metadata, "redisMode", at(9)).await.unwrap();
-    assert_eq!((reported, server.value() == before), (Reported::Past, true));
+    assert_eq!((reported, server.value() == before), (Reported::NoLongerApplies, true));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{API_TIMEOUT, StatusStore, WriteError, put::answer, raw::without_spec};
+use super::{API_TIMEOUT, StatusStore, WriteError, latest::without_spec, put::answer};
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::truncate},
     protocol::{
@@ -26,7 +26,7 @@ pub enum Reported {
     /// Status contains the report already.
     Known,
     /// The object fits now, or is gone or being deleted.
-    Past,
+    NoLongerApplies,
     /// Status is not changed: it may be the only proof that this generation or an older one was called.
     LeftAlone,
 }
@@ -47,12 +47,12 @@ impl StatusStore {
         let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
         let is_gone = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
         if is_gone {
-            return Ok(Reported::Past);
+            return Ok(Reported::NoLongerApplies);
         }
         let Some(before) = without_spec(&object) else { return Ok(Reported::LeftAlone) };
         let spec = object.data.get("spec").cloned().unwrap_or_default();
         if serde_json::from_value::<ClusterRedistributionSpec>(spec).is_ok() {
-            return Ok(Reported::Past);
+            return Ok(Reported::NoLongerApplies);
         }
         if !may_be_written(&before) {
             return Ok(Reported::LeftAlone);
