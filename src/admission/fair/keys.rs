@@ -102,7 +102,7 @@ impl Keys {
         ends.sort_unstable();
         if let Some(end) = ends.len().checked_sub(MAX_REFUSALS).and_then(|at| ends.get(at)).filter(|_| !is_proven) {
             let wait = Some(end.saturating_duration_since(now));
-            return Err(Refusal::Rejected { why: Rejection::Often, wait });
+            return Err(Refusal::Rejected { why: Rejection::RefusedTooOften, wait });
         }
         match key.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero()) {
             Some(wait) => Err(Refusal::Throttled { wait, behind: Duration::ZERO }),
@@ -163,7 +163,7 @@ impl Keys {
         let pair = self.pairs.entry(names.pair).or_default();
         let had_worked = pair.is_proven;
         let why = match effect {
-            KeyEffect::Neutral | KeyEffect::TokenWasOver => return,
+            KeyEffect::Neutral | KeyEffect::TokenAlreadyEnded => return,
             KeyEffect::Throttled(wait) => return self.throttle(names.key, now + wait),
             // What reads are given is no proof that requests are let through too.
             KeyEffect::Good if pair.has_ended_lately(now) => return,
@@ -270,7 +270,7 @@ mod tests {
             keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
             assert_eq!(why(&mut keys, names(1, pair), now), Some(Rejection::Wrong));
         }
-        assert_eq!(why(&mut keys, names(1, 5), now), Some(Rejection::Often));
+        assert_eq!(why(&mut keys, names(1, 5), now), Some(Rejection::RefusedTooOften));
         assert!(keys.check(names(2, 6), now).is_ok(), "another key");
         assert_eq!(why(&mut keys, names(1, 5), now + 5 * MINUTE), None);
         assert_eq!(why(&mut keys, names(1, 1), now + 5 * MINUTE), Some(Rejection::Wrong), "never by itself");
@@ -369,7 +369,7 @@ mod tests {
                 keys.refused(names(1, 1).key, attempt, now + MINUTE);
             }
         }
-        assert_eq!(why(&mut keys, names(1, 1), now), Some(Rejection::Often));
+        assert_eq!(why(&mut keys, names(1, 1), now), Some(Rejection::RefusedTooOften));
         assert!(keys.check(names(1, 1), now + MINUTE).is_ok());
     }
 }
