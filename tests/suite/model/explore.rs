@@ -38,8 +38,12 @@ pub fn explore(budget: Budget, mutant: Option<Mutant>) -> Found {
                 let next = &states[there];
                 came_from.push(Some((here, label)));
                 closed.push(world.is_closed(next));
-                if let Some(law) = world.broken(next) {
-                    return Found { states: states.len(), violation: Some((law, trace(&came_from, at))), stuck: 0 };
+                if let Some(property) = world.broken(next) {
+                    return Found {
+                        states: states.len(),
+                        violation: Some((property, trace(&came_from, at))),
+                        stuck: 0,
+                    };
                 }
             }
         }
