@@ -20,6 +20,7 @@ pub async fn expire(context: &Context, object: &ClusterRedistribution, attempt_i
     let record = attempt::unknown_outcome(NO_OUTCOME);
     close(context, object, attempt_id, &record).await.map(|_| Action::requeue(SOON))
 }
+
 /// Retracts a claim that this process abandoned and that was applied after all. Its permit was never used, which only
 /// this process can know.
 pub async fn retract(context: &Context, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {

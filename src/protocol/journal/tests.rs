@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntr
 
 use super::*;
 use crate::{
-    api::{ClusterRedistributionStatus, PastAttempt},
+    api::{ClusterRedistributionStatus, PastAttempt, ReasonClass},
     protocol::transitions::held,
     testing::sample::{UID, at, attempt, attempted, fresh, spec},
 };
