@@ -50,10 +50,10 @@ const BUDGETS: [(&str, Budget); 4] = [
 
 /// More than that, for the command in tests/README.md.
 const LARGER: [(&str, Budget); 2] = [
-    ("two crashes, two edits, four attempts", Budget { crashes: 2, edits: 2, attempts: 4, ..NONE }),
+    ("a crash, two edits, four attempts", Budget { crashes: 1, edits: 2, attempts: 4, ..NONE }),
     (
-        "two crashes, a re-creation, an edit, three attempts",
-        Budget { crashes: 2, edits: 1, recreations: 1, attempts: 3, ..NONE },
+        "a crash, a re-creation, an edit, three attempts",
+        Budget { crashes: 1, edits: 1, recreations: 1, attempts: 3, ..NONE },
     ),
 ];
 

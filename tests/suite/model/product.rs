@@ -103,7 +103,7 @@ pub struct Facts {
     pub waits_for: Option<Number>,
     pub is_quiet: bool,
     pub is_hidden: bool,
-    /// Finished, or held until a person acts.
+    /// Finished, or reported as held until a person acts.
     pub is_closed: bool,
     /// The status of `Delivered`, and the generation that it speaks of.
     pub delivered: Option<(String, Option<i64>)>,
@@ -121,6 +121,8 @@ impl Facts {
         let journal = journal::read(object);
         let mut conditions = status.iter().flat_map(|status| &status.conditions);
         let delivered = conditions.find(|condition| condition.type_ == "Delivered");
+        let is_reported = journal::invalid_generation(object) == object.metadata.generation
+            && Some(journal::observed_generation(object)) == object.metadata.generation;
         Self {
             uid: object.metadata.uid.as_deref().unwrap().parse().unwrap(),
             generation: u8::try_from(object.metadata.generation.unwrap()).unwrap(),
@@ -133,7 +135,7 @@ impl Facts {
             },
             is_quiet: matches!(journal, Journal::CoolingDown { .. }),
             is_hidden: journal::hidden(object).is_some(),
-            is_closed: journal::is_finished(object) || matches!(journal, Journal::Invalid(_)),
+            is_closed: journal::is_finished(object) || (matches!(journal, Journal::Invalid(_)) && is_reported),
             delivered: delivered.map(|condition| (condition.status.clone(), condition.observed_generation)),
         }
     }
