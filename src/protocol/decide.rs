@@ -124,7 +124,14 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
     }
     match &journal {
         // Once reported for a generation, it stays invalid.
-        Journal::Invalid(_) if journal::invalid_generation(object) == Some(generation) => return Step::Done,
+        Journal::Invalid(_) if journal::invalid_generation(object) == Some(generation) => {
+            // An older CRD has pruned the observed generation of that report: tools would wait for it without end.
+            return if journal::observed_generation(object) < generation {
+                Step::Hidden("status.observedGeneration was written and is missing".to_owned())
+            } else {
+                Step::Done
+            };
+        }
         Journal::Invalid(what) => {
             return Step::Hold { reason: Reason::JournalInvalid, message: journal_invalid(what) };
         }

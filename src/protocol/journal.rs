@@ -202,7 +202,8 @@ pub fn asked_before(object: &ClusterRedistribution) -> bool {
         || status.history.iter().any(|past| asked(&past.state, past.generation, past.spec_hash.as_deref()))
 }
 
-fn observed_generation(object: &ClusterRedistribution) -> i64 {
+/// The generation that status speaks of; -1 if it names none.
+pub fn observed_generation(object: &ClusterRedistribution) -> i64 {
     object.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(-1)
 }
 

@@ -325,3 +325,12 @@ fn generation_reported_as_invalid_is_done() {
     object.status = crate::protocol::transitions::held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
     assert_eq!(fixture.step(&object, 0), Step::Done);
 }
+
+#[test]
+fn report_of_an_invalid_journal_is_hidden_without_its_observed_generation() {
+    let mut object = attempted(1, attempt("a", 1, AttemptState::Claimed));
+    object.status = crate::protocol::transitions::held(object.status.as_ref(), 1, Reason::JournalInvalid, "why", at(0));
+    assert_eq!(Fixture::new().step(&object, 0), Step::Done);
+    object.status.as_mut().unwrap().observed_generation = Some(-1);
+    assert!(is_hidden(&Fixture::new().step(&object, 0)));
+}

@@ -13,8 +13,8 @@ pub struct Found {
     pub states: usize,
     /// The broken invariant, and a shortest path to it.
     pub violation: Option<(&'static str, Vec<String>)>,
-    /// States from which no closed state is reachable.
-    pub stuck: usize,
+    /// States from which no closed state is reachable: their number, and a shortest path to one of them.
+    pub stuck: Option<(usize, Vec<String>)>,
 }
 
 /// Explores everything within the budget, or up to the first violation.
@@ -31,7 +31,8 @@ pub fn explore(budget: Budget, mutant: Option<Mutant>) -> Found {
     let mut here = 0;
     while let Some(state) = states.get_index(here as usize).cloned() {
         for (label, next) in world.steps(&state) {
-            let (there, is_new) = states.insert_full(world.tidied(next));
+            let has_changed = next.object.1 != state.object.1;
+            let (there, is_new) = states.insert_full(world.tidied(next, has_changed));
             let at = u32::try_from(there).unwrap();
             edges.push((here, at));
             if is_new {
@@ -42,14 +43,17 @@ pub fn explore(budget: Budget, mutant: Option<Mutant>) -> Found {
                     return Found {
                         states: states.len(),
                         violation: Some((property, trace(&came_from, at))),
-                        stuck: 0,
+                        stuck: None,
                     };
                 }
             }
         }
         here += 1;
     }
-    Found { states: states.len(), violation: None, stuck: stuck(closed, &edges) }
+    let stuck = stuck(closed, &edges);
+    let first = stuck.first().and_then(|first| u32::try_from(*first).ok());
+    let stuck = first.map(|first| (stuck.len(), trace(&came_from, first)));
+    Found { states: states.len(), violation: None, stuck }
 }
 
 fn trace(came_from: &[Option<(u32, Label)>], mut at: u32) -> Vec<String> {
@@ -62,8 +66,8 @@ fn trace(came_from: &[Option<(u32, Label)>], mut at: u32) -> Vec<String> {
     labels
 }
 
-/// Counts the states from which no closed one is reachable, by walking back from all closed ones.
-fn stuck(mut reached: Vec<bool>, edges: &[(u32, u32)]) -> usize {
+/// The states from which no closed one is reachable, by walking back from all closed ones.
+fn stuck(mut reached: Vec<bool>, edges: &[(u32, u32)]) -> Vec<usize> {
     // The edges by their end: those that end in state n are `from[starts[n]..starts[n + 1]]`.
     let mut starts = vec![0_usize; reached.len() + 1];
     for &(_, to) in edges {
@@ -85,5 +89,5 @@ fn stuck(mut reached: Vec<bool>, edges: &[(u32, u32)]) -> usize {
             }
         }
     }
-    reached.iter().filter(|reached| !**reached).count()
+    (0..reached.len()).filter(|&state| !reached[state]).collect()
 }

@@ -79,7 +79,7 @@ pub enum Outcome {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
-    Decide { lapsed: bool, abandoned: u8, sent: Option<(u8, u8)> },
+    Decide { lapsed: bool, abandoned: u8, live: u8, sent: Option<(u8, u8)> },
     Claimed(Number),
     Recorded(Number, Outcome),
     Edited,
@@ -88,11 +88,63 @@ enum Question {
     Unmanaged,
     Observed { running: bool },
     Withdrawn(ObjectId),
+    Asked,
+}
+
+/// What the model asks of an object again and again, read once.
+pub struct Facts {
+    pub uid: u8,
+    pub generation: u8,
+    /// Its attempt, with state and status code.
+    pub attempt: Option<(Number, AttemptState, Option<i32>)>,
+    /// The attempts that it names, as bits.
+    pub named: u8,
+    /// The identity of an observer's wait on it.
+    pub waits_for: Option<Number>,
+    pub is_quiet: bool,
+    pub is_hidden: bool,
+    /// Finished, or reported as held until a person acts.
+    pub is_closed: bool,
+    /// The status of `Delivered`, and the generation that it speaks of.
+    pub delivered: Option<(String, Option<i64>)>,
+}
+
+impl Facts {
+    fn of(object: &ClusterRedistribution) -> Self {
+        let number = |id: &str| id.strip_prefix('a').and_then(|number| number.parse().ok());
+        let status = object.status.as_ref();
+        let attempt = object
+            .attempt()
+            .and_then(|attempt| Some((number(&attempt.id)?, attempt.known_state()?, attempt.status_code)));
+        let past = status.iter().flat_map(|status| &status.history).filter_map(|past| number(&past.id));
+        let named = past.chain(attempt.map(|(number, ..)| number)).fold(0, |bits, number: Number| bits | 1 << number);
+        let journal = journal::read(object);
+        let mut conditions = status.iter().flat_map(|status| &status.conditions);
+        let delivered = conditions.find(|condition| condition.type_ == "Delivered");
+        let is_reported = journal::invalid_generation(object) == object.metadata.generation
+            && Some(journal::observed_generation(object)) == object.metadata.generation;
+        Self {
+            uid: object.metadata.uid.as_deref().unwrap().parse().unwrap(),
+            generation: u8::try_from(object.metadata.generation.unwrap()).unwrap(),
+            attempt,
+            named,
+            waits_for: match &journal {
+                Journal::InFlight(attempt) => Some(number(&attempt.id).unwrap_or(NO_ATTEMPT)),
+                Journal::CoolingDown { key, .. } => Some(number(key).unwrap_or(NO_ATTEMPT)),
+                _ => None,
+            },
+            is_quiet: matches!(journal, Journal::CoolingDown { .. }),
+            is_hidden: journal::hidden(object).is_some(),
+            is_closed: journal::is_finished(object) || (matches!(journal, Journal::Invalid(_)) && is_reported),
+            delivered: delivered.map(|condition| (condition.status.clone(), condition.observed_generation)),
+        }
+    }
 }
 
 /// The product. Objects are stored ones, as the API server keeps them, or views, as it shows them.
 pub struct Product {
     objects: Vec<ClusterRedistribution>,
+    facts: Vec<Facts>,
     index: HashMap<String, ObjectId>,
     moves: FxHashMap<(ObjectId, Question), Move>,
     changes: FxHashMap<(ObjectId, Question), Option<ObjectId>>,
@@ -110,6 +162,7 @@ impl Product {
         let wall = "2026-12-01T18:00:00Z".parse().unwrap();
         Self {
             objects: Vec::new(),
+            facts: Vec::new(),
             index: HashMap::new(),
             moves: FxHashMap::default(),
             changes: FxHashMap::default(),
@@ -130,50 +183,25 @@ impl Product {
         self.intern(object)
     }
 
-    pub fn object(&self, id: ObjectId) -> &ClusterRedistribution {
+    fn object(&self, id: ObjectId) -> &ClusterRedistribution {
         &self.objects[id as usize]
     }
 
+    pub fn facts(&self, id: ObjectId) -> &Facts {
+        &self.facts[id as usize]
+    }
+
     pub fn uid(&self, id: ObjectId) -> u8 {
-        self.object(id).metadata.uid.as_deref().unwrap().parse().unwrap()
+        self.facts(id).uid
     }
 
     pub fn generation(&self, id: ObjectId) -> u8 {
-        u8::try_from(self.object(id).metadata.generation.unwrap()).unwrap()
-    }
-
-    pub fn attempt(&self, id: ObjectId) -> Option<(Number, &Attempt)> {
-        let attempt = self.object(id).status.as_ref()?.attempt.as_ref()?;
-        Some((attempt.id.strip_prefix('a')?.parse().ok()?, attempt))
-    }
-
-    /// The identity of an observer's wait on this object.
-    pub fn waits_for(&self, id: ObjectId) -> Option<Number> {
-        let number = |key: &str| key.strip_prefix('a').and_then(|number| number.parse().ok()).unwrap_or(NO_ATTEMPT);
-        match journal::read(self.object(id)) {
-            Journal::InFlight(attempt) => Some(number(&attempt.id)),
-            Journal::CoolingDown { key, .. } => Some(number(&key)),
-            _ => None,
-        }
-    }
-
-    pub fn is_quiet(&self, id: ObjectId) -> bool {
-        matches!(journal::read(self.object(id)), Journal::CoolingDown { .. })
-    }
-
-    pub fn is_hidden(&self, view: ObjectId) -> bool {
-        journal::hidden(self.object(view)).is_some()
-    }
-
-    /// Closed: finished, or held until a person acts.
-    pub fn is_closed(&self, id: ObjectId) -> bool {
-        let object = self.object(id);
-        journal::is_finished(object) || matches!(journal::read(object), Journal::Invalid(_))
+        self.facts(id).generation
     }
 
     /// The decision of a controller that sees this object, remembers this, and has waited for the grace or not.
-    pub fn next(&mut self, id: ObjectId, lapsed: bool, abandoned: u8, sent: Option<(u8, u8)>) -> Move {
-        let question = Question::Decide { lapsed, abandoned, sent };
+    pub fn next(&mut self, id: ObjectId, lapsed: bool, (abandoned, live): (u8, u8), sent: Option<(u8, u8)>) -> Move {
+        let question = Question::Decide { lapsed, abandoned, live, sent };
         if let Some(&known) = self.moves.get(&(id, question)) {
             return known;
         }
@@ -200,7 +228,7 @@ impl Product {
                 lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
             Step::Call(_) => Move::Claim,
-            Step::Observe(_) => self.attempt(id).map_or(Move::Rest, |(number, _)| Move::Observe(number)),
+            Step::Observe(_) => self.facts(id).attempt.map_or(Move::Rest, |(number, ..)| Move::Observe(number)),
             Step::Hold { reason, message } => {
                 let held = transitions::held(object.status.as_ref(), generation, reason, &message, self.wall);
                 held.map_or(Move::Rest, |held| Move::Write(self.with_status(id, held)))
@@ -232,6 +260,16 @@ impl Product {
         self.change(id, Question::Recorded(number, outcome), |product| {
             product.closed(id, &format!("a{number}"), outcome)
         })
+    }
+
+    /// The object without its status: what a claim is made for.
+    pub fn asked(&mut self, id: ObjectId) -> ObjectId {
+        self.change(id, Question::Asked, |product| {
+            let mut object = product.object(id).clone();
+            (object.status, object.metadata.managed_fields) = (None, None);
+            Some(product.intern(object))
+        })
+        .unwrap()
     }
 
     /// The object after an edit of its spec.
@@ -380,6 +418,7 @@ impl Product {
         let next = ObjectId::try_from(self.objects.len()).unwrap();
         let id = *self.index.entry(serde_json::to_string(&object).unwrap()).or_insert(next);
         if id == next {
+            self.facts.push(Facts::of(&object));
             self.objects.push(object);
         }
         id
