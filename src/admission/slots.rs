@@ -35,7 +35,8 @@ pub struct Slots {
     keys: Mutex<Keys>,
     /// An answer came, or a request that had not left was given up.
     changed: Notify,
-    turns: Locks<(KeyIdentity, Turn)>,
+    /// The pairs that have worked take turns apart from the others, which may have to wait for an answer.
+    turns: Locks<(KeyIdentity, Turn, bool)>,
     trials: Locks<KeyIdentity>,
     queues: Locks<KeyIdentity>,
 }
@@ -71,7 +72,8 @@ impl Slots {
     /// Waits for a slot. What is known against the pair ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, turn: Turn) -> Result<Slot, Hold> {
         let began = Instant::now();
-        let _turn = self.turns.lock((id.names.key, turn)).await;
+        let is_proven = self.keys().is_proven(id.names);
+        let _turn = self.turns.lock((id.names.key, turn, is_proven)).await;
         // Waited for before the queue, so that a proven pair of the same key is not kept waiting.
         let mut slot = self.trial(id).await?;
         let _queue = self.queues.lock(id.names.key).await;

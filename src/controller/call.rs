@@ -82,6 +82,7 @@ impl CallPath {
         let turn = self.admission.cluster(&plan.object.namespace, (&plan).into()).await;
         handle.waits_for(Wait::Place);
         let place = turn.place().await;
+        handle.waits_for(Wait::Preparation);
         Box::pin(self.with_place(plan, place, handle)).await
     }
 

@@ -41,6 +41,8 @@ pub enum Wait {
     Cluster,
     /// A place among the requests in flight.
     Place,
+    /// The endpoint, its credentials or a login.
+    Preparation,
     /// Another request to the same cluster with the same credential.
     Credential,
     /// A slot of the rate limit, or an answer.
@@ -126,13 +128,13 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     }
 
     /// Sees to it that a task of this plan lives, unless it is too early for one. A task of another plan that has not
-    /// claimed is cancelled. `ended` is called once the task is over.
+    /// claimed is cancelled. `ended` is called once the task is over, with whether it has claimed.
     pub fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
         plan: &P,
         run: impl FnOnce(Handle<P>) -> Run,
-        ended: impl FnOnce() + Send + 'static,
+        ended: impl FnOnce(bool) + Send + 'static,
     ) -> Ensured
     where
         Run: Future<Output = Ended> + Send + 'static,
@@ -177,8 +179,9 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
                     if calls.has_claimed(&uid, number) { task.await } else { Ended::Done }
                 }
             };
+            let has_claimed = calls.has_claimed(&uid, number);
             calls.ended(&uid, number, result);
-            ended();
+            ended(has_claimed);
         });
         Ensured::Waiting(waiting)
     }

@@ -305,12 +305,23 @@ impl Reconciler {
         }
     }
 
-    /// Has this object reconciled.
-    fn trigger(&self, object: &ObjectKey) -> impl FnOnce() + Send + 'static {
+    /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
+    /// then the cached view is old, and only a read would tell.
+    fn trigger(&self, object: &ObjectKey) -> impl FnOnce(bool) + Send + 'static {
         let (triggers, name) = (self.triggers.clone(), object.object_name());
-        move || {
-            // The receiver is gone once the controller stops.
-            let _ = triggers.send(name);
+        move |has_claimed| {
+            let send = move || {
+                // The receiver is gone once the controller stops.
+                let _ = triggers.send(name);
+            };
+            if has_claimed {
+                tokio::spawn(async move {
+                    tokio::time::sleep(SOON).await;
+                    send();
+                });
+            } else {
+                send();
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use kube::core::error_boundary::InvalidObject;
 
 use super::{Error, SOON};
 use crate::{
-    api::{ClusterRedistribution, Reason},
+    api::{ClusterRedistribution, ClusterRedistributionStatus, Reason},
     protocol::{
         conditions::reason_at,
         hold::{Hold, RECHECK_AFTER},
@@ -30,8 +30,17 @@ pub struct Reporter {
 
 /// Whether status reports this already, word for word, so that there is nothing to read or write.
 pub fn is_reported(object: &ClusterRedistribution, reason: Reason, message: &str) -> bool {
-    let generation = object.metadata.generation.unwrap_or_default();
-    transitions::held(object.status.as_ref(), generation, reason, message, Timestamp::now()).is_none()
+    held(object, reason, message).is_none()
+}
+
+/// The status with this report; `None` if nothing changes.
+fn held(object: &ClusterRedistribution, reason: Reason, message: &str) -> Option<ClusterRedistributionStatus> {
+    let (uid, generation) = (object.metadata.uid.as_deref(), object.metadata.generation.unwrap_or_default());
+    let current = match reason {
+        Reason::JournalInvalid => object.status.clone(),
+        _ => transitions::without_foreign(object.status.as_ref(), uid.unwrap_or_default()),
+    };
+    transitions::held_before_call(current.as_ref(), generation, reason, message, Timestamp::now())
 }
 
 /// The reason that status shows for the object's generation.
@@ -42,17 +51,7 @@ pub fn reported_reason(object: &ClusterRedistribution) -> Option<&str> {
 impl Reporter {
     /// Writes the hold if status does not report it yet, and logs it and emits an event if the reason is new.
     pub async fn hold(&self, object: &ClusterRedistribution, held: &Hold) -> Result<(), Error> {
-        let generation = object.metadata.generation.unwrap_or_default();
-        let current = match held.reason {
-            Reason::JournalInvalid => object.status.clone(),
-            _ => {
-                let uid = object.metadata.uid.as_deref().unwrap_or_default();
-                transitions::without_foreign(object.status.as_ref(), uid)
-            }
-        };
-        let now = Timestamp::now();
-        let next = transitions::held_before_call(current.as_ref(), generation, held.reason, &held.message, now);
-        let Some(next) = next else { return Ok(()) };
+        let Some(next) = self::held(object, held.reason, &held.message) else { return Ok(()) };
         let is_new = reported_reason(object) != Some(held.reason.as_str());
         // After a conflict the watch delivers the change; the back-off is for an object with conflicts again and again.
         self.store.write(object, next).await.map_err(|source| Error::write(object, source))?;

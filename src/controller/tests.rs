@@ -219,6 +219,6 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
         size = size_of_val(&run);
         run
     };
-    let _waiting = controller.calls.ensure(UID, &Work::Call(plan.clone()), run, || ());
+    let _waiting = controller.calls.ensure(UID, &Work::Call(plan.clone()), run, |_| ());
     assert!(size <= 3 * size_of::<Plan>() + 1024, "{size} bytes, of which the plan takes {}", size_of::<Plan>());
 }

@@ -103,20 +103,28 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work
                 _ => "Another object".to_owned(),
             };
             let message = format!(
-                "{by} is calling for the same DWS cluster. This object continues when that call has ended"
+                "{by} comes first for the same DWS cluster. This object continues when that call has ended"
             );
             (Reason::AnotherCallInFlight, message)
         }
         Wait::Credential => (
             Reason::AnotherCallInFlight,
             format!(
-                "Another object is calling for the same DWS cluster with the same values as {}. This object continues when that call has ended",
+                "Another object comes first for the same DWS cluster, with the same values as {}. This object continues when that call has ended",
                 source.in_words()
             ),
         ),
         Wait::Place => (
             Reason::Throttled,
-            "Waiting for its turn: the limit of calls in flight (--concurrency) is reached. This object continues automatically".to_owned(),
+            "Waiting for its turn: all places for calls (--concurrency) are taken, or the share of this namespace. This object continues automatically".to_owned(),
+        ),
+        Wait::Preparation => (
+            Reason::Throttled,
+            format!(
+                "Preparing the call: {}, {} or a login has not answered yet. This object continues automatically",
+                plan.endpoint.host,
+                source.in_words()
+            ),
         ),
         Wait::Slot => (
             Reason::Throttled,

@@ -32,7 +32,7 @@ impl World {
             self.started.fetch_add(1, Ordering::SeqCst);
             run(handle)
         };
-        self.calls.ensure("uid", &plan, run, move || {
+        self.calls.ensure("uid", &plan, run, move |_| {
             ended.fetch_add(1, Ordering::SeqCst);
         })
     }
