@@ -53,6 +53,8 @@ struct Key {
     /// arrive.
     next_send: Option<Instant>,
     throttled_until: Option<Instant>,
+    /// The cloud has locked the key, whatever secret it is used with.
+    locked_until: Option<Instant>,
     /// How long each refusal counts, by attempt where another process met it.
     refusals: HashMap<String, Instant>,
     /// The requests without an answer: the pair of each, and since when; `None`: it has not left yet.
@@ -90,6 +92,11 @@ impl Keys {
         let is_proven = pair.lockout.is_proven();
         let key = self.keys.entry(names.key).or_default();
         key.used = Some(now);
+        if let Some(wait) =
+            key.locked_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+        {
+            return Err(rejected(Rejection::Locked, Some(wait), source));
+        }
         if let Some(end) = key.locks_until(now).filter(|_| !is_proven) {
             let wait = Some(end.saturating_duration_since(now));
             return Err(rejected(Rejection::RefusedTooOften, wait, source));
@@ -105,20 +112,31 @@ impl Keys {
         self.pairs.get(&names.pair).is_some_and(|pair| pair.lockout.is_proven())
     }
 
-    /// Adds a request to those without an answer, if the pair is unproven. Such a pair has one at a time: if it is wrong, one
-    /// object fails and not all. And of all pairs of a key, refusals and requests without an answer together must stay
-    /// below what locks the key.
+    /// Until when this pair, if it is unproven, has a request without an answer. It has one at a time: if the pair is wrong,
+    /// one object fails and not all.
+    pub fn tried_until(&mut self, names: Names, now: Instant) -> Option<Instant> {
+        if self.is_proven(names) {
+            return None;
+        }
+        let key = self.keys.entry(names.key).or_default();
+        key.forget_unanswered(now);
+        let mut of_pair = key.unanswered.values().filter(|(pair, _)| *pair == names.pair);
+        // One that has not left yet ends by an answer or by being dropped, which is told.
+        of_pair.next().map(|(_, since)| since.unwrap_or(now) + UNANSWERED_COUNTS_FOR)
+    }
+
+    /// Adds a request to those without an answer, if the pair is unproven: of all pairs of a key, refusals and requests
+    /// without an answer together must stay below what locks the key.
     pub fn begin(&mut self, names: Names, now: Instant) -> Trial {
         if self.is_proven(names) {
             return Trial::Begun(None);
         }
         let key = self.keys.entry(names.key).or_default();
-        key.unanswered.retain(|_, (_, since)| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
+        key.forget_unanswered(now);
         let refusals = key.refusals.values().filter(|until| **until > now);
-        let is_tried = key.unanswered.values().any(|(pair, _)| *pair == names.pair);
         let is_full =
             key.unanswered.len() >= MAX_UNANSWERED || refusals.clone().count() + key.unanswered.len() >= MAX_REFUSALS;
-        if !is_tried && !is_full {
+        if !is_full {
             self.count = self.count.wrapping_add(1);
             let name = Unanswered(self.count);
             key.unanswered.insert(name, (names.pair, None));
@@ -135,18 +153,24 @@ impl Keys {
         let key = self.keys.entry(names.key).or_default();
         let late = (interval / 10).min(MAX_LATE);
         let is_kept = |next: &Instant| now.saturating_duration_since(*next) < late;
+        // If claims are slow, slots follow the requests, or more and more of them would be claimed too late.
         let slot = key.next_slot.filter(is_kept).unwrap_or(now);
+        let slot = key.next_send.and_then(|next| next.checked_sub(interval)).map_or(slot, |last| slot.max(last));
         key.next_slot = Some(slot + interval);
         slot.saturating_duration_since(now)
     }
 
     /// A claimed request is about to leave: how long it has to wait to keep its distance from the one before. Zero unless
-    /// that one's claim took longer.
-    pub fn take_send(&mut self, names: Names, interval: Duration, now: Instant) -> Duration {
+    /// that one's claim took longer. `None`: longer than `within`; then the request must not leave, and takes nothing.
+    pub fn take_send(&mut self, names: Names, interval: Duration, within: Duration, now: Instant) -> Option<Duration> {
         let key = self.keys.entry(names.key).or_default();
         let at = key.next_send.map_or(now, |next| next.max(now));
+        let wait = at.saturating_duration_since(now);
+        if wait > within {
+            return None;
+        }
         key.next_send = Some(at + interval);
-        at.saturating_duration_since(now)
+        Some(wait)
     }
 
     /// The request has left.
@@ -168,6 +192,9 @@ impl Keys {
     pub fn learn(&mut self, names: Names, effect: KeyEffect, now: Instant) {
         if let KeyEffect::Throttled(wait) = effect {
             return self.throttle(names.key, now + wait);
+        }
+        if effect == KeyEffect::LockedByGateway {
+            self.keys.entry(names.key).or_default().locked_until = Some(now + REFUSAL_LASTS);
         }
         self.pairs.entry(names.pair).or_default().lockout.learn(effect, now);
         if effect == KeyEffect::RejectedByGateway {
@@ -202,11 +229,16 @@ impl Keys {
         self.pairs.retain(|_, pair| {
             !is_old(pair.used, if pair.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
         });
+        self.keys.values_mut().for_each(|key| key.forget_unanswered(now));
         self.keys.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
     }
 }
 
 impl Key {
+    fn forget_unanswered(&mut self, now: Instant) {
+        self.unanswered.retain(|_, (_, since)| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
+    }
+
     /// Until when one more refusal would lock the key.
     fn locks_until(&mut self, now: Instant) -> Option<Instant> {
         self.refusals.retain(|_, until| *until > now);
@@ -291,10 +323,14 @@ mod tests {
     fn an_unproven_pair_has_one_request_without_an_answer() {
         let (mut keys, now) = (Keys::default(), Instant::now());
         let first = send(&mut keys, names(1, 1), now);
-        assert!(first.is_some() && send(&mut keys, names(1, 1), now).is_none());
-        assert!(send(&mut keys, names(1, 2), now).is_some(), "another secret of the same key");
+        assert_eq!(keys.tried_until(names(1, 1), now), Some(now + UNANSWERED_COUNTS_FOR));
+        assert_eq!(keys.tried_until(names(1, 2), now), None, "another secret of the same key");
+        assert_eq!(keys.tried_until(names(1, 1), now + UNANSWERED_COUNTS_FOR), None);
         keys.end(names(1, 1), first);
-        assert!(send(&mut keys, names(1, 1), now).is_some());
+        assert_eq!(keys.tried_until(names(1, 1), now), None);
+        let _hung = send(&mut keys, names(1, 1), now);
+        keys.worked(names(1, 1));
+        assert_eq!(keys.tried_until(names(1, 1), now), None, "a pair that works has as many as it likes");
     }
 
     #[test]
@@ -360,6 +396,25 @@ mod tests {
         assert_eq!(waits, [Duration::ZERO, MINUTE, 2 * MINUTE]);
         assert_eq!(keys.take_slot(names(2, 9), MINUTE, now), Duration::ZERO);
         assert_eq!(keys.take_slot(names(1, 0), MINUTE, now + 10 * MINUTE), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_claimed_request_keeps_its_distance_or_does_not_leave() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        let mut send = |within| keys.take_send(names(1, 1), MINUTE, within, now);
+        assert_eq!([send(MINUTE), send(MINUTE), send(MINUTE)], [Some(Duration::ZERO), Some(MINUTE), None]);
+        assert_eq!(send(2 * MINUTE), Some(2 * MINUTE), "what did not leave has taken nothing");
+        assert_eq!(keys.take_slot(names(1, 1), MINUTE, now), 2 * MINUTE, "slots follow");
+    }
+
+    #[test]
+    fn a_lock_of_the_cloud_holds_every_pair_of_the_key() {
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.worked(names(1, 1));
+        keys.learn(names(1, 2), KeyEffect::LockedByGateway, now);
+        let hold = keys.check(&id(names(1, 1)), now).err();
+        assert!(hold.is_some_and(|hold| hold.message.contains("has locked")));
+        assert!(keys.check(&id(names(2, 1)), now).is_ok() && keys.check(&id(names(1, 1)), now + REFUSAL_LASTS).is_ok());
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub struct Slots {
     changed: Notify,
     /// The pairs that have worked take turns apart from the others, which may have to wait for an answer.
     turns: Locks<(KeyIdentity, Turn, bool)>,
+    pairs: Locks<KeyIdentity>,
     trials: Locks<KeyIdentity>,
     queues: Locks<KeyIdentity>,
 }
@@ -59,6 +60,7 @@ impl Slots {
             keys: Mutex::default(),
             changed: Notify::new(),
             turns: Locks::default(),
+            pairs: Locks::default(),
             trials: Locks::default(),
             queues: Locks::default(),
         })
@@ -88,6 +90,15 @@ impl Slots {
     async fn trial(self: &Arc<Self>, id: &CredentialId) -> Result<Slot, Hold> {
         let names = id.names;
         let is_proven = self.keys().is_proven(names);
+        // A pair that waits for its own answer keeps no other pair of the key waiting.
+        let _pair = if is_proven { None } else { Some(self.pairs.lock(names.pair).await) };
+        loop {
+            let changed = self.changed.notified();
+            self.check(id)?;
+            let tried = self.keys().tried_until(names, now());
+            let Some(until) = tried else { break };
+            tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
+        }
         let _trial = if is_proven { None } else { Some(self.trials.lock(names.key).await) };
         loop {
             let changed = self.changed.notified();
@@ -117,9 +128,10 @@ impl Slot {
         self.waited
     }
 
-    /// How long a claimed request has to wait once more, to keep its distance from the one before.
-    pub fn until_send(&self) -> Duration {
-        self.slots.keys().take_send(self.names, self.slots.interval, now())
+    /// How long a claimed request has to wait once more, to keep its distance from the one before. `None`: longer than
+    /// `within`, so that it must not leave.
+    pub fn until_send(&self, within: Duration) -> Option<Duration> {
+        self.slots.keys().take_send(self.names, self.slots.interval, within, now())
     }
 
     /// The request leaves now.

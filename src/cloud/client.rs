@@ -191,7 +191,8 @@ fn not_sent(reason: Reason, message: String) -> Outcome {
     Outcome::NotSent(NotSent { reason, message })
 }
 
-fn too_late(when: &str) -> Outcome {
+/// The outcome of a request whose time was over before it could leave.
+pub fn too_late(when: &str) -> Outcome {
     not_sent(
         Reason::ClaimTooSlow,
         format!(

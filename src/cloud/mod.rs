@@ -20,7 +20,7 @@ pub mod signing;
 mod tls;
 pub mod token;
 
-pub use client::{Client, ClientError, ClientSettings};
+pub use client::{Client, ClientError, ClientSettings, too_late};
 pub use names::NameError;
 pub use probe::ProbeError;
 pub use read::ReadResult;

@@ -15,7 +15,7 @@ use crate::{
     admission::{Admission, Permit, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        Client, RedistributionRequest, SendPermit,
+        self, Client, RedistributionRequest, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
     controller::{decider::Decider, messages::crd_outdated, report::Reporter},
@@ -145,7 +145,15 @@ impl Attempts {
             self.reporter.announce_note(&object, &note);
         }
         self.request_begins(&attempt, &permit, now);
-        let outcome = self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await;
+        let within = deadline.saturating_duration_since(tokio::time::Instant::now());
+        let outcome = match slot.until_send(within) {
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await
+            }
+            // Too many claims were slow at once. The permit is dropped unused.
+            None => cloud::too_late("before it was begun"),
+        };
         // Freed as soon as the outcome is known; recording the outcome may take longer.
         drop(permit);
         let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
@@ -185,8 +193,6 @@ impl Attempts {
         attempt_id: &str,
     ) -> Outcome {
         let _in_flight = self.reporter.metrics.call_begins();
-        // Within the send budget: a permit that expires during the wait is not used.
-        tokio::time::sleep(slot.until_send()).await;
         let started = Instant::now();
         slot.leaves();
         // The request is built from the stored object, which the claim returned.

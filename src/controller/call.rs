@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Error, Work,
+    Error, SOON, Work,
     attempt::{Attempts, Delivered, Ready},
     calls::{Calls, Ended, Handle, Wait},
     decider::Decider,
@@ -24,6 +24,7 @@ use crate::{
         decide::{Plan, Step},
         hold::Hold,
     },
+    runtime::jitter::jittered,
     store::WriteError,
 };
 
@@ -139,6 +140,10 @@ impl CallPath {
             Err(error) => return Ok(failed(&plan, error)),
         };
         permit.still_good()?;
+        // Another request may have failed to connect during the waits.
+        if self.cloud.health().is_unreachable(&plan.endpoint.host) {
+            return Err(Stop::Hold(self.cloud.unreachable(&plan.endpoint, jittered(SOON))));
+        }
         let is_old = self.precheck.is_old(&checked, permit.cluster(), slot.waited(), Instant::now());
         if is_old || !self.role.may_claim(&plan.object.namespace) || !handle.claims() {
             return Ok(Ended::Done);

@@ -77,9 +77,14 @@ pub enum Ensured {
     Failed(Error),
 }
 
+/// The view of an object that a plan was made from: its resourceVersion, and whether it was read from the API server. A
+/// cached view can be older than that, or lack what an outdated schema hides, and must not end the task.
+pub type View = (u64, bool);
+
 #[derive(Debug)]
 struct Call<P> {
     plan: P,
+    view: View,
     /// Tells this task from a later one of the same object.
     number: u64,
     /// The differences in a row.
@@ -132,7 +137,7 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     pub fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
-        plan: &P,
+        (plan, view): (&P, View),
         run: impl FnOnce(Handle<P>) -> Run,
         ended: impl FnOnce(bool) + Send + 'static,
     ) -> Ensured
@@ -144,7 +149,9 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         if let Some(call) = table.calls.get(uid) {
             match &call.state {
                 State::Claimed => return Ensured::Claimed,
-                State::Waiting(waiting, _) if call.plan == *plan => return Ensured::Waiting(waiting.clone()),
+                State::Waiting(waiting, _) if call.plan == *plan || call.view > view => {
+                    return Ensured::Waiting(waiting.clone());
+                }
                 State::Waiting(_, cancel) => cancel.cancel(),
                 State::Held(hold, until) if call.plan == *plan && *until > now => {
                     return Ensured::Held(hold.clone(), until.saturating_duration_since(now));
@@ -166,7 +173,7 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         let (number, cancel) = (table.count, table.term.child_token());
         let waiting = Waiting { on: Wait::Cluster, since: now, last, written: None };
         let state = State::Waiting(waiting.clone(), cancel.clone());
-        table.calls.insert(uid.to_owned(), Call { plan: plan.clone(), number, differences, state });
+        table.calls.insert(uid.to_owned(), Call { plan: plan.clone(), view, number, differences, state });
         drop(table);
         let task = run(Handle { calls: Arc::clone(self), uid: uid.to_owned(), number });
         let (calls, uid) = (Arc::clone(self), uid.to_owned());
@@ -186,7 +193,15 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         Ensured::Waiting(waiting)
     }
 
-    /// Cancels the task of this object, unless it has claimed, and forgets how earlier ones ended.
+    /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
+    /// ones ended.
+    pub fn forget_older(&self, uid: &str, view: View) {
+        if self.table().calls.get(uid).is_some_and(|call| call.view <= view) {
+            self.forget(uid);
+        }
+    }
+
+    /// The same, whatever it was started from.
     pub fn forget(&self, uid: &str) {
         let mut table = self.table();
         match table.calls.get(uid).map(|call| &call.state) {

@@ -31,7 +31,7 @@ use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
 use self::{
     call::CallPath,
-    calls::{Calls, Ensured},
+    calls::{Calls, Ensured, View},
     decider::Decider,
     failures::Failures,
     observe::Poller,
@@ -168,7 +168,7 @@ impl Reconciler {
         let key = cached.key();
         let step = self.decider.decide(cached);
         if !matches!(step, Step::Call(_) | Step::Observe(_)) {
-            self.calls.forget(&key.uid);
+            self.calls.forget_older(&key.uid, view_of(cached, false));
         }
         let mut waits = None;
         match &step {
@@ -180,14 +180,14 @@ impl Reconciler {
                 return Ok(Action::await_change());
             }
             Step::Wait(pause) => return Ok(Action::requeue(*pause)),
-            Step::Observe(stage) => return self.poll(cached, *stage),
+            Step::Observe(stage) => return self.poll(cached, *stage, false),
             Step::Hold { reason, message } if is_reported(cached, *reason, message) => {
                 return Ok(Action::requeue(jittered(RECHECK_AFTER)));
             }
-            Step::Call(plan) => match self.ensure(cached, plan)? {
+            Step::Call(plan) => match self.ensure(cached, plan, false)? {
                 Next::Later(action) => return Ok(action),
                 Next::Report(hold, action) => waits = Some((hold, action)),
-                Next::Reread => {}
+                Next::Reread(_) => {}
             },
             _ => {}
         }
@@ -236,7 +236,7 @@ impl Reconciler {
                 Ok(next.map_or_else(Action::await_change, Action::requeue))
             }
             Step::Wait(pause) => Ok(Action::requeue(pause)),
-            Step::Observe(stage) => self.poll(object, stage),
+            Step::Observe(stage) => self.poll(object, stage, true),
             Step::Expire { attempt_id } => {
                 self.recovery.expire(object, &attempt_id).await.map(|()| Action::requeue(SOON))
             }
@@ -250,28 +250,36 @@ impl Reconciler {
                 let held = messages::suspended(&plan, &purpose.source, problem.as_ref());
                 self.reporter.hold(object, &held).await.map(|()| Action::requeue(held.retry_after))
             }
-            // Its task, or the hold that ended the last one, is written; if the watch still shows an older version of the
-            // object, the next event of the watch decides.
-            Step::Call(_) => match waits.filter(|_| cached == fresh) {
-                Some((hold, action)) => {
-                    self.reporter.hold(object, &hold).await?;
-                    self.calls.written(object.metadata.uid.as_deref().unwrap_or_default());
-                    Ok(action)
+            // The task's wait, or the hold that ended the last one, is written. If the cached view led elsewhere, the task
+            // of the fresh plan starts here.
+            Step::Call(ref plan) => {
+                let next = match waits.filter(|_| cached == fresh) {
+                    Some((hold, action)) => Next::Report(hold, action),
+                    None => self.ensure(object, plan, true)?,
+                };
+                match next {
+                    Next::Later(action) => Ok(action),
+                    Next::Reread(pause) => Ok(Action::requeue(pause)),
+                    Next::Report(hold, action) => {
+                        self.reporter.hold(object, &hold).await?;
+                        self.calls.written(object.metadata.uid.as_deref().unwrap_or_default());
+                        Ok(action)
+                    }
                 }
-                None => Ok(Action::requeue(SOON)),
-            },
+            }
         }
     }
 
     /// Sees to it that the task of this plan exists, and says what is left to do.
-    fn ensure(&self, object: &ClusterRedistribution, plan: &Plan) -> Result<Next, Error> {
-        let (call, of) = (Arc::clone(&self.call), plan.clone());
+    fn ensure(&self, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
+        let (call, work, of) = (Arc::clone(&self.call), Work::Call(plan.clone()), plan.clone());
         let run = |handle| call.run(of, handle);
-        let ensured = self.calls.ensure(&plan.object.uid, &Work::Call(plan.clone()), run, self.trigger(&plan.object));
+        let view = view_of(object, is_fresh);
+        let ensured = self.calls.ensure(&plan.object.uid, (&work, view), run, self.trigger(&plan.object));
         Ok(match ensured {
             Ensured::Claimed => Next::Later(Action::await_change()),
             Ensured::Failed(error) => return Err(error),
-            Ensured::Differs(_) => Next::Reread,
+            Ensured::Differs(pause) => Next::Reread(pause),
             Ensured::Held(hold, wait) if is_reported(object, hold.reason, &hold.message) => {
                 Next::Later(Action::requeue(wait))
             }
@@ -287,7 +295,7 @@ impl Reconciler {
     }
 
     /// Sees to it that a poll that is due is made.
-    fn poll(&self, object: &ClusterRedistribution, stage: Stage) -> Result<Action, Error> {
+    fn poll(&self, object: &ClusterRedistribution, stage: Stage, is_fresh: bool) -> Result<Action, Error> {
         let (Some(poller), Some(attempt)) = (&self.poller, object.attempt()) else {
             return Ok(Action::await_change());
         };
@@ -297,8 +305,9 @@ impl Reconciler {
         }
         let (key, work) = (object.key(), Work::Poll { attempt_id: attempt.id.clone(), stage });
         let (poller, polled) = (poller.clone(), object.clone());
-        let run = |_| Box::pin(poller.run(polled, stage));
-        match self.calls.ensure(&key.uid, &work, run, self.trigger(&key)) {
+        let run = |handle| Box::pin(poller.run(polled, stage, handle));
+        let view = view_of(object, is_fresh);
+        match self.calls.ensure(&key.uid, (&work, view), run, self.trigger(&key)) {
             Ensured::Failed(error) => Err(error),
             // Its end triggers the next reconcile.
             _ => Ok(Action::await_change()),
@@ -332,8 +341,13 @@ enum Next {
     Later(Action),
     /// Report this, if the object in the API server leads to the same plan.
     Report(Hold, Action),
-    /// The task found an object that leads to another step.
-    Reread,
+    /// The task found an object that leads to another step; the same plan is not tried again before this time is over.
+    Reread(Duration),
+}
+
+fn view_of(object: &ClusterRedistribution, is_fresh: bool) -> View {
+    let version = object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
+    (version.unwrap_or_default(), is_fresh)
 }
 
 /// Runs until the stream of objects and the running reconciliations have ended.

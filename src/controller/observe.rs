@@ -9,7 +9,13 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{calls::Ended, decider::Decider, report::Reporter, role::Role};
+use super::{
+    Work,
+    calls::{Ended, Handle},
+    decider::Decider,
+    report::Reporter,
+    role::Role,
+};
 use crate::{
     admission::{Admission, Slot},
     api::{Attempt, ClusterRedistribution},
@@ -76,13 +82,17 @@ impl Poller {
     }
 
     /// One poll, which is due.
-    pub async fn run(self, object: ClusterRedistribution, stage: Stage) -> Ended {
+    pub async fn run(self, object: ClusterRedistribution, stage: Stage, handle: Handle<Work>) -> Ended {
         let Some(attempt) = object.attempt() else { return Ended::Done };
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let scheduled = self.schedule().entry(uid, &attempt.id, Duration::ZERO, Instant::now());
         let (finding, scheduled) = self.poll(&object, attempt, stage, scheduled).await;
         // Before the write: the watch event that it causes must not poll again at once.
         self.schedule().keep(uid, scheduled);
+        // The watch may deliver the last finding before its write has an answer; the task must not end by that.
+        if !handle.claims() {
+            return Ended::Done;
+        }
         match self.write_finding(&object, attempt, &finding).await {
             Ok(true) => self.schedule().end(uid),
             Ok(false) => {}

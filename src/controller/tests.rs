@@ -219,6 +219,24 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
         size = size_of_val(&run);
         run
     };
-    let _waiting = controller.calls.ensure(UID, &Work::Call(plan.clone()), run, |_| ());
+    let _waiting = controller.calls.ensure(UID, (&Work::Call(plan.clone()), (1, false)), run, |_| ());
     assert!(size <= 3 * size_of::<Plan>() + 1024, "{size} bytes, of which the plan takes {}", size_of::<Plan>());
+}
+
+#[tokio::test]
+async fn a_call_that_only_the_object_in_the_api_server_shows_is_begun() {
+    let server = Server::new(&fresh(1), |_, _| None);
+    let controller = leader(&server);
+    let mut cached = server.object();
+    cached.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
+    let cached = StoredObject { seen: None, object: Ok(cached) };
+    let reported = async {
+        // The cached view stays as it is, and does not end the task either.
+        while server.value()["status"]["conditions"][1]["reason"] != "CredentialsNotFound" {
+            controller.reconcile(&cached).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reported).await.unwrap();
+    assert_eq!(server.secret_reads(), 1);
 }

@@ -13,7 +13,7 @@ use super::{Mode, Settings, Verdict, is_about_key, judge, last::LastPrechecks};
 use crate::{
     admission::{Cluster, Permit},
     api::{Baseline, NONE},
-    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, details::Details},
+    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, cluster::ClusterState, details::Details},
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
     runtime::{jitter::jittered, metrics::Metrics},
@@ -21,6 +21,8 @@ use crate::{
 
 /// How long a baseline may be used for a claim; longer only if slots are further apart than that.
 pub const VALID_FOR: Duration = Duration::from_secs(60);
+/// After the first read there are up to two more waits of about the same length: the precheck must outlast them.
+const WAITS: u32 = 3;
 /// How long the begin of a request is remembered: longer than any precheck is used.
 const REMEMBER_BEGUN: Duration = Duration::from_secs(3600);
 
@@ -79,8 +81,8 @@ impl Precheck {
         credential: &Credential,
         permit: &Permit,
     ) -> Result<Option<Result<Checked, Hold>>, Hold> {
-        let mut checked = Checked { note: None, baseline: None, since: Some(Instant::now()) };
-        let result = self.read_cluster(plan, credential, permit).await?;
+        let (since, result) = self.read_cluster(plan, credential, permit).await?;
+        let mut checked = Checked { note: None, baseline: None, since: Some(since) };
         let task_status = result.found().map(|state| word_or_none(state.task.word()));
         match judge(self.settings.mode, result) {
             Verdict::Call => {}
@@ -129,7 +131,7 @@ impl Precheck {
         let Some(since) = checked.since else { return false };
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).get(cluster).copied();
         begun.is_some_and(|begun| begun >= since)
-            || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(2))
+            || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(WAITS))
     }
 
     /// In a task of its own: once it has left, its answer counts, whoever waits for it.
@@ -138,8 +140,9 @@ impl Precheck {
         plan: &Plan,
         credential: &Credential,
         permit: &Permit,
-    ) -> Result<ReadResult<crate::cloud::cluster::ClusterState>, Hold> {
+    ) -> Result<(Instant, ReadResult<ClusterState>), Hold> {
         let mut slot = permit.slot().await?;
+        let since = Instant::now();
         let (cloud, metrics) = (Arc::clone(&self.cloud), self.metrics.clone());
         let (request, key) = (RedistributionRequest::from(&plan.spec), credential.key.clone());
         let endpoint = plan.endpoint.clone();
@@ -153,7 +156,7 @@ impl Precheck {
             metrics.cluster_read(result.label());
             result
         });
-        Ok(read.await.unwrap_or(ReadResult::Unreadable("the read ended early")))
+        Ok((since, read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))))
     }
 
     async fn read_details(

@@ -32,7 +32,7 @@ impl World {
             self.started.fetch_add(1, Ordering::SeqCst);
             run(handle)
         };
-        self.calls.ensure("uid", &plan, run, move |_| {
+        self.calls.ensure("uid", (&plan, (1, false)), run, move |_| {
             ended.fetch_add(1, Ordering::SeqCst);
         })
     }
@@ -204,4 +204,22 @@ async fn tasks_of_objects_that_no_list_shows_end() {
     world.calls.keep_only(&HashSet::new());
     settle().await;
     assert_eq!(world.counts(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_view_ends_no_task_of_a_newer_one() {
+    let world = World::new();
+    let run = |_| pending();
+    world.calls.ensure("uid", (&"fresh", (7, true)), run, |_| ());
+    settle().await;
+    let others = [(6, false), (6, true), (7, false)];
+    for view in others {
+        assert!(matches!(world.calls.ensure("uid", (&"cached", view), run, |_| ()), Ensured::Waiting(_)));
+        world.calls.forget_older("uid", view);
+        assert_eq!(world.tasks.len(), 1);
+        assert_eq!(world.calls.ahead(|_| true), None, "it still waits for its cluster");
+    }
+    world.calls.forget_older("uid", (8, false));
+    settle().await;
+    assert!(world.tasks.is_empty());
 }

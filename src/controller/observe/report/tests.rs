@@ -6,7 +6,7 @@ use std::{
 use super::*;
 use crate::{
     api::{AttemptState, Baseline, Phase, Reason},
-    controller::calls::Ended,
+    controller::{Reconciler, Work},
     observe::{Observe, Stage, schedule::Scheduled},
     protocol::conditions::{set_at, to_second},
     runtime::synced::Synced,
@@ -31,7 +31,7 @@ fn delivered(finished: Timestamp) -> ClusterRedistribution {
 fn world(
     object: &ClusterRedistribution,
     mut script: impl FnMut(&str) -> Option<Fault> + Send + 'static,
-) -> (Server, Poller, Arc<Mutex<usize>>) {
+) -> (Server, Reconciler, Arc<Mutex<usize>>) {
     let writes = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&writes);
     let server = Server::new(object, move |method, _| {
@@ -40,7 +40,17 @@ fn world(
     });
     let observe = Some(Observe { every: Duration::ZERO, settle: Duration::from_secs(600) });
     let controller = reconciler(&server, Setup { observe, ..Setup::default() });
-    (server, controller.poller.unwrap(), writes)
+    (server, controller, writes)
+}
+
+/// Runs a poll to its end, as a task.
+async fn run(controller: &Reconciler, object: &ClusterRedistribution, stage: Stage) {
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    let (poller, work) = (controller.poller.clone().unwrap(), Work::Poll { attempt_id: "a".to_owned(), stage });
+    let polled = object.clone();
+    let run = |handle| Box::pin(poller.run(polled, stage, handle));
+    let _waiting = controller.calls.ensure(UID, (&work, (1, false)), run, |_| sender.send(()).unwrap());
+    ended.await.unwrap();
 }
 
 fn scheduled(poller: &Poller) -> Scheduled {
@@ -60,15 +70,16 @@ fn redistributed(server: &Server) -> Option<String> {
 #[tokio::test]
 async fn without_a_key_nothing_is_reported_and_the_secret_is_read_rarely() {
     let object = delivered(Timestamp::now());
-    let (server, mut poller, writes) = world(&object, |_| None);
-    poller.role.synced = Synced::new(&[]);
+    let (server, mut controller, writes) = world(&object, |_| None);
+    controller.poller.as_mut().unwrap().role.synced = Synced::new(&[]);
+    let poller = controller.poller.clone().unwrap();
     // Until all objects are known, calls by others are not: the poll waits for that, and not for long.
-    assert!(matches!(poller.clone().run(object.clone(), Stage::Following).await, Ended::Done));
+    run(&controller, &object, Stage::Following).await;
     assert!(pause(&poller) <= Duration::from_secs(2));
     poller.role.synced.complete(0);
     let due = Scheduled { next: std::time::Instant::now(), ..scheduled(&poller) };
     poller.schedule().keep(UID, due);
-    assert!(matches!(poller.clone().run(object.clone(), Stage::Following).await, Ended::Done));
+    run(&controller, &object, Stage::Following).await;
     assert!(pause(&poller) > Duration::from_secs(290), "{:?}", pause(&poller));
     assert_eq!((redistributed(&server), *writes.lock().unwrap()), (None, 0));
 }
@@ -76,9 +87,10 @@ async fn without_a_key_nothing_is_reported_and_the_secret_is_read_rarely() {
 #[tokio::test]
 async fn after_thirty_days_the_last_report_is_written_once_without_a_poll() {
     let object = delivered(at(-40 * 86_400));
-    let (server, poller, writes) = world(&object, |_| None);
+    let (server, controller, writes) = world(&object, |_| None);
+    let poller = controller.poller.clone().unwrap();
     assert_eq!(poller.decider.decide(&object), Step::Observe(Stage::Over));
-    assert!(matches!(poller.clone().run(object.clone(), Stage::Over).await, Ended::Done));
+    run(&controller, &object, Stage::Over).await;
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("EndNotSeen"), 1));
     assert_eq!(poller.decider.decide(&server.object()), Step::Done);
 }
@@ -89,11 +101,12 @@ async fn a_finding_survives_conflicts_and_is_not_written_to_another_attempt() {
     let running = Finding::Run(Phase::Running, None);
     // Another writer is first, each time but the last.
     let mut conflicts = 3;
-    let (server, poller, writes) = world(&object, move |method| {
+    let (server, controller, writes) = world(&object, move |method| {
         let fault = (method == "PUT" && conflicts > 0).then_some(Fault::Rejected(409));
         conflicts -= usize::from(fault.is_some());
         fault
     });
+    let poller = controller.poller.clone().unwrap();
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
     assert!(!poller.write_finding(&object, attempt, &running).await.unwrap());
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Running"), 4));
@@ -109,9 +122,10 @@ async fn a_finding_survives_conflicts_and_is_not_written_to_another_attempt() {
 async fn a_write_without_an_answer_is_read_back_and_made_once() {
     let object = delivered(Timestamp::now());
     let mut first = true;
-    let (server, poller, writes) = world(&object, move |method| {
+    let (server, controller, writes) = world(&object, move |method| {
         (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(504))
     });
+    let poller = controller.poller.clone().unwrap();
     let attempt = object.status.as_ref().unwrap().attempt.as_ref().unwrap();
     assert!(poller.write_finding(&object, attempt, &Finding::Run(Phase::Finished, None)).await.unwrap(), "it is over");
     assert_eq!((redistributed(&server).as_deref(), *writes.lock().unwrap()), (Some("Finished"), 1));
