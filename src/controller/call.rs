@@ -117,9 +117,9 @@ impl CallPath {
         };
         let slot = permit.slot().await?;
         // The waits may have been long. Other values start again, with their own names in admission.
-        if !self.credentials.is_unchanged(&purpose, &credential).await? {
+        let Some(credential) = self.credentials.refresh(&purpose, credential).await? else {
             return Err(Stop::End(Ended::Done));
-        }
+        };
         Ok(Prepared { credential, permit, checked, slot })
     }
 

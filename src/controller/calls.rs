@@ -21,6 +21,9 @@ const FIRST_DIFFERENCE: Duration = Duration::from_secs(2);
 /// Longest such pause.
 const MAX_DIFFERENCE: Duration = Duration::from_secs(300);
 
+/// The rest after a failure whose pause is not known yet.
+const REST: Duration = Duration::from_secs(1);
+
 /// How a task ended.
 #[derive(Debug)]
 pub enum Ended {
@@ -73,8 +76,10 @@ pub enum Ensured {
     Held(Hold, Duration),
     /// The last task of this plan found an object that leads to another decision; nothing is started for so long.
     Differs(Duration),
-    /// The last task of this plan failed; the next one starts when it is asked for again.
+    /// The last task of this plan failed. [`Calls::rest`] says how long nothing is started.
     Failed(Error),
+    /// The same, and the failure was returned before; nothing is started for so long.
+    Resting(Duration),
 }
 
 /// The view of an object that a plan was made from: its resourceVersion, and whether it was read from the API server. A
@@ -99,6 +104,7 @@ enum State {
     Held(Hold, Instant),
     Differs(Instant),
     Failed(Error),
+    Resting(Instant),
 }
 
 #[derive(Debug)]
@@ -147,25 +153,29 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         let (mut table, now) = (self.table(), Instant::now());
         let (mut differences, mut last) = (0, None);
         if let Some(call) = table.calls.get(uid) {
+            // An older view than that of the task says nothing about its plan.
+            let is_same = call.plan == *plan || call.view > view;
             match &call.state {
                 State::Claimed => return Ensured::Claimed,
-                State::Waiting(waiting, _) if call.plan == *plan || call.view > view => {
-                    return Ensured::Waiting(waiting.clone());
-                }
+                State::Waiting(waiting, _) if is_same => return Ensured::Waiting(waiting.clone()),
                 State::Waiting(_, cancel) => cancel.cancel(),
-                State::Held(hold, until) if call.plan == *plan && *until > now => {
+                State::Held(hold, until) if is_same && *until > now => {
                     return Ensured::Held(hold.clone(), until.saturating_duration_since(now));
                 }
-                State::Differs(until) if call.plan == *plan && *until > now => {
+                State::Differs(until) if is_same && *until > now => {
                     return Ensured::Differs(until.saturating_duration_since(now));
                 }
-                State::Held(hold, _) if call.plan == *plan => last = Some(hold.reason),
-                State::Differs(_) if call.plan == *plan => differences = call.differences,
-                State::Held(..) | State::Differs(_) | State::Failed(_) => {}
+                State::Resting(until) if is_same && *until > now => {
+                    return Ensured::Resting(until.saturating_duration_since(now));
+                }
+                State::Held(hold, _) if is_same => last = Some(hold.reason),
+                State::Differs(_) if is_same => differences = call.differences,
+                State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_) => {}
             }
         }
-        if let Some(Call { plan: of, state: State::Failed(error), .. }) = table.calls.remove(uid)
-            && of == *plan
+        if let Some(call) = table.calls.get_mut(uid).filter(|call| call.plan == *plan)
+            && matches!(call.state, State::Failed(_))
+            && let State::Failed(error) = std::mem::replace(&mut call.state, State::Resting(now + REST))
         {
             return Ensured::Failed(error);
         }
@@ -210,7 +220,9 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
                 cancel.cancel();
                 table.calls.remove(uid);
             }
-            Some(State::Held(..) | State::Differs(_) | State::Failed(_)) => drop(table.calls.remove(uid)),
+            Some(State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_)) => {
+                table.calls.remove(uid);
+            }
         }
     }
 
@@ -244,6 +256,13 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         released
     }
 
+    /// After a failure that was returned: nothing is started for this object and plan for so long, whatever triggers it.
+    pub fn rest(&self, uid: &str, pause: Duration) {
+        if let Some(State::Resting(until)) = self.table().calls.get_mut(uid).map(|call| &mut call.state) {
+            *until = Instant::now() + pause;
+        }
+    }
+
     /// The wait of this object was written to status.
     pub fn written(&self, uid: &str) {
         if let Some(State::Waiting(waiting, _)) = self.table().calls.get_mut(uid).map(|call| &mut call.state) {
@@ -256,7 +275,7 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         let is_ahead = |call: &&Call<P>| match &call.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
             State::Claimed => true,
-            State::Held(..) | State::Differs(_) | State::Failed(_) => false,
+            State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_) => false,
         };
         self.table().calls.values().filter(is_ahead).map(|call| &call.plan).find(|plan| is_sought(plan)).cloned()
     }

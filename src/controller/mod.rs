@@ -280,6 +280,7 @@ impl Reconciler {
             Ensured::Claimed => Next::Later(Action::await_change()),
             Ensured::Failed(error) => return Err(error),
             Ensured::Differs(pause) => Next::Reread(pause),
+            Ensured::Resting(pause) => Next::Later(Action::requeue(pause)),
             Ensured::Held(hold, wait) if is_reported(object, hold.reason, &hold.message) => {
                 Next::Later(Action::requeue(wait))
             }
@@ -309,6 +310,7 @@ impl Reconciler {
         let view = view_of(object, is_fresh);
         match self.calls.ensure(&key.uid, (&work, view), run, self.trigger(&key)) {
             Ensured::Failed(error) => Err(error),
+            Ensured::Resting(pause) => Ok(Action::requeue(pause)),
             // Its end triggers the next reconcile.
             _ => Ok(Action::await_change()),
         }
@@ -417,6 +419,7 @@ fn uid_of(object: &StoredObject) -> &str {
 fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let (uid, failures) = (uid_of(&object), &reconciler.failures);
     let pause = failures.pause_after(uid, Instant::now());
+    reconciler.calls.rest(uid, pause);
     let seconds = pause.as_secs_f64();
     let is_logged = !error.is_expected(failures.count(uid));
     let logged = is_logged.then(|| failures.to_log(error.kind(), Instant::now())).flatten();

@@ -67,7 +67,8 @@ impl WaitReports {
         // What the last try found is the best information until the next one is over.
         let is_last = shown.is_some() && shown == waiting.last.map(Reason::as_str);
         let shows_another = shown.is_some_and(|shown| !is_of_a_wait(shown)) && !is_last;
-        let quiet = if shows_another || waiting.on == Wait::Cluster { SHORT } else { QUIET };
+        let is_busy = matches!(waiting.on, Wait::Cluster | Wait::Credential);
+        let quiet = if shows_another || is_busy { SHORT } else { QUIET };
         if since < quiet {
             return Report::Later(quiet.saturating_sub(since));
         }

@@ -199,18 +199,23 @@ impl Credentials {
         Ok(Credential { key, id, is_recovered })
     }
 
-    /// Whether the source still holds what the credential was made of, and a token can still be used. Reads the source
-    /// again; never logs in.
-    pub async fn is_unchanged(&self, purpose: &Purpose<'_>, credential: &Credential) -> Result<bool, Hold> {
+    /// The credential again after a wait, by another read of its source: the same, or with the user's present token. Never
+    /// logs in. `None`: the source holds other values, or there is no token.
+    pub async fn refresh(&self, purpose: &Purpose<'_>, credential: Credential) -> Result<Option<Credential>, Hold> {
         let (account, _) = self.read(&purpose.source).await.map_err(|(error, wait)| held(&error, wait))?;
         Ok(match (account, &credential.key) {
             (Account::AccessKey(key), Key::AccessKey(_)) => {
-                self.names(&Key::AccessKey(key), purpose.endpoint) == credential.id.names
+                (self.names(&Key::AccessKey(key), purpose.endpoint) == credential.id.names).then_some(credential)
             }
-            (Account::User(user), Key::Token(token)) => {
-                self.user_identity(&user) == token.user() && self.tokens.may_use(token, Instant::now())
+            (Account::User(user), Key::Token(token)) if self.user_identity(&user) == token.user() => {
+                if self.tokens.may_use(token, Instant::now()) {
+                    return Ok(Some(credential));
+                }
+                // Another request of the user may have renewed it.
+                let token = self.tokens.present(&self.wanted(purpose, user)?);
+                token.map(|token| Credential { key: Key::Token(token), ..credential })
             }
-            _ => false,
+            _ => None,
         })
     }
 

@@ -192,9 +192,9 @@ async fn other_values_in_the_secret_are_noticed_by_the_second_read() {
     let source = credentials.choose(Some("named"), "team");
     let purpose = Purpose { source, endpoint: &here, iam: None, project: "project" };
     let credential = credentials.resolve(&purpose).await.unwrap();
-    assert!(credentials.is_unchanged(&purpose, &credential).await.unwrap());
+    assert!(credentials.refresh(&purpose, credential.clone()).await.unwrap().is_some());
     *secret.lock().unwrap() = "two";
-    assert!(!credentials.is_unchanged(&purpose, &credential).await.unwrap());
+    assert!(credentials.refresh(&purpose, credential).await.unwrap().is_none());
 }
 
 #[tokio::test]

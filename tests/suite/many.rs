@@ -7,13 +7,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams};
 use testbed::{
     eventually,
-    simulator::{Act, Lag, Script},
+    simulator::{Act, Lag, Options, Script},
 };
 
 use crate::{
     burst::{burst, history, reasons, version_with_reason},
     progress::redistributed,
-    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, reason_of, wait_for_output},
+    world::{NO_TIMEOUT, PATIENCE, SHORT_GRACE, World, held, reason_of, wait_for_output},
 };
 
 #[tokio::test]
@@ -161,4 +161,24 @@ async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
         assert!(finished >= begin + GRACE, "request-{number} expired {} s after the start", finished - begin);
     }
     assert_eq!(world.cloud.total_calls(), 1 + 20);
+}
+
+/// With `OPERATOR_BINARY=target/release/redistribution-operator`, since a debug build takes several times as much.
+#[tokio::test]
+#[ignore = "by hand, since it takes minutes and a release build: cargo test --test suite -- --ignored --nocapture waiting_objects"]
+async fn ten_thousand_waiting_objects_take_little_memory() {
+    let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
+    let operator = world.operator_with(&["--rate-limit=0.01"]).await;
+    prove_the_key(&world).await;
+    let at_rest = operator.rss_bytes().unwrap();
+    burst(&world, 10_000, |_| None).await;
+    eventually(PATIENCE, "each was reconciled", async || {
+        let waiting = held(&operator).await;
+        if waiting >= 10_000 { Ok(()) } else { Err(format!("{waiting} were")) }
+    })
+    .await;
+    let waiting = operator.rss_bytes().unwrap();
+    let mib = |bytes: u64| bytes / 1024 / 1024;
+    println!("{} MiB at rest, {} MiB with 10,000 waiting objects", mib(at_rest), mib(waiting));
+    assert!(mib(waiting) <= 64, "{} MiB", mib(waiting));
 }

@@ -219,9 +219,10 @@ pub async fn held(operator: &Operator) -> usize {
     count.map_or(0, |count| count.parse().unwrap())
 }
 
-/// The operator's binary, built by cargo for this very test run.
+/// The operator's binary: built by cargo for this very test run, or the one that `OPERATOR_BINARY` names.
 pub fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_redistribution-operator"))
+    let built = || PathBuf::from(env!("CARGO_BIN_EXE_redistribution-operator"));
+    std::env::var_os("OPERATOR_BINARY").map_or_else(built, PathBuf::from)
 }
 
 /// The spec of the API page's example for another cluster.

@@ -163,15 +163,21 @@ async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_returned_once_and_the_next_task_starts_after_it() {
+async fn a_failure_is_returned_once_and_the_same_plan_rests_after_it() {
     let world = World::new();
     let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: WriteError::Conflict };
     world.ensure("plan", |_| async { Ended::Failed(error) });
     settle().await;
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Failed(_)));
-    assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)));
+    world.calls.rest("uid", 30 * SECOND);
+    let Ensured::Resting(wait) = world.ensure("plan", |_| pending()) else { panic!("no rest") };
+    assert_eq!((wait, world.counts()), (30 * SECOND, (1, 1)));
+    assert!(matches!(world.ensure("edited", |_| pending()), Ensured::Waiting(_)));
+    tokio::time::sleep(30 * SECOND).await;
+    world.calls.rest("uid", 30 * SECOND);
+    assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)), "its task is no failure");
     settle().await;
-    assert_eq!(world.counts(), (2, 1));
+    assert_eq!(world.counts(), (3, 2));
 }
 
 #[tokio::test(start_paused = true)]

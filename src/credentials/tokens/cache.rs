@@ -100,6 +100,11 @@ impl Core {
         }
     }
 
+    /// The cached token, whatever its remaining lifetime.
+    pub fn present(&self, key: TokenKey) -> Option<Token> {
+        self.scopes.get(&key.scope)?.token.clone()
+    }
+
     /// Records the result of a login that started at `started`. Its result about the user applies to all projects.
     pub fn finish(&mut self, key: TokenKey, login: Login, started: Instant, now: Instant) -> Result<Token, Denied> {
         self.abandon(key);

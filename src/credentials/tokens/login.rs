@@ -1,7 +1,10 @@
 //! From a user to a token: from the cache, or by one login, which runs to its end in a task of its own, since each wrong
 //! password counts and its answer must not be lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -44,6 +47,14 @@ impl TokenCache {
             (Err(_), Some(token)) if !token.has_ended() => Ok(token),
             (result, _) => result,
         }
+    }
+}
+
+impl TokenCache {
+    /// The cached token, if a request may still be claimed with it.
+    pub fn present(&self, wanted: &Wanted) -> Option<Token> {
+        let token = self.lock().present(wanted.key)?;
+        self.may_use(&token, Instant::now()).then_some(token)
     }
 }
 

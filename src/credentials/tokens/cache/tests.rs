@@ -200,3 +200,16 @@ fn the_cache_is_bounded_and_evicts_the_least_recently_used() {
     }
     assert_eq!((core.users.len(), core.scopes.len()), (MAX_ENTRIES, MAX_ENTRIES));
 }
+
+#[test]
+fn the_present_token_is_the_last_one_and_needs_no_login() {
+    let (mut core, now) = (Core::new(MIN), Instant::now());
+    assert!(core.present(key(1, 1)).is_none());
+    let first = log_in(&mut core, key(1, 1), token(DAY), now).unwrap();
+    first.end();
+    let second = log_in(&mut core, key(1, 1), token(DAY), now + MIN_LOGIN_INTERVAL).unwrap();
+    assert!(core.present(key(1, 1)).is_some_and(|token| !token.has_ended()));
+    second.end();
+    assert!(core.present(key(1, 1)).is_some_and(|token| token.has_ended()));
+    assert!(core.present(key(1, 2)).is_none());
+}
