@@ -25,9 +25,9 @@ impl From<[u8; 32]> for KeyIdentity {
 
 /// What a request is made with, for those who count requests and refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Names {
+pub struct KeyDigests {
     /// Digest of the access key or the user, and the endpoint: the cloud counts wrong signatures by it.
     pub key: KeyIdentity,
     /// Digest of all values, and the endpoint.
-    pub pair: KeyIdentity,
+    pub values: KeyIdentity,
 }

@@ -9,7 +9,7 @@ use crate::{cloud::identity::KeyIdentity, protocol::hold::Hold};
 #[derive(Clone, Debug)]
 struct Last {
     generation: i64,
-    pair: KeyIdentity,
+    values: KeyIdentity,
     result: Result<Checked, Hold>,
     next: Instant,
 }
@@ -20,8 +20,8 @@ pub struct LastPrechecks(HashMap<String, Last>);
 
 impl LastPrechecks {
     /// The last precheck for this generation with this key, if the next one is not due yet. A hold ends when it is.
-    pub fn get(&self, uid: &str, generation: i64, pair: KeyIdentity, now: Instant) -> Option<Result<Checked, Hold>> {
-        let last = self.0.get(uid).filter(|last| last.generation == generation && last.pair == pair)?;
+    pub fn get(&self, uid: &str, generation: i64, values: KeyIdentity, now: Instant) -> Option<Result<Checked, Hold>> {
+        let last = self.0.get(uid).filter(|last| last.generation == generation && last.values == values)?;
         let wait = last.next.saturating_duration_since(now);
         let result = || last.result.clone().map_err(|hold| Hold { retry_after: wait, ..hold });
         (!wait.is_zero()).then(result)
@@ -31,13 +31,13 @@ impl LastPrechecks {
     pub fn keep(
         &mut self,
         uid: &str,
-        (generation, pair): (i64, KeyIdentity),
+        (generation, values): (i64, KeyIdentity),
         result: Result<Checked, Hold>,
         now: Instant,
     ) {
         self.0.retain(|_, last| last.next > now);
         let next = now + result.as_ref().map_or_else(|hold| hold.retry_after, |_| VALID_FOR);
-        self.0.insert(uid.to_owned(), Last { generation, pair, result, next });
+        self.0.insert(uid.to_owned(), Last { generation, values, result, next });
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Waiting {
     /// The reason of the hold that the last task of the same plan ended with: status may still show it.
     pub last: Option<Reason>,
     /// When the wait was last written to status.
-    pub written: Option<Instant>,
+    pub reported: Option<Instant>,
 }
 
 /// What reconcile finds of its plan.
@@ -82,8 +82,8 @@ pub enum Ensured {
 pub type View = (u64, bool);
 
 #[derive(Debug)]
-struct Call<P> {
-    plan: P,
+struct Entry<W> {
+    work: W,
     view: View,
     /// Tells this task from a later one of the same object.
     number: u64,
@@ -102,34 +102,34 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Table<P> {
-    calls: HashMap<String, Call<P>>,
+struct Table<W> {
+    entries: HashMap<String, Entry<W>>,
     count: u64,
     /// Every task that has not claimed obeys it. Replaced when it is cancelled.
     term: CancellationToken,
 }
 
-/// See the module. `P`: the plan, which is compared whole.
+/// See the module. `W`: the work of a task, which is compared whole.
 #[derive(Debug)]
-pub struct Calls<P> {
-    table: Mutex<Table<P>>,
-    tasks: TaskTracker,
+pub struct Tasks<W> {
+    table: Mutex<Table<W>>,
+    tracker: TaskTracker,
     closing: CancellationToken,
 }
 
 /// What a task tells the table about itself.
 #[derive(Debug)]
-pub struct Handle<P> {
-    calls: Arc<Calls<P>>,
+pub struct Handle<W> {
+    tasks: Arc<Tasks<W>>,
     uid: String,
     number: u64,
 }
 
-impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
-    /// `tasks` is waited for at shutdown, which `closing` begins.
-    pub fn new(tasks: TaskTracker, closing: CancellationToken) -> Arc<Self> {
+impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
+    /// `tracker` is waited for at shutdown, which `closing` begins.
+    pub fn new(tracker: TaskTracker, closing: CancellationToken) -> Arc<Self> {
         let term = closing.child_token();
-        Arc::new(Self { table: Mutex::new(Table { calls: HashMap::new(), count: 0, term }), tasks, closing })
+        Arc::new(Self { table: Mutex::new(Table { entries: HashMap::new(), count: 0, term }), tracker, closing })
     }
 
     /// Sees to it that a task of this plan lives, unless it is too early for one. A task of another plan that has not
@@ -137,8 +137,8 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     pub fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
-        (plan, view): (&P, View),
-        run: impl FnOnce(Handle<P>) -> Run,
+        (work, view): (&W, View),
+        run: impl FnOnce(Handle<W>) -> Run,
         ended: impl FnOnce(bool) + Send + 'static,
     ) -> Ensured
     where
@@ -146,48 +146,48 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     {
         let (mut table, now) = (self.table(), Instant::now());
         let (mut differences, mut last) = (0, None);
-        if let Some(call) = table.calls.get(uid) {
-            match &call.state {
+        if let Some(entry) = table.entries.get(uid) {
+            match &entry.state {
                 State::Claimed => return Ensured::Claimed,
-                State::Waiting(waiting, _) if call.plan == *plan || call.view > view => {
+                State::Waiting(waiting, _) if entry.work == *work || entry.view > view => {
                     return Ensured::Waiting(waiting.clone());
                 }
                 State::Waiting(_, cancel) => cancel.cancel(),
-                State::Held(hold, until) if call.plan == *plan && *until > now => {
+                State::Held(hold, until) if entry.work == *work && *until > now => {
                     return Ensured::Held(hold.clone(), until.saturating_duration_since(now));
                 }
-                State::Differs(until) if call.plan == *plan && *until > now => {
+                State::Differs(until) if entry.work == *work && *until > now => {
                     return Ensured::Differs(until.saturating_duration_since(now));
                 }
-                State::Held(hold, _) if call.plan == *plan => last = Some(hold.reason),
-                State::Differs(_) if call.plan == *plan => differences = call.differences,
+                State::Held(hold, _) if entry.work == *work => last = Some(hold.reason),
+                State::Differs(_) if entry.work == *work => differences = entry.differences,
                 State::Held(..) | State::Differs(_) | State::Failed(_) => {}
             }
         }
-        if let Some(Call { plan: of, state: State::Failed(error), .. }) = table.calls.remove(uid)
-            && of == *plan
+        if let Some(Entry { work: known, state: State::Failed(error), .. }) = table.entries.remove(uid)
+            && known == *work
         {
             return Ensured::Failed(error);
         }
         table.count = table.count.wrapping_add(1);
         let (number, cancel) = (table.count, table.term.child_token());
-        let waiting = Waiting { on: Wait::Cluster, since: now, last, written: None };
+        let waiting = Waiting { on: Wait::Cluster, since: now, last, reported: None };
         let state = State::Waiting(waiting.clone(), cancel.clone());
-        table.calls.insert(uid.to_owned(), Call { plan: plan.clone(), view, number, differences, state });
+        table.entries.insert(uid.to_owned(), Entry { work: work.clone(), view, number, differences, state });
         drop(table);
-        let task = run(Handle { calls: Arc::clone(self), uid: uid.to_owned(), number });
-        let (calls, uid) = (Arc::clone(self), uid.to_owned());
-        self.tasks.spawn(async move {
+        let task = run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number });
+        let (tasks, uid) = (Arc::clone(self), uid.to_owned());
+        self.tracker.spawn(async move {
             tokio::pin!(task);
             let result = tokio::select! {
                 result = &mut task => result,
                 () = cancel.cancelled() => {
                     // Only the end of the process stops a task that has claimed.
-                    if calls.has_claimed(&uid, number) { task.await } else { Ended::Done }
+                    if tasks.has_claimed(&uid, number) { task.await } else { Ended::Done }
                 }
             };
-            let has_claimed = calls.has_claimed(&uid, number);
-            calls.ended(&uid, number, result);
+            let has_claimed = tasks.has_claimed(&uid, number);
+            tasks.ended(&uid, number, result);
             ended(has_claimed);
         });
         Ensured::Waiting(waiting)
@@ -196,7 +196,7 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
     /// ones ended.
     pub fn forget_older(&self, uid: &str, view: View) {
-        if self.table().calls.get(uid).is_some_and(|call| call.view <= view) {
+        if self.table().entries.get(uid).is_some_and(|entry| entry.view <= view) {
             self.forget(uid);
         }
     }
@@ -204,19 +204,19 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     /// The same, whatever it was started from.
     pub fn forget(&self, uid: &str) {
         let mut table = self.table();
-        match table.calls.get(uid).map(|call| &call.state) {
+        match table.entries.get(uid).map(|entry| &entry.state) {
             Some(State::Claimed) | None => {}
             Some(State::Waiting(_, cancel)) => {
                 cancel.cancel();
-                table.calls.remove(uid);
+                table.entries.remove(uid);
             }
-            Some(State::Held(..) | State::Differs(_) | State::Failed(_)) => drop(table.calls.remove(uid)),
+            Some(State::Held(..) | State::Differs(_) | State::Failed(_)) => drop(table.entries.remove(uid)),
         }
     }
 
     /// The same for all objects but these.
     pub fn keep_only(&self, pending: &HashSet<String>) {
-        let others: Vec<_> = self.table().calls.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
+        let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
         others.iter().for_each(|uid| self.forget(uid));
     }
 
@@ -225,54 +225,54 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
         let mut table = self.table();
         table.term.cancel();
         table.term = self.closing.child_token();
-        table.calls.retain(|_, call| matches!(call.state, State::Claimed));
+        table.entries.retain(|_, entry| matches!(entry.state, State::Claimed));
     }
 
     /// What is held for this reason may be tried again at once. Returns the plans, whose objects are to be reconciled.
-    pub fn release(&self, reasons: &[Reason]) -> Vec<P> {
+    pub fn release(&self, reasons: &[Reason]) -> Vec<W> {
         let (mut table, now) = (self.table(), Instant::now());
         let mut released = Vec::new();
-        for call in table.calls.values_mut() {
-            if let State::Held(hold, until) = &mut call.state
+        for entry in table.entries.values_mut() {
+            if let State::Held(hold, until) = &mut entry.state
                 && reasons.contains(&hold.reason)
                 && *until > now
             {
                 *until = now;
-                released.push(call.plan.clone());
+                released.push(entry.work.clone());
             }
         }
         released
     }
 
     /// The wait of this object was written to status.
-    pub fn written(&self, uid: &str) {
-        if let Some(State::Waiting(waiting, _)) = self.table().calls.get_mut(uid).map(|call| &mut call.state) {
-            waiting.written = Some(Instant::now());
+    pub fn wait_reported(&self, uid: &str) {
+        if let Some(State::Waiting(waiting, _)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+            waiting.reported = Some(Instant::now());
         }
     }
 
     /// A plan that `is_sought` and whose task no longer waits for its cluster.
-    pub fn ahead(&self, is_sought: impl Fn(&P) -> bool) -> Option<P> {
-        let is_ahead = |call: &&Call<P>| match &call.state {
+    pub fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
+        let is_ahead = |entry: &&Entry<W>| match &entry.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
             State::Claimed => true,
             State::Held(..) | State::Differs(_) | State::Failed(_) => false,
         };
-        self.table().calls.values().filter(is_ahead).map(|call| &call.plan).find(|plan| is_sought(plan)).cloned()
+        self.table().entries.values().filter(is_ahead).map(|entry| &entry.work).find(|work| is_sought(work)).cloned()
     }
 
     fn has_claimed(&self, uid: &str, number: u64) -> bool {
         let table = self.table();
-        let call = table.calls.get(uid).filter(|call| call.number == number);
-        call.is_some_and(|call| matches!(call.state, State::Claimed))
+        let entry = table.entries.get(uid).filter(|entry| entry.number == number);
+        entry.is_some_and(|entry| matches!(entry.state, State::Claimed))
     }
 
     fn ended(&self, uid: &str, number: u64, result: Ended) {
         let (mut table, now) = (self.table(), Instant::now());
-        let Some(call) = table.calls.get_mut(uid).filter(|call| call.number == number) else { return };
-        call.state = match result {
+        let Some(entry) = table.entries.get_mut(uid).filter(|entry| entry.number == number) else { return };
+        entry.state = match result {
             Ended::Done => {
-                table.calls.remove(uid);
+                table.entries.remove(uid);
                 return;
             }
             Ended::Hold(hold) => {
@@ -280,8 +280,8 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
                 State::Held(hold, until)
             }
             Ended::Differs => {
-                let pause = FIRST_DIFFERENCE.saturating_mul(1 << call.differences.min(8)).min(MAX_DIFFERENCE);
-                call.differences = call.differences.saturating_add(1);
+                let pause = FIRST_DIFFERENCE.saturating_mul(1 << entry.differences.min(8)).min(MAX_DIFFERENCE);
+                entry.differences = entry.differences.saturating_add(1);
                 State::Differs(now + pause)
             }
             Ended::Failed(error) => State::Failed(error),
@@ -289,30 +289,30 @@ impl<P: Clone + PartialEq + Send + 'static> Calls<P> {
     }
 
     /// What lies behind the lock is whole after each change.
-    fn table(&self) -> MutexGuard<'_, Table<P>> {
+    fn table(&self) -> MutexGuard<'_, Table<W>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<P: Clone + PartialEq + Send + 'static> Handle<P> {
+impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
     /// What the task waits for next.
     pub fn waits_for(&self, on: Wait) {
-        let mut table = self.calls.table();
-        let call = table.calls.get_mut(&self.uid).filter(|call| call.number == self.number);
-        if let Some(State::Waiting(waiting, _)) = call.map(|call| &mut call.state) {
+        let mut table = self.tasks.table();
+        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
+        if let Some(State::Waiting(waiting, _)) = entry.map(|entry| &mut entry.state) {
             waiting.on = on;
         }
     }
 
     /// The task is about to claim. False if it was cancelled: then it must not. From here on nothing cancels it.
     #[must_use]
-    pub fn claims(&self) -> bool {
-        let mut table = self.calls.table();
-        let call = table.calls.get_mut(&self.uid).filter(|call| call.number == self.number);
-        let Some(call) = call else { return false };
-        let is_free = matches!(&call.state, State::Waiting(_, cancel) if !cancel.is_cancelled());
+    pub fn begin_claim(&self) -> bool {
+        let mut table = self.tasks.table();
+        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
+        let Some(entry) = entry else { return false };
+        let is_free = matches!(&entry.state, State::Waiting(_, cancel) if !cancel.is_cancelled());
         if is_free {
-            call.state = State::Claimed;
+            entry.state = State::Claimed;
         }
         is_free
     }
