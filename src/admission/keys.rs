@@ -1,15 +1,18 @@
 //! PURE: what answers have said of a key, and whether one more request may be made with it. The clock is an argument.
 //!
 //! A *key* is an access key or a user at one endpoint; its *values* are the key with the secret that was read. The cloud
-//! locks a key for everybody after five wrong signatures, whatever secret they were made with, so refusals are counted by
-//! key; whether a secret is right is known by values. Values are *proven* once an answer has shown that they work.
+//! locks a key for everybody after five wrong signatures, whatever secret they were made with, so refusals are counted
+//! by key; whether a secret is right is known by values. Values are *proven* once an answer has shown that they work.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use super::messages::{rejected, throttled};
+use super::{
+    MAX_LATE,
+    messages::{rejected, throttled},
+};
 use crate::{
     cloud::{
         identity::{KeyDigests, KeyIdentity},
@@ -28,8 +31,6 @@ const MAX_REFUSALS: usize = 4;
 const MAX_UNANSWERED: usize = 3;
 /// A request without an answer counts for so long: a gateway that refuses does so at once.
 const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
-/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
-const MAX_LATE: Duration = Duration::from_millis(15);
 /// Keys and values without a use for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// Refused values are kept longer: an object that waits for others asks again and again, and must not use them anew each
@@ -50,7 +51,7 @@ struct ValuesRecord {
 struct KeyRecord {
     /// When the next slot begins.
     next_slot: Option<Instant>,
-    /// When the next claimed request may leave: claims take longer or shorter, and the distance counts where requests
+    /// When the next claimed request may be sent: claims take longer or shorter, and the distance counts where requests
     /// arrive.
     next_send: Option<Instant>,
     throttled_until: Option<Instant>,
@@ -161,8 +162,8 @@ impl Keys {
         slot.saturating_duration_since(now)
     }
 
-    /// A claimed request is about to leave: how long it has to wait to keep its distance from the one before. Zero unless
-    /// that one's claim took longer. `None`: longer than `within`; then the request must not leave, and takes nothing.
+    /// A claimed request is about to be sent: how long it has to wait to keep its distance from the one before. Zero unless
+    /// that one's claim took longer. `None`: longer than `within`; then the request must not be sent, and takes nothing.
     pub fn take_send(
         &mut self,
         digests: KeyDigests,

@@ -1,4 +1,4 @@
-//! PURE: the holds of requests that a key may not make now, and the messages of requests that wait for their turn.
+//! PURE: the holds of requests that a key may not make now. The messages of waits are in `controller::waiting`.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-//! Whether a request may leave now, by tokio's fair mutexes and semaphores: each wait is over in the order of arrival, and
+//! Whether a request may be sent now, by tokio's fair mutexes and semaphores: each wait is over in the order of arrival, and
 //! dropping a wait, or what it returned, frees everything. The guarantee does not depend on any of this.
 //!
 //! 1. [`Admission::cluster`] waits for the other requests of the namespace to the same cluster.
-//! 2. [`Turn::place`] waits for one of the places for requests in flight.
+//! 2. [`ClusterTurn::place`] waits for one of the places for requests in flight.
 //! 3. [`Place::with`] waits for the other requests to the cluster with the same credential.
-//! 4. [`Permit::slot`] waits for a slot of the rate limit, before each request.
+//! 4. [`Admitted::slot`] waits for a slot of the rate limit, before each request.
 //!
 //! What the first three return is kept until the outcome is known.
 
@@ -35,9 +35,11 @@ use crate::{
     runtime::locks::{Lock, Locks},
 };
 
-/// Requests keep this much more distance than the rate limit asks for, as a fraction of the interval: a request that is
+/// Requests keep this much more distance than the rate limit asks for, in thousandths of the interval: a request that is
 /// sent on its slot arrives a little earlier or later, and must not exceed the rate where it arrives.
-const SLACK: f64 = 0.015;
+const SLACK: u32 = 15;
+/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
+const MAX_LATE: Duration = Duration::from_millis(SLACK as u64);
 
 /// A cluster of the cloud, as far as requests to it must not overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +89,7 @@ pub struct Place {
     turn: ClusterTurn,
 }
 
-/// A place with a credential.
+/// Everything that a request waits for, but its slot.
 #[derive(Debug)]
 pub struct Admitted {
     // In this order: what is shared with the fewest is freed last.
@@ -100,7 +102,8 @@ pub struct Admitted {
 impl Admission {
     /// `concurrency`: how many requests may be in flight at once. `rate`: requests a second and key; 0 for no limit.
     pub fn new(concurrency: usize, rate: f64) -> Arc<Self> {
-        let interval = if rate > 0.0 { Duration::try_from_secs_f64((1.0 + SLACK) / rate).ok() } else { None };
+        let seconds = (1.0 + f64::from(SLACK) / 1000.0) / rate;
+        let interval = if rate > 0.0 { Duration::try_from_secs_f64(seconds).ok() } else { None };
         Arc::new(Self {
             places: Places::new(concurrency),
             slots: Slots::new(interval.unwrap_or_default()),
@@ -121,8 +124,8 @@ impl Admission {
         self.slots.slot(id, Requester::Reads).await
     }
 
-    /// Why no request may be made with this credential now, by what answers have said, also to other processes: as far as
-    /// objects in status record it for its source.
+    /// Why no request may be made with this credential now, by what answers have said; what other processes met is restored
+    /// first, as far as the status of objects records it for the credential's source.
     pub fn restore_and_check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
         let digests = credential.id.digests;
         let now = Instant::now();
@@ -169,7 +172,7 @@ impl Admitted {
         self.turn.admission.slots.slot(&self.id, requester).await
     }
 
-    /// Whether nothing is known against the key.
+    /// Why the request may not be made now, if something is known against the key.
     pub fn check(&self) -> Result<(), Hold> {
         self.turn.admission.slots.check(&self.id)
     }
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_to_one_cluster_wait_within_a_namespace_and_within_a_credential() {
+    fn requests_to_one_cluster_wait_for_their_namespace_and_credential() {
         let admission = Admission::new(64, 0.0);
         let held = admitted(&admission, "a", "one", id(1, 1));
         assert!(held.is_some());

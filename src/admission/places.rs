@@ -1,6 +1,6 @@
-//! Places for requests in flight. Half of all places are reserved: a namespace holds at most one of them. The others are
-//! shared: a namespace holds at most its share of them, a quarter of all. So a namespace without a request in flight finds a place while fewer than half as many other
-//! namespaces as there are places have one, whatever these do.
+//! Places for requests that are prepared or in flight. Half of all places are reserved: a namespace holds at most one of
+//! them. The others are shared: a namespace holds at most its share of them, a quarter of all. So a namespace that holds no
+//! place finds one while fewer than half as many other namespaces as there are places hold one, whatever these do.
 
 use std::{future::pending, sync::Arc};
 

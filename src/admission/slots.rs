@@ -1,5 +1,5 @@
-//! The slots of the rate limit of each key. Namespaces take turns: each has at most one request in the queue of the key,
-//! and the others of the namespace wait for that one. Reads after a request are one namespace more.
+//! The slots of the rate limit of each key. Namespaces take turns: each has at most one request that waits for a slot of the
+//! key, and the others of the namespace wait for that one. Reads after a request are one namespace more.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,7 +42,8 @@ pub struct Slots {
     queues: Locks<KeyIdentity>,
 }
 
-/// The right to make one request now. Dropped without an answer, it counts as unanswered for a while if its values are unproven.
+/// The right to make one request now. Dropped after its request was sent and without an
+/// answer, it counts as unanswered for a while if its values are unproven.
 #[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
@@ -76,7 +77,7 @@ impl Slots {
         let began = Instant::now();
         let is_proven = self.keys().is_proven(id.digests);
         let _turn = self.turns.lock((id.digests.key, requester, is_proven)).await;
-        // Waited for before the queue, so that proven values of the same key are not kept waiting.
+        // Waited for before the slot, so that proven values of the same key are not kept waiting.
         let mut slot = self.trial(id).await?;
         let _queue = self.queues.lock(id.digests.key).await;
         self.check(id)?;

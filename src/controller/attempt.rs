@@ -36,13 +36,13 @@ pub struct Timing {
     pub grace: Duration,
 }
 
-/// What is ready for one attempt.
+/// What one attempt starts from.
 pub struct AttemptInput {
     /// What was decided.
     pub plan: Plan,
     /// What the request is made with.
     pub credential: Credential,
-    /// The place and locks of the request, freed once its outcome is known.
+    /// The turn, place and lock of the request, freed once its outcome is known.
     pub admitted: Admitted,
     /// The slot of the rate limit.
     pub slot: Slot,
@@ -128,6 +128,8 @@ impl AttemptRunner {
         };
         let live = Live::new(&self.decider, &attempt);
         let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
+        // Two deadlines for one budget: the permit counts the time in which the machine was frozen, and tokio's clock bounds
+        // the wait for the API server.
         let deadline = tokio::time::Instant::now() + self.timing.send_budget;
         let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
         let claimed = match self.reporter.store.claim(&object, &attempt, &message, deadline, now).await {
@@ -274,7 +276,7 @@ fn record_of(outcome: &Outcome) -> Record {
 fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
     match outcome {
         Outcome::Answered(answer) => Some(answer.key_effect),
-        // Nothing has left that the gateway could count.
+        // Nothing was sent that the gateway could count.
         Outcome::NotSent(_) => Some(KeyEffect::Neutral),
         Outcome::Unknown(_) => None,
     }

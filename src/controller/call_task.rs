@@ -33,7 +33,7 @@ use crate::{
 const UNREADABLE: [Reason; 4] =
     [Reason::CredentialsNotFound, Reason::CredentialsInvalid, Reason::CredentialsForbidden, Reason::CredentialsExpired];
 
-/// What a call needs on its way.
+/// What the task of a call needs.
 pub struct CallTask {
     /// Decides again.
     pub decider: Decider,
@@ -51,13 +51,13 @@ pub struct CallTask {
     pub precheck: Arc<Precheck>,
     /// Makes the attempt.
     pub runner: AttemptRunner,
-    /// The other calls.
+    /// The tasks of all objects.
     pub tasks: Arc<Tasks<Work>>,
     /// Has an object reconciled.
     pub requeue: Requeue,
 }
 
-/// Everything that was prepared before the last read of the object.
+/// What was prepared before the last read of the object.
 struct Prepared {
     credential: Credential,
     admitted: Admitted,
@@ -117,15 +117,15 @@ impl CallTask {
             return Err(Stop::End(Ended::Done));
         };
         let slot = admitted.slot().await?;
-        // The waits may have been long. Other values start again, with their own names in admission.
+        // The waits may have been long. Other values start again: admission knows them by other digests.
         if !self.credentials.is_unchanged(&purpose, &credential).await? {
             return Err(Stop::End(Ended::Done));
         }
         Ok(Prepared { credential, admitted, checked, slot })
     }
 
-    /// Decides on the object in the API server, not on a watched one, which a watch that was opened under an older CRD shows
-    /// without its journal. Then makes the attempt.
+    /// A watch that was opened under an older CRD may lack the journal. So the decision uses the object in the API server.
+    /// Then the attempt is made.
     async fn decide_and_attempt(&self, plan: Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Stop> {
         let Prepared { credential, admitted, checked, slot } = prepared;
         let object = match self.reporter.store.get(&plan.object).await {
@@ -202,6 +202,8 @@ impl CallTask {
         }
     }
 
+    /// Lets objects that are held for these reasons try again, those of other sources and endpoints too. The others are held
+    /// again at once.
     fn release(&self, reasons: &[Reason]) {
         for work in self.tasks.release(reasons) {
             if let Work::Call(plan) = work {

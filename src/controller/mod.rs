@@ -300,7 +300,7 @@ impl Reconciler {
         }
     }
 
-    /// Sees to it that the task of this plan exists, and says what is left to do.
+    /// Sees to it that the task of this plan exists, and returns what is left to do.
     fn ensure(&self, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
         let (call, work, view) = (Arc::clone(&self.call), Work::Call(plan.clone()), view_of(object, is_fresh));
         let run = {

@@ -209,7 +209,7 @@ impl Poller {
         (finding, Scheduled { next, unchanged_polls, hint, since, postponements: 0, ..scheduled })
     }
 
-    /// In a task of its own: once it has left, its answer counts, whoever waits for it.
+    /// In a task of its own: once the read is sent, its answer counts, whoever waits for it.
     async fn read_details(
         &self,
         request: &RedistributionRequest,

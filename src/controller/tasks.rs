@@ -1,7 +1,7 @@
 //! The tasks of objects: at most one for each object, which waits, decides again, claims, sends and records. Reconcile
-//! only sees to it that the task of the present plan exists; a task of another plan is cancelled unless it has claimed.
+//! only sees to it that the task of the present work exists; a task of other work is cancelled unless it has claimed.
 //!
-//! What ended a task is kept by object and plan, so that the same plan is not tried again before its time.
+//! What ended a task is kept by object and work, so that the same work is not tried again before its time.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,11 +26,11 @@ const MAX_DIFFERENCE: Duration = Duration::from_secs(300);
 pub enum Ended {
     /// It claimed and recorded, or has to start again: the next reconcile decides.
     Done,
-    /// It was not the time.
+    /// Something holds the call.
     Hold(Hold),
     /// The fresh object led to another decision.
     Differs,
-    /// The API server did not answer as it has to.
+    /// The object could not be read or claimed.
     Failed(Error),
 }
 
@@ -56,28 +56,28 @@ pub struct Waiting {
     pub on: Wait,
     /// Since when.
     pub since: Instant,
-    /// The reason of the hold that the last task of the same plan ended with: status may still show it.
+    /// The reason of the hold that the last task of the same work ended with: status may still show it.
     pub last: Option<Reason>,
     /// When the wait was last written to status.
     pub reported: Option<Instant>,
 }
 
-/// What reconcile finds of its plan.
+/// What reconcile finds of the work that it asks for.
 #[derive(Debug)]
 pub enum Ensured {
     /// Its task waits.
     Waiting(Waiting),
-    /// Its task has claimed, or a task of another plan has: what it records is awaited.
+    /// Its task has claimed, or a task of other work has: what it records is awaited.
     Claimed,
-    /// The last task of this plan ended so; nothing is started for so long.
+    /// The last task of this work ended so; nothing is started for so long.
     Held(Hold, Duration),
-    /// The last task of this plan found an object that leads to another decision; nothing is started for so long.
+    /// The last task of this work found an object that leads to another decision; nothing is started for so long.
     Differs(Duration),
-    /// The last task of this plan failed; the next one starts when it is asked for again.
+    /// The last task of this work failed; the next one starts when it is asked for again.
     Failed(Error),
 }
 
-/// The view of an object that a plan was made from: its resourceVersion, and whether it was read from the API server. A
+/// The view of an object that work was made from: its resourceVersion, and whether it was read from the API server. A
 /// cached view can be older than that, or lack what an outdated schema hides, and must not end the task.
 pub type View = (u64, bool);
 
@@ -132,8 +132,8 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         Arc::new(Self { table: Mutex::new(Table { entries: HashMap::new(), count: 0, term }), tracker, closing })
     }
 
-    /// Sees to it that a task of this plan lives, unless it is too early for one. A task of another plan that has not
-    /// claimed is cancelled. `ended` is called once the task is over, with whether it has claimed.
+    /// Sees to it that a task of this work lives, unless it is too early for one. A task of other work that has not claimed
+    /// is cancelled. `ended` is called once the task is over, with whether it has claimed.
     pub fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
@@ -228,7 +228,8 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         table.entries.retain(|_, entry| matches!(entry.state, State::Claimed));
     }
 
-    /// What is held for this reason may be tried again at once. Returns the plans, whose objects are to be reconciled.
+    /// What is held for these reasons may be tried again at once, whichever source or endpoint it waits for. Those whose cause
+    /// remains are held again at once. Returns the work, whose objects are to be reconciled.
     pub fn release(&self, reasons: &[Reason]) -> Vec<W> {
         let (mut table, now) = (self.table(), Instant::now());
         let mut released = Vec::new();
@@ -251,7 +252,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         }
     }
 
-    /// A plan that `is_sought` and whose task no longer waits for its cluster.
+    /// Work that `is_sought` and whose task no longer waits for its cluster.
     pub fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
         let is_ahead = |entry: &&Entry<W>| match &entry.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,

@@ -1,5 +1,4 @@
-//! When the wait of a call for its turn is written to status, and in which words. A backlog that drains at the ordinary rate
-//! then costs no writes other than claim and outcome.
+//! When the wait of a call is written to status, and in which words. A wait that is short costs no write.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -80,7 +80,7 @@ impl CredentialSource {
         }
     }
 
-    /// Its name at the beginning of an error message.
+    /// Its name as the subject of an error message.
     pub fn subject(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
@@ -102,7 +102,7 @@ impl CredentialSource {
 /// What a request is made with, without a secret.
 #[derive(Clone, Debug)]
 pub struct CredentialId {
-    /// For those who count requests and refusals.
+    /// By which requests and refusals are counted.
     pub digests: KeyDigests,
     /// Where it was read.
     pub source: CredentialSource,
@@ -268,8 +268,9 @@ impl Credentials {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of a key, by its values, not a resourceVersion: the same wrong values in another Secret are the same wrong
-    /// key, and another label on the Secret does not make it right. Of a token by its user, since tokens change.
+    /// The digests of a key are made of its values, not of a resourceVersion: the same wrong values in another Secret are the
+    /// same wrong key, and another label on the Secret does not make it right. Those of a token are made of its user, since
+    /// tokens change.
     fn digests(&self, key: &Key, endpoint: &Endpoint) -> KeyDigests {
         let url = endpoint.url.as_str().as_bytes();
         match key {

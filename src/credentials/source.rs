@@ -26,7 +26,7 @@ pub struct SourceReader {
 }
 
 impl SourceReader {
-    /// `subject`: that of the source, for errors.
+    /// `subject`: the source's, for errors.
     pub async fn read(&self, source: &CredentialSource, subject: &str) -> Result<Data, CredentialsError> {
         match source {
             CredentialSource::Controller => self.read_files(subject).await,

@@ -240,7 +240,7 @@ async fn default_credentials_are_read_anew_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_api_server_becomes_a_reason_at_once_or_after_three_tries() {
+async fn an_error_of_the_api_server_is_a_reason_at_once_or_after_three_tries() {
     for (code, reason, expected) in [
         (404, Some(Reason::CredentialsNotFound), 1),
         (403, Some(Reason::CredentialsForbidden), 1),

@@ -139,7 +139,7 @@ impl Precheck {
             || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(WAITS))
     }
 
-    /// In a task of its own: once it has left, its answer counts, whoever waits for it.
+    /// In a task of its own: once the read is sent, its answer counts, whoever waits for it.
     async fn read_cluster(
         &self,
         plan: &Plan,

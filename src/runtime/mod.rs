@@ -1,4 +1,5 @@
-//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks.
+//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks, locks, the limit
+//! of writes, and which first lists are complete.
 
 pub mod admin;
 pub mod clock;

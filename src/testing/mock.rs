@@ -274,7 +274,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// The clocks, as the context reads them.
+    /// The clocks, as the runner of attempts reads them.
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
         Clock::new(move || *clock.0.lock().unwrap())

@@ -54,7 +54,7 @@ async fn a_namespace_waits_one_slot_for_each_other_namespace_of_its_key() {
     requests(&slots, (id(1, 1), "late"), 1, &sender);
     let order = in_order(sent, 40).await;
     let at = order.iter().position(|name| *name == "late").unwrap();
-    // Eleven have left before it came; then at most one of each other namespace and the one that is under way.
+    // Eleven were sent before it came; then at most one of each other namespace and the one that is under way.
     assert!((11..=11 + 4).contains(&at), "{at}: {order:?}");
     assert!(began.elapsed() <= 60 * SECOND);
 }
