@@ -16,13 +16,13 @@
 //! # The way of a request
 //!
 //! ```text
-//!  watch --> decide --> prepare ------> claim --> send --> record
-//!   |         (pure)     |              (store:   (cloud:  (store: PUT of the outcome,
-//!   |                    |               PUT of    one      again until it is written)
-//!   |                    |               status)   POST)
-//!   |                    +-- health of the endpoint, credentials, admission (may it be sent now?), precheck
-//!   +-- every object that is not finished, and each again when something changes
+//! watch --> reconcile: decide (pure) --> task: cluster turn --> place --> endpoint --> credentials --> key check
+//!                                          --> credential lock --> precheck --> slot --> Secret again
+//!                                          --> fresh read, decide again --> claim --> send --> record --> reconcile
 //! ```
+//!
+//! Each object that a request is due for has one task, which waits for all of this; reconcile never does. The claim is a
+//! PUT of status, the send is the one POST, and the record is a PUT of the outcome, again until it is written.
 //!
 //! # Modules
 //!
@@ -36,15 +36,15 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`api`] | the resource: spec, status, reasons, CRD |
-//! | [`protocol`] | rules (pure), and this process's record of attempts |
-//! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks |
+//! | [`protocol`] | rules (pure), and what this process knows of attempts |
+//! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks, locks, write limit, complete lists |
 //! | [`store`] | the only writer of status: claim, read back, record |
 //! | [`cloud`] | the only sender: client, signature, outcome, reads, IAM login, health of endpoints |
 //! | [`credentials`] | which source an object uses, what it holds, tokens of users |
-//! | [`admission`] | whether a request may leave now: concurrency limit, rate limit, lock-out of keys |
+//! | [`admission`] | whether a request may be sent now: turns of a cluster, concurrency limit, rate limit, lock-out of keys |
 //! | [`precheck`] | what a read of the cluster before the request means |
 //! | [`observe`] | what reads after the request mean |
-//! | [`controller`] | watch, reconcile, the path of a request, reporting |
+//! | [`controller`] | watch, reconcile, the task of a request, reporting |
 //! | [`cli`] | flags |
 
 pub mod admission;

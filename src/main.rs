@@ -15,23 +15,21 @@ use redistribution_operator::{
     cloud,
     controller::{
         self, Reconciler,
-        attempt::{Attempts, Timing},
-        call::CallPath,
-        calls::Calls,
+        attempt::{AttemptRunner, Timing},
+        call_task::CallTask,
         decider::Decider,
         observe::Poller,
         recovery::Recovery,
         report::Reporter,
+        requeue::Requeue,
         role::Role,
+        tasks::Tasks,
         watch,
     },
     credentials::{self, Credentials},
     observe::{Observe, schedule::Schedule},
     precheck::{self, Precheck},
-    protocol::{
-        decide::{Plan, Rules},
-        regions::Regions,
-    },
+    protocol::{decide::Rules, regions::Regions},
     runtime::{
         admin::{self, Admin},
         clock::Clock,
@@ -95,9 +93,9 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.namespaces) };
-    let (tasks, synced) = (TaskTracker::new(), role.synced.clone());
-    let (triggers, triggered) = mpsc::unbounded_channel();
-    let reconciler = Arc::new(assemble(&run, &client, role, &tasks, &metrics, triggers)?);
+    let (tracker, synced) = (TaskTracker::new(), role.synced.clone());
+    let (sender, requeued) = mpsc::unbounded_channel();
+    let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, Requeue::new(sender))?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -114,13 +112,13 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tokio::spawn(announce(synced));
     tokio::spawn(stop_on(signals, closing));
 
-    controller::run(reconciler, objects, cache, triggered).await;
+    controller::run(reconciler, objects, cache, requeued).await;
     // The stream and every reconciliation have ended; attempts with a claim still send and record.
-    tasks.close();
-    if !tasks.is_empty() {
-        tracing::info!(attempts = tasks.len(), "waiting for attempts to be recorded");
+    tracker.close();
+    if !tracker.is_empty() {
+        tracing::info!(tasks = tracker.len(), "waiting for tasks to end");
     }
-    tasks.wait().await;
+    tracker.wait().await;
     // Only now may another process lead: every attempt of this one is recorded.
     done.cancel();
     if let Some(election) = election
@@ -159,9 +157,9 @@ fn assemble(
     run: &Run,
     client: &Client,
     role: Role,
-    tasks: &TaskTracker,
+    tracker: &TaskTracker,
     metrics: &Metrics,
-    triggers: mpsc::UnboundedSender<api::ObjectName>,
+    requeue: Requeue,
 ) -> Result<Reconciler, StartError> {
     let holder = run.holder.clone().unwrap_or_else(host_name);
     let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
@@ -179,7 +177,7 @@ fn assemble(
     let settings = precheck::Settings { mode: run.check_cluster, every: run.check_every };
     let precheck = Arc::new(Precheck::new(settings, run.observe, Arc::clone(&cloud), metrics.clone()));
     let schedule = run.observe.then(Arc::<Mutex<Schedule>>::default);
-    let attempts = Attempts {
+    let runner = AttemptRunner {
         decider: decider.clone(),
         reporter: reporter.clone(),
         cloud: Arc::clone(&cloud),
@@ -201,25 +199,9 @@ fn assemble(
         schedule,
     });
     let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
-    let calls = Calls::new(tasks.clone(), role.closing.clone());
-    let triggers_of_releases = triggers.clone();
-    let trigger = move |plan: &Plan| {
-        // The receiver is gone once the controller stops.
-        let _ = triggers_of_releases.send(plan.object.object_name());
-    };
-    let call = CallPath {
-        decider,
-        role,
-        reporter,
-        admission,
-        credentials,
-        cloud,
-        precheck,
-        attempts,
-        calls,
-        trigger: Box::new(trigger),
-    };
-    Ok(Reconciler::new(Arc::new(call), recovery, poller, triggers))
+    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
+    let call = CallTask { decider, role, reporter, admission, credentials, cloud, precheck, runner, tasks, requeue };
+    Ok(Reconciler::new(Arc::new(call), recovery, poller))
 }
 
 fn rules(run: &Run) -> Result<Rules, StartError> {

@@ -1,18 +1,21 @@
 //! PURE: what answers have said of a key, and whether one more request may be made with it. The clock is an argument.
 //!
-//! A *key* is an access key or a user at one endpoint; a *pair* is the key with the secret that was read. The cloud locks
-//! a key for everybody after five wrong signatures, whatever secret they were made with, so refusals are counted by key;
-//! whether a secret is right is known by pair.
+//! A *key* is an access key or a user at one endpoint; its *values* are the key with the secret that was read. The cloud
+//! locks a key for everybody after five wrong signatures, whatever secret they were made with, so refusals are counted
+//! by key; whether a secret is right is known by values. Values are *proven* once an answer has shown that they work.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use super::messages::{rejected, throttled};
+use super::{
+    MAX_LATE,
+    messages::{rejected, throttled},
+};
 use crate::{
     cloud::{
-        identity::{KeyIdentity, Names},
+        identity::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::{
@@ -24,32 +27,31 @@ use crate::{
 
 /// The fifth refusal locks the key for everybody.
 const MAX_REFUSALS: usize = 4;
-/// Requests of unproven pairs that may be without an answer at once.
+/// Requests with unproven values that may be without an answer at once.
 const MAX_UNANSWERED: usize = 3;
 /// A request without an answer counts for so long: a gateway that refuses does so at once.
 const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
-/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
-const MAX_LATE: Duration = Duration::from_millis(15);
-/// Pairs and keys without a use for so long are forgotten.
+/// Keys and values without a use for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
-/// Refused pairs are kept longer: who waits for one asks again and again, and must not use it anew each hour.
+/// Refused values are kept longer: an object that waits for others asks again and again, and must not use them anew each
+/// hour.
 const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// A request of an unproven pair that has no answer yet.
+/// A request with unproven values that has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Unanswered(u64);
 
 #[derive(Debug, Default)]
-struct Pair {
+struct ValuesRecord {
     lockout: Lockout,
     used: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
-struct Key {
+struct KeyRecord {
     /// When the next slot begins.
     next_slot: Option<Instant>,
-    /// When the next claimed request may leave: claims take longer or shorter, and the distance counts where requests
+    /// When the next claimed request may be sent: claims take longer or shorter, and the distance counts where requests
     /// arrive.
     next_send: Option<Instant>,
     throttled_until: Option<Instant>,
@@ -57,40 +59,40 @@ struct Key {
     locked_until: Option<Instant>,
     /// How long each refusal counts, by attempt where another process met it.
     refusals: HashMap<String, Instant>,
-    /// The requests without an answer: the pair of each, and since when; `None`: it has not left yet.
+    /// The requests without an answer: the values of each, and since when; `None`: it is not sent yet.
     unanswered: HashMap<Unanswered, (KeyIdentity, Option<Instant>)>,
     used: Option<Instant>,
 }
 
-/// All keys and pairs. See the module.
+/// All keys and values. See the module.
 #[derive(Debug, Default)]
 pub struct Keys {
-    keys: HashMap<KeyIdentity, Key>,
-    pairs: HashMap<KeyIdentity, Pair>,
+    keys: HashMap<KeyIdentity, KeyRecord>,
+    values: HashMap<KeyIdentity, ValuesRecord>,
     count: u64,
 }
 
-/// Whether a request of an unproven pair may be added to those without an answer.
+/// Whether a request with unproven values may be added to those without an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Trial {
-    /// It is added under this name. `None`: the pair is proven and needs no name.
+    /// It is added under this name. `None`: the values are proven and need no name.
     Begun(Option<Unanswered>),
     /// Not before then, or before an answer.
     Wait(Instant),
 }
 
 impl Keys {
-    /// Why no request may be made with this pair now.
+    /// Why no request may be made with these values now.
     pub fn check(&mut self, id: &CredentialId, now: Instant) -> Result<(), Hold> {
         self.forget_old(now);
-        let CredentialId { names, source } = id;
-        let pair = self.pairs.entry(names.pair).or_default();
-        pair.used = Some(now);
-        if let Some((why, wait)) = pair.lockout.rejection(now) {
+        let CredentialId { digests, source } = id;
+        let values = self.values.entry(digests.values).or_default();
+        values.used = Some(now);
+        if let Some((why, wait)) = values.lockout.rejection(now) {
             return Err(rejected(why, wait, source));
         }
-        let is_proven = pair.lockout.is_proven();
-        let key = self.keys.entry(names.key).or_default();
+        let is_proven = values.lockout.is_proven();
+        let key = self.keys.entry(digests.key).or_default();
         key.used = Some(now);
         if let Some(wait) =
             key.locked_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
@@ -107,31 +109,31 @@ impl Keys {
         }
     }
 
-    /// Whether an answer has shown that this pair works.
-    pub fn is_proven(&self, names: Names) -> bool {
-        self.pairs.get(&names.pair).is_some_and(|pair| pair.lockout.is_proven())
+    /// Whether an answer has shown that these values work.
+    pub fn is_proven(&self, digests: KeyDigests) -> bool {
+        self.values.get(&digests.values).is_some_and(|values| values.lockout.is_proven())
     }
 
-    /// Until when this pair, if it is unproven, has a request without an answer. It has one at a time: if the pair is wrong,
-    /// one object fails and not all.
-    pub fn tried_until(&mut self, names: Names, now: Instant) -> Option<Instant> {
-        if self.is_proven(names) {
+    /// Until when these values, if they are unproven, have a request without an answer. They have one at a time: if they are
+    /// wrong, one object fails and not all.
+    pub fn tried_until(&mut self, digests: KeyDigests, now: Instant) -> Option<Instant> {
+        if self.is_proven(digests) {
             return None;
         }
-        let key = self.keys.entry(names.key).or_default();
+        let key = self.keys.entry(digests.key).or_default();
         key.forget_unanswered(now);
-        let mut of_pair = key.unanswered.values().filter(|(pair, _)| *pair == names.pair);
-        // One that has not left yet ends by an answer or by being dropped, which is told.
-        of_pair.next().map(|(_, since)| since.unwrap_or(now) + UNANSWERED_COUNTS_FOR)
+        let mut of_values = key.unanswered.values().filter(|(values, _)| *values == digests.values);
+        // One that is not sent yet ends by an answer or by being dropped, which is told.
+        of_values.next().map(|(_, since)| since.unwrap_or(now) + UNANSWERED_COUNTS_FOR)
     }
 
-    /// Adds a request to those without an answer, if the pair is unproven: of all pairs of a key, refusals and requests
-    /// without an answer together must stay below what locks the key.
-    pub fn begin(&mut self, names: Names, now: Instant) -> Trial {
-        if self.is_proven(names) {
+    /// Adds a request to those without an answer, if the values are unproven: refusals of a key and requests without an
+    /// answer, with whatever values, must together stay below what locks the key.
+    pub fn begin(&mut self, digests: KeyDigests, now: Instant) -> Trial {
+        if self.is_proven(digests) {
             return Trial::Begun(None);
         }
-        let key = self.keys.entry(names.key).or_default();
+        let key = self.keys.entry(digests.key).or_default();
         key.forget_unanswered(now);
         let refusals = key.refusals.values().filter(|until| **until > now);
         let is_full =
@@ -139,18 +141,18 @@ impl Keys {
         if !is_full {
             self.count = self.count.wrapping_add(1);
             let name = Unanswered(self.count);
-            key.unanswered.insert(name, (names.pair, None));
+            key.unanswered.insert(name, (digests.values, None));
             return Trial::Begun(Some(name));
         }
         let ends = key.unanswered.values().filter_map(|(_, since)| *since).map(|since| since + UNANSWERED_COUNTS_FOR);
-        // Those that have not left yet end by an answer or by being dropped, which is told.
+        // Those that are not sent yet end by an answer or by being dropped, which is told.
         Trial::Wait(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
     }
 
     /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
     /// keeps its slot, so that small delays do not add up; after a longer pause a new series of slots begins.
-    pub fn take_slot(&mut self, names: Names, interval: Duration, now: Instant) -> Duration {
-        let key = self.keys.entry(names.key).or_default();
+    pub fn take_slot(&mut self, digests: KeyDigests, interval: Duration, now: Instant) -> Duration {
+        let key = self.keys.entry(digests.key).or_default();
         let late = (interval / 10).min(MAX_LATE);
         let is_kept = |next: &Instant| now.saturating_duration_since(*next) < late;
         // If claims are slow, slots follow the requests, or more and more of them would be claimed too late.
@@ -160,10 +162,16 @@ impl Keys {
         slot.saturating_duration_since(now)
     }
 
-    /// A claimed request is about to leave: how long it has to wait to keep its distance from the one before. Zero unless
-    /// that one's claim took longer. `None`: longer than `within`; then the request must not leave, and takes nothing.
-    pub fn take_send(&mut self, names: Names, interval: Duration, within: Duration, now: Instant) -> Option<Duration> {
-        let key = self.keys.entry(names.key).or_default();
+    /// A claimed request is about to be sent: how long it has to wait to keep its distance from the one before. Zero unless
+    /// that one's claim took longer. `None`: longer than `within`; then the request must not be sent, and takes nothing.
+    pub fn take_send(
+        &mut self,
+        digests: KeyDigests,
+        interval: Duration,
+        within: Duration,
+        now: Instant,
+    ) -> Option<Duration> {
+        let key = self.keys.entry(digests.key).or_default();
         let at = key.next_send.map_or(now, |next| next.max(now));
         let wait = at.saturating_duration_since(now);
         if wait > within {
@@ -173,40 +181,40 @@ impl Keys {
         Some(wait)
     }
 
-    /// The request has left.
-    pub fn left(&mut self, names: Names, name: Option<Unanswered>, now: Instant) {
-        let key = self.keys.get_mut(&names.key);
+    /// The request is sent.
+    pub fn sent(&mut self, digests: KeyDigests, name: Option<Unanswered>, now: Instant) {
+        let key = self.keys.get_mut(&digests.key);
         if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
             *since = Some(now);
         }
     }
 
-    /// The request did not leave, or has its answer.
-    pub fn end(&mut self, names: Names, name: Option<Unanswered>) {
-        if let (Some(key), Some(name)) = (self.keys.get_mut(&names.key), name) {
+    /// The request was not sent, or has its answer.
+    pub fn end(&mut self, digests: KeyDigests, name: Option<Unanswered>) {
+        if let (Some(key), Some(name)) = (self.keys.get_mut(&digests.key), name) {
             key.unanswered.remove(&name);
         }
     }
 
     /// Takes in what an answer says.
-    pub fn learn(&mut self, names: Names, effect: KeyEffect, now: Instant) {
+    pub fn learn(&mut self, digests: KeyDigests, effect: KeyEffect, now: Instant) {
         if let KeyEffect::Throttled(wait) = effect {
-            return self.throttle(names.key, now + wait);
+            return self.throttle(digests.key, now + wait);
         }
         if effect == KeyEffect::LockedByGateway {
-            self.keys.entry(names.key).or_default().locked_until = Some(now + REFUSAL_LASTS);
+            self.keys.entry(digests.key).or_default().locked_until = Some(now + REFUSAL_LASTS);
         }
-        self.pairs.entry(names.pair).or_default().lockout.learn(effect, now);
+        self.values.entry(digests.values).or_default().lockout.learn(effect, now);
         if effect == KeyEffect::RejectedByGateway {
             self.count = self.count.wrapping_add(1);
             let name = format!("here {}", self.count);
-            self.refused(names.key, &name, now + REFUSAL_LASTS);
+            self.refused(digests.key, &name, now + REFUSAL_LASTS);
         }
     }
 
-    /// A redistribution request was let through: the pair works, whatever was known against its tokens.
-    pub fn worked(&mut self, names: Names) {
-        self.pairs.entry(names.pair).or_default().lockout.worked();
+    /// A redistribution request was let through: the values work, whatever was known against the user's tokens.
+    pub fn worked(&mut self, digests: KeyDigests) {
+        self.values.entry(digests.values).or_default().lockout.worked();
     }
 
     /// A refusal of this key counts until then. Named, so that one that is seen again does not count twice.
@@ -224,17 +232,17 @@ impl Keys {
         let is_old =
             |used: Option<Instant>, after| used.is_none_or(|used| now.saturating_duration_since(used) >= after);
         // What was only heard of counts from the first look at it.
-        self.pairs.values_mut().for_each(|pair| pair.used = pair.used.or(Some(now)));
+        self.values.values_mut().for_each(|values| values.used = values.used.or(Some(now)));
         self.keys.values_mut().for_each(|key| key.used = key.used.or(Some(now)));
-        self.pairs.retain(|_, pair| {
-            !is_old(pair.used, if pair.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
+        self.values.retain(|_, values| {
+            !is_old(values.used, if values.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
         });
         self.keys.values_mut().for_each(|key| key.forget_unanswered(now));
         self.keys.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
     }
 }
 
-impl Key {
+impl KeyRecord {
     fn forget_unanswered(&mut self, now: Instant) {
         self.unanswered.retain(|_, (_, since)| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
     }
@@ -255,27 +263,27 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn names(key: u8, pair: u8) -> Names {
-        Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) }
+    fn digests(key: u8, values: u8) -> KeyDigests {
+        KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) }
     }
 
-    fn id(names: Names) -> CredentialId {
-        CredentialId { names, source: CredentialSource::Controller }
+    fn id(digests: KeyDigests) -> CredentialId {
+        CredentialId { digests, source: CredentialSource::Controller }
     }
 
-    /// What the message of a rejected pair says first; nothing if it may be used.
-    fn why(keys: &mut Keys, names: Names, now: Instant) -> Option<&'static str> {
-        let hold = keys.check(&id(names), now).err()?;
+    /// What the message of rejected values says first; nothing if they may be used.
+    fn why(keys: &mut Keys, digests: KeyDigests, now: Instant) -> Option<&'static str> {
+        let hold = keys.check(&id(digests), now).err()?;
         assert_eq!(hold.reason, Reason::CredentialsRejected);
         ["which had not worked", "which had worked", "at least four times", "rejects the tokens"]
             .into_iter()
             .find(|words| hold.message.contains(words))
     }
 
-    fn send(keys: &mut Keys, names: Names, now: Instant) -> Option<Unanswered> {
-        match keys.begin(names, now) {
+    fn send(keys: &mut Keys, digests: KeyDigests, now: Instant) -> Option<Unanswered> {
+        match keys.begin(digests, now) {
             Trial::Begun(name) => {
-                keys.left(names, name, now);
+                keys.sent(digests, name, now);
                 name
             }
             Trial::Wait(_) => None,
@@ -285,94 +293,96 @@ mod tests {
     #[test]
     fn four_refusals_of_one_key_by_whatever_secret_stop_a_fifth() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        for pair in 1..=4 {
-            assert!(keys.check(&id(names(1, pair)), now).is_ok());
-            let name = send(&mut keys, names(1, pair), now);
-            assert!(name.is_some(), "{pair}");
-            keys.end(names(1, pair), name);
-            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
-            assert_eq!(why(&mut keys, names(1, pair), now), Some("which had not worked"));
+        for values in 1..=4 {
+            assert!(keys.check(&id(digests(1, values)), now).is_ok());
+            let name = send(&mut keys, digests(1, values), now);
+            assert!(name.is_some(), "{values}");
+            keys.end(digests(1, values), name);
+            keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
+            assert_eq!(why(&mut keys, digests(1, values), now), Some("which had not worked"));
         }
-        assert_eq!(why(&mut keys, names(1, 5), now), Some("at least four times"));
-        assert!(keys.check(&id(names(2, 6)), now).is_ok(), "another key");
-        assert_eq!(why(&mut keys, names(1, 5), now + 5 * MINUTE), None);
-        assert_eq!(why(&mut keys, names(1, 1), now + 5 * MINUTE), Some("which had not worked"), "never by itself");
+        assert_eq!(why(&mut keys, digests(1, 5), now), Some("at least four times"));
+        assert!(keys.check(&id(digests(2, 6)), now).is_ok(), "another key");
+        assert_eq!(why(&mut keys, digests(1, 5), now + 5 * MINUTE), None);
+        assert_eq!(why(&mut keys, digests(1, 1), now + 5 * MINUTE), Some("which had not worked"), "never by itself");
     }
 
     #[test]
-    fn a_proven_pair_is_bound_by_no_refusal_of_others() {
+    fn proven_values_are_bound_by_no_refusal_of_others() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        keys.learn(names(1, 1), KeyEffect::Good, now);
-        for pair in 2..=7 {
-            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
+        keys.learn(digests(1, 1), KeyEffect::Good, now);
+        for values in 2..=7 {
+            keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
         }
-        assert!(keys.check(&id(names(1, 1)), now).is_ok());
-        assert_eq!(keys.begin(names(1, 1), now), Trial::Begun(None));
+        assert!(keys.check(&id(digests(1, 1)), now).is_ok());
+        assert_eq!(keys.begin(digests(1, 1), now), Trial::Begun(None));
     }
 
     #[test]
-    fn at_most_three_unproven_requests_are_without_an_answer_for_ten_seconds_each() {
+    fn at_most_three_unproven_requests_are_without_an_answer_at_once() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let sent: Vec<_> = (0..5).filter_map(|pair| send(&mut keys, names(1, pair), now)).collect();
+        let sent: Vec<_> = (0..5).filter_map(|values| send(&mut keys, digests(1, values), now)).collect();
         assert_eq!(sent.len(), 3);
-        assert_eq!(keys.begin(names(1, 9), now), Trial::Wait(now + UNANSWERED_COUNTS_FOR));
-        assert!(send(&mut keys, names(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
+        assert_eq!(keys.begin(digests(1, 9), now), Trial::Wait(now + UNANSWERED_COUNTS_FOR));
+        assert!(send(&mut keys, digests(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
     }
 
     #[test]
-    fn an_unproven_pair_has_one_request_without_an_answer() {
+    fn unproven_values_have_one_request_without_an_answer() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let first = send(&mut keys, names(1, 1), now);
-        assert_eq!(keys.tried_until(names(1, 1), now), Some(now + UNANSWERED_COUNTS_FOR));
-        assert_eq!(keys.tried_until(names(1, 2), now), None, "another secret of the same key");
-        assert_eq!(keys.tried_until(names(1, 1), now + UNANSWERED_COUNTS_FOR), None);
-        keys.end(names(1, 1), first);
-        assert_eq!(keys.tried_until(names(1, 1), now), None);
-        let _hung = send(&mut keys, names(1, 1), now);
-        keys.worked(names(1, 1));
-        assert_eq!(keys.tried_until(names(1, 1), now), None, "a pair that works has as many as it likes");
+        let first = send(&mut keys, digests(1, 1), now);
+        assert_eq!(keys.tried_until(digests(1, 1), now), Some(now + UNANSWERED_COUNTS_FOR));
+        assert_eq!(keys.tried_until(digests(1, 2), now), None, "another secret of the same key");
+        assert_eq!(keys.tried_until(digests(1, 1), now + UNANSWERED_COUNTS_FOR), None);
+        keys.end(digests(1, 1), first);
+        assert_eq!(keys.tried_until(digests(1, 1), now), None);
+        let _hung = send(&mut keys, digests(1, 1), now);
+        keys.worked(digests(1, 1));
+        assert_eq!(keys.tried_until(digests(1, 1), now), None, "values that work have as many as they like");
     }
 
     #[test]
     fn refusals_and_requests_without_an_answer_stay_below_what_locks_the_key() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        for pair in 1..=2 {
-            keys.learn(names(1, pair), KeyEffect::RejectedByGateway, now);
+        for values in 1..=2 {
+            keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
         }
-        let sent = (3..9).filter_map(|pair| send(&mut keys, names(1, pair), now)).count();
+        let sent = (3..9).filter_map(|values| send(&mut keys, digests(1, values), now)).count();
         assert_eq!(sent, 2);
     }
 
     #[test]
-    fn a_request_that_does_not_leave_or_has_its_answer_makes_room() {
+    fn a_request_that_is_not_sent_or_has_its_answer_makes_room() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let sent: Vec<_> = (0..3).map(|pair| keys.begin(names(1, pair), now)).collect();
+        let sent: Vec<_> = (0..3).map(|values| keys.begin(digests(1, values), now)).collect();
         let Some(Trial::Begun(first)) = sent.first() else { unreachable!("the first is let through") };
-        assert!(matches!(keys.begin(names(1, 9), now), Trial::Wait(_)));
-        keys.end(names(1, 0), *first);
-        assert!(matches!(keys.begin(names(1, 9), now), Trial::Begun(Some(_))));
+        assert!(matches!(keys.begin(digests(1, 9), now), Trial::Wait(_)));
+        keys.end(digests(1, 0), *first);
+        assert!(matches!(keys.begin(digests(1, 9), now), Trial::Begun(Some(_))));
     }
 
     #[test]
-    fn a_pair_that_had_worked_rests_five_minutes_after_a_refusal() {
+    fn values_that_had_worked_rest_five_minutes_after_a_refusal() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        keys.learn(names(1, 1), KeyEffect::Good, now);
-        keys.learn(names(1, 1), KeyEffect::RejectedByGateway, now);
-        assert_eq!(why(&mut keys, names(1, 1), now), Some("which had worked"));
-        assert_eq!(why(&mut keys, names(1, 1), now + 5 * MINUTE), None);
-        assert!(matches!(keys.begin(names(1, 1), now + 5 * MINUTE), Trial::Begun(Some(_))), "as unproven");
+        keys.learn(digests(1, 1), KeyEffect::Good, now);
+        keys.learn(digests(1, 1), KeyEffect::RejectedByGateway, now);
+        assert_eq!(why(&mut keys, digests(1, 1), now), Some("which had worked"));
+        assert_eq!(why(&mut keys, digests(1, 1), now + 5 * MINUTE), None);
+        assert!(matches!(keys.begin(digests(1, 1), now + 5 * MINUTE), Trial::Begun(Some(_))), "as unproven");
     }
 
     #[test]
-    fn a_429_holds_all_pairs_of_its_key_for_its_longest_window() {
+    fn a_429_holds_all_values_of_its_key_for_its_longest_window() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        keys.learn(names(1, 1), KeyEffect::Throttled(2 * MINUTE), now);
-        keys.learn(names(1, 2), KeyEffect::Throttled(MINUTE), now);
-        for pair in [1, 2, 3] {
-            let hold = keys.check(&id(names(1, pair)), now + MINUTE).err();
+        keys.learn(digests(1, 1), KeyEffect::Throttled(2 * MINUTE), now);
+        keys.learn(digests(1, 2), KeyEffect::Throttled(MINUTE), now);
+        for values in [1, 2, 3] {
+            let hold = keys.check(&id(digests(1, values)), now + MINUTE).err();
             assert!(hold.is_some_and(|hold| hold.reason == Reason::Throttled && hold.retry_after >= MINUTE));
         }
-        assert!(keys.check(&id(names(1, 1)), now + 2 * MINUTE).is_ok() && keys.check(&id(names(2, 4)), now).is_ok());
+        assert!(
+            keys.check(&id(digests(1, 1)), now + 2 * MINUTE).is_ok() && keys.check(&id(digests(2, 4)), now).is_ok()
+        );
     }
 
     #[test]
@@ -384,48 +394,50 @@ mod tests {
             (KeyEffect::Good, None),
             (KeyEffect::TokenEnded, Some("rejects the tokens")),
         ] {
-            keys.learn(names(1, 1), effect, now);
-            assert_eq!(why(&mut keys, names(1, 1), now), expected, "{effect:?}");
+            keys.learn(digests(1, 1), effect, now);
+            assert_eq!(why(&mut keys, digests(1, 1), now), expected, "{effect:?}");
         }
     }
 
     #[test]
     fn slots_of_one_key_are_one_interval_apart() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let waits: Vec<_> = (0..3).map(|pair| keys.take_slot(names(1, pair), MINUTE, now)).collect();
+        let waits: Vec<_> = (0..3).map(|values| keys.take_slot(digests(1, values), MINUTE, now)).collect();
         assert_eq!(waits, [Duration::ZERO, MINUTE, 2 * MINUTE]);
-        assert_eq!(keys.take_slot(names(2, 9), MINUTE, now), Duration::ZERO);
-        assert_eq!(keys.take_slot(names(1, 0), MINUTE, now + 10 * MINUTE), Duration::ZERO);
+        assert_eq!(keys.take_slot(digests(2, 9), MINUTE, now), Duration::ZERO);
+        assert_eq!(keys.take_slot(digests(1, 0), MINUTE, now + 10 * MINUTE), Duration::ZERO);
     }
 
     #[test]
-    fn a_claimed_request_keeps_its_distance_or_does_not_leave() {
+    fn a_claimed_request_keeps_its_distance_or_is_not_sent() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        let mut send = |within| keys.take_send(names(1, 1), MINUTE, within, now);
+        let mut send = |within| keys.take_send(digests(1, 1), MINUTE, within, now);
         assert_eq!([send(MINUTE), send(MINUTE), send(MINUTE)], [Some(Duration::ZERO), Some(MINUTE), None]);
-        assert_eq!(send(2 * MINUTE), Some(2 * MINUTE), "what did not leave has taken nothing");
-        assert_eq!(keys.take_slot(names(1, 1), MINUTE, now), 2 * MINUTE, "slots follow");
+        assert_eq!(send(2 * MINUTE), Some(2 * MINUTE), "what is not sent has taken nothing");
+        assert_eq!(keys.take_slot(digests(1, 1), MINUTE, now), 2 * MINUTE, "slots follow");
     }
 
     #[test]
-    fn a_lock_of_the_cloud_holds_every_pair_of_the_key() {
+    fn a_lock_of_the_cloud_holds_all_values_of_the_key() {
         let (mut keys, now) = (Keys::default(), Instant::now());
-        keys.worked(names(1, 1));
-        keys.learn(names(1, 2), KeyEffect::LockedByGateway, now);
-        let hold = keys.check(&id(names(1, 1)), now).err();
+        keys.worked(digests(1, 1));
+        keys.learn(digests(1, 2), KeyEffect::LockedByGateway, now);
+        let hold = keys.check(&id(digests(1, 1)), now).err();
         assert!(hold.is_some_and(|hold| hold.message.contains("has locked")));
-        assert!(keys.check(&id(names(2, 1)), now).is_ok() && keys.check(&id(names(1, 1)), now + REFUSAL_LASTS).is_ok());
+        assert!(
+            keys.check(&id(digests(2, 1)), now).is_ok() && keys.check(&id(digests(1, 1)), now + REFUSAL_LASTS).is_ok()
+        );
     }
 
     #[test]
-    fn a_refusal_that_another_process_met_counts_once_and_until_its_end() {
+    fn a_refusal_that_another_process_met_counts_once_until_its_end() {
         let (mut keys, now) = (Keys::default(), Instant::now());
         for _ in 0..3 {
             for attempt in ["a", "b", "c", "d"] {
-                keys.refused(names(1, 1).key, attempt, now + MINUTE);
+                keys.refused(digests(1, 1).key, attempt, now + MINUTE);
             }
         }
-        assert_eq!(why(&mut keys, names(1, 1), now), Some("at least four times"));
-        assert!(keys.check(&id(names(1, 1)), now + MINUTE).is_ok());
+        assert_eq!(why(&mut keys, digests(1, 1), now), Some("at least four times"));
+        assert!(keys.check(&id(digests(1, 1)), now + MINUTE).is_ok());
     }
 }

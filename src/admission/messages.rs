@@ -1,10 +1,10 @@
-//! PURE: the holds of requests that a key may not make now, and the messages of requests that wait for their turn.
+//! PURE: the holds of requests that a key may not make now. The messages of waits are in `controller::waiting`.
 
 use std::time::Duration;
 
 use crate::{
     api::Reason,
-    credentials::{CREDENTIALS_RECHECK, CredentialSource, MAX_THROTTLED_RECHECK, lockout::Rejection},
+    credentials::{CredentialSource, REFUSED_RECHECK, lockout::Rejection},
     protocol::hold::Hold,
     runtime::jitter::jittered,
 };
@@ -15,15 +15,15 @@ pub fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
         reason: Reason::Throttled,
         message: format!(
             "The cloud throttles requests with {} (429). This object is called when the Retry-After time is over",
-            source.in_words()
+            source.in_message()
         ),
-        retry_after: wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
+        retry_after: wait + jittered(Duration::from_secs(1)),
     }
 }
 
 /// The gateway refused the key, and it may be tried again after so long; `None`: not before its values change.
 pub fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -> Hold {
-    let secret = source.in_words();
+    let secret = source.in_message();
     let retry = "It is tried again 5 minutes after the last refusal";
     let message = match why {
         Rejection::Wrong => format!(
@@ -46,7 +46,7 @@ pub fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSourc
         ),
     };
     // A changed Secret has to be noticed before that.
-    let wait = wait.unwrap_or(CREDENTIALS_RECHECK).min(CREDENTIALS_RECHECK).max(Duration::from_secs(1));
+    let wait = wait.unwrap_or(REFUSED_RECHECK).min(REFUSED_RECHECK).max(Duration::from_secs(1));
     Hold { reason: Reason::CredentialsRejected, message, retry_after: jittered(wait) }
 }
 
@@ -74,15 +74,5 @@ mod tests {
         }
         let often = message_of(Rejection::RefusedTooOften);
         assert!(often.contains("at least four times") && !often.contains("had not worked"), "{often}");
-    }
-
-    #[test]
-    fn a_throttled_object_waits_for_the_window_and_at_most_a_quarter_of_an_hour() {
-        let second = Duration::from_secs(1);
-        for wait in [second, MAX_THROTTLED_RECHECK, MAX_THROTTLED_RECHECK * 4] {
-            let hold = throttled(wait, &CredentialSource::Controller);
-            let at_most = wait.min(MAX_THROTTLED_RECHECK);
-            assert!((at_most + second / 2..=at_most + second).contains(&hold.retry_after), "{hold:?}");
-        }
     }
 }

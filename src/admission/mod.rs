@@ -1,10 +1,10 @@
-//! Whether a request may leave now, by tokio's fair mutexes and semaphores: each wait is over in the order of arrival, and
+//! Whether a request may be sent now, by tokio's fair mutexes and semaphores: each wait is over in the order of arrival, and
 //! dropping a wait, or what it returned, frees everything. The guarantee does not depend on any of this.
 //!
 //! 1. [`Admission::cluster`] waits for the other requests of the namespace to the same cluster.
-//! 2. [`Turn::place`] waits for one of the places for requests in flight.
+//! 2. [`ClusterTurn::place`] waits for one of the places for requests in flight.
 //! 3. [`Place::with`] waits for the other requests to the cluster with the same credential.
-//! 4. [`Permit::slot`] waits for a slot of the rate limit, before each request.
+//! 4. [`Admitted::slot`] waits for a slot of the rate limit, before each request.
 //!
 //! What the first three return is kept until the outcome is known.
 
@@ -22,7 +22,11 @@ use std::{
 use k8s_openapi::jiff::Timestamp;
 
 pub use self::slots::Slot;
-use self::{places::Places, restored::RestoredHolds, slots::Slots};
+use self::{
+    places::{Held, Places},
+    restored::RestoredHolds,
+    slots::{Requester, Slots},
+};
 use crate::{
     api::ClusterRedistribution,
     cloud::{auth::Key, identity::KeyIdentity},
@@ -31,9 +35,11 @@ use crate::{
     runtime::locks::{Lock, Locks},
 };
 
-/// Requests keep this much more distance than the rate limit asks for, as a fraction of the interval: a request that is
+/// Requests keep this much more distance than the rate limit asks for, in thousandths of the interval: a request that is
 /// sent on its slot arrives a little earlier or later, and must not exceed the rate where it arrives.
-const SLACK: f64 = 0.015;
+const SLACK: u32 = 15;
+/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
+const MAX_LATE: Duration = Duration::from_millis(SLACK as u64);
 
 /// A cluster of the cloud, as far as requests to it must not overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +74,7 @@ pub struct Admission {
 
 /// The turn of one namespace with one cluster.
 #[derive(Debug)]
-pub struct Turn {
+pub struct ClusterTurn {
     admission: Arc<Admission>,
     namespace: String,
     cluster: Cluster,
@@ -79,24 +85,25 @@ pub struct Turn {
 #[derive(Debug)]
 pub struct Place {
     // In this order: what is shared with the fewest is freed last.
-    place: places::Place,
-    turn: Turn,
+    place: Held,
+    turn: ClusterTurn,
 }
 
-/// A place with a credential.
+/// Everything that a request waits for, but its slot.
 #[derive(Debug)]
-pub struct Permit {
+pub struct Admitted {
     // In this order: what is shared with the fewest is freed last.
     _credential: Lock<(KeyIdentity, Cluster)>,
-    _place: places::Place,
-    turn: Turn,
+    _place: Held,
+    turn: ClusterTurn,
     id: CredentialId,
 }
 
 impl Admission {
     /// `concurrency`: how many requests may be in flight at once. `rate`: requests a second and key; 0 for no limit.
     pub fn new(concurrency: usize, rate: f64) -> Arc<Self> {
-        let interval = if rate > 0.0 { Duration::try_from_secs_f64((1.0 + SLACK) / rate).ok() } else { None };
+        let seconds = (1.0 + f64::from(SLACK) / 1000.0) / rate;
+        let interval = if rate > 0.0 { Duration::try_from_secs_f64(seconds).ok() } else { None };
         Arc::new(Self {
             places: Places::new(concurrency),
             slots: Slots::new(interval.unwrap_or_default()),
@@ -107,24 +114,24 @@ impl Admission {
     }
 
     /// Waits for the other requests of this namespace to this cluster.
-    pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> Turn {
+    pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> ClusterTurn {
         let lock = self.of_namespace.lock((namespace.to_owned(), cluster.clone())).await;
-        Turn { admission: Arc::clone(self), namespace: namespace.to_owned(), cluster, _lock: lock }
+        ClusterTurn { admission: Arc::clone(self), namespace: namespace.to_owned(), cluster, _lock: lock }
     }
 
     /// Waits for a slot for a read that takes no place: all such reads are one namespace more.
     pub async fn read(&self, id: &CredentialId) -> Result<Slot, Hold> {
-        self.slots.slot(id, slots::Turn::Reads).await
+        self.slots.slot(id, Requester::Reads).await
     }
 
-    /// Why no request may be made with this credential now, by what answers have said, also to other processes: as far as
-    /// objects in status record it for its source.
-    pub fn check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
-        let names = credential.id.names;
+    /// Why no request may be made with this credential now, by what answers have said; what other processes met is restored
+    /// first, as far as the status of objects records it for the credential's source.
+    pub fn restore_and_check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
+        let digests = credential.id.digests;
         let now = Instant::now();
         let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
         let is_access_key = matches!(credential.key, Key::AccessKey(_));
-        restored.apply(&credential.id.source, endpoint, (names.key, is_access_key), &mut self.slots.keys(), now);
+        restored.apply(&credential.id.source, endpoint, (digests.key, is_access_key), &mut self.slots.keys(), now);
         drop(restored);
         self.slots.check(&credential.id)
     }
@@ -141,7 +148,7 @@ impl Admission {
     }
 }
 
-impl Turn {
+impl ClusterTurn {
     /// Waits for a place.
     pub async fn place(self) -> Place {
         let place = self.admission.places.enter(&self.namespace).await;
@@ -151,22 +158,22 @@ impl Turn {
 
 impl Place {
     /// Waits for the other requests to this cluster that use the same values.
-    pub async fn with(self, id: CredentialId) -> Permit {
+    pub async fn with(self, id: CredentialId) -> Admitted {
         let Self { place, turn } = self;
-        let lock = turn.admission.of_credential.lock((id.names.pair, turn.cluster.clone())).await;
-        Permit { _credential: lock, _place: place, turn, id }
+        let lock = turn.admission.of_credential.lock((id.digests.values, turn.cluster.clone())).await;
+        Admitted { _credential: lock, _place: place, turn, id }
     }
 }
 
-impl Permit {
+impl Admitted {
     /// Waits for a slot, the last wait before a request. What is known against the key ends it.
     pub async fn slot(&self) -> Result<Slot, Hold> {
-        let turn = slots::Turn::Namespace(self.turn.namespace.clone());
-        self.turn.admission.slots.slot(&self.id, turn).await
+        let requester = Requester::Namespace(self.turn.namespace.clone());
+        self.turn.admission.slots.slot(&self.id, requester).await
     }
 
-    /// Whether nothing is known against the key.
-    pub fn still_good(&self) -> Result<(), Hold> {
+    /// Why the request may not be made now, if something is known against the key.
+    pub fn check(&self) -> Result<(), Hold> {
         self.turn.admission.slots.check(&self.id)
     }
 
@@ -182,45 +189,45 @@ mod tests {
     use tokio::task::unconstrained;
 
     use super::*;
-    use crate::{cloud::identity::Names, credentials::CredentialSource};
+    use crate::{cloud::identity::KeyDigests, credentials::CredentialSource};
 
-    fn id(key: u8, pair: u8) -> CredentialId {
-        let names = Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) };
-        CredentialId { names, source: CredentialSource::Controller }
+    fn id(key: u8, values: u8) -> CredentialId {
+        let digests = KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) };
+        CredentialId { digests, source: CredentialSource::Controller }
     }
 
     fn cluster(name: &str) -> Cluster {
         Cluster { endpoint: "dws.example.com".to_owned(), project: "project".to_owned(), cluster: name.to_owned() }
     }
 
-    async fn enter(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Permit {
+    async fn enter(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Admitted {
         admission.cluster(namespace, cluster(of)).await.place().await.with(id).await
     }
 
-    fn permit(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Option<Permit> {
+    fn admitted(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Option<Admitted> {
         unconstrained(enter(admission, namespace, of, id)).now_or_never()
     }
 
     #[test]
-    fn requests_to_one_cluster_wait_within_a_namespace_and_within_a_credential() {
+    fn requests_to_one_cluster_wait_for_their_namespace_and_credential() {
         let admission = Admission::new(64, 0.0);
-        let held = permit(&admission, "a", "one", id(1, 1));
+        let held = admitted(&admission, "a", "one", id(1, 1));
         assert!(held.is_some());
-        assert!(permit(&admission, "a", "one", id(2, 2)).is_none(), "the same namespace");
-        assert!(permit(&admission, "b", "one", id(1, 1)).is_none(), "the same credential");
-        assert!(permit(&admission, "b", "one", id(2, 2)).is_some(), "another namespace with another credential");
-        assert!(permit(&admission, "a", "two", id(1, 1)).is_some(), "another cluster");
+        assert!(admitted(&admission, "a", "one", id(2, 2)).is_none(), "the same namespace");
+        assert!(admitted(&admission, "b", "one", id(1, 1)).is_none(), "the same credential");
+        assert!(admitted(&admission, "b", "one", id(2, 2)).is_some(), "another namespace with another credential");
+        assert!(admitted(&admission, "a", "two", id(1, 1)).is_some(), "another cluster");
         drop(held);
-        assert!(permit(&admission, "a", "one", id(2, 2)).is_some());
+        assert!(admitted(&admission, "a", "one", id(2, 2)).is_some());
         assert!(admission.of_namespace.is_empty() && admission.of_credential.is_empty());
     }
 
     #[test]
     fn a_namespace_that_waits_for_a_credential_keeps_no_place_from_others() {
         let admission = Admission::new(8, 0.0);
-        let _held = permit(&admission, "a", "one", id(1, 1));
+        let _held = admitted(&admission, "a", "one", id(1, 1));
         let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(enter(&admission, "b", "one", id(1, 1)))).collect();
         assert!(waiting.iter_mut().all(|wait| unconstrained(wait).now_or_never().is_none()));
-        assert!(permit(&admission, "c", "two", id(3, 3)).is_some());
+        assert!(admitted(&admission, "c", "two", id(3, 3)).is_some());
     }
 }

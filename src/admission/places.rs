@@ -1,6 +1,6 @@
-//! Places for requests in flight. A namespace holds at most one of the first half of all places, by its lane, and at most
-//! its share of the rest. So a namespace without a request in flight finds a place while fewer than half as many other
-//! namespaces as there are places have one, whatever these do.
+//! Places for requests that are prepared or in flight. Half of all places are reserved: a namespace holds at most one of
+//! them. The others are shared: a namespace holds at most its share of them, a quarter of all. So a namespace that holds no
+//! place finds one while fewer than half as many other namespaces as there are places hold one, whatever these do.
 
 use std::{future::pending, sync::Arc};
 
@@ -11,66 +11,66 @@ use crate::runtime::locks::{Entries, Entry};
 /// All places. See the module.
 #[derive(Debug)]
 pub struct Places {
-    first: Arc<Semaphore>,
-    rest: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
     share: usize,
     namespaces: Entries<String, Namespace>,
 }
 
 #[derive(Debug)]
 struct Namespace {
-    lane: Arc<Mutex<()>>,
+    reserved_turn: Arc<Mutex<()>>,
     share: Arc<Semaphore>,
 }
 
 /// A place. Dropping it frees it.
 #[derive(Debug)]
-pub struct Place {
+pub struct Held {
     // In this order: the entry of the namespace goes last.
     _permit: OwnedSemaphorePermit,
-    _right: Right,
+    _kind: Kind,
     _namespace: Entry<String, Namespace>,
 }
 
-/// By which right of its namespace a place is held.
+/// What a place is counted against in its namespace.
 #[derive(Debug)]
-enum Right {
-    Lane { _guard: OwnedMutexGuard<()> },
-    Share { _permit: OwnedSemaphorePermit },
+enum Kind {
+    Reserved { _guard: OwnedMutexGuard<()> },
+    Shared { _permit: OwnedSemaphorePermit },
 }
 
 impl Places {
     /// `concurrency`: how many places there are, at least 1.
     pub fn new(concurrency: usize) -> Self {
         let all = concurrency.max(1);
-        let first = all.div_ceil(2);
+        let reserved = all.div_ceil(2);
         Self {
-            first: Arc::new(Semaphore::new(first)),
-            rest: Arc::new(Semaphore::new(all - first)),
+            reserved: Arc::new(Semaphore::new(reserved)),
+            shared: Arc::new(Semaphore::new(all - reserved)),
             share: (all / 4).max(1),
             namespaces: Entries::default(),
         }
     }
 
-    /// Waits for a place: for one of the first by the lane, and for one of the rest by the share, whichever comes first.
-    pub async fn enter(&self, namespace: &str) -> Place {
-        let new = || Namespace { lane: Arc::default(), share: Arc::new(Semaphore::new(self.share)) };
+    /// Waits for a reserved place and for a shared one, whichever comes first.
+    pub async fn enter(&self, namespace: &str) -> Held {
+        let new = || Namespace { reserved_turn: Arc::default(), share: Arc::new(Semaphore::new(self.share)) };
         let entry = self.namespaces.entry(namespace.to_owned(), new);
-        let by_lane = async {
-            let guard = Arc::clone(&entry.value().lane).lock_owned().await;
-            (Right::Lane { _guard: guard }, acquire(&self.first).await)
+        let reserved = async {
+            let guard = Arc::clone(&entry.value().reserved_turn).lock_owned().await;
+            (Kind::Reserved { _guard: guard }, acquire(&self.reserved).await)
         };
-        let by_share = async {
+        let shared = async {
             let permit = acquire(&entry.value().share).await;
-            (Right::Share { _permit: permit }, acquire(&self.rest).await)
+            (Kind::Shared { _permit: permit }, acquire(&self.shared).await)
         };
-        let (right, permit) = tokio::select! {
-            // The lane first, so that the rest stays free for those whose lane is taken.
+        let (kind, permit) = tokio::select! {
+            // The reserved one first, so that shared ones stay free for those that hold a reserved one.
             biased;
-            place = by_lane => place,
-            place = by_share => place,
+            place = reserved => place,
+            place = shared => place,
         };
-        Place { _permit: permit, _right: right, _namespace: entry }
+        Held { _permit: permit, _kind: kind, _namespace: entry }
     }
 }
 
@@ -95,10 +95,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_namespace_holds_one_first_place_and_its_share_of_the_rest() {
+    async fn a_namespace_holds_one_reserved_place_and_its_share_of_the_rest() {
         let places = Places::new(16);
         let mut held: Vec<_> = (0..5).filter_map(|_| now(places.enter("a"))).collect();
-        assert_eq!(held.len(), 5, "the lane and a quarter");
+        assert_eq!(held.len(), 5, "a reserved one and a quarter");
         assert!(now(places.enter("a")).is_none());
         assert!(now(places.enter("b")).is_some());
         held.pop();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_namespace_without_a_place_finds_one_beside_fewer_than_half_as_many_others() {
+    async fn a_namespace_finds_a_place_beside_fewer_than_half_as_many_others() {
         for concurrency in [1, 2, 3, 8, 64] {
             let places = Places::new(concurrency);
             let mut held = Vec::new();
@@ -138,14 +138,14 @@ mod tests {
     #[tokio::test]
     async fn a_free_place_goes_to_the_namespace_that_has_waited_longest() {
         let places = Places::new(2);
-        // One first place and one of the rest.
-        let (first, _rest) = (now(places.enter("a")), now(places.enter("b")));
+        // One reserved place and one shared.
+        let (reserved, _shared) = (now(places.enter("a")), now(places.enter("b")));
         let (mut c, mut d) = (Box::pin(places.enter("c")), Box::pin(places.enter("d")));
         let mut a = Box::pin(places.enter("a"));
         for wait in [&mut c, &mut d, &mut a] {
             assert!(now(wait).is_none());
         }
-        drop(first);
+        drop(reserved);
         assert!(now(&mut a).is_none() && now(&mut d).is_none());
         assert!(now(&mut c).is_some());
     }

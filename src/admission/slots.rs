@@ -1,5 +1,5 @@
-//! The slots of the rate limit of each key. Namespaces take turns: each has at most one request in the queue of the key,
-//! and the others of the namespace wait for that one. Reads after a request are one namespace more.
+//! The slots of the rate limit of each key. Namespaces take turns: each has at most one request that waits for a slot of the
+//! key, and the others of the namespace wait for that one. Reads after a request are one namespace more.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::keys::{Keys, Trial, Unanswered};
 use crate::{
     cloud::{
-        identity::{KeyIdentity, Names},
+        identity::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::CredentialId,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Who takes turns with the others of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Turn {
+pub enum Requester {
     /// Requests of a namespace, and what is read before them.
     Namespace(String),
     /// All that is read after requests.
@@ -33,22 +33,23 @@ pub enum Turn {
 pub struct Slots {
     interval: Duration,
     keys: Mutex<Keys>,
-    /// An answer came, or a request that had not left was given up.
+    /// An answer came, or a request was given up before it was sent.
     changed: Notify,
-    /// The pairs that have worked take turns apart from the others, which may have to wait for an answer.
-    turns: Locks<(KeyIdentity, Turn, bool)>,
-    pairs: Locks<KeyIdentity>,
+    /// Values that have worked take turns apart from the others, which may have to wait for an answer.
+    turns: Locks<(KeyIdentity, Requester, bool)>,
+    values: Locks<KeyIdentity>,
     trials: Locks<KeyIdentity>,
     queues: Locks<KeyIdentity>,
 }
 
-/// The right to make one request now. Dropped without an answer, it counts as unanswered for a while if its pair is unproven.
+/// The right to make one request now. Dropped after its request was sent and without an
+/// answer, it counts as unanswered for a while if its values are unproven.
 #[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
-    names: Names,
+    digests: KeyDigests,
     unanswered: Option<Unanswered>,
-    has_left: bool,
+    is_sent: bool,
     waited: Duration,
 }
 
@@ -60,27 +61,27 @@ impl Slots {
             keys: Mutex::default(),
             changed: Notify::new(),
             turns: Locks::default(),
-            pairs: Locks::default(),
+            values: Locks::default(),
             trials: Locks::default(),
             queues: Locks::default(),
         })
     }
 
-    /// Why no request may be made with this pair now.
+    /// Why no request may be made with these values now.
     pub fn check(&self, id: &CredentialId) -> Result<(), Hold> {
         self.keys().check(id, now())
     }
 
-    /// Waits for a slot. What is known against the pair ends the wait, before and after it.
-    pub async fn slot(self: &Arc<Self>, id: &CredentialId, turn: Turn) -> Result<Slot, Hold> {
+    /// Waits for a slot. What is known against the values ends the wait, before and after it.
+    pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
         let began = Instant::now();
-        let is_proven = self.keys().is_proven(id.names);
-        let _turn = self.turns.lock((id.names.key, turn, is_proven)).await;
-        // Waited for before the queue, so that a proven pair of the same key is not kept waiting.
+        let is_proven = self.keys().is_proven(id.digests);
+        let _turn = self.turns.lock((id.digests.key, requester, is_proven)).await;
+        // Waited for before the slot, so that proven values of the same key are not kept waiting.
         let mut slot = self.trial(id).await?;
-        let _queue = self.queues.lock(id.names.key).await;
+        let _queue = self.queues.lock(id.digests.key).await;
         self.check(id)?;
-        let wait = self.keys().take_slot(id.names, self.interval, now());
+        let wait = self.keys().take_slot(id.digests, self.interval, now());
         tokio::time::sleep(wait).await;
         self.check(id)?;
         slot.waited = began.elapsed();
@@ -88,26 +89,26 @@ impl Slots {
     }
 
     async fn trial(self: &Arc<Self>, id: &CredentialId) -> Result<Slot, Hold> {
-        let names = id.names;
-        let is_proven = self.keys().is_proven(names);
-        // A pair that waits for its own answer keeps no other pair of the key waiting.
-        let _pair = if is_proven { None } else { Some(self.pairs.lock(names.pair).await) };
+        let digests = id.digests;
+        let is_proven = self.keys().is_proven(digests);
+        // Values that wait for their own answer keep no other values of the key waiting.
+        let _values = if is_proven { None } else { Some(self.values.lock(digests.values).await) };
         loop {
             let changed = self.changed.notified();
             self.check(id)?;
-            let tried = self.keys().tried_until(names, now());
+            let tried = self.keys().tried_until(digests, now());
             let Some(until) = tried else { break };
             tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
         }
-        let _trial = if is_proven { None } else { Some(self.trials.lock(names.key).await) };
+        let _trial = if is_proven { None } else { Some(self.trials.lock(digests.key).await) };
         loop {
             let changed = self.changed.notified();
             self.check(id)?;
-            let begun = self.keys().begin(names, now());
+            let begun = self.keys().begin(digests, now());
             match begun {
                 Trial::Begun(unanswered) => {
                     let (slots, waited) = (Arc::clone(self), Duration::ZERO);
-                    return Ok(Slot { slots, names, unanswered, has_left: false, waited });
+                    return Ok(Slot { slots, digests, unanswered, is_sent: false, waited });
                 }
                 Trial::Wait(until) => {
                     tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
@@ -128,24 +129,24 @@ impl Slot {
         self.waited
     }
 
-    /// How long a claimed request has to wait once more, to keep its distance from the one before. `None`: longer than
-    /// `within`, so that it must not leave.
-    pub fn until_send(&self, within: Duration) -> Option<Duration> {
-        self.slots.keys().take_send(self.names, self.slots.interval, within, now())
+    /// Books the time at which a claimed request is sent: how long it has to wait once more, to keep its distance from the one
+    /// before. `None`: longer than `within`, so that it must not be sent.
+    pub fn book_send(&self, within: Duration) -> Option<Duration> {
+        self.slots.keys().take_send(self.digests, self.slots.interval, within, now())
     }
 
-    /// The request leaves now.
-    pub fn leaves(&mut self) {
-        self.has_left = true;
-        self.slots.keys().left(self.names, self.unanswered, now());
+    /// The request is sent now.
+    pub fn sends(&mut self) {
+        self.is_sent = true;
+        self.slots.keys().sent(self.digests, self.unanswered, now());
     }
 
     /// The answer to a read is there; `None`: it never will be.
     pub fn answered(self, effect: Option<KeyEffect>) {
         let Some(effect) = effect else { return };
         let mut keys = self.slots.keys();
-        keys.end(self.names, self.unanswered);
-        keys.learn(self.names, effect, now());
+        keys.end(self.digests, self.unanswered);
+        keys.learn(self.digests, effect, now());
         drop(keys);
         self.slots.changed.notify_waiters();
     }
@@ -153,7 +154,7 @@ impl Slot {
     /// The same for a redistribution request.
     pub fn request_answered(self, effect: Option<KeyEffect>) {
         if effect == Some(KeyEffect::Good) {
-            self.slots.keys().worked(self.names);
+            self.slots.keys().worked(self.digests);
         }
         self.answered(effect);
     }
@@ -161,8 +162,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if !self.has_left {
-            self.slots.keys().end(self.names, self.unanswered);
+        if !self.is_sent {
+            self.slots.keys().end(self.digests, self.unanswered);
             self.slots.changed.notify_waiters();
         }
     }

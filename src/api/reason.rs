@@ -48,15 +48,16 @@ reasons! {
     CredentialsForbidden => Blocked,
     /// The temporary key of the chosen Secret expires too soon.
     CredentialsExpired => Blocked,
-    /// The gateway refused this key before; the key is not used again until the Secret changes.
+    /// The gateway refused this key before, or IAM this user. It is not used again until its values change, or for 5 minutes
+    /// if it had worked.
     CredentialsRejected => Blocked,
     /// The last attempt could not reach the endpoint; nothing was sent.
     EndpointUnreachable => Blocked,
     /// The API server confirmed the last claim too late to act on it; nothing was sent.
     ClaimTooSlow => Blocked,
-    /// Another call for the same DWS cluster is in flight.
+    /// Another object comes first for the same DWS cluster: one of the namespace, or one with the same credentials.
     AnotherCallInFlight => Blocked,
-    /// The cloud's back-off or the rate limit makes this key wait.
+    /// The call waits: for the time that a 429 asks for, a slot of the rate limit, a place, or the answers that prepare it.
     Throttled => Blocked,
     /// `--check-cluster=require`: the cluster does not wait for a redistribution, or its state is not known.
     ClusterNotWaiting => Blocked,

@@ -193,11 +193,11 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DWS_OPERATOR_SETTLE_TIME", default_value = "10m", value_parser = between::<1, 3600>, help_heading = "Observation of the cloud")]
     pub settle_time: Duration,
 
-    /// Requests per second and key, by turns of the namespaces that use it; 0 for no rate limit.
+    /// Requests per second and key, reads included, by turns of the namespaces that use it; 0 for no rate limit.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_RATE_LIMIT", default_value_t = 5.0, value_parser = rate, help_heading = "Rate and time limits")]
     pub rate_limit: f64,
 
-    /// Calls in flight at once, 1 to 100. One namespace never takes more than a quarter of them and one.
+    /// Calls prepared or in flight at once, 1 to 100. One namespace never takes more than a quarter of them and one.
     #[arg(long, value_name = "NUMBER", env = "DWS_OPERATOR_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Rate and time limits")]
     pub concurrency: u16,
 

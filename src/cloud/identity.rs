@@ -1,4 +1,4 @@
-//! An identifier of a key that does not reveal the key.
+//! Digests of a key, which identify it and do not reveal it.
 
 /// Identifies a key without revealing it: a digest of its values and the endpoint under a random key of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,11 +23,11 @@ impl From<[u8; 32]> for KeyIdentity {
     }
 }
 
-/// What a request is made with, for those who count requests and refusals.
+/// The digests of what a request is made with, by which requests and refusals are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Names {
+pub struct KeyDigests {
     /// Digest of the access key or the user, and the endpoint: the cloud counts wrong signatures by it.
     pub key: KeyIdentity,
-    /// Digest of all values, and the endpoint.
-    pub pair: KeyIdentity,
+    /// Digest of all values (access key, secret key, token), and the endpoint: whether they work is known by it.
+    pub values: KeyIdentity,
 }

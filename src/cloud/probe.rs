@@ -9,7 +9,7 @@ use super::{Client, cause::root_cause, client::is_connected, health::EndpointHea
 use crate::{
     api::Reason,
     protocol::{hold::Hold, regions::Endpoint},
-    runtime::jitter::jittered,
+    runtime::jitter::jittered_at_least,
 };
 
 /// Why an endpoint did not answer the probe. For the log; status holds less.
@@ -28,8 +28,11 @@ impl Client {
     /// `suspect`, is probed, one probe at a time; of any other only the name is resolved, since DNS may take longer than a
     /// claim may wait for its request. Returns whether the endpoint was unreachable before.
     pub async fn reach(&self, endpoint: &Endpoint, suspect: bool) -> Result<bool, Hold> {
-        let later = |wait: Duration| jittered(wait.max(Duration::from_secs(1)) * 2);
-        let probe = self.health.enter(&endpoint.host).await.map_err(|wait| self.unreachable(endpoint, later(wait)))?;
+        let probe = self
+            .health()
+            .enter(&endpoint.host)
+            .await
+            .map_err(|wait| self.unreachable(endpoint, jittered_at_least(wait)))?;
         let result = if probe.is_some() || suspect {
             self.probe(endpoint).await.map(|()| self.health.reached(&endpoint.host))
         } else {

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
 
-/// Timeout of a read. Shorter than that of a call: a failed read loses nothing, and other objects wait for the worker.
+/// Timeout of a read. Shorter than that of a call: a failed read loses nothing, and the request keeps its
+/// place meanwhile.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The result of a read.

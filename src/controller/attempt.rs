@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 
 use crate::{
-    admission::{Admission, Permit, Slot},
+    admission::{Admission, Admitted, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
         self, Client, RedistributionRequest, SendPermit,
@@ -24,7 +24,7 @@ use crate::{
     precheck::{Checked, Precheck},
     protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
     runtime::clock::Clock,
-    store::{Claim, Recorded, WriteError},
+    store::{Claim, Recorded, StoreError},
 };
 
 /// The time limits of one call.
@@ -36,14 +36,14 @@ pub struct Timing {
     pub grace: Duration,
 }
 
-/// What is ready for one attempt.
-pub struct Ready {
+/// What one attempt starts from.
+pub struct AttemptInput {
     /// What was decided.
     pub plan: Plan,
     /// What the request is made with.
     pub credential: Credential,
-    /// The place and locks of the request, freed once its outcome is known.
-    pub permit: Permit,
+    /// The turn, place and lock of the request, freed once its outcome is known.
+    pub admitted: Admitted,
     /// The slot of the rate limit.
     pub slot: Slot,
     /// What the precheck found.
@@ -52,19 +52,19 @@ pub struct Ready {
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub enum Delivered {
+pub enum AttemptEnd {
     /// The outcome is recorded, or it is known that it cannot be recorded.
     Done,
     /// Nothing was sent; the request is retried after a pause.
     NotSent,
     /// No claim was made.
-    NotClaimed(WriteError),
+    NotClaimed(StoreError),
     /// The installed CRD does not keep the journal. The claim was withdrawn, and status reports it.
     Pruned,
 }
 
 /// Makes attempts.
-pub struct Attempts {
+pub struct AttemptRunner {
     /// What this process remembers of attempts.
     pub decider: Decider,
     /// Writes and reports.
@@ -85,7 +85,7 @@ pub struct Attempts {
     pub holder: String,
 }
 
-impl Attempts {
+impl AttemptRunner {
     /// The attempt that a claim writes.
     pub fn new_attempt(
         &self,
@@ -94,11 +94,11 @@ impl Attempts {
         credential: &Credential,
         baseline: Option<Baseline>,
         now: Timestamp,
-    ) -> Result<Attempt, WriteError> {
+    ) -> Result<Attempt, StoreError> {
         // From the operating system each time: a cloned process has the same memory, so an in-process generator would give
         // the attempts of both the same id.
         let mut id = [0; 16];
-        SysRng.try_fill_bytes(&mut id).map_err(|error| WriteError::NoIdentity(error.to_string()))?;
+        SysRng.try_fill_bytes(&mut id).map_err(|error| StoreError::NoIdentity(error.to_string()))?;
         Ok(Attempt {
             id: hex::encode(id),
             uid: object.metadata.uid.clone().unwrap_or_default(),
@@ -107,7 +107,7 @@ impl Attempts {
             holder: Some(truncate(&self.holder, 253)),
             region: Some(plan.endpoint.region.clone()),
             endpoint: Some(plan.endpoint.host.clone()),
-            credentials: Some(credential.id.source.describe()),
+            credentials: Some(credential.id.source.in_status()),
             spec_hash: Some(spec_hash(&object.spec)),
             grace_seconds: i64::try_from(self.timing.grace.as_secs()).ok(),
             // Written from the start: since managed fields name it, a view without it is known to be incomplete.
@@ -119,15 +119,17 @@ impl Attempts {
     }
 
     /// Runs one attempt to its end. Its task starts before the claim is sent and must not be dropped.
-    pub async fn execute(&self, object: ClusterRedistribution, ready: Ready) -> Delivered {
+    pub async fn execute(&self, object: ClusterRedistribution, input: AttemptInput) -> AttemptEnd {
         let now = Timestamp::now();
-        let Ready { plan, credential, permit, slot, checked } = ready;
+        let AttemptInput { plan, credential, admitted, slot, checked } = input;
         let attempt = match self.new_attempt(&object, &plan, &credential, checked.baseline, now) {
             Ok(attempt) => attempt,
-            Err(error) => return Delivered::NotClaimed(error),
+            Err(error) => return AttemptEnd::NotClaimed(error),
         };
         let live = Live::new(&self.decider, &attempt);
         let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
+        // Two deadlines for one budget: the permit counts the time in which the machine was frozen, and tokio's clock bounds
+        // the wait for the API server.
         let deadline = tokio::time::Instant::now() + self.timing.send_budget;
         let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
         let claimed = match self.reporter.store.claim(&object, &attempt, &message, deadline, now).await {
@@ -137,16 +139,16 @@ impl Attempts {
             other => {
                 self.decider.attempts().abandon(&attempt.uid, &attempt.id);
                 // No call is in flight; recording that may take longer.
-                drop((send_permit, slot, permit));
+                drop((send_permit, slot, admitted));
                 return self.not_taken(other, &attempt).await;
             }
         };
         if let Some(note) = checked.note {
             self.reporter.announce_note(&object, &note);
         }
-        self.request_begins(&attempt, &permit, now);
+        self.request_begins(&attempt, &admitted, now);
         let within = deadline.saturating_duration_since(tokio::time::Instant::now());
-        let outcome = match slot.until_send(within) {
+        let outcome = match slot.book_send(within) {
             Some(wait) => {
                 tokio::time::sleep(wait).await;
                 self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await
@@ -155,7 +157,7 @@ impl Attempts {
             None => cloud::too_late("before it was begun"),
         };
         // Freed as soon as the outcome is known; recording the outcome may take longer.
-        drop(permit);
+        drop(admitted);
         let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
         if is_retried {
             if record.reason == Reason::EndpointUnreachable {
@@ -169,15 +171,15 @@ impl Attempts {
             self.decider.attempts().abandon(&attempt.uid, &attempt.id);
         }
         drop(live);
-        if is_retried { Delivered::NotSent } else { Delivered::Done }
+        if is_retried { AttemptEnd::NotSent } else { AttemptEnd::Done }
     }
 
     /// The claim stands: from here on a request may be in flight.
-    fn request_begins(&self, attempt: &Attempt, permit: &Permit, now: Timestamp) {
+    fn request_begins(&self, attempt: &Attempt, admitted: &Admitted, now: Timestamp) {
         self.decider.attempts().sending(&attempt.uid, attempt.generation, Instant::now());
-        self.precheck.request_begins(permit.cluster(), Instant::now());
+        self.precheck.request_begins(admitted.cluster(), Instant::now());
         if let Some(schedule) = &self.schedule {
-            let cluster = &permit.cluster().cluster;
+            let cluster = &admitted.cluster().cluster;
             let mut schedule = schedule.lock().unwrap_or_else(PoisonError::into_inner);
             schedule.record_call(cluster, &attempt.uid, attempt.generation, now);
         }
@@ -194,7 +196,7 @@ impl Attempts {
     ) -> Outcome {
         let _in_flight = self.reporter.metrics.call_begins();
         let started = Instant::now();
-        slot.leaves();
+        slot.sends();
         // The request is built from the stored object, which the claim returned.
         let request = RedistributionRequest::from(&claimed.spec);
         let outcome = self.cloud.send(send_permit, &request, &credential.key, &plan.endpoint, Timestamp::now()).await;
@@ -211,31 +213,31 @@ impl Attempts {
     }
 
     /// Handles a claim that gave no permit to call.
-    async fn not_taken(&self, claim: Claim, attempt: &Attempt) -> Delivered {
+    async fn not_taken(&self, claim: Claim, attempt: &Attempt) -> AttemptEnd {
         match claim {
-            Claim::Acquired(_) => Delivered::NotClaimed(WriteError::Conflict),
-            Claim::Lost(error) | Claim::Indeterminate(error) => Delivered::NotClaimed(error),
+            Claim::Acquired(_) => AttemptEnd::NotClaimed(StoreError::Conflict),
+            Claim::Lost(error) | Claim::Indeterminate(error) => AttemptEnd::NotClaimed(error),
             Claim::Closed(latest) => {
                 let record = not_sent(
                     Reason::NotSent,
                     "Another controller let the claim expire before it could be used, so nothing was sent",
                 );
                 self.record(*latest, attempt, &record).await;
-                Delivered::Done
+                AttemptEnd::Done
             }
             Claim::Altered(latest) => {
                 let record =
                     not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
                 self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
                 self.record(*latest, attempt, &record).await;
-                Delivered::NotSent
+                AttemptEnd::NotSent
             }
             Claim::Pruned(latest) => {
                 self.decider.attempts().crd_is_outdated();
                 match self.reporter.store.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-                    Recorded::Written => Delivered::Pruned,
+                    Recorded::Written => AttemptEnd::Pruned,
                     Recorded::Known | Recorded::Replaced | Recorded::Gone => {
-                        Delivered::NotClaimed(WriteError::Conflict)
+                        AttemptEnd::NotClaimed(StoreError::Conflict)
                     }
                 }
             }
@@ -274,7 +276,7 @@ fn record_of(outcome: &Outcome) -> Record {
 fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
     match outcome {
         Outcome::Answered(answer) => Some(answer.key_effect),
-        // Nothing has left that the gateway could count.
+        // Nothing was sent that the gateway could count.
         Outcome::NotSent(_) => Some(KeyEffect::Neutral),
         Outcome::Unknown(_) => None,
     }

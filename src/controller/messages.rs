@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     api::Reason,
-    credentials::{CREDENTIALS_RECHECK, CredentialSource, CredentialsError},
+    credentials::{CredentialSource, CredentialsError, REFUSED_RECHECK},
     protocol::{
         decide::Plan,
         hold::{Hold, RECHECK_AFTER},
@@ -26,9 +26,9 @@ pub fn suspended(plan: &Plan, source: &CredentialSource, error: Option<&Credenti
         spec.cluster_id,
         spec.project_id,
         plan.endpoint.host,
-        source.in_words()
+        source.in_message()
     );
-    let retry_after = jittered(if error.is_some() { CREDENTIALS_RECHECK } else { RECHECK_AFTER });
+    let retry_after = jittered(if error.is_some() { REFUSED_RECHECK } else { RECHECK_AFTER });
     Hold { reason: Reason::Suspended, message, retry_after }
 }
 

@@ -2,43 +2,48 @@
 //! its own. Contains no rule of its own about when a call may be made.
 
 pub mod attempt;
-pub mod call;
-pub mod calls;
+pub mod call_task;
 pub mod decider;
-mod failures;
+mod failed_reconciles;
 mod messages;
 pub mod observe;
 pub mod recovery;
 pub mod report;
+pub mod requeue;
 pub mod role;
+pub mod tasks;
 mod waiting;
 pub mod watch;
 
 use std::{
+    ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{Stream, StreamExt, future::ready};
-use kube::runtime::{
-    Controller,
-    controller::{Action, Config, Error as ControllerError},
-    reflector::{ObjectRef, Store},
-    watcher,
+use kube::{
+    core::error_boundary::InvalidObject,
+    runtime::{
+        Controller,
+        controller::{Action, Config, Error as ControllerError},
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
 use self::{
-    call::CallPath,
-    calls::{Calls, Ensured, View},
+    call_task::CallTask,
     decider::Decider,
-    failures::Failures,
+    failed_reconciles::FailedReconciles,
     observe::Poller,
     recovery::Recovery,
     report::{Reporter, is_reported},
     role::Role,
-    waiting::{Report, WaitReports},
+    tasks::{Ensured, Tasks, View},
+    waiting::{Report, WAIT_RECHECK, WaitReports},
 };
 use crate::{
     api::{ClusterRedistribution, ObjectKey, ObjectName},
@@ -48,7 +53,7 @@ use crate::{
         hold::{Hold, RECHECK_AFTER},
     },
     runtime::jitter::jittered,
-    store::{WriteError, object::StoredObject},
+    store::{StoreError, object::StoredObject},
 };
 
 /// Requeue after a change by another writer, in case the watch does not deliver the change at once.
@@ -62,17 +67,17 @@ const WORKERS: u16 = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object could not be read, or its status not written.
-    #[error("status of {0}/{1} could not be written: {2}", object.0, object.1, source)]
+    #[error("{0}/{1}: {2}", object.0, object.1, source)]
     Write {
         /// Namespace and name of the object.
         object: ObjectName,
         /// The failure of the read or write.
-        source: WriteError,
+        source: StoreError,
     },
 }
 
 impl Error {
-    fn write(object: &ClusterRedistribution, source: WriteError) -> Self {
+    fn write(object: &ClusterRedistribution, source: StoreError) -> Self {
         Self::Write { object: object.key().object_name(), source }
     }
 
@@ -84,7 +89,7 @@ impl Error {
 
     /// Another writer changed or deleted the object in between, which is normal, but not many times in a row.
     const fn is_expected(&self, failures: u32) -> bool {
-        matches!(self, Self::Write { source: WriteError::Conflict | WriteError::Gone, .. })
+        matches!(self, Self::Write { source: StoreError::Conflict | StoreError::Gone, .. })
             && failures < EXPECTED_CONFLICTS
     }
 }
@@ -114,36 +119,28 @@ pub struct Reconciler {
     /// Closes what others left open.
     pub recovery: Recovery,
     /// The tasks of objects.
-    pub calls: Arc<Calls<Work>>,
+    pub tasks: Arc<Tasks<Work>>,
     /// What a call's task does.
-    pub call: Arc<CallPath>,
+    pub call: Arc<CallTask>,
     /// What a poll's task does, with `--observe`.
     pub poller: Option<Poller>,
-    /// Has objects reconciled.
-    pub triggers: mpsc::UnboundedSender<ObjectName>,
-    failures: Failures,
-    waits: WaitReports,
+    failures: FailedReconciles,
+    wait_reports: WaitReports,
 }
 
 impl Reconciler {
     /// From its parts.
-    pub fn new(
-        call: Arc<CallPath>,
-        recovery: Recovery,
-        poller: Option<Poller>,
-        triggers: mpsc::UnboundedSender<ObjectName>,
-    ) -> Self {
+    pub fn new(call: Arc<CallTask>, recovery: Recovery, poller: Option<Poller>) -> Self {
         Self {
             decider: call.decider.clone(),
             role: call.role.clone(),
             reporter: call.reporter.clone(),
-            calls: Arc::clone(&call.calls),
+            tasks: Arc::clone(&call.tasks),
             recovery,
             call,
             poller,
-            triggers,
-            failures: Failures::default(),
-            waits: WaitReports::default(),
+            failures: FailedReconciles::default(),
+            wait_reports: WaitReports::default(),
         }
     }
 
@@ -151,54 +148,80 @@ impl Reconciler {
     async fn reconcile(&self, object: &StoredObject) -> Result<Action, Error> {
         let cached = match &object.object {
             Ok(object) => object,
-            Err(invalid) => {
-                let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
-                self.calls.forget(uid);
-                let generation = invalid.metadata.generation.unwrap_or_default();
-                if !self.role.may_begin() || invalid.metadata.deletion_timestamp.is_some() {
-                    return Ok(Action::await_change());
-                }
-                // If this view lacks an attempt of this process, writing the condition would overwrite that attempt.
-                if self.decider.attempts().may_have_sent(uid, generation) {
-                    return Ok(Action::requeue(jittered(RECHECK_AFTER)));
-                }
-                return self.reporter.undecodable(invalid).await.map(Action::requeue);
-            }
+            Err(invalid) => return self.undecodable(invalid).await,
         };
-        let key = cached.key();
         let step = self.decider.decide(cached);
         if !matches!(step, Step::Call(_) | Step::Observe(_)) {
-            self.calls.forget_older(&key.uid, view_of(cached, false));
+            self.tasks.forget_older(&cached.key().uid, view_of(cached, false));
         }
-        let mut waits = None;
-        match &step {
-            Step::Retract { .. } => {}
-            _ if !self.role.may_begin() => return Ok(Action::await_change()),
-            Step::Call(_) if !self.role.may_claim(&key.namespace) => return Ok(Action::await_change()),
+        match self.on_cached_view(cached, &step)? {
+            ControlFlow::Break(action) => Ok(action),
+            ControlFlow::Continue(report) => self.on_fresh_view(cached, step, report).await,
+        }
+    }
+
+    /// Reports an object whose spec this version cannot read.
+    async fn undecodable(&self, invalid: &InvalidObject) -> Result<Action, Error> {
+        let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
+        self.tasks.forget(uid);
+        let generation = invalid.metadata.generation.unwrap_or_default();
+        if !self.role.may_begin() || invalid.metadata.deletion_timestamp.is_some() {
+            return Ok(Action::await_change());
+        }
+        // If this view lacks an attempt of this process, writing the condition would overwrite that attempt.
+        if self.decider.attempts().may_have_sent(uid, generation) {
+            return Ok(Action::requeue(jittered(RECHECK_AFTER)));
+        }
+        self.reporter.undecodable(invalid).await.map(Action::requeue)
+    }
+
+    /// Takes the step that was decided on the watched view, as far as that may be done without a read of the object. Else
+    /// continues, with what is to be reported of a call that waits.
+    fn on_cached_view(
+        &self,
+        cached: &ClusterRedistribution,
+        step: &Step,
+    ) -> Result<ControlFlow<Action, Option<(Hold, Action)>>, Error> {
+        let key = cached.key();
+        Ok(ControlFlow::Break(match step {
+            Step::Retract { .. } => return Ok(ControlFlow::Continue(None)),
+            _ if !self.role.may_begin() => Action::await_change(),
+            Step::Call(_) if !self.role.may_claim(&key.namespace) => Action::await_change(),
             Step::Done => {
                 self.failures.reset(&key.uid);
-                return Ok(Action::await_change());
+                Action::await_change()
             }
-            Step::Wait(pause) => return Ok(Action::requeue(*pause)),
-            Step::Observe(stage) => return self.poll(cached, *stage, false),
+            Step::Wait(pause) => Action::requeue(*pause),
+            Step::Observe(stage) => self.poll(cached, *stage, false)?,
             Step::Hold { reason, message } if is_reported(cached, *reason, message) => {
-                return Ok(Action::requeue(jittered(RECHECK_AFTER)));
+                Action::requeue(jittered(RECHECK_AFTER))
             }
             Step::Call(plan) => match self.ensure(cached, plan, false)? {
-                Next::Later(action) => return Ok(action),
-                Next::Report(hold, action) => waits = Some((hold, action)),
-                Next::Reread(_) => {}
+                Next::Later(action) => action,
+                Next::Report(hold, action) => return Ok(ControlFlow::Continue(Some((hold, action)))),
+                Next::Reread(_) => return Ok(ControlFlow::Continue(None)),
             },
-            _ => {}
-        }
-        // A step that writes is decided on the object in the API server, not on the cached one: a watch that was opened
-        // before the CRD was replaced continues to prune the fields that the old CRD lacks, with current resourceVersions.
-        // Written back, such a view would erase the journal, and the compare-and-swap would not notice.
+            _ => return Ok(ControlFlow::Continue(None)),
+        }))
+    }
+
+    /// Decides again on the object in the API server, and carries that out. `step`: what was decided on the watched view.
+    ///
+    /// A step that writes is not decided on the watched view alone: a watch that was opened before the CRD was replaced
+    /// continues to prune the fields that the old CRD lacks, with current resourceVersions. Written back, such a view would
+    /// erase the journal, and the compare-and-swap would not notice.
+    async fn on_fresh_view(
+        &self,
+        cached: &ClusterRedistribution,
+        step: Step,
+        report: Option<(Hold, Action)>,
+    ) -> Result<Action, Error> {
+        let key = cached.key();
         let object = &match self.reporter.store.get(&key).await {
             Ok(object) => object,
             // The watch will remove it from the cache soon. If it does not, the object is reconciled again.
-            Err(WriteError::Gone) => {
-                self.calls.forget(&key.uid);
+            Err(StoreError::Gone) => {
+                self.tasks.forget(&key.uid);
                 return Ok(Action::requeue(jittered(RECHECK_AFTER)));
             }
             Err(source) => return Err(Error::write(cached, source)),
@@ -208,8 +231,8 @@ impl Reconciler {
             self.recovery.mark_whole(object);
         }
         // Of a call only the end of its task is a success.
-        let is_call = waits.is_none() && matches!(fresh, Step::Call(_));
-        let action = self.carry_out(object, (step, fresh), waits).await?;
+        let is_call = report.is_none() && matches!(fresh, Step::Call(_));
+        let action = self.carry_out(object, (step, fresh), report).await?;
         if !is_call {
             self.failures.reset(&key.uid);
         }
@@ -222,7 +245,7 @@ impl Reconciler {
         &self,
         object: &ClusterRedistribution,
         (cached, fresh): (Step, Step),
-        waits: Option<(Hold, Action)>,
+        report: Option<(Hold, Action)>,
     ) -> Result<Action, Error> {
         let recheck = || Action::requeue(jittered(RECHECK_AFTER));
         match fresh {
@@ -250,32 +273,41 @@ impl Reconciler {
                 let held = messages::suspended(&plan, &purpose.source, problem.as_ref());
                 self.reporter.hold(object, &held).await.map(|()| Action::requeue(held.retry_after))
             }
-            // The task's wait, or the hold that ended the last one, is written. If the cached view led elsewhere, the task
-            // of the fresh plan starts here.
-            Step::Call(ref plan) => {
-                let next = match waits.filter(|_| cached == fresh) {
-                    Some((hold, action)) => Next::Report(hold, action),
-                    None => self.ensure(object, plan, true)?,
-                };
-                match next {
-                    Next::Later(action) => Ok(action),
-                    Next::Reread(pause) => Ok(Action::requeue(pause)),
-                    Next::Report(hold, action) => {
-                        self.reporter.hold(object, &hold).await?;
-                        self.calls.written(object.metadata.uid.as_deref().unwrap_or_default());
-                        Ok(action)
-                    }
-                }
+            Step::Call(ref plan) => self.begin_or_report(object, plan, report.filter(|_| cached == fresh)).await,
+        }
+    }
+
+    /// The task's wait, or the hold that ended the last one, is written. If the cached view led elsewhere, there is no
+    /// `report` of it, and the task of the fresh plan starts here.
+    async fn begin_or_report(
+        &self,
+        object: &ClusterRedistribution,
+        plan: &Plan,
+        report: Option<(Hold, Action)>,
+    ) -> Result<Action, Error> {
+        let next = match report {
+            Some((hold, action)) => Next::Report(hold, action),
+            None => self.ensure(object, plan, true)?,
+        };
+        match next {
+            Next::Later(action) => Ok(action),
+            Next::Reread(pause) => Ok(Action::requeue(pause)),
+            Next::Report(hold, action) => {
+                self.reporter.hold(object, &hold).await?;
+                self.tasks.wait_reported(object.metadata.uid.as_deref().unwrap_or_default());
+                Ok(action)
             }
         }
     }
 
-    /// Sees to it that the task of this plan exists, and says what is left to do.
+    /// Sees to it that the task of this plan exists, and returns what is left to do.
     fn ensure(&self, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
-        let (call, work, of) = (Arc::clone(&self.call), Work::Call(plan.clone()), plan.clone());
-        let run = |handle| call.run(of, handle);
-        let view = view_of(object, is_fresh);
-        let ensured = self.calls.ensure(&plan.object.uid, (&work, view), run, self.trigger(&plan.object));
+        let (call, work, view) = (Arc::clone(&self.call), Work::Call(plan.clone()), view_of(object, is_fresh));
+        let run = {
+            let plan = plan.clone();
+            |handle| call.run(plan, handle)
+        };
+        let ensured = self.tasks.ensure(&plan.object.uid, (&work, view), run, self.requeue_at_end(&plan.object));
         Ok(match ensured {
             Ensured::Claimed => Next::Later(Action::await_change()),
             Ensured::Failed(error) => return Err(error),
@@ -287,8 +319,8 @@ impl Reconciler {
             Ensured::Held(hold, wait) => Next::Report(hold, Action::requeue(wait)),
             Ensured::Waiting(waiting) => {
                 let source = self.call.purpose(plan).source;
-                match self.waits.due(object, (plan, &source), &waiting, &self.calls) {
-                    Report::Now(hold) => Next::Report(hold, Action::requeue(jittered(RECHECK_AFTER / 5))),
+                match self.wait_reports.due(object, (plan, &source), &waiting, &self.tasks) {
+                    Report::Now(hold) => Next::Report(hold, Action::requeue(jittered(WAIT_RECHECK))),
                     Report::Later(pause) => Next::Later(Action::requeue(pause)),
                 }
             }
@@ -308,7 +340,7 @@ impl Reconciler {
         let (poller, polled) = (poller.clone(), object.clone());
         let run = |handle| Box::pin(poller.run(polled, stage, handle));
         let view = view_of(object, is_fresh);
-        match self.calls.ensure(&key.uid, (&work, view), run, self.trigger(&key)) {
+        match self.tasks.ensure(&key.uid, (&work, view), run, self.requeue_at_end(&key)) {
             Ensured::Failed(error) => Err(error),
             Ensured::Resting(pause) => Ok(Action::requeue(pause)),
             // Its end triggers the next reconcile.
@@ -318,20 +350,16 @@ impl Reconciler {
 
     /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
     /// then the cached view is old, and only a read would tell.
-    fn trigger(&self, object: &ObjectKey) -> impl FnOnce(bool) + Send + 'static {
-        let (triggers, name) = (self.triggers.clone(), object.object_name());
+    fn requeue_at_end(&self, object: &ObjectKey) -> impl FnOnce(bool) + Send + 'static {
+        let (requeue, object) = (self.call.requeue.clone(), object.clone());
         move |has_claimed| {
-            let send = move || {
-                // The receiver is gone once the controller stops.
-                let _ = triggers.send(name);
-            };
             if has_claimed {
                 tokio::spawn(async move {
                     tokio::time::sleep(SOON).await;
-                    send();
+                    requeue.soon(&object);
                 });
             } else {
-                send();
+                requeue.soon(&object);
             }
         }
     }
@@ -357,21 +385,21 @@ pub async fn run(
     reconciler: Arc<Reconciler>,
     objects: impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + 'static,
     cache: Store<StoredObject>,
-    triggered: mpsc::UnboundedReceiver<ObjectName>,
+    requeued: mpsc::UnboundedReceiver<ObjectName>,
 ) {
     let Role { closing, leadership, .. } = reconciler.role.clone();
     reconciler.reporter.metrics.workers(WORKERS);
     // A new leader reconciles all pending objects: as a follower it has watched them and done nothing.
     let elected = WatchStream::new(leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
-    let triggered = UnboundedReceiverStream::new(triggered)
+    let requeued = UnboundedReceiverStream::new(requeued)
         .map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
-    let calls = Arc::clone(&reconciler.calls);
+    let tasks = Arc::clone(&reconciler.tasks);
     let deposed = WatchStream::new(leadership).filter(|leads| ready(!*leads)).for_each(move |_| {
-        calls.cancel_all();
+        tasks.cancel_all();
         ready(())
     });
     let controller = Controller::for_stream(objects, cache)
-        .reconcile_on(triggered)
+        .reconcile_on(requeued)
         .reconcile_all_on(elected)
         .with_config(Config::default().concurrency(WORKERS))
         .graceful_shutdown_on(async move { closing.cancelled().await })
@@ -419,7 +447,7 @@ fn uid_of(object: &StoredObject) -> &str {
 fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let (uid, failures) = (uid_of(&object), &reconciler.failures);
     let pause = failures.pause_after(uid, Instant::now());
-    reconciler.calls.rest(uid, pause);
+    reconciler.tasks.rest(uid, pause);
     let seconds = pause.as_secs_f64();
     let is_logged = !error.is_expected(failures.count(uid));
     let logged = is_logged.then(|| failures.to_log(error.kind(), Instant::now())).flatten();

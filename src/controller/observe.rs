@@ -11,10 +11,10 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Work,
-    calls::{Ended, Handle},
     decider::Decider,
     report::Reporter,
     role::Role,
+    tasks::{Ended, Handle},
 };
 use crate::{
     admission::{Admission, Slot},
@@ -90,7 +90,7 @@ impl Poller {
         // Before the write: the watch event that it causes must not poll again at once.
         self.schedule().keep(uid, scheduled);
         // The watch may deliver the last finding before its write has an answer; the task must not end by that.
-        if !handle.claims() {
+        if !handle.begin_claim() {
             return Ended::Done;
         }
         match self.write_finding(&object, attempt, &finding).await {
@@ -156,7 +156,7 @@ impl Poller {
             tracing::debug!(?hold, "there is no key for a poll");
             hold.retry_after.max(RECHECK_AFTER)
         })?;
-        let known = self.admission.check(&credential, &endpoint.host);
+        let known = self.admission.restore_and_check(&credential, &endpoint.host);
         known.map_err(|hold| hold.retry_after)?;
         Ok(Route { endpoint, credential })
     }
@@ -209,7 +209,7 @@ impl Poller {
         (finding, Scheduled { next, unchanged_polls, hint, since, postponements: 0, ..scheduled })
     }
 
-    /// In a task of its own: once it has left, its answer counts, whoever waits for it.
+    /// In a task of its own: once the read is sent, its answer counts, whoever waits for it.
     async fn read_details(
         &self,
         request: &RedistributionRequest,
@@ -219,7 +219,7 @@ impl Poller {
         let (cloud, metrics, request) = (Arc::clone(&self.cloud), self.reporter.metrics.clone(), request.clone());
         let (key, endpoint) = (route.credential.key.clone(), route.endpoint.clone());
         let read = tokio::spawn(async move {
-            slot.leaves();
+            slot.sends();
             let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
             slot.answered(result.key_effect());
             metrics.observation(result.label());
@@ -237,7 +237,7 @@ impl Poller {
         let (cloud, metrics, request) = (Arc::clone(&self.cloud), self.reporter.metrics.clone(), request.clone());
         let (key, endpoint) = (route.credential.key.clone(), route.endpoint.clone());
         let read = tokio::spawn(async move {
-            slot.leaves();
+            slot.sends();
             let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
             slot.answered(result.key_effect());
             metrics.cluster_read(result.label());

@@ -22,7 +22,7 @@ use crate::{
         record::Record,
     },
     runtime::jitter::jittered,
-    store::{Recorded, WriteError},
+    store::{Recorded, StoreError},
 };
 
 /// The outcome of a claim that expired: at most 256 characters, which `status.attempt.message` takes.
@@ -89,7 +89,7 @@ impl Recovery {
         };
         let latest = match latest {
             Ok(latest) => latest,
-            Err(WriteError::Conflict | WriteError::Gone) => return Ok(Some(jittered(SOON))),
+            Err(StoreError::Conflict | StoreError::Gone) => return Ok(Some(jittered(SOON))),
             Err(source) => return Err(Error::write(object, source)),
         };
         match self.decider.decide(&latest) {
@@ -106,7 +106,7 @@ impl Recovery {
         let Some(next) = next else { return Ok(None) };
         match self.reporter.store.write(object, next).await {
             Ok(()) => {}
-            Err(WriteError::Conflict | WriteError::Gone) => return Ok(Some(jittered(SOON))),
+            Err(StoreError::Conflict | StoreError::Gone) => return Ok(Some(jittered(SOON))),
             Err(source) => return Err(Error::write(object, source)),
         }
         let held = Hold { reason: Reason::JournalInvalid, message, retry_after: jittered(RECHECK_AFTER) };

@@ -14,7 +14,7 @@ use crate::{
         transitions,
     },
     runtime::{events::Events, jitter::jittered, metrics::Metrics},
-    store::{Reported, StatusStore, WriteError},
+    store::{Reported, StatusStore, StoreError},
 };
 
 /// Writes reports, and tells log, events and metrics of them.
@@ -89,7 +89,7 @@ impl Reporter {
                 );
             }
             Ok(Reported::Known) => {}
-            Ok(Reported::NoLongerApplies) | Err(WriteError::Conflict | WriteError::Gone) => {
+            Ok(Reported::NoLongerApplies) | Err(StoreError::Conflict | StoreError::Gone) => {
                 return Ok(jittered(SOON));
             }
             Err(source) => {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::{
     api::{Attempt, AttemptState},
-    controller::attempt::Delivered,
+    controller::attempt::AttemptEnd,
     runtime::synced::Synced,
     testing::{
         mock::{Fault, Server, Setup, claim, reconciler},
@@ -47,7 +47,7 @@ async fn a_claim_applied_behind_an_intermediarys_refusal_is_retracted() {
             (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(code))
         });
         let controller = leader(&server);
-        assert!(matches!(claim(&controller, &server).await, Delivered::NotClaimed(_)), "{code}");
+        assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotClaimed(_)), "{code}");
         assert_eq!(attempt_of(&server).state, "Claimed", "it was applied nevertheless");
         controller.reconcile(&stored(&server)).await.unwrap();
         let attempt = attempt_of(&server);
@@ -67,7 +67,7 @@ async fn a_claim_that_could_not_be_read_back_is_retracted() {
             .flatten()
     });
     let controller = leader(&server);
-    assert!(matches!(claim(&controller, &server).await, Delivered::NotClaimed(WriteError::Refused(_))));
+    assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotClaimed(StoreError::Refused(_))));
     controller.reconcile(&stored(&server)).await.unwrap();
     assert_eq!(attempt_of(&server).state, "NotSent");
 }
@@ -120,7 +120,7 @@ async fn a_not_sent_outcome_is_kept_for_an_object_that_seemed_gone() {
         hides.then_some(Fault::Rejected(404))
     });
     let controller = leader(&server);
-    assert!(matches!(claim(&controller, &server).await, Delivered::NotSent));
+    assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotSent));
     assert_eq!(attempt_of(&server).state, "Claimed", "no other state could be written");
     seems_gone.store(false, Ordering::SeqCst);
     controller.reconcile(&stored(&server)).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_status_not_found_on_an_existing_object_is_retried_with_backoff() {
     let controller = Arc::new(leader(&server));
     for failures in 1..=8 {
         let error = controller.reconcile(&stored(&server)).await.unwrap_err();
-        assert!(matches!(error, Error::Write { source: WriteError::Gone, .. }), "{error}");
+        assert!(matches!(error, Error::Write { source: StoreError::Gone, .. }), "{error}");
         let _pause = error_policy(Arc::new(stored(&server)), &error, Arc::clone(&controller));
         assert_eq!(controller.failures.count(UID), failures, "each pause is longer");
     }
@@ -182,7 +182,7 @@ async fn a_task_whose_object_is_gone_fails_and_the_object_is_tried_again_later()
         }
     };
     let error = tokio::time::timeout(Duration::from_secs(60), failed).await.unwrap();
-    assert!(matches!(error, Error::Write { source: WriteError::Gone, .. }), "{error}");
+    assert!(matches!(error, Error::Write { source: StoreError::Gone, .. }), "{error}");
     assert!(error.is_expected(1));
     assert_eq!(server.object(), fresh(1), "nothing was written");
 }
@@ -219,7 +219,7 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
         size = size_of_val(&run);
         run
     };
-    let _waiting = controller.calls.ensure(UID, (&Work::Call(plan.clone()), (1, false)), run, |_| ());
+    let _waiting = controller.tasks.ensure(UID, (&Work::Call(plan.clone()), (1, false)), run, |_| ());
     assert!(size <= 3 * size_of::<Plan>() + 1024, "{size} bytes, of which the plan takes {}", size_of::<Plan>());
 }
 

@@ -1,5 +1,4 @@
-//! When the wait of a call for its turn is written to status, and in which words. A backlog that drains at the ordinary rate
-//! then costs no writes other than claim and outcome.
+//! When the wait of a call is written to status, and in which words. A wait that is short costs no write.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,8 +9,8 @@ use tokio::time::Instant;
 
 use super::{
     Work,
-    calls::{Calls, Wait, Waiting},
     report::{is_reported, reported_reason},
+    tasks::{Tasks, Wait, Waiting},
 };
 use crate::{
     admission::Cluster,
@@ -21,7 +20,7 @@ use crate::{
         decide::Plan,
         hold::{Hold, RECHECK_AFTER},
     },
-    runtime::{jitter::jittered, rate_limit::RateLimit},
+    runtime::{jitter::jittered, write_limit::WriteLimit},
 };
 
 /// A wait is not reported before, unless status shows something that is no longer so, or the cluster is busy.
@@ -33,13 +32,16 @@ const EACH: Duration = Duration::from_secs(30);
 /// All waits together are written at most once in this time, after a burst.
 const ALL: (u32, Duration) = (10, Duration::from_millis(100));
 
+/// How often a reported wait is checked again.
+pub const WAIT_RECHECK: Duration = Duration::from_secs(60);
+
 /// Bounds the writes of all waits.
 #[derive(Debug)]
-pub struct WaitReports(Mutex<RateLimit>);
+pub struct WaitReports(Mutex<WriteLimit>);
 
 impl Default for WaitReports {
     fn default() -> Self {
-        Self(Mutex::new(RateLimit::new(ALL.0, ALL.1)))
+        Self(Mutex::new(WriteLimit::new(ALL.0, ALL.1)))
     }
 }
 
@@ -59,7 +61,7 @@ impl WaitReports {
         object: &ClusterRedistribution,
         (plan, source): (&Plan, &CredentialSource),
         waiting: &Waiting,
-        calls: &Calls<Work>,
+        tasks: &Tasks<Work>,
     ) -> Report {
         let now = Instant::now();
         let since = now.saturating_duration_since(waiting.since);
@@ -72,13 +74,13 @@ impl WaitReports {
         if since < quiet {
             return Report::Later(quiet.saturating_sub(since));
         }
-        let written = waiting.written.map(|written| EACH.saturating_sub(now.saturating_duration_since(written)));
-        if let Some(wait) = written.filter(|wait| !wait.is_zero()) {
+        let pause = waiting.reported.map(|reported| EACH.saturating_sub(now.saturating_duration_since(reported)));
+        if let Some(wait) = pause.filter(|wait| !wait.is_zero()) {
             return Report::Later(wait);
         }
-        let hold = hold((plan, source), waiting.on, calls);
+        let hold = hold((plan, source), waiting.on, tasks);
         if is_reported(object, hold.reason, &hold.message) {
-            return Report::Later(jittered(RECHECK_AFTER / 5));
+            return Report::Later(jittered(WAIT_RECHECK));
         }
         let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now.into_std());
         if allowed { Report::Now(hold) } else { Report::Later(jittered(QUIET)) }
@@ -89,7 +91,7 @@ fn is_of_a_wait(reason: &str) -> bool {
     [Reason::Throttled, Reason::AnotherCallInFlight].iter().any(|wait| wait.as_str() == reason)
 }
 
-fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work>) -> Hold {
+fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, tasks: &Tasks<Work>) -> Hold {
     let (reason, message) = match on {
         Wait::Cluster => {
             let cluster = Cluster::from(plan);
@@ -99,7 +101,7 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work
                 }
                 Work::Poll { .. } => false,
             };
-            let by = match calls.ahead(is_same) {
+            let by = match tasks.ahead(is_same) {
                 Some(Work::Call(ahead)) => format!("{}/{}", ahead.object.namespace, ahead.object.name),
                 _ => "Another object".to_owned(),
             };
@@ -112,7 +114,7 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work
             Reason::AnotherCallInFlight,
             format!(
                 "Another object comes first for the same DWS cluster, with the same values as {}. This object continues when that call has ended",
-                source.in_words()
+                source.in_message()
             ),
         ),
         Wait::Place => (
@@ -124,14 +126,14 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, calls: &Calls<Work
             format!(
                 "Preparing the call: {}, {} or a login has not answered yet. This object continues automatically",
                 plan.endpoint.host,
-                source.in_words()
+                source.in_message()
             ),
         ),
         Wait::Slot => (
             Reason::Throttled,
             format!(
                 "Waiting for a slot of the rate limit (--rate-limit) of {}, or for an answer to an earlier request with it. This object continues automatically",
-                source.in_words()
+                source.in_message()
             ),
         ),
     };

@@ -16,7 +16,7 @@ use self::{
     errors::WatchErrors,
     events::{WatchEvent, objects},
 };
-use super::{Reconciler, Work, calls::Calls, decider::Decider};
+use super::{Reconciler, Work, decider::Decider, tasks::Tasks};
 use crate::{
     admission::Admission,
     observe::{self, schedule::Schedule},
@@ -76,7 +76,7 @@ pub struct Listeners {
     /// Remembers their attempts.
     pub decider: Decider,
     /// The tasks of objects.
-    pub calls: Arc<Calls<Work>>,
+    pub tasks: Arc<Tasks<Work>>,
     /// Restores what status tells of keys.
     pub admission: Arc<Admission>,
     /// With `--observe`: the calls of clusters. Objects then stay pending after their call, for polls.
@@ -90,7 +90,7 @@ impl Listeners {
     pub fn of(reconciler: &Reconciler) -> Self {
         Self {
             decider: reconciler.decider.clone(),
-            calls: Arc::clone(&reconciler.calls),
+            tasks: Arc::clone(&reconciler.tasks),
             admission: Arc::clone(&reconciler.call.admission),
             schedule: reconciler.poller.as_ref().map(|poller| Arc::clone(&poller.schedule)),
             synced: reconciler.role.synced.clone(),
@@ -108,7 +108,7 @@ impl Listeners {
     /// The object is finished, for now.
     fn finished(&self, uid: &str, attempts: &mut AttemptTracker) {
         attempts.finished(uid);
-        self.calls.forget(uid);
+        self.tasks.forget(uid);
         if let Some(mut schedule) = self.schedule() {
             schedule.end(uid);
         }
@@ -274,7 +274,7 @@ impl Pending {
     fn replaced(&self, object: &StoredObject) {
         let known = self.reader.get(&ObjectRef::from_obj(object));
         if let Some(uid) = known.and_then(|known| known.uid()).filter(|uid| Some(uid) != object.uid().as_ref()) {
-            self.listeners.calls.forget(&uid);
+            self.listeners.tasks.forget(&uid);
         }
     }
 
@@ -284,7 +284,7 @@ impl Pending {
             attempts.forget(&uid);
             self.metrics.hidden(attempts.hidden_objects());
             drop(attempts);
-            self.listeners.calls.forget(&uid);
+            self.listeners.tasks.forget(&uid);
             if let Some(mut schedule) = self.listeners.schedule() {
                 schedule.end(&uid);
             }
@@ -314,7 +314,7 @@ impl Pending {
         let keeps = attempts.keep_only(&pending, Instant::now());
         self.metrics.hidden(attempts.hidden_objects());
         drop(attempts);
-        self.listeners.calls.keep_only(&pending);
+        self.listeners.tasks.keep_only(&pending);
         if let Some(mut schedule) = self.listeners.schedule() {
             schedule.keep_only(|uid| keeps.contains(uid));
         }

@@ -17,7 +17,7 @@ pub enum CredentialsError {
         "{credentials}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
     )]
     Invalid {
-        /// Display name of the Secret.
+        /// The Secret, as the subject of the message.
         credentials: String,
         /// The key inside it.
         key: &'static str,
@@ -29,7 +29,7 @@ pub enum CredentialsError {
         "{credentials} holds {keys}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
     )]
     Mixed {
-        /// Display name of the Secret.
+        /// The Secret, as the subject of the message.
         credentials: String,
         /// Names of the keys that are present.
         keys: String,
@@ -39,7 +39,7 @@ pub enum CredentialsError {
         "{credentials} holds a user of IAM, and the controller knows no IAM for region {region}: its endpoint is given by --endpoint, or its IAM is not published. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
     )]
     NoIam {
-        /// Display name of the Secret.
+        /// The Secret, as the subject of the message.
         credentials: String,
         /// The region.
         region: String,
@@ -49,7 +49,7 @@ pub enum CredentialsError {
         "{credentials} cannot be read: {why}. Give the controller's user the right to read the files of --default-credentials-dir"
     )]
     Unreadable {
-        /// Display name of the credentials.
+        /// The credentials, as the subject of the message.
         credentials: String,
         /// The error.
         why: String,
@@ -64,7 +64,7 @@ pub enum CredentialsError {
         "{credentials} expires at {expires_at}, which is too soon for a call that may take {needed} seconds. Renew it"
     )]
     Expired {
-        /// Display name of the Secret.
+        /// The Secret, as the subject of the message.
         credentials: String,
         /// Its `expiresAt`.
         expires_at: Timestamp,
@@ -74,7 +74,7 @@ pub enum CredentialsError {
     /// The API server did not answer: transient, proves nothing about the object.
     #[error("{credentials} cannot be read now: {why}")]
     Unavailable {
-        /// Display name of the Secret.
+        /// The Secret, as the subject of the message.
         credentials: String,
         /// The error.
         why: String,
@@ -82,7 +82,8 @@ pub enum CredentialsError {
 }
 
 impl CredentialsError {
-    /// The reason that status shows; `None` for a transient error, which is only retried.
+    /// The reason that status shows. `None`: a transient error, which is reported as `CredentialsInvalid` once three tries
+    /// have failed, with the remark that the operator retries.
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),

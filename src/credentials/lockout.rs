@@ -1,5 +1,5 @@
-//! PURE: whether a secret may be used, by what answers have said about it: of the gateway about a pair of keys, of IAM
-//! about a password. Five wrong ones lock an account for all its users. The clock is an argument.
+//! PURE: whether a secret may be used, by what answers have said about it: of the gateway about access key and secret key,
+//! of IAM about a password. Five wrong ones lock an account for all its users. The clock is an argument.
 
 use std::time::{Duration, Instant};
 

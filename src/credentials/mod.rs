@@ -28,7 +28,7 @@ use crate::{
     cloud::{
         self,
         auth::{Key, User},
-        identity::{KeyIdentity, Names},
+        identity::{KeyDigests, KeyIdentity},
     },
     credentials::{
         failures::Failures,
@@ -40,10 +40,8 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// How often invalid credentials are checked again.
-pub const CREDENTIALS_RECHECK: Duration = Duration::from_secs(30);
-/// A 429 may ask for hours; the object is checked at least this often.
-pub const MAX_THROTTLED_RECHECK: Duration = Duration::from_secs(15 * 60);
+/// How often credentials that were refused are read again: their values may have changed.
+pub const REFUSED_RECHECK: Duration = Duration::from_secs(30);
 /// First pause and number of further tries, if the API server does not answer: that says nothing about the object.
 const RETRIES: (Duration, usize) = (Duration::from_millis(500), 2);
 /// The Secret of an object's namespace that is used if no other source is configured.
@@ -67,14 +65,14 @@ pub enum CredentialSource {
 
 impl CredentialSource {
     /// As `status.attempt.credentials` shows it: `Controller`, or `Namespace/<secret>`.
-    pub fn describe(&self) -> String {
+    pub fn in_status(&self) -> String {
         match self {
             Self::Controller => "Controller".to_owned(),
             Self::Secret { name, .. } => format!("Namespace/{name}"),
         }
     }
 
-    /// The inverse of [`Self::describe`], for an object in `namespace`.
+    /// The inverse of [`Self::in_status`], for an object in `namespace`.
     pub fn parse(text: &str, namespace: &str) -> Option<Self> {
         match text.strip_prefix("Namespace/") {
             Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
@@ -82,8 +80,8 @@ impl CredentialSource {
         }
     }
 
-    /// Its name at the beginning of an error message.
-    pub fn display_name(&self) -> String {
+    /// Its name as the subject of an error message.
+    pub fn subject(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
             Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
@@ -91,7 +89,7 @@ impl CredentialSource {
     }
 
     /// Its name inside a message, with what chooses it.
-    pub fn in_words(&self) -> String {
+    pub fn in_message(&self) -> String {
         match self {
             Self::Controller => "the controller's default credentials".to_owned(),
             Self::Secret { namespace, name } => {
@@ -104,8 +102,8 @@ impl CredentialSource {
 /// What a request is made with, without a secret.
 #[derive(Clone, Debug)]
 pub struct CredentialId {
-    /// For those who count requests and refusals.
-    pub names: Names,
+    /// By which requests and refusals are counted.
+    pub digests: KeyDigests,
     /// Where it was read.
     pub source: CredentialSource,
 }
@@ -195,7 +193,7 @@ impl Credentials {
             Account::AccessKey(key) => Key::AccessKey(key),
             Account::User(user) => Key::Token(self.tokens.token(&self.cloud, &self.wanted(purpose, user)?).await?),
         };
-        let id = CredentialId { names: self.names(&key, purpose.endpoint), source: source.clone() };
+        let id = CredentialId { digests: self.digests(&key, purpose.endpoint), source: source.clone() };
         Ok(Credential { key, id, is_recovered })
     }
 
@@ -205,7 +203,7 @@ impl Credentials {
         let (account, _) = self.read(&purpose.source).await.map_err(|(error, wait)| held(&error, wait))?;
         Ok(match (account, &credential.key) {
             (Account::AccessKey(key), Key::AccessKey(_)) => {
-                (self.names(&Key::AccessKey(key), purpose.endpoint) == credential.id.names).then_some(credential)
+                (self.digests(&Key::AccessKey(key), purpose.endpoint) == credential.id.digests).then_some(credential)
             }
             (Account::User(user), Key::Token(token)) if self.user_identity(&user) == token.user() => {
                 if self.tokens.may_use(token, Instant::now()) {
@@ -236,7 +234,7 @@ impl Credentials {
         }
         let (first, tries) = RETRIES;
         let mut pauses = ExponentialBuilder::default().with_min_delay(first).with_max_times(tries).build();
-        let name = source.display_name();
+        let name = source.subject();
         loop {
             let data = {
                 let _one = self.limit.acquire().await;
@@ -258,7 +256,7 @@ impl Credentials {
     }
 
     fn wanted(&self, purpose: &Purpose<'_>, user: User) -> Result<Wanted, Hold> {
-        let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(CREDENTIALS_RECHECK)))?;
+        let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
         let identity = self.user_identity(&user);
         let scope = self.token_scope(identity, iam, purpose.project, purpose.endpoint);
         Ok(Wanted {
@@ -275,22 +273,23 @@ impl Credentials {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of a key, by its values, not a resourceVersion: the same wrong values in another Secret are the same wrong
-    /// key, and another label on the Secret does not make it right. Of a token by its user, since tokens change.
-    fn names(&self, key: &Key, endpoint: &Endpoint) -> Names {
+    /// The digests of a key are made of its values, not of a resourceVersion: the same wrong values in another Secret are the
+    /// same wrong key, and another label on the Secret does not make it right. Those of a token are made of its user, since
+    /// tokens change.
+    fn digests(&self, key: &Key, endpoint: &Endpoint) -> KeyDigests {
         let url = endpoint.url.as_str().as_bytes();
         match key {
             Key::AccessKey(key) => {
                 let token = key.token.as_ref().map_or("", |token| token.expose_secret());
                 let secret = key.secret.expose_secret().as_bytes();
-                Names {
+                KeyDigests {
                     key: self.digest(&[b"access key", key.access.as_bytes(), url]),
-                    pair: self.digest(&[key.access.as_bytes(), secret, token.as_bytes(), url]),
+                    values: self.digest(&[key.access.as_bytes(), secret, token.as_bytes(), url]),
                 }
             }
             Key::Token(token) => {
                 let user = self.digest(&[b"token", token.user().bytes(), url]);
-                Names { key: user, pair: user }
+                KeyDigests { key: user, values: user }
             }
         }
     }
@@ -320,7 +319,7 @@ impl Credentials {
 impl Purpose<'_> {
     fn no_iam(&self) -> CredentialsError {
         let region = self.endpoint.region.clone();
-        CredentialsError::NoIam { credentials: self.source.display_name(), region }
+        CredentialsError::NoIam { credentials: self.source.subject(), region }
     }
 }
 

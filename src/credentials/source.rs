@@ -26,24 +26,24 @@ pub struct SourceReader {
 }
 
 impl SourceReader {
-    /// `display_name`: that of the source, for errors.
-    pub async fn read(&self, source: &CredentialSource, display_name: &str) -> Result<Data, CredentialsError> {
+    /// `subject`: the source's, for errors.
+    pub async fn read(&self, source: &CredentialSource, subject: &str) -> Result<Data, CredentialsError> {
         match source {
-            CredentialSource::Controller => self.read_files(display_name).await,
-            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, display_name).await,
+            CredentialSource::Controller => self.read_files(subject).await,
+            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, subject).await,
         }
     }
 
-    async fn read_secret(&self, namespace: &str, name: &str, display_name: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable { credentials: display_name.to_owned(), why };
+    async fn read_secret(&self, namespace: &str, name: &str, subject: &str) -> Result<Data, CredentialsError> {
+        let unavailable = |why: String| CredentialsError::Unavailable { credentials: subject.to_owned(), why };
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
             Ok(Ok(secret)) => secret,
             Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
             Ok(Err(kube::Error::Api(status))) => {
                 return Err(match status.code {
-                    404 => CredentialsError::NotFound(display_name.to_owned()),
-                    403 => CredentialsError::Forbidden(display_name.to_owned()),
+                    404 => CredentialsError::NotFound(subject.to_owned()),
+                    403 => CredentialsError::Forbidden(subject.to_owned()),
                     code => unavailable(format!("the API server answered {code}")),
                 });
             }
@@ -54,8 +54,8 @@ impl SourceReader {
         Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
     }
 
-    async fn read_files(&self, display_name: &str) -> Result<Data, CredentialsError> {
-        let credentials = || display_name.to_owned();
+    async fn read_files(&self, subject: &str) -> Result<Data, CredentialsError> {
+        let credentials = || subject.to_owned();
         let directory = self.default_dir.as_deref().ok_or_else(|| CredentialsError::NotFound(credentials()))?;
         let unavailable = |why: String| CredentialsError::Unavailable { credentials: credentials(), why };
         let data = stable(|| read_files(directory)).await;

@@ -158,7 +158,7 @@ async fn choose_prefers_the_annotation_then_the_namespace_then_the_default() {
     assert_eq!(credentials(&["other"]).choose(None, "team"), secret(DEFAULT_SECRET));
     assert_eq!(credentials(&[]).choose(None, "team"), secret(DEFAULT_SECRET));
     assert_eq!(
-        (CredentialSource::Controller.describe(), secret("x").describe()),
+        (CredentialSource::Controller.in_status(), secret("x").in_status()),
         ("Controller".to_owned(), "Namespace/x".to_owned())
     );
 }
@@ -169,16 +169,16 @@ async fn names_are_equal_only_for_equal_values_and_endpoints() {
     let key =
         |access: &str, secret: &str| Key::AccessKey(read(&[("accessKey", access), ("secretKey", secret)]).unwrap());
     let here = endpoint("https://a.example");
-    let names = credentials.names(&key("AK", "SK"), &here);
-    assert_eq!(names, credentials.names(&key("AK", "SK\n"), &here));
+    let digests = credentials.digests(&key("AK", "SK"), &here);
+    assert_eq!(digests, credentials.digests(&key("AK", "SK\n"), &here));
     let (other_secret, elsewhere) = (
-        credentials.names(&key("AK", "SX"), &here),
-        credentials.names(&key("AK", "SK"), &endpoint("https://b.example")),
+        credentials.digests(&key("AK", "SX"), &here),
+        credentials.digests(&key("AK", "SK"), &endpoint("https://b.example")),
     );
-    assert_ne!(names.key, credentials.names(&key("AKS", "K"), &here).key);
-    assert_ne!(names.pair, other_secret.pair);
-    assert_eq!(names.key, other_secret.key, "wrong signatures count by the access key");
-    assert!(names.key != elsewhere.key && names.pair != elsewhere.pair);
+    assert_ne!(digests.key, credentials.digests(&key("AKS", "K"), &here).key);
+    assert_ne!(digests.values, other_secret.values);
+    assert_eq!(digests.key, other_secret.key, "wrong signatures count by the access key");
+    assert!(digests.key != elsewhere.key && digests.values != elsewhere.values);
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn default_credentials_are_read_anew_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_api_server_becomes_a_reason_at_once_or_after_three_tries() {
+async fn an_error_of_the_api_server_is_a_reason_at_once_or_after_three_tries() {
     for (code, reason, expected) in [
         (404, Some(Reason::CredentialsNotFound), 1),
         (403, Some(Reason::CredentialsForbidden), 1),

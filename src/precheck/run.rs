@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Mode, Settings, Verdict, is_about_key, judge, last::LastPrechecks};
 use crate::{
-    admission::{Cluster, Permit},
+    admission::{Admitted, Cluster},
     api::{Baseline, NONE},
     cloud::{Client, ReadResult, RedistributionRequest, auth::Key, cluster::ClusterState, details::Details},
     credentials::Credential,
@@ -55,21 +55,26 @@ impl Precheck {
     }
 
     /// Reads what the settings ask for. `None`: the credential has ended, and everything starts again.
-    pub async fn run(&self, plan: &Plan, credential: &Credential, permit: &Permit) -> Result<Option<Checked>, Hold> {
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        credential: &Credential,
+        admitted: &Admitted,
+    ) -> Result<Option<Checked>, Hold> {
         if self.settings.mode == Mode::Off && !self.with_baseline {
             return Ok(Some(Checked { note: None, baseline: None, since: None }));
         }
-        let (uid, generation, pair) = (&plan.object.uid, plan.generation, credential.id.names.pair);
-        match self.last().get(uid, generation, pair, Instant::now()) {
+        let (uid, generation, values) = (&plan.object.uid, plan.generation, credential.id.digests.values);
+        match self.last().get(uid, generation, values, Instant::now()) {
             Some(Err(hold)) => return Err(hold),
-            Some(Ok(checked)) if !self.is_old(&checked, permit.cluster(), Duration::ZERO, Instant::now()) => {
+            Some(Ok(checked)) if !self.is_old(&checked, admitted.cluster(), Duration::ZERO, Instant::now()) => {
                 return Ok(Some(checked));
             }
             _ => {}
         }
-        let result = self.read(plan, credential, permit).await?;
+        let result = self.read(plan, credential, admitted).await?;
         if let Some(result) = &result {
-            self.last().keep(uid, (generation, pair), result.clone(), Instant::now());
+            self.last().keep(uid, (generation, values), result.clone(), Instant::now());
         }
         result.transpose()
     }
@@ -79,15 +84,15 @@ impl Precheck {
         &self,
         plan: &Plan,
         credential: &Credential,
-        permit: &Permit,
+        admitted: &Admitted,
     ) -> Result<Option<Result<Checked, Hold>>, Hold> {
-        let (since, result) = self.read_cluster(plan, credential, permit).await?;
+        let (since, result) = self.read_cluster(plan, credential, admitted).await?;
         let mut checked = Checked { note: None, baseline: None, since: Some(since) };
         let task_status = result.found().map(|state| word_or_none(state.task.word()));
         match judge(self.settings.mode, result) {
             Verdict::Call => {}
             Verdict::Note(note) => checked.note = Some(note).filter(|_| self.settings.mode != Mode::Off),
-            Verdict::KeyRefused => return permit.still_good().map(|()| None),
+            Verdict::KeyRefused => return admitted.check().map(|()| None),
             Verdict::Unreachable => {
                 let pause = self.cloud.health().failed(&plan.endpoint.host);
                 return Err(self.cloud.unreachable(&plan.endpoint, pause));
@@ -97,9 +102,9 @@ impl Precheck {
             }
         }
         if self.with_baseline {
-            let result = self.read_details(plan, credential, permit).await?;
+            let result = self.read_details(plan, credential, admitted).await?;
             if result.key_effect().is_some_and(is_about_key) {
-                return permit.still_good().map(|()| None);
+                return admitted.check().map(|()| None);
             }
             // A part that cannot be read stays empty and then proves nothing later.
             let shown = result.shown();
@@ -134,20 +139,20 @@ impl Precheck {
             || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(WAITS))
     }
 
-    /// In a task of its own: once it has left, its answer counts, whoever waits for it.
+    /// In a task of its own: once the read is sent, its answer counts, whoever waits for it.
     async fn read_cluster(
         &self,
         plan: &Plan,
         credential: &Credential,
-        permit: &Permit,
+        admitted: &Admitted,
     ) -> Result<(Instant, ReadResult<ClusterState>), Hold> {
-        let mut slot = permit.slot().await?;
+        let mut slot = admitted.slot().await?;
         let since = Instant::now();
         let (cloud, metrics) = (Arc::clone(&self.cloud), self.metrics.clone());
         let (request, key) = (RedistributionRequest::from(&plan.spec), credential.key.clone());
         let endpoint = plan.endpoint.clone();
         let read = tokio::spawn(async move {
-            slot.leaves();
+            slot.sends();
             let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
             slot.answered(result.key_effect());
             if let (Key::Token(token), ReadResult::Refused(answer)) = (&key, &result) {
@@ -163,14 +168,14 @@ impl Precheck {
         &self,
         plan: &Plan,
         credential: &Credential,
-        permit: &Permit,
+        admitted: &Admitted,
     ) -> Result<ReadResult<Option<Details>>, Hold> {
-        let mut slot = permit.slot().await?;
+        let mut slot = admitted.slot().await?;
         let (cloud, metrics) = (Arc::clone(&self.cloud), self.metrics.clone());
         let (request, key) = (RedistributionRequest::from(&plan.spec), credential.key.clone());
         let endpoint = plan.endpoint.clone();
         let read = tokio::spawn(async move {
-            slot.leaves();
+            slot.sends();
             let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
             slot.answered(result.key_effect());
             metrics.observation(result.label());

@@ -196,16 +196,15 @@ impl AttemptTracker {
         self.sent.get(uid).is_some_and(|sent| sent.generation == generation)
     }
 
-    /// A claim of this generation was proven not sent. Returns the back-off of the next claim, which doubles each
-    /// time up to 5 minutes. `jitter` is 0 to 1.
-    pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) -> Duration {
+    /// A claim of this generation was proven not sent. The back-off before the next claim doubles each time, up
+    /// to 5 minutes. `jitter` is 0 to 1.
+    pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) {
         let count =
             self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);
         let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(MAX_RETRY);
         let pause = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
         self.sent.remove(uid);
         self.retries.insert(uid.to_owned(), Retry { generation, count, not_before: now + pause });
-        pause
     }
 
     /// Remaining back-off of this generation, if any.

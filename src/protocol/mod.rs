@@ -1,4 +1,5 @@
-//! The guarantee, without I/O: what the object requests, what its journal proves, the next step, and the status after it.
+//! The guarantee, without I/O: what the object requests, what its journal proves, what this process knows of attempts, the
+//! next step, and the status after it.
 
 pub mod annotations;
 pub mod attempts;

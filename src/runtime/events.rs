@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     api::{ClusterRedistribution, Reason, ReasonClass},
-    runtime::{metrics::Metrics, rate_limit::RateLimit},
+    runtime::{metrics::Metrics, write_limit::WriteLimit},
 };
 
 /// Events waiting to be written. More than this at once are of no use to a reader.
@@ -40,7 +40,7 @@ struct EventMessage {
 #[derive(Clone)]
 pub struct Events {
     queue: mpsc::Sender<EventMessage>,
-    successes: Arc<Mutex<RateLimit>>,
+    successes: Arc<Mutex<WriteLimit>>,
     metrics: Metrics,
 }
 
@@ -59,7 +59,7 @@ impl Events {
                 }
             }
         });
-        Self { queue, successes: Arc::new(Mutex::new(RateLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
+        Self { queue, successes: Arc::new(Mutex::new(WriteLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
     }
 
     /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the

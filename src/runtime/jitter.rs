@@ -7,3 +7,9 @@ use std::time::Duration;
 pub fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::random_range(0.5..=1.0))
 }
+
+/// A random time of at least `least` and at least a second, and at most twice that: [`jittered`] may halve a time, so it is
+/// given twice this one.
+pub fn jittered_at_least(least: Duration) -> Duration {
+    jittered(least.max(Duration::from_secs(1)) * 2)
+}

@@ -30,11 +30,13 @@ impl<K: Clone + Eq + Hash, V> Entries<K, V> {
     }
 
     /// How many names are in use.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether no name is in use.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -92,11 +94,13 @@ impl<K: Clone + Eq + Hash> Locks<K> {
     }
 
     /// How many names are in use.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether no name is in use.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

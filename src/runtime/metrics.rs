@@ -32,7 +32,7 @@ use crate::{runtime::watchdog::Watchdog, store::object::StoredObject};
 
 /// The controller's name in the metrics that every controller exports.
 const CONTROLLER: &str = "clusterredistribution";
-/// Seconds of a reconciliation, including the call to the cloud.
+/// Seconds of a reconciliation; calls and polls have tasks of their own.
 const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// Seconds of a request to the cloud.
 const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];

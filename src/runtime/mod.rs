@@ -1,4 +1,5 @@
-//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks.
+//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks, locks, the limit
+//! of writes, and which first lists are complete.
 
 pub mod admin;
 pub mod clock;
@@ -8,8 +9,8 @@ pub mod jitter;
 pub mod kube_client;
 pub mod locks;
 pub mod metrics;
-pub mod rate_limit;
 pub mod synced;
 pub mod telemetry;
 pub mod throttled_log;
 pub mod watchdog;
+pub mod write_limit;

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{StatusStore, WriteError, put::answer};
+use super::{StatusStore, StoreError, put::answer};
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionStatus},
     protocol::journal::hidden,
@@ -62,15 +62,15 @@ impl StatusStore {
         &self,
         object: &ClusterRedistribution,
         within: Duration,
-    ) -> Result<Latest, WriteError> {
+    ) -> Result<Latest, StoreError> {
         match self.read(&object.key(), within).await {
             Ok(latest) => Ok(Latest::Complete(Box::new(latest))),
-            Err(WriteError::Undecodable(_)) => {
+            Err(StoreError::Undecodable(_)) => {
                 let (namespace, name) = (object.metadata.namespace.as_deref(), object.metadata.name.as_deref());
                 let api = self.untyped(namespace.unwrap_or_default());
                 let latest = answer(timeout(within, api.get(name.unwrap_or_default())).await)?;
                 let same = latest.metadata.uid == object.metadata.uid;
-                if same { Ok(Latest::Partial(Box::new(latest))) } else { Err(WriteError::Gone) }
+                if same { Ok(Latest::Partial(Box::new(latest))) } else { Err(StoreError::Gone) }
             }
             Err(error) => Err(error),
         }
@@ -82,7 +82,7 @@ impl StatusStore {
         latest: &Latest,
         status: ClusterRedistributionStatus,
         within: Duration,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), StoreError> {
         let object = match latest {
             Latest::Complete(object) => {
                 return self.replace::<IgnoredAny>(object, status, within, false).await.map(|_| ());

@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-pub use put::{API_TIMEOUT, WriteError};
+pub use put::{API_TIMEOUT, StoreError};
 pub use record::Recorded;
 pub use undecodable::Reported;
 
@@ -38,7 +38,7 @@ pub enum Claim {
     /// The claim is written; this is the object with it.
     Acquired(Box<ClusterRedistribution>),
     /// The claim is not written, and never will be.
-    Lost(WriteError),
+    Lost(StoreError),
     /// The claim was written, but another process recorded it as Unknown before the read-back: it no longer permits a
     /// call, and this process holds the proof that nothing was sent.
     Closed(Box<ClusterRedistribution>),
@@ -48,7 +48,7 @@ pub enum Claim {
     /// The claim was written, but the installed CRD dropped the journal, or a part of it; this is the object as it is now.
     Pruned(Box<ClusterRedistribution>),
     /// The claim was not found, but may be applied later. Its id must be abandoned before anything else happens.
-    Indeterminate(WriteError),
+    Indeterminate(StoreError),
 }
 
 /// Reads objects and writes their status; clones share the queue in which failed records are retried.
@@ -58,7 +58,7 @@ pub struct StatusStore {
     /// Bounds the requests at the API server at once; claims and outcomes are not bound by it.
     limit: Arc<Semaphore>,
     /// Held by the record whose turn it is to be retried.
-    turn: Arc<Mutex<record::Turn>>,
+    turn: Arc<Mutex<record::RetryTurn>>,
 }
 
 impl StatusStore {
@@ -90,17 +90,17 @@ impl StatusStore {
             Err(error) => error,
         };
         match error {
-            WriteError::Gone
-            | WriteError::Invalid(_)
-            | WriteError::Refused(_)
-            | WriteError::NoIdentity(_)
-            | WriteError::Encode(_) => Claim::Lost(error),
+            StoreError::Gone
+            | StoreError::Invalid(_)
+            | StoreError::Refused(_)
+            | StoreError::NoIdentity(_)
+            | StoreError::Encode(_) => Claim::Lost(error),
             // A conflict may be with this very claim, sent twice by a proxy; after an indeterminate answer the claim may be
             // written. Only a read of the object can tell.
-            WriteError::Conflict
-            | WriteError::Undecodable(_)
-            | WriteError::KindNotServed(_)
-            | WriteError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
+            StoreError::Conflict
+            | StoreError::Undecodable(_)
+            | StoreError::KindNotServed(_)
+            | StoreError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
         }
     }
 
@@ -109,7 +109,7 @@ impl StatusStore {
         &self,
         object: &ClusterRedistribution,
         attempt: &Attempt,
-        error: WriteError,
+        error: StoreError,
         deadline: Instant,
     ) -> Claim {
         let mut pause = READ_PAUSES.0;
@@ -119,7 +119,7 @@ impl StatusStore {
                 return Claim::Indeterminate(error);
             }
             match self.read(&object.key(), within).await {
-                Err(WriteError::Undecodable(_) | WriteError::KindNotServed(_) | WriteError::Indeterminate(_)) => {
+                Err(StoreError::Undecodable(_) | StoreError::KindNotServed(_) | StoreError::Indeterminate(_)) => {
                     tokio::time::sleep(pause.min(within)).await;
                     pause = (pause * 2).min(READ_PAUSES.1);
                 }
@@ -130,7 +130,7 @@ impl StatusStore {
                     }
                     // Another writer has changed the object: the claim's resourceVersion can never match again.
                     if latest.metadata.resource_version != object.metadata.resource_version {
-                        return Claim::Lost(WriteError::Conflict);
+                        return Claim::Lost(StoreError::Conflict);
                     }
                     return Claim::Indeterminate(error);
                 }
@@ -143,7 +143,7 @@ impl StatusStore {
         &self,
         object: &ClusterRedistribution,
         next: ClusterRedistributionStatus,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), StoreError> {
         let _one = self.limit.acquire().await;
         self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
     }
@@ -154,7 +154,7 @@ impl StatusStore {
         object: &ClusterRedistribution,
         attempt: &Attempt,
         now: Timestamp,
-    ) -> Result<bool, WriteError> {
+    ) -> Result<bool, StoreError> {
         let next = transitions::claimed(object.status.as_ref(), attempt.clone(), "", now);
         let _one = self.limit.acquire().await;
         let echo = self.put(object, next, API_TIMEOUT, true).await?;
@@ -162,7 +162,7 @@ impl StatusStore {
     }
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
-    pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, WriteError> {
+    pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, StoreError> {
         let next = dry_run::full_status(object, now);
         let _one = self.limit.acquire().await;
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;

@@ -21,7 +21,7 @@ pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a status was not written, as far as the next step depends on it.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub enum StoreError {
     /// The object was changed or replaced (409). Nothing was written.
     #[error("the object has changed since it was read")]
     Conflict,
@@ -55,7 +55,7 @@ pub enum WriteError {
     Indeterminate(String),
 }
 
-impl WriteError {
+impl StoreError {
     /// Short name for logs and metrics, from a closed set.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -74,16 +74,16 @@ impl WriteError {
 
 impl StatusStore {
     /// The object as the API server has it now.
-    pub async fn get(&self, object: &ObjectKey) -> Result<ClusterRedistribution, WriteError> {
+    pub async fn get(&self, object: &ObjectKey) -> Result<ClusterRedistribution, StoreError> {
         let _one = self.limit.acquire().await;
         self.read(object, API_TIMEOUT).await
     }
 
     /// The same for a claim or an outcome, which no other request may keep waiting; waits at most `within`.
-    pub(super) async fn read(&self, object: &ObjectKey, within: Duration) -> Result<ClusterRedistribution, WriteError> {
+    pub(super) async fn read(&self, object: &ObjectKey, within: Duration) -> Result<ClusterRedistribution, StoreError> {
         let api = Api::<StoredObject>::namespaced(self.client.clone(), &object.namespace);
         let latest = parsed(answer(timeout(within, api.get(&object.name)).await)?)?;
-        if latest.metadata.uid.as_deref() == Some(object.uid.as_str()) { Ok(latest) } else { Err(WriteError::Gone) }
+        if latest.metadata.uid.as_deref() == Some(object.uid.as_str()) { Ok(latest) } else { Err(StoreError::Gone) }
     }
 
     /// Writes the status, and parses the object that the API server returns.
@@ -93,7 +93,7 @@ impl StatusStore {
         status: ClusterRedistributionStatus,
         within: Duration,
         dry_run: bool,
-    ) -> Result<ClusterRedistribution, WriteError> {
+    ) -> Result<ClusterRedistribution, StoreError> {
         parsed(self.replace(object, status, within, dry_run).await?)
     }
 
@@ -104,7 +104,7 @@ impl StatusStore {
         status: ClusterRedistributionStatus,
         within: Duration,
         dry_run: bool,
-    ) -> Result<Reply, WriteError> {
+    ) -> Result<Reply, StoreError> {
         let metadata = ObjectMeta {
             name: object.metadata.name.clone(),
             namespace: object.metadata.namespace.clone(),
@@ -114,12 +114,12 @@ impl StatusStore {
             ..ObjectMeta::default()
         };
         let body = ClusterRedistribution { metadata, spec: object.spec.clone(), status: Some(status) };
-        let body = serde_json::to_vec(&body).map_err(|error| WriteError::Encode(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| StoreError::Encode(error.to_string()))?;
         let (namespace, name) = name_of(object);
         let parameters = PostParams { dry_run, field_manager: None };
         let request = Request::new(ClusterRedistribution::url_path(&(), Some(namespace)))
             .replace_subresource("status", name, &parameters, body)
-            .map_err(|error| WriteError::Encode(error.to_string()))?;
+            .map_err(|error| StoreError::Encode(error.to_string()))?;
         answer(timeout(within, self.client.request(request)).await)
     }
 }
@@ -129,26 +129,26 @@ fn name_of(object: &ClusterRedistribution) -> (&str, &str) {
     (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
-fn parsed(reply: StoredObject) -> Result<ClusterRedistribution, WriteError> {
-    reply.object.map_err(|invalid| WriteError::Undecodable(invalid.error))
+fn parsed(reply: StoredObject) -> Result<ClusterRedistribution, StoreError> {
+    reply.object.map_err(|invalid| StoreError::Undecodable(invalid.error))
 }
 
 /// What an answer proves. Only a refusal of the API server itself proves that nothing was written.
-pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, WriteError> {
+pub(super) fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
     match result {
         Ok(Ok(value)) => Ok(value),
-        Err(_) => Err(WriteError::Indeterminate("no answer in time".to_owned())),
+        Err(_) => Err(StoreError::Indeterminate("no answer in time".to_owned())),
         Ok(Err(kube::Error::Api(status))) => Err(match status.code {
-            404 if status.reason == "NotFound" => WriteError::Gone,
-            404 | 410 => WriteError::KindNotServed(status.message),
-            409 => WriteError::Conflict,
-            422 => WriteError::Invalid(status.message),
+            404 if status.reason == "NotFound" => StoreError::Gone,
+            404 | 410 => StoreError::KindNotServed(status.message),
+            409 => StoreError::Conflict,
+            422 => StoreError::Invalid(status.message),
             // Throttled or timed out: a proxy may answer so for a request that was carried out.
-            408 | 429 => WriteError::Indeterminate(status.message),
-            400..=499 => WriteError::Refused(status.message),
-            _ => WriteError::Indeterminate(status.message),
+            408 | 429 => StoreError::Indeterminate(status.message),
+            400..=499 => StoreError::Refused(status.message),
+            _ => StoreError::Indeterminate(status.message),
         }),
-        Ok(Err(kube::Error::SerdeError(error))) => Err(WriteError::Undecodable(error.to_string())),
-        Ok(Err(error)) => Err(WriteError::Indeterminate(error.to_string())),
+        Ok(Err(kube::Error::SerdeError(error))) => Err(StoreError::Undecodable(error.to_string())),
+        Ok(Err(error)) => Err(StoreError::Indeterminate(error.to_string())),
     }
 }

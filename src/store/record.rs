@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, StatusStore, WriteError, latest::Latest};
+use super::{API_TIMEOUT, StatusStore, StoreError, latest::Latest};
 use crate::{
     api::ClusterRedistribution,
     protocol::{
@@ -33,13 +33,13 @@ const HIDDEN: &str = "the object's status is incomplete, since an older CRD or a
 /// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
 /// server than one does. Once one is written, the others follow at once.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct RetryTurn {
     not_before: Instant,
     /// Kinds of errors that were logged since the last successful write.
     logged: HashSet<&'static str>,
 }
 
-impl Default for Turn {
+impl Default for RetryTurn {
     fn default() -> Self {
         Self { not_before: Instant::now(), logged: HashSet::new() }
     }
@@ -61,14 +61,14 @@ impl<'a> Retry<'a> {
     }
 
     /// Postpones the next write after a failure, longer each time, for this outcome and for all that wait with it.
-    fn postpone(&mut self, turn: &mut Turn) {
+    fn postpone(&mut self, turn: &mut RetryTurn) {
         self.not_before = Instant::now() + jittered(self.pause);
         turn.not_before = self.not_before;
         self.pause = self.pause.saturating_mul(2).min(RECORD_PAUSES.1);
     }
 
     /// Warns of each kind of error once.
-    fn log(&mut self, turn: &mut Turn, kind: &'static str, error: &str) {
+    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str) {
         let (attempt, seconds) = (self.attempt_id, self.pause.as_secs());
         if !self.logged.insert(kind) || !turn.logged.insert(kind) {
             tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
@@ -83,10 +83,10 @@ impl<'a> Retry<'a> {
     }
 
     /// Another writer changes the object: a short pause, a little longer each time.
-    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<Turn>>) {
+    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<RetryTurn>>) {
         // The API server answers: other outcomes need not wait for this object.
         if let Some(mut turn) = turn.take() {
-            *turn = Turn::default();
+            *turn = RetryTurn::default();
         }
         sleep(jittered(CONFLICT_PAUSE.saturating_mul(1 << self.conflicts.min(8)).min(RECORD_PAUSES.1))).await;
         self.conflicts += 1;
@@ -140,7 +140,7 @@ impl StatusStore {
     ) -> Recorded {
         let identity = object.clone();
         let mut object = Latest::Complete(Box::new(object));
-        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<Turn>>, None);
+        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<RetryTurn>>, None);
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce.is_some() => transitions::reduced(&next),
@@ -162,7 +162,7 @@ impl StatusStore {
             match self.put_latest(&object, next, API_TIMEOUT).await {
                 Ok(()) => {
                     if let Some(mut turn) = turn {
-                        *turn = Turn::default();
+                        *turn = RetryTurn::default();
                     }
                     if let Some(reason) = reduce {
                         tracing::warn!(
@@ -173,12 +173,12 @@ impl StatusStore {
                     }
                     return Recorded::Written;
                 }
-                Err(WriteError::Gone) => is_not_found = true,
-                Err(WriteError::Invalid(reason)) if reduce.is_none() => {
+                Err(StoreError::Gone) => is_not_found = true,
+                Err(StoreError::Invalid(reason)) if reduce.is_none() => {
                     reduce = Some(reason);
                     retry.pause_after_conflict(&mut turn).await;
                 }
-                Err(WriteError::Conflict) => retry.pause_after_conflict(&mut turn).await,
+                Err(StoreError::Conflict) => retry.pause_after_conflict(&mut turn).await,
                 Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
             // Also after an indeterminate answer: the write may have succeeded.
@@ -201,16 +201,16 @@ impl StatusStore {
         &self,
         identity: &ClusterRedistribution,
         retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<Turn>>,
+        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
     ) -> Result<Option<Latest>, Recorded> {
         loop {
             let error = match self.get_latest(identity, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
-                Err(WriteError::Gone) => return Err(Recorded::Gone),
+                Err(StoreError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
             };
             self.pause(retry, turn, error.reason(), &error.to_string()).await;
-            if matches!(error, WriteError::Refused(_)) {
+            if matches!(error, StoreError::Refused(_)) {
                 return Ok(None);
             }
         }
@@ -220,7 +220,7 @@ impl StatusStore {
     async fn pause(
         &self,
         retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<Turn>>,
+        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
         kind: &'static str,
         error: &str,
     ) {
@@ -244,12 +244,12 @@ impl StatusStore {
         object: &ClusterRedistribution,
         attempt_id: &str,
         record: &Record,
-    ) -> Result<Recorded, WriteError> {
+    ) -> Result<Recorded, StoreError> {
         let current = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
         match transitions::recorded(&current, generation, attempt_id, record, Timestamp::now()) {
             Recording::Write(next) => match self.put(object, (*next).clone(), API_TIMEOUT, false).await {
-                Err(WriteError::Invalid(_)) => self.put(object, transitions::reduced(&next), API_TIMEOUT, false).await,
+                Err(StoreError::Invalid(_)) => self.put(object, transitions::reduced(&next), API_TIMEOUT, false).await,
                 written => written,
             }
             .map(|_| Recorded::Written),

@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{API_TIMEOUT, StatusStore, WriteError, latest::without_spec, put::answer};
+use super::{API_TIMEOUT, StatusStore, StoreError, latest::without_spec, put::answer};
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::truncate},
     protocol::{
@@ -40,7 +40,7 @@ impl StatusStore {
         metadata: &ObjectMeta,
         error: &str,
         now: Timestamp,
-    ) -> Result<Reported, WriteError> {
+    ) -> Result<Reported, StoreError> {
         let (namespace, name) =
             (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let api = self.untyped(namespace);

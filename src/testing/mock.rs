@@ -21,18 +21,19 @@ use crate::{
     cloud::{
         self,
         auth::{AccessKey, Key},
-        identity::Names,
+        identity::KeyDigests,
     },
     controller::{
         Reconciler,
-        attempt::{Attempts, Delivered, Ready, Timing},
-        call::CallPath,
-        calls::Calls,
+        attempt::{AttemptEnd, AttemptInput, AttemptRunner, Timing},
+        call_task::CallTask,
         decider::Decider,
         observe::Poller,
         recovery::Recovery,
         report::Reporter,
+        requeue::Requeue,
         role::Role,
+        tasks::Tasks,
     },
     credentials::{self, Credential, CredentialId, CredentialSource, Credentials},
     observe::Observe,
@@ -234,7 +235,7 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
     let (admission, credentials) = (Admission::new(8, 0.0), Arc::new(credentials));
     let settings = precheck::Settings { mode: Mode::Off, every: Duration::from_secs(60) };
     let precheck = Arc::new(Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics));
-    let attempts = Attempts {
+    let runner = AttemptRunner {
         decider: decider.clone(),
         reporter: reporter.clone(),
         cloud: Arc::clone(&cloud),
@@ -256,20 +257,10 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
         schedule: Arc::default(),
     });
     let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
-    let calls = Calls::new(TaskTracker::new(), role.closing.clone());
-    let call = CallPath {
-        decider,
-        role,
-        reporter,
-        admission,
-        credentials,
-        cloud,
-        precheck,
-        attempts,
-        calls,
-        trigger: Box::new(|_| ()),
-    };
-    Reconciler::new(Arc::new(call), recovery, poller, mpsc::unbounded_channel().0)
+    let tasks = Tasks::new(TaskTracker::new(), role.closing.clone());
+    let requeue = Requeue::new(mpsc::unbounded_channel().0);
+    let call = CallTask { decider, role, reporter, admission, credentials, cloud, precheck, runner, tasks, requeue };
+    Reconciler::new(Arc::new(call), recovery, poller)
 }
 
 /// Clocks that only a test moves.
@@ -283,7 +274,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// The clocks, as the context reads them.
+    /// The clocks, as the runner of attempts reads them.
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
         Clock::new(move || *clock.0.lock().unwrap())
@@ -302,18 +293,18 @@ impl ManualClock {
 }
 
 /// Claims for the stored object, as its task does once everything is prepared.
-pub async fn claim(reconciler: &Reconciler, server: &Server) -> Delivered {
+pub async fn claim(reconciler: &Reconciler, server: &Server) -> AttemptEnd {
     let object = server.object();
     let Step::Call(plan) = reconciler.decider.decide(&object) else { panic!("nothing to claim") };
     let call = &reconciler.call;
-    let names = Names { key: [1; 32].into(), pair: [1; 32].into() };
+    let digests = KeyDigests { key: [1; 32].into(), values: [1; 32].into() };
     let source = CredentialSource::Secret { namespace: "team".to_owned(), name: "keys".to_owned() };
-    let id = CredentialId { names, source };
+    let id = CredentialId { digests, source };
     let key = Key::AccessKey(AccessKey { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
     let turn = call.admission.cluster("team", (&plan).into()).await;
-    let permit = turn.place().await.with(id.clone()).await;
+    let admitted = turn.place().await.with(id.clone()).await;
     let credential = Credential { key, id, is_recovered: false };
-    let checked = call.precheck.run(&plan, &credential, &permit).await.unwrap().unwrap();
-    let slot = permit.slot().await.unwrap();
-    Box::pin(call.attempts.execute(object, Ready { plan, credential, permit, slot, checked })).await
+    let checked = call.precheck.run(&plan, &credential, &admitted).await.unwrap().unwrap();
+    let slot = admitted.slot().await.unwrap();
+    Box::pin(call.runner.execute(object, AttemptInput { plan, credential, admitted, slot, checked })).await
 }

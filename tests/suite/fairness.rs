@@ -111,7 +111,7 @@ async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
     for other in &others {
         other.create_many(12, None, || Some(Script::held())).await;
     }
-    // Of the 64 places each of them has one of the first 32, and all of them together the other 32.
+    // Of the 64 places each of them has one of the 32 reserved ones, and all of them together the 32 shared ones.
     until_calls(&world, 10 + 10 + 32).await;
     let from = world.cloud.total_calls();
     healthy.create("request", &world.cluster(), 7).await;
@@ -121,7 +121,7 @@ async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
 }
 
 #[tokio::test]
-async fn a_namespace_waits_for_one_slot_of_another_one_with_three_thousand_objects() {
+async fn a_namespace_waits_one_slot_for_another_with_three_thousand_objects() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let key = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     let many = Tenant::new(&world, (&key.0, &key.1)).await;
@@ -133,13 +133,13 @@ async fn a_namespace_waits_for_one_slot_of_another_one_with_three_thousand_objec
     one.create("request", &world.cluster(), 7).await;
     let from = world.cloud.total_calls();
     one.settled("request", "Delivered").await;
-    // One was first in the queue, and one may have left while the new object was on its way there.
+    // One was waiting for its slot, and one may have been sent while the new object was on its way there.
     let before = before(&world, from, 7).len();
     assert!(before <= 2, "{before} calls of the other namespace came first");
 }
 
 #[tokio::test]
-async fn a_cluster_is_shared_in_turns_by_namespaces_with_one_credential_and_not_with_another() {
+async fn a_cluster_is_shared_in_turns_by_namespaces_with_one_credential() {
     let world = World::new().await;
     let key = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     let many = Tenant::new(&world, (&key.0, &key.1)).await;
@@ -161,7 +161,7 @@ async fn a_cluster_is_shared_in_turns_by_namespaces_with_one_credential_and_not_
 }
 
 #[tokio::test]
-async fn a_waiting_object_that_is_edited_suspended_or_deleted_is_not_called_as_it_was() {
+async fn an_edited_suspended_or_deleted_waiting_object_is_not_called_as_it_was() {
     let (world, busy, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let free = world.cluster();
     for name in ["edited", "suspended", "deleted"] {

@@ -1,4 +1,4 @@
-//! Faults without end: outcomes are kept, workers stay free, and neither requests nor log lines are made at full speed.
+//! Faults without end: outcomes are kept, other objects go on, and neither requests nor log lines are made at full speed.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -43,8 +43,8 @@ async fn an_operator_requests_and_logs_little_while_a_fault_lasts() {
 }
 
 #[tokio::test]
-async fn outcomes_that_the_api_server_never_takes_keep_no_worker() {
-    // With one call at a time there are ten workers.
+async fn outcomes_that_the_api_server_never_takes_delay_no_other_object() {
+    // With one call at a time, each of them frees its place before it is recorded.
     const OUTCOMES: usize = 12;
     let world = World::new().await;
     let policy = Denial::of_answers(&world).await;

@@ -151,7 +151,7 @@ async fn a_flapping_api_server_costs_a_thousand_objects_one_call_each() {
     assert_eq!(proxied.record.violations(), []);
     println!("{flaps} moments, at most {files} open files, {} MiB", memory / 1024 / 1024);
     assert!(world.cloud.max_in_flight().0 <= 8, "{:?}", world.cloud.max_in_flight());
-    // One connection to the API server for each worker (24) at most, one for each call, and the files that a process
+    // One connection to the API server for each of 32 requests at once, one for each call, and the files that a process
     // has open anyway.
     assert!(files < 100, "{files} open files");
     assert!(memory < 100 * 1024 * 1024, "{memory} bytes");

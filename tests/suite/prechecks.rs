@@ -163,7 +163,7 @@ async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
+async fn reconciles_of_a_waiting_object_cause_no_extra_precheck() {
     let world = World::new().await;
     let cluster = world.cluster();
     world.cloud.idle(&cluster);
@@ -171,10 +171,10 @@ async fn wake_ups_of_a_waiting_object_cause_no_extra_precheck() {
     world.create("request", &cluster).await;
     world.settled("request", "ClusterNotWaiting").await;
     for number in 0..10 {
-        // Each of them is prechecked before the next one comes: the queue would merge several into one.
+        // Each of them is reconciled before the next one comes: the controller would merge several into one.
         let before = held(&operator).await;
         world.annotate("request", "example.com/noise", Some(&number.to_string())).await;
-        eventually(PATIENCE, "it was triggered", async || {
+        eventually(PATIENCE, "it was reconciled", async || {
             let count = held(&operator).await;
             if count > before { Ok(()) } else { Err(format!("{count} reconciliations")) }
         })

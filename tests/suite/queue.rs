@@ -4,7 +4,7 @@ use testbed::simulator::Options;
 
 use crate::world::{NO_TIMEOUT, World};
 
-/// Reconciles and tasks run side by side: neighbours may overtake each other on their way to the queue.
+/// Reconciles and tasks run side by side: neighbours may overtake each other before they wait for their slot.
 const APART: usize = 10;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_live_burst_is_called_in_the_order_of_its_creation() {
     world.all_settled(&["Delivered"]).await;
     let called: Vec<_> = world.cloud.entries().into_iter().map(|entry| entry.cluster).collect();
     assert_eq!(called.len(), wanted.len(), "one call each");
-    let apart = |place: usize| called.iter().position(|cluster| *cluster == wanted[place]).unwrap().abs_diff(place);
-    let places: Vec<_> = (0..wanted.len()).map(apart).collect();
-    assert!(places.iter().all(|apart| *apart < APART), "distance of each from its place: {places:?}");
+    let apart = |nth: usize| called.iter().position(|cluster| *cluster == wanted[nth]).unwrap().abs_diff(nth);
+    let distances: Vec<_> = (0..wanted.len()).map(apart).collect();
+    assert!(distances.iter().all(|apart| *apart < APART), "distance of each from its position: {distances:?}");
 }

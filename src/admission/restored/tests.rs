@@ -3,7 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::{
     api::{AttemptState, Reason},
-    cloud::identity::Names,
+    cloud::identity::KeyDigests,
     credentials::CredentialId,
     protocol::hold::Hold,
     testing::sample::{at, attempt, attempted},
@@ -46,7 +46,7 @@ impl World {
     fn hold(&mut self, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<Hold> {
         let key = KeyIdentity::from([1; 32]);
         self.restored.apply(source, endpoint, (key, true), &mut self.keys, now);
-        self.keys.check(&CredentialId { names: Names { key, pair: key }, source: source.clone() }, now).err()
+        self.keys.check(&CredentialId { digests: KeyDigests { key, values: key }, source: source.clone() }, now).err()
     }
 
     /// How many seconds a request must wait for the window of a 429.
@@ -153,8 +153,8 @@ fn four_401s_in_status_block_an_unproven_key_until_the_first_expires() {
     // A user's token is not an access key.
     let mut world = World { restored: world.restored, keys: Keys::default() };
     world.restored.apply(&secret("team"), HOST, ([2; 32].into(), false), &mut world.keys, now);
-    let token = Names { key: [2; 32].into(), pair: [2; 32].into() };
-    assert!(world.keys.check(&CredentialId { names: token, source: secret("team") }, now).is_ok());
-    world.keys.worked(Names { key: [1; 32].into(), pair: [1; 32].into() });
+    let token = KeyDigests { key: [2; 32].into(), values: [2; 32].into() };
+    assert!(world.keys.check(&CredentialId { digests: token, source: secret("team") }, now).is_ok());
+    world.keys.worked(KeyDigests { key: [1; 32].into(), values: [1; 32].into() });
     assert_eq!(world.hold(&secret("team"), HOST, now), None, "the key works");
 }

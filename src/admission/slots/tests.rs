@@ -6,13 +6,13 @@ use crate::{api::Reason, credentials::CredentialSource};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn id(key: u8, pair: u8) -> CredentialId {
-    let names = Names { key: KeyIdentity::from([key; 32]), pair: KeyIdentity::from([pair; 32]) };
-    CredentialId { names, source: CredentialSource::Controller }
+fn id(key: u8, values: u8) -> CredentialId {
+    let digests = KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) };
+    CredentialId { digests, source: CredentialSource::Controller }
 }
 
-fn namespace(name: &str) -> Turn {
-    Turn::Namespace(name.to_owned())
+fn namespace(name: &str) -> Requester {
+    Requester::Namespace(name.to_owned())
 }
 
 /// Requests of one namespace, each of which is answered at once and reports itself.
@@ -26,7 +26,7 @@ fn requests(
         let (slots, sent, of) = (Arc::clone(slots), sent.clone(), of.clone());
         tokio::spawn(async move {
             let mut slot = slots.slot(&of, namespace(name)).await.unwrap();
-            slot.leaves();
+            slot.sends();
             slot.answered(Some(KeyEffect::Good));
             sent.send(name).unwrap();
         })
@@ -54,7 +54,7 @@ async fn a_namespace_waits_one_slot_for_each_other_namespace_of_its_key() {
     requests(&slots, (id(1, 1), "late"), 1, &sender);
     let order = in_order(sent, 40).await;
     let at = order.iter().position(|name| *name == "late").unwrap();
-    // Eleven have left before it came; then at most one of each other namespace and the one that is under way.
+    // Eleven were sent before it came; then at most one of each other namespace and the one that is under way.
     assert!((11..=11 + 4).contains(&at), "{at}: {order:?}");
     assert!(began.elapsed() <= 60 * SECOND);
 }
@@ -67,7 +67,7 @@ async fn requests_of_one_namespace_go_in_the_order_of_their_arrival() {
         let (slots, sender) = (Arc::clone(&slots), sender.clone());
         tokio::spawn(async move {
             let mut slot = slots.slot(&id(1, 1), namespace("team")).await.unwrap();
-            slot.leaves();
+            slot.sends();
             slot.answered(Some(KeyEffect::Good));
             sender.send(name).unwrap();
         });
@@ -87,10 +87,10 @@ async fn another_key_waits_for_no_slot_of_this_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_pair() {
+async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_values() {
     let slots = Slots::new(SECOND);
     let mut first = slots.slot(&id(1, 1), namespace("a")).await.unwrap();
-    first.leaves();
+    first.sends();
     let waiting: Vec<_> = (0..10)
         .map(|_| {
             let slots = Arc::clone(&slots);
@@ -107,14 +107,14 @@ async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_pair() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unproven_pairs_never_make_five_wrong_signatures_of_one_key() {
+async fn unproven_values_never_make_five_wrong_signatures_of_one_key() {
     let slots = Slots::new(Duration::ZERO);
     let mut tries = Vec::new();
-    for pair in 0..40_u8 {
+    for values in 0..40_u8 {
         let slots = Arc::clone(&slots);
         tries.push(tokio::spawn(async move {
-            let mut slot = slots.slot(&id(1, pair), namespace(&format!("team-{pair}"))).await?;
-            slot.leaves();
+            let mut slot = slots.slot(&id(1, values), namespace(&format!("team-{values}"))).await?;
+            slot.sends();
             tokio::time::sleep(Duration::from_millis(200)).await;
             slot.answered(Some(KeyEffect::RejectedByGateway));
             Ok::<_, Hold>(())
@@ -128,13 +128,13 @@ async fn unproven_pairs_never_make_five_wrong_signatures_of_one_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proven_pair_waits_for_no_trial_of_another_secret_of_its_key() {
+async fn proven_values_wait_for_no_trial_of_another_secret_of_their_key() {
     let slots = Slots::new(Duration::ZERO);
-    slots.keys().worked(id(1, 1).names);
+    slots.keys().worked(id(1, 1).digests);
     let mut hung = Vec::new();
-    for pair in 2..=4 {
-        let mut slot = slots.slot(&id(1, pair), namespace("wrong")).await.unwrap();
-        slot.leaves();
+    for values in 2..=4 {
+        let mut slot = slots.slot(&id(1, values), namespace("wrong")).await.unwrap();
+        slot.sends();
         hung.push(slot);
     }
     let last = id(1, 5);
@@ -159,7 +159,7 @@ async fn a_429_ends_the_wait_and_a_dropped_wait_takes_nothing() {
     });
     tokio::task::yield_now().await;
     dropped.abort();
-    slots.keys().throttle(id(1, 1).names.key, (Instant::now() + 60 * SECOND).into_std());
+    slots.keys().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
     assert_eq!(waiting.await.unwrap().unwrap_err().reason, Reason::Throttled);
     tokio::time::sleep(60 * SECOND).await;
     assert!(slots.slot(&id(1, 1), namespace("c")).await.is_ok());

@@ -10,7 +10,7 @@ use crate::testing::{
 };
 
 /// The result of a call with `happens` between its claim and its request. Nothing may reach the endpoint.
-async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (Delivered, Attempt) {
+async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (AttemptEnd, Attempt) {
     let hands = ManualClock::default();
     let moved = hands.clone();
     let server = Server::new(&fresh(1), move |method, _| {
@@ -26,9 +26,9 @@ async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static)
         send_budget: Duration::from_secs(2),
         ..Setup::default()
     };
-    let delivered = claim(&reconciler(&server, setup), &server).await;
+    let end = claim(&reconciler(&server, setup), &server).await;
     assert!(listener.accept().now_or_never().is_none(), "somebody connected");
-    (delivered, server.object().status.unwrap().attempt.unwrap())
+    (end, server.object().status.unwrap().attempt.unwrap())
 }
 
 #[tokio::test]
@@ -38,8 +38,8 @@ async fn a_machine_suspended_between_claim_and_send_sends_nothing() {
         |hands| hands.wall_set(Duration::from_secs(17), Duration::ZERO),
     ];
     for suspended in suspended {
-        let (delivered, attempt) = between_claim_and_send(suspended).await;
-        assert!(matches!(delivered, Delivered::NotSent), "{delivered:?}");
+        let (end, attempt) = between_claim_and_send(suspended).await;
+        assert!(matches!(end, AttemptEnd::NotSent), "{end:?}");
         assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", Some(false)));
         let message = attempt.message.unwrap();
         assert!(message.contains("--send-budget") && message.contains("the machine stood still"), "{message}");

@@ -16,7 +16,7 @@ use crate::{
     },
     protocol::decide::Step,
     runtime::jitter::jittered,
-    store::WriteError,
+    store::StoreError,
 };
 
 /// Tries to write a finding. One that could not be written is found again by a later poll.
@@ -44,7 +44,7 @@ impl Poller {
             }
             let latest = match self.reporter.store.get(&object.key()).await {
                 Ok(latest) => latest,
-                Err(WriteError::Gone) => return Ok(true),
+                Err(StoreError::Gone) => return Ok(true),
                 Err(source) => return Err(Error::write(object, source)),
             };
             let is_same = latest.attempt().is_some_and(|there| there.id == attempt.id);
@@ -70,8 +70,8 @@ impl Poller {
                     return Ok(observe::stage(&written, now).is_none());
                 }
                 // 404 also means that the kind has no status to write; the next read shows whether the object is gone.
-                Err(WriteError::Conflict | WriteError::Gone) => {}
-                Err(WriteError::Indeterminate(_) | WriteError::KindNotServed(_) | WriteError::Undecodable(_)) => {
+                Err(StoreError::Conflict | StoreError::Gone) => {}
+                Err(StoreError::Indeterminate(_) | StoreError::KindNotServed(_) | StoreError::Undecodable(_)) => {
                     unreported = changes;
                 }
                 Err(source) => return Err(Error::write(object, source)),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::runtime::rate_limit::RateLimit;
+use crate::runtime::write_limit::WriteLimit;
 
 /// Burst size: lines that may be logged at once.
 const BURST: u32 = 3;
@@ -17,14 +17,14 @@ const INTERVAL: Duration = Duration::from_secs(120);
 pub struct WatchErrors {
     /// By watch: its last error, and whether that was logged.
     failing: BTreeMap<usize, (String, bool)>,
-    lines: RateLimit,
+    lines: WriteLimit,
     /// A failure was logged since all watches last worked.
     has_logged: bool,
 }
 
 impl Default for WatchErrors {
     fn default() -> Self {
-        Self { failing: BTreeMap::new(), lines: RateLimit::new(BURST, INTERVAL), has_logged: false }
+        Self { failing: BTreeMap::new(), lines: WriteLimit::new(BURST, INTERVAL), has_logged: false }
     }
 }
 

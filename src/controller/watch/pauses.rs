@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// First pause. Short, since a user may wait for an object, and only the watch wakes it.
+/// First pause. Short, since a user may wait for an object, and only the watch shows it.
 const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of a single watch: one request per ten seconds is no burden for an API server that recovers.
 const MAX: Duration = Duration::from_secs(10);

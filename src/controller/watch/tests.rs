@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{AttemptState, ClusterRedistribution},
-    controller::calls::Ended,
+    controller::tasks::Ended,
     observe::Observe,
     protocol::decide::Step,
     testing::{
@@ -40,7 +40,7 @@ fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
         let _cancelled = cancelled;
         std::future::pending::<Ended>().await
     };
-    let _waiting = pending.listeners.calls.ensure(UID, (&Work::Call(plan), (1, false)), run, |_| ());
+    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(plan), (1, false)), run, |_| ());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     cloud::{Client, auth::User, token::Token},
     credentials::CredentialSource,
     protocol::{hold::Hold, regions::Endpoint},
-    runtime::jitter::jittered,
+    runtime::jitter::jittered_at_least,
 };
 
 /// A token that is wanted: whose, of which IAM and for which project.
@@ -73,8 +73,7 @@ async fn log_in(cloud: Arc<Client>, wanted: Wanted, permit: LoginPermit) -> Resu
     let Wanted { user, iam, project, .. } = &wanted;
     // IAM may share a host with DWS and still be unreachable alone.
     let name = format!("IAM {}", iam.host);
-    let later = |wait: Duration| jittered(wait.max(Duration::from_secs(1)) * 2);
-    let _one = cloud.health().enter(&name).await.map_err(|wait| wanted.unreachable(later(wait)))?;
+    let _one = cloud.health().enter(&name).await.map_err(|wait| wanted.unreachable(jittered_at_least(wait)))?;
     let login = cloud.login(user, project, iam, Timestamp::now()).await;
     tracing::info!(iam = iam.host, project, result = login.label(), "asked IAM for a token");
     let is_host_unreachable = login.is_host_unreachable();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::Reason,
-    credentials::{CREDENTIALS_RECHECK, CredentialSource, MAX_THROTTLED_RECHECK, lockout::Rejection},
+    credentials::{CredentialSource, REFUSED_RECHECK, lockout::Rejection},
     protocol::hold::Hold,
     runtime::jitter::jittered,
 };
@@ -21,7 +21,7 @@ pub fn unreachable(source: &CredentialSource, host: &str, retry_after: Duration)
         reason: Reason::EndpointUnreachable,
         message: format!(
             "IAM at {host} gives no token for {}: it cannot be reached, or does not answer. Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
-            source.in_words()
+            source.in_message()
         ),
         retry_after,
     }
@@ -29,32 +29,30 @@ pub fn unreachable(source: &CredentialSource, host: &str, retry_after: Duration)
 
 /// There is no token, for this cause.
 pub fn denied(denied: Denied, source: &CredentialSource, host: &str, project: &str) -> Hold {
-    let secret = source.in_words();
+    let secret = source.in_message();
     match denied {
-        Denied::Unreachable => unreachable(source, host, jittered(CREDENTIALS_RECHECK)),
+        Denied::Unreachable => unreachable(source, host, jittered(REFUSED_RECHECK)),
         Denied::Unanswered(why, rest) => Hold {
             reason: Reason::EndpointUnreachable,
             message: unanswered(why, &secret, host),
-            retry_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))),
+            retry_after: jittered(rest.min(REFUSED_RECHECK).max(Duration::from_secs(1))),
         },
         Denied::Rejected(why, wait) => Hold {
             reason: Reason::CredentialsRejected,
             message: rejected(why, &secret, host),
-            retry_after: jittered(
-                wait.unwrap_or(CREDENTIALS_RECHECK).min(CREDENTIALS_RECHECK).max(Duration::from_secs(1)),
-            ),
+            retry_after: jittered(wait.unwrap_or(REFUSED_RECHECK).min(REFUSED_RECHECK).max(Duration::from_secs(1))),
         },
         Denied::Throttled(wait) => Hold {
             reason: Reason::Throttled,
             message: format!(
                 "IAM at {host} throttles the logins of the user of {secret} (429). This object is called when the Retry-After time is over"
             ),
-            retry_after: wait.min(MAX_THROTTLED_RECHECK) + jittered(Duration::from_secs(1)),
+            retry_after: wait + jittered(Duration::from_secs(1)),
         },
         Denied::Scope(error, rest) => {
             let (reason, message) = scope_error(error, &secret, host, project);
             // A changed Secret has to be noticed before that.
-            Hold { reason, message, retry_after: jittered(rest.min(CREDENTIALS_RECHECK).max(Duration::from_secs(1))) }
+            Hold { reason, message, retry_after: jittered(rest.min(REFUSED_RECHECK).max(Duration::from_secs(1))) }
         }
     }
 }

@@ -294,7 +294,7 @@ fn without_foreign_removes_only_the_journal_of_another_object() {
 }
 
 #[test]
-fn late_record_leaves_conditions_of_a_newer_generation_whatever_a_crd_has_pruned() {
+fn late_record_leaves_conditions_of_a_newer_generation_if_a_crd_pruned() {
     let mut status = claimed_at(1);
     let newer = held(Some(&status), 2, Reason::JournalInvalid, "why", at(1)).unwrap();
     (status.conditions, status.observed_generation) = (newer.conditions, Some(-1));

@@ -157,7 +157,7 @@ impl Collector for Objects {
         let pending = known.objects.values().filter(|entry| entry.reported.is_none()).count();
         let mut objects = encoder.encode_descriptor(
             "dws_redistribution_objects",
-            "Objects by the reason of their condition Ready, Pending before there is one; exported by the leader only",
+            "Objects by the reason of their condition Ready, Pending until there is one for their generation; exported by the leader only",
             None,
             MetricType::Gauge,
         )?;

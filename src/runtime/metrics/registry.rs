@@ -62,7 +62,7 @@ impl Metrics {
         );
         registry.register(
             "controller_runtime_reconcile_time_seconds",
-            "Time of a reconciliation, including the call to the cloud",
+            "Time of a reconciliation; calls and polls have tasks of their own",
             self.reconcile_seconds.clone(),
         );
         registry.register(

@@ -49,7 +49,7 @@ async fn run(controller: &Reconciler, object: &ClusterRedistribution, stage: Sta
     let (poller, work) = (controller.poller.clone().unwrap(), Work::Poll { attempt_id: "a".to_owned(), stage });
     let polled = object.clone();
     let run = |handle| Box::pin(poller.run(polled, stage, handle));
-    let _waiting = controller.calls.ensure(UID, (&work, (1, false)), run, |_| sender.send(()).unwrap());
+    let _waiting = controller.tasks.ensure(UID, (&work, (1, false)), run, |_| sender.send(()).unwrap());
     ended.await.unwrap();
 }
 

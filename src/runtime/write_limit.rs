@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 /// Lets a burst through, and then one in each interval.
 #[derive(Debug)]
-pub struct RateLimit {
+pub struct WriteLimit {
     burst: u32,
     interval: Duration,
     /// When the interval of everything let through so far ends; in the past if nothing was for a while.
     paid_until: Option<Instant>,
 }
 
-impl RateLimit {
+impl WriteLimit {
     /// `burst` at once, and then one in each `interval`.
     pub const fn new(burst: u32, interval: Duration) -> Self {
         Self { burst, interval, paid_until: None }
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn many_at_once_get_a_burst_and_then_one_in_each_interval() {
-        let (mut limit, start) = (RateLimit::new(BURST, INTERVAL), Instant::now());
+        let (mut limit, start) = (WriteLimit::new(BURST, INTERVAL), Instant::now());
         let allowed = (0..1000).filter(|_| limit.allows(start)).count();
         assert_eq!(allowed, BURST as usize);
         let later = (1..=100).filter(|tick| limit.allows(start + INTERVAL * *tick)).count();
@@ -47,13 +47,13 @@ mod tests {
 
     #[test]
     fn one_in_each_interval_is_always_allowed() {
-        let (mut limit, start) = (RateLimit::new(BURST, INTERVAL), Instant::now());
+        let (mut limit, start) = (WriteLimit::new(BURST, INTERVAL), Instant::now());
         assert!((0..10_000).all(|call| limit.allows(start + INTERVAL * call)));
     }
 
     #[test]
     fn after_a_pause_there_is_one_burst_and_not_more() {
-        let (mut limit, start) = (RateLimit::new(BURST, INTERVAL), Instant::now());
+        let (mut limit, start) = (WriteLimit::new(BURST, INTERVAL), Instant::now());
         assert!(limit.allows(start));
         let late = start + INTERVAL * 1000;
         assert_eq!((0..1000).filter(|_| limit.allows(late)).count(), BURST as usize);

@@ -13,7 +13,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Longest pause per object that fails, once failures last long: all of them together then make less than one request a
 /// second.
 const PAUSE_PER_OBJECT: Duration = Duration::from_secs(4);
-/// Failures that last this long are a long outage; after a shorter one, objects are retried soon.
+/// FailedReconciles that last this long are a long outage; after a shorter one, objects are retried soon.
 const LONG_OUTAGE: Duration = Duration::from_secs(300);
 /// Longest pause for any number of objects.
 const MAX_PAUSE_OF_MANY: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
 /// The failures in a row, by object uid.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub struct FailedReconciles {
     objects: Mutex<HashMap<String, Failing>>,
     log: Mutex<ThrottledLog>,
 }
@@ -36,7 +36,7 @@ struct Failing {
     last: Instant,
 }
 
-impl Failures {
+impl FailedReconciles {
     /// The pause after one more failure in a row of this object: 1 s, doubling, half of it random.
     pub fn pause_after(&self, uid: &str, now: Instant) -> Duration {
         let mut objects = self.objects();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn many_objects_that_fail_for_long_are_retried_less_than_once_a_second() {
-        let (failures, objects) = (Failures::default(), 50_u32);
+        let (failures, objects) = (FailedReconciles::default(), 50_u32);
         let (begun, each) = (Instant::now(), |now| {
             (0..objects).map(|object| failures.pause_after(&object.to_string(), now)).collect::<Vec<_>>()
         });

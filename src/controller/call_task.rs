@@ -7,15 +7,16 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Error, SOON, Work,
-    attempt::{Attempts, Delivered, Ready},
-    calls::{Calls, Ended, Handle, Wait},
+    attempt::{AttemptEnd, AttemptInput, AttemptRunner},
     decider::Decider,
     messages::crd_outdated,
     report::Reporter,
+    requeue::Requeue,
     role::Role,
+    tasks::{Ended, Handle, Tasks, Wait},
 };
 use crate::{
-    admission::{Admission, Permit, Place, Slot},
+    admission::{Admission, Admitted, Place, Slot},
     api::{ClusterRedistribution, Reason},
     cloud::Client,
     credentials::{Credential, Credentials, Purpose},
@@ -25,15 +26,15 @@ use crate::{
         hold::Hold,
     },
     runtime::jitter::jittered,
-    store::WriteError,
+    store::StoreError,
 };
 
 /// The reasons that end once a source of credentials can be read again.
 const UNREADABLE: [Reason; 4] =
     [Reason::CredentialsNotFound, Reason::CredentialsInvalid, Reason::CredentialsForbidden, Reason::CredentialsExpired];
 
-/// What a call needs on its way.
-pub struct CallPath {
+/// What the task of a call needs.
+pub struct CallTask {
     /// Decides again.
     pub decider: Decider,
     /// Whether a claim may be made.
@@ -49,17 +50,17 @@ pub struct CallPath {
     /// Reads the cluster before a call.
     pub precheck: Arc<Precheck>,
     /// Makes the attempt.
-    pub attempts: Attempts,
-    /// The other calls.
-    pub calls: Arc<Calls<Work>>,
+    pub runner: AttemptRunner,
+    /// The tasks of all objects.
+    pub tasks: Arc<Tasks<Work>>,
     /// Has an object reconciled.
-    pub trigger: Box<dyn Fn(&Plan) + Send + Sync>,
+    pub requeue: Requeue,
 }
 
-/// Everything that was prepared before the last read of the object.
+/// What was prepared before the last read of the object.
 struct Prepared {
     credential: Credential,
-    permit: Permit,
+    admitted: Admitted,
     checked: Checked,
     slot: Slot,
 }
@@ -76,7 +77,7 @@ impl From<Hold> for Stop {
     }
 }
 
-impl CallPath {
+impl CallTask {
     /// Waits for the turn of this plan and makes its call. What runs after the longest waits is boxed: many tasks wait, and
     /// few are further.
     pub async fn run(self: Arc<Self>, plan: Plan, handle: Handle<Work>) -> Ended {
@@ -90,7 +91,7 @@ impl CallPath {
     async fn with_place(&self, plan: Plan, place: Place, handle: Handle<Work>) -> Ended {
         let ended = async {
             let prepared = self.prepare(&plan, place, &handle).await?;
-            self.claim(plan, prepared, &handle).await
+            self.decide_and_attempt(plan, prepared, &handle).await
         };
         match ended.await {
             Ok(ended) | Err(Stop::End(ended)) => ended,
@@ -108,25 +109,25 @@ impl CallPath {
         if credential.is_recovered {
             self.release(&UNREADABLE);
         }
-        self.admission.check(&credential, &plan.endpoint.host)?;
+        self.admission.restore_and_check(&credential, &plan.endpoint.host)?;
         handle.waits_for(Wait::Credential);
-        let permit = place.with(credential.id.clone()).await;
+        let admitted = place.with(credential.id.clone()).await;
         handle.waits_for(Wait::Slot);
-        let Some(checked) = self.precheck.run(plan, &credential, &permit).await? else {
+        let Some(checked) = self.precheck.run(plan, &credential, &admitted).await? else {
             return Err(Stop::End(Ended::Done));
         };
-        let slot = permit.slot().await?;
-        // The waits may have been long. Other values start again, with their own names in admission.
+        let slot = admitted.slot().await?;
+        // The waits may have been long. Other values start again: admission knows them by other digests.
         let Some(credential) = self.credentials.refresh(&purpose, credential).await? else {
             return Err(Stop::End(Ended::Done));
         };
-        Ok(Prepared { credential, permit, checked, slot })
+        Ok(Prepared { credential, admitted, checked, slot })
     }
 
-    /// Decides on the object in the API server, not on a watched one, which a watch that was opened under an older CRD shows
-    /// without its journal. Then makes the attempt.
-    async fn claim(&self, plan: Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Stop> {
-        let Prepared { credential, permit, checked, slot } = prepared;
+    /// A watch that was opened under an older CRD may lack the journal. So the decision uses the object in the API server.
+    /// Then the attempt is made.
+    async fn decide_and_attempt(&self, plan: Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Stop> {
+        let Prepared { credential, admitted, checked, slot } = prepared;
         let object = match self.reporter.store.get(&plan.object).await {
             Ok(object) => object,
             Err(error) => return Ok(failed(&plan, error)),
@@ -139,20 +140,21 @@ impl CallPath {
             Ok(None) => return Err(Stop::Hold(crd_outdated())),
             Err(error) => return Ok(failed(&plan, error)),
         };
-        permit.still_good()?;
+        admitted.check()?;
         // Another request may have failed to connect during the waits.
         if self.cloud.health().is_unreachable(&plan.endpoint.host) {
             return Err(Stop::Hold(self.cloud.unreachable(&plan.endpoint, jittered(SOON))));
         }
-        let is_old = self.precheck.is_old(&checked, permit.cluster(), slot.waited(), Instant::now());
-        if is_old || !self.role.may_claim(&plan.object.namespace) || !handle.claims() {
+        let is_old = self.precheck.is_old(&checked, admitted.cluster(), slot.waited(), Instant::now());
+        if is_old || !self.role.may_claim(&plan.object.namespace) || !handle.begin_claim() {
             return Ok(Ended::Done);
         }
-        let (ready, before) = (Ready { plan: plan.clone(), credential, permit, slot, checked }, object.clone());
-        Ok(match self.attempts.execute(object, ready).await {
-            Delivered::Done | Delivered::NotSent => Ended::Done,
-            Delivered::NotClaimed(error) => failed(&plan, error),
-            Delivered::Pruned => {
+        let (input, before) =
+            (AttemptInput { plan: plan.clone(), credential, admitted, slot, checked }, object.clone());
+        Ok(match self.runner.execute(object, input).await {
+            AttemptEnd::Done | AttemptEnd::NotSent => Ended::Done,
+            AttemptEnd::NotClaimed(error) => failed(&plan, error),
+            AttemptEnd::Pruned => {
                 let held = crd_outdated();
                 self.reporter.announce(&before, &held);
                 Ended::Hold(held)
@@ -169,14 +171,14 @@ impl CallPath {
         plan: &Plan,
         credential: &Credential,
         checked: &Checked,
-    ) -> Result<Option<ClusterRedistribution>, WriteError> {
+    ) -> Result<Option<ClusterRedistribution>, StoreError> {
         let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let is_reported = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
         if !is_reported && !self.decider.attempts().crd_was_outdated() {
             return Ok(Some(object));
         }
         let (store, now) = (&self.reporter.store, Timestamp::now());
-        let attempt = self.attempts.new_attempt(&object, plan, credential, checked.baseline.clone(), now)?;
+        let attempt = self.runner.new_attempt(&object, plan, credential, checked.baseline.clone(), now)?;
         if !store.keeps_journal(&object, &attempt, now).await? {
             return Ok(None);
         }
@@ -185,7 +187,7 @@ impl CallPath {
         if self.decider.decide(&latest) == Step::Call(plan.clone()) {
             Ok(Some(latest))
         } else {
-            Err(WriteError::Conflict)
+            Err(StoreError::Conflict)
         }
     }
 
@@ -200,15 +202,17 @@ impl CallPath {
         }
     }
 
+    /// Lets objects that are held for these reasons try again, those of other sources and endpoints too. The others are held
+    /// again at once.
     fn release(&self, reasons: &[Reason]) {
-        for work in self.calls.release(reasons) {
+        for work in self.tasks.release(reasons) {
             if let Work::Call(plan) = work {
-                (self.trigger)(&plan);
+                self.requeue.soon(&plan.object);
             }
         }
     }
 }
 
-fn failed(plan: &Plan, error: WriteError) -> Ended {
+fn failed(plan: &Plan, error: StoreError) -> Ended {
     Ended::Failed(Error::Write { object: plan.object.object_name(), source: error })
 }

@@ -4,13 +4,13 @@ use std::{
 };
 
 use super::*;
-use crate::store::WriteError;
+use crate::store::StoreError;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 struct World {
-    calls: Arc<Calls<&'static str>>,
-    tasks: TaskTracker,
+    tasks: Arc<Tasks<&'static str>>,
+    tracker: TaskTracker,
     stop: CancellationToken,
     started: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
@@ -18,9 +18,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let calls = Calls::new(tasks.clone(), stop.clone());
-        Self { calls, tasks, stop, started: Arc::default(), ended: Arc::default() }
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = Tasks::new(tracker.clone(), stop.clone());
+        Self { tasks, tracker, stop, started: Arc::default(), ended: Arc::default() }
     }
 
     fn ensure<Run>(&self, plan: &'static str, run: impl FnOnce(Handle<&'static str>) -> Run) -> Ensured
@@ -32,7 +32,7 @@ impl World {
             self.started.fetch_add(1, Ordering::SeqCst);
             run(handle)
         };
-        self.calls.ensure("uid", (&plan, (1, false)), run, move |_| {
+        self.tasks.ensure("uid", (&plan, (1, false)), run, move |_| {
             ended.fetch_add(1, Ordering::SeqCst);
         })
     }
@@ -77,20 +77,20 @@ async fn a_task_that_has_claimed_is_cancelled_by_nothing() {
     let world = World::new();
     let (sender, answered) = tokio::sync::oneshot::channel::<()>();
     world.ensure("plan", |handle| async move {
-        assert!(handle.claims());
+        assert!(handle.begin_claim());
         answered.await.unwrap();
         Ended::Done
     });
     settle().await;
     assert!(matches!(world.ensure("edited", |_| pending()), Ensured::Claimed));
-    world.calls.forget("uid");
+    world.tasks.forget("uid");
     world.stop.cancel();
     settle().await;
     assert_eq!(world.counts(), (1, 0));
     sender.send(()).unwrap();
     settle().await;
     assert_eq!(world.counts(), (1, 1));
-    assert!(world.tasks.is_empty());
+    assert!(world.tracker.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,8 +103,8 @@ async fn a_cancelled_task_may_not_claim_any_more() {
     });
     settle().await;
     let handle = claims.await.unwrap();
-    world.calls.forget("uid");
-    assert!(!handle.claims());
+    world.tasks.forget("uid");
+    assert!(!handle.begin_claim());
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,8 +138,8 @@ async fn what_a_hold_waited_for_releases_it_and_no_other() {
     let world = World::new();
     world.ensure("plan", |_| async { Ended::Hold(hold(Reason::EndpointUnreachable)) });
     settle().await;
-    assert!(world.calls.release(&[Reason::Throttled]).is_empty());
-    assert_eq!(world.calls.release(&[Reason::EndpointUnreachable]), ["plan"]);
+    assert!(world.tasks.release(&[Reason::Throttled]).is_empty());
+    assert_eq!(world.tasks.release(&[Reason::EndpointUnreachable]), ["plan"]);
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)));
 }
 
@@ -148,7 +148,7 @@ async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
     let world = World::new();
     world.ensure("plan", |_| pending());
     settle().await;
-    world.calls.cancel_all();
+    world.tasks.cancel_all();
     settle().await;
     assert_eq!(world.counts(), (1, 1));
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)), "it leads again");
@@ -165,16 +165,16 @@ async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_returned_once_and_the_same_plan_rests_after_it() {
     let world = World::new();
-    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: WriteError::Conflict };
+    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
     world.ensure("plan", |_| async { Ended::Failed(error) });
     settle().await;
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Failed(_)));
-    world.calls.rest("uid", 30 * SECOND);
+    world.tasks.rest("uid", 30 * SECOND);
     let Ensured::Resting(wait) = world.ensure("plan", |_| pending()) else { panic!("no rest") };
     assert_eq!((wait, world.counts()), (30 * SECOND, (1, 1)));
     assert!(matches!(world.ensure("edited", |_| pending()), Ensured::Waiting(_)));
     tokio::time::sleep(30 * SECOND).await;
-    world.calls.rest("uid", 30 * SECOND);
+    world.tasks.rest("uid", 30 * SECOND);
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)), "its task is no failure");
     settle().await;
     assert_eq!(world.counts(), (3, 2));
@@ -192,11 +192,11 @@ async fn a_task_says_what_it_waits_for_and_what_the_last_one_ended_with() {
     });
     settle().await;
     let Ensured::Waiting(waiting) = world.ensure("plan", |_| pending()) else { panic!("it does not wait") };
-    assert_eq!((waiting.on, waiting.last, waiting.written), (Wait::Slot, Some(Reason::ClusterNotWaiting), None));
-    assert_eq!(world.calls.ahead(|plan| *plan == "plan"), Some("plan"));
-    world.calls.written("uid");
+    assert_eq!((waiting.on, waiting.last, waiting.reported), (Wait::Slot, Some(Reason::ClusterNotWaiting), None));
+    assert_eq!(world.tasks.ahead(|plan| *plan == "plan"), Some("plan"));
+    world.tasks.wait_reported("uid");
     let Ensured::Waiting(waiting) = world.ensure("plan", |_| pending()) else { panic!("it does not wait") };
-    assert_eq!(waiting.written, Some(Instant::now()));
+    assert_eq!(waiting.reported, Some(Instant::now()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,10 +204,10 @@ async fn tasks_of_objects_that_no_list_shows_end() {
     let world = World::new();
     world.ensure("plan", |_| pending());
     settle().await;
-    world.calls.keep_only(&["uid".to_owned()].into());
+    world.tasks.keep_only(&["uid".to_owned()].into());
     settle().await;
     assert_eq!(world.counts(), (1, 0));
-    world.calls.keep_only(&HashSet::new());
+    world.tasks.keep_only(&HashSet::new());
     settle().await;
     assert_eq!(world.counts(), (1, 1));
 }
@@ -216,16 +216,16 @@ async fn tasks_of_objects_that_no_list_shows_end() {
 async fn an_older_view_ends_no_task_of_a_newer_one() {
     let world = World::new();
     let run = |_| pending();
-    world.calls.ensure("uid", (&"fresh", (7, true)), run, |_| ());
+    world.tasks.ensure("uid", (&"fresh", (7, true)), run, |_| ());
     settle().await;
     let others = [(6, false), (6, true), (7, false)];
     for view in others {
-        assert!(matches!(world.calls.ensure("uid", (&"cached", view), run, |_| ()), Ensured::Waiting(_)));
-        world.calls.forget_older("uid", view);
-        assert_eq!(world.tasks.len(), 1);
-        assert_eq!(world.calls.ahead(|_| true), None, "it still waits for its cluster");
+        assert!(matches!(world.tasks.ensure("uid", (&"cached", view), run, |_| ()), Ensured::Waiting(_)));
+        world.tasks.forget_older("uid", view);
+        assert_eq!(world.tracker.len(), 1);
+        assert_eq!(world.tasks.ahead(|_| true), None, "it still waits for its cluster");
     }
-    world.calls.forget_older("uid", (8, false));
+    world.tasks.forget_older("uid", (8, false));
     settle().await;
-    assert!(world.tasks.is_empty());
+    assert!(world.tracker.is_empty());
 }

@@ -1,0 +1,364 @@
+//! The tasks of objects: at most one for each object, which waits, decides again, claims, sends and records. Reconcile
+//! only sees to it that the task of the present work exists; a task of other work is cancelled unless it has claimed.
+//!
+//! What ended a task is kept by object and work, so that the same work is not tried again before its time.
+
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Error;
+use crate::{api::Reason, protocol::hold::Hold};
+
+/// First pause after a task whose fresh view led to another decision than the cached one.
+const FIRST_DIFFERENCE: Duration = Duration::from_secs(2);
+/// Longest such pause.
+const MAX_DIFFERENCE: Duration = Duration::from_secs(300);
+
+/// The rest after a failure whose pause is not known yet.
+const REST: Duration = Duration::from_secs(1);
+
+/// How a task ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It claimed and recorded, or has to start again: the next reconcile decides.
+    Done,
+    /// Something holds the call.
+    Hold(Hold),
+    /// The fresh object led to another decision.
+    Differs,
+    /// The object could not be read or claimed.
+    Failed(Error),
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Another request of its namespace to the same cluster.
+    Cluster,
+    /// A place among the requests in flight.
+    Place,
+    /// The endpoint, its credentials or a login.
+    Preparation,
+    /// Another request to the same cluster with the same credential.
+    Credential,
+    /// A slot of the rate limit, or an answer.
+    Slot,
+}
+
+/// A task that has not claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it waits for.
+    pub on: Wait,
+    /// Since when.
+    pub since: Instant,
+    /// The reason of the hold that the last task of the same work ended with: status may still show it.
+    pub last: Option<Reason>,
+    /// When the wait was last written to status.
+    pub reported: Option<Instant>,
+}
+
+/// What reconcile finds of the work that it asks for.
+#[derive(Debug)]
+pub enum Ensured {
+    /// Its task waits.
+    Waiting(Waiting),
+    /// Its task has claimed, or a task of other work has: what it records is awaited.
+    Claimed,
+    /// The last task of this work ended so; nothing is started for so long.
+    Held(Hold, Duration),
+    /// The last task of this work found an object that leads to another decision; nothing is started for so long.
+    Differs(Duration),
+    /// The last task of this work failed. [`Tasks::rest`] says how long nothing is started.
+    Failed(Error),
+    /// The same, and the failure was returned before; nothing is started for so long.
+    Resting(Duration),
+}
+
+/// The view of an object that work was made from: its resourceVersion, and whether it was read from the API server. A
+/// cached view can be older than that, or lack what an outdated schema hides, and must not end the task.
+pub type View = (u64, bool);
+
+#[derive(Debug)]
+struct Entry<W> {
+    work: W,
+    view: View,
+    /// Tells this task from a later one of the same object.
+    number: u64,
+    /// The differences in a row.
+    differences: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting(Waiting, CancellationToken),
+    Claimed,
+    Held(Hold, Instant),
+    Differs(Instant),
+    Failed(Error),
+    Resting(Instant),
+}
+
+impl<W> Entry<W> {
+    /// What there is instead of a new task, for the same work or other work.
+    fn present(&self, is_same: bool, now: Instant) -> Option<Ensured> {
+        let rest = |until: &Instant| Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
+        match &self.state {
+            State::Claimed => Some(Ensured::Claimed),
+            _ if !is_same => None,
+            State::Waiting(waiting, _) => Some(Ensured::Waiting(waiting.clone())),
+            State::Held(hold, until) => rest(until).map(|rest| Ensured::Held(hold.clone(), rest)),
+            State::Differs(until) => rest(until).map(Ensured::Differs),
+            State::Resting(until) => rest(until).map(Ensured::Resting),
+            State::Failed(_) => None,
+        }
+    }
+}
+
+impl State {
+    /// Ends a task that waits.
+    fn cancel(&self) {
+        if let Self::Waiting(_, cancel) = self {
+            cancel.cancel();
+        }
+    }
+
+    const fn held_reason(&self) -> Option<Reason> {
+        match self {
+            Self::Held(hold, _) => Some(hold.reason),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Table<W> {
+    entries: HashMap<String, Entry<W>>,
+    count: u64,
+    /// Every task that has not claimed obeys it. Replaced when it is cancelled.
+    term: CancellationToken,
+}
+
+/// See the module. `W`: the work of a task, which is compared whole.
+#[derive(Debug)]
+pub struct Tasks<W> {
+    table: Mutex<Table<W>>,
+    tracker: TaskTracker,
+    closing: CancellationToken,
+}
+
+/// What a task tells the table about itself.
+#[derive(Debug)]
+pub struct Handle<W> {
+    tasks: Arc<Tasks<W>>,
+    uid: String,
+    number: u64,
+}
+
+impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
+    /// `tracker` is waited for at shutdown, which `closing` begins.
+    pub fn new(tracker: TaskTracker, closing: CancellationToken) -> Arc<Self> {
+        let term = closing.child_token();
+        Arc::new(Self { table: Mutex::new(Table { entries: HashMap::new(), count: 0, term }), tracker, closing })
+    }
+
+    /// Sees to it that a task of this work lives, unless it is too early for one. A task of other work that has not claimed
+    /// is cancelled. `ended` is called once the task is over, with whether it has claimed.
+    pub fn ensure<Run>(
+        self: &Arc<Self>,
+        uid: &str,
+        (work, view): (&W, View),
+        run: impl FnOnce(Handle<W>) -> Run,
+        ended: impl FnOnce(bool) + Send + 'static,
+    ) -> Ensured
+    where
+        Run: Future<Output = Ended> + Send + 'static,
+    {
+        let (mut table, now) = (self.table(), Instant::now());
+        let (mut differences, mut last) = (0, None);
+        if let Some(entry) = table.entries.get(uid) {
+            // An older view than that of the task says nothing about its work.
+            let is_same = entry.work == *work || entry.view > view;
+            match entry.present(is_same, now) {
+                Some(present) => return present,
+                None if is_same => (differences, last) = (entry.differences, entry.state.held_reason()),
+                None => entry.state.cancel(),
+            }
+        }
+        if let Some(entry) = table.entries.get_mut(uid).filter(|entry| entry.work == *work)
+            && matches!(entry.state, State::Failed(_))
+            && let State::Failed(error) = std::mem::replace(&mut entry.state, State::Resting(now + REST))
+        {
+            return Ensured::Failed(error);
+        }
+        table.count = table.count.wrapping_add(1);
+        let (number, cancel) = (table.count, table.term.child_token());
+        let waiting = Waiting { on: Wait::Cluster, since: now, last, reported: None };
+        let state = State::Waiting(waiting.clone(), cancel.clone());
+        table.entries.insert(uid.to_owned(), Entry { work: work.clone(), view, number, differences, state });
+        drop(table);
+        let task = run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number });
+        let (tasks, uid) = (Arc::clone(self), uid.to_owned());
+        self.tracker.spawn(async move {
+            tokio::pin!(task);
+            let result = tokio::select! {
+                result = &mut task => result,
+                () = cancel.cancelled() => {
+                    // Only the end of the process stops a task that has claimed.
+                    if tasks.has_claimed(&uid, number) { task.await } else { Ended::Done }
+                }
+            };
+            let has_claimed = tasks.has_claimed(&uid, number);
+            tasks.ended(&uid, number, result);
+            ended(has_claimed);
+        });
+        Ensured::Waiting(waiting)
+    }
+
+    /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
+    /// ones ended.
+    pub fn forget_older(&self, uid: &str, view: View) {
+        if self.table().entries.get(uid).is_some_and(|entry| entry.view <= view) {
+            self.forget(uid);
+        }
+    }
+
+    /// The same, whatever it was started from.
+    pub fn forget(&self, uid: &str) {
+        let mut table = self.table();
+        match table.entries.get(uid).map(|entry| &entry.state) {
+            Some(State::Claimed) | None => {}
+            Some(State::Waiting(_, cancel)) => {
+                cancel.cancel();
+                table.entries.remove(uid);
+            }
+            Some(State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_)) => {
+                table.entries.remove(uid);
+            }
+        }
+    }
+
+    /// The same for all objects but these.
+    pub fn keep_only(&self, pending: &HashSet<String>) {
+        let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
+        others.iter().for_each(|uid| self.forget(uid));
+    }
+
+    /// Cancels every task that has not claimed.
+    pub fn cancel_all(&self) {
+        let mut table = self.table();
+        table.term.cancel();
+        table.term = self.closing.child_token();
+        table.entries.retain(|_, entry| matches!(entry.state, State::Claimed));
+    }
+
+    /// What is held for these reasons may be tried again at once, whichever source or endpoint it waits for. Those whose cause
+    /// remains are held again at once. Returns the work, whose objects are to be reconciled.
+    pub fn release(&self, reasons: &[Reason]) -> Vec<W> {
+        let (mut table, now) = (self.table(), Instant::now());
+        let mut released = Vec::new();
+        for entry in table.entries.values_mut() {
+            if let State::Held(hold, until) = &mut entry.state
+                && reasons.contains(&hold.reason)
+                && *until > now
+            {
+                *until = now;
+                released.push(entry.work.clone());
+            }
+        }
+        released
+    }
+
+    /// After a failure that was returned: nothing is started for this object and plan for so long, whatever triggers it.
+    pub fn rest(&self, uid: &str, pause: Duration) {
+        if let Some(State::Resting(until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+            *until = Instant::now() + pause;
+        }
+    }
+
+    /// The wait of this object was written to status.
+    pub fn wait_reported(&self, uid: &str) {
+        if let Some(State::Waiting(waiting, _)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+            waiting.reported = Some(Instant::now());
+        }
+    }
+
+    /// Work that `is_sought` and whose task no longer waits for its cluster.
+    pub fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
+        let is_ahead = |entry: &&Entry<W>| match &entry.state {
+            State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
+            State::Claimed => true,
+            State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_) => false,
+        };
+        self.table().entries.values().filter(is_ahead).map(|entry| &entry.work).find(|work| is_sought(work)).cloned()
+    }
+
+    fn has_claimed(&self, uid: &str, number: u64) -> bool {
+        let table = self.table();
+        let entry = table.entries.get(uid).filter(|entry| entry.number == number);
+        entry.is_some_and(|entry| matches!(entry.state, State::Claimed))
+    }
+
+    fn ended(&self, uid: &str, number: u64, result: Ended) {
+        let (mut table, now) = (self.table(), Instant::now());
+        let Some(entry) = table.entries.get_mut(uid).filter(|entry| entry.number == number) else { return };
+        entry.state = match result {
+            Ended::Done => {
+                table.entries.remove(uid);
+                return;
+            }
+            Ended::Hold(hold) => {
+                entry.differences = 0;
+                let until = now + hold.retry_after;
+                State::Held(hold, until)
+            }
+            Ended::Differs => {
+                let pause = FIRST_DIFFERENCE.saturating_mul(1 << entry.differences.min(8)).min(MAX_DIFFERENCE);
+                entry.differences = entry.differences.saturating_add(1);
+                State::Differs(now + pause)
+            }
+            Ended::Failed(error) => State::Failed(error),
+        };
+    }
+
+    /// What lies behind the lock is whole after each change.
+    fn table(&self) -> MutexGuard<'_, Table<W>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
+    /// What the task waits for next.
+    pub fn waits_for(&self, on: Wait) {
+        let mut table = self.tasks.table();
+        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
+        if let Some(State::Waiting(waiting, _)) = entry.map(|entry| &mut entry.state) {
+            waiting.on = on;
+        }
+    }
+
+    /// The task is about to claim. False if it was cancelled: then it must not. From here on nothing cancels it.
+    #[must_use]
+    pub fn begin_claim(&self) -> bool {
+        let mut table = self.tasks.table();
+        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
+        let Some(entry) = entry else { return false };
+        let is_free = matches!(&entry.state, State::Waiting(_, cancel) if !cancel.is_cancelled());
+        if is_free {
+            entry.state = State::Claimed;
+        }
+        is_free
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
