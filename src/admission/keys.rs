@@ -67,7 +67,7 @@ struct KeyRecord {
 /// All keys and values. See the module.
 #[derive(Debug, Default)]
 pub struct Keys {
-    keys: HashMap<KeyIdentity, KeyRecord>,
+    by_key: HashMap<KeyIdentity, KeyRecord>,
     values: HashMap<KeyIdentity, ValuesRecord>,
     count: u64,
 }
@@ -92,7 +92,7 @@ impl Keys {
             return Err(rejected(why, wait, source));
         }
         let is_proven = values.lockout.is_proven();
-        let key = self.keys.entry(digests.key).or_default();
+        let key = self.by_key.entry(digests.key).or_default();
         key.used = Some(now);
         if let Some(wait) =
             key.locked_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
@@ -120,7 +120,7 @@ impl Keys {
         if self.is_proven(digests) {
             return None;
         }
-        let key = self.keys.entry(digests.key).or_default();
+        let key = self.by_key.entry(digests.key).or_default();
         key.forget_unanswered(now);
         let mut of_values = key.unanswered.values().filter(|(values, _)| *values == digests.values);
         // One that is not sent yet ends by an answer or by being dropped, which is told.
@@ -133,7 +133,7 @@ impl Keys {
         if self.is_proven(digests) {
             return Trial::Begun(None);
         }
-        let key = self.keys.entry(digests.key).or_default();
+        let key = self.by_key.entry(digests.key).or_default();
         key.forget_unanswered(now);
         let refusals = key.refusals.values().filter(|until| **until > now);
         let is_full =
@@ -152,7 +152,7 @@ impl Keys {
     /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
     /// keeps its slot, so that small delays do not add up; after a longer pause a new series of slots begins.
     pub fn take_slot(&mut self, digests: KeyDigests, interval: Duration, now: Instant) -> Duration {
-        let key = self.keys.entry(digests.key).or_default();
+        let key = self.by_key.entry(digests.key).or_default();
         let late = (interval / 10).min(MAX_LATE);
         let is_kept = |next: &Instant| now.saturating_duration_since(*next) < late;
         // If claims are slow, slots follow the requests, or more and more of them would be claimed too late.
@@ -171,7 +171,7 @@ impl Keys {
         within: Duration,
         now: Instant,
     ) -> Option<Duration> {
-        let key = self.keys.entry(digests.key).or_default();
+        let key = self.by_key.entry(digests.key).or_default();
         let at = key.next_send.map_or(now, |next| next.max(now));
         let wait = at.saturating_duration_since(now);
         if wait > within {
@@ -183,7 +183,7 @@ impl Keys {
 
     /// The request is sent.
     pub fn sent(&mut self, digests: KeyDigests, name: Option<Unanswered>, now: Instant) {
-        let key = self.keys.get_mut(&digests.key);
+        let key = self.by_key.get_mut(&digests.key);
         if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
             *since = Some(now);
         }
@@ -191,7 +191,7 @@ impl Keys {
 
     /// The request was not sent, or has its answer.
     pub fn end(&mut self, digests: KeyDigests, name: Option<Unanswered>) {
-        if let (Some(key), Some(name)) = (self.keys.get_mut(&digests.key), name) {
+        if let (Some(key), Some(name)) = (self.by_key.get_mut(&digests.key), name) {
             key.unanswered.remove(&name);
         }
     }
@@ -202,7 +202,7 @@ impl Keys {
             return self.throttle(digests.key, now + wait);
         }
         if effect == KeyEffect::LockedByGateway {
-            self.keys.entry(digests.key).or_default().locked_until = Some(now + REFUSAL_LASTS);
+            self.by_key.entry(digests.key).or_default().locked_until = Some(now + REFUSAL_LASTS);
         }
         self.values.entry(digests.values).or_default().lockout.learn(effect, now);
         if effect == KeyEffect::RejectedByGateway {
@@ -219,12 +219,12 @@ impl Keys {
 
     /// A refusal of this key counts until then. Named, so that one that is seen again does not count twice.
     pub fn refused(&mut self, key: KeyIdentity, name: &str, until: Instant) {
-        self.keys.entry(key).or_default().refusals.insert(name.to_owned(), until);
+        self.by_key.entry(key).or_default().refusals.insert(name.to_owned(), until);
     }
 
     /// The cloud asked this key to wait. Of two windows the longer one holds.
     pub fn throttle(&mut self, key: KeyIdentity, until: Instant) {
-        let key = self.keys.entry(key).or_default();
+        let key = self.by_key.entry(key).or_default();
         key.throttled_until = key.throttled_until.max(Some(until));
     }
 
@@ -233,12 +233,12 @@ impl Keys {
             |used: Option<Instant>, after| used.is_none_or(|used| now.saturating_duration_since(used) >= after);
         // What was only heard of counts from the first look at it.
         self.values.values_mut().for_each(|values| values.used = values.used.or(Some(now)));
-        self.keys.values_mut().for_each(|key| key.used = key.used.or(Some(now)));
+        self.by_key.values_mut().for_each(|key| key.used = key.used.or(Some(now)));
         self.values.retain(|_, values| {
             !is_old(values.used, if values.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
         });
-        self.keys.values_mut().for_each(|key| key.forget_unanswered(now));
-        self.keys.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
+        self.by_key.values_mut().for_each(|key| key.forget_unanswered(now));
+        self.by_key.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
     }
 }
 

@@ -91,7 +91,7 @@ impl CallTask {
     async fn with_place(&self, plan: Plan, place: Place, handle: Handle<Work>) -> Ended {
         let ended = async {
             let prepared = self.prepare(&plan, place, &handle).await?;
-            self.decide_and_attempt(plan, prepared, &handle).await
+            Box::pin(self.decide_and_attempt(plan, prepared, &handle)).await
         };
         match ended.await {
             Ok(ended) | Err(Stop::End(ended)) => ended,
@@ -151,7 +151,7 @@ impl CallTask {
         }
         let (input, before) =
             (AttemptInput { plan: plan.clone(), credential, admitted, slot, checked }, object.clone());
-        Ok(match self.runner.execute(object, input).await {
+        Ok(match Box::pin(self.runner.execute(object, input)).await {
             AttemptEnd::Done | AttemptEnd::NotSent => Ended::Done,
             AttemptEnd::NotClaimed(error) => failed(&plan, error),
             AttemptEnd::Pruned => {

@@ -98,7 +98,7 @@ impl Error {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// It calls.
-    Call(Plan),
+    Call(Box<Plan>),
     /// It polls the redistribution of this attempt.
     Poll {
         /// Id of the attempt.
@@ -302,7 +302,8 @@ impl Reconciler {
 
     /// Sees to it that the task of this plan exists, and returns what is left to do.
     fn ensure(&self, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
-        let (call, work, view) = (Arc::clone(&self.call), Work::Call(plan.clone()), view_of(object, is_fresh));
+        let (call, work, view) =
+            (Arc::clone(&self.call), Work::Call(Box::new(plan.clone())), view_of(object, is_fresh));
         let run = {
             let plan = plan.clone();
             |handle| call.run(plan, handle)
@@ -337,8 +338,8 @@ impl Reconciler {
             return Ok(Action::requeue(pause));
         }
         let (key, work) = (object.key(), Work::Poll { attempt_id: attempt.id.clone(), stage });
-        let (poller, polled) = (poller.clone(), object.clone());
-        let run = |handle| Box::pin(poller.run(polled, stage, handle));
+        let (poller, of) = (poller.clone(), object.clone());
+        let run = |handle| Box::pin(poller.run(of, stage, handle));
         let view = view_of(object, is_fresh);
         match self.tasks.ensure(&key.uid, (&work, view), run, self.requeue_at_end(&key)) {
             Ensured::Failed(error) => Err(error),

@@ -249,7 +249,9 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     /// The same for all objects but these.
     pub fn keep_only(&self, pending: &HashSet<String>) {
         let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
-        others.iter().for_each(|uid| self.forget(uid));
+        for uid in &others {
+            self.forget(uid);
+        }
     }
 
     /// Cancels every task that has not claimed.

@@ -219,7 +219,7 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
         size = size_of_val(&run);
         run
     };
-    let _waiting = controller.tasks.ensure(UID, (&Work::Call(plan.clone()), (1, false)), run, |_| ());
+    let _waiting = controller.tasks.ensure(UID, (&Work::Call(Box::new(plan.clone())), (1, false)), run, |_| ());
     assert!(size <= 3 * size_of::<Plan>() + 1024, "{size} bytes, of which the plan takes {}", size_of::<Plan>());
 }
 

@@ -97,7 +97,7 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, tasks: &Tasks<Work
             let cluster = Cluster::from(plan);
             let is_same = |work: &Work| match work {
                 Work::Call(other) => {
-                    other.object.namespace == plan.object.namespace && Cluster::from(other) == cluster
+                    other.object.namespace == plan.object.namespace && Cluster::from(&**other) == cluster
                 }
                 Work::Poll { .. } => false,
             };

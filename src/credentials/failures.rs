@@ -37,7 +37,7 @@ impl Failures {
     }
 
     /// A read failed. Returns the pause until the next one. Failures of reads that began together count once.
-    pub fn failed(&mut self, source: &CredentialSource, error: CredentialsError, now: Instant) -> Duration {
+    pub fn failed(&mut self, source: &CredentialSource, error: &CredentialsError, now: Instant) -> Duration {
         self.0.retain(|_, failure| now.saturating_duration_since(failure.next) < FORGET_AFTER);
         let backoff = || {
             let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
@@ -77,8 +77,8 @@ mod tests {
         let error = || CredentialsError::NotFound("Secret team/dws".to_owned());
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let pause = failures.failed(&source, error(), now);
-            assert_eq!(failures.failed(&source, error(), now), pause, "failures that began together count once");
+            let pause = failures.failed(&source, &error(), now);
+            assert_eq!(failures.failed(&source, &error(), now), pause, "failures that began together count once");
             assert_eq!(failures.known(&source, now).map(|(_, wait)| wait), Some(pause));
             assert!(failures.known(&CredentialSource::Controller, now).is_none());
             now += pause;
@@ -87,6 +87,6 @@ mod tests {
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
         assert!(failures.succeeded(&source) && !failures.succeeded(&source));
-        assert_eq!(failures.failed(&source, error(), now), FIRST_PAUSE);
+        assert_eq!(failures.failed(&source, &error(), now), FIRST_PAUSE);
     }
 }

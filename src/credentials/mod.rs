@@ -245,13 +245,12 @@ impl Credentials {
                 Ok(account) => return Ok((account, self.failures().succeeded(source))),
                 Err(error) => error,
             };
-            match pauses.next().filter(|_| matches!(error, CredentialsError::Unavailable { .. })) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => {
-                    let pause = self.failures().failed(source, error.clone(), Instant::now());
-                    return Err((error, pause));
-                }
-            }
+            let next = pauses.next().filter(|_| matches!(error, CredentialsError::Unavailable { .. }));
+            let Some(pause) = next else {
+                let pause = self.failures().failed(source, &error, Instant::now());
+                return Err((error, pause));
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

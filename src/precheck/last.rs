@@ -61,8 +61,8 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let hold = Hold { reason: Reason::ClusterNotWaiting, message: String::new(), retry_after: hour };
         last.keep("uid", (1, values), Err(hold), now);
-        let held = last.get("uid", 1, values, now + hour / 4);
-        assert!(matches!(held, Some(Err(Hold { retry_after, .. })) if retry_after == hour / 4 * 3));
+        let known = last.get("uid", 1, values, now + hour / 4);
+        assert!(matches!(known, Some(Err(Hold { retry_after, .. })) if retry_after == hour / 4 * 3));
         assert!(last.get("uid", 1, values, now + hour).is_none());
         last.keep("another", (1, values), Ok(Checked { note: None, baseline: None, since: None }), now + hour);
         assert_eq!(last.0.len(), 1, "what is over is forgotten");

@@ -53,7 +53,7 @@ impl World {
     fn window(&mut self, source: &CredentialSource, endpoint: &str, now: Instant) -> Option<u64> {
         let hold = self.hold(source, endpoint, now).filter(|hold| hold.reason == Reason::Throttled)?;
         // The pause is up to a second longer than the window.
-        Some((hold.retry_after - SECOND / 2).as_secs())
+        Some(hold.retry_after.saturating_sub(SECOND / 2).as_secs())
     }
 }
 

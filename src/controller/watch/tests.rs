@@ -40,7 +40,7 @@ fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
         let _cancelled = cancelled;
         std::future::pending::<Ended>().await
     };
-    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(plan), (1, false)), run, |_| ());
+    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(Box::new(plan)), (1, false)), run, |_| ());
 }
 
 #[tokio::test]

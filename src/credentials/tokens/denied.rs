@@ -19,7 +19,7 @@ pub enum ScopeError {
 }
 
 /// Why there is no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// The user was refused or locked, and for how long; `None`: not before its values change.
     Rejected(Rejection, Option<Duration>),

@@ -202,7 +202,7 @@ impl World {
                 self.claim_steps(state, (which, slot), seen, add);
             }
             Task::Lost(call, view) => {
-                add("reads for its claim", self.read_for_claim(state, (which, slot), (call, view)))
+                add("reads for its claim", self.read_for_claim(state, (which, slot), (call, view)));
             }
             Task::Withdrawing(_, reply) => {
                 let view = self.seen(state);

@@ -47,8 +47,8 @@ fn world(
 async fn run(controller: &Reconciler, object: &ClusterRedistribution, stage: Stage) {
     let (sender, ended) = tokio::sync::oneshot::channel();
     let (poller, work) = (controller.poller.clone().unwrap(), Work::Poll { attempt_id: "a".to_owned(), stage });
-    let polled = object.clone();
-    let run = |handle| Box::pin(poller.run(polled, stage, handle));
+    let of = object.clone();
+    let run = |handle| Box::pin(poller.run(of, stage, handle));
     let _waiting = controller.tasks.ensure(UID, (&work, (1, false)), run, |_| sender.send(()).unwrap());
     ended.await.unwrap();
 }

@@ -24,8 +24,10 @@ fn rejected(why: Rejection, wait: Option<u64>) -> Denied {
 }
 
 fn denial(acquired: Acquire) -> Denied {
-    let Acquire::Denied(denied) = acquired else { panic!("{acquired:?}") };
-    denied
+    match acquired {
+        Acquire::Denied(denied) => denied,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
