@@ -1,6 +1,8 @@
 //! Namespaces that share an operator, or a key, or a cluster: none keeps another one waiting, whatever it does. What counts is
 //! the order in which requests arrive at the cloud, not how long they take.
 
+use std::time::Instant;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     Api,
@@ -162,17 +164,29 @@ async fn a_cluster_is_shared_in_turns_by_namespaces_with_one_credential() {
 
 #[tokio::test]
 async fn an_edited_suspended_or_deleted_waiting_object_is_not_called_as_it_was() {
-    let (world, busy, _operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
-    let free = world.cluster();
+    let world = World::new().await;
+    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
+    // A key that has not worked yet has one request without an answer.
+    world.create("first", &world.cluster()).await;
+    world.settled("first", "Delivered").await;
+    let (busy, free) = (world.cluster(), world.cluster());
+    world.cloud.script(&busy, [Script::held()]);
+    world.create("request", &busy).await;
+    world.cloud.arrived(&busy, 1).await;
     for name in ["edited", "suspended", "deleted"] {
         world.create(name, &busy).await;
     }
+    let edited = Instant::now();
     world.patch("edited", serde_json::json!({"spec": {"clusterID": free}})).await;
-    world.annotate("suspended", "dws.huaweicloud.com/suspend", Some("true")).await;
-    world.api().delete("deleted", &DeleteParams::default()).await.unwrap();
     // While the call in flight still has no answer.
-    world.settled("edited", "Delivered").await;
+    world.cloud.arrived(&free, 1).await;
+    println!("the edited object was called after {:.3} s", edited.elapsed().as_secs_f64());
+    let suspended = Instant::now();
+    world.annotate("suspended", "dws.huaweicloud.com/suspend", Some("true")).await;
     world.settled("suspended", "Suspended").await;
+    println!("the suspended object said so after {:.3} s", suspended.elapsed().as_secs_f64());
+    world.api().delete("deleted", &DeleteParams::default()).await.unwrap();
+    world.settled("edited", "Delivered").await;
     assert_eq!((world.calls(&free), world.calls(&busy)), (1, 1));
     world.cloud.release(&busy);
     world.settled("request", "Delivered").await;
