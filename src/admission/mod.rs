@@ -76,9 +76,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct ClusterTurn {
     admission: Arc<Admission>,
-    namespace: String,
-    cluster: Cluster,
-    _lock: Lock<(String, Cluster)>,
+    lock: Lock<(String, Cluster)>,
 }
 
 /// A place among the requests in flight.
@@ -115,8 +113,8 @@ impl Admission {
 
     /// Waits for the other requests of this namespace to this cluster.
     pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> ClusterTurn {
-        let lock = self.of_namespace.lock((namespace.to_owned(), cluster.clone())).await;
-        ClusterTurn { admission: Arc::clone(self), namespace: namespace.to_owned(), cluster, _lock: lock }
+        let lock = self.of_namespace.lock((namespace.to_owned(), cluster)).await;
+        ClusterTurn { admission: Arc::clone(self), lock }
     }
 
     /// Waits for a slot for a read that takes no place: all such reads are one namespace more.
@@ -151,7 +149,7 @@ impl Admission {
 impl ClusterTurn {
     /// Waits for a place.
     pub async fn place(self) -> Place {
-        let place = self.admission.places.enter(&self.namespace).await;
+        let place = self.admission.places.enter(&self.lock.name().0).await;
         Place { place, turn: self }
     }
 }
@@ -160,7 +158,7 @@ impl Place {
     /// Waits for the other requests to this cluster that use the same values.
     pub async fn with(self, id: CredentialId) -> Admitted {
         let Self { place, turn } = self;
-        let lock = turn.admission.of_credential.lock((id.digests.values, turn.cluster.clone())).await;
+        let lock = turn.admission.of_credential.lock((id.digests.values, turn.lock.name().1.clone())).await;
         Admitted { _credential: lock, _place: place, turn, id }
     }
 }
@@ -168,7 +166,7 @@ impl Place {
 impl Admitted {
     /// Waits for a slot, the last wait before a request. What is known against the key ends it.
     pub async fn slot(&self) -> Result<Slot, Hold> {
-        let requester = Requester::Namespace(self.turn.namespace.clone());
+        let requester = Requester::Namespace(self.turn.lock.name().0.clone());
         self.turn.admission.slots.slot(&self.id, requester).await
     }
 
@@ -178,8 +176,8 @@ impl Admitted {
     }
 
     /// The cluster.
-    pub const fn cluster(&self) -> &Cluster {
-        &self.turn.cluster
+    pub fn cluster(&self) -> &Cluster {
+        &self.turn.lock.name().1
     }
 }
 

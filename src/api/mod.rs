@@ -44,6 +44,6 @@ impl ClusterRedistribution {
 
     /// The journal of the last attempt.
     pub fn attempt(&self) -> Option<&Attempt> {
-        self.status.as_ref()?.attempt.as_ref()
+        self.status.as_ref()?.attempt.as_deref()
     }
 }

@@ -73,7 +73,7 @@ pub struct ClusterRedistributionStatus {
 
     /// Journal of the last attempt. Never edit it: the guarantee of at most one request depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Box<Attempt>>,
 
     /// The last 10 attempts that were replaced by a newer one and could have reached the cloud, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +82,7 @@ pub struct ClusterRedistributionStatus {
 
     /// With --observe: progress of the observed generation's redistribution, as last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redistribution: Option<Redistribution>,
+    pub redistribution: Option<Box<Redistribution>>,
 
     /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]

@@ -39,7 +39,7 @@ pub struct Timing {
 /// What one attempt starts from.
 pub struct AttemptInput {
     /// What was decided.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// What the request is made with.
     pub credential: Credential,
     /// The turn, place and lock of the request, freed once its outcome is known.

@@ -80,15 +80,15 @@ impl From<Hold> for Stop {
 impl CallTask {
     /// Waits for the turn of this plan and makes its call. What runs after the longest waits is boxed: many tasks wait, and
     /// few are further.
-    pub async fn run(self: Arc<Self>, plan: Plan, handle: Handle<Work>) -> Ended {
-        let turn = self.admission.cluster(&plan.object.namespace, (&plan).into()).await;
+    pub async fn run(self: Arc<Self>, plan: Arc<Plan>, handle: Handle<Work>) -> Ended {
+        let turn = self.admission.cluster(&plan.object.namespace, plan.as_ref().into()).await;
         handle.waits_for(Wait::Place);
         let place = turn.place().await;
         handle.waits_for(Wait::Preparation);
         Box::pin(self.with_place(plan, place, handle)).await
     }
 
-    async fn with_place(&self, plan: Plan, place: Place, handle: Handle<Work>) -> Ended {
+    async fn with_place(&self, plan: Arc<Plan>, place: Place, handle: Handle<Work>) -> Ended {
         let ended = async {
             let prepared = self.prepare(&plan, place, &handle).await?;
             Box::pin(self.decide_and_attempt(plan, prepared, &handle)).await
@@ -126,13 +126,18 @@ impl CallTask {
 
     /// A watch that was opened under an older CRD may lack the journal. So the decision uses the object in the API server.
     /// Then the attempt is made.
-    async fn decide_and_attempt(&self, plan: Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Stop> {
+    async fn decide_and_attempt(
+        &self,
+        plan: Arc<Plan>,
+        prepared: Prepared,
+        handle: &Handle<Work>,
+    ) -> Result<Ended, Stop> {
         let Prepared { credential, admitted, checked, slot } = prepared;
         let object = match self.reporter.store.get(&plan.object).await {
             Ok(object) => object,
             Err(error) => return Ok(failed(&plan, error)),
         };
-        if self.decider.decide(&object) != Step::Call(plan.clone()) {
+        if !is_call(&self.decider.decide(&object), &plan) {
             return Ok(Ended::Differs);
         }
         let object = match self.keeping_its_journal(object, &plan, &credential, &checked).await {
@@ -184,11 +189,7 @@ impl CallTask {
         }
         self.release(&[Reason::CRDOutdated]);
         let latest = store.get(&plan.object).await?;
-        if self.decider.decide(&latest) == Step::Call(plan.clone()) {
-            Ok(Some(latest))
-        } else {
-            Err(StoreError::Conflict)
-        }
+        if is_call(&self.decider.decide(&latest), plan) { Ok(Some(latest)) } else { Err(StoreError::Conflict) }
     }
 
     /// What the credentials of this plan are wanted for.
@@ -211,6 +212,10 @@ impl CallTask {
             }
         }
     }
+}
+
+fn is_call(step: &Step, plan: &Plan) -> bool {
+    matches!(step, Step::Call(fresh) if fresh == plan)
 }
 
 fn failed(plan: &Plan, error: StoreError) -> Ended {

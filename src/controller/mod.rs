@@ -98,7 +98,7 @@ impl Error {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// It calls.
-    Call(Box<Plan>),
+    Call(Arc<Plan>),
     /// It polls the redistribution of this attempt.
     Poll {
         /// Id of the attempt.
@@ -302,12 +302,9 @@ impl Reconciler {
 
     /// Sees to it that the task of this plan exists, and returns what is left to do.
     fn ensure(&self, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
-        let (call, work, view) =
-            (Arc::clone(&self.call), Work::Call(Box::new(plan.clone())), view_of(object, is_fresh));
-        let run = {
-            let plan = plan.clone();
-            |handle| call.run(plan, handle)
-        };
+        let (call, shared, view) = (Arc::clone(&self.call), Arc::new(plan.clone()), view_of(object, is_fresh));
+        let work = Work::Call(Arc::clone(&shared));
+        let run = |handle| call.run(shared, handle);
         let ensured = self.tasks.ensure(&plan.object.uid, (&work, view), run, self.requeue_at_end(&plan.object));
         Ok(match ensured {
             Ensured::Claimed => Next::Later(Action::await_change()),

@@ -179,7 +179,7 @@ impl Poller {
         let reported = condition_at(&status.conditions, REDISTRIBUTED, attempt.generation);
         let past = Past {
             baseline: &baseline,
-            known: status.redistribution.as_ref(),
+            known: status.redistribution.as_deref(),
             request: &request,
             hint: scheduled.hint,
             others_before: others.before,
@@ -254,6 +254,6 @@ impl Poller {
 
 /// Everything that a poll needs.
 struct Route {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     credential: Credential,
 }

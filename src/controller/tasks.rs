@@ -205,10 +205,10 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         let state = State::Waiting(waiting.clone(), cancel.clone());
         table.entries.insert(uid.to_owned(), Entry { work: work.clone(), view, number, differences, state });
         drop(table);
-        let task = run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number });
+        // Boxed, since a future that is moved into another one takes its room twice.
+        let mut task = Box::pin(run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number }));
         let (tasks, uid) = (Arc::clone(self), uid.to_owned());
         self.tracker.spawn(async move {
-            tokio::pin!(task);
             let result = tokio::select! {
                 result = &mut task => result,
                 () = cancel.cancelled() => {

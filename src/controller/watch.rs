@@ -244,8 +244,7 @@ impl Pending {
         }
     }
 
-    fn accept(&mut self, scope: usize, mut object: StoredObject) -> Option<StoredObject> {
-        object.seen = Some(Instant::now());
+    fn accept(&mut self, scope: usize, object: StoredObject) -> Option<StoredObject> {
         self.replaced(&object);
         let observes = self.listeners.observes();
         if let Ok(decoded) = &object.object {

@@ -50,13 +50,13 @@ pub fn observed(
             (false, ("Unknown", unseen.as_str(), message))
         }
         Finding::Run(phase, details) => {
-            let seen = redistribution(status.redistribution.as_ref(), *phase, details.as_deref(), now);
+            let seen = redistribution(status.redistribution.as_deref(), *phase, details.as_deref(), now);
             let message = message(*phase, &seen);
             confirm(&mut next, generation, &seen, &mut changes, now);
             report_phase(status, generation, (*phase, &seen), &message, &mut changes);
-            let moved = status.redistribution.as_ref().map(Redistribution::shown) != Some(seen.shown());
+            let moved = status.redistribution.as_deref().map(Redistribution::shown) != Some(seen.shown());
             if moved {
-                next.redistribution = Some(seen);
+                next.redistribution = Some(Box::new(seen));
             }
             (moved, (if *phase == Phase::Finished { "True" } else { "False" }, phase.as_str(), message))
         }
@@ -91,7 +91,7 @@ fn confirm(
 
 /// No poll has confirmed the outcome in time. The four conditions keep their values; their message adds the evidence.
 fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, evidence: &str, now: Timestamp) -> String {
-    let outcome = next.attempt.as_ref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
+    let outcome = next.attempt.as_deref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
     let polled =
         format!("Polled until the settle time was over: {evidence}. That is no proof that the cloud did not accept");
     if let Some(reason) = unsettled(next, generation) {

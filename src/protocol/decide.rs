@@ -4,7 +4,10 @@
 //! The guarantee requires the order of the checks: an open attempt is resolved before anything else is checked, and a claim
 //! is the last step, when no check blocks it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -96,7 +99,7 @@ pub struct Plan {
     /// The request.
     pub spec: ClusterRedistributionSpec,
     /// Target of the request.
-    pub endpoint: Endpoint,
+    pub endpoint: Arc<Endpoint>,
     /// The values of the annotations.
     pub switches: Switches,
     /// The last attempt of this generation was not sent: probe the endpoint before the next claim, so that an outage of

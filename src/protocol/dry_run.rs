@@ -31,7 +31,7 @@ pub fn full_status(object: &ClusterRedistribution, now: Timestamp) -> ClusterRed
         conditions,
         observed_generation: Some(generation),
         status_code: Some(200),
-        attempt: Some(attempt),
+        attempt: Some(Box::new(attempt)),
         history: vec![past],
         ..ClusterRedistributionStatus::default()
     }

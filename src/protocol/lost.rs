@@ -25,7 +25,7 @@ pub fn held_as_lost(
             attempt.closed.get_or_insert(true);
         }
         attempt => {
-            *attempt = Some(Attempt {
+            *attempt = Some(Box::new(Attempt {
                 // The key by which the next generation waits for the lost attempt.
                 id: format!("{ATTEMPT_LOST}{generation}"),
                 uid: uid.to_owned(),
@@ -34,7 +34,7 @@ pub fn held_as_lost(
                 closed: Some(true),
                 message: Some(truncate(message, 256)),
                 ..Attempt::default()
-            });
+            }));
         }
     }
     Some(next)

@@ -3,7 +3,7 @@
 
 mod iam;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use url::{Host, Url};
 
@@ -101,7 +101,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug)]
 pub struct Regions {
     default: Option<String>,
-    allowed: BTreeMap<String, Endpoint>,
+    allowed: BTreeMap<String, Arc<Endpoint>>,
     /// IAM endpoints by region: those given by flag, and the built-in ones of regions with the built-in DWS endpoint, if
     /// known.
     iam: BTreeMap<String, Endpoint>,
@@ -112,11 +112,11 @@ impl Regions {
     pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
         let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
         for (region, url) in overrides {
-            endpoints.insert(region.clone(), custom_endpoint("--endpoint", region, url)?);
+            endpoints.insert(region.clone(), Arc::new(custom_endpoint("--endpoint", region, url)?));
         }
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
-                endpoints.insert(region.to_owned(), built_in_endpoint("dws", region)?);
+                endpoints.insert(region.to_owned(), Arc::new(built_in_endpoint("dws", region)?));
                 iam.extend(iam::built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
             }
         }
@@ -124,7 +124,7 @@ impl Regions {
     }
 
     /// The endpoint of an object's region.
-    pub fn resolve(&self, region: Option<&str>) -> Result<Endpoint, RegionNotAllowed> {
+    pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionNotAllowed> {
         let Some(region) = region.or(self.default.as_deref()) else {
             return Err(RegionNotAllowed::NoneNamed(self.names()));
         };

@@ -77,9 +77,9 @@ pub fn claimed(
     remove_observation(&mut next);
     let _changed = set_at(&mut next.conditions, attempt.generation, Reason::RequestInFlight, message, now);
     let uid = attempt.uid.clone();
-    if let Some(replaced) = next.attempt.replace(attempt) {
+    if let Some(replaced) = next.attempt.replace(Box::new(attempt)) {
         if replaced.uid == uid {
-            history::push(&mut next.history, replaced);
+            history::push(&mut next.history, *replaced);
         } else {
             // A journal copied from another object is no history of this one; its generations would contradict this one's.
             next.history.clear();
@@ -145,16 +145,16 @@ pub fn withdrawn(
     now: Timestamp,
 ) -> Recording {
     let reported = reason_at(&status.conditions, generation);
-    if status.attempt.as_ref() != left || reported.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
+    if status.attempt.as_deref() != left || reported.is_some_and(|reason| reason != Reason::RequestInFlight.as_str()) {
         return Recording::Replaced;
     }
     let mut next = status.clone();
     // An attempt that lost its identity could never be read again.
-    next.attempt = next.attempt.filter(is_complete_claim).map(|attempt| Attempt {
-        state: AttemptState::NotSent.as_str().to_owned(),
-        finished_time: Some(to_second(now)),
-        message: Some(truncate(message, 256)),
-        ..attempt
+    next.attempt = next.attempt.filter(|attempt| is_complete_claim(attempt)).map(|mut attempt| {
+        AttemptState::NotSent.as_str().clone_into(&mut attempt.state);
+        attempt.finished_time = Some(to_second(now));
+        attempt.message = Some(truncate(message, 256));
+        attempt
     });
     set_observed_generation(&mut next, generation);
     let _changed = set_at(&mut next.conditions, generation, Reason::CRDOutdated, message, now);
@@ -169,7 +169,7 @@ fn is_complete_claim(attempt: &Attempt) -> bool {
 pub fn reduced(status: &ClusterRedistributionStatus) -> ClusterRedistributionStatus {
     let mut next = status.clone();
     if let Some(attempt) = &mut next.attempt {
-        *attempt = Attempt {
+        **attempt = Attempt {
             id: attempt.id.clone(),
             uid: attempt.uid.clone(),
             generation: attempt.generation,

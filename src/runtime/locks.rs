@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-type Map<K, V> = Arc<SyncMutex<HashMap<K, Arc<V>>>>;
+type Map<K, V> = Arc<SyncMutex<HashMap<Arc<K>, Arc<V>>>>;
 
 /// Values by name, each made when it is first asked for.
 #[derive(Debug)]
@@ -21,11 +21,18 @@ impl<K, V> Default for Entries<K, V> {
     }
 }
 
-impl<K: Clone + Eq + Hash, V> Entries<K, V> {
+impl<K: Eq + Hash, V> Entries<K, V> {
     /// The entry of this name, which is made by `new` if nobody uses it now.
     pub fn entry(&self, name: K, new: impl FnOnce() -> V) -> Entry<K, V> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = Arc::clone(map.entry(name.clone()).or_insert_with(|| Arc::new(new())));
+        let (name, value) = match map.get_key_value(&name) {
+            Some((name, value)) => (Arc::clone(name), Arc::clone(value)),
+            None => {
+                let (name, value) = (Arc::new(name), Arc::new(new()));
+                map.insert(Arc::clone(&name), Arc::clone(&value));
+                (name, value)
+            }
+        };
         Entry { map: Arc::clone(&self.0), name, value }
     }
 
@@ -46,14 +53,19 @@ impl<K: Clone + Eq + Hash, V> Entries<K, V> {
 #[derive(Debug)]
 pub struct Entry<K: Eq + Hash, V> {
     map: Map<K, V>,
-    name: K,
+    name: Arc<K>,
     value: Arc<V>,
 }
 
 impl<K: Eq + Hash, V> Entry<K, V> {
     /// What all uses of this name share.
-    pub fn value(&self) -> &V {
+    pub const fn value(&self) -> &Arc<V> {
         &self.value
+    }
+
+    /// The name.
+    pub fn name(&self) -> &K {
+        &self.name
     }
 }
 
@@ -69,7 +81,7 @@ impl<K: Eq + Hash, V> Drop for Entry<K, V> {
 
 /// Mutexes by name.
 #[derive(Debug)]
-pub struct Locks<K>(Entries<K, Arc<Mutex<()>>>);
+pub struct Locks<K>(Entries<K, Mutex<()>>);
 
 impl<K> Default for Locks<K> {
     fn default() -> Self {
@@ -82,15 +94,22 @@ impl<K> Default for Locks<K> {
 pub struct Lock<K: Eq + Hash> {
     // In this order: the mutex is free before its entry may go.
     _guard: OwnedMutexGuard<()>,
-    _entry: Entry<K, Arc<Mutex<()>>>,
+    entry: Entry<K, Mutex<()>>,
 }
 
-impl<K: Clone + Eq + Hash> Locks<K> {
+impl<K: Eq + Hash> Lock<K> {
+    /// The name of the mutex.
+    pub fn name(&self) -> &K {
+        self.entry.name()
+    }
+}
+
+impl<K: Eq + Hash> Locks<K> {
     /// Waits for the mutex of this name. Dropping the future gives the position in its queue up.
     pub async fn lock(&self, name: K) -> Lock<K> {
-        let entry = self.0.entry(name, Arc::default);
+        let entry = self.0.entry(name, Mutex::default);
         let guard = Arc::clone(entry.value()).lock_owned().await;
-        Lock { _guard: guard, _entry: entry }
+        Lock { _guard: guard, entry }
     }
 
     /// How many names are in use.

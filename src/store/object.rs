@@ -4,7 +4,7 @@
 //!
 //! Own code instead of kube's `DeserializeGuard`, which parses every object twice, managed fields included.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, Time};
 use kube::{Resource, core::error_boundary::InvalidObject};
@@ -19,8 +19,6 @@ use crate::{
 /// An object of the watch. One that does not fit this version's types is an error of this object, not of the whole watch.
 #[derive(Clone, Debug)]
 pub struct StoredObject {
-    /// Time at which the watch delivered it; none if it does not come from the watch.
-    pub seen: Option<Instant>,
     /// The object, or why it cannot be read, with its metadata.
     pub object: Result<ClusterRedistribution, InvalidObject>,
 }
@@ -70,7 +68,7 @@ impl<'de> Deserialize<'de> for StoredObject {
                 if journal::hidden(&object).is_none() {
                     object.metadata.managed_fields = None;
                 }
-                return Ok(Self { seen: None, object: Ok(object) });
+                return Ok(Self { object: Ok(object) });
             }
             Err(error) => error,
         };
@@ -79,7 +77,7 @@ impl<'de> Deserialize<'de> for StoredObject {
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
         let error = serde_json::from_value::<Complete>(value).err().unwrap_or(error).to_string();
         let object = Err(InvalidObject { error, metadata: metadata.into() });
-        Ok(Self { seen: None, object })
+        Ok(Self { object })
     }
 }
 

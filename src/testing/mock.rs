@@ -306,5 +306,6 @@ pub async fn claim(reconciler: &Reconciler, server: &Server) -> AttemptEnd {
     let credential = Credential { key, id, is_recovered: false };
     let checked = call.precheck.run(&plan, &credential, &admitted).await.unwrap().unwrap();
     let slot = admitted.slot().await.unwrap();
-    Box::pin(call.runner.execute(object, AttemptInput { plan, credential, admitted, slot, checked })).await
+    Box::pin(call.runner.execute(object, AttemptInput { plan: Arc::new(plan), credential, admitted, slot, checked }))
+        .await
 }

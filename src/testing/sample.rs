@@ -67,7 +67,7 @@ pub fn attempted(generation: i64, attempt: Attempt) -> ClusterRedistribution {
     let status = ClusterRedistributionStatus {
         conditions,
         observed_generation: Some(attempt.generation),
-        attempt: Some(attempt),
+        attempt: Some(Box::new(attempt)),
         ..ClusterRedistributionStatus::default()
     };
     object.status = Some(status);

@@ -88,7 +88,7 @@ async fn next_call(story: &Story, warehouse: &str, calls: usize) -> (Attempt, In
     story.cloud.arrived(warehouse, calls).await;
     let called = Instant::now();
     let objects = story.wait_for_reason("Delivered").await;
-    (objects[0].status.clone().unwrap().attempt.unwrap(), called)
+    (*objects[0].status.clone().unwrap().attempt.unwrap(), called)
 }
 
 /// Name of the pod in the Lease; empty if the Lease has no holder.

@@ -163,9 +163,10 @@ async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
     assert_eq!(world.cloud.total_calls(), 1 + 20);
 }
 
-/// With `OPERATOR_BINARY=target/release/redistribution-operator`, since a debug build takes several times as much.
+/// With `OPERATOR_BINARY` as the image's binary, `target/x86_64-unknown-linux-musl/image/redistribution-operator`: how much memory
+/// stays with a process depends on its allocator.
 #[tokio::test]
-#[ignore = "by hand, since it takes minutes and a release build: cargo test --test suite -- --ignored --nocapture waiting_objects"]
+#[ignore = "by hand, with the image's binary: cargo test --test suite -- --ignored --nocapture waiting_objects"]
 async fn ten_thousand_waiting_objects_take_little_memory() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
     let operator = world.operator_with(&["--rate-limit=0.01"]).await;

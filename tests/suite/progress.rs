@@ -44,7 +44,7 @@ async fn wait_for_progress_within(within: Duration, world: &World, name: &str, r
 
 /// The last observation.
 pub fn redistribution_of(object: &ClusterRedistribution) -> Redistribution {
-    object.status.as_ref().and_then(|status| status.redistribution.clone()).unwrap_or_default()
+    object.status.as_ref().and_then(|status| status.redistribution.as_deref().cloned()).unwrap_or_default()
 }
 
 /// Waits until the cluster's redistribution was read this many more times.

@@ -42,7 +42,7 @@ fn client_with(proxy: Option<Url>) -> Client {
 
 fn endpoint(url: &str) -> Endpoint {
     let url = url.parse().unwrap();
-    Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap()
+    Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap().as_ref().clone()
 }
 
 fn request() -> RedistributionRequest {

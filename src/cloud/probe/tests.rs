@@ -72,7 +72,8 @@ async fn five_addresses(is_alive: bool, dns: Duration) -> (Client, Endpoint, Vec
         request_timeout: Duration::from_secs(15),
     };
     let url = format!("http://localhost:{port}").parse().unwrap();
-    let endpoint = Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap();
+    let endpoint =
+        Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap().as_ref().clone();
     (Client::with(&settings, dns).unwrap(), endpoint, sockets)
 }
 

@@ -59,7 +59,7 @@ fn client(proxy: Option<Url>, cloud: Option<&Simulator>) -> Client {
 
 fn endpoint(cloud: &Simulator) -> Endpoint {
     let overrides = [("lab".to_owned(), cloud.url().parse().unwrap())];
-    Regions::new(Some("lab"), &[], &overrides).unwrap().resolve(None).unwrap()
+    Regions::new(Some("lab"), &[], &overrides).unwrap().resolve(None).unwrap().as_ref().clone()
 }
 
 async fn send(client: &Client, cloud: &Simulator) -> Outcome {

@@ -28,7 +28,7 @@ async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static)
     };
     let end = claim(&reconciler(&server, setup), &server).await;
     assert!(listener.accept().now_or_never().is_none(), "somebody connected");
-    (end, server.object().status.unwrap().attempt.unwrap())
+    (end, *server.object().status.unwrap().attempt.unwrap())
 }
 
 #[tokio::test]

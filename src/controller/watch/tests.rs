@@ -30,7 +30,7 @@ fn pending(observe: bool) -> Pending {
 }
 
 fn stored(object: ClusterRedistribution) -> StoredObject {
-    StoredObject { seen: None, object: Ok(object) }
+    StoredObject { object: Ok(object) }
 }
 
 /// Starts a task for the sample that waits without end; it tells by the sender that it was cancelled.
@@ -40,7 +40,7 @@ fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
         let _cancelled = cancelled;
         std::future::pending::<Ended>().await
     };
-    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(Box::new(plan)), (1, false)), run, |_| ());
+    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(Arc::new(plan)), (1, false)), run, |_| ());
 }
 
 #[tokio::test]

@@ -213,7 +213,7 @@ fn holds_are_checked_in_a_fixed_order() {
     let mut object = attempted(2, past.clone());
     object.spec.region = Some("cn-south-1".to_owned());
     past.spec_hash = Some(journal::spec_hash(&object.spec));
-    object.status.as_mut().unwrap().attempt = Some(past);
+    object.status.as_mut().unwrap().attempt = Some(Box::new(past));
     object.metadata.annotations = Some([(SUSPEND.to_owned(), "maybe".to_owned())].into());
     assert_eq!(held(fixture.step(&object, 0)), Reason::InvalidAnnotation);
     object.metadata.annotations = None;

@@ -187,7 +187,7 @@ fn evidence_of_a_call_without_its_attempt_is_missing_it() {
     assert!(is_missing(&with(&|status| (status.observed_generation, status.status_code) = (Some(2), Some(200)))));
     assert!(is_missing(&with(&|status| status.status_code = Some(200))), "of any generation");
     assert!(is_missing(&with(&|status| status.history.push(PastAttempt { generation: 2, ..Default::default() }))));
-    assert!(is_missing(&with(&|status| status.attempt = Some(attempt("", 2, AttemptState::Claimed)))));
+    assert!(is_missing(&with(&|status| status.attempt = Some(Box::new(attempt("", 2, AttemptState::Claimed))))));
     for reason in Reason::ALL {
         let object = with(&|status| *status = held(None, 2, *reason, "why", at(0)).unwrap());
         let after_a_claim = matches!(

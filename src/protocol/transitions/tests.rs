@@ -194,7 +194,8 @@ fn journal_of_another_object_does_not_become_history() {
     let mut foreign = attempt("f", 9, AttemptState::Answered);
     foreign.uid = "another".to_owned();
     let copied = PastAttempt { id: "g".to_owned(), generation: 8, state: "Answered".to_owned(), ..Default::default() };
-    let status = ClusterRedistributionStatus { attempt: Some(foreign), history: vec![copied], ..Default::default() };
+    let status =
+        ClusterRedistributionStatus { attempt: Some(Box::new(foreign)), history: vec![copied], ..Default::default() };
     assert!(claimed(Some(&status), attempt("a", 2, AttemptState::Claimed), "calling", at(0)).history.is_empty());
 }
 
@@ -229,7 +230,7 @@ fn pruned_claim_is_withdrawn_as_not_sent_and_may_be_retried() {
         if !left {
             status.attempt = None;
         }
-        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        let next = write(withdrawn(&status, status.attempt.as_deref(), 1, "old", at(1)));
         assert_eq!(next.attempt.as_ref().map(|attempt| attempt.state.as_str()), left.then_some("NotSent"));
         assert!(shown(&next).contains(&("Delivered", "False", "CRDOutdated")));
         let mut object = crate::testing::sample::fresh(1);
@@ -241,7 +242,7 @@ fn pruned_claim_is_withdrawn_as_not_sent_and_may_be_retried() {
     for forget in lost {
         let mut status = claim.clone();
         forget(status.attempt.as_mut().unwrap());
-        let next = write(withdrawn(&status, status.attempt.as_ref(), 1, "old", at(1)));
+        let next = write(withdrawn(&status, status.attempt.as_deref(), 1, "old", at(1)));
         assert_eq!(next.attempt, None, "an attempt that cannot be read would block the generation without end");
     }
 }
@@ -254,9 +255,9 @@ fn record_of_another_process_is_not_withdrawn() {
     let invalid = held(Some(&claim), 1, Reason::JournalInvalid, "why", at(1)).unwrap();
     let replaced = claimed(Some(&claim), attempt("b", 1, AttemptState::Claimed), "calling", at(1));
     for status in [expired, invalid, replaced] {
-        assert_eq!(withdrawn(&status, left.as_ref(), 1, "old", at(2)), Recording::Replaced);
+        assert_eq!(withdrawn(&status, left.as_deref(), 1, "old", at(2)), Recording::Replaced);
     }
-    let edited = withdrawn(&claim, left.as_ref(), 2, "old", at(2));
+    let edited = withdrawn(&claim, left.as_deref(), 2, "old", at(2));
     assert!(
         matches!(edited, Recording::Write(next) if next.observed_generation == Some(2)),
         "an edit does not prevent the withdrawal"

@@ -34,7 +34,7 @@ fn object_with(name: &str, generation: i64, conditions: &[Value]) -> StoredObjec
         },
         "status": {"observedGeneration": 1, "conditions": conditions},
     });
-    StoredObject { seen: None, object: Ok(serde_json::from_value(object).unwrap()) }
+    StoredObject { object: Ok(serde_json::from_value(object).unwrap()) }
 }
 
 /// The lines of the gauges of objects, in order.

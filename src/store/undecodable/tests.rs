@@ -56,7 +56,7 @@ async fn report_never_overwrites_evidence_of_a_call() {
 async fn report_drops_the_answer_of_an_older_generation() {
     let mut status = held(None, 1, Reason::Delivered, "why", at(0)).unwrap();
     status.status_code = Some(200);
-    status.attempt = Some(attempt("a", 1, AttemptState::Answered));
+    status.attempt = Some(Box::new(attempt("a", 1, AttemptState::Answered)));
     let (result, after) = reported(json!(status)).await;
     assert_eq!((result, &after["observedGeneration"]), (Reported::Written, &json!(2)));
     assert!(after.get("statusCode").is_none() && after["attempt"]["id"] == "a", "{after}");
