@@ -25,14 +25,12 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     /// The entry of this name, which is made by `new` if nobody uses it now.
     pub fn entry(&self, name: K, new: impl FnOnce() -> V) -> Entry<K, V> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, value) = match map.get_key_value(&name) {
-            Some((name, value)) => (Arc::clone(name), Arc::clone(value)),
-            None => {
-                let (name, value) = (Arc::new(name), Arc::new(new()));
-                map.insert(Arc::clone(&name), Arc::clone(&value));
-                (name, value)
-            }
-        };
+        if let Some((name, value)) = map.get_key_value(&name) {
+            return Entry { map: Arc::clone(&self.0), name: Arc::clone(name), value: Arc::clone(value) };
+        }
+        let (name, value) = (Arc::new(name), Arc::new(new()));
+        map.insert(Arc::clone(&name), Arc::clone(&value));
+        drop(map);
         Entry { map: Arc::clone(&self.0), name, value }
     }
 
