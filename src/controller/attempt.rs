@@ -148,13 +148,13 @@ impl AttemptRunner {
         }
         self.request_begins(&attempt, &admitted, now);
         let within = deadline.saturating_duration_since(tokio::time::Instant::now());
-        let outcome = match slot.book_send(within) {
-            Some(wait) => {
-                tokio::time::sleep(wait).await;
-                self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await
-            }
+        let outcome = if let Some(wait) = slot.book_send(within) {
+            tokio::time::sleep(wait).await;
+            self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await
+        } else {
             // Too many claims were slow at once. The permit is dropped unused.
-            None => cloud::too_late("before it was begun"),
+            drop((send_permit, slot));
+            cloud::too_late("before it was begun")
         };
         // Freed as soon as the outcome is known; recording the outcome may take longer.
         drop(admitted);

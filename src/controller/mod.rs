@@ -42,7 +42,7 @@ use self::{
     recovery::Recovery,
     report::{Reporter, is_reported},
     role::Role,
-    tasks::{Ensured, Tasks, View},
+    tasks::{Ensured, Over, Tasks, View},
     waiting::{Report, WAIT_RECHECK, WaitReports},
 };
 use crate::{
@@ -124,7 +124,7 @@ pub struct Reconciler {
     pub call: Arc<CallTask>,
     /// What a poll's task does, with `--observe`.
     pub poller: Option<Poller>,
-    failures: FailedReconciles,
+    failures: Arc<FailedReconciles>,
     wait_reports: WaitReports,
 }
 
@@ -139,7 +139,7 @@ impl Reconciler {
             recovery,
             call,
             poller,
-            failures: FailedReconciles::default(),
+            failures: Arc::default(),
             wait_reports: WaitReports::default(),
         }
     }
@@ -151,7 +151,8 @@ impl Reconciler {
             Err(invalid) => return self.undecodable(invalid).await,
         };
         let step = self.decider.decide(cached);
-        if !matches!(step, Step::Call(_) | Step::Observe(_)) {
+        // What an outdated schema hides from the watch does not end a task that the object in the API server has begun.
+        if !matches!(step, Step::Call(_) | Step::Observe(_) | Step::Hidden(_)) {
             self.tasks.forget_older(&cached.key().uid, view_of(cached, false));
         }
         match self.on_cached_view(cached, &step)? {
@@ -229,6 +230,9 @@ impl Reconciler {
         let fresh = self.decider.decide(object);
         if !matches!(fresh, Step::Hidden(_)) {
             self.recovery.mark_whole(object);
+        }
+        if !matches!(fresh, Step::Call(_) | Step::Observe(_)) {
+            self.tasks.forget_older(&key.uid, view_of(object, true));
         }
         // Of a call only the end of its task is a success.
         let is_call = report.is_none() && matches!(fresh, Step::Call(_));
@@ -340,7 +344,7 @@ impl Reconciler {
         let view = view_of(object, is_fresh);
         match self.tasks.ensure(&key.uid, (&work, view), run, self.requeue_at_end(&key)) {
             Ensured::Failed(error) => Err(error),
-            Ensured::Resting(pause) => Ok(Action::requeue(pause)),
+            Ensured::Resting(pause) | Ensured::Held(_, pause) | Ensured::Differs(pause) => Ok(Action::requeue(pause)),
             // Its end triggers the next reconcile.
             _ => Ok(Action::await_change()),
         }
@@ -348,10 +352,13 @@ impl Reconciler {
 
     /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
     /// then the cached view is old, and only a read would tell.
-    fn requeue_at_end(&self, object: &ObjectKey) -> impl FnOnce(bool) + Send + 'static {
-        let (requeue, object) = (self.call.requeue.clone(), object.clone());
-        move |has_claimed| {
-            if has_claimed {
+    fn requeue_at_end(&self, object: &ObjectKey) -> impl FnOnce(Over) + Send + 'static {
+        let (requeue, failures, object) = (self.call.requeue.clone(), Arc::clone(&self.failures), object.clone());
+        move |over| {
+            if over.has_claimed && !over.has_failed {
+                failures.reset(&object.uid);
+            }
+            if over.has_claimed {
                 tokio::spawn(async move {
                     tokio::time::sleep(SOON).await;
                     requeue.soon(&object);

@@ -37,6 +37,15 @@ pub enum Ended {
     Failed(Error),
 }
 
+/// What is told of a task that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// It has begun to write.
+    pub has_claimed: bool,
+    /// The API server did not answer as it has to.
+    pub has_failed: bool,
+}
+
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -171,33 +180,39 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     }
 
     /// Sees to it that a task of this work lives, unless it is too early for one. A task of other work that has not claimed
-    /// is cancelled. `ended` is called once the task is over, with whether it has claimed.
+    /// is cancelled. `ended` is called once the task is over.
     pub fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
         (work, view): (&W, View),
         run: impl FnOnce(Handle<W>) -> Run,
-        ended: impl FnOnce(bool) + Send + 'static,
+        ended: impl FnOnce(Over) + Send + 'static,
     ) -> Ensured
     where
         Run: Future<Output = Ended> + Send + 'static,
     {
         let (mut table, now) = (self.table(), Instant::now());
         let (mut differences, mut last) = (0, None);
-        if let Some(entry) = table.entries.get(uid) {
+        if let Some(entry) = table.entries.get_mut(uid) {
             // An older view than that of the task says nothing about its work.
             let is_same = entry.work == *work || entry.view > view;
+            if entry.work == *work {
+                entry.view = entry.view.max(view);
+            }
             match entry.present(is_same, now) {
                 Some(present) => return present,
                 None if is_same => (differences, last) = (entry.differences, entry.state.held_reason()),
                 None => entry.state.cancel(),
             }
-        }
-        if let Some(entry) = table.entries.get_mut(uid).filter(|entry| entry.work == *work)
-            && matches!(entry.state, State::Failed(_))
-            && let State::Failed(error) = std::mem::replace(&mut entry.state, State::Resting(now + REST))
-        {
-            return Ensured::Failed(error);
+            if is_same
+                && matches!(entry.state, State::Failed(_))
+                && let State::Failed(error) = std::mem::replace(&mut entry.state, State::Resting(now + REST))
+            {
+                return Ensured::Failed(error);
+            }
+            if is_same && entry.work != *work {
+                return Ensured::Differs(FIRST_DIFFERENCE);
+            }
         }
         table.count = table.count.wrapping_add(1);
         let (number, cancel) = (table.count, table.term.child_token());
@@ -216,9 +231,10 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
                     if tasks.has_claimed(&uid, number) { task.await } else { Ended::Done }
                 }
             };
-            let has_claimed = tasks.has_claimed(&uid, number);
+            let has_failed = matches!(result, Ended::Failed(_));
+            let over = Over { has_claimed: tasks.has_claimed(&uid, number), has_failed };
             tasks.ended(&uid, number, result);
-            ended(has_claimed);
+            ended(over);
         });
         Ensured::Waiting(waiting)
     }

@@ -24,7 +24,7 @@ pub const VALID_FOR: Duration = Duration::from_secs(60);
 /// After the first read there are up to two more waits of about the same length: the precheck must outlast them.
 const WAITS: u32 = 3;
 /// How long the begin of a request is remembered: longer than any precheck is used.
-const REMEMBER_BEGUN: Duration = Duration::from_secs(3600);
+const REMEMBER_BEGUN: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads clusters before their requests.
 pub struct Precheck {

@@ -18,7 +18,7 @@ pub fn stories() -> Vec<Trial> {
 
 async fn history() {
     let story = Story::new().await;
-    story.install(&["replicaCount=1", "pace.rateLimit=0", "pace.concurrency=32"]);
+    story.install(&["replicaCount=1", "pace.rateLimit=0", "pace.concurrency=100"]);
     let requests = story.api();
     stream::iter(0..OBJECTS)
         .for_each_concurrent(16, |number| {

@@ -32,7 +32,7 @@ impl World {
             self.started.fetch_add(1, Ordering::SeqCst);
             run(handle)
         };
-        self.tasks.ensure("uid", (&plan, (1, false)), run, move |_| {
+        self.tasks.ensure("uid", (&plan, (1, false)), run, move |_over| {
             ended.fetch_add(1, Ordering::SeqCst);
         })
     }
@@ -228,4 +228,22 @@ async fn an_older_view_ends_no_task_of_a_newer_one() {
     world.tasks.forget_older("uid", (8, false));
     settle().await;
     assert!(world.tracker.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_view_gets_the_failure_of_a_newer_one_and_starts_nothing() {
+    let world = World::new();
+    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
+    world.tasks.ensure("uid", (&"fresh", (7, true)), |_| async { Ended::Failed(error) }, |_| ());
+    settle().await;
+    let run = |_| pending();
+    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Failed(_)));
+    world.tasks.rest("uid", 30 * SECOND);
+    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Resting(_)));
+    tokio::time::sleep(30 * SECOND).await;
+    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Differs(_)));
+    assert!(matches!(world.tasks.ensure("uid", (&"fresh", (8, true)), run, |_| ()), Ensured::Waiting(_)));
+    world.tasks.forget_older("uid", (8, false));
+    settle().await;
+    assert_eq!(world.tracker.len(), 1);
 }
