@@ -98,7 +98,9 @@ impl Running {
         match candidate {
             Candidate::Limit => Ok(Self::Limit(Limit::start(stage, place, settings.in_flight).await?)),
             Candidate::Operator => {
-                let own = [flag("rate-limit", settings.calls_per_second), flag("concurrency", settings.in_flight)];
+                // One namespace has a quarter of the places and one more.
+                let places = settings.in_flight.saturating_mul(4).min(100);
+                let own = [flag("rate-limit", settings.calls_per_second), flag("concurrency", places)];
                 Self::operator(programs, stage, place, own)
             }
             Candidate::Go | Candidate::GoWorkers => Self::peer(&programs.go, &[workers, rate], stage, place),

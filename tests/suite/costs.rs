@@ -96,7 +96,10 @@ async fn an_accepted_generation_costs_two_writes_and_three_reads() {
         assert_eq!(after.tried - before.tried, 100, "writes to status");
         // A claim is decided on a fresh read, since a watch may hide what a CRD prunes; its Secret is read before the wait
         // for a slot and after it.
-        assert_eq!((after.reads - before.reads, after.secrets - before.secrets), (50, 100), "reads");
+        assert_eq!(after.secrets - before.secrets, 100, "reads of Secrets");
+        // A reconcile that sees an object as it was before its outcome reads it once more.
+        let reads = after.reads - before.reads;
+        assert!((50..=100).contains(&reads), "reads of objects: {reads}");
     }
     println!("RSS after 50 calls: {} KiB", operator.rss_bytes().unwrap_or_default() / 1024);
 }
@@ -118,7 +121,10 @@ async fn a_backlog_costs_what_its_objects_cost_one_by_one() {
     assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
     // An object that has reported its wait is read once more for that.
     if reported == 0 {
-        assert_eq!((after.reads - before.reads, after.secrets - before.secrets), (50, 100), "reads");
+        assert_eq!(after.secrets - before.secrets, 100, "reads of Secrets");
+        // A reconcile that sees an object as it was before its outcome reads it once more.
+        let reads = after.reads - before.reads;
+        assert!((50..=100).contains(&reads), "reads of objects: {reads}");
     }
 }
 
