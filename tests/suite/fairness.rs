@@ -89,6 +89,15 @@ fn before(world: &World, from: usize, jobs: i32) -> Vec<Entry> {
     world.cloud.entries().into_iter().skip(from).take_while(|entry| !is_it(entry)).collect()
 }
 
+/// Waits until so many calls have arrived whole: their bodies tell them apart.
+async fn arrived_whole(world: &World, wanted: usize) {
+    eventually(PATIENCE, &format!("{wanted} calls have arrived whole"), async || {
+        let whole = world.cloud.entries().iter().filter(|entry| entry.whole_body).count();
+        if whole >= wanted { Ok(()) } else { Err(format!("{whole} calls")) }
+    })
+    .await;
+}
+
 async fn until_calls(world: &World, wanted: usize) {
     eventually(PATIENCE, &format!("{wanted} calls have arrived"), async || {
         let calls = world.cloud.total_calls();
@@ -155,12 +164,12 @@ async fn a_cluster_is_shared_in_turns_by_namespaces_with_one_credential() {
     world.cloud.script(&cluster, (0..2).map(|_| Script::held()));
     world.cloud.arrived(&cluster, 1).await;
     other.create("request", &cluster, 9).await;
-    world.cloud.arrived(&cluster, 2).await;
+    arrived_whole(&world, 2).await;
     assert_eq!(before(&world, 1, 9).len(), 0, "another credential waits for nobody");
     same.create("request", &cluster, 7).await;
     same.settled("request", "AnotherCallInFlight").await;
     world.cloud.release(&cluster);
-    world.cloud.arrived(&cluster, 3).await;
+    arrived_whole(&world, 3).await;
     let before = before(&world, 2, 7);
     let object = same.api().get("request").await.unwrap();
     assert!(
