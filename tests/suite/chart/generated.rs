@@ -115,20 +115,20 @@ fn the_readme_of_the_chart_lists_every_value() {
     is(&directory().join("README.md"), &readme);
 }
 
-/// For users without Helm: the chart with its defaults. They set the image themselves.
+/// For users without Helm: the chart with its defaults, beside the CRD in `crds/`. They set the image themselves.
 #[test]
 fn the_plain_manifest_is_the_chart_with_its_defaults() {
     let namespace = "redistribution-operator";
     let directory = directory();
     let mut arguments = vec!["template", namespace, directory.to_str().unwrap(), "--namespace", namespace];
-    arguments.extend(["--set", "image.repository=redistribution-operator"]);
+    arguments.extend(["--set", "image.repository=redistribution-operator", "--set", "crds.install=false"]);
     let output = super::helm(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rendered = String::from_utf8(output.stdout)
         .unwrap()
         .replace("app.kubernetes.io/managed-by: Helm\n", "app.kubernetes.io/managed-by: kubectl\n");
     let manifest = format!(
-        "# Rendered from deploy/chart with its defaults; a test compares. Set the image to one that you have pushed, and\n# DWS_OPERATOR_REGION, without which every object must name an allowed region; docs/operations.md has the commands.\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
+        "# Rendered from deploy/chart with its defaults; a test compares. The CRD is in crds/. Set the image to one that you have pushed,\n# and DWS_OPERATOR_REGION, without which every object must name an allowed region; docs/operations.md has the commands.\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
     );
     is(&directory.join("../install.yaml"), &manifest);
     assert!(render(&[]).contains("kind: Deployment"));
