@@ -22,7 +22,6 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds what these candidates need.
     pub fn build(operator: Option<&Path>, candidates: &[Candidate]) -> Result<Self, Failure> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (sources, built) = (root.join("benches/peers"), root.join("target/peers"));

@@ -6,19 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, bars::spread, machine::Machine, picture, rounds::Summary};
 
-/// All results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The machine.
     pub machine: Machine,
-    /// The day.
     pub day: String,
-    /// The cases.
     pub cases: Vec<Summary>,
 }
 
 impl Report {
-    /// A run that begins now.
     pub fn new() -> Self {
         let now = k8s_openapi::jiff::Timestamp::now();
         Self { machine: Machine::here(), day: now.strftime("%Y-%m-%d").to_string(), cases: Vec::new() }
@@ -34,7 +29,6 @@ impl Report {
         Ok(())
     }
 
-    /// The case of this name.
     pub fn case(&self, name: &str) -> Option<&Summary> {
         self.cases.iter().find(|case| case.name == name)
     }

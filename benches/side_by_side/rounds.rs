@@ -13,22 +13,16 @@ use crate::{
     window::FOREIGN_LIMIT,
 };
 
-/// Results of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// The case.
     pub name: String,
-    /// One sentence about the method.
     pub how: String,
-    /// Rounds that count.
     pub rounds: Vec<Vec<Sample>>,
-    /// Discarded rounds.
     pub thrown_away: usize,
     /// Rounds that count although other processes used the machine.
     pub under_load: usize,
     /// Figure whose ratio to the limit is taken inside each round.
     pub ratio: Option<String>,
-    /// The bars.
     pub verdicts: Vec<Verdict>,
 }
 
@@ -163,7 +157,6 @@ impl Summary {
         all
     }
 
-    /// Names of the figures of all candidates.
     pub fn figures(&self) -> Vec<String> {
         let mut all: Vec<_> = self.rounds.iter().flatten().flat_map(|sample| sample.figures.keys().cloned()).collect();
         if self.ratio.is_some() {

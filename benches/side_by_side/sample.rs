@@ -8,13 +8,10 @@ use crate::{candidate::Candidate, process::as_float, window};
 
 /// Figure of throughput whose share of the limit is taken inside each round.
 pub const PER_SECOND: &str = "objects per second";
-/// Figure of the share.
 pub const SHARE: &str = "share of the limit";
 
-/// One step of a round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// The candidate.
     pub candidate: Candidate,
     /// Figures; the unit is in the name.
     pub figures: BTreeMap<String, f64>,
@@ -27,7 +24,6 @@ pub struct Sample {
 /// A curve over seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Curve {
-    /// Its quantity.
     pub name: String,
     /// Seconds and values.
     pub points: Vec<(f64, f64)>,
@@ -39,14 +35,12 @@ impl Sample {
         Self { candidate, figures: BTreeMap::new(), curves: Vec::new(), foreign: 0.0 }
     }
 
-    /// Adds a figure.
     #[must_use]
     pub fn figure(mut self, name: &str, value: f64) -> Self {
         self.figures.insert(name.to_owned(), value);
         self
     }
 
-    /// Adds a curve.
     #[must_use]
     pub fn curve(mut self, name: &str, points: Vec<(f64, f64)>) -> Self {
         self.curves.push(Curve { name: name.to_owned(), points });

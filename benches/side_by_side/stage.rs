@@ -24,7 +24,6 @@ use crate::Failure;
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const ACCOUNT: &str = "candidate";
 
-/// The environment of one step.
 pub struct Stage {
     pub plane: ControlPlane,
     pub cloud: Arc<Simulator>,
@@ -32,7 +31,6 @@ pub struct Stage {
     pub client: Client,
     /// Token with which the peers and the limit call the cloud; they neither sign nor read a Secret.
     pub token: String,
-    /// The first place.
     pub place: Place,
 }
 
@@ -43,7 +41,6 @@ pub struct Place {
 }
 
 impl Stage {
-    /// Sets one up.
     pub async fn new() -> Result<Self, Failure> {
         let start = || ControlPlane::start(&Tools::new(Progress::Bar), PlaneOptions::default());
         let control_plane = tokio::task::spawn_blocking(start).await??;

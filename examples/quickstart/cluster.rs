@@ -16,7 +16,6 @@ const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
 /// Marks the objects that the tour created in the user's cluster, and which it may therefore remove.
 const OURS: &str = "quickstart.dws.huaweicloud.com/made-by-the-tour";
 
-/// The cluster of the tour.
 pub struct Cluster {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
@@ -79,7 +78,6 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// The tour's namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -121,13 +119,11 @@ impl Cluster {
         Ok(text(&output.stderr))
     }
 
-    /// All objects of the tour.
     pub fn objects(&self) -> Result<Vec<Value>, Failure> {
         let list: Value = serde_json::from_str(&self.kubectl(&["get", "clusterredistributions", "-o", "json"], "")?)?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Version of the API server.
     pub fn version(&self) -> Result<String, Failure> {
         let version: Value = serde_json::from_str(&self.kubectl(&["version", "-o", "json"], "")?)?;
         Ok(version["serverVersion"]["gitVersion"].as_str().unwrap_or_default().to_owned())

@@ -5,7 +5,6 @@ use testbed::simulator::Simulator;
 
 use crate::{Failure, cluster::Cluster, requests};
 
-/// The results of a tour.
 #[derive(Debug, Serialize)]
 pub struct Report {
     kubernetes: String,
@@ -37,7 +36,6 @@ impl Report {
         Ok(Self { kubernetes: cluster.version()?, resources: resources.collect(), seconds_to_delivered })
     }
 
-    /// One line for each object.
     pub fn calls_in_words(&self) -> String {
         let line = |resource: &Resource| {
             let calls = if resource.calls == 1 { "call" } else { "calls" };

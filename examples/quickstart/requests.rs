@@ -10,12 +10,9 @@ use testbed::{
 
 use crate::{Failure, cluster::Cluster};
 
-/// Project of the API page's example.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
-/// Cluster of the API page's example.
 pub const CLUSTER: &str = "e59d6b86-9072-46eb-a996-13f8b44994c1";
 
-/// The API page's example.
 pub const EXAMPLE: &str = "apiVersion: dws.huaweicloud.com/v1alpha1
 kind: ClusterRedistribution
 metadata:
@@ -41,13 +38,10 @@ spec:
 
 /// One object, and its expected result.
 pub struct Request {
-    /// Its name.
     pub name: &'static str,
-    /// The cloud's behaviour.
     pub story: &'static str,
     /// The reason it ends with.
     pub reason: &'static str,
-    /// Calls the cloud counts.
     pub calls: usize,
     cluster: &'static str,
     annotation: Option<(&'static str, &'static str)>,
@@ -134,7 +128,6 @@ pub fn all() -> Vec<Request> {
 }
 
 impl Request {
-    /// Prepares the cloud and the Secret.
     pub fn prepare(&self, cloud: &Simulator, cluster: &Cluster) -> Result<(), Failure> {
         cloud.add_cluster(PROJECT, self.cluster);
         cloud.script(self.cluster, self.script.clone());
@@ -146,7 +139,6 @@ impl Request {
         Ok(())
     }
 
-    /// The object.
     pub fn yaml(&self) -> String {
         let annotations: Value = self.annotation.map_or(json!({}), |(key, value)| json!({key: value}));
         let object = json!({

@@ -12,7 +12,6 @@ use testbed::{ControlPlane, Progress, Tool, Tools, node::Node};
 
 use crate::images;
 
-/// Control plane and node.
 pub struct Cluster {
     pub plane: ControlPlane,
     pub node: Node,
@@ -20,7 +19,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of this run.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         // On a thread of its own, since the caller's may be driving a runtime.

@@ -21,11 +21,8 @@ const REPORTED_AFTER: Duration = Duration::from_secs(30);
 struct Costs {
     /// Writes to status, including those that met a conflict.
     tried: u64,
-    /// Successful writes to status.
     writes: u64,
-    /// Reads of objects.
     reads: u64,
-    /// Reads of Secrets.
     secrets: u64,
 }
 

@@ -70,7 +70,6 @@ impl<'a> Tenant<'a> {
     }
 }
 
-/// An operator that watches all these namespaces.
 async fn operator(world: &World, tenants: &[&Tenant<'_>], flags: &[&str]) -> Operator {
     let namespaces = tenants.iter().map(|tenant| tenant.namespace.clone()).collect();
     world

@@ -14,7 +14,6 @@ async fn all_processed(world: &World, name: &str) {
     world.settled(name, "Delivered").await;
 }
 
-/// Clusters that accept any number of calls.
 fn accepting(count: usize) -> impl Iterator<Item = Script> {
     std::iter::repeat_n(Script::status(200), count)
 }

@@ -53,7 +53,6 @@ fn install(source: &Path, target: &Path) {
     assert!(install.args(["-m", "0755"]).arg(source).arg(target).status().unwrap().success());
 }
 
-/// A copy of the script beside stand-ins.
 struct Bench {
     directory: TempDir,
 }

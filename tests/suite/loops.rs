@@ -27,7 +27,6 @@ use crate::{
 /// How long a fault lasts here; in `sweep endless` it lasts for minutes.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// Lines of the log that contain this.
 fn lines(operator: &Operator, words: &str) -> usize {
     operator.output().lines().filter(|line| line.contains(words)).count()
 }

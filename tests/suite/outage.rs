@@ -121,7 +121,6 @@ async fn a_quiet_watch_is_alive_however_long_nothing_happens() {
     }
 }
 
-/// Open files of a process.
 fn open_files(operator: &Operator) -> usize {
     fs::read_dir(format!("/proc/{}/fd", operator.pid())).map(Iterator::count).unwrap_or_default()
 }

@@ -42,7 +42,6 @@ async fn wait_for_progress_within(within: Duration, world: &World, name: &str, r
     .await
 }
 
-/// The last observation.
 pub fn redistribution_of(object: &ClusterRedistribution) -> Redistribution {
     object.status.as_ref().and_then(|status| status.redistribution.as_deref().cloned()).unwrap_or_default()
 }

@@ -10,12 +10,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::world::{World, binary};
 
-/// The proxy of one world.
 pub struct Proxied {
     network: Network,
-    /// The proxy.
     pub proxy: FaultProxy,
-    /// The record of its traffic.
     pub record: Arc<Record>,
     _orders: UnboundedReceiver<Order>,
 }
@@ -29,7 +26,6 @@ impl Proxied {
         Self { network, proxy, record, _orders: orders }
     }
 
-    /// The authority of its certificates.
     pub fn ca_pem(&self) -> &str {
         self.network.ca_pem()
     }

@@ -91,7 +91,6 @@ impl World {
         self.operator_from(|options| options.arguments.extend(flags.iter().map(OsString::from))).await
     }
 
-    /// An operator with any option changed.
     pub async fn operator_from(&self, change: impl FnOnce(&mut OperatorOptions<'_>)) -> Operator {
         let mut options = OperatorOptions::new(binary(), self.plane, &self.namespace);
         // Of a flag that is given twice the last one applies.
@@ -114,12 +113,10 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Creates an object for that cluster.
     pub async fn create(&self, name: &str, cluster: &str) -> ClusterRedistribution {
         self.create_with(name, cluster, |_| {}).await
     }
 
-    /// Creates an object with something changed.
     pub async fn create_with(
         &self,
         name: &str,
@@ -131,7 +128,6 @@ impl World {
         self.api().create(&PostParams::default(), &object).await.unwrap()
     }
 
-    /// Merges a patch into an object.
     pub async fn patch(&self, name: &str, patch: Value) -> ClusterRedistribution {
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
@@ -141,12 +137,10 @@ impl World {
         self.api().patch_status(name, &PatchParams::default(), &Patch::Merge(json!({"status": status}))).await.unwrap()
     }
 
-    /// Sets or removes an annotation.
     pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) -> ClusterRedistribution {
         self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await
     }
 
-    /// Creates or replaces a Secret.
     pub async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
         self.secret_in(&self.namespace, name, pairs).await;
     }

@@ -78,7 +78,6 @@ async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Fai
     Ok((best, foreign))
 }
 
-/// One drain.
 async fn drain(
     objects: usize,
     setting: &Setting,

@@ -9,7 +9,6 @@ use std::{
 use serde_json::Value;
 use testbed::{Progress, Tool, Tools};
 
-/// The chart's directory.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart")
 }
@@ -39,7 +38,6 @@ pub fn render(flags: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The objects in it.
 pub fn objects(manifest: &str) -> Vec<Value> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
     objects.into_iter().filter(|object| !object.is_null()).collect()

@@ -43,7 +43,6 @@ fn only(kind: &str, flags: &[&str]) -> Value {
     found.remove(0)
 }
 
-/// The pod's spec with these flags.
 fn pod(flags: &[&str]) -> Value {
     only("Deployment", flags)["spec"]["template"]["spec"].clone()
 }

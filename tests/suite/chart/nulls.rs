@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{directory, helm, pod, refusal, render, values::leaves};
 
-/// Every value and every group of values.
 fn keys() -> BTreeSet<String> {
     let prefixes = |path: String| {
         let ends: Vec<_> = path.match_indices('.').map(|(end, _)| end).chain([path.len()]).collect();

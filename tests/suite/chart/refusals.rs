@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{objects, pod, refusal, render, set};
 
-/// Helm's error message for these values.
 fn refused(values: &Value) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::{combinations::combinations, objects, render};
 use crate::world::World;
 
-/// Applies these and returns kubectl's output.
 fn kubectl(world: &World, arguments: &[&str], objects: &[Value]) -> (bool, String) {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let output = world.plane.kubectl_with_input(arguments, &list.to_string()).unwrap();

@@ -35,7 +35,6 @@ pub fn spans(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Targets of the links in a document.
 pub fn links(text: &str) -> Vec<String> {
     let plain: String = prose(text).split('`').step_by(2).collect();
     plain.split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()).collect()

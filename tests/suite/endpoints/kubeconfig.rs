@@ -33,7 +33,6 @@ fn run(directory: &Path, cluster: &str, user: &str, variables: &[(&str, &str)]) 
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// A credential plugin with this script.
 fn plugin(directory: &Path, script: &str) -> String {
     let file = directory.join("plugin");
     fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();

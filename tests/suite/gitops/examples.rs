@@ -46,7 +46,6 @@ const FORBIDDEN: [&str; 8] = [
     "generateName",
 ];
 
-/// The forbidden settings in a document.
 fn forbidden(value: &Value) -> Vec<&'static str> {
     match value {
         Value::String(text) => {

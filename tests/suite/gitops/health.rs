@@ -4,7 +4,6 @@
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use serde_json::{Value, json};
 
-/// Argo CD's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     pub status: String,

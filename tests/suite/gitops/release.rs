@@ -16,7 +16,6 @@ use crate::world::{PROJECT, World};
 
 /// Deadline of Helm. Longer than any grace of the operators here, shorter than any `--timeout` of the tests.
 const DEADLINE: Duration = Duration::from_secs(1200);
-/// Name of release and object.
 pub const REQUEST: &str = "request";
 
 const TEMPLATE: &str = "\
@@ -39,14 +38,12 @@ pub struct Release<'a> {
     directory: TempDir,
 }
 
-/// Result of a run of Helm.
 #[derive(Debug)]
 pub struct Ended {
     pub succeeded: bool,
     pub said: String,
 }
 
-/// A running Helm process.
 pub struct Running {
     child: Child,
     errors: BufReader<ChildStderr>,
@@ -75,7 +72,6 @@ impl<'a> Release<'a> {
         release
     }
 
-    /// Writes a template of the chart.
     pub fn template(&self, name: &str, text: &str) {
         fs::write(self.directory.path().join("chart/templates").join(name), text).unwrap();
     }

@@ -21,9 +21,7 @@ use crate::{
     objects::FIELD_MANAGER,
 };
 
-/// What an administrator applies.
 pub const MANIFEST: &str = include_str!("../../../deploy/install.yaml");
-/// The ClusterRole of the operator in it.
 const ROLE: &str = "redistribution-operator";
 /// The ClusterRole that reads Secrets, split from it.
 const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
@@ -38,7 +36,6 @@ pub enum AccessError {
     /// `deploy/install.yaml` has unexpected content.
     #[error("deploy/install.yaml: {0}")]
     Manifest(String),
-    /// The API server refused.
     #[error("giving rights: {0}")]
     Api(#[from] kube::Error),
     /// The rights did not take effect.

@@ -8,9 +8,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Waits for the first SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) to this process, and names it. A caller
 /// that polls it beside the work drops the work then, and with it all that the work has started.
-///
-/// # Errors
-/// When signals cannot be waited for.
 pub async fn asked_to_end() -> io::Result<&'static str> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -22,6 +22,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    missing_docs,
     reason = "support of tests: a panic here fails a test, which is what it is for"
 )]
 

@@ -25,7 +25,6 @@ pub enum ObjectError {
     /// The YAML is not the expected object.
     #[error("the YAML is not a CustomResourceDefinition: {0}")]
     Yaml(String),
-    /// The API server refused it.
     #[error("the API server refused it: {0}")]
     Api(#[from] kube::Error),
     /// It was accepted and did not take effect.

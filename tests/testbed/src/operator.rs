@@ -89,7 +89,6 @@ impl Operator {
         &self.command
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -140,7 +139,6 @@ impl Operator {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// Its metrics.
     pub async fn metrics(&self) -> Result<String, OperatorError> {
         Ok(self.get("/metrics").await?.1)
     }

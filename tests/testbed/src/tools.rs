@@ -22,27 +22,18 @@ pub use version::Version;
 /// A program of the control plane or of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tool {
-    /// The store behind the API server.
     Etcd,
-    /// The API server.
     KubeApiserver,
     /// The controllers: only the deletion of namespaces and garbage collection need them.
     KubeControllerManager,
-    /// The command line.
     Kubectl,
-    /// Installs charts.
     Helm,
-    /// Assigns pods to nodes.
     KubeScheduler,
-    /// Runs the pods of a node.
     Kubelet,
-    /// Runs the containers of pods.
     Containerd,
     /// The parent of one container's processes; containerd finds it beside itself or on `PATH`.
     ContainerdShim,
-    /// The command line of containerd.
     Ctr,
-    /// The previous major version of Helm.
     Helm3,
 }
 
@@ -50,11 +41,9 @@ impl Tool {
     /// The programs for `cargo test`.
     pub const CONTROL_PLANE: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
-    /// The further programs for real pods.
     pub const NODE: [Self; 6] =
         [Self::KubeScheduler, Self::Kubelet, Self::Containerd, Self::ContainerdShim, Self::Ctr, Self::Helm3];
 
-    /// The file name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
@@ -90,25 +79,15 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
-    /// An explicitly named program cannot be used.
     #[error("{variable} names {}, which {problem}", path.display())]
-    Named {
-        /// The variable.
-        variable: String,
-        /// Its value.
-        path: PathBuf,
-        /// The fault in it.
-        problem: String,
-    },
+    Named { variable: String, path: PathBuf, problem: String },
     /// Go is needed and is missing, or too old.
     #[error(
         "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
          {variable} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
     )]
     Go {
-        /// The program to build.
         tools: String,
-        /// The version that go.mod asks for.
         wanted: Version,
         /// What was found instead.
         found: String,
@@ -117,22 +96,10 @@ pub enum ToolError {
     },
     /// `go build` failed.
     #[error("go build of {tool} failed; its last lines:\n{tail}")]
-    Build {
-        /// The program to build.
-        tool: &'static str,
-        /// The last lines it printed.
-        tail: String,
-    },
+    Build { tool: &'static str, tail: String },
     /// A file of the build could not be read or written.
     #[error("{what} {}: {source}", path.display())]
-    Io {
-        /// The operation.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Io { what: &'static str, path: PathBuf, source: io::Error },
 }
 
 /// The places to search, and how to report a build.

@@ -9,24 +9,16 @@ use crate::tools::ToolError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlPlaneError {
-    /// A program is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
     /// No certificates.
     #[error(transparent)]
     Certificates(#[from] CertificateError),
-    /// A system call failed.
     #[error("{what}: {source}")]
-    Io {
-        /// The operation.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Io { what: &'static str, source: io::Error },
     /// A process ended by itself.
     #[error("{name} ended by itself while the control plane started; its last lines:\n{log}")]
     Ended {
-        /// Its name.
         name: &'static str,
         /// The end of its log.
         log: String,
@@ -34,11 +26,8 @@ pub enum ControlPlaneError {
     /// It did not come up in time.
     #[error("{name} was not ready within {within:?}, the last answer was {answer:?}; its last lines:\n{log}")]
     NotReady {
-        /// The process waited for.
         name: &'static str,
-        /// How long.
         within: Duration,
-        /// Its last state.
         answer: String,
         /// The end of its log.
         log: String,
@@ -46,7 +35,6 @@ pub enum ControlPlaneError {
     /// The client could not be made, or a request failed.
     #[error("talking to the API server: {0}")]
     Api(#[from] kube::Error),
-    /// The kubeconfig cannot be read.
     #[error("reading the kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
 }
@@ -57,7 +45,6 @@ impl ControlPlaneError {
     }
 }
 
-/// The last lines of a log.
 pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -32,7 +32,6 @@ use crate::{
     tools::{Progress, Tool, Tools},
 };
 
-/// Options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Time that each process has to become ready.
@@ -114,10 +113,6 @@ impl ControlPlane {
     }
 
     /// The one control plane of this process: started at the first call, ended with the process.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be started, at each call with the same reason.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
@@ -129,12 +124,10 @@ impl ControlPlane {
         }
     }
 
-    /// The kubeconfig of an administrator.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Address of the API server.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -191,7 +184,6 @@ impl ControlPlane {
         ready::controller_manager(self, id)
     }
 
-    /// The API server's metrics.
     pub async fn api_server_metrics(&self) -> Result<String, ControlPlaneError> {
         let request = http::Request::get("/metrics").body(Vec::new()).map_err(kube::Error::HttpError)?;
         Ok(self.client().await?.request_text(request).await?)

@@ -20,7 +20,6 @@ struct State {
     old_list_is_next: bool,
 }
 
-/// A plan in progress.
 #[derive(Debug)]
 pub struct Armed {
     steps: Vec<Step>,
@@ -29,7 +28,6 @@ pub struct Armed {
 }
 
 impl Armed {
-    /// Ready for its first step.
     pub fn new(plan: &Plan) -> Self {
         Self { steps: plan.steps.clone(), state: Mutex::default(), changes: watch::channel(0).0 }
     }
@@ -69,7 +67,6 @@ impl Armed {
         std::mem::take(&mut self.state().old_list_is_next)
     }
 
-    /// Changes whenever a request has come.
     pub fn changes(&self) -> watch::Receiver<usize> {
         self.changes.subscribe()
     }

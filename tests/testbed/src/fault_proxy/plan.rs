@@ -6,35 +6,23 @@ use std::{fmt, str::FromStr};
 
 pub use super::fault::Fault;
 
-/// Kind of a request or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// List of the resource.
     List,
-    /// Watch of the resource.
     Watch,
-    /// Get of one object.
     Get,
-    /// Get of a Secret.
     Secret,
-    /// Put of an object's status.
     Put,
-    /// Post of an event.
     Event,
-    /// The API server's version.
     Version,
-    /// Any other request to Kubernetes.
     Other,
-    /// A connection to the cloud.
     Connect,
     /// A precheck of the cluster before a call.
     Look,
-    /// The call.
     Call,
 }
 
 impl Kind {
-    /// All of them.
     pub const ALL: [Self; 11] = [
         Self::List,
         Self::Watch,
@@ -49,7 +37,6 @@ impl Kind {
         Self::Call,
     ];
 
-    /// Its name in a plan.
     pub const fn word(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -70,11 +57,9 @@ impl Kind {
 /// One fault at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
-    /// Kind of the request.
     pub kind: Kind,
     /// Which one of its kind, from 1, counted from the start or from when the step before has struck.
     pub ordinal: u32,
-    /// The fault.
     pub fault: Fault,
 }
 

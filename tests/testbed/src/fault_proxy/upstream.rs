@@ -18,7 +18,6 @@ use crate::{control_plane::ControlPlane, own_file::OwnFile, simulator::Simulator
 
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// The API server behind the proxies.
 #[derive(Clone)]
 pub struct Kubernetes {
     address: SocketAddr,
@@ -38,7 +37,6 @@ impl Kubernetes {
     }
 }
 
-/// State that all proxies share.
 pub struct Network {
     pub(super) acceptor: TlsAcceptor,
     pub(super) stranger: TlsAcceptor,

@@ -29,40 +29,25 @@ pub const HOST: [u8; 4] = [10, 96, 0, 1];
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
-/// Errors of a node.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// A program is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// The control plane.
     #[error(transparent)]
     ControlPlane(#[from] ControlPlaneError),
-    /// A file or process.
     #[error("{what}: {source}")]
-    Io {
-        /// The operation.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Io { what: String, source: io::Error },
     /// An image could not be imported.
     #[error("the image {}: {said}", image.display())]
     Image {
         /// The archive, or its name.
         image: PathBuf,
-        /// The error message.
         said: String,
     },
     /// It was not ready in time.
     #[error("{overdue}; the logs' last lines:\n{tail}")]
-    NotReady {
-        /// The awaited condition.
-        overdue: Overdue,
-        /// Output of all its processes.
-        tail: String,
-    },
+    NotReady { overdue: Overdue, tail: String },
 }
 
 /// A running node; it ends with the sandbox.
@@ -120,7 +105,6 @@ impl Node {
         Ok(node)
     }
 
-    /// Gives an image a second name.
     pub fn tag(&self, image: &str, name: &str) -> Result<(), NodeError> {
         let output = self.containerd(&["images", "tag", image, name])?;
         if output.status.success() {

@@ -12,7 +12,6 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// cargo is missing.
     #[error("starting cargo: {0}")]
     Io(#[from] io::Error),
     /// cargo failed, and has printed why.

@@ -14,30 +14,14 @@ pub enum OperatorError {
     /// It could not be given its kubeconfig.
     #[error(transparent)]
     ControlPlane(#[from] ControlPlaneError),
-    /// A system call failed.
     #[error("{what}: {source}")]
-    Io {
-        /// The operation.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    Io { what: &'static str, source: io::Error },
     /// It ended by itself.
     #[error("the operator ended ({status}) before it was ready; its last lines:\n{tail}")]
-    Ended {
-        /// Its exit status.
-        status: ExitStatus,
-        /// The last lines of its output.
-        tail: String,
-    },
+    Ended { status: ExitStatus, tail: String },
     /// The expected state did not come in time.
     #[error("{overdue}; the operator's last lines:\n{tail}")]
-    Overdue {
-        /// The expected state.
-        overdue: Overdue,
-        /// The last lines of its output.
-        tail: String,
-    },
+    Overdue { overdue: Overdue, tail: String },
     /// Its probes or metrics gave no answer.
     #[error("asking the operator: {0}")]
     Http(#[from] reqwest::Error),

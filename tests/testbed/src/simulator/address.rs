@@ -8,29 +8,22 @@ use serde::{Deserialize, Serialize};
 pub enum Read {
     /// Its detail, with the state of its task.
     Cluster,
-    /// The details of its redistribution.
     Redistribution,
 }
 
-/// The kind of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// To start a redistribution.
     Call,
-    /// To read.
     Read(Read),
-    /// A token.
     Login,
     /// Nothing that exists.
     #[default]
     Other,
 }
 
-/// The addresses that a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerRole {
-    /// Cloud and IAM.
     Both,
     /// Only the cloud.
     Cloud,
@@ -38,18 +31,14 @@ pub enum ListenerRole {
     Iam,
 }
 
-/// A parsed address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
-    /// Its kind.
     pub kind: Kind,
-    /// Project of the path.
     pub project: String,
     /// Cluster of the path, in lower case.
     pub cluster: String,
 }
 
-/// Parses a request's method and target.
 pub fn parse(role: ListenerRole, method: &str, target: &str) -> Address {
     let path = target.split('?').next().unwrap_or_default();
     let parts: Vec<_> = path.split('/').collect();
@@ -75,7 +64,6 @@ pub fn parse(role: ListenerRole, method: &str, target: &str) -> Address {
     Address { kind, project: (*project).to_owned(), cluster: cluster.to_lowercase() }
 }
 
-/// Value of a parameter of the query.
 pub fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     let query = target.split_once('?')?.1;
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))

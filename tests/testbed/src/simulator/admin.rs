@@ -151,7 +151,6 @@ fn tell_cluster(page: &str, cluster: &str, read: Option<Read>, body: &[u8], clou
     })
 }
 
-/// Applies the body.
 fn taken<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> serde_json::Result<String> {
     serde_json::from_slice(body).map(|value| {
         act(value);

@@ -3,20 +3,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// An HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Status code.
     pub status: u16,
     /// Headers, in addition to Date, X-Request-Id, Content-Type and Content-Length.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
-    /// Body.
     #[serde(default)]
     pub body: String,
 }
 
-/// Position of an error in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// `error_code` and `error_msg`.
@@ -45,7 +41,6 @@ impl Answer {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// An answer with this body.
     pub fn with_body(status: u16, body: impl Into<String>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }

@@ -34,7 +34,6 @@ struct State {
     denials: HashMap<Read, Denial>,
 }
 
-/// The state of the cloud.
 pub struct Cloud {
     state: Mutex<State>,
     arrivals: watch::Sender<usize>,
@@ -80,7 +79,6 @@ impl Cloud {
         &self.access_key
     }
 
-    /// The secret key to it.
     pub fn secret_key(&self) -> &str {
         &self.secret_key
     }
@@ -119,7 +117,6 @@ impl Cloud {
         };
     }
 
-    /// The simulated clock.
     pub(super) fn time(&self) -> Timestamp {
         Timestamp::now().checked_add(SignedDuration::from_secs(self.clock_offset)).unwrap_or_else(|_| Timestamp::now())
     }

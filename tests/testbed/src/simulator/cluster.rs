@@ -39,20 +39,16 @@ pub enum NoRun {
 /// Changes to the ordinary answer to one kind of read.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    /// Replaces the whole body.
     pub body: Option<Value>,
     /// Is merged into the body, field by field.
     pub amendment: Option<Value>,
-    /// Scripts of this kind of read.
     pub scripts: Queue,
 }
 
-/// The state of one cluster.
 #[derive(Debug)]
 pub struct Cluster {
     pub id: String,
     pub project: String,
-    /// It is found in every project.
     pub any_project: bool,
     pub state: TaskState,
     pub changed: Timestamp,
@@ -60,7 +56,6 @@ pub struct Cluster {
     pub executions: usize,
     pub calls: Queue,
     pub detail: Detail,
-    /// The initial fields of the next run.
     pub next_run: Run,
     pub run: Option<Run>,
     pub last_run: Option<Run>,

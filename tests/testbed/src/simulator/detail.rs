@@ -23,7 +23,6 @@ pub enum NoTask {
 /// The fields of a cluster that do not follow from its task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
-    /// Its name.
     pub name: String,
     /// `AVAILABLE` in one vocabulary, `ACTIVE` in the other; or any other word.
     pub status: String,
@@ -33,7 +32,6 @@ pub struct Detail {
     pub no_task: NoTask,
     /// Task and percent, as text; derived from the task if absent.
     pub action_progress: Option<BTreeMap<String, String>>,
-    /// Version of the cluster.
     pub version: String,
     /// When it was last changed; the last change of its task if absent.
     pub updated: Option<String>,

@@ -46,12 +46,9 @@ pub struct Gateway {
     pub lock: Duration,
 }
 
-/// The sender of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// The holder of this access key.
     Key(String),
-    /// The user who got the token.
     User(String),
 }
 

@@ -35,7 +35,6 @@ pub struct Token {
     pub revoked: bool,
 }
 
-/// The state of IAM.
 pub struct Iam {
     /// By name, which is unique over all domains here.
     pub users: HashMap<String, User>,
@@ -48,7 +47,6 @@ pub struct Iam {
     pub whole_seconds: bool,
 }
 
-/// The fields of a login.
 struct Asked {
     user: String,
     password: String,
@@ -62,7 +60,6 @@ impl Iam {
         Self { users, projects, tokens, lock, lifetime, whole_seconds: false }
     }
 
-    /// Answers a login.
     pub fn login(&mut self, target: &str, body: &[u8], time: Timestamp, now: Instant) -> Answer {
         let Some(asked) = read(body) else { return refuse(400, "Bad Request", "The request body is invalid.") };
         let wrong = refuse(401, "Unauthorized", "The username or password is wrong.");
@@ -117,7 +114,6 @@ impl Iam {
         Answer::with_body(201, json!({"token": token}).to_string()).header("X-Subject-Token", &text)
     }
 
-    /// Voids every token of a user.
     pub fn revoke(&mut self, user: &str) {
         self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.revoked = true);
     }

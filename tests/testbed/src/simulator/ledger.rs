@@ -7,25 +7,20 @@ use serde::Serialize;
 
 use super::address::Kind;
 
-/// One request.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about a request")]
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Entry {
     /// Count of arrivals in its log, from 1.
     pub number: usize,
-    /// Its kind.
     pub kind: Kind,
     /// Clock of this machine, in milliseconds since 1970.
     pub arrived_millis: i128,
     /// Method, empty if it did not arrive.
     pub method: String,
-    /// Path and query.
     pub target: String,
-    /// Project of the path.
     pub project: String,
     /// Cluster of the path, in lower case.
     pub cluster: String,
-    /// Access key id of the signature.
     pub access_key: String,
     /// User who logs in, or whose token was sent.
     pub user: String,
@@ -33,13 +28,10 @@ pub struct Entry {
     pub authorization_digest: String,
     /// `X-Sdk-Date`.
     pub date: String,
-    /// The head arrived whole.
     pub whole_head: bool,
-    /// The body arrived whole.
     pub whole_body: bool,
     /// The body, as text; a login's is omitted.
     pub body: String,
-    /// The gateway accepted it.
     pub verified: bool,
     /// The cluster carried a redistribution out because of it.
     pub executed: bool,
@@ -47,30 +39,23 @@ pub struct Entry {
     pub outcome: Option<String>,
 }
 
-/// The place of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
-    /// Its log.
     pub kind: Kind,
-    /// Number of the entry.
     pub number: usize,
 }
 
-/// All logs.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Calls, and requests for addresses that do not exist.
     pub calls: Log,
-    /// Reads.
     pub reads: Log,
-    /// Logins.
     pub logins: Log,
     /// Connections that ended before a request began, such as probes.
     pub idle_connections: usize,
 }
 
 impl Ledger {
-    /// The log of this kind.
     pub fn log(&mut self, kind: Kind) -> &mut Log {
         match kind {
             Kind::Call | Kind::Other => &mut self.calls,
@@ -115,7 +100,6 @@ impl Log {
         self.entries.len()
     }
 
-    /// Adds facts about a request.
     pub fn update(&mut self, number: usize, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(number - 1) else { return };
         let before = counted_by(entry).to_owned();
@@ -127,7 +111,6 @@ impl Log {
         }
     }
 
-    /// The request is finished.
     pub fn finish(&mut self, number: usize, outcome: &str) {
         let Some(entry) = self.entries.get_mut(number - 1).filter(|entry| entry.outcome.is_none()) else { return };
         entry.outcome = Some(outcome.to_owned());
@@ -142,7 +125,6 @@ impl Log {
         }
     }
 
-    /// All entries.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -88,16 +88,10 @@ use crate::own_file::OwnFile;
 pub enum SimulatorError {
     /// An address is in use, or does not belong to this machine.
     #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     /// No certificate.
     #[error("the certificate of the simulator: {0}")]
     Certificate(String),
-    /// A file or thread.
     #[error("the simulator: {0}")]
     Io(#[from] io::Error),
 }
@@ -159,7 +153,6 @@ impl Simulator {
         Ok(Self { cloud, address, iam, admin, ca_pem, ca_file, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// One with this behaviour towards connections.
     pub fn start_mode(mode: Mode) -> Result<Self, SimulatorError> {
         Self::start(&Options { mode, ..Options::default() })
     }
@@ -179,7 +172,6 @@ impl Simulator {
         format!("https://{}", self.iam)
     }
 
-    /// Its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

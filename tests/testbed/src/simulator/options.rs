@@ -4,7 +4,6 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::cluster::Lag;
 
-/// Options of a simulator.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
@@ -18,7 +17,6 @@ pub struct Options {
     pub names: Vec<String>,
     /// Writes the certificate of its authority into a file of its own, which needs a shell that removes it.
     pub ca_file: bool,
-    /// Its first access key.
     pub access_key: String,
     /// The secret key to it; random if absent.
     pub secret_key: Option<String>,
@@ -30,17 +28,14 @@ pub struct Options {
     pub lock: Duration,
     /// How long five wrong passwords lock a user.
     pub user_lock: Duration,
-    /// Lifetime of a token.
     pub token_lifetime: Duration,
     /// How long a cluster shows its state from before a redistribution, unless it is set for the cluster.
     pub lag: Lag,
     /// How many tables each read moves, unless it is set for the cluster.
     pub tables_per_read: u64,
-    /// The listener's behaviour.
     pub mode: Mode,
     /// Prints each call and each login in one line.
     pub print: bool,
-    /// Prints each read in one line.
     pub print_reads: bool,
 }
 
@@ -69,7 +64,6 @@ impl Default for Options {
     }
 }
 
-/// The listener's behaviour towards a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Like the cloud.

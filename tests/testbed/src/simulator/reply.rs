@@ -60,7 +60,6 @@ pub async fn act(mut stream: TlsStream<TcpStream>, act: Act, ticket: Ticket, clo
     close(stream).await;
 }
 
-/// Writes an answer.
 pub async fn respond(stream: &mut TlsStream<TcpStream>, answer: &Answer, ticket: Ticket, cloud: &Cloud) {
     let head = head_of(answer, ticket, cloud, &format!("Content-Length: {}", answer.body.len()));
     wire::write(stream, format!("{head}{}", answer.body).as_bytes()).await;

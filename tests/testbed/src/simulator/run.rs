@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 /// Id of the first table: ids of tables do not fit 32 bits with a sign.
 const FIRST_TABLE: u64 = 2_147_492_808;
-/// Size of each table.
 const TABLE_BYTES: u64 = 77_815_808;
 
 /// A redistribution, field by field.
@@ -24,11 +23,8 @@ pub struct Run {
     pub status: String,
     /// `online` or `offline`.
     pub redis_mode: String,
-    /// Concurrency.
     pub parallel_jobs: i64,
-    /// Tables moved.
     pub tables_done: u64,
-    /// Tables to move.
     pub tables_left: u64,
     /// Bytes moved.
     pub bytes_done: u64,
@@ -44,15 +40,11 @@ pub struct Run {
     pub progress_status: String,
     /// A user paused it, not the service.
     pub pause_by_user: bool,
-    /// It can be paused.
     pub pause_enable: bool,
-    /// It can be resumed.
     pub recover_enable: bool,
     /// It can be tried again.
     pub retry_enable: bool,
-    /// Its configuration can be changed.
     pub update_enable: bool,
-    /// Its tables can be given priorities.
     pub control_enable: bool,
     /// `schedule_mode`.
     pub schedule_mode: bool,
@@ -103,7 +95,6 @@ impl Run {
         self
     }
 
-    /// It moves tables.
     pub fn running(&mut self) {
         self.say("RUNNING", "RUNNING");
         (self.pause_enable, self.update_enable, self.control_enable) = (true, true, true);
@@ -122,7 +113,6 @@ impl Run {
         self.retry_enable = true;
     }
 
-    /// Everything is moved.
     pub fn succeeded(&mut self, now: Timestamp) {
         self.say("SUCCESS", "SUCCESS");
         self.move_tables(self.tables_left);
@@ -175,10 +165,8 @@ impl Run {
     }
 }
 
-/// The requested tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Tables on a page.
     pub limit: usize,
     /// Number of the page, from 0.
     pub offset: usize,

@@ -12,7 +12,6 @@ use super::answer::{Answer, Shape};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// This answer.
     Answer(Answer),
     /// This answer after an interim one of this status (100 or 103).
     Interim(u16, Answer),
@@ -56,7 +55,6 @@ pub enum Wait {
 /// One scripted call, read or login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
-    /// The act.
     pub act: Act,
     /// Whether the cluster still carries the redistribution out; only a call can do that.
     #[serde(default)]
@@ -138,7 +136,6 @@ impl Queue {
         self.scripts.extend(scripts);
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.scripts.len()
     }

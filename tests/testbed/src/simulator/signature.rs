@@ -20,11 +20,9 @@ pub struct Arrived<'a> {
 /// The parts of an `Authorization` header.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// Access key id.
     pub access: String,
     /// Names of the signed headers, as listed.
     pub signed_headers: Vec<String>,
-    /// In hex.
     pub signature: String,
 }
 
@@ -64,10 +62,6 @@ pub fn canonical(arrived: &Arrived<'_>, signed_headers: &[String]) -> String {
 }
 
 /// The signature that a holder of this secret key would have made.
-///
-/// # Panics
-///
-/// Never: a key of any length is valid.
 pub fn expected(secret: &str, date: &str, canonical: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length is valid");
     mac.update(b"SDK-HMAC-SHA256\n");

@@ -2,19 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A cluster's task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum TaskState {
     /// Waiting for a redistribution: the only state that accepts one.
     WaitingRedistribution,
-    /// Redistributing.
     Redistributing,
-    /// A redistribution is paused.
     RedistributionPaused,
-    /// A redistribution failed.
     RedistributeFailure,
-    /// Nodes are being added.
     Growing,
     /// Nothing.
     Idle,

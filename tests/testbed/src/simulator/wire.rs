@@ -5,7 +5,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Longest head or body that is read.
 const LIMIT: usize = 256 * 1024;
 
-/// A request's head.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     pub method: String,
@@ -14,7 +13,6 @@ pub struct Head {
 }
 
 impl Head {
-    /// The first header of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -25,17 +23,14 @@ impl Head {
     }
 }
 
-/// Result of reading a head.
 pub enum ReadHead {
     /// Not a byte came.
     Nothing,
-    /// It broke off.
     Partial,
     /// The head, and the first bytes of the body.
     Whole(Head, Vec<u8>),
 }
 
-/// Reads a head.
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> ReadHead {
     let mut bytes = Vec::new();
     loop {
@@ -80,7 +75,6 @@ pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     }
 }
 
-/// Reason phrase of the statuses that occur.
 pub fn phrase(status: u16) -> &'static str {
     http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Unknown")
 }

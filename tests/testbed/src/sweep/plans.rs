@@ -36,12 +36,10 @@ impl Space {
         Self(counts)
     }
 
-    /// How many requests there are.
     pub fn boundaries(&self) -> u32 {
         self.0.iter().map(|&(_, count)| count).sum()
     }
 
-    /// How many of each kind.
     pub fn counts(&self) -> &[(Kind, u32)] {
         &self.0
     }

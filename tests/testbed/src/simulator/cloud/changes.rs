@@ -20,7 +20,6 @@ impl Cloud {
         self.set_cluster(project, cluster, TaskState::WaitingRedistribution);
     }
 
-    /// Adds the cluster in that state.
     pub fn set_cluster(&self, project: &str, cluster: &str, state: impl Into<TaskState>) {
         self.with(cluster, |known, now| {
             project.clone_into(&mut known.project);
@@ -56,7 +55,6 @@ impl Cloud {
         self.run(cluster, |run| run.paused(by_user));
     }
 
-    /// Its run failed.
     pub fn failed(&self, cluster: &str) {
         self.task(cluster, TaskState::RedistributeFailure);
     }
@@ -66,7 +64,6 @@ impl Cloud {
         self.task(cluster, TaskState::Idle);
     }
 
-    /// Nodes are being added to it.
     pub fn growing(&self, cluster: &str) {
         self.task(cluster, TaskState::Growing);
     }

@@ -38,7 +38,6 @@ impl Cloud {
         self.state().ledger.calls.entries().to_vec()
     }
 
-    /// The part of that for these clusters.
     pub fn entries_of(&self, clusters: &[&str]) -> Vec<Entry> {
         let state = self.state();
         let of = |entry: &&Entry| clusters.iter().any(|cluster| cluster.eq_ignore_ascii_case(&entry.cluster));
@@ -50,7 +49,6 @@ impl Cloud {
         self.state().ledger.calls.of(&cluster.to_lowercase()).count()
     }
 
-    /// Calls that arrived for all clusters.
     pub fn total_calls(&self) -> usize {
         self.state().ledger.calls.entries().len()
     }
@@ -65,13 +63,11 @@ impl Cloud {
         self.state().ledger.reads.of(&cluster.to_lowercase()).cloned().collect()
     }
 
-    /// The number of them of this kind.
     pub fn reads_of(&self, cluster: &str, read: Read) -> usize {
         let is = |entry: &&Entry| entry.kind == Kind::Read(read);
         self.state().ledger.reads.of(&cluster.to_lowercase()).filter(is).count()
     }
 
-    /// Every read that arrived.
     pub fn all_reads(&self) -> Vec<Entry> {
         self.state().ledger.reads.entries().to_vec()
     }
@@ -87,28 +83,16 @@ impl Cloud {
     }
 
     /// Waits until this number of calls has arrived for a cluster.
-    ///
-    /// # Panics
-    ///
-    /// If they do not arrive.
     pub async fn arrived(&self, cluster: &str, calls: usize) {
         self.counted(&format!("calls for {cluster}"), calls, || self.calls(cluster)).await;
     }
 
     /// Waits until this number of calls has arrived for any cluster.
-    ///
-    /// # Panics
-    ///
-    /// If they do not arrive.
     pub async fn any_arrived(&self, calls: usize) {
         self.counted("calls", calls, || self.total_calls()).await;
     }
 
     /// Waits until this number of reads of this kind has arrived for a cluster.
-    ///
-    /// # Panics
-    ///
-    /// If they do not arrive.
     pub async fn reads_arrived(&self, cluster: &str, read: Read, reads: usize) {
         self.counted(&format!("reads of {cluster}"), reads, || self.reads_of(cluster, read)).await;
     }

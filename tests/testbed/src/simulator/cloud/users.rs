@@ -82,10 +82,6 @@ impl Cloud {
     }
 
     /// Waits until this number of logins has arrived for a user.
-    ///
-    /// # Panics
-    ///
-    /// If they do not arrive.
     pub async fn logins_arrived(&self, user: &str, logins: usize) {
         self.counted(&format!("logins of {user}"), logins, || self.logins(user)).await;
     }

@@ -12,7 +12,6 @@ use super::{Answer, refuse};
 /// A limit of the gateway for each key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throttle {
-    /// Calls within the window.
     pub limit: usize,
     /// The window, in seconds.
     pub seconds: u64,

@@ -49,7 +49,6 @@ impl Bench {
         Ok(())
     }
 
-    /// Reads with a token.
     fn with_token(&mut self, token: &str, project: &str, time: &str) -> Result<Caller, Answer> {
         let headers = [("x-auth-token".to_owned(), token.to_owned())];
         let arrived = Arrived { method: "GET", target: TARGET, headers: &headers, body: b"" };

@@ -57,7 +57,6 @@ impl Client {
         Self { cloud }
     }
 
-    /// Signed with the cloud's first key.
     pub async fn signed(&self, method: &str, target: &str, body: &str) -> Reply {
         let date = self.cloud.time().strftime("%Y%m%dT%H%M%SZ").to_string();
         let headers = [("host", "h"), ("x-sdk-date", date.as_str())].map(|(name, value)| (name.into(), value.into()));

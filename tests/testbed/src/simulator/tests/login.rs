@@ -1,6 +1,5 @@
 use super::*;
 
-/// Call and both reads with a token.
 async fn all_with(client: &Client, token: &str) -> [Reply; 3] {
     let header = [("X-Auth-Token", token)];
     let (call, detail) = (client::call_target(C), client::detail_target(C));
