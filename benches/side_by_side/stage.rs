@@ -12,7 +12,7 @@ use redistribution_operator::api::crd_yaml;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testbed::{
-    ControlPlane, Options as PlaneOptions, Progress, Tools,
+    ControlPlane, Options as PlaneOptions, Tools,
     access::Grant,
     apply_crd, fresh_namespace,
     simulator::{Options, Simulator},
@@ -42,7 +42,7 @@ pub struct Place {
 
 impl Stage {
     pub async fn new() -> Result<Self, Failure> {
-        let start = || ControlPlane::start(&Tools::new(Progress::Bar), PlaneOptions::default());
+        let start = || ControlPlane::start(&Tools::new(), PlaneOptions::default());
         let control_plane = tokio::task::spawn_blocking(start).await??;
         let client = control_plane.client().await?;
         apply_crd(&client, &crd_yaml()?).await?;

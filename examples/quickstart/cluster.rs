@@ -8,7 +8,7 @@ use std::{
 
 use redistribution_operator::api::{crd_json, crd_yaml};
 use serde_json::{Value, json};
-use testbed::{ControlPlane, Options, Progress, Tool, Tools, simulator::Simulator};
+use testbed::{ControlPlane, Options, Tool, Tools, simulator::Simulator};
 
 use crate::{Failure, say};
 
@@ -30,17 +30,17 @@ impl Cluster {
         say(
             "Starting a separate Kubernetes: etcd and kube-apiserver on loopback (built from Go modules the first time)",
         );
-        let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&Tools::new(Progress::Bar), Options::default()))
+        let plane = tokio::task::spawn_blocking(|| ControlPlane::start(&Tools::new(), Options::default()))
             .await??;
         println!("    ready after {:.1} s at {}", plane.started_in().as_secs_f64(), plane.url());
-        let [kubectl] = Tools::new(Progress::Bar).provide([Tool::Kubectl])?;
+        let [kubectl] = Tools::new().provide([Tool::Kubectl])?;
         let kubeconfig = plane.kubeconfig().to_owned();
         Self::new(kubectl, &kubeconfig, "quickstart", Some(plane))
     }
 
     /// Uses the user's cluster: only after naming it and asking, and never if a CRD of that name already exists.
     pub async fn of_the_user(kubeconfig: &Path, yes: bool) -> Result<Self, Failure> {
-        let [kubectl] = tokio::task::spawn_blocking(|| Tools::new(Progress::Bar).provide([Tool::Kubectl])).await??;
+        let [kubectl] = tokio::task::spawn_blocking(|| Tools::new().provide([Tool::Kubectl])).await??;
         let namespace = format!("quickstart-{:06x}", rand::random::<u32>() & 0x00ff_ffff);
         let cluster = Self::new(kubectl, kubeconfig, &namespace, None)?;
         let context = cluster.kubectl(&["config", "current-context"], "")?;

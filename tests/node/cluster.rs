@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use testbed::{ControlPlane, Progress, Tool, Tools, node::Node};
+use testbed::{ControlPlane, Tool, Tools, node::Node};
 
 use crate::images;
 
@@ -26,7 +26,7 @@ impl Cluster {
     }
 
     fn start() -> Self {
-        let tools = Tools::new(Progress::OneLine);
+        let tools = Tools::new();
         let [helm] = tools.provide([Tool::Helm]).unwrap_or_else(|error| panic!("{error}"));
         let plane = ControlPlane::start(&tools, Node::control_plane_options());
         let plane = plane.unwrap_or_else(|error| panic!("no control plane: {error}"));

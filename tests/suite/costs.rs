@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redistribution_operator::api::crd_yaml;
 use testbed::{
-    ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd, eventually,
+    ControlPlane, Operator, Options as PlaneOptions, Tools, apply_crd, eventually,
     simulator::{Options, Script},
 };
 
@@ -68,7 +68,7 @@ async fn reported_waits(operator: &Operator) -> u64 {
 
 async fn own_world() -> (&'static ControlPlane, World) {
     let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
     apply_crd(&plane.client().await.unwrap(), &crd_yaml().unwrap()).await.unwrap();
     (plane, World::on(plane, Options { accept_any_cluster: true, ..Options::default() }).await)
 }

@@ -4,7 +4,7 @@
 use redistribution_operator::api::crd_json;
 use serde_json::{Value, json};
 use testbed::{
-    ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd,
+    ControlPlane, Operator, Options as PlaneOptions, Tools, apply_crd,
     simulator::{Options, Script},
 };
 
@@ -30,7 +30,7 @@ struct Called {
 
 impl Called {
     async fn new() -> Self {
-        let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
+        let plane = ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap();
         // Its supervisor ends it with the process, like the shared one.
         let plane: &'static ControlPlane = Box::leak(Box::new(plane));
         apply_crd(&plane.client().await.unwrap(), &crd_json().unwrap().to_string()).await.unwrap();

@@ -8,7 +8,7 @@ use redistribution_operator::{
     protocol::transitions,
 };
 use serde_json::{Value, json};
-use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Script};
+use testbed::{ControlPlane, Options as PlaneOptions, Tools, apply_crd, simulator::Script};
 
 use crate::world::{SHORT_GRACE, World, condition, message};
 
@@ -99,7 +99,7 @@ async fn an_orphaned_claim_expires_as_unknown() {
 
 /// A control plane of its own, since a CRD applies to all namespaces.
 fn own_plane() -> &'static ControlPlane {
-    let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
+    let plane = ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap();
     // Its supervisor ends it with the process, like the shared one.
     Box::leak(Box::new(plane))
 }

@@ -3,7 +3,7 @@
 
 use redistribution_operator::api::crd_json;
 use serde_json::Value;
-use testbed::{ControlPlane, Options as PlaneOptions, Progress, Tools, apply_crd, simulator::Options};
+use testbed::{ControlPlane, Options as PlaneOptions, Tools, apply_crd, simulator::Options};
 
 use crate::{
     proxied::Proxied,
@@ -22,7 +22,7 @@ fn without(parent: &str, field: &str) -> Value {
 
 /// A world with that CRD; a control plane of its own, since a CRD applies to all namespaces.
 pub async fn world_with(crd: &Value) -> World {
-    let plane = ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap();
+    let plane = ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap();
     // Its supervisor ends it with the process, like the shared one.
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     apply_crd(&plane.client().await.unwrap(), &crd.to_string()).await.unwrap();

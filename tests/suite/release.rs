@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testbed::{Progress, Tool, Tools};
+use testbed::{Tool, Tools};
 
 use crate::image::header;
 
@@ -179,7 +179,7 @@ fn a_pull_request_is_judged_by_what_ci_runs_and_may_write_nothing() {
 /// As `deploy/release` packs it, for an image that does not exist.
 #[test]
 fn a_packed_chart_knows_its_image_and_needs_no_value_but_a_region() {
-    let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
+    let [helm] = Tools::new().provide([Tool::Helm]).unwrap();
     let (home, digest) = (tempfile::tempdir().unwrap(), format!("sha256:{}", "0".repeat(64)));
     let path = format!("{}:/usr/bin:/bin", helm.parent().unwrap().display());
     let version = concat!(env!("CARGO_PKG_VERSION"), "-rc.1");

@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use redistribution_operator::api::{ClusterRedistribution, crd_json};
 use serde_json::{Value, json};
 use testbed::{
-    ControlPlane, Operator, Options as PlaneOptions, Progress, Tools, apply_crd,
+    ControlPlane, Operator, Options as PlaneOptions, Tools, apply_crd,
     simulator::{Options, Script},
 };
 
@@ -89,7 +89,7 @@ async fn all_processed(world: &World, name: &str) -> ClusterRedistribution {
 
 async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
     let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
     apply_crd(&client, &current).await.unwrap();
     let world = World::on(plane, Options::default()).await;
@@ -162,7 +162,7 @@ fn placeholder() -> Value {
 #[tokio::test]
 async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() {
     let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(Progress::OneLine), PlaneOptions::default()).unwrap()));
+        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
     let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
     apply_crd(&client, &current).await.unwrap();
     let world = World::on(plane, Options::default()).await;

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command as Process, sync::OnceLock};
 use clap::Parser;
 use redistribution_operator::cli::Command;
 use serde_json::Value;
-use testbed::{Progress, Tool, Tools};
+use testbed::{Tool, Tools};
 
 use super::{combinations::combinations, directory, helm, objects, render};
 
@@ -13,7 +13,7 @@ use super::{combinations::combinations, directory, helm, objects, render};
 fn kustomized(manifest: &str) -> Vec<Value> {
     static KUBECTL: OnceLock<PathBuf> = OnceLock::new();
     let kubectl = KUBECTL.get_or_init(|| {
-        let [kubectl] = Tools::new(Progress::OneLine).provide([Tool::Kubectl]).unwrap();
+        let [kubectl] = Tools::new().provide([Tool::Kubectl]).unwrap();
         kubectl
     });
     let base = tempfile::tempdir().unwrap();

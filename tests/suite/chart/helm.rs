@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use testbed::{Progress, Tool, Tools};
+use testbed::{Tool, Tools};
 
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart")
@@ -17,7 +17,7 @@ pub fn directory() -> PathBuf {
 pub fn helm(arguments: &[&str]) -> Output {
     static HELM: OnceLock<PathBuf> = OnceLock::new();
     let helm = HELM.get_or_init(|| {
-        let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
+        let [helm] = Tools::new().provide([Tool::Helm]).unwrap();
         helm
     });
     let home = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Stdio};
 
 use serde_json::json;
 use tempfile::TempDir;
-use testbed::{Progress, Tool, Tools};
+use testbed::{Tool, Tools};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, Command},
@@ -66,7 +66,7 @@ impl<'a> Release<'a> {
         fs::create_dir_all(chart.join("templates")).unwrap();
         let metadata = json!({"apiVersion": "v2", "name": "request", "version": "0.1.0"});
         fs::write(chart.join("Chart.yaml"), metadata.to_string()).unwrap();
-        let [helm] = Tools::new(Progress::OneLine).provide([Tool::Helm]).unwrap();
+        let [helm] = Tools::new().provide([Tool::Helm]).unwrap();
         let release = Self { world, cluster: cluster.to_owned(), helm, directory };
         release.template("request.yaml", TEMPLATE);
         release

@@ -19,6 +19,8 @@ use std::{
 
 pub use version::Version;
 
+use crate::failure::Failure;
+
 /// A program of the control plane or of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tool {
@@ -66,63 +68,22 @@ impl Tool {
     }
 }
 
-/// How a build, which takes minutes, is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// One line on standard error before it begins: for tests.
-    OneLine,
-    /// A progress bar: for a person who waits.
-    Bar,
-}
-
-/// Why a program is not available. Each is a sentence with its fix.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ToolError {
-    #[error("{variable} names {}, which {problem}", path.display())]
-    Named { variable: String, path: PathBuf, problem: String },
-    /// Go is needed and is missing, or too old.
-    #[error(
-        "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
-         {variable} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
-    )]
-    Go {
-        tools: String,
-        wanted: Version,
-        /// What was found instead.
-        found: String,
-        /// The variable that makes the first build unnecessary.
-        variable: String,
-    },
-    /// `go build` failed.
-    #[error("go build of {tool} failed; its last lines:\n{tail}")]
-    Build { tool: &'static str, tail: String },
-    /// A file of the build could not be read or written.
-    #[error("{what} {}: {source}", path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
-}
-
-/// The places to search, and how to report a build.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    progress: Progress,
     environment: HashMap<OsString, OsString>,
     workspace: PathBuf,
 }
 
 impl Tools {
     /// Searches as this process's environment says.
-    pub fn new(progress: Progress) -> Self {
+    #[allow(clippy::new_without_default, reason = "it reads the environment")]
+    pub fn new() -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        Self {
-            progress,
-            environment: std::env::vars_os().collect(),
-            workspace: workspace.canonicalize().unwrap_or(workspace),
-        }
+        Self { environment: std::env::vars_os().collect(), workspace: workspace.canonicalize().unwrap_or(workspace) }
     }
 
     /// The files of these programs, in their order; a missing one is built.
-    pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], ToolError> {
+    pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], Failure> {
         let mut passed_over = Vec::new();
         let mut missing = Vec::new();
         let mut files = tools.map(|tool| self.workspace.join("target/tools").join(tool.name()));
@@ -137,12 +98,12 @@ impl Tools {
     }
 
     /// The file of a program that need not be built; `passed_over` gets the files that were found and do not fit.
-    fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, ToolError> {
+    fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, Failure> {
         let variable = tool.variable();
         if let Some(path) = self.variable(&variable).map(PathBuf::from) {
             return match version::check(tool, &path, version::Origin::Named) {
                 Ok(()) => Ok(Some(path)),
-                Err(problem) => Err(ToolError::Named { variable, path, problem }),
+                Err(problem) => Err(format!("{variable} names {}, which {problem}", path.display()).into()),
             };
         }
         let assets = self.variable("KUBEBUILDER_ASSETS").map(|directory| Path::new(directory).join(tool.name()));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use testbed::{
-    ControlPlane, Options, Progress, Tools, eventually,
+    ControlPlane, Options, Tools, eventually,
     simulator::{self, Simulator},
     supervisor::{Supervisor, is_running},
 };
@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The owner: starts everything, records it, and waits to be killed.
 fn own(notes: &Path) {
-    let control_plane = ControlPlane::start(&Tools::new(Progress::OneLine), Options::default()).unwrap();
+    let control_plane = ControlPlane::start(&Tools::new(), Options::default()).unwrap();
     let mut supervisor = Supervisor::start(&[], Stdio::null()).unwrap();
     let stays = supervisor.spawn(Path::new("/bin/sleep"), &["86400".into()], None).unwrap();
     let cloud = Simulator::start(&simulator::Options::default()).unwrap();

@@ -9,7 +9,7 @@ use kube::{
 };
 
 use crate::{
-    ControlPlane, Options as ControlPlaneOptions, Progress, Tools,
+    ControlPlane, Failure, Options as ControlPlaneOptions, Tools,
     access::Grant,
     apply_crd,
     credentials::{Credentials, token},
@@ -18,9 +18,6 @@ use crate::{
     operator::{self, OperatorCommand},
     simulator::{Options, Simulator},
 };
-
-/// An error that keeps a run from beginning or continuing.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const ACCOUNT: &str = "operator";
 
@@ -52,10 +49,8 @@ impl Bench {
         if !crd.status.success() {
             return Err(String::from_utf8_lossy(&crd.stderr).into());
         }
-        let plane = tokio::task::spawn_blocking(|| {
-            ControlPlane::start(&Tools::new(Progress::OneLine), ControlPlaneOptions::default())
-        })
-        .await??;
+        let start = || ControlPlane::start(&Tools::new(), ControlPlaneOptions::default());
+        let plane = tokio::task::spawn_blocking(start).await??;
         let client = plane.client().await?;
         let crd = String::from_utf8(crd.stdout)?;
         apply_crd(&client, &crd).await?;

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     scenario::{PROJECT, User, random_uuid},
 };
 use crate::{
-    Operator, apply_crd,
+    Failure, Operator, apply_crd,
     eventually::try_eventually,
     fault_proxy::{FaultProxy, Plan, Record, judge::ready_reason},
     simulator::Script,

@@ -17,9 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::bench::Failure;
 use crate::{
-    Operator,
+    Failure, Operator,
     fault_proxy::{
         Property, Record,
         order::{Order, OrderKind},

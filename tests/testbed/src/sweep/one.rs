@@ -9,12 +9,13 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     kubelet::{OperatorState, supervise},
     scenario::{Settled, User},
     verdict,
 };
 use crate::{
+    Failure,
     fault_proxy::{FaultProxy, Plan, Property, Record, record::Violation},
     simulator::{Cloud, Entry},
 };

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use super::{bench::Failure, one::Outcome};
-use crate::fault_proxy::Property;
+use super::one::Outcome;
+use crate::{Failure, fault_proxy::Property};
 
 /// Under each fault one answer in this many may have come too late for the operator, as happens on a machine that
 /// pauses for seconds, and two of a handful. With more of them, the operator loses answers.

@@ -12,8 +12,9 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::bench::{Bench, Failure};
+use super::bench::Bench;
 use crate::{
+    Failure,
     fault_proxy::{FaultProxy, Property, Record, judge::ready_reason},
     fresh_namespace,
 };

@@ -20,13 +20,13 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     report::Report,
     scenario::{is_closed, random_uuid},
     verdict::CONFIRMED,
 };
 use crate::{
-    Operator,
+    Failure, Operator,
     fault_proxy::judge::ready_reason,
     fresh_namespace,
     operator::OperatorCommand,
