@@ -404,7 +404,8 @@ async fn an_iam_refusal_of_a_project_holds_that_project_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_a_short_life_are_used_once_and_too_short_ones_never() {
     // A call may take 10 s here, and a minute more must be left.
-    let world = world_with(Options { token_lifetime: Duration::from_secs(75), ..Options::default() }).await;
+    let world = world().await;
+    world.cloud.token_lifetime(Duration::from_secs(75));
     let operator_first = operator(&world, &[]).await;
     delivered(&world, "first").await;
     delivered(&world, "second").await;

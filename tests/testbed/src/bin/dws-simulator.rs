@@ -9,7 +9,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-use testbed::simulator::{Lag, Options, Simulator, TaskState};
+use testbed::{
+    Failure,
+    simulator::{Lag, Options, Simulator, TaskState},
+};
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, shows their progress, checks signatures and tokens, and
 /// keeps a ledger. It costs nothing and moves no data.
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+fn run(arguments: Arguments) -> Result<(), Failure> {
     let generated = arguments.secret_key.is_none();
     let simulator = Simulator::start(&Options {
         listen: arguments.listen,

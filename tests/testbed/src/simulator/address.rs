@@ -1,9 +1,9 @@
 //! The meaning of an address. It must not know whether the cluster exists.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The two kinds of read of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
     /// Its detail, with the state of its task.
@@ -67,42 +67,4 @@ pub fn parse(role: ListenerRole, method: &str, target: &str) -> Address {
 pub fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     let query = target.split_once('?')?.1;
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind(method: &str, target: &str) -> Kind {
-        parse(ListenerRole::Both, method, target).kind
-    }
-
-    #[test]
-    fn call_and_details_share_a_path_and_cluster_detail_has_its_own_version() {
-        let path = "/v2/p/clusters/C/redistribution";
-        let call = Address { kind: Kind::Call, project: "p".into(), cluster: "c".into() };
-        assert_eq!(parse(ListenerRole::Both, "POST", path), call);
-        assert_eq!(kind("GET", &format!("{path}?limit=10")), Kind::Read(Read::Redistribution));
-        assert_eq!(kind("GET", "/v1.0/p/clusters/c"), Kind::Read(Read::Cluster));
-        for (method, target) in [
-            ("PUT", path),
-            ("GET", "/v2/p/clusters/c"),
-            ("GET", "/v1.0/p/clusters/"),
-            ("GET", "/v1.0/p/clusters/c/"),
-            ("POST", "/v1.0/p/clusters/c"),
-            ("POST", "/v2/p/clusters//redistribution"),
-            ("POST", "/v2/p/clusters/c/redistribution/suspend"),
-        ] {
-            assert_eq!(kind(method, target), Kind::Other, "{method} {target}");
-        }
-    }
-
-    #[test]
-    fn each_listener_serves_its_own_addresses_only() {
-        let (login, read) = ("/v3/auth/tokens?nocatalog=true", "/v1.0/p/clusters/c");
-        let served = |role| (parse(role, "POST", login).kind, parse(role, "GET", read).kind);
-        assert_eq!(served(ListenerRole::Both), (Kind::Login, Kind::Read(Read::Cluster)));
-        assert_eq!(served(ListenerRole::Cloud), (Kind::Other, Kind::Read(Read::Cluster)));
-        assert_eq!(served(ListenerRole::Iam), (Kind::Login, Kind::Other));
-    }
 }

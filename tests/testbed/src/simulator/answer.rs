@@ -1,15 +1,12 @@
 //! Answers, and the nine known shapes of the cloud's errors. It decides nothing.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
     /// Headers, in addition to Date, X-Request-Id, Content-Type and Content-Length.
-    #[serde(default)]
     pub headers: Vec<(String, String)>,
-    #[serde(default)]
     pub body: String,
 }
 

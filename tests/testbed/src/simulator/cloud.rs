@@ -51,11 +51,10 @@ impl Cloud {
     pub(super) fn new(options: &Options) -> Self {
         let secret_key = options.secret_key.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
         let keys = HashMap::from([(options.access_key.clone(), Key::new(secret_key.clone(), None))]);
-        let iam = Iam::new(options.user_lock, options.token_lifetime);
-        let (calls, reads) = (Meter::default(), Meter::default());
+        let iam = Iam::new();
         Self {
             state: Mutex::new(State {
-                gateway: Gateway { keys, iam, calls, reads, lock: options.lock },
+                gateway: Gateway { keys, iam, calls: Meter::default(), lock: options.lock },
                 clusters: HashMap::new(),
                 ledger: Ledger::default(),
                 connection_faults: VecDeque::new(),
@@ -101,11 +100,6 @@ impl Cloud {
     /// Limits the calls of each key or user.
     pub fn throttle(&self, throttle: Option<Throttle>) {
         self.state().gateway.calls.limit = throttle;
-    }
-
-    /// Limits the reads of each key or user.
-    pub fn throttle_reads(&self, throttle: Option<Throttle>) {
-        self.state().gateway.reads.limit = throttle;
     }
 
     /// Refuses this kind of read to all users, as if they lacked the right to it; or accepts it again.

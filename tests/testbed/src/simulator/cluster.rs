@@ -1,21 +1,19 @@
 //! One cluster: its task, the state it shows and its lag. It knows nothing of gateways, keys or wires.
 
 use k8s_openapi::jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     address::Read,
     answer::{Answer, Shape},
-    detail::{self, Detail},
-    run::{self, Page, Run},
+    detail,
+    run::{self, Run},
     script::Queue,
     task::TaskState,
 };
 
 /// How long a cluster shows its state from before a redistribution began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lag {
     /// This number of reads, of either kind; those that met a script do not count.
     Reads(usize),
@@ -24,8 +22,7 @@ pub enum Lag {
 }
 
 /// The answer to a read of the details when no redistribution is under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoRun {
     /// 200 with `"redis_info": null`.
     #[default]
@@ -52,10 +49,8 @@ pub struct Cluster {
     pub any_project: bool,
     pub state: TaskState,
     pub changed: Timestamp,
-    pub deleted: bool,
     pub executions: usize,
     pub calls: Queue,
-    pub detail: Detail,
     pub next_run: Run,
     pub run: Option<Run>,
     pub last_run: Option<Run>,
@@ -77,10 +72,8 @@ impl Cluster {
             any_project: false,
             state: TaskState::WaitingRedistribution,
             changed: now,
-            deleted: false,
             executions: 0,
             calls: Queue::default(),
-            detail: Detail::default(),
             next_run: Run::default(),
             run: None,
             last_run: None,
@@ -140,21 +133,17 @@ impl Cluster {
     }
 
     /// The ordinary answer to a read, which also counts as one for lag and progress.
-    pub fn show(&mut self, read: Read, page: &Page, now: Timestamp) -> Answer {
+    pub fn show(&mut self, read: Read, now: Timestamp) -> Answer {
         let shown = self.behind.as_ref().map_or(&self.state, |(shown, _)| shown).clone();
         let run = self.run.as_ref().filter(|_| shown.has_a_run());
         let body = match read {
-            Read::Cluster => Some(detail::body(
-                &self.id,
-                &self.detail,
-                &shown,
-                run,
-                &self.changed.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            )),
+            Read::Cluster => {
+                Some(detail::body(&self.id, &shown, run, &self.changed.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
+            }
             Read::Redistribution => match (run, self.no_run) {
                 (None, NoRun::NotFound) => None,
-                (None, NoRun::LastRun) => Some(run::body(&self.id, self.last_run.as_ref(), page)),
-                (run, _) => Some(run::body(&self.id, run, page)),
+                (None, NoRun::LastRun) => Some(run::body(&self.id, self.last_run.as_ref())),
+                (run, _) => Some(run::body(&self.id, run)),
             },
         };
         self.step(now);
@@ -192,7 +181,7 @@ impl Cluster {
 }
 
 /// Merges an object into another, field by field; null is a value like any other.
-pub fn merge_into(under: &mut Value, over: &Value) {
+fn merge_into(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (name, value) in over {
@@ -202,6 +191,3 @@ pub fn merge_into(under: &mut Value, over: &Value) {
         (under, over) => over.clone_into(under),
     }
 }
-
-#[cfg(test)]
-mod tests;

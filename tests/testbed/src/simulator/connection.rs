@@ -54,7 +54,7 @@ async fn not_tls(mut stream: TcpStream) {
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, role: ListenerRole, cloud: &Cloud) {
-    let Ok(mut stream) = acceptor.accept(stream).await else { return cloud.idle_connection() };
+    let Ok(mut stream) = acceptor.accept(stream).await else { return };
     match cloud.next_connection_fault() {
         Some(Act::Reset) => return reply::reset(stream),
         Some(Act::Hang) => return reply::until_gone(stream).await,
@@ -63,7 +63,8 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, role: ListenerRole
     }
     let Ok(read) = tokio::time::timeout(READ_WITHIN, wire::read_head(&mut stream)).await else { return };
     match read {
-        ReadHead::Nothing => cloud.idle_connection(),
+        // Such as a probe.
+        ReadHead::Nothing => {}
         ReadHead::Partial => {
             let ticket = cloud.arrive(entry(&Head::default(), &Address::default(), false));
             cloud.finish(ticket, "half a head");

@@ -15,6 +15,7 @@ use super::{
 
 /// Wrong passwords in a row that lock a user.
 const FAILURES: usize = 5;
+const LOCK: Duration = Duration::from_secs(15 * 60);
 /// Length of a token: the real ones have some thousand characters.
 const TOKEN_CHARACTERS: usize = 3000;
 
@@ -38,13 +39,8 @@ pub struct Token {
 pub struct Iam {
     /// By name, which is unique over all domains here.
     pub users: HashMap<String, User>,
-    /// Ids by name.
-    pub projects: HashMap<String, String>,
     pub tokens: HashMap<String, Token>,
-    pub lock: Duration,
     pub lifetime: Duration,
-    /// Shows times without fractions of a second.
-    pub whole_seconds: bool,
 }
 
 struct Asked {
@@ -55,9 +51,8 @@ struct Asked {
 }
 
 impl Iam {
-    pub fn new(lock: Duration, lifetime: Duration) -> Self {
-        let (users, projects, tokens) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { users, projects, tokens, lock, lifetime, whole_seconds: false }
+    pub fn new() -> Self {
+        Self { users: HashMap::new(), tokens: HashMap::new(), lifetime: Duration::from_secs(24 * 60 * 60) }
     }
 
     pub fn login(&mut self, target: &str, body: &[u8], time: Timestamp, now: Instant) -> Answer {
@@ -73,20 +68,17 @@ impl Iam {
             user.failures += 1;
             if user.failures >= FAILURES {
                 user.failures = 0;
-                user.locked_until = Some(now + self.lock);
+                user.locked_until = Some(now + LOCK);
             }
             return wrong;
         }
         user.failures = 0;
+        // By id, any project can be named; none is known by its name.
         let scope = &asked.scope["project"];
-        let project = match (scope["id"].as_str(), scope["name"].as_str()) {
-            (Some(id), _) => Some(id.to_owned()),
-            (None, Some(name)) => match self.projects.get(name) {
-                Some(id) => Some(id.clone()),
-                None => return refuse(401, "Unauthorized", "The project does not exist."),
-            },
-            (None, None) => None,
-        };
+        let project = scope["id"].as_str().map(str::to_owned);
+        if project.is_none() && !scope["name"].is_null() {
+            return refuse(401, "Unauthorized", "The project does not exist.");
+        }
         self.issue(&asked, project, address::parameter(target, "nocatalog").is_none_or(str::is_empty), time)
     }
 
@@ -96,13 +88,12 @@ impl Iam {
         let random = || format!("{:032x}", rand::random::<u128>());
         let text: String = std::iter::repeat_with(random).take(TOKEN_CHARACTERS / 32).collect();
         let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});
-        let name = self.projects.iter().find(|(_, id)| Some(*id) == project.as_ref()).map(|(name, _)| name);
         let mut token = json!({
-            "expires_at": self.time_text(expires), "issued_at": self.time_text(time), "methods": ["password"], "roles": [],
+            "expires_at": text_of(expires), "issued_at": text_of(time), "methods": ["password"], "roles": [],
             "user": {"domain": domain, "id": "7116d09f88fa41908676fdd4b039e95b", "name": asked.user, "password_expires_at": ""}
         });
         if let Some(id) = &project {
-            token["project"] = json!({"id": id, "name": name, "domain": domain});
+            token["project"] = json!({"id": id, "name": null, "domain": domain});
         }
         if catalogue {
             let service =
@@ -117,11 +108,10 @@ impl Iam {
     pub fn revoke(&mut self, user: &str) {
         self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.revoked = true);
     }
+}
 
-    fn time_text(&self, time: Timestamp) -> String {
-        let format = if self.whole_seconds { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
-        time.strftime(format).to_string()
-    }
+fn text_of(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// The user named in a login, if its body is readable.
@@ -144,6 +134,3 @@ fn read(body: &[u8]) -> Option<Asked> {
 fn refuse(status: u16, title: &str, text: &str) -> Answer {
     Answer::error(Shape::NumericCode, status, title, text)
 }
-
-#[cfg(test)]
-mod tests;

@@ -51,8 +51,6 @@ pub struct Ledger {
     pub calls: Log,
     pub reads: Log,
     pub logins: Log,
-    /// Connections that ended before a request began, such as probes.
-    pub idle_connections: usize,
 }
 
 impl Ledger {
@@ -142,39 +140,5 @@ impl Log {
     /// Most requests at once for this cluster or user.
     pub fn max_in_flight_of(&self, counted: &str) -> usize {
         self.in_flight.get(counted).map_or(0, |count| count.most)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_counts_for_its_user_from_when_the_user_is_known_to_its_end() {
-        let mut log = Log::default();
-        let login = || Entry { kind: Kind::Login, ..Entry::default() };
-        let (first, second) = (log.arrive(login()), log.arrive(login()));
-        assert_eq!((log.max_in_flight(), log.max_in_flight_of("user")), ((2, 2), 0));
-        log.update(first, |entry| entry.user = "user".into());
-        log.finish(first, "201");
-        log.update(second, |entry| entry.user = "user".into());
-        assert_eq!((log.of("user").count(), log.max_in_flight_of("user")), (2, 1), "one after the other");
-        let third = log.arrive(Entry { user: "user".into(), ..login() });
-        assert_eq!(log.max_in_flight_of("user"), 2);
-        log.finish(third, "201");
-        log.finish(third, "again");
-        assert_eq!(log.in_flight["user"].now, 1, "an end counts once");
-    }
-
-    #[test]
-    fn reads_and_calls_for_one_cluster_have_separate_logs() {
-        use super::super::address::Read;
-        let mut ledger = Ledger::default();
-        for kind in [Kind::Call, Kind::Read(Read::Cluster), Kind::Read(Read::Redistribution), Kind::Login, Kind::Other]
-        {
-            ledger.log(kind).arrive(Entry { kind, cluster: "c".into(), ..Entry::default() });
-        }
-        let counts = [&ledger.calls, &ledger.reads, &ledger.logins].map(|log| log.entries().len());
-        assert_eq!(counts, [2, 2, 1]);
     }
 }

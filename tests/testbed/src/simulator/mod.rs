@@ -10,7 +10,7 @@
 //! - A call for a cluster that is not waiting for a redistribution is answered 403 `DWS.7023`; this is documented for
 //!   other calls on busy clusters.
 //! - A call for an unknown cluster is answered 401 `DWS.0047`, and so is a read of the details; this is reported for the
-//!   cluster's detail. One for a cluster that was deleted is answered 404 `DWS.3027`.
+//!   cluster's detail.
 //! - The gateway checks the address before the signature, the signature before its limits, and these before the body.
 //! - Only wrong signatures of known keys count towards the lock, and a correct one resets the count.
 //! - A redistribution starts with the answer; the cluster leaves its state at once. With a lag, reads are late, calls
@@ -19,7 +19,7 @@
 //!
 //! About reads:
 //!
-//! - The gateway limits calls and reads separately. A missing right is refused after the signature was checked.
+//! - Only calls are limited. A missing right is refused after the signature was checked.
 //! - A redistribution that is under way in none of the four states for it is no redistribution: the answer for its
 //!   details can be chosen, and the code of the 404 among these is invented.
 //! - While a redistribution is paused, `sub_status` is that of a running one.
@@ -53,8 +53,6 @@ mod run;
 mod script;
 pub mod signature;
 mod task;
-#[cfg(test)]
-mod tests;
 pub(crate) mod wire;
 
 use std::{
@@ -71,7 +69,6 @@ pub use address::{Kind, Read};
 pub use answer::{Answer, Shape};
 pub use cloud::Cloud;
 pub use cluster::{Lag, NoRun};
-pub use detail::{Detail, NoTask};
 pub use gateway::{Denial, Throttle};
 pub use ledger::Entry;
 pub use options::{Mode, Options};
@@ -81,20 +78,10 @@ pub use task::TaskState;
 
 use address::ListenerRole;
 
-use crate::own_file::OwnFile;
-
-/// Why the simulator could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// An address is in use, or does not belong to this machine.
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
-    /// No certificate.
-    #[error("the certificate of the simulator: {0}")]
-    Certificate(String),
-    #[error("the simulator: {0}")]
-    Io(#[from] io::Error),
-}
+use crate::{
+    failure::{During, Failure},
+    own_file::OwnFile,
+};
 
 /// A running simulator; ends when dropped.
 pub struct Simulator {
@@ -110,24 +97,24 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts it on a thread and a runtime of its own, so that any test may use it. Blocks until it listens.
-    pub fn start(options: &Options) -> Result<Self, SimulatorError> {
-        let certificate = certificate::make(&options.names).map_err(SimulatorError::Certificate)?;
+    pub fn start(options: &Options) -> Result<Self, Failure> {
+        let certificate = certificate::make(&options.names).during("the certificate of the simulator")?;
         let write = || OwnFile::write("simulator-ca.pem", &certificate.ca_pem);
         let ca_file = options.ca_file.then(write).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let bind = |address: SocketAddr| {
-            let failed = move |source| SimulatorError::Listen { address, source };
-            let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
-            let address = listener.local_addr().map_err(failed)?;
-            Ok::<_, SimulatorError>((listener, address))
+            let listener =
+                runtime.block_on(TcpListener::bind(address)).during(format_args!("cannot listen on {address}"))?;
+            let address = listener.local_addr()?;
+            Ok::<_, Failure>((listener, address))
         };
         // A runtime cannot be driven from inside another one's thread.
         let bound = std::thread::scope(|scope| {
             let binding = scope.spawn(|| {
                 let iam = options.iam.map(bind).transpose()?;
-                Ok::<_, SimulatorError>((bind(options.listen)?, bind(options.admin)?, iam))
+                Ok::<_, Failure>((bind(options.listen)?, bind(options.admin)?, iam))
             });
-            binding.join().unwrap_or_else(|_| Err(io::Error::other("its thread ended early").into()))
+            binding.join().unwrap_or_else(|_| Err("the simulator's thread ended early".into()))
         });
         let ((listener, address), (admin_listener, admin), iam) = bound?;
         let (iam_listener, iam) = iam.map_or((None, address), |(listener, address)| (Some(listener), address));
@@ -153,7 +140,7 @@ impl Simulator {
         Ok(Self { cloud, address, iam, admin, ca_pem, ca_file, stop: Some(stop), thread: Some(thread) })
     }
 
-    pub fn start_mode(mode: Mode) -> Result<Self, SimulatorError> {
+    pub fn start_mode(mode: Mode) -> Result<Self, Failure> {
         Self::start(&Options { mode, ..Options::default() })
     }
 

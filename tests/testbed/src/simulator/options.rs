@@ -26,9 +26,6 @@ pub struct Options {
     pub clock_offset: i64,
     /// How long five wrong signatures lock a key.
     pub lock: Duration,
-    /// How long five wrong passwords lock a user.
-    pub user_lock: Duration,
-    pub token_lifetime: Duration,
     /// How long a cluster shows its state from before a redistribution, unless it is set for the cluster.
     pub lag: Lag,
     /// How many tables each read moves, unless it is set for the cluster.
@@ -53,8 +50,6 @@ impl Default for Options {
             accept_any_cluster: false,
             clock_offset: 0,
             lock: Duration::from_secs(300),
-            user_lock: Duration::from_secs(15 * 60),
-            token_lifetime: Duration::from_secs(24 * 60 * 60),
             lag: Lag::Reads(0),
             tables_per_read: 0,
             mode: Mode::Cloud,

@@ -2,16 +2,14 @@
 //! consistent or not; it decides nothing about the cluster.
 
 use k8s_openapi::jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Id of the first table: ids of tables do not fit 32 bits with a sign.
-const FIRST_TABLE: u64 = 2_147_492_808;
 const TABLE_BYTES: u64 = 77_815_808;
 
 /// A redistribution, field by field.
 #[allow(clippy::struct_excessive_bools, reason = "the service shows that many flags")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {
     /// Names this run; new for each.
     pub id: String,
@@ -142,40 +140,10 @@ impl Run {
         (self.pause_by_user, self.pause_enable, self.recover_enable) = (false, false, false);
         (self.retry_enable, self.update_enable, self.control_enable) = (false, false, false);
     }
-
-    fn tables(&self, page: &Page) -> Value {
-        let status = |index: u64| match index.checked_sub(self.tables_done) {
-            None => "y",
-            Some(behind) if behind < u64::try_from(self.parallel_jobs).unwrap_or(0) => "i",
-            Some(_) => "n",
-        };
-        let asked = (0..self.tables_done + self.tables_left)
-            .map(|index| (index, status(index)))
-            .filter(|(_, status)| page.types.is_empty() || page.types.iter().any(|asked| asked == status));
-        let total = asked.clone().count();
-        let data: Vec<_> = asked
-            .skip(page.offset.saturating_mul(page.limit))
-            .take(page.limit)
-            .map(|(index, status)| {
-                json!({"table_name": format!("table_{index}"), "id": FIRST_TABLE + index, "schema_name": "public",
-                    "logical_cluster_name": "v3_logical", "size": TABLE_BYTES, "status": status})
-            })
-            .collect();
-        json!({"data": data, "total": total})
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    pub limit: usize,
-    /// Number of the page, from 0.
-    pub offset: usize,
-    /// `i`, `y`, `n`; all of them if empty.
-    pub types: Vec<String>,
 }
 
 /// The details, of no run if there is none to show.
-pub fn body(cluster: &str, run: Option<&Run>, page: &Page) -> Value {
+pub fn body(cluster: &str, run: Option<&Run>) -> Value {
     let info = run.map(|run| {
         let redistributing = matches!(run.status.as_str(), "RUNNING" | "PAUSE" | "PAUSING");
         json!({
@@ -192,7 +160,7 @@ pub fn body(cluster: &str, run: Option<&Run>, page: &Page) -> Value {
                 "initialed": run.status != "PREPARE", "fail_count": run.fail_count, "redistributing": redistributing,
                 "status": run.progress_status, "pause_by_user": run.pause_by_user
             },
-            "redis_table_detail": run.tables(page)
+            "redis_table_detail": {"data": [], "total": run.tables_done + run.tables_left}
         })
     });
     let flag = |of: fn(&Run) -> bool| run.is_some_and(of);

@@ -2,15 +2,12 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
 use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Shape};
 
 /// What happens to the request after it was read, or instead of reading it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     Answer(Answer),
     /// This answer after an interim one of this status (100 or 103).
@@ -40,27 +37,23 @@ pub enum Act {
 }
 
 /// The delay before the act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.
-    #[default]
     No,
     /// This number of milliseconds.
     Millis(u64),
-    /// Until `release` is called for the cluster; `release_read` for reads, `release_login` for logins.
+    /// Until `release` is called for the cluster.
     Released,
 }
 
 /// One scripted call, read or login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     pub act: Act,
     /// Whether the cluster still carries the redistribution out; only a call can do that.
-    #[serde(default)]
     pub executed: bool,
     /// The delay before the act.
-    #[serde(default)]
     pub wait: Wait,
 }
 
@@ -134,10 +127,6 @@ impl Queue {
     /// Adds them at the end.
     pub fn extend(&mut self, scripts: impl IntoIterator<Item = Script>) {
         self.scripts.extend(scripts);
-    }
-
-    pub fn len(&self) -> usize {
-        self.scripts.len()
     }
 
     /// Takes the first, with its release.

@@ -6,7 +6,6 @@ use super::{
     super::{
         address::Read,
         cluster::{Lag, NoRun},
-        detail::Detail,
         run::Run,
         script::{Act, Script},
         task::TaskState,
@@ -23,14 +22,8 @@ impl Cloud {
     pub fn set_cluster(&self, project: &str, cluster: &str, state: impl Into<TaskState>) {
         self.with(cluster, |known, now| {
             project.clone_into(&mut known.project);
-            known.deleted = false;
             known.set(state.into(), now);
         });
-    }
-
-    /// Deletes the cluster: 404 `DWS.3027` from now on.
-    pub fn delete_cluster(&self, cluster: &str) {
-        self.with(cluster, |cluster, _| cluster.deleted = true);
     }
 
     /// Sets the cluster's task, and shows it at once, whatever its lag. A run begins, continues, pauses, fails or
@@ -76,11 +69,6 @@ impl Cloud {
     /// Changes the initial fields of its next run. Id and start are the run's own; mode and jobs those of the call.
     pub fn next_run(&self, cluster: &str, change: impl FnOnce(&mut Run)) {
         self.with(cluster, |cluster, _| change(&mut cluster.next_run));
-    }
-
-    /// Changes fields of its detail that do not follow from its task.
-    pub fn detail(&self, cluster: &str, change: impl FnOnce(&mut Detail)) {
-        self.with(cluster, |cluster, _| change(&mut cluster.detail));
     }
 
     /// It is found in every project from now on, for users that distinguish calls by their project.
@@ -131,10 +119,5 @@ impl Cloud {
     /// Releases one held call, now or when it comes.
     pub fn release(&self, cluster: &str) {
         self.with(cluster, |cluster, _| cluster.calls.release());
-    }
-
-    /// The same for one read of this kind.
-    pub fn release_read(&self, cluster: &str, read: Read) {
-        self.with(cluster, |cluster, _| cluster.overlay(read).scripts.release());
     }
 }

@@ -7,7 +7,6 @@ use super::{
         address::{Kind, Read},
         ledger::Entry,
         run::Run,
-        task::TaskState,
     },
     Cloud,
 };
@@ -16,11 +15,6 @@ use super::{
 const ARRIVES_WITHIN: Duration = Duration::from_secs(600);
 
 impl Cloud {
-    /// The cluster's task, whatever it shows.
-    pub fn task_state(&self, cluster: &str) -> Option<TaskState> {
-        self.state().clusters.get(&cluster.to_lowercase()).map(|cluster| cluster.state.clone())
-    }
-
     /// Its present run, or else the last one.
     pub fn run_of(&self, cluster: &str) -> Option<Run> {
         let state = self.state();
@@ -72,16 +66,6 @@ impl Cloud {
         self.state().ledger.reads.entries().to_vec()
     }
 
-    /// Most reads at once, for all clusters together and for any one of them.
-    pub fn max_reads_in_flight(&self) -> (usize, usize) {
-        self.state().ledger.reads.max_in_flight()
-    }
-
-    /// Connections without a request.
-    pub fn idle_connections(&self) -> usize {
-        self.state().ledger.idle_connections
-    }
-
     /// Waits until this number of calls has arrived for a cluster.
     pub async fn arrived(&self, cluster: &str, calls: usize) {
         self.counted(&format!("calls for {cluster}"), calls, || self.calls(cluster)).await;
@@ -90,11 +74,6 @@ impl Cloud {
     /// Waits until this number of calls has arrived for any cluster.
     pub async fn any_arrived(&self, calls: usize) {
         self.counted("calls", calls, || self.total_calls()).await;
-    }
-
-    /// Waits until this number of reads of this kind has arrived for a cluster.
-    pub async fn reads_arrived(&self, cluster: &str, read: Read, reads: usize) {
-        self.counted(&format!("reads of {cluster}"), reads, || self.reads_of(cluster, read)).await;
     }
 
     pub(super) async fn counted(&self, what: &str, wanted: usize, count: impl Fn() -> usize) {
@@ -110,7 +89,7 @@ impl Cloud {
         let shown = state.clusters.iter().map(|(id, cluster)| {
             serde_json::json!({
                 "project": cluster.project, "cluster": id, "task_status": cluster.state,
-                "executions": cluster.executions, "scripts": cluster.calls.len(), "run": cluster.run
+                "executions": cluster.executions, "run": cluster.run
             })
         });
         shown.collect()

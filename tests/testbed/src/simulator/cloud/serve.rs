@@ -7,12 +7,11 @@ use tokio::sync::Semaphore;
 
 use super::{
     super::{
-        address::{self, Address, Kind, Read},
+        address::{Address, Kind, Read},
         answer::{Answer, Shape},
         gateway::{self, Caller},
         iam,
         ledger::{Entry, Ticket},
-        run::Page,
         script::{Act, Script},
         signature::Arrived,
         task::TaskState,
@@ -23,10 +22,6 @@ use super::{
 impl Cloud {
     pub(in super::super) fn next_connection_fault(&self) -> Option<Act> {
         self.state().connection_faults.pop_front()
-    }
-
-    pub(in super::super) fn idle_connection(&self) {
-        self.state().ledger.idle_connections += 1;
     }
 
     pub(in super::super) fn arrive(&self, entry: Entry) -> Ticket {
@@ -121,7 +116,7 @@ impl Cloud {
     pub(in super::super) fn serve(&self, address: &Address, target: &str, body: &[u8], ticket: Ticket) -> Answer {
         match address.kind {
             Kind::Call => self.call(address, body, ticket),
-            Kind::Read(read) => self.read(address, read, target),
+            Kind::Read(read) => self.read(address, read),
             Kind::Login => {
                 let time = self.time();
                 self.state().gateway.iam.login(target, body, time, Instant::now())
@@ -152,7 +147,7 @@ impl Cloud {
         Answer::empty(200)
     }
 
-    fn read(&self, address: &Address, read: Read, target: &str) -> Answer {
+    fn read(&self, address: &Address, read: Read) -> Answer {
         let denial = self.state().denials.get(&read).copied();
         if let Some(denial) = denial {
             return denial.answer();
@@ -160,12 +155,7 @@ impl Cloud {
         if let Err(unknown) = self.known(address) {
             return unknown;
         }
-        let number =
-            |name, usual| address::parameter(target, name).and_then(|value| value.parse().ok()).unwrap_or(usual);
-        let types = address::parameter(target, "type").unwrap_or_default().replace("%2C", ",");
-        let types = types.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        let page = Page { limit: number("limit", 10), offset: number("offset", 0), types };
-        self.with(&address.cluster, |cluster, now| cluster.show(read, &page, now))
+        self.with(&address.cluster, |cluster, now| cluster.show(read, now))
     }
 
     /// Checks that the cluster exists in that project; the error is the service's.
@@ -180,8 +170,6 @@ impl Cloud {
             }
             if !cluster.any_project && !cluster.project.eq_ignore_ascii_case(&address.project) {
                 unknown()
-            } else if cluster.deleted {
-                Err(Answer::error(Shape::Plain, 404, "DWS.3027", "The cluster has been deleted."))
             } else {
                 Ok(())
             }

@@ -24,11 +24,6 @@ impl Cloud {
         iam.revoke(user);
     }
 
-    /// Adds a project that a scope can also name. By id, any project can be named.
-    pub fn add_project(&self, id: &str, name: &str) {
-        self.state().gateway.iam.projects.insert(name.to_owned(), id.to_owned());
-    }
-
     /// Ends all tokens of a user: 401 `APIGW.0307` from now on.
     pub fn revoke_tokens(&self, user: &str) {
         self.state().gateway.iam.revoke(user);
@@ -37,16 +32,6 @@ impl Cloud {
     /// How long the tokens of the next logins are good for.
     pub fn token_lifetime(&self, lifetime: Duration) {
         self.state().gateway.iam.lifetime = lifetime;
-    }
-
-    /// Whether times of expiry are shown without fractions of a second.
-    pub fn whole_seconds(&self, whole: bool) {
-        self.state().gateway.iam.whole_seconds = whole;
-    }
-
-    /// How long the next five wrong passwords in a row lock a user.
-    pub fn user_lock(&self, lock: Duration) {
-        self.state().gateway.iam.lock = lock;
     }
 
     /// True while a user is locked for wrong passwords.
@@ -59,11 +44,6 @@ impl Cloud {
     /// Scripts of the next logins, of any user, in this order.
     pub fn script_logins(&self, scripts: impl IntoIterator<Item = Script>) {
         self.state().logins.extend(scripts);
-    }
-
-    /// Releases one held login, now or when it comes.
-    pub fn release_login(&self) {
-        self.state().logins.release();
     }
 
     /// Complete logins that arrived for a user, accepted or not.

@@ -5,12 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{Answer, refuse};
 
 /// A limit of the gateway for each key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttle {
     pub limit: usize,
     /// The window, in seconds.
@@ -19,7 +17,7 @@ pub struct Throttle {
     pub retry_after: bool,
 }
 
-/// The limit, and the accepted requests of each sender in its window. Calls have one meter, reads another.
+/// The limit, and the accepted calls of each sender in its window.
 #[derive(Default)]
 pub struct Meter {
     pub limit: Option<Throttle>,
