@@ -1,5 +1,5 @@
-//! The script that builds the image, with stand-ins for the compiler and the packing tool: which flags it compiles
-//! with, and which programs it does not pack. Nothing is compiled here.
+//! The script that builds the image, with stand-ins for the compiler and the packing tool: which programs it packs.
+//! Nothing is compiled here.
 
 use std::{
     fs,
@@ -10,12 +10,6 @@ use std::{
 use tempfile::TempDir;
 
 const THIS_MACHINE: u8 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
-
-/// The variable from which cargo reads flags for one target.
-#[cfg(target_arch = "x86_64")]
-const TARGET_FLAGS: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS";
-#[cfg(target_arch = "x86_64")]
-const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
 
 /// The header of a static program of 64 bytes that cannot run. Machines: 62 is `EM_X86_64`, 183 `EM_AARCH64`.
 pub fn header(machine: u8) -> Vec<u8> {
@@ -58,8 +52,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// `program`: what the compiler makes; `rustc`: its version.
-    fn new(program: &[u8], rustc: &str) -> Self {
+    /// `program`: what the compiler makes.
+    fn new(program: &[u8]) -> Self {
         let bench = Self { directory: tempfile::tempdir().unwrap() };
         let (container, bin) = (bench.at("tree/deploy/container"), bench.at("bin"));
         fs::create_dir_all(&container).unwrap();
@@ -70,17 +64,15 @@ impl Bench {
         }
         fs::write(bench.at("roots.pem"), "roots").unwrap();
         fs::write(bench.at("program"), program).unwrap();
-        bench.stand_in("rustc", &format!("echo 'rustc {rustc} (0123456789 2026-01-01)'"));
+        bench.stand_in("rustc", "echo 'rustc 1.95.0 (0123456789 2026-01-01)'");
         bench.stand_in("rustup", "echo x86_64-unknown-linux-musl; echo aarch64-unknown-linux-musl");
         bench.stand_in(
             "cargo",
             &format!(
-                r#"printf '%s|%s' "${{RUSTFLAGS-}}" "${{CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS-}}" > '{flags}'
-                while [ "$1" != --target ]; do shift; done
+                r#"while [ "$1" != --target ]; do shift; done
                 mkdir -p "target/$2/image"
-                install -m 0755 '{program}' "target/$2/image/redistribution-operator""#,
-                flags = bench.at("flags").display(),
-                program = bench.at("program").display(),
+                install -m 0755 '{}' "target/$2/image/redistribution-operator""#,
+                bench.at("program").display(),
             ),
         );
         bench.stand_in("buildah", &format!("echo \"$*\" > '{}'", bench.at("packed").display()));
@@ -97,33 +89,21 @@ impl Bench {
         install(&text, &self.at("bin").join(name));
     }
 
-    /// Builds the image with these variables, and no other flags.
-    fn build(&self, variables: &[(&str, &str)]) -> Output {
+    fn build(&self) -> Output {
         Command::new(self.at("tree/deploy/container/build"))
             .arg("localhost/image:test")
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", self.at("bin").display()))
             .env("CA_CERTIFICATES", self.at("roots.pem"))
-            .envs(variables.iter().copied())
             .output()
             .unwrap()
-    }
-
-    /// Flags of the compiler, those for everything and those for the target.
-    #[cfg(target_arch = "x86_64")]
-    fn flags(&self, variables: &[(&str, &str)]) -> (String, String) {
-        let output = self.build(variables);
-        assert!(output.status.success(), "{output:?}");
-        let flags = fs::read_to_string(self.at("flags")).unwrap();
-        let (all, target) = flags.split_once('|').unwrap();
-        (all.to_owned(), target.to_owned())
     }
 }
 
 #[test]
 fn a_program_that_does_not_start_is_packed_into_no_image() {
-    let bench = Bench::new(&header(THIS_MACHINE), "1.95.0");
-    let output = bench.build(&[]);
+    let bench = Bench::new(&header(THIS_MACHINE));
+    let output = bench.build();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not start"), "{output:?}");
     assert!(!bench.at("packed").exists());
@@ -132,33 +112,12 @@ fn a_program_that_does_not_start_is_packed_into_no_image() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn a_program_that_starts_is_packed_with_its_certificates() {
-    let bench = Bench::new(&starts(), "1.95.0");
-    let output = bench.build(&[]);
+    let bench = Bench::new(&starts());
+    let output = bench.build();
     assert!(output.status.success(), "{output:?}");
     let packed = fs::read_to_string(bench.at("packed")).unwrap();
     assert!(packed.contains("--platform linux/amd64") && packed.contains("--tag localhost/image:test"), "{packed}");
     let context = bench.at("tree/target/image/amd64/context");
     assert_eq!(fs::read(context.join("redistribution-operator")).unwrap(), starts());
     assert_eq!(fs::read(context.join("etc/ssl/certs/ca-certificates.crt")).unwrap(), b"roots");
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn the_builders_own_flags_stay_beside_the_packed_relocations() {
-    let bench = Bench::new(&starts(), "1.95.0");
-    let own = "-C target-cpu=x86-64-v3";
-    let both = format!("{own} {PACKED}");
-    assert_eq!(bench.flags(&[]), (String::new(), PACKED.to_owned()));
-    assert_eq!(bench.flags(&[(TARGET_FLAGS, own)]), (String::new(), both.clone()));
-    // If RUSTFLAGS is set, cargo reads no other flags.
-    assert_eq!(bench.flags(&[("RUSTFLAGS", own)]), (both, String::new()));
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn relocations_are_packed_only_where_the_c_library_applies_them() {
-    for (rustc, packed) in [("1.90.0", ""), ("1.92.0", ""), ("1.93.0", PACKED), ("1.100.1", PACKED), ("2.0.0", PACKED)]
-    {
-        assert_eq!(Bench::new(&starts(), rustc).flags(&[]).1, packed, "{rustc}");
-    }
 }
