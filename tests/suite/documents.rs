@@ -84,7 +84,7 @@ fn documents_have_no_placeholders_and_every_path_they_name_exists() {
         "deploy/samples/",
         "src/lib.rs",
         ".ci/run",
-        "tests/testbed/src/simulator/",
+        "tests/simulator/",
         "LICENSE",
         "deny.toml",
     ] {

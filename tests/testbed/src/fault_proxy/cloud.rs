@@ -17,7 +17,7 @@ use super::{
     order::OrderKind,
     plan::{Fault, Kind},
 };
-use crate::simulator::wire::{self, Head, ReadHead};
+use simulator::wire::{self, Head, ReadHead};
 
 type Stream = TlsStream<TcpStream>;
 

@@ -14,7 +14,9 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use super::kubernetes::BoxError;
-use crate::{control_plane::ControlPlane, own_file::OwnFile, simulator::Simulator, simulator::certificate};
+use simulator::{Simulator, certificate};
+
+use crate::{control_plane::ControlPlane, own_file::OwnFile};
 
 const CONNECT: Duration = Duration::from_secs(20);
 

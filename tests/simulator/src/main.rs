@@ -1,4 +1,4 @@
-//! The simulated cloud as a program, to point a real installation at: `cargo run -p testbed --bin dws-simulator`.
+//! The simulated cloud as a program, to point a real installation at: `cargo run -p dws-simulator`.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -9,10 +9,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-use testbed::{
-    Failure,
-    simulator::{Lag, Options, Simulator, TaskState},
-};
+use simulator::{Failure, Lag, Options, Simulator, TaskState};
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, shows their progress, checks signatures and tokens, and
 /// keeps a ledger. It costs nothing and moves no data.
@@ -125,7 +122,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.publish {
         runtime.block_on(publish(&simulator))?;
     }
-    runtime.block_on(testbed::asked_to_end())?;
+    runtime.block_on(simulator::asked_to_end())?;
     Ok(())
 }
 

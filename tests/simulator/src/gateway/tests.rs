@@ -124,7 +124,7 @@ fn a_429_shows_its_window_and_a_retry_after_only_if_configured() {
 
 #[test]
 fn a_token_is_good_for_its_project_until_its_end_or_its_revocation() {
-    use crate::simulator::iam::Token;
+    use crate::iam::Token;
     let mut bench = Bench::new();
     let token = |project: Option<&str>| Token {
         user: "user".into(),

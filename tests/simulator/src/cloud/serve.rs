@@ -20,11 +20,11 @@ use super::{
 };
 
 impl Cloud {
-    pub(in super::super) fn next_connection_fault(&self) -> Option<Act> {
+    pub(crate) fn next_connection_fault(&self) -> Option<Act> {
         self.state().connection_faults.pop_front()
     }
 
-    pub(in super::super) fn arrive(&self, entry: Entry) -> Ticket {
+    pub(crate) fn arrive(&self, entry: Entry) -> Ticket {
         let kind = entry.kind;
         let number = self.state().ledger.log(kind).arrive(entry);
         self.arrivals.send_modify(|count| *count += 1);
@@ -36,7 +36,7 @@ impl Cloud {
     }
 
     /// The body arrived whole. It names the user of a login; its password goes into no ledger.
-    pub(in super::super) fn whole(&self, ticket: Ticket, body: &[u8]) {
+    pub(crate) fn whole(&self, ticket: Ticket, body: &[u8]) {
         self.update(ticket, |entry| {
             entry.whole_body = true;
             if ticket.kind == Kind::Login {
@@ -48,7 +48,7 @@ impl Cloud {
         self.arrivals.send_modify(|count| *count += 1);
     }
 
-    pub(in super::super) fn finish(&self, ticket: Ticket, outcome: &str) {
+    pub(crate) fn finish(&self, ticket: Ticket, outcome: &str) {
         let mut state = self.state();
         let log = state.ledger.log(ticket.kind);
         log.finish(ticket.number, outcome);
@@ -73,7 +73,7 @@ impl Cloud {
     }
 
     /// The gateway's decision. IAM has no gateway in front of it here.
-    pub(in super::super) fn judge(&self, ticket: Ticket, project: &str, arrived: &Arrived<'_>) -> Result<(), Answer> {
+    pub(crate) fn judge(&self, ticket: Ticket, project: &str, arrived: &Arrived<'_>) -> Result<(), Answer> {
         match ticket.kind {
             Kind::Other => return Err(gateway::unknown_address()),
             Kind::Login => return Ok(()),
@@ -91,7 +91,7 @@ impl Cloud {
     }
 
     /// The script of the next request of this kind, if there is one, and its release.
-    pub(in super::super) fn next_script(&self, address: &Address) -> Option<(Script, Arc<Semaphore>)> {
+    pub(crate) fn next_script(&self, address: &Address) -> Option<(Script, Arc<Semaphore>)> {
         let mut state = self.state();
         if address.kind == Kind::Login {
             return state.logins.next();
@@ -104,7 +104,7 @@ impl Cloud {
     }
 
     /// The cluster carries a redistribution out because of this call.
-    pub(in super::super) fn execute(&self, address: &Address, body: &[u8], ticket: Ticket) {
+    pub(crate) fn execute(&self, address: &Address, body: &[u8], ticket: Ticket) {
         self.with(&address.cluster, |cluster, now| {
             address.project.clone_into(&mut cluster.project);
             cluster.execute(body, now);
@@ -113,7 +113,7 @@ impl Cloud {
     }
 
     /// The ordinary answer to a request that the gateway accepted.
-    pub(in super::super) fn serve(&self, address: &Address, target: &str, body: &[u8], ticket: Ticket) -> Answer {
+    pub(crate) fn serve(&self, address: &Address, target: &str, body: &[u8], ticket: Ticket) -> Answer {
         match address.kind {
             Kind::Call => self.call(address, body, ticket),
             Kind::Read(read) => self.read(address, read),

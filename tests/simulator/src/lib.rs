@@ -35,15 +35,25 @@
 //! - Only wrong passwords of known users count towards the lock, and a correct one resets the count. While it lasts,
 //!   every login is answered 401, with a message of ours.
 //! - A login for a project that is named but unknown is answered 401.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "support of tests: a panic here fails a test, which is what it is for"
+)]
 
 mod address;
 mod admin;
 mod answer;
-pub(crate) mod certificate;
+pub mod certificate;
 mod cloud;
 mod cluster;
 mod connection;
 mod detail;
+mod ending;
 mod gateway;
 mod iam;
 mod ledger;
@@ -53,7 +63,7 @@ mod run;
 mod script;
 pub mod signature;
 mod task;
-pub(crate) mod wire;
+pub mod wire;
 
 use std::{
     io,
@@ -63,12 +73,14 @@ use std::{
     thread::JoinHandle,
 };
 
+use tempfile::NamedTempFile;
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub use address::{Kind, Read};
 pub use answer::{Answer, Shape};
 pub use cloud::Cloud;
 pub use cluster::{Lag, NoRun};
+pub use ending::asked_to_end;
 pub use gateway::{Denial, Throttle};
 pub use ledger::Entry;
 pub use options::{Mode, Options};
@@ -78,10 +90,8 @@ pub use task::TaskState;
 
 use address::ListenerRole;
 
-use crate::{
-    failure::{During, Failure},
-    own_file::OwnFile,
-};
+/// Why the simulator could not be started.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A running simulator; ends when dropped.
 pub struct Simulator {
@@ -90,7 +100,7 @@ pub struct Simulator {
     iam: SocketAddr,
     admin: SocketAddr,
     ca_pem: String,
-    ca_file: Option<OwnFile>,
+    ca_file: Option<NamedTempFile>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -98,13 +108,15 @@ pub struct Simulator {
 impl Simulator {
     /// Starts it on a thread and a runtime of its own, so that any test may use it. Blocks until it listens.
     pub fn start(options: &Options) -> Result<Self, Failure> {
-        let certificate = certificate::make(&options.names).during("the certificate of the simulator")?;
-        let write = || OwnFile::write("simulator-ca.pem", &certificate.ca_pem);
-        let ca_file = options.ca_file.then(write).transpose()?;
+        let certificate = certificate::make(&options.names)?;
+        let ca_file = options.ca_file.then(NamedTempFile::new).transpose()?;
+        if let Some(file) = &ca_file {
+            std::fs::write(file.path(), &certificate.ca_pem)?;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let bind = |address: SocketAddr| {
-            let listener =
-                runtime.block_on(TcpListener::bind(address)).during(format_args!("cannot listen on {address}"))?;
+            let bound = runtime.block_on(TcpListener::bind(address));
+            let listener = bound.map_err(|error| format!("cannot listen on {address}: {error}"))?;
             let address = listener.local_addr()?;
             Ok::<_, Failure>((listener, address))
         };
@@ -175,7 +187,7 @@ impl Simulator {
 
     /// The same in a file, for `--ca-bundle`; empty without [`Options::ca_file`].
     pub fn ca_file(&self) -> &Path {
-        self.ca_file.as_ref().map_or(Path::new(""), OwnFile::path)
+        self.ca_file.as_ref().map_or(Path::new(""), NamedTempFile::path)
     }
 
     /// The same file, kept where the caller wants it.
