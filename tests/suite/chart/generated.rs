@@ -1,4 +1,4 @@
-//! Generated files, compared with their sources. `UPDATE_GENERATED=1 cargo test --test suite generated` writes them.
+//! Generated files, compared with their sources. `cargo regenerate` writes them.
 
 use std::{env, fs, path::Path};
 
@@ -13,11 +13,7 @@ pub fn is(path: &Path, wanted: &str) {
         fs::write(path, wanted).unwrap();
     }
     let found = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        found == wanted,
-        "{} is not what it is generated from; run UPDATE_GENERATED=1 cargo test --test suite generated",
-        path.display()
-    );
+    assert!(found == wanted, "{} is not what it is generated from; run cargo regenerate", path.display());
 }
 
 /// The template takes it from `files/crds`, which `crds` at the root links to, and adds labels and annotations.
