@@ -112,9 +112,12 @@ fn the_plain_manifest_is_the_chart_with_its_defaults() {
     arguments.extend(["--set", "image.repository=redistribution-operator", "--set", "crds.install=false"]);
     let output = super::helm(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let rendered = String::from_utf8(output.stdout)
-        .unwrap()
-        .replace("app.kubernetes.io/managed-by: Helm\n", "app.kubernetes.io/managed-by: kubectl\n");
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    let rendered: String = rendered
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# Source: "))
+        .map(|line| line.replace("managed-by: Helm", "managed-by: kubectl") + "\n")
+        .collect();
     let manifest = format!(
         "# Rendered from deploy/chart with its defaults; a test compares. The CRD is in crds/. Set the image to one that you have pushed,\n# and DWS_OPERATOR_REGION, without which every object must name an allowed region; docs/operations.md has the commands.\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n{rendered}"
     );
