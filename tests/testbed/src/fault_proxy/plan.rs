@@ -6,51 +6,21 @@ use std::{fmt, str::FromStr};
 
 pub use super::fault::Fault;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    List,
-    Watch,
-    Get,
-    Secret,
-    Put,
-    Event,
-    Version,
-    Other,
-    Connect,
-    /// A precheck of the cluster before a call.
-    Look,
-    Call,
-}
-
-impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::List,
-        Self::Watch,
-        Self::Get,
-        Self::Secret,
-        Self::Put,
-        Self::Event,
-        Self::Version,
-        Self::Other,
-        Self::Connect,
-        Self::Look,
-        Self::Call,
-    ];
-
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Get => "get",
-            Self::Secret => "secret",
-            Self::Put => "put",
-            Self::Event => "event",
-            Self::Version => "version",
-            Self::Other => "other",
-            Self::Connect => "connect",
-            Self::Look => "look",
-            Self::Call => "call",
-        }
+super::fault::words! {
+    /// The kind of a request.
+    Kind {
+        List = "list",
+        Watch = "watch",
+        Get = "get",
+        Secret = "secret",
+        Put = "put",
+        Event = "event",
+        Version = "version",
+        Other = "other",
+        Connect = "connect",
+        /// A precheck of the cluster before a call.
+        Look = "look",
+        Call = "call",
     }
 }
 
@@ -127,7 +97,7 @@ impl FromStr for Step {
             let (place, fault) = text.split_once(':')?;
             let (kind, ordinal) = place.split_once('#')?;
             Some(Self {
-                kind: Kind::ALL.into_iter().find(|known| known.word() == kind)?,
+                kind: Kind::ALL.iter().copied().find(|known| known.word() == kind)?,
                 ordinal: ordinal.parse().ok().filter(|&ordinal| ordinal > 0)?,
                 fault: Fault::ALL.iter().copied().find(|known| known.word() == fault)?,
             })
@@ -159,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_step_parses_back_as_written() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             for fault in kind.faults() {
                 let plan = Plan::single(Step { kind, ordinal: 3, fault });
                 assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);
