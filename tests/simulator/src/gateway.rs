@@ -188,6 +188,3 @@ fn parse_date(date: &str) -> Option<Timestamp> {
     let date_time = DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok()?;
     Some(date_time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
-
-#[cfg(test)]
-mod tests;
