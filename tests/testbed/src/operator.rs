@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-pub use build::build;
+pub use build::{build, build_package};
 pub use command::{OperatorCommand, OperatorOptions};
 use output::Output;
 use tokio::time::{Instant, sleep};
