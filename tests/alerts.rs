@@ -1,6 +1,6 @@
 //! The chart's alerts and dashboard, checked by promtool: Prometheus accepts them, and each alert fires in the stories
 //! that require it and in no other. `.ci/run` runs these; `cargo test` does not, since few machines have promtool.
-//! Checks that need no promtool are in `tests/suite/chart/alerts.rs`.
+//! Checks that need no promtool are in `tests/suite/install/chart/alerts.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,7 +9,7 @@
     reason = "tests fail by panicking, and their names are their documentation"
 )]
 
-#[path = "suite/chart/helm.rs"]
+#[path = "suite/install/chart/helm.rs"]
 mod helm;
 
 use std::{fs, path::Path, process::Command};
@@ -26,7 +26,7 @@ fn rendered(kind: &str, flags: &[&str]) -> Value {
 /// Runs promtool on a file of rules (JSON is YAML) beside the stories, and expects success.
 fn promtool(rules: &Value, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
-    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/chart");
+    let stories = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/install/chart");
     fs::write(directory.path().join("rules.yaml"), rules.to_string()).unwrap();
     for file in ["alerts_test.yaml", "alerts_enforced_test.yaml"] {
         fs::copy(stories.join(file), directory.path().join(file)).unwrap();

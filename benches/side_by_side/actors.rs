@@ -74,7 +74,6 @@ pub struct MemoryCurve {
 }
 
 impl MemoryCurve {
-    /// Begins sampling now.
     pub fn begin(pid: Option<u32>, every: Duration) -> Self {
         let points = Arc::<Mutex<Vec<_>>>::default();
         let (taken, begin) = (Arc::clone(&points), Instant::now());

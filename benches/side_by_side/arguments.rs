@@ -35,18 +35,12 @@ pub struct Arguments {
     /// Write all measurements as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw the curves of drains and memory as SVG.
-    #[arg(long, value_name = "FILE")]
-    pub picture: Option<PathBuf>,
-    /// Write benches/RESULTS.md and benches/results.svg.
+    /// Write benches/RESULTS.md.
     #[arg(long)]
     pub results: bool,
-    /// Take tables and curves from these files of --json as well, so that runs of several days make one report.
+    /// Take tables from these files of --json as well, so that runs of several days make one report.
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
-    /// Count the rounds of a case that --with brings as its first ones, so that they need not be measured in one run.
-    #[arg(long, requires = "with", conflicts_with = "report_only")]
-    pub go_on: bool,
     /// Measure nothing; only report what --with brings.
     #[arg(long, requires = "with")]
     pub report_only: bool,

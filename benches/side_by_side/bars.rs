@@ -16,7 +16,6 @@ pub enum Bar {
     AtMost(&'static str, f64),
     /// The median is at least this.
     AtLeast(&'static str, f64),
-    /// Every single value is this.
     Exactly(&'static str, f64),
     /// The median of the ratio to the limit is at least this.
     ShareAtLeast(f64),
@@ -31,16 +30,13 @@ pub enum Bar {
 /// Whether the operator meets a bar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The demand.
     pub asked: String,
-    /// The measured value.
     pub seen: String,
     /// Whether the bar is met; nothing if there were no data to judge by.
     pub holds: Option<bool>,
 }
 
 impl Bar {
-    /// Judges the bar.
     pub fn judge(&self, summary: &Summary) -> Verdict {
         let (figure, asked) = match self {
             Self::AtMost(figure, most) => (*figure, format!("at most {}", number(*most))),
@@ -65,7 +61,6 @@ impl Bar {
         Verdict { asked, seen: spread(own) + &beside, holds }
     }
 
-    /// Compared with the best peer.
     fn beside(&self, own: Spread, figure: &str, summary: &Summary) -> (Option<bool>, String) {
         let above = matches!(self, Self::AboveEveryPeer(_));
         let peers = summary.candidates().into_iter().filter(|candidate| candidate.is_peer());
@@ -81,7 +76,6 @@ impl Bar {
     }
 }
 
-/// Three significant digits.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     if size < 1e-9 {

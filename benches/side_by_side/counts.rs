@@ -21,7 +21,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The API server's present counts.
     pub async fn now(plane: &ControlPlane) -> Result<Self, Failure> {
         let metrics = plane.api_server_metrics().await?;
         let mut counts = Self::default();

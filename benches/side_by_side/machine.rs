@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::as_float;
 
-/// The machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub processor: String,
@@ -21,7 +20,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The present machine.
     pub fn here() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -42,7 +40,6 @@ impl Machine {
         }
     }
 
-    /// In one line.
     pub fn line(&self) -> String {
         let Self { processor, cores, memory_gib, kernel, kubernetes, rust, go, python } = self;
         format!(

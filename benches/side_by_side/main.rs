@@ -18,7 +18,6 @@ mod counts;
 mod limit;
 mod machine;
 mod objects;
-mod picture;
 mod process;
 mod programs;
 mod report;
@@ -75,13 +74,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let programs = Programs::build(arguments.operator.as_deref(), &candidates)?;
         let setting = Setting::new(arguments.clone(), programs);
         for case in &cases {
-            let earlier = arguments.go_on.then(|| report.case(&case.name).cloned()).flatten();
             // After each round, so that a later round cannot lose hours of measurements.
             let after_each = |summary: &Summary| {
                 report.add(summary.clone());
                 keep(&arguments, &report)
             };
-            let summary = rounds::run(case, &setting, earlier, after_each).await?;
+            let summary = rounds::run(case, &setting, after_each).await?;
             print!("{}", report::table(&summary));
         }
     }
@@ -91,9 +89,6 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 fn keep(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     if let Some(file) = &arguments.json {
         report.write_json(file)?;
-    }
-    if let Some(file) = &arguments.picture {
-        std::fs::write(file, picture::draw(&report.cases))?;
     }
     if arguments.results {
         report.write_results(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches"))?;

@@ -36,7 +36,6 @@ pub fn cluster(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-/// Path of all objects of a namespace.
 pub fn path(namespace: &str) -> String {
     format!("/apis/dws.huaweicloud.com/v1alpha1/namespaces/{namespace}/clusterredistributions")
 }
@@ -55,7 +54,6 @@ pub async fn create_all(client: &Client, place: &Place, numbers: std::ops::Range
     created.try_for_each(|_| async { Ok(()) }).await
 }
 
-/// Deletes one.
 pub async fn delete(client: &Client, place: &Place, number: usize) -> Result<(), Failure> {
     let path = format!("{}/{}", path(&place.namespace), name(number));
     send(client, "DELETE", &path, &Value::Null).await.map(drop)
@@ -115,7 +113,6 @@ pub fn claimed(object: &ClusterRedistribution) -> redistribution_operator::api::
     transitions::claimed(object.status.as_ref(), attempt, &message, now)
 }
 
-/// The record of an accepted call.
 pub fn delivered() -> Record {
     Record {
         state: AttemptState::Answered,

@@ -2,12 +2,10 @@
 //! the Go peer by Go, kopf into an environment of its own. All files go under `target/peers`.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-
-use serde_json::Value;
 
 use crate::{Failure, candidate::Candidate};
 
@@ -22,7 +20,6 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds what these candidates need.
     pub fn build(operator: Option<&Path>, candidates: &[Candidate]) -> Result<Self, Failure> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (sources, built) = (root.join("benches/peers"), root.join("target/peers"));
@@ -48,7 +45,7 @@ impl Programs {
             environment(&built.join("kopf"), &sources.join("kopf/requirements.txt"))?;
         }
         if candidates.contains(&Candidate::Textbook) {
-            programs.textbook = textbook(root)?;
+            programs.textbook = testbed::operator::build_package("textbook", true)?;
         }
         Ok(programs)
     }
@@ -65,21 +62,6 @@ fn environment(directory: &Path, requirements: &Path) -> Result<(), Failure> {
     run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(requirements))?;
     fs::write(stamp, wanted)?;
     Ok(())
-}
-
-/// Builds in release mode, and returns the path that cargo reports.
-fn textbook(root: &Path) -> Result<PathBuf, Failure> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--release", "--package", "textbook"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let executable = lines.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).next_back();
-    executable.filter(|_| output.status.success()).ok_or_else(|| "the textbook could not be built".into())
 }
 
 fn run(command: &mut Command) -> Result<(), Failure> {

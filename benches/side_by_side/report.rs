@@ -4,21 +4,16 @@ use std::{fmt::Write, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, bars::spread, machine::Machine, picture, rounds::Summary};
+use crate::{Failure, bars::spread, machine::Machine, rounds::Summary};
 
-/// All results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The machine.
     pub machine: Machine,
-    /// The day.
     pub day: String,
-    /// The cases.
     pub cases: Vec<Summary>,
 }
 
 impl Report {
-    /// A run that begins now.
     pub fn new() -> Self {
         let now = k8s_openapi::jiff::Timestamp::now();
         Self { machine: Machine::here(), day: now.strftime("%Y-%m-%d").to_string(), cases: Vec::new() }
@@ -34,11 +29,6 @@ impl Report {
         Ok(())
     }
 
-    /// The case of this name.
-    pub fn case(&self, name: &str) -> Option<&Summary> {
-        self.cases.iter().find(|case| case.name == name)
-    }
-
     /// Adds a case, in place of one of the same name.
     pub fn add(&mut self, case: Summary) {
         self.cases.retain(|other| other.name != case.name);
@@ -50,12 +40,10 @@ impl Report {
         Ok(fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
-    /// Writes `RESULTS.md`, and `results.svg` beside it.
     pub fn write_results(&self, directory: &Path) -> Result<(), Failure> {
-        fs::write(directory.join("results.svg"), picture::draw(&self.cases))?;
         let mut text = format!(
             "# Side by side\n\nWritten by `cargo bench --bench side_by_side -- --results` on {}. What each figure means and \
-             how it is measured is described in [README.md](README.md).\n\nMachine: {}.\n\n![Drains and memory](results.svg)\n",
+             how it is measured is described in [README.md](README.md).\n\nMachine: {}.\n",
             self.day,
             self.machine.line()
         );

@@ -13,36 +13,28 @@ use crate::{
     window::FOREIGN_LIMIT,
 };
 
-/// Results of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// The case.
     pub name: String,
-    /// One sentence about the method.
     pub how: String,
-    /// Rounds that count.
     pub rounds: Vec<Vec<Sample>>,
-    /// Discarded rounds.
     pub thrown_away: usize,
     /// Rounds that count although other processes used the machine.
     pub under_load: usize,
     /// Figure whose ratio to the limit is taken inside each round.
     pub ratio: Option<String>,
-    /// The bars.
     pub verdicts: Vec<Verdict>,
 }
 
-/// Runs the rounds of a case that earlier runs have not measured, and reports the results so far after each round that
-/// counts.
+/// Runs the rounds of a case, and reports the results so far after each round that counts.
 pub async fn run(
     case: &Case,
     setting: &Setting,
-    earlier: Option<Summary>,
     mut after_each: impl FnMut(&Summary) -> Result<(), Failure>,
 ) -> Result<Summary, Failure> {
     let wanted = setting.arguments.rounds.unwrap_or(case.rounds);
     let order = order(case);
-    let mut summary = earlier.unwrap_or_else(|| Summary {
+    let mut summary = Summary {
         name: case.name.clone(),
         how: case.how.clone(),
         rounds: Vec::new(),
@@ -50,32 +42,21 @@ pub async fn run(
         under_load: 0,
         ratio: case.ratio.map(str::to_owned),
         verdicts: Vec::new(),
-    });
-    summary.can_go_on(&order, setting.arguments.accept_load)?;
+    };
     println!("\n==> {}: {}", case.name, case.how);
-    if !summary.rounds.is_empty() {
-        println!("    {} of {wanted} rounds are of an earlier run", summary.rounds.len());
-    }
-    let earlier = summary.rounds.len();
-    // Those of this run only: an earlier run may have had its own disturbances.
-    let mut thrown_away = 0;
     while summary.rounds.len() < wanted {
-        let number_of_it = summary.rounds.len() + thrown_away + 1;
+        let number_of_it = summary.rounds.len() + summary.thrown_away + 1;
         let samples = round(case, &order, setting, number_of_it).await?;
-        if summary.rounds.len() == earlier {
-            summary.measures_the_same(&samples)?;
-        }
         let foreign = samples.iter().map(|sample| sample.foreign).fold(0.0, f64::max);
         let loaded = foreign > FOREIGN_LIMIT;
         if loaded && !setting.arguments.accept_load {
             summary.thrown_away += 1;
-            thrown_away += 1;
             println!(
                 "    round {number_of_it} is discarded: other processes used {} % of the machine",
                 number(foreign * 100.0)
             );
             // Rounds take about equally long, so this also bounds the time.
-            if thrown_away > 2 * wanted {
+            if summary.thrown_away > 2 * wanted {
                 return Err(
                     "other processes use the machine all the time; --accept-load keeps such rounds, marked".into()
                 );
@@ -121,40 +102,6 @@ async fn round(
 }
 
 impl Summary {
-    /// Rounds with other figures come from a runner that measured differently.
-    fn measures_the_same(&self, samples: &[Sample]) -> Result<(), Failure> {
-        let same = |(one, other): (&Sample, &Sample)| one.figures.keys().eq(other.figures.keys());
-        if self.rounds.iter().all(|round| round.iter().zip(samples).all(same)) {
-            return Ok(());
-        }
-        Err(format!(
-            "earlier rounds of {} have other figures; expected those of this runner: leave out --go-on",
-            self.name
-        )
-        .into())
-    }
-
-    /// Rounds of other candidates, or in another order, are not the same measurement.
-    fn can_go_on(&self, order: &[Candidate], accept_load: bool) -> Result<(), Failure> {
-        if self.under_load > 0 && !accept_load {
-            return Err(format!(
-                "earlier rounds of {} were disturbed by other processes; expected --accept-load, or no --go-on",
-                self.name
-            )
-            .into());
-        }
-        let same = |round: &Vec<Sample>| round.iter().map(|sample| sample.candidate).eq(order.iter().copied());
-        if self.rounds.iter().all(same) {
-            return Ok(());
-        }
-        Err(format!(
-            "the earlier rounds of {} are of other candidates; expected {}: name those with --candidates, or leave out --go-on",
-            self.name,
-            order.iter().map(|candidate| candidate.title()).collect::<Vec<_>>().join(", ")
-        )
-        .into())
-    }
-
     /// The measured candidates, in the order of the tables.
     pub fn candidates(&self) -> Vec<Candidate> {
         let mut all: Vec<_> = self.rounds.iter().flatten().map(|sample| sample.candidate).collect();
@@ -163,7 +110,6 @@ impl Summary {
         all
     }
 
-    /// Names of the figures of all candidates.
     pub fn figures(&self) -> Vec<String> {
         let mut all: Vec<_> = self.rounds.iter().flatten().flat_map(|sample| sample.figures.keys().cloned()).collect();
         if self.ratio.is_some() {

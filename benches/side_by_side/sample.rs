@@ -1,4 +1,4 @@
-//! Results of one step: figures by name, curves, and how much other processes used the machine. It must not judge.
+//! Results of one step: figures by name, and how much other processes used the machine. It must not judge.
 
 use std::collections::BTreeMap;
 
@@ -8,48 +8,26 @@ use crate::{candidate::Candidate, process::as_float, window};
 
 /// Figure of throughput whose share of the limit is taken inside each round.
 pub const PER_SECOND: &str = "objects per second";
-/// Figure of the share.
 pub const SHARE: &str = "share of the limit";
 
-/// One step of a round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
-    /// The candidate.
     pub candidate: Candidate,
     /// Figures; the unit is in the name.
     pub figures: BTreeMap<String, f64>,
-    /// Curves: seconds, and the value that the name states.
-    pub curves: Vec<Curve>,
     /// Share of the machine's CPU that other processes used during the step.
     pub foreign: f64,
-}
-
-/// A curve over seconds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Curve {
-    /// Its quantity.
-    pub name: String,
-    /// Seconds and values.
-    pub points: Vec<(f64, f64)>,
 }
 
 impl Sample {
     /// An empty sample.
     pub fn new(candidate: Candidate) -> Self {
-        Self { candidate, figures: BTreeMap::new(), curves: Vec::new(), foreign: 0.0 }
+        Self { candidate, figures: BTreeMap::new(), foreign: 0.0 }
     }
 
-    /// Adds a figure.
     #[must_use]
     pub fn figure(mut self, name: &str, value: f64) -> Self {
         self.figures.insert(name.to_owned(), value);
-        self
-    }
-
-    /// Adds a curve.
-    #[must_use]
-    pub fn curve(mut self, name: &str, points: Vec<(f64, f64)>) -> Self {
-        self.curves.push(Curve { name: name.to_owned(), points });
         self
     }
 

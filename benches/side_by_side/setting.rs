@@ -8,7 +8,6 @@ use std::{
 
 use crate::{arguments::Arguments, programs::Programs};
 
-/// State of a run.
 pub struct Setting {
     pub arguments: Arguments,
     pub programs: Programs,
@@ -27,7 +26,6 @@ impl Setting {
         self.depths().get(&objects).copied()
     }
 
-    /// Stores the depth.
     pub fn set_depth(&self, objects: usize, depth: u16) {
         self.depths().insert(objects, depth);
     }

@@ -24,7 +24,6 @@ const MOST_READS: f64 = 3.0;
 /// values (150 to 420 bytes from start to start) not to fail by chance.
 const MOST_BYTES: f64 = 1024.0;
 
-/// Runs the small version.
 pub async fn run(setting: &Setting) -> Result<(), Failure> {
     let objects = setting.arguments.objects.unwrap_or(OBJECTS);
     let actors = Actors::new(setting).await?;

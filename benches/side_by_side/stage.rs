@@ -12,7 +12,7 @@ use redistribution_operator::api::crd_yaml;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testbed::{
-    ControlPlane, Options as PlaneOptions, Progress, Tools,
+    ControlPlane, Options as PlaneOptions, Tools,
     access::Grant,
     apply_crd, fresh_namespace,
     simulator::{Options, Simulator},
@@ -24,7 +24,6 @@ use crate::Failure;
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const ACCOUNT: &str = "candidate";
 
-/// The environment of one step.
 pub struct Stage {
     pub plane: ControlPlane,
     pub cloud: Arc<Simulator>,
@@ -32,7 +31,6 @@ pub struct Stage {
     pub client: Client,
     /// Token with which the peers and the limit call the cloud; they neither sign nor read a Secret.
     pub token: String,
-    /// The first place.
     pub place: Place,
 }
 
@@ -43,9 +41,8 @@ pub struct Place {
 }
 
 impl Stage {
-    /// Sets one up.
     pub async fn new() -> Result<Self, Failure> {
-        let start = || ControlPlane::start(&Tools::new(Progress::Bar), PlaneOptions::default());
+        let start = || ControlPlane::start(&Tools::new(), PlaneOptions::default());
         let control_plane = tokio::task::spawn_blocking(start).await??;
         let client = control_plane.client().await?;
         apply_crd(&client, &crd_yaml()?).await?;

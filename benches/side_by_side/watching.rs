@@ -113,16 +113,6 @@ impl Watching {
         }
     }
 
-    /// How many objects were settled by when, in seconds from then on: at most 200 points.
-    pub fn curve(&self, begin: Instant) -> Vec<(f64, f64)> {
-        let mut times: Vec<_> =
-            self.all().values().map(|settled| settled.at.saturating_duration_since(begin).as_secs_f64()).collect();
-        times.sort_by(f64::total_cmp);
-        let every = times.len().div_ceil(200).max(1);
-        let points = times.iter().enumerate().filter(|(index, _)| (index + 1) % every == 0 || index + 1 == times.len());
-        points.map(|(index, time)| (*time, as_float(index as u64 + 1))).collect()
-    }
-
     /// When the last object was settled.
     pub fn last(&self) -> Option<Instant> {
         self.all().values().map(|settled| settled.at).max()

@@ -16,7 +16,6 @@ pub const FOREIGN_LIMIT: f64 = 0.03;
 /// candidate have ended when ticks are counted. It matters only in windows of less than a second.
 const NOBODYS: u64 = 5;
 
-/// An open window.
 pub struct Window {
     begin: Instant,
     candidate: Option<u32>,
@@ -28,10 +27,8 @@ pub struct Window {
     machine_before: u64,
 }
 
-/// Measurements of a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// Its length.
     pub elapsed: Duration,
     /// The candidate's CPU use; none for the limit, which has no process of its own.
     pub cpu: Duration,
@@ -60,7 +57,6 @@ impl Window {
         })
     }
 
-    /// The candidate has just been started.
     #[must_use]
     pub fn with_new(mut self, pid: Option<u32>) -> Self {
         self.candidate = pid;

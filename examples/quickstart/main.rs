@@ -4,64 +4,46 @@
 #![allow(clippy::indexing_slicing, reason = "only on JSON values, where an absent field reads as null")]
 
 mod cluster;
-mod operator;
-mod report;
 mod requests;
 
-use std::{io::Write, path::PathBuf, process::ExitCode, time::Instant};
+use std::{io::Write, path::Path, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use cluster::Cluster;
-use testbed::simulator::{Options, Simulator};
+use testbed::{
+    Failure, Operator, OperatorOptions,
+    simulator::{Options, Simulator},
+};
 
-/// An error that ends the tour early, described in one sentence.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Follows one redistribution from kubectl apply to a simulated cloud and back into status, and a dozen others through
-/// each answer the cloud is known to give.
+/// Follows one redistribution from kubectl apply to a simulated cloud and back into status, and others through each
+/// answer the cloud is known to give.
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 struct Arguments {
     /// Leave everything running, and print commands to try; Ctrl-C ends it.
     #[arg(long)]
     keep: bool,
-    /// Use this kubeconfig's cluster instead of starting one: in a new namespace, which is removed afterwards.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// Do not ask before using the cluster of --kubeconfig.
-    #[arg(long, requires = "kubeconfig")]
-    yes: bool,
-    /// Write the results as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    match runtime.block_on(tour(&arguments)) {
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::from);
+    match runtime.and_then(|runtime| runtime.block_on(tour(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => {
+            eprintln!("\nquickstart: {error}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn failed(error: &Failure) -> ExitCode {
-    eprintln!("\nquickstart: {error}");
-    ExitCode::FAILURE
 }
 
 async fn tour(arguments: &Arguments) -> Result<(), Failure> {
     say("Building the operator");
     let binary = testbed::operator::build(false)?;
-    let cluster = match &arguments.kubeconfig {
-        Some(file) => Cluster::of_the_user(file, arguments.yes).await?,
-        None => Cluster::start().await?,
-    };
-    // Ctrl-C ends the tour at any point, and the cluster is still cleaned up.
-    let result = tokio::select! {
+    say("Starting a separate Kubernetes: etcd and kube-apiserver on loopback (built from Go modules the first time)");
+    let cluster = Cluster::start().await?;
+    // Ctrl-C ends the tour at any point, and with it all that was started.
+    tokio::select! {
         result = visit(arguments, &cluster, &binary) => result,
         ended = testbed::asked_to_end() => match ended {
             // With --keep, this is the intended end.
@@ -69,21 +51,27 @@ async fn tour(arguments: &Arguments) -> Result<(), Failure> {
             Ok(signal) => Err(format!("ended by {signal}").into()),
             Err(error) => Err(error.into()),
         },
-    };
-    say("Tidying up");
-    cluster.tidy()?;
-    result
+    }
 }
 
-async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Path) -> Result<(), Failure> {
+async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &Path) -> Result<(), Failure> {
     say("Starting a simulated cloud that checks signatures, over TLS with an authority of its own");
     let cloud = Simulator::start(&Options::default())?;
     println!("    {}", cloud.url());
     say("Installing the CustomResourceDefinition, a namespace and a Secret with the cloud's key");
     cluster.prepare(&cloud).await?;
     say("Starting the operator as a process of its own");
-    let operator = operator::start(cluster, binary, &cloud).await?;
-    println!("    {} run {}", binary.file_name().unwrap_or_default().display(), operator::flags(&cloud).join(" "));
+    let flags = [
+        "--region=simulated".to_owned(),
+        format!("--endpoint=simulated={}", cloud.url()),
+        format!("--ca-bundle={}", cloud.ca_file().display()),
+    ];
+    println!("    redistribution-operator run {}", flags.join(" "));
+    let mut options = OperatorOptions::new(binary, &cluster.plane, cluster::NAMESPACE);
+    options.arguments = flags.map(Into::into).to_vec();
+    "info".clone_into(&mut options.log_level);
+    let operator = Operator::start(options).await?;
+    operator.wait_ready().await?;
 
     say("Applying the API page's own example");
     println!("{}", indented(requests::EXAMPLE));
@@ -91,7 +79,7 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
     let begun = Instant::now();
     println!("$ kubectl apply -f example.yaml\n{}", cluster.apply(requests::EXAMPLE)?);
     let waited =
-        cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "clusterredistribution/example"], "")?;
+        cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "clusterredistribution/example"])?;
     let seconds = begun.elapsed().as_secs_f64();
     println!("$ kubectl wait --for=condition=Ready clusterredistribution/example\n{waited}");
     println!("    delivered {seconds:.2} s after kubectl apply");
@@ -103,26 +91,24 @@ async fn visit(arguments: &Arguments, cluster: &Cluster, binary: &std::path::Pat
         println!("    {:<18} {}", request.name, request.story);
     }
     say("Applying one that the API server refuses");
-    println!("{}", indented(&cluster.refused(requests::WRONG)?));
+    match cluster.apply(requests::WRONG) {
+        Ok(_) => return Err("the API server accepted a spec that it should have refused".into()),
+        Err(refusal) => println!("{}", indented(&refusal.to_string())),
+    }
     requests::settle(cluster).await?;
 
     say("What a person sees");
-    println!("$ kubectl get clusterredistributions\n{}", cluster.kubectl(&["get", "clusterredistributions"], "")?);
+    println!("$ kubectl get clusterredistributions\n{}", cluster.kubectl(&["get", "clusterredistributions"])?);
     println!(
         "$ kubectl describe clusterredistribution example\n{}",
-        cluster.kubectl(&["describe", "clusterredistribution", "example"], "")?
+        cluster.kubectl(&["describe", "clusterredistribution", "example"])?
     );
-    let report = report::Report::read(cluster, &cloud, seconds)?;
     say("How many calls the cloud counted for each");
-    println!("{}", report.calls_in_words());
-    report.check()?;
-    if let Some(file) = &arguments.json {
-        std::fs::write(file, report.json()?).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
+    requests::check_calls(&cloud)?;
     if arguments.keep {
         say("Everything keeps running until Ctrl-C. In another terminal:");
-        println!("    export KUBECONFIG={}", cluster.kubeconfig().display());
-        println!("    kubectl config set-context --current --namespace={}", cluster.namespace());
+        println!("    export KUBECONFIG={}", cluster.plane.kubeconfig().display());
+        println!("    kubectl config set-context --current --namespace={}", cluster::NAMESPACE);
         println!("    kubectl get clusterredistributions -w");
         println!("    the cloud's ledger: {}/ledger", cloud.admin_url());
         testbed::asked_to_end().await?;

@@ -8,11 +8,10 @@ use std::{
     thread,
 };
 
-use testbed::{ControlPlane, Progress, Tool, Tools, node::Node};
+use testbed::{ControlPlane, Tool, Tools, node::Node};
 
 use crate::images;
 
-/// Control plane and node.
 pub struct Cluster {
     pub plane: ControlPlane,
     pub node: Node,
@@ -20,7 +19,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of this run.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         // On a thread of its own, since the caller's may be driving a runtime.
@@ -28,7 +26,7 @@ impl Cluster {
     }
 
     fn start() -> Self {
-        let tools = Tools::new(Progress::OneLine);
+        let tools = Tools::new();
         let [helm] = tools.provide([Tool::Helm]).unwrap_or_else(|error| panic!("{error}"));
         let plane = ControlPlane::start(&tools, Node::control_plane_options());
         let plane = plane.unwrap_or_else(|error| panic!("no control plane: {error}"));

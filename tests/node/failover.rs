@@ -13,7 +13,6 @@ use testbed::eventually;
 
 use crate::story::{PATIENCE, PROJECT, Story};
 
-/// All of them.
 pub fn stories() -> Vec<Trial> {
     let name = "after the leader goes the next generation is called once, by the one that has the Lease next";
     vec![crate::story(name, failover)]

@@ -7,7 +7,7 @@ use std::{
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
-use testbed::{Progress, Tool, Tools};
+use testbed::{Tool, Tools};
 
 use crate::combinations::combinations;
 
@@ -21,7 +21,7 @@ pub fn stories() -> Vec<Trial> {
 }
 
 fn same() {
-    let helms = Tools::new(Progress::OneLine).provide([Tool::Helm3, Tool::Helm]);
+    let helms = Tools::new().provide([Tool::Helm3, Tool::Helm]);
     let helms = helms.unwrap_or_else(|error| panic!("{error}"));
     let home = tempfile::tempdir().unwrap();
     let run = |helm: &Path, arguments: &[&str]| -> Output {

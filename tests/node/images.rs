@@ -7,21 +7,16 @@ use std::{
     process::Command,
 };
 
-/// The operator's image.
 pub const REPOSITORY: &str = "localhost/redistribution-operator";
-/// Its tag.
 pub const TAG: &str = "testbed";
 const PAUSE: &str = "localhost/pause:testbed";
 
-/// The simulated cloud's image.
 pub const SIMULATOR: &str = "localhost/dws-simulator:testbed";
 
-/// The archives.
 pub fn archives() -> [PathBuf; 3] {
     ["operator.tar", "simulator.tar", "pause.tar"].map(|file| directory().join(file))
 }
 
-/// Builds all of them.
 pub fn build() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(directory()).map_err(|error| error.to_string())?;

@@ -15,7 +15,7 @@
 )]
 
 mod cluster;
-#[path = "../suite/chart/combinations.rs"]
+#[path = "../suite/install/chart/combinations.rs"]
 mod combinations;
 mod failover;
 mod first_install;

@@ -8,7 +8,6 @@ use testbed::eventually;
 
 use crate::story::{PATIENCE, Story};
 
-/// All of them.
 pub fn stories() -> Vec<Trial> {
     vec![
         crate::story("with watchNamespaces it works by Roles alone", namespaced),

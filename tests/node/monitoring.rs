@@ -13,10 +13,8 @@ use testbed::{eventually, simulator::Script};
 
 use crate::story::{PATIENCE, Story};
 
-/// Within the sandbox the port is free.
 const ADDRESS: &str = "127.0.0.1:9090";
 
-/// All of them.
 pub fn stories() -> Vec<Trial> {
     vec![crate::story("a real Prometheus fills every dashboard panel and fires the alerts", monitored)]
 }

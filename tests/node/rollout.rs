@@ -5,7 +5,6 @@ use testbed::simulator::{Act, Answer, Script, Wait};
 
 use crate::{images, story::Story};
 
-/// All of them.
 pub fn stories() -> Vec<Trial> {
     vec![crate::story("a rolling upgrade and a roll-back lose no call and make none twice", rollout)]
 }

@@ -28,7 +28,6 @@ pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 pub struct Story {
     pub cluster: &'static Cluster,
     pub client: Client,
-    /// Also the name of the release.
     pub namespace: String,
     pub cloud: Simulator,
 }
@@ -155,7 +154,6 @@ impl Story {
         format!("00000000-0000-0000-0000-{number:012}")
     }
 
-    /// An object that requests this cluster's redistribution.
     pub fn request(&self, name: &str, warehouse: &str) -> Value {
         json!({
             "apiVersion": "dws.huaweicloud.com/v1alpha1",
@@ -171,7 +169,6 @@ impl Story {
         self.ok(&["patch", "clusterredistribution", name, "--type=merge", "--patch", &patch]);
     }
 
-    /// The objects of the story.
     pub fn api(&self) -> Api<ClusterRedistribution> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

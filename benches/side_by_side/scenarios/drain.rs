@@ -8,7 +8,7 @@ use std::{
 use super::Case;
 use crate::{
     Failure,
-    actors::{Actors, MemoryCurve, explained},
+    actors::{Actors, explained},
     arguments::{Arguments, Scenario},
     bars::{Bar, number},
     candidate::{Candidate, Settings},
@@ -78,7 +78,6 @@ async fn best_depth(objects: usize, setting: &Setting) -> Result<(u16, f64), Fai
     Ok((best, foreign))
 }
 
-/// One drain.
 async fn drain(
     objects: usize,
     setting: &Setting,
@@ -92,12 +91,10 @@ async fn drain(
     let window = Window::open(&actors.stage)?;
     let running = actors.start(candidate, settings).await?;
     let window = window.with_new(running.pid());
-    let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(100));
     let first = explained(&running, first_call(&actors)).await?;
     explained(&running, actors.watching.settled(objects)).await?;
     let seen = window.measured()?;
     let (rss, peak) = running.pid().map(memory).transpose()?.unwrap_or_default();
-    let memory = curve.end();
     tokio::time::sleep(AFTERMATH).await;
     let counts = Counts::now(&actors.stage.plane).await? - before;
     running.kill().await?;
@@ -112,16 +109,14 @@ async fn drain(
         .figure("duplicates", actors.duplicates())
         .figure("objects not delivered", actors.watching.undelivered())
         .figure("writes per object", counts.writes_each(objects))
-        .figure("reads per object", counts.reads_each(objects))
-        .curve("objects settled over seconds", actors.watching.curve(window.begin()));
+        .figure("reads per object", counts.reads_each(objects));
     if candidate == Candidate::Limit {
         return Ok(sample);
     }
     Ok(sample
         .figure("CPU us per object", each(seen.cpu.as_secs_f64() * 1e6))
         .figure("RSS MiB at the end", rss)
-        .figure("RSS MiB peak", peak)
-        .curve("RSS MiB over seconds", memory))
+        .figure("RSS MiB peak", peak))
 }
 
 /// When the first call of any object arrived.

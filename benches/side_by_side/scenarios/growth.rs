@@ -61,8 +61,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .figure("RSS MiB at the end", points.last().map_or(0.0, |(_, mib)| *mib))
         .figure("minutes", seen.elapsed.as_secs_f64() / 60.0)
         .figure("CPU us per object", seen.cpu.as_secs_f64() * 1e6 / as_float(case.objects as u64))
-        .figure("duplicates", actors.duplicates())
-        .curve("RSS MiB over seconds", points))
+        .figure("duplicates", actors.duplicates()))
 }
 
 /// Slope of the least-squares line.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Case;
 use crate::{
     Failure,
-    actors::{Actors, MemoryCurve, explained},
+    actors::{Actors, explained},
     arguments::{Arguments, Scenario},
     bars::{Bar, number},
     candidate::{Candidate, Running, Settings},
@@ -51,13 +51,12 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     let window = Window::open(stage)?;
     let running = actors.start(candidate, &Settings::default()).await?;
     let window = window.with_new(running.pid());
-    let curve = MemoryCurve::begin(running.pid(), Duration::from_millis(200));
     objects::create(&stage.client, &stage.place, LAST).await?;
     explained(&running, actors.watching.settled_at(LAST)).await?;
     let (rss, peak) = at_rest(&running).await?;
     let seen = window.measured()?;
     let counts = Counts::now(&stage.plane).await? - before;
-    let (points, calls) = (curve.end(), stage.cloud.total_calls());
+    let calls = stage.cloud.total_calls();
     running.kill().await?;
     let mut sample = Sample::new(candidate)
         .measured(seen)
@@ -65,8 +64,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .figure("RSS MiB peak", peak)
         .figure(RATIO, peak / rss)
         .figure("calls for finished objects", as_float((calls - calls_before) as u64) - 1.0)
-        .figure("writes", counts.writes)
-        .curve("RSS MiB over seconds", points);
+        .figure("writes", counts.writes);
     if let Some(empty) = empty {
         let bytes = (rss - empty) * 1024.0 * 1024.0 / as_float(case.objects as u64);
         sample = sample.figure("bytes per finished object", bytes);

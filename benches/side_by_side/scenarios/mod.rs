@@ -28,12 +28,9 @@ use crate::{
 pub struct Case {
     pub scenario: Scenario,
     pub name: String,
-    /// One sentence about the method.
     pub how: String,
     pub objects: usize,
-    /// How long something is watched.
     pub watched: Duration,
-    /// Delay of the cloud's answers.
     pub late: Duration,
     /// Calls in flight, if not the default.
     pub in_flight: u16,
@@ -73,7 +70,6 @@ impl Case {
     }
 }
 
-/// All requested cases.
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
     let of = |scenario| match scenario {
         Scenario::Drain => drain::cases(arguments),

@@ -74,8 +74,7 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
         .figure("calls in flight, most", as_float(stage.cloud.max_in_flight().0 as u64))
         .figure(GROWTH, growth)
         .figure("RSS MiB peak", peak)
-        .figure("duplicates", actors.duplicates())
-        .curve("RSS MiB over seconds", points))
+        .figure("duplicates", actors.duplicates()))
 }
 
 /// How many calls waited for their answer on average, from then to the arrival of the last one.

@@ -16,35 +16,15 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{
-    eventually::{Overdue, try_eventually},
-    objects::FIELD_MANAGER,
-};
+use crate::{eventually::try_eventually, failure::Failure, objects::FIELD_MANAGER};
 
-/// What an administrator applies.
 pub const MANIFEST: &str = include_str!("../../../deploy/install.yaml");
-/// The ClusterRole of the operator in it.
 const ROLE: &str = "redistribution-operator";
 /// The ClusterRole that reads Secrets, split from it.
 const CREDENTIALS_ROLE: &str = "redistribution-operator-credentials";
 
 /// How long it may take until a right that was given or removed takes effect.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
-
-/// Why the rights could not be given.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccessError {
-    /// `deploy/install.yaml` has unexpected content.
-    #[error("deploy/install.yaml: {0}")]
-    Manifest(String),
-    /// The API server refused.
-    #[error("giving rights: {0}")]
-    Api(#[from] kube::Error),
-    /// The rights did not take effect.
-    #[error(transparent)]
-    Overdue(#[from] Overdue),
-}
 
 /// The receiver of the rights, and their namespaces.
 #[derive(Clone, Debug)]
@@ -61,13 +41,13 @@ pub struct Grant<'a> {
 
 impl Grant<'_> {
     /// Gives the rights and waits until they take effect. May be repeated, with another value for `secrets`.
-    pub async fn apply(&self, client: &Client) -> Result<(), AccessError> {
+    pub async fn apply(&self, client: &Client) -> Result<(), Failure> {
         let account = json!({"metadata": {"name": self.name}});
         apply::<ServiceAccount>(&Api::namespaced(client.clone(), self.namespace), self.name, account).await?;
 
         for role in cluster_roles()? {
             let role_name = role.name_any();
-            let value = serde_json::to_value(&role).map_err(|error| AccessError::Manifest(error.to_string()))?;
+            let value = serde_json::to_value(&role)?;
             apply(&Api::<ClusterRole>::all(client.clone()), &role_name, value).await?;
             let granted = self.secrets || role_name != CREDENTIALS_ROLE;
             let rules = role.rules.unwrap_or_default();
@@ -94,7 +74,7 @@ impl Grant<'_> {
     }
 
     /// Removes the rights on all namespaces, except those on the Lease, and waits until they are lost.
-    pub async fn revoke(&self, client: &Client) -> Result<(), AccessError> {
+    pub async fn revoke(&self, client: &Client) -> Result<(), Failure> {
         let api = Api::<ClusterRoleBinding>::all(client.clone());
         for role in cluster_roles()? {
             self.bind(&api, "ClusterRole", &role.name_any(), false).await?;
@@ -105,7 +85,7 @@ impl Grant<'_> {
 
     /// Waits until the operator's rights in the watched namespaces, except those on Secrets, are lost, after the caller
     /// deleted its bindings.
-    pub async fn lost(&self, client: &Client) -> Result<(), AccessError> {
+    pub async fn lost(&self, client: &Client) -> Result<(), Failure> {
         let [role, _] = cluster_roles()?;
         for namespace in self.watch {
             self.effective(client, role.rules.as_deref().unwrap_or_default(), namespace, false).await?;
@@ -113,7 +93,7 @@ impl Grant<'_> {
         Ok(())
     }
 
-    async fn bind<K>(&self, api: &Api<K>, kind: &str, role: &str, granted: bool) -> Result<(), AccessError>
+    async fn bind<K>(&self, api: &Api<K>, kind: &str, role: &str, granted: bool) -> Result<(), Failure>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
@@ -139,7 +119,7 @@ impl Grant<'_> {
         rules: &[PolicyRule],
         namespace: &str,
         granted: bool,
-    ) -> Result<(), AccessError> {
+    ) -> Result<(), Failure> {
         let reviews = Api::<SubjectAccessReview>::all(client.clone());
         for (rule, verb) in rules.iter().flat_map(|rule| rule.verbs.iter().map(move |verb| (rule, verb))) {
             let review = self.review(rule, verb, namespace);
@@ -196,11 +176,11 @@ impl Grant<'_> {
 }
 
 /// The operator's own role, without its rule on Secrets.
-fn cluster_roles() -> Result<[ClusterRole; 2], AccessError> {
+fn cluster_roles() -> Result<[ClusterRole; 2], Failure> {
     let mut role = roles::<ClusterRole>("ClusterRole")?
         .into_iter()
         .find(|role| role.name_any() == ROLE)
-        .ok_or_else(|| AccessError::Manifest(format!("it holds no ClusterRole {ROLE}")))?;
+        .ok_or("deploy/install.yaml has no operator's ClusterRole")?;
     let of_secrets = |rule: &PolicyRule| rule.resources.iter().flatten().any(|resource| resource == "secrets");
     let (mut secrets, others): (Vec<_>, Vec<_>) =
         role.rules.take().unwrap_or_default().into_iter().partition(of_secrets);
@@ -214,19 +194,18 @@ fn cluster_roles() -> Result<[ClusterRole; 2], AccessError> {
 }
 
 /// The objects of this kind in the manifest.
-fn roles<K: DeserializeOwned>(kind: &str) -> Result<Vec<K>, AccessError> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(MANIFEST).map_err(|error| AccessError::Manifest(error.to_string()))?;
-    let roles: Result<Vec<K>, _> =
-        documents.into_iter().filter(|document| document["kind"] == kind).map(serde_json::from_value).collect();
-    match roles {
-        Ok(roles) if roles.is_empty() => Err(AccessError::Manifest(format!("it holds no {kind}"))),
-        roles => roles.map_err(|error| AccessError::Manifest(error.to_string())),
-    }
+fn roles<K: DeserializeOwned>(kind: &str) -> Result<Vec<K>, Failure> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(MANIFEST)?;
+    let roles: Vec<K> = documents
+        .into_iter()
+        .filter(|document| document["kind"] == kind)
+        .map(serde_json::from_value)
+        .collect::<Result<_, _>>()?;
+    if roles.is_empty() { Err(format!("deploy/install.yaml has no {kind}").into()) } else { Ok(roles) }
 }
 
 /// Server-side apply; a conflict between two tests that apply the same object at once is no refusal.
-async fn apply<K>(api: &Api<K>, name: &str, mut object: Value) -> Result<(), AccessError>
+async fn apply<K>(api: &Api<K>, name: &str, mut object: Value) -> Result<(), Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {

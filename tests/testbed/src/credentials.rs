@@ -21,13 +21,9 @@ pub async fn token(client: &Client, namespace: &str, name: &str) -> Result<Strin
 /// Credentials with which a process reaches an API server as a ServiceAccount.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// Address of the API server.
     pub url: &'a str,
-    /// Certificates of its authority.
     pub ca_pem: &'a str,
-    /// The ServiceAccount's token.
     pub token: &'a str,
-    /// Its namespace.
     pub namespace: &'a str,
 }
 

@@ -9,19 +9,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 #[derive(Debug, thiserror::Error)]
 #[error("expected within {deadline:?}: {what}; last seen: {last_seen}")]
 pub struct Overdue {
-    /// The expected condition.
     pub what: String,
-    /// The time it had.
     pub deadline: Duration,
-    /// The last seen state.
     pub last_seen: String,
 }
 
 /// Calls `look` until it returns `Ok`, and returns that value.
-///
-/// # Panics
-///
-/// After the deadline, with the expected condition and the last seen state.
 pub async fn eventually<T, E, F>(deadline: Duration, what: &str, look: F) -> T
 where
     F: AsyncFnMut() -> Result<T, E>,

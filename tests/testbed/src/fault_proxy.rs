@@ -145,7 +145,6 @@ impl FaultProxy {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// The switch of an API server outage.
     pub fn outage(&self) -> Outage {
         self.shared.outage.clone()
     }

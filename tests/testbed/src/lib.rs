@@ -1,4 +1,5 @@
-//! A real control plane, a simulated cloud, the operator as a process: the base of tests, the quickstart and benches.
+//! A real control plane, the operator as a process and faults between them: the base of tests, the quickstart and benches.
+//! The cloud is that of the crate `simulator`.
 //!
 //! | module | question |
 //! | --- | --- |
@@ -13,7 +14,6 @@
 //! | [`sweep`] | does the guarantee hold under every fault, under pairs of them, and in a storm? |
 //! | [`own_file`] | a file for programs that this process starts |
 //! | [`supervisor`] | how all of them end with their owner, even if that is killed |
-//! | [`ending`] | how a program cleans up when it is ended from outside |
 //! | [`mod@eventually`] | waiting for a condition with a deadline |
 //!
 //! It must not use the operator's own crate: the checks share no code with it.
@@ -22,27 +22,29 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    missing_docs,
     reason = "support of tests: a panic here fails a test, which is what it is for"
 )]
 
 pub mod access;
 pub mod control_plane;
 pub mod credentials;
-pub mod ending;
 pub mod eventually;
+mod failure;
 pub mod fault_proxy;
 pub mod node;
 pub mod objects;
 pub mod operator;
 pub mod own_file;
-pub mod simulator;
 pub mod supervisor;
 pub mod sweep;
 pub mod tools;
 
-pub use control_plane::{ControlPlane, ControlPlaneError, Options};
-pub use ending::asked_to_end;
+pub use control_plane::{ControlPlane, Options};
 pub use eventually::{eventually, try_eventually};
+pub use failure::Failure;
 pub use objects::{apply_crd, fresh_namespace};
-pub use operator::{Operator, OperatorCommand, OperatorError, OperatorOptions};
-pub use tools::{Progress, Tool, ToolError, Tools};
+pub use operator::{Operator, OperatorCommand, OperatorOptions};
+pub use simulator::{self, asked_to_end};
+pub use tools::{Tool, Tools};

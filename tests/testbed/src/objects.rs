@@ -10,7 +10,7 @@ use kube::{
     api::{ObjectMeta, Patch, PatchParams, PostParams},
 };
 
-use crate::eventually::{Overdue, try_eventually};
+use crate::{eventually::try_eventually, failure::Failure};
 
 /// Name under which the testbed applies objects.
 pub const FIELD_MANAGER: &str = "testbed";
@@ -18,25 +18,9 @@ pub const FIELD_MANAGER: &str = "testbed";
 /// How long it may take until a CRD that was applied is served.
 const EFFECTIVE_WITHIN: Duration = Duration::from_secs(600);
 
-/// Why an object is not available.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ObjectError {
-    /// The YAML is not the expected object.
-    #[error("the YAML is not a CustomResourceDefinition: {0}")]
-    Yaml(String),
-    /// The API server refused it.
-    #[error("the API server refused it: {0}")]
-    Api(#[from] kube::Error),
-    /// It was accepted and did not take effect.
-    #[error(transparent)]
-    Overdue(#[from] Overdue),
-}
-
 /// Applies a CRD and waits until it is established and each of its versions is served and discovered.
-pub async fn apply_crd(client: &Client, yaml: &str) -> Result<CustomResourceDefinition, ObjectError> {
-    let crd: CustomResourceDefinition =
-        serde_saphyr::from_str(yaml).map_err(|error| ObjectError::Yaml(error.to_string()))?;
+pub async fn apply_crd(client: &Client, yaml: &str) -> Result<CustomResourceDefinition, Failure> {
+    let crd: CustomResourceDefinition = serde_saphyr::from_str(yaml)?;
     let (api, name) = (Api::<CustomResourceDefinition>::all(client.clone()), crd.name_any());
     // Two tests that apply it at the same moment may meet in a conflict, which is no refusal.
     try_eventually(EFFECTIVE_WITHIN, "the CRD is applied", async || {
@@ -80,7 +64,7 @@ async fn get(client: &Client, path: &str) -> Result<serde_json::Value, String> {
 }
 
 /// A new namespace whose name begins with `prefix`.
-pub async fn fresh_namespace(client: &Client, prefix: &str) -> Result<String, ObjectError> {
+pub async fn fresh_namespace(client: &Client, prefix: &str) -> Result<String, Failure> {
     let metadata = ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() };
     let namespace = Namespace { metadata, ..Namespace::default() };
     let made = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;

@@ -4,12 +4,11 @@
 
 mod build;
 mod command;
-mod error;
 mod output;
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
     net::SocketAddr,
     process::{ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,15 +16,15 @@ use std::{
     time::Duration,
 };
 
-pub use build::{BuildError, build};
+pub use build::{build, build_package};
 pub use command::{OperatorCommand, OperatorOptions};
-pub use error::OperatorError;
 use output::Output;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     access::Grant,
-    eventually::{Overdue, try_eventually},
+    eventually::try_eventually,
+    failure::{During, Failure},
     supervisor::{Supervisor, is_running},
 };
 
@@ -50,7 +49,7 @@ pub struct Operator {
 
 impl Operator {
     /// Gives the ServiceAccount its rights and starts the operator under it. Does not wait until it is ready.
-    pub async fn start(options: OperatorOptions<'_>) -> Result<Self, OperatorError> {
+    pub async fn start(options: OperatorOptions<'_>) -> Result<Self, Failure> {
         let OperatorOptions { control_plane, namespace, service_account, secrets, watch, .. } = &options;
         let grant = Grant { namespace, name: service_account, watch, secrets: *secrets };
         grant.apply(&control_plane.client().await?).await?;
@@ -67,16 +66,14 @@ impl Operator {
     }
 
     /// Starts the operator by its command line, for a cluster that is not the testbed's, or again.
-    pub fn run(command: OperatorCommand) -> Result<Self, OperatorError> {
-        let io = |what| move |source| OperatorError::Io { what, source };
+    pub fn run(command: OperatorCommand) -> Result<Self, Failure> {
         let inherited = INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
         let environment: Vec<_> = inherited.chain(command.environment.iter().cloned()).collect();
         let mut supervisor =
-            Supervisor::start(&environment, Stdio::piped()).map_err(io("starting /bin/sh as a supervisor"))?;
-        let pid = supervisor.spawn(&command.binary, &command.line(), None).map_err(io("starting the operator"))?;
+            Supervisor::start(&environment, Stdio::piped()).during("starting /bin/sh as a supervisor")?;
+        let pid = supervisor.spawn(&command.binary, &command.line(), None).during("starting the operator")?;
         let output = Output::default();
-        let errors = supervisor.take_errors().ok_or_else(|| io::Error::other("no pipe"));
-        let errors = errors.map_err(io("reading the operator's output"))?;
+        let errors = supervisor.take_errors().ok_or("the operator's output has no pipe")?;
         let reader = std::thread::spawn({
             let output = output.clone();
             move || output.follow(errors)
@@ -89,7 +86,6 @@ impl Operator {
         &self.command
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -110,7 +106,7 @@ impl Operator {
     }
 
     /// Waits until `/readyz` succeeds.
-    pub async fn wait_ready(&self) -> Result<(), OperatorError> {
+    pub async fn wait_ready(&self) -> Result<(), Failure> {
         let ready = try_eventually(READY_WITHIN, "the operator is ready", async || {
             if !is_running(self.pid) {
                 return Ok(false);
@@ -123,42 +119,40 @@ impl Operator {
         });
         match ready.await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(OperatorError::Ended { status: self.exited().await?, tail: self.output.tail() }),
-            Err(overdue) => Err(OperatorError::Overdue { overdue, tail: self.output.tail() }),
+            Ok(false) => {
+                let status = self.exited().await?;
+                Err(self.failed(format_args!("the operator ended ({status}) before it was ready")))
+            }
+            Err(overdue) => Err(self.failed(overdue)),
         }
     }
 
     /// Status code and body of one of its own addresses.
-    pub async fn get(&self, path: &str) -> Result<(u16, String), OperatorError> {
-        let missing = || OperatorError::Io {
-            what: "asking the operator",
-            source: io::Error::other("it has not said where it listens"),
-        };
-        let address = self.address().ok_or_else(missing)?;
+    pub async fn get(&self, path: &str) -> Result<(u16, String), Failure> {
+        let address = self.address().ok_or("the operator has not said where it listens")?;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let answer = client.get(format!("http://{address}{path}")).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// Its metrics.
-    pub async fn metrics(&self) -> Result<String, OperatorError> {
+    pub async fn metrics(&self) -> Result<String, Failure> {
         Ok(self.get("/metrics").await?.1)
     }
 
     /// Sends SIGTERM and waits for its end.
-    pub async fn terminate(&self) -> Result<ExitStatus, OperatorError> {
+    pub async fn terminate(&self) -> Result<ExitStatus, Failure> {
         self.signal("TERM")?;
         self.exited().await
     }
 
     /// Sends SIGKILL and waits for its end.
-    pub async fn kill(&self) -> Result<ExitStatus, OperatorError> {
+    pub async fn kill(&self) -> Result<ExitStatus, Failure> {
         self.signal("KILL")?;
         self.exited().await
     }
 
     /// The same for one that may have ended by itself.
-    pub async fn kill_if_running(&self) -> Result<ExitStatus, OperatorError> {
+    pub async fn kill_if_running(&self) -> Result<ExitStatus, Failure> {
         if is_running(self.pid) {
             // It may end at this very moment.
             drop(self.signal("KILL"));
@@ -167,36 +161,30 @@ impl Operator {
     }
 
     /// Stops it at any point of its work (SIGSTOP).
-    pub fn pause(&self) -> Result<(), OperatorError> {
+    pub fn pause(&self) -> Result<(), Failure> {
         self.signal("STOP")
     }
 
     /// Resumes it after [`Self::pause`].
-    pub fn resume(&self) -> Result<(), OperatorError> {
+    pub fn resume(&self) -> Result<(), Failure> {
         self.signal("CONT")
     }
 
     /// Sends a signal by its name without `SIG`.
-    pub fn signal(&self, name: &str) -> Result<(), OperatorError> {
-        let io = |source| OperatorError::Io { what: "sending a signal to the operator", source };
+    pub fn signal(&self, name: &str) -> Result<(), Failure> {
         match self.state().as_mut() {
-            Some(State::Running(supervisor, _)) => supervisor.signal(self.pid, name).map_err(io),
-            _ => Err(io(io::Error::other("it has ended"))),
+            Some(State::Running(supervisor, _)) => Ok(supervisor.signal(self.pid, name)?),
+            _ => Err("no signal can be sent to an operator that has ended".into()),
         }
     }
 
     /// Waits for its end.
-    pub async fn exited(&self) -> Result<ExitStatus, OperatorError> {
+    pub async fn exited(&self) -> Result<ExitStatus, Failure> {
         // Not `try_eventually`: its future could not be sent to another thread.
         let end = Instant::now() + ENDS_WITHIN;
         while is_running(self.pid) {
             if Instant::now() > end {
-                let overdue = Overdue {
-                    what: "the operator ends".to_owned(),
-                    deadline: ENDS_WITHIN,
-                    last_seen: "it runs".to_owned(),
-                };
-                return Err(OperatorError::Overdue { overdue, tail: self.output.tail() });
+                return Err(self.failed(format_args!("the operator has not ended within {ENDS_WITHIN:?}")));
             }
             sleep(Duration::from_millis(5)).await;
         }
@@ -207,15 +195,10 @@ impl Operator {
                 // With the shell the last writer of the pipe is gone: the output read so far is complete.
                 drop(supervisor);
                 drop(reader.join());
-                status.map_err(|source| OperatorError::Io { what: "asking how the operator ended", source })?
+                status.during("asking how the operator ended")?
             }
             Some(State::Ended(status)) => status,
-            None => {
-                return Err(OperatorError::Io {
-                    what: "asking how the operator ended",
-                    source: io::Error::other("that failed before"),
-                });
-            }
+            None => return Err("asking how the operator ended failed before".into()),
         };
         *state = Some(State::Ended(status));
         Ok(status)
@@ -226,6 +209,10 @@ impl Operator {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+    }
+
+    fn failed(&self, why: impl std::fmt::Display) -> Failure {
+        format!("{why}; the operator's last lines:\n{}", self.output.tail()).into()
     }
 
     fn state(&self) -> MutexGuard<'_, Option<State>> {

@@ -14,15 +14,11 @@ use crate::supervisor::Supervisor;
 #[derive(Debug)]
 pub struct OwnFile {
     path: PathBuf,
-    /// Removes the directory of the file.
     _supervisor: Supervisor,
 }
 
 impl OwnFile {
     /// Writes it, under this name, into a directory of its own.
-    ///
-    /// # Errors
-    /// When there can be no such directory or file.
     pub fn write(name: &str, text: &str) -> io::Result<Self> {
         let supervisor = Supervisor::start(&[], Stdio::null())?;
         let path = supervisor.directory().join(name);
@@ -30,7 +26,6 @@ impl OwnFile {
         Ok(Self { path, _supervisor: supervisor })
     }
 
-    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

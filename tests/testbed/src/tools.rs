@@ -19,30 +19,23 @@ use std::{
 
 pub use version::Version;
 
+use crate::failure::Failure;
+
 /// A program of the control plane or of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tool {
-    /// The store behind the API server.
     Etcd,
-    /// The API server.
     KubeApiserver,
     /// The controllers: only the deletion of namespaces and garbage collection need them.
     KubeControllerManager,
-    /// The command line.
     Kubectl,
-    /// Installs charts.
     Helm,
-    /// Assigns pods to nodes.
     KubeScheduler,
-    /// Runs the pods of a node.
     Kubelet,
-    /// Runs the containers of pods.
     Containerd,
     /// The parent of one container's processes; containerd finds it beside itself or on `PATH`.
     ContainerdShim,
-    /// The command line of containerd.
     Ctr,
-    /// The previous major version of Helm.
     Helm3,
 }
 
@@ -50,11 +43,9 @@ impl Tool {
     /// The programs for `cargo test`.
     pub const CONTROL_PLANE: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
-    /// The further programs for real pods.
     pub const NODE: [Self; 6] =
         [Self::KubeScheduler, Self::Kubelet, Self::Containerd, Self::ContainerdShim, Self::Ctr, Self::Helm3];
 
-    /// The file name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
@@ -77,85 +68,22 @@ impl Tool {
     }
 }
 
-/// How a build, which takes minutes, is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// One line on standard error before it begins: for tests.
-    OneLine,
-    /// A progress bar: for a person who waits.
-    Bar,
-}
-
-/// Why a program is not available. Each is a sentence with its fix.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ToolError {
-    /// An explicitly named program cannot be used.
-    #[error("{variable} names {}, which {problem}", path.display())]
-    Named {
-        /// The variable.
-        variable: String,
-        /// Its value.
-        path: PathBuf,
-        /// The fault in it.
-        problem: String,
-    },
-    /// Go is needed and is missing, or too old.
-    #[error(
-        "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
-         {variable} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
-    )]
-    Go {
-        /// The program to build.
-        tools: String,
-        /// The version that go.mod asks for.
-        wanted: Version,
-        /// What was found instead.
-        found: String,
-        /// The variable that makes the first build unnecessary.
-        variable: String,
-    },
-    /// `go build` failed.
-    #[error("go build of {tool} failed; its last lines:\n{tail}")]
-    Build {
-        /// The program to build.
-        tool: &'static str,
-        /// The last lines it printed.
-        tail: String,
-    },
-    /// A file of the build could not be read or written.
-    #[error("{what} {}: {source}", path.display())]
-    Io {
-        /// The operation.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
-
-/// The places to search, and how to report a build.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    progress: Progress,
     environment: HashMap<OsString, OsString>,
     workspace: PathBuf,
 }
 
 impl Tools {
     /// Searches as this process's environment says.
-    pub fn new(progress: Progress) -> Self {
+    #[allow(clippy::new_without_default, reason = "it reads the environment")]
+    pub fn new() -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        Self {
-            progress,
-            environment: std::env::vars_os().collect(),
-            workspace: workspace.canonicalize().unwrap_or(workspace),
-        }
+        Self { environment: std::env::vars_os().collect(), workspace: workspace.canonicalize().unwrap_or(workspace) }
     }
 
     /// The files of these programs, in their order; a missing one is built.
-    pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], ToolError> {
+    pub fn provide<const N: usize>(&self, tools: [Tool; N]) -> Result<[PathBuf; N], Failure> {
         let mut passed_over = Vec::new();
         let mut missing = Vec::new();
         let mut files = tools.map(|tool| self.workspace.join("target/tools").join(tool.name()));
@@ -170,12 +98,12 @@ impl Tools {
     }
 
     /// The file of a program that need not be built; `passed_over` gets the files that were found and do not fit.
-    fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, ToolError> {
+    fn find(&self, tool: Tool, passed_over: &mut Vec<String>) -> Result<Option<PathBuf>, Failure> {
         let variable = tool.variable();
         if let Some(path) = self.variable(&variable).map(PathBuf::from) {
             return match version::check(tool, &path, version::Origin::Named) {
                 Ok(()) => Ok(Some(path)),
-                Err(problem) => Err(ToolError::Named { variable, path, problem }),
+                Err(problem) => Err(format!("{variable} names {}, which {problem}", path.display()).into()),
             };
         }
         let assets = self.variable("KUBEBUILDER_ASSETS").map(|directory| Path::new(directory).join(tool.name()));
@@ -210,12 +138,5 @@ fn is_program(path: &Path) -> bool {
 
 /// Bypasses the capture of the test harness, since it announces minutes of silence.
 fn say(line: &str) {
-    if cfg!(test) {
-        eprintln!("{line}");
-    } else {
-        drop(writeln!(io::stderr().lock(), "{line}"));
-    }
+    drop(writeln!(io::stderr().lock(), "{line}"));
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,9 +9,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use testbed::{
+    Failure,
     fault_proxy::Plan,
     sweep::{
-        bench::{Bench, Failure},
+        bench::Bench,
         endless::{self, Endless},
         many,
         one::{self, Outcome},

@@ -1,25 +1,16 @@
 //! The authority, the certificates and the key of service accounts of one control plane. They are worthless outside of
 //! its directory, and must not be used for anything else.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// Why certificates could not be created.
-#[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
-    /// A certificate could not be made.
-    #[error("making a certificate: {0}")]
-    Made(#[from] rcgen::Error),
-    /// A certificate could not be written.
-    #[error("writing a certificate: {0}")]
-    Written(#[from] io::Error),
-}
+use crate::failure::Failure;
 
 /// Writes all of them into the directory and returns the authority's certificate as PEM.
-pub fn write(directory: &Path) -> Result<String, CertificateError> {
+pub fn write(directory: &Path) -> Result<String, Failure> {
     fs::create_dir_all(directory)?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -52,7 +43,7 @@ fn leaf(
     name: &str,
     group: Option<&str>,
     hosts: &[&str],
-) -> Result<(), CertificateError> {
+) -> Result<(), Failure> {
     let mut params = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, name);
     if let Some(group) = group {

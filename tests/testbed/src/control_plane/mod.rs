@@ -3,7 +3,6 @@
 //! be given anything worth keeping.
 
 mod certificates;
-mod error;
 mod kubectl;
 mod processes;
 mod ready;
@@ -24,15 +23,13 @@ use kube::{
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-pub use error::ControlPlaneError;
-
 use crate::{
     credentials::{self, Credentials},
+    failure::{During, Failure},
     supervisor::{Supervisor, is_running},
-    tools::{Progress, Tool, Tools},
+    tools::{Tool, Tools},
 };
 
-/// Options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Time that each process has to become ready.
@@ -74,25 +71,23 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts etcd and kube-apiserver and returns when the API server is ready. Blocks; any thread may call it.
-    pub fn start(tools: &Tools, options: Options) -> Result<Self, ControlPlaneError> {
+    pub fn start(tools: &Tools, options: Options) -> Result<Self, Failure> {
         let [etcd, api_server, kubectl] = tools.provide([Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl])?;
         let begin = Instant::now();
-        let io = ControlPlaneError::io;
-        let mut supervisor =
-            Supervisor::start(&[], Stdio::inherit()).map_err(io("starting /bin/sh as a supervisor"))?;
+        let mut supervisor = Supervisor::start(&[], Stdio::inherit()).during("starting /bin/sh as a supervisor")?;
         let directory = supervisor.directory().to_owned();
         let ca_pem = certificates::write(&directory.join("pki"))?;
-        let (reservation, address) = reserve(options.listen).map_err(io("reserving the API server's port"))?;
+        let (reservation, address) = reserve(options.listen).during("reserving the API server's port")?;
         let url = format!("https://127.0.0.1:{}", address.port());
-        let kubeconfig = write_kubeconfig(&directory, &url, "admin").map_err(io("writing the admin kubeconfig"))?;
+        let kubeconfig = write_kubeconfig(&directory, &url, "admin").during("writing the admin kubeconfig")?;
 
         let etcd = supervisor
             .spawn(&etcd, &processes::etcd(&directory), Some(&directory.join("etcd.log")))
-            .map_err(io("starting etcd"))?;
+            .during("starting etcd")?;
         let arguments = processes::kube_apiserver(&directory, address, &options.api_server_flags);
         let api_server = supervisor
             .spawn(&api_server, &arguments, Some(&directory.join("kube-apiserver.log")))
-            .map_err(io("starting kube-apiserver"))?;
+            .during("starting kube-apiserver")?;
         let mut control_plane = Self {
             tools: tools.clone(),
             options,
@@ -114,27 +109,20 @@ impl ControlPlane {
     }
 
     /// The one control plane of this process: started at the first call, ended with the process.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be started, at each call with the same reason.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| {
-            Self::start(&Tools::new(Progress::OneLine), Options::default()).map_err(|error| error.to_string())
-        });
+        let shared =
+            SHARED.get_or_init(|| Self::start(&Tools::new(), Options::default()).map_err(|error| error.to_string()));
         match shared {
             Ok(control_plane) => control_plane,
             Err(error) => panic!("no control plane: {error}"),
         }
     }
 
-    /// The kubeconfig of an administrator.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Address of the API server.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -145,8 +133,8 @@ impl ControlPlane {
     }
 
     /// A kubeconfig of one of the cluster's own parts, by the name of its certificate.
-    pub(crate) fn kubeconfig_of(&self, part: &str) -> Result<PathBuf, ControlPlaneError> {
-        write_kubeconfig(&self.directory, &self.url, part).map_err(ControlPlaneError::io("writing a kubeconfig"))
+    pub(crate) fn kubeconfig_of(&self, part: &str) -> Result<PathBuf, Failure> {
+        write_kubeconfig(&self.directory, &self.url, part).during("writing a kubeconfig")
     }
 
     /// Certificates, data and logs; removed at the end.
@@ -167,7 +155,7 @@ impl ControlPlane {
     }
 
     /// A client of an administrator. It belongs to the calling runtime, so each test makes its own.
-    pub async fn client(&self) -> Result<Client, ControlPlaneError> {
+    pub async fn client(&self) -> Result<Client, Failure> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.proxy_url = None;
@@ -175,7 +163,7 @@ impl ControlPlane {
     }
 
     /// Starts kube-controller-manager if it is not running yet, and returns when it is ready. Blocks.
-    pub fn ensure_controller_manager(&self) -> Result<(), ControlPlaneError> {
+    pub fn ensure_controller_manager(&self) -> Result<(), Failure> {
         let mut running = locked(&self.controller_manager);
         if running.is_some_and(is_running) {
             return Ok(());
@@ -186,14 +174,13 @@ impl ControlPlane {
         let log = self.directory.join("kube-controller-manager.log");
         let id = locked(&self.supervisor)
             .spawn(&program, &arguments, Some(&log))
-            .map_err(ControlPlaneError::io("starting kube-controller-manager"))?;
+            .during("starting kube-controller-manager")?;
         *running = Some(id);
         ready::controller_manager(self, id)
     }
 
-    /// The API server's metrics.
-    pub async fn api_server_metrics(&self) -> Result<String, ControlPlaneError> {
-        let request = http::Request::get("/metrics").body(Vec::new()).map_err(kube::Error::HttpError)?;
+    pub async fn api_server_metrics(&self) -> Result<String, Failure> {
+        let request = http::Request::get("/metrics").body(Vec::new())?;
         Ok(self.client().await?.request_text(request).await?)
     }
 
@@ -204,12 +191,12 @@ impl ControlPlane {
         namespace: &str,
         name: &str,
         through: Option<(&str, &str)>,
-    ) -> Result<PathBuf, ControlPlaneError> {
+    ) -> Result<PathBuf, Failure> {
         let token = credentials::token(&self.client().await?, namespace, name).await?;
         let (url, ca_pem) = through.unwrap_or((&self.url, &self.ca_pem));
         let credentials = Credentials { url, ca_pem, token: &token, namespace };
         let path = self.directory.join(format!("{namespace}-{name}-{:08x}.kubeconfig", rand::random::<u32>()));
-        fs::write(&path, credentials.kubeconfig()).map_err(ControlPlaneError::io("writing a kubeconfig"))?;
+        fs::write(&path, credentials.kubeconfig()).during("writing a kubeconfig")?;
         Ok(path)
     }
 

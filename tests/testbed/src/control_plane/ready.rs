@@ -1,16 +1,20 @@
 //! Readiness of a control plane process, seen from outside. It must not assume that a running process is ready, nor
 //! wait for one that has ended.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{Api, Client};
 
-use super::{ControlPlane, ControlPlaneError, error::tail};
-use crate::{eventually::try_eventually, supervisor::is_running};
+use super::ControlPlane;
+use crate::{
+    eventually::try_eventually,
+    failure::{Failure, tail},
+    supervisor::is_running,
+};
 
 /// `/readyz` reports ok, and the namespace `default`, which is created after that, exists.
-pub fn api_server(control_plane: &ControlPlane) -> Result<(), ControlPlaneError> {
+pub fn api_server(control_plane: &ControlPlane) -> Result<(), Failure> {
     let processes = [("etcd", control_plane.etcd), ("kube-apiserver", control_plane.api_server)];
     wait(control_plane, "kube-apiserver", &processes, async |client| {
         let request = http::Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
@@ -20,7 +24,7 @@ pub fn api_server(control_plane: &ControlPlane) -> Result<(), ControlPlaneError>
 }
 
 /// The ServiceAccount `default`, which only a controller creates, exists.
-pub fn controller_manager(control_plane: &ControlPlane, id: u32) -> Result<(), ControlPlaneError> {
+pub fn controller_manager(control_plane: &ControlPlane, id: u32) -> Result<(), Failure> {
     wait(control_plane, "kube-controller-manager", &[("kube-controller-manager", id)], async |client| {
         Api::<ServiceAccount>::namespaced(client, "default").get("default").await.map(drop)
     })
@@ -32,11 +36,11 @@ fn wait(
     name: &'static str,
     processes: &[(&'static str, u32)],
     look: impl AsyncFn(Client) -> Result<(), kube::Error> + Sync,
-) -> Result<(), ControlPlaneError> {
+) -> Result<(), Failure> {
     let within = control_plane.options.ready_within;
     let waiting = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(ControlPlaneError::io("starting a runtime"))?.block_on(async {
+        runtime?.block_on(async {
             let client = control_plane.client().await?;
             // The outer result is whether to continue, the inner one the result so far.
             let seen = try_eventually(within, "ready", async || {
@@ -52,13 +56,12 @@ fn wait(
             });
             match seen.await {
                 Ok(None) => Ok(()),
-                Ok(Some(name)) => Err(ControlPlaneError::Ended { name, log: tail(&log(control_plane, name)) }),
-                Err(overdue) => Err(ControlPlaneError::NotReady {
-                    name,
-                    within,
-                    answer: overdue.last_seen,
-                    log: tail(&log(control_plane, name)),
-                }),
+                Ok(Some(name)) => {
+                    let log = log(control_plane, name);
+                    Err(format!("{name} ended by itself while the control plane started; its last lines:\n{log}")
+                        .into())
+                }
+                Err(overdue) => Err(format!("{name}: {overdue}; its last lines:\n{}", log(control_plane, name)).into()),
             }
         })
     };
@@ -68,7 +71,7 @@ fn wait(
     })
 }
 
-fn log(control_plane: &ControlPlane, name: &str) -> std::path::PathBuf {
-    let directory: &Path = &control_plane.directory;
-    directory.join(format!("{name}.log"))
+fn log(control_plane: &ControlPlane, name: &str) -> String {
+    let log = std::fs::read(control_plane.directory.join(format!("{name}.log"))).unwrap_or_default();
+    tail(&String::from_utf8_lossy(&log))
 }

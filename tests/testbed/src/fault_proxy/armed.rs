@@ -20,7 +20,6 @@ struct State {
     old_list_is_next: bool,
 }
 
-/// A plan in progress.
 #[derive(Debug)]
 pub struct Armed {
     steps: Vec<Step>,
@@ -29,7 +28,6 @@ pub struct Armed {
 }
 
 impl Armed {
-    /// Ready for its first step.
     pub fn new(plan: &Plan) -> Self {
         Self { steps: plan.steps.clone(), state: Mutex::default(), changes: watch::channel(0).0 }
     }
@@ -69,38 +67,11 @@ impl Armed {
         std::mem::take(&mut self.state().old_list_is_next)
     }
 
-    /// Changes whenever a request has come.
     pub fn changes(&self) -> watch::Receiver<usize> {
         self.changes.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_strikes_once_and_the_next_counts_from_there() {
-        let armed = Armed::new(&"get#2:hang+get#1:500".parse().unwrap());
-        assert_eq!(armed.come(Kind::Get), (1, None));
-        assert_eq!(armed.come(Kind::Put), (1, None));
-        assert_eq!(armed.next(Kind::Get), Some(Fault::Hang));
-        assert_eq!(armed.come(Kind::Get), (2, Some(Fault::Hang)));
-        assert_eq!(armed.next(Kind::Put), None);
-        assert_eq!(armed.come(Kind::Get), (3, Some(Fault::Internal)));
-        assert_eq!(armed.come(Kind::Get), (4, None));
-    }
-
-    #[test]
-    fn an_old_list_is_served_once_for_each_fault_that_asks_for_it() {
-        let armed = Armed::new(&"put#1:kill-after-old".parse().unwrap());
-        assert!(!armed.takes_old_list());
-        armed.come(Kind::Put);
-        assert!(armed.takes_old_list());
-        assert!(!armed.takes_old_list());
     }
 }

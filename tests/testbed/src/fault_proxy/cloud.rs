@@ -17,7 +17,7 @@ use super::{
     order::OrderKind,
     plan::{Fault, Kind},
 };
-use crate::simulator::wire::{self, Head, ReadHead};
+use simulator::wire::{self, Head, ReadHead};
 
 type Stream = TlsStream<TcpStream>;
 
@@ -230,7 +230,6 @@ async fn relay(stream: &mut Stream, call: Option<usize>, reply: &[u8], shared: &
     wire::write(stream, reply).await;
 }
 
-/// A request that can be forwarded.
 struct Forward {
     head: Head,
     body: Vec<u8>,
@@ -238,7 +237,6 @@ struct Forward {
 }
 
 impl Forward {
-    /// Forwards it and returns the whole reply.
     async fn send(&self, shared: &Shared) -> Vec<u8> {
         let reply = timeout(UPSTREAM, self.exchange(shared)).await;
         let reply = match reply {

@@ -32,7 +32,6 @@ impl Front {
         Ok(Self { address: socket.local_addr()?, _kept: socket })
     }
 
-    /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

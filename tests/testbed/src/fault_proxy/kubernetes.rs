@@ -76,7 +76,6 @@ fn twice(stream: TcpStream) -> std::io::Result<(TcpStream, TcpStream)> {
     Ok((TcpStream::from_std(stream)?, TcpStream::from_std(second)?))
 }
 
-/// One request of one connection.
 struct Exchange {
     shared: Arc<Shared>,
     upstream: Arc<Mutex<Option<SendRequest<Full<Bytes>>>>>,
@@ -238,7 +237,6 @@ impl Exchange {
     }
 }
 
-/// The kind of this request.
 fn kind_of(method: &Method, path: &str, query: &str) -> Kind {
     let resource = "/clusterredistributions";
     let is_collection = path.ends_with(resource);

@@ -3,7 +3,6 @@
 
 use tokio::sync::oneshot;
 
-/// The action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderKind {
     /// SIGKILL; the order is done once the process is gone.
@@ -18,7 +17,6 @@ pub enum OrderKind {
 /// An order, with the receiver of its completion.
 #[derive(Debug)]
 pub struct Order {
-    /// The action.
     pub kind: OrderKind,
     /// Notified when it is done.
     pub done: oneshot::Sender<()>,

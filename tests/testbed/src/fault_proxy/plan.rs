@@ -6,75 +6,30 @@ use std::{fmt, str::FromStr};
 
 pub use super::fault::Fault;
 
-/// Kind of a request or connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// List of the resource.
-    List,
-    /// Watch of the resource.
-    Watch,
-    /// Get of one object.
-    Get,
-    /// Get of a Secret.
-    Secret,
-    /// Put of an object's status.
-    Put,
-    /// Post of an event.
-    Event,
-    /// The API server's version.
-    Version,
-    /// Any other request to Kubernetes.
-    Other,
-    /// A connection to the cloud.
-    Connect,
-    /// A precheck of the cluster before a call.
-    Look,
-    /// The call.
-    Call,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::List,
-        Self::Watch,
-        Self::Get,
-        Self::Secret,
-        Self::Put,
-        Self::Event,
-        Self::Version,
-        Self::Other,
-        Self::Connect,
-        Self::Look,
-        Self::Call,
-    ];
-
-    /// Its name in a plan.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Get => "get",
-            Self::Secret => "secret",
-            Self::Put => "put",
-            Self::Event => "event",
-            Self::Version => "version",
-            Self::Other => "other",
-            Self::Connect => "connect",
-            Self::Look => "look",
-            Self::Call => "call",
-        }
+super::fault::words! {
+    /// The kind of a request.
+    Kind {
+        List = "list",
+        Watch = "watch",
+        Get = "get",
+        Secret = "secret",
+        Put = "put",
+        Event = "event",
+        Version = "version",
+        Other = "other",
+        Connect = "connect",
+        /// A precheck of the cluster before a call.
+        Look = "look",
+        Call = "call",
     }
 }
 
 /// One fault at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
-    /// Kind of the request.
     pub kind: Kind,
     /// Which one of its kind, from 1, counted from the start or from when the step before has struck.
     pub ordinal: u32,
-    /// The fault.
     pub fault: Fault,
 }
 
@@ -142,7 +97,7 @@ impl FromStr for Step {
             let (place, fault) = text.split_once(':')?;
             let (kind, ordinal) = place.split_once('#')?;
             Some(Self {
-                kind: Kind::ALL.into_iter().find(|known| known.word() == kind)?,
+                kind: Kind::ALL.iter().copied().find(|known| known.word() == kind)?,
                 ordinal: ordinal.parse().ok().filter(|&ordinal| ordinal > 0)?,
                 fault: Fault::ALL.iter().copied().find(|known| known.word() == fault)?,
             })
@@ -174,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_step_parses_back_as_written() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             for fault in kind.faults() {
                 let plan = Plan::single(Step { kind, ordinal: 3, fault });
                 assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);

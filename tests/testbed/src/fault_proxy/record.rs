@@ -23,16 +23,12 @@ pub struct Call {
     pub over: bool,
 }
 
-/// A violation of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The property.
     pub property: Property,
-    /// The details.
     pub what: String,
 }
 
-/// The properties that every plan checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Property {
     /// At most one call for each object and generation.
@@ -86,7 +82,6 @@ impl fmt::Debug for Oracle {
     }
 }
 
-/// The shared record.
 #[derive(Debug)]
 pub struct Record {
     begin: Instant,
@@ -117,7 +112,6 @@ impl Record {
         self.state().late += 1;
     }
 
-    /// How often.
     pub fn late(&self) -> usize {
         self.state().late
     }
@@ -127,7 +121,6 @@ impl Record {
         self.state().canaries.push(text.to_owned());
     }
 
-    /// A line of the trace.
     pub fn trace(&self, line: impl fmt::Display) {
         let line = format!("{:>6} ms  {line}", self.begin.elapsed().as_millis());
         self.state().trace.push(line);
@@ -148,29 +141,24 @@ impl Record {
         self.state().log.clone()
     }
 
-    /// A fault has struck.
     pub fn struck(&self) {
         self.state().struck += 1;
     }
 
-    /// How many have.
     pub fn strikes(&self) -> usize {
         self.state().struck
     }
 
-    /// A property was violated.
     pub fn violated(&self, property: Property, what: impl Into<String>) {
         let what = what.into();
         self.trace(format_args!("VIOLATION {property:?}: {what}"));
         self.state().violations.push(Violation { property, what });
     }
 
-    /// All violations.
     pub fn violations(&self) -> Vec<Violation> {
         self.state().violations.clone()
     }
 
-    /// All calls.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }

@@ -14,11 +14,12 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use super::kubernetes::BoxError;
-use crate::{control_plane::ControlPlane, own_file::OwnFile, simulator::Simulator, simulator::certificate};
+use simulator::{Simulator, certificate};
+
+use crate::{control_plane::ControlPlane, own_file::OwnFile};
 
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// The API server behind the proxies.
 #[derive(Clone)]
 pub struct Kubernetes {
     address: SocketAddr,
@@ -38,7 +39,6 @@ impl Kubernetes {
     }
 }
 
-/// State that all proxies share.
 pub struct Network {
     pub(super) acceptor: TlsAcceptor,
     pub(super) stranger: TlsAcceptor,

@@ -7,7 +7,6 @@ pub mod sandbox;
 
 use std::{
     ffi::OsString,
-    io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -17,10 +16,11 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::Api;
 
 use crate::{
-    control_plane::{ControlPlane, ControlPlaneError, Options},
-    eventually::{Overdue, try_eventually},
+    control_plane::{ControlPlane, Options},
+    eventually::try_eventually,
+    failure::{During, Failure, tail},
     supervisor::{Supervisor, is_running},
-    tools::{Tool, ToolError, Tools},
+    tools::{Tool, Tools},
 };
 
 /// The address under which pods reach the API server (it is that of Service default/kubernetes, so that no kube-proxy
@@ -28,42 +28,6 @@ use crate::{
 pub const HOST: [u8; 4] = [10, 96, 0, 1];
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
-
-/// Errors of a node.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NodeError {
-    /// A program is missing.
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-    /// The control plane.
-    #[error(transparent)]
-    ControlPlane(#[from] ControlPlaneError),
-    /// A file or process.
-    #[error("{what}: {source}")]
-    Io {
-        /// The operation.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// An image could not be imported.
-    #[error("the image {}: {said}", image.display())]
-    Image {
-        /// The archive, or its name.
-        image: PathBuf,
-        /// The error message.
-        said: String,
-    },
-    /// It was not ready in time.
-    #[error("{overdue}; the logs' last lines:\n{tail}")]
-    NotReady {
-        /// The awaited condition.
-        overdue: Overdue,
-        /// Output of all its processes.
-        tail: String,
-    },
-}
 
 /// A running node; it ends with the sandbox.
 pub struct Node {
@@ -82,7 +46,7 @@ impl Node {
 
     /// Starts one, called `node`, with these images (docker archives, the pause image among them), and returns when the
     /// API server reports it as ready.
-    pub async fn start(tools: &Tools, plane: &ControlPlane, images: &[PathBuf]) -> Result<Self, NodeError> {
+    pub async fn start(tools: &Tools, plane: &ControlPlane, images: &[PathBuf]) -> Result<Self, Failure> {
         let [scheduler, kubelet, containerd, shim, ctr] =
             tools.provide([Tool::KubeScheduler, Tool::Kubelet, Tool::Containerd, Tool::ContainerdShim, Tool::Ctr])?;
         plane.ensure_controller_manager()?;
@@ -91,10 +55,10 @@ impl Node {
         path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
         let environment = [("PATH".into(), path)];
         let supervisor =
-            Supervisor::start(&environment, Stdio::inherit()).map_err(io("starting /bin/sh as a supervisor"))?;
+            Supervisor::start(&environment, Stdio::inherit()).during("starting /bin/sh as a supervisor")?;
         let directory = supervisor.directory().to_owned();
         let pki = plane.directory().join("pki");
-        files::write(&directory, &pki, &sandbox::cgroup()).map_err(io("writing the node's configuration"))?;
+        files::write(&directory, &pki, &sandbox::cgroup()).during("writing the node's configuration")?;
         let mut node = Self { supervisor, ctr };
 
         let path_of = |name: &str| directory.join(name).into_os_string();
@@ -120,47 +84,47 @@ impl Node {
         Ok(node)
     }
 
-    /// Gives an image a second name.
-    pub fn tag(&self, image: &str, name: &str) -> Result<(), NodeError> {
+    pub fn tag(&self, image: &str, name: &str) -> Result<(), Failure> {
         let output = self.containerd(&["images", "tag", image, name])?;
         if output.status.success() {
             return Ok(());
         }
-        Err(NodeError::Image { image: image.into(), said: String::from_utf8_lossy(&output.stderr).into_owned() })
+        Err(format!("the image {image}: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
 
-    fn spawn(&mut self, program: &Path, name: &str, arguments: &[OsString]) -> Result<u32, NodeError> {
+    fn spawn(&mut self, program: &Path, name: &str, arguments: &[OsString]) -> Result<u32, Failure> {
         let log = self.supervisor.directory().join(format!("{name}.log"));
         // The supervisor's own umask would deny non-root users their container's root directory.
         let mut all: Vec<OsString> = ["-c", r#"umask 022; exec "$@""#, name].map(OsString::from).to_vec();
         all.push(program.into());
         all.extend_from_slice(arguments);
-        self.supervisor.spawn(Path::new("/bin/sh"), &all, Some(&log)).map_err(io(&format!("starting {name}")))
+        self.supervisor.spawn(Path::new("/bin/sh"), &all, Some(&log)).during(format_args!("starting {name}"))
     }
 
-    fn containerd(&self, arguments: &[&str]) -> Result<Output, NodeError> {
+    fn containerd(&self, arguments: &[&str]) -> Result<Output, Failure> {
         let mut command = Command::new(&self.ctr);
         command.arg("--address").arg(self.supervisor.directory().join("containerd.sock"));
-        command.args(["--namespace", "k8s.io"]).args(arguments).output().map_err(io("running ctr"))
+        command.args(["--namespace", "k8s.io"]).args(arguments).output().during("running ctr")
     }
 
-    async fn imported(&self, images: &[PathBuf]) -> Result<(), NodeError> {
+    async fn imported(&self, images: &[PathBuf]) -> Result<(), Failure> {
         let answers = try_eventually(READY_WITHIN, "containerd answers", async || {
             let output = self.containerd(&["version"]).map_err(|error| error.to_string())?;
             if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
         });
-        answers.await.map_err(|overdue| NodeError::NotReady { overdue, tail: self.tail() })?;
+        answers.await.map_err(|overdue| self.not_ready(overdue))?;
         for image in images {
             let output = self.containerd(&["images", "import", &image.to_string_lossy()])?;
             if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                return Err(NodeError::Image { image: image.clone(), said });
+                return Err(
+                    format!("the image {}: {}", image.display(), String::from_utf8_lossy(&output.stderr)).into()
+                );
             }
         }
         Ok(())
     }
 
-    async fn ready(&self, plane: &ControlPlane, pids: &[u32]) -> Result<(), NodeError> {
+    async fn ready(&self, plane: &ControlPlane, pids: &[u32]) -> Result<(), Failure> {
         let nodes = Api::<NodeObject>::all(plane.client().await?);
         let ready = try_eventually(READY_WITHIN, "the node is ready", async || {
             if let Some(pid) = pids.iter().find(|pid| !is_running(**pid)) {
@@ -173,25 +137,19 @@ impl Node {
                 other => Err(other.and_then(|ready| ready.message).unwrap_or_else(|| "no condition Ready".to_owned())),
             }
         });
-        let overdue = match ready.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(last_seen)) => Overdue { what: "the node is ready".to_owned(), deadline: READY_WITHIN, last_seen },
-            Err(overdue) => overdue,
-        };
-        Err(NodeError::NotReady { overdue, tail: self.tail() })
+        match ready.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(ended)) => Err(self.not_ready(ended)),
+            Err(overdue) => Err(self.not_ready(overdue)),
+        }
     }
 
-    fn tail(&self) -> String {
+    fn not_ready(&self, why: impl std::fmt::Display) -> Failure {
         let last = |name: &str| {
             let log = std::fs::read_to_string(self.supervisor.directory().join(name)).unwrap_or_default();
-            let lines: Vec<_> = log.lines().collect();
-            format!("{name}:\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
+            format!("{name}:\n{}\n", tail(&log))
         };
-        ["containerd.log", "kube-scheduler.log", "kubelet.log"].map(last).concat()
+        let logs = ["containerd.log", "kube-scheduler.log", "kubelet.log"].map(last).concat();
+        format!("{why}; the logs' last lines:\n{logs}").into()
     }
-}
-
-fn io(what: &str) -> impl FnOnce(io::Error) -> NodeError {
-    let what = what.to_owned();
-    move |source| NodeError::Io { what, source }
 }

@@ -4,16 +4,12 @@ use std::{ffi::OsString, path::PathBuf};
 
 use crate::control_plane::ControlPlane;
 
-/// Options of an operator.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions<'a> {
-    /// The program.
     pub binary: PathBuf,
-    /// Its working directory.
     pub control_plane: &'a ControlPlane,
     /// A proxy through which it reaches the API server: address, and authority as PEM.
     pub through: Option<(String, String)>,
-    /// The namespace of its ServiceAccount and Lease.
     pub namespace: String,
     /// The ServiceAccount, created if needed; two operators with different rights need two.
     pub service_account: String,
@@ -25,7 +21,6 @@ pub struct OperatorOptions<'a> {
     pub log_level: String,
     /// Further arguments, after all others.
     pub arguments: Vec<OsString>,
-    /// Further environment variables.
     pub environment: Vec<(OsString, OsString)>,
 }
 
@@ -50,9 +45,7 @@ impl<'a> OperatorOptions<'a> {
 /// The command line of an operator, ready to run, once or again.
 #[derive(Clone, Debug)]
 pub struct OperatorCommand {
-    /// The program.
     pub binary: PathBuf,
-    /// Its kubeconfig.
     pub kubeconfig: PathBuf,
     /// Namespaces it watches; none means all.
     pub watch: Vec<String>,
@@ -60,7 +53,6 @@ pub struct OperatorCommand {
     pub log_level: String,
     /// Further arguments, after all others.
     pub arguments: Vec<OsString>,
-    /// Further environment variables.
     pub environment: Vec<(OsString, OsString)>,
 }
 

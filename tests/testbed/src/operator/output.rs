@@ -49,9 +49,7 @@ impl Output {
     }
 
     pub fn tail(&self) -> String {
-        let seen = self.seen();
-        let lines: Vec<_> = seen.text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        crate::failure::tail(&self.seen().text)
     }
 
     pub fn address(&self) -> Option<SocketAddr> {

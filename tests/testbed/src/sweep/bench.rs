@@ -9,7 +9,7 @@ use kube::{
 };
 
 use crate::{
-    ControlPlane, Options as ControlPlaneOptions, Progress, Tools,
+    ControlPlane, Failure, Options as ControlPlaneOptions, Tools,
     access::Grant,
     apply_crd,
     credentials::{Credentials, token},
@@ -19,21 +19,13 @@ use crate::{
     simulator::{Options, Simulator},
 };
 
-/// An error that keeps a run from beginning or continuing.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Name of the operators' ServiceAccount.
 const ACCOUNT: &str = "operator";
 
-/// The shared base of a run.
 pub struct Bench {
-    /// The control plane.
     pub plane: ControlPlane,
-    /// Its administrator.
     pub client: Client,
     /// The cloud that all operators call in the end.
     pub cloud: Simulator,
-    /// State that the proxies share.
     pub network: Network,
     /// Whether operators check the cluster before each call, and call only while it waits.
     pub check: bool,
@@ -47,7 +39,6 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Builds the operator and starts the rest.
     pub async fn start(release: bool) -> Result<Self, Failure> {
         Self::with(operator::build(release)?).await
     }
@@ -58,10 +49,8 @@ impl Bench {
         if !crd.status.success() {
             return Err(String::from_utf8_lossy(&crd.stderr).into());
         }
-        let plane = tokio::task::spawn_blocking(|| {
-            ControlPlane::start(&Tools::new(Progress::OneLine), ControlPlaneOptions::default())
-        })
-        .await??;
+        let start = || ControlPlane::start(&Tools::new(), ControlPlaneOptions::default());
+        let plane = tokio::task::spawn_blocking(start).await??;
         let client = plane.client().await?;
         let crd = String::from_utf8(crd.stdout)?;
         apply_crd(&client, &crd).await?;
@@ -73,12 +62,10 @@ impl Bench {
         Ok(Self { plane, client, cloud, network, check: false, observe: false, binary, token, home, crd })
     }
 
-    /// The operators' rights.
     pub fn grant(&self) -> Grant<'_> {
         Grant { namespace: &self.home, name: ACCOUNT, watch: &[], secrets: true }
     }
 
-    /// The resource in a namespace.
     pub fn objects(&self, namespace: &str) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("dws.huaweicloud.com", "v1alpha1", "ClusterRedistribution");
         let resource = ApiResource::from_gvk_with_plural(&kind, "clusterredistributions");

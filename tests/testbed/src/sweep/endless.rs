@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     scenario::{PROJECT, User, random_uuid},
 };
 use crate::{
-    Operator, apply_crd,
+    Failure, Operator, apply_crd,
     eventually::try_eventually,
     fault_proxy::{FaultProxy, Plan, Record, judge::ready_reason},
     simulator::Script,
@@ -30,21 +30,17 @@ const WITHIN: Duration = Duration::from_secs(240);
 const CRD: &str = "clusterredistributions.dws.huaweicloud.com";
 const SUSPEND: &str = "dws.huaweicloud.com/suspend";
 
-/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
     /// The CRD, and with it every object.
     NoCrd,
-    /// The rights on the resource.
     NoRight,
-    /// The API server.
     NoServer,
     /// The subresource `status`.
     NoStatus,
 }
 
 impl Endless {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::NoCrd, Self::NoRight, Self::NoServer, Self::NoStatus];
 }
 
@@ -59,12 +55,9 @@ impl fmt::Display for Endless {
     }
 }
 
-/// Counts while a fault lasted.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// The fault.
     pub fault: Endless,
-    /// How long it lasted.
     pub seconds: f64,
     /// Requests to the API server, and connections that it did not accept.
     pub requests: usize,

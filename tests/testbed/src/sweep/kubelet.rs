@@ -17,9 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::bench::Failure;
 use crate::{
-    Operator,
+    Failure, Operator,
     fault_proxy::{
         Property, Record,
         order::{Order, OrderKind},
@@ -30,7 +29,6 @@ use crate::{
 
 /// How long a stopped operator stays stopped: longer than the grace of another one.
 const STOPPED: Duration = Duration::from_secs(8);
-/// Interval of checks.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// A kubelet's probe, quicker: at one check in this many.
 const PROBE_AT: u32 = 5;
@@ -40,9 +38,7 @@ const PROBE_FAILURES: usize = 3;
 /// State that the user of a plan may read while it runs.
 #[derive(Debug, Default)]
 pub struct OperatorState {
-    /// An operator has logged that it watches.
     pub watching: AtomicBool,
-    /// How often the liveness probe ended it.
     pub probe_ended: AtomicUsize,
 }
 

@@ -9,12 +9,13 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     kubelet::{OperatorState, supervise},
     scenario::{Settled, User},
     verdict,
 };
 use crate::{
+    Failure,
     fault_proxy::{FaultProxy, Plan, Property, Record, record::Violation},
     simulator::{Cloud, Entry},
 };
@@ -22,26 +23,19 @@ use crate::{
 /// An operator without faults watches long before that.
 const WATCHES_WITHIN: Duration = Duration::from_secs(3);
 
-/// The result of a plan.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan.
     pub plan: Plan,
-    /// Violated properties.
     pub violations: Vec<Violation>,
     /// Reasons in which the generations ended, in order.
     pub reasons: Vec<String>,
-    /// Attempts.
     pub attempts: usize,
     /// Generations whose answer may have come too late for the operator.
     pub late: usize,
-    /// How many of its faults struck.
     pub strikes: usize,
-    /// How long it took.
     pub seconds: f64,
     /// What happened, line by line.
     pub trace: Vec<String>,
-    /// What the operators logged.
     pub log: Vec<String>,
 }
 
@@ -51,13 +45,11 @@ impl Outcome {
         self.reasons.iter().filter(|reason| *reason == "OutcomeUnknown").count()
     }
 
-    /// Violations of this property.
     pub fn count(&self, property: Property) -> usize {
         self.violations.iter().filter(|violation| violation.property == property).count()
     }
 }
 
-/// Runs it.
 pub async fn run(bench: &Bench, plan: Plan) -> Outcome {
     let (begin, record) = (Instant::now(), Arc::new(Record::default()));
     let cloud = bench.cloud.knowledge();

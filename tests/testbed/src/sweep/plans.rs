@@ -23,7 +23,7 @@ impl Space {
             });
             numbers.max().unwrap_or_default()
         };
-        let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, last(kind))).collect();
+        let mut counts: Vec<_> = Kind::ALL.iter().map(|&kind| (kind, last(kind))).collect();
         // A connection has no line of its own; there is one for each read and each call.
         let requests = counts.iter().filter(|(kind, _)| matches!(kind, Kind::Look | Kind::Call));
         let requests = requests.map(|&(_, count)| count).sum();
@@ -36,12 +36,10 @@ impl Space {
         Self(counts)
     }
 
-    /// How many requests there are.
     pub fn boundaries(&self) -> u32 {
         self.0.iter().map(|&(_, count)| count).sum()
     }
 
-    /// How many of each kind.
     pub fn counts(&self) -> &[(Kind, u32)] {
         &self.0
     }

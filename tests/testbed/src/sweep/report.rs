@@ -4,14 +4,13 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use super::{bench::Failure, one::Outcome};
-use crate::fault_proxy::Property;
+use super::one::Outcome;
+use crate::{Failure, fault_proxy::Property};
 
 /// Under each fault one answer in this many may have come too late for the operator, as happens on a machine that
 /// pauses for seconds, and two of a handful. With more of them, the operator loses answers.
 const LATE: usize = 20;
 
-/// Figures of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Plans, or generations of a storm.
@@ -26,13 +25,9 @@ pub struct Report {
     pub late: usize,
     /// Faults under which there are too many of these.
     pub losing: usize,
-    /// How long it took.
     pub seconds: f64,
-    /// Plans in which every fault struck.
     pub struck: usize,
-    /// Calls that reached the cloud.
     pub calls: usize,
-    /// Generations that were settled.
     pub settled: usize,
     /// Calls of two generations of one object under way at once.
     pub overlaps: usize,
@@ -52,7 +47,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of these plans.
     pub fn of(outcomes: &[&Outcome], seconds: f64) -> Self {
         let count = |property| outcomes.iter().map(|outcome| outcome.count(property)).sum();
         Self {
@@ -123,7 +117,6 @@ fn settled(outcomes: &[&Outcome]) -> usize {
     outcomes.iter().map(|outcome| outcome.reasons.len()).sum()
 }
 
-/// Outcomes in groups.
 fn by<'a>(outcomes: &[&'a Outcome], name: impl Fn(&Outcome) -> String) -> BTreeMap<String, Vec<&'a Outcome>> {
     let mut groups = BTreeMap::<String, Vec<&Outcome>>::new();
     for outcome in outcomes {

@@ -12,13 +12,13 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::bench::{Bench, Failure};
+use super::bench::Bench;
 use crate::{
+    Failure,
     fault_proxy::{FaultProxy, Property, Record, judge::ready_reason},
     fresh_namespace,
 };
 
-/// Project of all plans.
 pub const PROJECT: &str = "89cd04f168b84af6be287f71730fdb4b";
 const SECRET: &str = "dws-redistribution-credentials";
 /// Longest wait for one step: several timeouts of an operator, one after the other, and a grace.
@@ -27,14 +27,10 @@ const CHECK_EVERY: Duration = Duration::from_millis(50);
 /// Name of the object that meets the faults.
 pub const REQUEST: &str = "request";
 
-/// The result of one generation.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// Name of the object.
     pub name: String,
-    /// Its generation.
     pub generation: i64,
-    /// DWS cluster.
     pub cluster: String,
     /// The final status; absent if it never was settled.
     pub status: Option<Value>,
@@ -53,7 +49,6 @@ impl Settled {
 pub struct User<'a> {
     bench: &'a Bench,
     record: &'a Record,
-    /// The namespace.
     pub namespace: String,
     api: Api<DynamicObject>,
 }

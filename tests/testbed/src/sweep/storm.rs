@@ -20,13 +20,13 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bench::{Bench, Failure},
+    bench::Bench,
     report::Report,
     scenario::{is_closed, random_uuid},
     verdict::CONFIRMED,
 };
 use crate::{
-    Operator,
+    Failure, Operator,
     fault_proxy::judge::ready_reason,
     fresh_namespace,
     operator::OperatorCommand,
@@ -43,14 +43,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// One edit in this many does not wait until the object's last request is closed.
 const IMPATIENT: u32 = 50;
 
-/// How large a storm is.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Spec generations, all objects together.
     pub generations: i64,
-    /// Objects.
     pub objects: usize,
-    /// Operators.
     pub operators: usize,
     /// One edit in this many is followed by a kill. Each kill costs about a seventh of an unknown outcome here, so the
     /// share of unknown outcomes depends on this.
@@ -76,7 +73,6 @@ struct Storm<'a> {
     strike: mpsc::Sender<()>,
 }
 
-/// Runs it.
 pub async fn run(bench: &Bench, size: Size) -> Result<Report, Failure> {
     let begin = Instant::now();
     let (strike, strikes) = mpsc::channel(1);
@@ -134,7 +130,6 @@ async fn kill(
     }
 }
 
-/// Processes every version of every object.
 async fn follow(api: Api<DynamicObject>, seen: Arc<Mutex<Seen>>) {
     let versions = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
     let taken = versions.try_for_each(|object| {
@@ -297,16 +292,4 @@ impl<'a> Storm<'a> {
 /// Generation, as a project id.
 fn project(generation: i64) -> String {
     format!("{generation:032x}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_generation_has_its_own_project_id() {
-        let all: HashSet<_> = (1..=10_000).map(project).collect();
-        assert_eq!(all.len(), 10_000);
-        assert!(all.iter().all(|id| id.len() == 32));
-    }
 }

@@ -3,14 +3,13 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, IsTerminal},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::{Progress, Tool, ToolError, Tools, go, go::Recipe, say};
+use super::{Tool, Tools, go, go::Recipe, say};
+use crate::failure::{During, Failure};
 
 /// Seconds on two cores with nothing cached, from and to; the modules' download comes on top.
 fn estimate(tool: Tool) -> (u64, u64) {
@@ -28,25 +27,22 @@ fn estimate(tool: Tool) -> (u64, u64) {
 }
 
 /// Makes sure that these are built from the committed modules.
-pub fn all(tools: &Tools, missing: &[Tool], passed_over: &[String]) -> Result<(), ToolError> {
+pub fn all(tools: &Tools, missing: &[Tool], passed_over: &[String]) -> Result<(), Failure> {
     let directory = tools.workspace.join("target/tools");
     let outdated = |tool: &Tool| Recipe::read(tools, *tool).map(|recipe| !is_current(&directory, *tool, &recipe));
     if filter(missing, outdated)?.is_empty() {
         return Ok(());
     }
-    fs::create_dir_all(&directory).map_err(io("creating", &directory))?;
+    fs::create_dir_all(&directory).during(directory.display())?;
     let _lock = lock(&directory.join("lock"))?;
     let missing = filter(missing, outdated)?;
     let Some(first) = missing.first() else { return Ok(()) };
     let wanted = Recipe::read(tools, *first)?.go;
     let go = go::command(tools, wanted, &missing)?;
-    let bar = tools.progress == Progress::Bar && io::stderr().is_terminal();
-    if !bar {
-        say(&announcement(&missing, passed_over));
-    }
+    say(&announcement(&missing, passed_over));
     for tool in &missing {
-        let recipe = Recipe::read(tools, *tool)?;
-        one(*tool, &recipe, &go, &directory, bar)?;
+        say(&format!("testbed: building {}", tool.name()));
+        one(*tool, &Recipe::read(tools, *tool)?, &go, &directory)?;
     }
     Ok(())
 }
@@ -71,56 +67,28 @@ fn minutes(tools: &[Tool]) -> String {
     }
 }
 
-fn one(
-    tool: Tool,
-    recipe: &Recipe,
-    go: &impl Fn(&Path) -> Command,
-    directory: &Path,
-    with_bar: bool,
-) -> Result<(), ToolError> {
+fn one(tool: Tool, recipe: &Recipe, go: &impl Fn(&Path) -> Command, directory: &Path) -> Result<(), Failure> {
     let (stamp, temporary) = (stamp(directory, tool), directory.join(format!("{}.new", tool.name())));
     let mut command = go(&recipe.module);
     command.args(["build", "-v", "-trimpath", "-ldflags", &recipe.ldflags, "-o"]).arg(&temporary).arg(&recipe.package);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(io("running go for", &temporary))?;
-    let bar = if with_bar { bar(tool, recipe, go) } else { ProgressBar::hidden() };
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().during("running go")?;
     let mut tail = Vec::new();
+    // One line for each package as it is compiled.
     for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok))
     {
-        // One line for each package as it is compiled; a cached package has none, and so the bar jumps at the end.
-        bar.inc(u64::from(!line.contains(' ')));
-        bar.set_message(line.clone());
         tail.push(line);
         if tail.len() > 30 {
             tail.remove(0);
         }
     }
-    let status = child.wait().map_err(io("running go for", &temporary))?;
-    bar.finish_and_clear();
-    if !status.success() {
-        return Err(ToolError::Build { tool: tool.name(), tail: tail.join("\n") });
+    if !child.wait().during("running go")?.success() {
+        return Err(format!("go build of {} failed; its last lines:\n{}", tool.name(), tail.join("\n")).into());
     }
-    fs::rename(&temporary, directory.join(tool.name())).map_err(io("naming", &temporary))?;
+    fs::rename(&temporary, directory.join(tool.name())).during(temporary.display())?;
     let new_stamp = stamp.with_extension("stamp.new");
-    fs::write(&new_stamp, &recipe.digest).map_err(io("writing", &new_stamp))?;
-    fs::rename(&new_stamp, &stamp).map_err(io("naming", &new_stamp))
-}
-
-/// Its length is the number of packages, so its position is exact; the time is an estimate, and the bar says so.
-fn bar(tool: Tool, recipe: &Recipe, go: &impl Fn(&Path) -> Command) -> ProgressBar {
-    let style = "{prefix} {elapsed} [{bar:30}] {pos}/{len} packages  {wide_msg}";
-    let bar = ProgressBar::new(1)
-        .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_prefix(format!("building {} (once; {} on two cores, less if cached)", tool.name(), minutes(&[tool])));
-    bar.enable_steady_tick(std::time::Duration::from_millis(200));
-    let packages = go(&recipe.module).args(["list", "-deps", &recipe.package]).output();
-    let packages = packages.map_or(0, |list| String::from_utf8_lossy(&list.stdout).lines().count());
-    bar.set_length(u64::try_from(packages).unwrap_or(1).max(1));
-    bar
+    fs::write(&new_stamp, &recipe.digest).during(new_stamp.display())?;
+    fs::rename(&new_stamp, &stamp).during(new_stamp.display())
 }
 
 fn is_current(directory: &Path, tool: Tool, recipe: &Recipe) -> bool {
@@ -132,7 +100,7 @@ fn stamp(directory: &Path, tool: Tool) -> PathBuf {
     directory.join(format!("{}.stamp", tool.name()))
 }
 
-fn filter(tools: &[Tool], keep: impl Fn(&Tool) -> Result<bool, ToolError>) -> Result<Vec<Tool>, ToolError> {
+fn filter(tools: &[Tool], keep: impl Fn(&Tool) -> Result<bool, Failure>) -> Result<Vec<Tool>, Failure> {
     let mut kept = Vec::new();
     for tool in tools {
         if keep(tool)? {
@@ -143,16 +111,11 @@ fn filter(tools: &[Tool], keep: impl Fn(&Tool) -> Result<bool, ToolError>) -> Re
 }
 
 /// Held until the file is closed, by this process's end at the latest.
-fn lock(path: &Path) -> Result<fs::File, ToolError> {
-    let file = fs::File::options().create(true).append(true).open(path).map_err(io("opening", path))?;
+fn lock(path: &Path) -> Result<fs::File, Failure> {
+    let file = fs::File::options().create(true).append(true).open(path).during(path.display())?;
     if file.try_lock().is_err() {
         say("testbed: waiting for another process that builds into target/tools");
-        file.lock().map_err(io("locking", path))?;
+        file.lock().during(path.display())?;
     }
     Ok(file)
-}
-
-fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ToolError {
-    let path = path.to_owned();
-    move |source| ToolError::Io { what, path, source }
 }

@@ -2,14 +2,15 @@
 //! another Go, nor change go.mod.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{Tool, ToolError, Tools, version::Version};
+use super::{Tool, Tools, version::Version};
+use crate::failure::{During, Failure};
 
 /// The recipe of a build, and the digest of all its inputs.
 pub struct Recipe {
@@ -21,7 +22,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    pub fn read(tools: &Tools, tool: Tool) -> Result<Self, ToolError> {
+    pub fn read(tools: &Tools, tool: Tool) -> Result<Self, Failure> {
         let root = tools.workspace.join("tests/testbed/go");
         let (module, package, versioned) = match tool {
             Tool::Helm => (root.join("helm"), "helm.sh/helm/v4/cmd/helm".to_owned(), None),
@@ -33,18 +34,14 @@ impl Recipe {
             _ => (root.join("kubernetes"), format!("k8s.io/kubernetes/cmd/{}", tool.name()), Some("k8s.io/kubernetes")),
         };
         let go_mod = read(&module.join("go.mod"))?;
-        let malformed = |what| ToolError::Io {
-            what,
-            path: module.join("go.mod"),
-            source: io::Error::new(io::ErrorKind::InvalidData, "the line is missing or not a version"),
-        };
+        let malformed = |line| format!("{}/go.mod: the line `{line}` is missing or not a version", module.display());
         let go = directive(&go_mod, &["go"]).and_then(|word| word.parse().ok());
-        let go = go.ok_or_else(|| malformed("reading the line `go` of"))?;
+        let go = go.ok_or_else(|| malformed("go"))?;
         let ldflags = match versioned {
             None => "-s -w".to_owned(),
             Some(name) => {
                 let version = directive(&go_mod, &["require", name]).and_then(|word| word.parse().ok());
-                stamped(version.ok_or_else(|| malformed("reading the line `require k8s.io/kubernetes` of"))?)
+                stamped(version.ok_or_else(|| malformed("require k8s.io/kubernetes"))?)
             }
         };
         let mut digest = Sha256::new();
@@ -69,12 +66,14 @@ fn stamped(version: Version) -> String {
 }
 
 /// The command `go`, if Go is installed and new enough.
-pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl Fn(&Path) -> Command, ToolError> {
-    let error = |found: String| ToolError::Go {
-        tools: missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", "),
-        wanted,
-        found,
-        variable: missing.iter().map(|tool| tool.variable()).collect::<Vec<_>>().join(", "),
+pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl Fn(&Path) -> Command, Failure> {
+    let error = |found: String| {
+        let tools = missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", ");
+        let variables = missing.iter().map(|tool| tool.variable()).collect::<Vec<_>>().join(", ");
+        format!(
+            "building {tools} needs Go {wanted} or newer and {found}: install it from https://go.dev/dl/, or set \
+             {variables} (or KUBEBUILDER_ASSETS, a directory that holds etcd, kube-apiserver and kubectl) instead"
+        )
     };
     let program = tools.on_path("go").ok_or_else(|| error("found no `go` on PATH".to_owned()))?;
     let environment = tools.environment.clone();
@@ -88,14 +87,14 @@ pub fn command(tools: &Tools, wanted: Version, missing: &[Tool]) -> Result<impl 
     let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     match said.map_err(|error| error.to_string()).map(|said| (said.parse::<Version>(), said)) {
         Ok((Ok(found), _)) if found >= wanted => Ok(go),
-        Ok((Ok(found), _)) => Err(error(format!("found {found}"))),
-        Ok((Err(()), said)) => Err(error(format!("found a `go` that reports version {said:?}"))),
-        Err(failure) => Err(error(format!("found a `go` that cannot be run ({failure})"))),
+        Ok((Ok(found), _)) => Err(error(format!("found {found}")).into()),
+        Ok((Err(()), said)) => Err(error(format!("found a `go` that reports version {said:?}")).into()),
+        Err(failure) => Err(error(format!("found a `go` that cannot be run ({failure})")).into()),
     }
 }
 
-fn read(path: &Path) -> Result<String, ToolError> {
-    fs::read_to_string(path).map_err(|source| ToolError::Io { what: "reading", path: path.to_owned(), source })
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).during(path.display())
 }
 
 /// The word after this prefix at the beginning of a line of go.mod.

@@ -1,0 +1,3 @@
+//! Documents say what is so.
+
+pub mod documents;

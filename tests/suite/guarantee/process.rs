@@ -1,0 +1,209 @@
+//! The process around the controller: flags, pages, logs, watched namespaces.
+
+use std::process::{Command, Output};
+
+use kube::ResourceExt;
+use testbed::{eventually, fresh_namespace};
+
+use crate::support::world::{NO_TIMEOUT, PATIENCE, World, binary};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(binary()).arg("run").args(arguments).env_clear().output().unwrap()
+}
+
+#[test]
+fn a_wrong_flag_is_one_sentence_and_exit_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.pem").display().to_string();
+    let kubeconfig = directory.path().join("config");
+    let nowhere = "{apiVersion: v1, kind: Config, clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}], users: [{name: x, user: {token: x}}], contexts: [{name: x, context: {cluster: x, user: x}}], current-context: x}";
+    std::fs::write(&kubeconfig, nowhere).unwrap();
+    let kubeconfig = kubeconfig.display().to_string();
+    let cases: [(&[&str], &str); 12] = [
+        (&["--endpoint", "lab=http://dws.example.com"], "plain http is allowed for loopback addresses only"),
+        (&["--endpoint", "lab"], "REGION=URL"),
+        (&["--region", "mars-1"], "region \"mars-1\" is not known"),
+        (&["--allow-region", "dws.example.com"], "is not a valid name"),
+        (&["--ca-bundle", &missing], "--ca-bundle"),
+        (&["--proxy", "socks5://127.0.0.1:1"], "--proxy"),
+        (&["--proxy", "http://user:pa/ss@127.0.0.1:3128"], "write / as %2F"),
+        (&["--proxy", "http://user:12/pa/ss@127.0.0.1:3128"], "write / as %2F"),
+        (&["--request-timeout", "1h"], "must be from 2s to 300s"),
+        (&["--concurrency", "0"], "0 is not in 1..=100"),
+        (&["--default-credentials-namespace", "*"], "needs --default-credentials-dir"),
+        (&["--log-level", "x=y=z"], "--log-level"),
+    ];
+    for (flags, told) in cases {
+        let output = run(&[&["--kubeconfig", &kubeconfig, "--listen", "127.0.0.1:0"], flags].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {error}");
+        assert!(error.contains(told), "{flags:?}: {error}");
+        assert!(!error.contains("panicked") && !error.contains("pa/ss"), "{error}");
+    }
+    let nothing = run(&["--kubeconfig", &missing]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("--kubeconfig"));
+}
+
+#[test]
+fn help_explains_every_flag_with_its_environment_variable() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/flags.md")).unwrap();
+    let flags: Vec<_> = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    for flag in flags {
+        assert!(readme.contains(&format!("`--{flag}")), "docs/flags.md does not list --{flag}");
+    }
+    let variables: Vec<_> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
+    for variable in &variables {
+        assert!(readme.contains(&format!("`{variable}`")), "docs/flags.md does not list {variable}");
+    }
+    assert!(variables.len() > 20);
+}
+
+#[tokio::test]
+async fn the_pages_answer_and_readiness_ends_with_the_first_signal() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
+    let operator = world.operator_with(&[NO_TIMEOUT]).await;
+    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+    assert_eq!(operator.get("/readyz").await.unwrap().0, 200);
+    assert_eq!(operator.get("/nothing").await.unwrap().0, 404);
+    world.create("request", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    let metrics = operator.metrics().await.unwrap();
+    assert!(metrics.contains("dws_redistribution_requests_in_flight 1"), "{metrics}");
+    let (ended, ()) = tokio::join!(operator.terminate(), async {
+        eventually(PATIENCE, "it is alive and not ready while a call is in flight", async || {
+            match (operator.get("/readyz").await, operator.get("/livez").await) {
+                (Ok((503, _)), Ok((200, _))) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        world.cloud.release(&cluster);
+    });
+    assert!(ended.unwrap().success());
+}
+
+#[tokio::test]
+async fn metrics_count_calls_by_outcome() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    for (name, script) in [("one", None), ("two", Some(testbed::simulator::Script::lost_reply()))] {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, script);
+        world.create(name, &cluster).await;
+        world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
+    }
+    let metrics = operator.metrics().await.unwrap();
+    for line in [
+        r#"dws_redistribution_requests_total{outcome="answered",code="200"} 1"#,
+        r#"dws_redistribution_requests_total{outcome="unknown",code=""} 1"#,
+        "dws_redistribution_request_duration_seconds_count 2",
+        "dws_redistribution_build_info{version=",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn each_outcome_and_each_new_hold_is_one_event() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let _operator = world.operator().await;
+    let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
+    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
+    world.settled("request", "Suspended").await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
+    world.settled("request", "Delivered").await;
+    let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(world.client.clone(), &world.namespace);
+    eventually(PATIENCE, "two events", async || {
+        let events = events.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let mut reasons: Vec<_> = events.iter().filter_map(|event| event.reason.clone()).collect();
+        reasons.sort();
+        if reasons == ["Delivered", "Suspended"] { Ok(()) } else { Err(format!("{reasons:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_configured_namespaces_and_labels_are_watched() {
+    let world = World::new().await;
+    let second = fresh_namespace(&world.client, "suite").await.unwrap();
+    let unwatched = fresh_namespace(&world.client, "suite").await.unwrap();
+    let namespaces = vec![world.namespace.clone(), second.clone()];
+    let _operator = world
+        .operator_from(|options| {
+            options.watch = namespaces;
+            options.arguments.push("--selector=team=warehouse".into());
+        })
+        .await;
+    let create = async |namespace: &str, label: &str| {
+        let cluster = world.cluster();
+        let mut object =
+            redistribution_operator::api::ClusterRedistribution::new("request", crate::support::world::spec(&cluster));
+        object.metadata.name = Some(format!("request-{label}"));
+        object.labels_mut().insert("team".to_owned(), label.to_owned());
+        let api = kube::Api::namespaced(world.client.clone(), namespace);
+        api.create(&kube::api::PostParams::default(), &object).await.unwrap();
+        (api, cluster)
+    };
+    let secret = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), &world.namespace);
+    let mut copy = secret.get(crate::support::world::DEFAULT_SECRET).await.unwrap();
+    copy.metadata = kube::api::ObjectMeta { name: copy.metadata.name, ..Default::default() };
+    for namespace in [&second, &unwatched] {
+        kube::Api::namespaced(world.client.clone(), namespace)
+            .create(&kube::api::PostParams::default(), &copy)
+            .await
+            .unwrap();
+    }
+    let mut silent = Vec::new();
+    for (namespace, label) in [(&unwatched, "warehouse"), (&second, "other"), (&world.namespace, "other")] {
+        silent.push(create(namespace, label).await);
+    }
+    for namespace in [&world.namespace, &second] {
+        let (api, cluster) = create(namespace, "warehouse").await;
+        eventually(PATIENCE, "the watched object is delivered", async || {
+            let object = api.get("request-warehouse").await.map_err(|error| error.to_string())?;
+            if crate::support::world::reason_of(&object).as_deref() == Some("Delivered") {
+                Ok(())
+            } else {
+                Err(crate::support::world::describe(&object))
+            }
+        })
+        .await;
+        assert_eq!(world.calls(&cluster), 1);
+    }
+    for (_, cluster) in silent {
+        assert_eq!(world.calls(&cluster), 0);
+    }
+}
+
+#[tokio::test]
+async fn flags_can_be_given_by_the_environment_and_logs_can_be_text() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    let endpoint = format!("lab={}", world.cloud.url());
+    let ca = world.cloud.ca_file().display().to_string();
+    let operator = world
+        .operator_from(|options| {
+            options.arguments = Vec::new();
+            let variables = [
+                ("DWS_OPERATOR_REGION", "lab"),
+                ("DWS_OPERATOR_ENDPOINTS", &endpoint),
+                ("DWS_OPERATOR_CA_BUNDLE", &ca),
+                ("DWS_OPERATOR_REQUIRE_NOT_AFTER", "true"),
+            ];
+            options.environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
+        })
+        .await;
+    world.create("request", &cluster).await;
+    world.settled("request", "NotAfterMissing").await;
+    operator.terminate().await.unwrap();
+}

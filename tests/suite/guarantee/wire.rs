@@ -1,0 +1,103 @@
+//! The wire, row by row, through the whole operator and over TLS: the status for each behaviour of a cloud, and the
+//! number of requests in the cloud's ledger. The operator's own unit tests cover the same rows for plain sockets.
+
+use testbed::simulator::{Act, Answer, Script};
+
+use crate::support::world::{World, condition};
+
+/// The beginning of a body, which includes the code.
+const CODE: &str = r#"{"error_code":"DWS.7023","#;
+
+struct ReasonClass {
+    name: &'static str,
+    script: Script,
+    reason: &'static str,
+    status_code: Option<i32>,
+}
+
+fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> ReasonClass {
+    ReasonClass { name, script: Script::new(act), reason, status_code }
+}
+
+#[tokio::test]
+async fn every_wire_fault_is_classified_correctly_and_sent_once() {
+    let world = World::new().await;
+    // Two rows wait for the timeout; on all others the answer comes at once, or when the test releases it.
+    let _operator = world.operator_with(&["--request-timeout=30s"]).await;
+    // A key without a first answer carries one call: the rows would wait for each other.
+    world.create("first", &world.cluster()).await;
+    world.settled("first", "Delivered").await;
+    let (ok, refused, unknown) = (|| Answer::empty(200), || Answer::empty(403), "OutcomeUnknown");
+    let rows = [
+        row("closed-after-reading", Act::Cut, unknown, None),
+        row("reset-after-reading", Act::Reset, unknown, None),
+        row("no-answer", Act::Hang, unknown, None),
+        row("half-a-head", Act::HalfHead, unknown, None),
+        row("half-a-head-reset", Act::HalfHeadReset, unknown, None),
+        row("half-a-body", Act::HalfBody(Answer::with_body(200, "{")), unknown, Some(200)),
+        row("half-the-chunks", Act::HalfChunks(Answer::with_body(200, "{")), unknown, Some(200)),
+        row("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), unknown, Some(403)),
+        row("half-a-refusal-with-its-code", Act::HalfBody(Answer::with_body(403, CODE)), "ClusterNotReady", Some(403)),
+        row("half-an-ok-with-a-code", Act::HalfChunks(Answer::with_body(200, CODE)), "ClusterNotReady", Some(200)),
+        row("half-a-401", Act::HalfBody(Answer::with_body(401, CODE)), "ClusterNotReady", Some(401)),
+        row("large-refusal", Act::LargeBody(403), unknown, Some(403)),
+        row("large-body", Act::LargeBody(200), unknown, Some(200)),
+        row("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), unknown, Some(301)),
+        row("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), unknown, Some(307)),
+        row("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), unknown, Some(308)),
+        row("redirect-303", Act::Answer(Answer::empty(303).header("Location", "/done")), unknown, Some(303)),
+        row("control-in-a-header", Act::Answer(ok().header("X-Trace", "a\u{1b}[31mb")), "Delivered", Some(200)),
+        row("control-in-a-name", Act::Answer(refused().header("X-\u{7}", "b")), "PermissionDenied", Some(403)),
+        row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
+        row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
+        row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
+        ReasonClass { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
+        ReasonClass { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
+    ];
+    let mut expected = Vec::new();
+    for ReasonClass { name, script, reason, status_code } in rows {
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [script]);
+        world.create(name, &cluster).await;
+        if name == "slow" {
+            world.cloud.arrived(&cluster, 1).await;
+            world.cloud.release(&cluster);
+        }
+        expected.push((name, cluster, reason, status_code));
+    }
+    for (name, cluster, reason, status_code) in expected {
+        let object = world.settled(name, reason).await;
+        assert_eq!(object.status.clone().unwrap().status_code, status_code, "{name}");
+        let delivered = match reason {
+            "Delivered" => "True",
+            "OutcomeUnknown" => "Unknown",
+            _ => "False",
+        };
+        assert_eq!(condition(&object, "Delivered").as_deref(), Some(delivered), "{name}");
+        assert_eq!(world.calls(&cluster), 1, "{name}");
+        if name == "too-slow" {
+            // The answer has no receiver any more.
+            world.cloud.release(&cluster);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_unread_is_unknown_or_proven_unsent() {
+    let world = World::new().await;
+    let _operator = world.operator_with(&["--request-timeout=20s", "--connect-timeout=10s"]).await;
+    for (name, act) in [("closed-unread", Act::Cut), ("silent", Act::Hang)] {
+        let cluster = world.cluster();
+        world.cloud.script_connections([act]);
+        world.create(name, &cluster).await;
+        world.settled(name, "OutcomeUnknown").await;
+        assert_eq!(world.calls(&cluster), 0, "{name}: not a byte was read, but nobody on this side can know");
+    }
+    // A reset at the end of the handshake proves that nothing was sent, one a moment later does not: either is correct.
+    let cluster = world.cluster();
+    world.cloud.script_connections([Act::Reset]);
+    world.create("reset-unread", &cluster).await;
+    let objects = world.all_settled(&["OutcomeUnknown", "Delivered"]).await;
+    assert_eq!(objects.len(), 3);
+    assert!(world.calls(&cluster) <= 1);
+}

@@ -1,0 +1,270 @@
+//! Results of reads after a call without an answer: a redistribution that was not there before confirms it, its absence
+//! proves nothing, and neither ever leads to a second call.
+
+use redistribution_operator::api::{ClusterRedistribution, crd_json};
+use testbed::{
+    eventually,
+    simulator::{Act, Lag, NoRun, Read, Script, Shape},
+};
+
+use crate::{
+    observe::progress::{OBSERVE, read_again, redistributed, redistribution_of, wait_for_progress},
+    support::world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
+};
+
+const SETTLE: [&str; 3] = ["--observe", "--observe-every=1s", "--settle-time=4s"];
+
+fn is_confirmed(object: &ClusterRedistribution, code: Option<i32>) {
+    let seen = ["Delivered", "Ready", "Reconciling", "Stalled"].map(|type_| condition(object, type_));
+    assert_eq!(seen, [Some("True"), Some("True"), None, None].map(|value| value.map(str::to_owned)));
+    assert_eq!(object.status.as_ref().unwrap().status_code, code, "no status code is invented");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
+    for (script, code, state) in [
+        (Script::lost_reply(), None, "Unknown"),
+        (Script::error(Shape::Plain, 503, "DWS.0005", "Server failure.").executed(), Some(503), "Answered"),
+        (Script::new(Act::Hang).executed(), None, "Unknown"),
+    ] {
+        let world = World::new().await;
+        let cluster = world.cluster();
+        world.cloud.script(&cluster, [script]);
+        world.cloud.lag(&cluster, Lag::Reads(6));
+        let _operator = world.operator_with(&OBSERVE).await;
+        world.create("request", &cluster).await;
+        let object = world.settled("request", "ConfirmedByObservation").await;
+        is_confirmed(&object, code);
+        assert!(message(&object).contains("that was not there before the claim"), "{}", message(&object));
+        let attempt = object.status.unwrap().attempt.unwrap();
+        assert_eq!((attempt.state.as_str(), attempt.status_code), (state, code));
+        wait_for_progress(&world, "request", "Running").await;
+        world.cloud.idle(&cluster);
+        is_confirmed(&wait_for_progress(&world, "request", "Finished").await, code);
+        assert_eq!(world.calls(&cluster), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::new(Act::Cut)]);
+    let operator = world.operator_with(&SETTLE).await;
+    world.create("request", &cluster).await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
+    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+    assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
+    let told = message(&object);
+    for part in ["task_status is WAITING_REDISTRIBUTION", "no redistribution is shown", "no proof", "spec.trigger"] {
+        assert!(told.contains(part), "{told}");
+    }
+    // A person starts it by hand, as the message allows: that was not this call.
+    world.cloud.redistributing(&cluster);
+    let reads = world.cloud.reads(&cluster).len();
+    assert!(operator.terminate().await.unwrap().success());
+    let _again = world.operator_with(&SETTLE).await;
+    let next = world.cluster();
+    world.create("next", &next).await;
+    wait_for_progress(&world, "next", "Running").await;
+    assert_eq!(world.cloud.reads(&cluster).len(), reads);
+    assert_eq!(world.settled("request", "OutcomeUnknown").await.status, object.status);
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn a_redistribution_with_other_parameters_confirms_nothing() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::new(Act::Cut).when_released()]);
+    let _operator = world.operator_with(&SETTLE).await;
+    world.create("request", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    world.cloud.next_run(&cluster, |run| run.parallel_jobs = 8);
+    world.cloud.redistributing(&cluster);
+    world.cloud.release(&cluster);
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
+    assert!(message(&object).contains("parallel_jobs 8"), "{}", message(&object));
+    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+}
+
+#[tokio::test]
+async fn the_call_of_another_object_for_the_same_cluster_confirms_nothing() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::new(Act::Cut), Script::status(200)]);
+    let _operator = world.operator_with(&SETTLE).await;
+    world.create("lost", &cluster).await;
+    world.cloud.arrived(&cluster, 1).await;
+    world.create("other", &cluster).await;
+    world.settled("other", "Delivered").await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
+    assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
+    assert_eq!(world.calls(&cluster), 2, "one for each object");
+}
+
+#[tokio::test]
+async fn the_call_of_another_object_confirms_nothing_after_a_restart_either() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::new(Act::Cut), Script::status(200)]);
+    // Only the next process reads it.
+    let first = world.operator_with(&["--observe", "--observe-every=1h", "--settle-time=4s"]).await;
+    world.create("lost", &cluster).await;
+    world.settled("lost", "OutcomeUnknown").await;
+    world.create("other", &cluster).await;
+    world.settled("other", "Delivered").await;
+    first.kill().await.unwrap();
+    let _second = world.operator_with(&SETTLE).await;
+    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
+    assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
+    wait_for_progress(&world, "other", "Running").await;
+    assert_eq!(world.calls(&cluster), 2, "one for each object");
+}
+
+#[tokio::test]
+async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
+    let flags = [&SETTLE[..], &[SHORT_GRACE]].concat();
+    for executed in [true, false] {
+        let world = World::new().await;
+        let cluster = world.cluster();
+        let held = Script::new(Act::Hang);
+        world.cloud.script(&cluster, [if executed { held.executed() } else { held }]);
+        let first = world.operator_with(&flags).await;
+        world.create("request", &cluster).await;
+        world.cloud.arrived(&cluster, 1).await;
+        eventually(PATIENCE, "the call was read", async || {
+            let done = !executed || world.cloud.executions(&cluster) == 1;
+            if done { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+        first.kill().await.unwrap();
+        let _second = world.operator_with(&flags).await;
+        if executed {
+            is_confirmed(&world.settled("request", "ConfirmedByObservation").await, None);
+        } else {
+            let object = wait_for_progress(&world, "request", "Unconfirmed").await;
+            assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+        }
+        assert_eq!(world.calls(&cluster), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    world.cloud.script(&cluster, [Script::lost_reply()]);
+    world.cloud.lag(&cluster, Lag::Never);
+    let _operator = world.operator_with(&SETTLE).await;
+    world.create("request", &cluster).await;
+    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
+    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+    assert_eq!((world.calls(&cluster), world.cloud.executions(&cluster)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
+    let world = World::new().await;
+    let cluster = world.cluster();
+    // The previous one is shown, and so is this one once it is over.
+    world.cloud.redistributing(&cluster);
+    world.cloud.idle(&cluster);
+    world.cloud.waiting(&cluster);
+    world.cloud.no_run(&cluster, NoRun::LastRun);
+    world.cloud.script(&cluster, [Script::lost_reply()]);
+    world.cloud.tables_per_read(&cluster, 1000);
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.create("request", &cluster).await;
+    let object = world.settled("request", "ConfirmedByObservation").await;
+    is_confirmed(&object, None);
+    let done = wait_for_progress(&world, "request", "Finished").await;
+    assert!(redistribution_of(&done).id.is_some());
+    assert_eq!(world.calls(&cluster), 1);
+}
+
+#[tokio::test]
+async fn an_empty_cluster_detail_ends_no_redistribution() {
+    for silent in [
+        serde_json::json!({}),
+        serde_json::json!({"id": "x", "sub_status": "NORMAL"}),
+        serde_json::json!({"task_status": null}),
+    ] {
+        let world = World::new().await;
+        let cluster = world.cluster();
+        let _operator = world.operator_with(&OBSERVE).await;
+        world.create("request", &cluster).await;
+        wait_for_progress(&world, "request", "Running").await;
+        world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
+        world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
+        read_again(&world, &cluster, 5).await;
+        let object = world.api().get("request").await.unwrap();
+        assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
+        // It continues, and its end is seen.
+        world.cloud.replace(&cluster, Read::Redistribution, None);
+        world.cloud.replace(&cluster, Read::Cluster, None);
+        world.cloud.idle(&cluster);
+        wait_for_progress(&world, "request", "Finished").await;
+        assert_eq!(world.calls(&cluster), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
+    let world = World::new().await;
+    let access = world.cloud.access_key().to_owned();
+    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
+    for number in 0..5 {
+        world.create(&format!("request-{number}"), &world.cluster()).await;
+    }
+    let _operator = world.operator_with(&OBSERVE).await;
+    world.all_settled(&["CredentialsRejected"]).await;
+    assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
+    let world = World::new().await;
+    let acts = [Act::Cut, Act::Reset, Act::HalfHead, Act::LargeBody(200)];
+    let clusters: Vec<_> = acts
+        .into_iter()
+        .enumerate()
+        .map(|(number, act)| {
+            let cluster = world.cluster();
+            // The baseline's reads fail, so that nothing is known from before; then all later reads fail.
+            for read in [Read::Cluster, Read::Redistribution] {
+                world.cloud.script_reads(&cluster, read, (0..200).map(|_| Script::new(act.clone())));
+            }
+            world.cloud.script(&cluster, [Script::lost_reply()]);
+            (format!("request-{number}"), cluster)
+        })
+        .collect();
+    for (name, cluster) in &clusters {
+        world.create(name, cluster).await;
+    }
+    let _operator = world.operator_with(&SETTLE).await;
+    for (name, cluster) in &clusters {
+        let object = wait_for_progress(&world, name, "NotReadable").await;
+        assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
+        assert_eq!(world.calls(cluster), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_crd_that_does_not_keep_the_baseline_holds_the_call() {
+    let mut crd = crd_json().unwrap();
+    let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/attempt/properties";
+    crd.pointer_mut(attempt).unwrap().as_object_mut().unwrap().remove("baseline").unwrap();
+    let world = crate::guarantee::pruned::world_with(&crd).await;
+    let cluster = world.cluster();
+    let operator = world.operator_with(&OBSERVE).await;
+    world.create("request", &cluster).await;
+    world.settled("request", "CRDOutdated").await;
+    assert_eq!(world.cloud.total_calls(), 0);
+    operator.terminate().await.unwrap();
+    // Without the flag there is no baseline to keep.
+    let _plain = world.operator().await;
+    world.patch("request", serde_json::json!({"metadata": {"labels": {"look": "again"}}})).await;
+    let object = world.settled("request", "Delivered").await;
+    assert_eq!((world.calls(&cluster), redistributed(&object)), (1, None));
+}
