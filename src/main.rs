@@ -86,8 +86,8 @@ fn start(run: Run) -> Result<(), StartError> {
 async fn operate(run: Run) -> Result<(), StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let watchdog = Watchdog::new(run.stale_after);
-    let metrics = Metrics::new(&watchdog);
+    let metrics = Metrics::default();
+    let watchdog = Watchdog::new(run.stale_after, metrics.watch_silent().clone());
     let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
     let (client, watching) = kube_client::clients(access, &watchdog, &metrics).await?;
     let done = CancellationToken::new();

@@ -23,6 +23,7 @@ use std::{
 
 use futures::{Stream, StreamExt, future::ready};
 use kube::{
+    Resource,
     core::error_boundary::InvalidObject,
     runtime::{
         Controller,
@@ -426,7 +427,7 @@ pub async fn run(
 /// Counts and times a reconciliation.
 async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     let metrics = &reconciler.reporter.metrics;
-    let reconciling = metrics.reconciling(&object);
+    let reconciling = metrics.reconciling(object.meta());
     let uid = uid_of(&object);
     let result = reconciler.reconcile(&object).await;
     let label = match &result {

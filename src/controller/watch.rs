@@ -30,7 +30,7 @@ use futures::{
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     runtime::{
         reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, Event},
@@ -259,12 +259,12 @@ impl Pending {
                 self.listeners.finished(decoded.metadata.uid.as_deref().unwrap_or_default(), &mut attempts);
                 self.metrics.hidden(attempts.hidden_objects());
                 drop(attempts);
-                self.metrics.objects().seen(scope, &object, (false, observes));
+                self.metrics.objects().seen(scope, Ok(decoded), (false, observes));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
-        self.metrics.objects().seen(scope, &object, (true, observes));
+        self.metrics.objects().seen(scope, object.decoded(), (true, observes));
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }
@@ -288,7 +288,7 @@ impl Pending {
                 schedule.end(&uid);
             }
         }
-        self.metrics.objects().gone(&object);
+        self.metrics.objects().gone(object.meta());
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 

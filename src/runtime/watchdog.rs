@@ -3,7 +3,6 @@
 //! again, within a minute.
 
 use std::{
-    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,11 +14,7 @@ use http::Response;
 use http_body::Body;
 use http_body_util::BodyExt;
 use kube::Client;
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::gauge::ConstGauge,
-};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, interval, timeout};
 
 /// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an
@@ -70,14 +65,16 @@ impl IdleTime {
 pub struct Watchdog {
     arrivals: Arc<AtomicU64>,
     idle: Arc<Mutex<IdleTime>>,
+    silent: Gauge<f64, AtomicU64>,
     check_every: Duration,
 }
 
 impl Watchdog {
-    /// See [`IdleTime::new`].
-    pub fn new(stale_after: Duration) -> Self {
+    /// See [`IdleTime::new`]. `silent`: the gauge of the idle time.
+    pub fn new(stale_after: Duration, silent: Gauge<f64, AtomicU64>) -> Self {
         Self {
             arrivals: Arc::default(),
+            silent,
             idle: Arc::new(Mutex::new(IdleTime::new(stale_after))),
             check_every: stale_after / CHECKS,
         }
@@ -116,6 +113,7 @@ impl Watchdog {
             let now = Instant::now();
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.check(self.arrivals.load(Ordering::Relaxed), answers, now - last);
+            self.silent.set(idle.lasted().as_secs_f64());
             last = now;
         }
     }
@@ -123,18 +121,6 @@ impl Watchdog {
     /// See [`IdleTime::is_alive`].
     pub fn is_alive(&self) -> bool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_alive()
-    }
-}
-
-impl Collector for Watchdog {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let lasted = self.idle.lock().unwrap_or_else(PoisonError::into_inner).lasted();
-        let (name, help) = (
-            "dws_redistribution_watch_silent_seconds",
-            "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
-        );
-        let gauge = ConstGauge::new(lasted.as_secs_f64());
-        gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
     }
 }
 

@@ -23,6 +23,13 @@ pub struct StoredObject {
     pub object: Result<ClusterRedistribution, InvalidObject>,
 }
 
+impl StoredObject {
+    /// The object, or the metadata of one that cannot be read.
+    pub fn decoded(&self) -> Result<&ClusterRedistribution, &ObjectMeta> {
+        self.object.as_ref().map_err(|invalid| &invalid.metadata)
+    }
+}
+
 /// The fields of metadata that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
