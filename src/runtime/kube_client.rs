@@ -5,10 +5,7 @@ mod redaction;
 mod kubeconfig;
 mod proxy;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use kube::{
     Client, Config,
@@ -27,38 +24,6 @@ use crate::runtime::{
 /// Longest wait for a connection to the API server, for all requests except those of the watch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why there is no client. The text never quotes a kubeconfig, which may hold a token or a password.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientsError {
-    /// No usable kubeconfig, and no ServiceAccount of a pod either.
-    #[error(
-        "no way to reach a Kubernetes API server: {kubeconfig}; {in_cluster}. Run it in a pod, or name a kubeconfig with --kubeconfig"
-    )]
-    Nowhere {
-        /// What is wrong with the kubeconfig.
-        kubeconfig: Box<ClientsError>,
-        /// What is wrong with the pod's ServiceAccount.
-        in_cluster: kube::config::InClusterError,
-    },
-    /// A kubeconfig that cannot be used.
-    #[error("kubeconfig {file} (--kubeconfig, KUBECONFIG or ~/.kube/config): {why}", file = file.display())]
-    Kubeconfig {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// No place to look for a kubeconfig.
-    #[error("there is no home directory, and KUBECONFIG is not set")]
-    NoFile,
-    /// A part of the configuration cannot be used, for example a certificate.
-    #[error("no client of the Kubernetes API server can be made: {0}")]
-    Unusable(String),
-    /// An environment variable for proxies is invalid.
-    #[error("{0}")]
-    Proxy(String),
-}
-
 /// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
 /// kubeconfig.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +35,13 @@ pub struct Access<'a> {
 }
 
 /// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its
-/// own first application; the second is for watches, and the watchdog counts its bytes.
+/// own first application; the second is for watches, and the watchdog counts its bytes. The text of an error never quotes a
+/// kubeconfig, which may hold a token or a password.
 pub async fn clients(
     access: Access<'_>,
     watchdog: &Watchdog,
     metrics: &Metrics,
-) -> Result<(Client, Client), ClientsError> {
+) -> Result<(Client, Client), String> {
     let mut config = kubeconfig::config(access).await?;
     let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
     let requests = CountRequests { metrics: metrics.clone(), host };
@@ -91,14 +57,18 @@ pub async fn clients(
 type Service = BoxService<http::Request<kube::client::Body>, http::Response<Box<DynBody>>, BoxError>;
 type Scrubbed = MapErr<Service, fn(BoxError) -> BoxError>;
 
+fn unusable(why: &str) -> String {
+    format!("no client of the Kubernetes API server can be made: {why}")
+}
+
 /// kube's client, with errors that never contain the output of a credential plugin that was asked for a new token.
-fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, ClientsError> {
+fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, String> {
     // kube panics on a plugin's token that is no valid header value and does not expire; only kube sees that token.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
         let is_token = panic.payload().downcast_ref::<String>().is_some_and(|text| text.contains("not valid header"));
         let why = if is_token { redaction::TOKEN } else { redaction::UNUSABLE };
-        eprintln!("redistribution-operator: {}", ClientsError::Unusable(why.to_owned()));
+        eprintln!("redistribution-operator: {}", unusable(why));
         std::process::exit(2);
     }));
     let built = ClientBuilder::try_from(config);
@@ -108,6 +78,6 @@ fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, ClientsError> {
         None => error,
     };
     Ok(built
-        .map_err(|error| ClientsError::Unusable(redaction::of_client(&error)))?
+        .map_err(|error| unusable(&redaction::of_client(&error)))?
         .with_layer(&MapErrLayer::new(scrub)))
 }

@@ -10,38 +10,41 @@ use kube::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Access, ClientsError, proxy, redaction};
+use super::{Access, proxy, redaction};
 
 /// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
-pub async fn config(access: Access<'_>) -> Result<Config, ClientsError> {
+pub async fn config(access: Access<'_>) -> Result<Config, String> {
     let Access { kubeconfig: file, context } = access;
     match from_file(file, context).await {
-        Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster()
-            .map_err(|in_cluster| ClientsError::Nowhere { kubeconfig: Box::new(kubeconfig), in_cluster }),
+        Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster().map_err(|in_cluster| {
+            format!(
+                "no way to reach a Kubernetes API server: {kubeconfig}; {in_cluster}. Run it in a pod, or name a kubeconfig with --kubeconfig"
+            )
+        }),
         result => result,
     }
 }
 
-async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, ClientsError> {
-    let (kubeconfig, file) = read(file)?;
-    let invalid = |why: String| ClientsError::Kubeconfig { file: file.clone(), why };
+async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
+    let name = file.map(|file| format!("{} ", file.display())).unwrap_or_default();
+    let invalid = |why: &str| format!("kubeconfig {name}(--kubeconfig, KUBECONFIG or ~/.kube/config): {why}");
+    let read = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    let kubeconfig = read.map_err(|error| invalid(&redaction::of_kubeconfig(&error)))?;
     let cluster = cluster(&kubeconfig, context).cloned().unwrap_or_default();
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = made.map_err(|error| match error {
-        KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => {
-            ClientsError::Proxy(proxy::invalid("HTTPS_PROXY"))
-        }
-        KubeconfigError::ParseNoProxy(_) => ClientsError::Proxy(proxy::NO_PROXY.to_owned()),
-        error => invalid(redaction::of_kubeconfig(&error)),
+        KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => proxy::invalid("HTTPS_PROXY"),
+        KubeconfigError::ParseNoProxy(_) => proxy::NO_PROXY.to_owned(),
+        error => invalid(&redaction::of_kubeconfig(&error)),
     })?;
-    check(&config).map_err(|why| invalid(why.to_owned()))?;
+    check(&config).map_err(invalid)?;
     // kube reads the authority once unless it gets the file's name: the authority may be replaced while this runs.
     let is_a_file = cluster.certificate_authority_data.is_none() && !config.accept_invalid_certs;
     config.root_cert_file = cluster.certificate_authority.filter(|_| is_a_file).map(PathBuf::from);
     // kube compares NO_PROXY with the proxy's name, and sends requests to this machine through the proxy.
     config.proxy_url = match cluster.proxy_url.filter(|url| !url.is_empty()) {
-        Some(url) => Some(proxy::read(&url).ok_or_else(|| invalid(proxy::invalid("proxy-url")))?),
+        Some(url) => Some(proxy::read(&url).ok_or_else(|| invalid(&proxy::invalid("proxy-url")))?),
         None => proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())?,
     };
     if let Some(proxy) = &config.proxy_url {
@@ -49,28 +52,6 @@ async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config,
         tracing::info!(host, port, "the API server is reached through a proxy");
     }
     Ok(config)
-}
-
-/// The merged files, and the file to name in an error about them.
-fn read(file: Option<&Path>) -> Result<(Kubeconfig, PathBuf), ClientsError> {
-    let files = file.map_or_else(default_files, |file| vec![file.to_owned()]);
-    let first = files.first().cloned().ok_or(ClientsError::NoFile)?;
-    let mut merged = Kubeconfig::default();
-    for file in files {
-        let read = Kubeconfig::read_from(&file).and_then(|read| merged.merge(read));
-        merged = read.map_err(|error| ClientsError::Kubeconfig { file, why: redaction::of_kubeconfig(&error) })?;
-    }
-    Ok((merged, first))
-}
-
-fn default_files() -> Vec<PathBuf> {
-    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
-    let listed: Vec<_> = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
-    if listed.is_empty() {
-        std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
-    } else {
-        listed
-    }
 }
 
 fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a Cluster> {

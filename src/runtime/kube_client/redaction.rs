@@ -17,7 +17,8 @@ pub const UNUSABLE: &str = "its configuration cannot be used";
 /// What is wrong with a kubeconfig.
 pub fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
-        KubeconfigError::ReadConfig(error, _) => format!("it cannot be read: {error}"),
+        KubeconfigError::FindPath => "there is no home directory, and KUBECONFIG is not set".to_owned(),
+        KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),
             None => "it is not the YAML of a kubeconfig".to_owned(),
