@@ -89,7 +89,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let metrics = Metrics::default();
     let watchdog = Watchdog::new(run.stale_after, metrics.watch_silent().clone());
     let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
-    let (client, watching) = kube_client::clients(access, &watchdog, &metrics).await?;
+    let client = kube_client::client(access, &metrics).await?;
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.namespaces) };
@@ -103,7 +103,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     config.label_selector.clone_from(&run.selector);
     let observed = watch::Watching { namespaces: run.namespaces.clone(), config, relist_every: run.relist_every };
     let listeners = watch::Listeners::of(&reconciler);
-    let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
+    let (objects, cache) = watch::pending(&client, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },

@@ -140,7 +140,8 @@ pub fn pending(
     let scopes = namespaces.into_iter().map(Scope::new).collect();
     let errors = WatchErrors::default();
     let mut pending = Pending { writer, reader: reader.clone(), listeners, metrics, scopes, errors };
-    let stream = select_all(watches).flat_map(move |(scope, event)| match event {
+    let events = select_all(watches).inspect(move |_| watchdog.record_arrival());
+    let stream = events.flat_map(move |(scope, event)| match event {
         WatchEvent::Event(event) => {
             // A list may start again and again; a complete list does not yet mean a working watch.
             if matches!(event, Event::Apply(_) | Event::Delete(_)) {
@@ -155,7 +156,6 @@ pub fn pending(
         // Each watch has its own back-off. Passed on to the controller, the error of one forbidden namespace would slow
         // all the others down.
         WatchEvent::Failed(error, pause) => {
-            watchdog.record_arrival();
             pending.failed(scope, &error, pause);
             stream::empty().right_stream()
         }

@@ -1,28 +1,24 @@
-//! How the API server is reached: the kubeconfig or the pod's ServiceAccount, and two clients. Sends no request.
-
-mod redaction;
+//! How the API server is reached: the kubeconfig or the pod's ServiceAccount, and the client. Sends no request.
 
 mod kubeconfig;
 mod proxy;
+mod redaction;
 
 use std::{path::Path, time::Duration};
 
+use http::{Request, StatusCode};
 use kube::{
-    Client, Config,
-    client::{AuthError, ClientBuilder, DynBody},
-};
-use tower::{
-    BoxError,
-    util::{BoxService, MapErr, MapErrLayer, MapResponseLayer},
+    Client, Config, Error,
+    client::{AuthError, Body, ClientBuilder},
 };
 
-use crate::runtime::{
-    metrics::{CountRequests, Metrics},
-    watchdog::Watchdog,
-};
+use crate::runtime::metrics::Metrics;
 
-/// Longest wait for a connection to the API server, for all requests except those of the watch.
+/// Longest wait for a connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest silence of an answer. Above the 55 s after which kube-runtime ends a silent watch, so that only a request that
+/// opens a watch or a list can meet it; all others have shorter limits of their own.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
 /// kubeconfig.
@@ -34,35 +30,36 @@ pub struct Access<'a> {
     pub context: Option<&'a str>,
 }
 
-/// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its
-/// own first application; the second is for watches, and the watchdog counts its bytes. The text of an error never quotes a
-/// kubeconfig, which may hold a token or a password.
-pub async fn clients(
-    access: Access<'_>,
-    watchdog: &Watchdog,
-    metrics: &Metrics,
-) -> Result<(Client, Client), String> {
+/// The client, or why there is none; that text never quotes a kubeconfig, which may hold a token or a password.
+///
+/// It never repeats a request by itself: a repeated PUT of a claim would conflict with its own first application, and the
+/// watches have a back-off of their own.
+pub async fn client(access: Access<'_>, metrics: &Metrics) -> Result<Client, String> {
     let mut config = kubeconfig::config(access).await?;
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-    let requests = CountRequests { metrics: metrics.clone(), host };
-    let counted = watchdog.clone();
-    let bytes = MapResponseLayer::new(move |response| counted.count(response));
-    // The watches have their own back-off: the client's would begin with a burst and grow to minutes.
     config.default_retry = false;
-    let watching = builder(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    Ok((builder(config)?.with_layer(&requests).build(), watching))
+    (config.read_timeout, config.reset_reader_on_write) = (Some(READ_TIMEOUT), true);
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let namespace = config.default_namespace.clone();
+    let (inner, metrics) = (build(config)?, metrics.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (inner, metrics, host) = (inner.clone(), metrics.clone(), host.clone());
+        async move {
+            let method = request.method().to_string();
+            let answer = inner.send(request).await.map_err(without_output);
+            let status = answer.as_ref().map(http::Response::status).ok();
+            metrics.api_request(status.as_ref().map_or("<error>", StatusCode::as_str), &method, &host);
+            answer
+        }
+    });
+    Ok(Client::new(service, namespace))
 }
-
-type Service = BoxService<http::Request<kube::client::Body>, http::Response<Box<DynBody>>, BoxError>;
-type Scrubbed = MapErr<Service, fn(BoxError) -> BoxError>;
 
 fn unusable(why: &str) -> String {
     format!("no client of the Kubernetes API server can be made: {why}")
 }
 
-/// kube's client, with errors that never contain the output of a credential plugin that was asked for a new token.
-fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, String> {
+fn build(config: Config) -> Result<Client, String> {
     // kube panics on a plugin's token that is no valid header value and does not expire; only kube sees that token.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
@@ -73,11 +70,16 @@ fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, String> {
     }));
     let built = ClientBuilder::try_from(config);
     std::panic::set_hook(hook);
-    let scrub: fn(BoxError) -> BoxError = |error| match error.downcast_ref::<AuthError>() {
-        Some(error) => redaction::of_credentials(error).into(),
-        None => error,
-    };
-    Ok(built
-        .map_err(|error| unusable(&redaction::of_client(&error)))?
-        .with_layer(&MapErrLayer::new(scrub)))
+    built.map(ClientBuilder::build).map_err(|error| unusable(&redaction::of_client(&error)))
+}
+
+/// The error without the output of a credential plugin that was asked for a new token.
+fn without_output(error: Error) -> Error {
+    match &error {
+        Error::Service(source) => match source.downcast_ref::<AuthError>() {
+            Some(error) => Error::Service(redaction::of_credentials(error).into()),
+            None => error,
+        },
+        _ => error,
+    }
 }

@@ -4,7 +4,6 @@
 
 pub mod objects;
 mod process;
-mod requests;
 
 use std::{
     borrow::Cow,
@@ -19,7 +18,6 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-pub use self::requests::CountRequests;
 use self::{objects::Objects, process::ProcessMetrics};
 
 /// The controller's name in the metrics that every controller exports.
