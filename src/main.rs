@@ -171,7 +171,7 @@ fn assemble(
     let decider = Decider::new(rules(run)?);
     let store = StatusStore::new(client.clone());
     let credentials = credentials(run, client, &store, &cloud)?;
-    let events = Events::start(client.clone(), &holder, metrics.clone());
+    let events = Events::new(client.clone(), &holder, metrics.clone());
     let reporter = Reporter { store, events, metrics: metrics.clone() };
     let admission = Admission::new(usize::from(run.concurrency), run.rate_limit);
     let settings = precheck::Settings { mode: run.check_cluster, every: run.check_every };
