@@ -24,7 +24,6 @@ use std::{
 use futures::{Stream, StreamExt, future::ready};
 use kube::{
     Resource,
-    core::error_boundary::InvalidObject,
     runtime::{
         Controller,
         controller::{Action, Config, Error as ControllerError},
@@ -54,7 +53,10 @@ use crate::{
         hold::{Hold, RECHECK_AFTER},
     },
     runtime::jitter::jittered,
-    store::{StoreError, object::StoredObject},
+    store::{
+        StoreError,
+        object::{StoredObject, Undecodable},
+    },
 };
 
 /// Requeue after a change by another writer, in case the watch does not deliver the change at once.
@@ -163,7 +165,7 @@ impl Reconciler {
     }
 
     /// Reports an object whose spec this version cannot read.
-    async fn undecodable(&self, invalid: &InvalidObject) -> Result<Action, Error> {
+    async fn undecodable(&self, invalid: &Undecodable) -> Result<Action, Error> {
         let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
         self.tasks.forget(uid);
         let generation = invalid.metadata.generation.unwrap_or_default();

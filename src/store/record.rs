@@ -4,20 +4,22 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use backon::ExponentialBackoff;
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use tokio::{
     sync::OwnedMutexGuard,
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, StatusStore, StoreError, latest::Latest};
+use super::{API_TIMEOUT, StatusStore, StoreError, object::StoredObject};
 use crate::{
-    api::ClusterRedistribution,
+    api::{ClusterRedistribution, ObjectKey},
     protocol::{
         record::{Record, Recording},
         transitions,
     },
-    runtime::jitter::jittered,
+    runtime::jitter::{doubling, jittered},
 };
 
 /// First and longest pause between two writes of an outcome. The longest is short, so that an outcome is written within
@@ -49,27 +51,20 @@ impl Default for RetryTurn {
 struct Retry<'a> {
     attempt_id: &'a str,
     logged: HashSet<&'static str>,
-    pause: Duration,
-    conflicts: u32,
-    not_before: Instant,
+    pauses: ExponentialBackoff,
+    conflict_pauses: ExponentialBackoff,
 }
 
 impl<'a> Retry<'a> {
     fn new(attempt_id: &'a str) -> Self {
-        let (logged, pause, not_before) = (HashSet::new(), RECORD_PAUSES.0, Instant::now());
-        Self { attempt_id, logged, pause, conflicts: 0, not_before }
-    }
-
-    /// Postpones the next write after a failure, longer each time, for this outcome and for all that wait with it.
-    fn postpone(&mut self, turn: &mut RetryTurn) {
-        self.not_before = Instant::now() + jittered(self.pause);
-        turn.not_before = self.not_before;
-        self.pause = self.pause.saturating_mul(2).min(RECORD_PAUSES.1);
+        let (first, longest) = RECORD_PAUSES;
+        let (pauses, conflict_pauses) = (doubling(first, longest), doubling(CONFLICT_PAUSE, longest));
+        Self { attempt_id, logged: HashSet::new(), pauses, conflict_pauses }
     }
 
     /// Warns of each kind of error once.
-    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str) {
-        let (attempt, seconds) = (self.attempt_id, self.pause.as_secs());
+    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str, pause: Duration) {
+        let (attempt, seconds) = (self.attempt_id, pause.as_secs());
         if !self.logged.insert(kind) || !turn.logged.insert(kind) {
             tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
             return;
@@ -88,8 +83,7 @@ impl<'a> Retry<'a> {
         if let Some(mut turn) = turn.take() {
             *turn = RetryTurn::default();
         }
-        sleep(jittered(CONFLICT_PAUSE.saturating_mul(1 << self.conflicts.min(8)).min(RECORD_PAUSES.1))).await;
-        self.conflicts += 1;
+        sleep(jittered(self.conflict_pauses.next().unwrap_or(RECORD_PAUSES.1))).await;
     }
 }
 
@@ -110,7 +104,7 @@ impl StatusStore {
     /// Records the outcome of an attempt, starting from the object as the claim left it. Returns only once the result is certain.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {
-            transitions::recorded(&object.status(), object.generation(), attempt_id, record, Timestamp::now())
+            transitions::recorded(&object.status(), generation(object), attempt_id, record, Timestamp::now())
         })
         .await
     }
@@ -123,10 +117,10 @@ impl StatusStore {
         self.until_written(pruned, attempt_id, false, |object| {
             // A later read may hide another claimant's journal: only this claim's own id is overwritten.
             let is_ours = || object.status().attempt.is_some_and(|attempt| attempt.id == attempt_id);
-            if object.version() != reply.as_deref() && !is_ours() {
+            if object.meta().resource_version != reply && !is_ours() {
                 return Recording::Replaced;
             }
-            transitions::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())
+            transitions::withdrawn(&object.status(), left.as_ref(), generation(object), message, Timestamp::now())
         })
         .await
     }
@@ -136,10 +130,10 @@ impl StatusStore {
         object: ClusterRedistribution,
         attempt_id: &str,
         retry_while_hidden: bool,
-        recording: impl Fn(&Latest) -> Recording,
+        recording: impl Fn(&StoredObject) -> Recording,
     ) -> Recorded {
-        let identity = object.clone();
-        let mut object = Latest::Complete(Box::new(object));
+        let identity = object.key();
+        let mut object = StoredObject { object: Ok(object) };
         let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<RetryTurn>>, None);
         loop {
             let next = match recording(&object) {
@@ -159,7 +153,7 @@ impl StatusStore {
             };
             // Verified by a read: if the CRD serves no subresource status, a write is answered with 404 too.
             let mut is_not_found = false;
-            match self.put_latest(&object, next, API_TIMEOUT).await {
+            match self.put_leniently(&object, next).await {
                 Ok(()) => {
                     if let Some(mut turn) = turn {
                         *turn = RetryTurn::default();
@@ -199,12 +193,12 @@ impl StatusStore {
     /// allowed.
     async fn reread(
         &self,
-        identity: &ClusterRedistribution,
+        identity: &ObjectKey,
         retry: &mut Retry<'_>,
         turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
-    ) -> Result<Option<Latest>, Recorded> {
+    ) -> Result<Option<StoredObject>, Recorded> {
         loop {
-            let error = match self.get_latest(identity, API_TIMEOUT).await {
+            let error = match self.read_leniently(identity, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
                 Err(StoreError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
@@ -228,10 +222,13 @@ impl StatusStore {
             Some(turn) => turn,
             None => Arc::clone(&self.turn).lock_owned().await,
         };
-        retry.log(&mut failed, kind, error);
-        retry.postpone(&mut failed);
+        let pause = retry.pauses.next().unwrap_or(RECORD_PAUSES.1);
+        retry.log(&mut failed, kind, error, pause);
+        // For this outcome and for all that wait with it.
+        let not_before = Instant::now() + jittered(pause);
+        failed.not_before = not_before;
         drop(failed);
-        sleep_until(retry.not_before).await;
+        sleep_until(not_before).await;
         let next = Arc::clone(&self.turn).lock_owned().await;
         sleep_until(next.not_before).await;
         *turn = Some(next);
@@ -257,6 +254,10 @@ impl StatusStore {
             Recording::Replaced => Ok(Recorded::Replaced),
         }
     }
+}
+
+fn generation(object: &StoredObject) -> i64 {
+    object.meta().generation.unwrap_or_default()
 }
 
 #[cfg(test)]
