@@ -6,74 +6,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Pause between two lines about the same failure.
+/// Pause between two lines about the same kind of failure.
 const PAUSE: Duration = Duration::from_secs(600);
 /// A kind of failure that did not occur for this long is over: its next occurrence is logged at once.
 const OVER_AFTER: Duration = Duration::from_secs(180);
 
-/// Throttles the log of one failure.
+/// Throttles the log of failures that many objects meet, by kind. Nobody reports that a kind is over.
 #[derive(Debug, Default)]
-pub struct Throttle {
-    logged: Option<Instant>,
+pub struct ThrottledLog(HashMap<&'static str, Failing>);
+
+#[derive(Debug)]
+struct Failing {
+    logged: Instant,
+    last: Instant,
     /// Occurrences since the last line.
     suppressed: u64,
 }
-
-impl Throttle {
-    /// The failure occurred. If it is to be logged: how often it occurred since the last line.
-    pub fn failed(&mut self, now: Instant) -> Option<u64> {
-        if self.logged.is_some_and(|logged| now.saturating_duration_since(logged) < PAUSE) {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return None;
-        }
-        self.logged = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
-    }
-
-    /// The failure is over: its next occurrence is logged at once.
-    pub fn recovered(&mut self) {
-        *self = Self::default();
-    }
-}
-
-/// Throttles the log of failures that many objects meet, by kind. Nobody reports that a kind is over.
-#[derive(Debug, Default)]
-pub struct ThrottledLog(HashMap<&'static str, (Throttle, Instant)>);
 
 impl ThrottledLog {
     /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last
     /// line.
     pub fn failed(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
-        let (throttle, last) = self.0.entry(kind).or_insert_with(|| (Throttle::default(), now));
-        if now.saturating_duration_since(*last) >= OVER_AFTER {
-            throttle.recovered();
+        let since = |instant| now.saturating_duration_since(instant);
+        let mut suppressed = 0;
+        if let Some(failing) = self.0.get_mut(kind).filter(|failing| since(failing.last) < OVER_AFTER) {
+            failing.last = now;
+            if since(failing.logged) < PAUSE {
+                failing.suppressed = failing.suppressed.saturating_add(1);
+                return None;
+            }
+            suppressed = failing.suppressed;
         }
-        *last = now;
-        throttle.failed(now)
+        self.0.insert(kind, Failing { logged: now, last: now, suppressed: 0 });
+        Some(suppressed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_failure_is_logged_at_once_every_ten_minutes_and_after_recovery() {
-        let (start, mut throttle) = (Instant::now(), Throttle::default());
-        let at = |second| start + Duration::from_secs(second);
-        let logged: Vec<_> = (0..1300).filter(|second| throttle.failed(at(*second)).is_some()).collect();
-        assert_eq!(logged, [0, 600, 1200]);
-        throttle.recovered();
-        assert_eq!(throttle.failed(at(1301)), Some(0));
-    }
-
-    #[test]
-    fn one_failure_that_is_rare_and_not_over_is_still_throttled() {
-        let (start, mut throttle) = (Instant::now(), Throttle::default());
-        let logged: Vec<_> =
-            [0, 200, 400, 700].map(|second| throttle.failed(start + Duration::from_secs(second))).into();
-        assert_eq!(logged, [Some(0), None, None, Some(2)]);
-    }
 
     #[test]
     fn a_kind_is_logged_at_once_every_ten_minutes_and_after_a_pause() {
