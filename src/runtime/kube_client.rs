@@ -2,7 +2,6 @@
 
 mod kubeconfig;
 mod proxy;
-mod redaction;
 
 use std::{path::Path, time::Duration};
 
@@ -64,20 +63,20 @@ fn build(config: Config) -> Result<Client, String> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
         let is_token = panic.payload().downcast_ref::<String>().is_some_and(|text| text.contains("not valid header"));
-        let why = if is_token { redaction::TOKEN } else { redaction::UNUSABLE };
+        let why = if is_token { kubeconfig::TOKEN } else { kubeconfig::UNUSABLE };
         eprintln!("redistribution-operator: {}", unusable(why));
         std::process::exit(2);
     }));
     let built = ClientBuilder::try_from(config);
     std::panic::set_hook(hook);
-    built.map(ClientBuilder::build).map_err(|error| unusable(&redaction::of_client(&error)))
+    built.map(ClientBuilder::build).map_err(|error| unusable(&kubeconfig::of_client(&error)))
 }
 
 /// The error without the output of a credential plugin that was asked for a new token.
 fn without_output(error: Error) -> Error {
     match &error {
         Error::Service(source) => match source.downcast_ref::<AuthError>() {
-            Some(error) => Error::Service(redaction::of_credentials(error).into()),
+            Some(error) => Error::Service(kubeconfig::of_credentials(error).into()),
             None => error,
         },
         _ => error,

@@ -1,16 +1,18 @@
-//! The kubeconfig, as kubectl reads it: which file, which cluster, and the settings that kube ignores. Opens no
-//! connection.
+//! The kubeconfig, as kubectl reads it: which file, which cluster, and the settings that kube ignores. Messages for its
+//! errors name the place but not the content: kube's own messages quote lines, URLs and the output of credential plugins.
+//! Opens no connection.
 
 use std::path::{Path, PathBuf};
 
 use http::header::HeaderValue;
 use kube::{
-    Config,
-    config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    Config, Error,
+    client::{AuthError, RustlsTlsError},
+    config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
 };
 use secrecy::ExposeSecret;
 
-use super::{Access, proxy, redaction};
+use super::{Access, proxy};
 
 /// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
 pub async fn config(access: Access<'_>) -> Result<Config, String> {
@@ -29,14 +31,14 @@ async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config,
     let name = file.map(|file| format!("{} ", file.display())).unwrap_or_default();
     let invalid = |why: &str| format!("kubeconfig {name}(--kubeconfig, KUBECONFIG or ~/.kube/config): {why}");
     let read = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    let kubeconfig = read.map_err(|error| invalid(&redaction::of_kubeconfig(&error)))?;
+    let kubeconfig = read.map_err(|error| invalid(&of_kubeconfig(&error)))?;
     let cluster = cluster(&kubeconfig, context).cloned().unwrap_or_default();
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = made.map_err(|error| match error {
         KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => proxy::invalid("HTTPS_PROXY"),
         KubeconfigError::ParseNoProxy(_) => proxy::NO_PROXY.to_owned(),
-        error => invalid(&redaction::of_kubeconfig(&error)),
+        error => invalid(&of_kubeconfig(&error)),
     })?;
     check(&config).map_err(invalid)?;
     // kube reads the authority once unless it gets the file's name: the authority may be replaced while this runs.
@@ -70,7 +72,88 @@ fn check(config: &Config) -> Result<(), &'static str> {
     let provider = config.auth_info.auth_provider.as_ref().and_then(|provider| provider.config.get("id-token"));
     let token = config.auth_info.token.as_ref().map(ExposeSecret::expose_secret);
     let fits = |token: &str| HeaderValue::from_str(token).is_ok();
-    if token.into_iter().chain(provider.map(String::as_str)).all(fits) { Ok(()) } else { Err(redaction::TOKEN) }
+    if token.into_iter().chain(provider.map(String::as_str)).all(fits) { Ok(()) } else { Err(TOKEN) }
+}
+
+/// A token that no request can carry.
+pub const TOKEN: &str =
+    "the token of its user holds a line break or another character that no header can hold. Write it on one line";
+
+/// The message where nothing more specific is known to be free of secrets.
+pub const UNUSABLE: &str = "its configuration cannot be used";
+
+/// What is wrong with a kubeconfig.
+pub fn of_kubeconfig(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::FindPath => "there is no home directory, and KUBECONFIG is not set".to_owned(),
+        KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
+        KubeconfigError::Parse(error) => match error.location() {
+            Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),
+            None => "it is not the YAML of a kubeconfig".to_owned(),
+        },
+        KubeconfigError::CurrentContextNotSet => {
+            "it has no current-context. Set one, or name a context with --context".to_owned()
+        }
+        KubeconfigError::LoadContext(_) => "it has no such context (--context, or its current-context)".to_owned(),
+        KubeconfigError::LoadClusterOfContext(_) => "it has no such cluster as its context names".to_owned(),
+        KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
+            "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
+        }
+        KubeconfigError::ParseProxyUrl(_) => proxy::invalid("proxy-url"),
+        KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
+        KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
+        KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
+        KubeconfigError::LoadClientKey(error) => of_data("client-key", error),
+        KubeconfigError::KindMismatch | KubeconfigError::ApiVersionMismatch => {
+            "its kind or apiVersion differs from that of another file in KUBECONFIG".to_owned()
+        }
+        _ => "it cannot be used".to_owned(),
+    }
+}
+
+fn of_data(field: &str, error: &LoadDataError) -> String {
+    match error {
+        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
+        LoadDataError::ReadFile(error, file) => format!("{field} {}: {error}", file.display()),
+        LoadDataError::NoBase64DataOrFile => format!("{field} is empty"),
+    }
+}
+
+/// Why there is no client.
+pub fn of_client(error: &Error) -> String {
+    match error {
+        Error::Auth(error) => of_credentials(error),
+        Error::InferKubeconfig(error) => of_kubeconfig(error),
+        Error::RustlsTls(RustlsTlsError::AddRootCertificate(_)) => {
+            "certificate-authority holds a certificate that cannot be used".to_owned()
+        }
+        Error::RustlsTls(RustlsTlsError::InvalidServerName(_)) => "tls-server-name is not a name".to_owned(),
+        Error::RustlsTls(_) => {
+            "client-certificate and client-key of its user must be PEM, and belong together".to_owned()
+        }
+        _ => UNUSABLE.to_owned(),
+    }
+}
+
+/// Why there is no token.
+pub fn of_credentials(error: &AuthError) -> String {
+    match error {
+        AuthError::InvalidBearerToken(_) => TOKEN.to_owned(),
+        AuthError::ReadTokenFile(error, file) => format!("the tokenFile {}: {error}", file.display()),
+        AuthError::AuthExecStart(error) => format!("the credential plugin of its user cannot be started: {error}"),
+        AuthError::AuthExecRun { out, .. } => format!(
+            "the credential plugin of its user failed ({}). What it printed is not shown, since that may be a token",
+            out.status
+        ),
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed | AuthError::MalformedTokenExpirationDate(_) => {
+            "the credential plugin of its user gave no ExecCredential that can be used".to_owned()
+        }
+        AuthError::MissingCommand => "exec of its user names no command".to_owned(),
+        AuthError::UnrefreshableTokenResponse => {
+            "the credential plugin of its user gave a token without an end after one with an end".to_owned()
+        }
+        _ => "the credentials of its user cannot be used".to_owned(),
+    }
 }
 
 #[cfg(test)]
