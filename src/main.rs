@@ -31,15 +31,14 @@ use redistribution_operator::{
     precheck::{self, Precheck},
     protocol::{decide::Rules, regions::Regions},
     runtime::{
-        admin::{self, Admin},
         clock::Clock,
         election::{self, Leadership},
         events::Events,
+        health::{self, Admin, Watchdog},
         kube_client,
         metrics::Metrics,
         synced::Synced,
         telemetry,
-        watchdog::Watchdog,
     },
     store::StatusStore,
 };
@@ -100,7 +99,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let (sender, requeued) = mpsc::unbounded_channel();
     let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, Requeue::new(sender))?);
 
-    let listener = admin::listen(run.process.listen).await?;
+    let listener = health::listen(run.process.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.process.watch_seconds());
     config.label_selector.clone_from(&run.kubernetes.selector);
@@ -111,7 +110,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     };
     let listeners = watch::Listeners::of(&reconciler);
     let (objects, cache) = watch::pending(&client, &observed, listeners, metrics.clone(), watchdog.clone());
-    tokio::spawn(admin::serve(
+    tokio::spawn(health::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
     ));

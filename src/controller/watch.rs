@@ -21,7 +21,7 @@ use crate::{
     admission::Admission,
     observe::{self, schedule::Schedule},
     protocol::{attempts::AttemptTracker, journal},
-    runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog},
+    runtime::{health::Watchdog, metrics::Metrics, synced::Synced},
     store::object::StoredObject,
 };
 use futures::{
