@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use http::header::HeaderValue;
 use kube::{
     Config, Error,
-    client::{AuthError, RustlsTlsError},
+    client::AuthError,
     config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
 };
 use secrecy::ExposeSecret;
@@ -83,7 +83,7 @@ pub const TOKEN: &str =
 pub const UNUSABLE: &str = "its configuration cannot be used";
 
 /// What is wrong with a kubeconfig.
-pub fn of_kubeconfig(error: &KubeconfigError) -> String {
+fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::FindPath => "there is no home directory, and KUBECONFIG is not set".to_owned(),
         KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
@@ -91,11 +91,12 @@ pub fn of_kubeconfig(error: &KubeconfigError) -> String {
             Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),
             None => "it is not the YAML of a kubeconfig".to_owned(),
         },
-        KubeconfigError::CurrentContextNotSet => {
-            "it has no current-context. Set one, or name a context with --context".to_owned()
+        KubeconfigError::CurrentContextNotSet
+        | KubeconfigError::LoadContext(_)
+        | KubeconfigError::LoadClusterOfContext(_) => {
+            "it has no such context (--context, or its current-context), or not the cluster that the context names"
+                .to_owned()
         }
-        KubeconfigError::LoadContext(_) => "it has no such context (--context, or its current-context)".to_owned(),
-        KubeconfigError::LoadClusterOfContext(_) => "it has no such cluster as its context names".to_owned(),
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
             "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
         }
@@ -104,10 +105,7 @@ pub fn of_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
         KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
         KubeconfigError::LoadClientKey(error) => of_data("client-key", error),
-        KubeconfigError::KindMismatch | KubeconfigError::ApiVersionMismatch => {
-            "its kind or apiVersion differs from that of another file in KUBECONFIG".to_owned()
-        }
-        _ => "it cannot be used".to_owned(),
+        _ => UNUSABLE.to_owned(),
     }
 }
 
@@ -124,12 +122,8 @@ pub fn of_client(error: &Error) -> String {
     match error {
         Error::Auth(error) => of_credentials(error),
         Error::InferKubeconfig(error) => of_kubeconfig(error),
-        Error::RustlsTls(RustlsTlsError::AddRootCertificate(_)) => {
-            "certificate-authority holds a certificate that cannot be used".to_owned()
-        }
-        Error::RustlsTls(RustlsTlsError::InvalidServerName(_)) => "tls-server-name is not a name".to_owned(),
         Error::RustlsTls(_) => {
-            "client-certificate and client-key of its user must be PEM, and belong together".to_owned()
+            "its tls-server-name must be a name, certificate-authority, client-certificate and client-key must be PEM, and the last two belong together".to_owned()
         }
         _ => UNUSABLE.to_owned(),
     }
@@ -147,10 +141,6 @@ pub fn of_credentials(error: &AuthError) -> String {
         ),
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed | AuthError::MalformedTokenExpirationDate(_) => {
             "the credential plugin of its user gave no ExecCredential that can be used".to_owned()
-        }
-        AuthError::MissingCommand => "exec of its user names no command".to_owned(),
-        AuthError::UnrefreshableTokenResponse => {
-            "the credential plugin of its user gave a token without an end after one with an end".to_owned()
         }
         _ => "the credentials of its user cannot be used".to_owned(),
     }
