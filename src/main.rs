@@ -87,11 +87,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let metrics = Metrics::default();
     let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent().clone());
-    let access = kube_client::Access {
-        kubeconfig: run.kubernetes.kubeconfig.as_deref(),
-        context: run.kubernetes.context.as_deref(),
-    };
-    let client = kube_client::client(access, &metrics).await?;
+    let (kubeconfig, context) = (run.kubernetes.kubeconfig.as_deref(), run.kubernetes.context.as_deref());
+    let client = kube_client::client(kubeconfig, context, &metrics).await?;
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.kubernetes.namespaces) };

@@ -19,22 +19,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// opens a watch or a list can meet it; all others have shorter limits of their own.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
-/// kubeconfig.
-#[derive(Clone, Copy, Debug)]
-pub struct Access<'a> {
-    /// `--kubeconfig`.
-    pub kubeconfig: Option<&'a Path>,
-    /// `--context`.
-    pub context: Option<&'a str>,
-}
-
 /// The client, or why there is none; that text never quotes a kubeconfig, which may hold a token or a password.
 ///
-/// It never repeats a request by itself: a repeated PUT of a claim would conflict with its own first application, and the
+/// Without a kubeconfig and a context, the pod's ServiceAccount is used if there is no usable kubeconfig. The client never
+/// repeats a request by itself: a repeated PUT of a claim would conflict with its own first application, and the
 /// watches have a back-off of their own.
-pub async fn client(access: Access<'_>, metrics: &Metrics) -> Result<Client, String> {
-    let mut config = kubeconfig::config(access).await?;
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>, metrics: &Metrics) -> Result<Client, String> {
+    let mut config = kubeconfig::config(kubeconfig, context).await?;
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     (config.read_timeout, config.reset_reader_on_write) = (Some(READ_TIMEOUT), true);

@@ -12,11 +12,10 @@ use kube::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Access, proxy};
+use super::proxy;
 
 /// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
-pub async fn config(access: Access<'_>) -> Result<Config, String> {
-    let Access { kubeconfig: file, context } = access;
+pub async fn config(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
     match from_file(file, context).await {
         Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster().map_err(|in_cluster| {
             format!(
