@@ -42,26 +42,20 @@ pub enum Action {
 #[derive(Debug, Args)]
 // Users who append flags to a generated command line (`extraArgs` of the chart) must be able to override it.
 #[command(args_override_self = true)]
+#[allow(missing_docs, reason = "each group describes itself")]
 pub struct Run {
-    /// The API server, the objects to watch, and the election.
     #[command(flatten)]
     pub kubernetes: Kubernetes,
-    /// Regions, and how the cloud is reached.
     #[command(flatten)]
     pub cloud: Cloud,
-    /// The default credentials.
     #[command(flatten)]
     pub credentials: DefaultCredentials,
-    /// What holds an object.
     #[command(flatten)]
     pub guards: Guards,
-    /// Reads of the cloud after a call.
     #[command(flatten)]
     pub observation: Observation,
-    /// Limits of calls.
     #[command(flatten)]
     pub limits: Limits,
-    /// Pages, watch and log of the process.
     #[command(flatten)]
     pub process: Process,
 }
