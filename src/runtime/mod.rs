@@ -11,5 +11,4 @@ pub mod locks;
 pub mod metrics;
 pub mod synced;
 pub mod telemetry;
-pub mod throttled_log;
 pub mod write_limit;
