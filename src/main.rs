@@ -112,7 +112,10 @@ async fn operate(run: Run) -> Result<(), StartError> {
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
     ));
     tokio::spawn(watchdog.run(client));
-    tokio::spawn(announce(synced));
+    tokio::spawn(async move {
+        synced.all_complete().await;
+        tracing::info!("watching");
+    });
     tokio::spawn(stop_on(signals, closing));
 
     controller::run(reconciler, objects, cache, requeued).await;
@@ -248,11 +251,6 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
-}
-
-async fn announce(synced: Synced) {
-    synced.all_complete().await;
-    tracing::info!("watching");
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.
