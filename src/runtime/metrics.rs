@@ -83,6 +83,13 @@ fn from_zero(results: &[&'static str]) -> Series<Counter, 1> {
 impl Default for Metrics {
     fn default() -> Self {
         let mut all = Registry::default();
+        let objects = Arc::<Objects>::default();
+        all.register_collector(Box::new(Arc::clone(&objects)));
+        all.register_collector(Box::new(ProcessMetrics));
+        let (name, help) = ("rest_client_requests", "Requests to the API server by status code and method");
+        let api_requests = add(&mut all, name, help);
+        let leading = add(&mut all, "leader_election_master_status", "1 while this process leads");
+
         let own = all.sub_registry_with_label((Cow::Borrowed("controller"), Cow::Borrowed(CONTROLLER)));
         let (name, help) = ("controller_runtime_reconcile", "Reconciliations by result");
         let reconciles = keep(own, name, help, from_zero(&RECONCILE_RESULTS));
@@ -96,56 +103,45 @@ impl Default for Metrics {
             ("controller_runtime_max_concurrent_reconciles", "Maximum number of concurrent reconciliations");
         let max_workers = add(own, name, help);
 
-        let objects = Arc::<Objects>::default();
-        all.register_collector(Box::new(Arc::clone(&objects)));
-        all.register_collector(Box::new(ProcessMetrics));
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        all.register("dws_redistribution_build", "Version of this binary", version);
+        let dws = all.sub_registry_with_prefix("dws_redistribution");
+        dws.register("build", "Version of this binary", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let (clusters, details) = (from_zero(&CLUSTER_RESULTS), from_zero(&DETAILS_RESULTS));
+        let seconds = Histogram::new(REQUEST_BUCKETS);
         Self {
-            requests: add(&mut all, "dws_redistribution_requests", "Attempts to call the cloud, by outcome"),
+            requests: add(dws, "requests", "Attempts to call the cloud, by outcome"),
             request_seconds: keep(
-                &mut all,
-                "dws_redistribution_request_duration_seconds",
+                dws,
+                "request_duration_seconds",
                 "Time from sending a request to its outcome",
-                Histogram::new(REQUEST_BUCKETS),
+                seconds,
             ),
-            cluster_reads: keep(
-                &mut all,
-                "dws_redistribution_reads",
-                "Reads of a cluster, by result",
-                from_zero(&CLUSTER_RESULTS),
-            ),
-            observations: keep(
-                &mut all,
-                "dws_redistribution_observations",
-                "Reads of a redistribution, by result",
-                from_zero(&DETAILS_RESULTS),
-            ),
-            in_flight: add(&mut all, "dws_redistribution_requests_in_flight", "Calls in flight"),
+            cluster_reads: keep(dws, "reads", "Reads of a cluster, by result", clusters),
+            observations: keep(dws, "observations", "Reads of a redistribution, by result", details),
+            in_flight: add(dws, "requests_in_flight", "Calls in flight"),
             hidden: add(
-                &mut all,
-                "dws_redistribution_hidden_objects",
+                dws,
+                "hidden_objects",
                 "Objects whose status lacks something that was written: an older CRD hides it, or it was lost",
             ),
-            holds: add(&mut all, "dws_redistribution_holds", "Number of times an object began to be held, by reason"),
-            watch_errors: add(&mut all, "dws_redistribution_watch_errors", "Errors of the watch on the API server"),
+            holds: add(dws, "holds", "Number of times an object began to be held, by reason"),
+            watch_errors: add(dws, "watch_errors", "Errors of the watch on the API server"),
             watch_silent: add(
-                &mut all,
-                "dws_redistribution_watch_silent_seconds",
+                dws,
+                "watch_silent_seconds",
                 "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
             ),
             events_dropped: add(
-                &mut all,
-                "dws_redistribution_events_dropped",
+                dws,
+                "events_dropped",
                 "Kubernetes Events that were dropped because there were too many at once",
             ),
-            api_requests: add(&mut all, "rest_client_requests", "Requests to the API server by status code and method"),
-            leading: add(&mut all, "leader_election_master_status", "1 while this process leads"),
             reconciles,
             reconcile_errors,
             reconcile_seconds,
             active_workers,
             max_workers,
+            api_requests,
+            leading,
             objects,
             registry: Arc::new(all),
         }
