@@ -13,7 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus},
-    protocol::journal,
+    protocol::{annotations::PREFIX, journal},
 };
 
 /// An object as it was read. One that does not fit this version's types is an error of this object, not of the whole watch,
@@ -162,7 +162,10 @@ impl Writer {
 }
 
 impl From<Metadata> for ObjectMeta {
-    fn from(metadata: Metadata) -> Self {
+    fn from(mut metadata: Metadata) -> Self {
+        if let Some(annotations) = &mut metadata.annotations {
+            annotations.retain(|key, _| key.starts_with(PREFIX));
+        }
         Self {
             name: metadata.name,
             namespace: metadata.namespace,
