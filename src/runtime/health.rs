@@ -29,14 +29,6 @@ use crate::runtime::{metrics::Metrics, synced::Synced};
 const CHECKS: u32 = 15;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("--listen {address} is not possible: {source}. Choose another address or port (port 0 takes a free one)")]
-pub struct ListenError {
-    address: SocketAddr,
-    source: std::io::Error,
-}
-
 /// The sources of the pages.
 #[derive(Clone)]
 pub struct Admin {
@@ -52,7 +44,7 @@ pub struct Admin {
 
 /// Binds the address. The unspecified IPv6 address means IPv6 and IPv4, whatever the kernel's default is
 /// (`net.ipv6.bindv6only`), and IPv4 alone on a kernel without IPv6.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     let listener = if address.is_ipv6() && address.ip().is_unspecified() {
         match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
             Ok(socket) => both_families(&socket, address).and_then(|()| TcpListener::from_std(socket.into())),
@@ -61,7 +53,9 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     } else {
         TcpListener::bind(address).await
     };
-    listener.map_err(|source| ListenError { address, source })
+    listener.map_err(|error| {
+        format!("--listen {address} is not possible: {error}. Choose another address or port (port 0 takes a free one)")
+    })
 }
 
 fn both_families(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
