@@ -109,13 +109,9 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let (objects, cache) = watch::pending(&client, &observed, listeners, metrics.clone(), watchdog.clone());
     tokio::spawn(health::serve(
         listener,
-        Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
+        Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() },
     ));
     tokio::spawn(watchdog.run(client));
-    tokio::spawn(async move {
-        synced.all_complete().await;
-        tracing::info!("watching");
-    });
     tokio::spawn(stop_on(signals, closing));
 
     controller::run(reconciler, objects, cache, requeued).await;
