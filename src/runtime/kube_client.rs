@@ -71,13 +71,12 @@ fn build(config: Config) -> Result<Client, String> {
 
 /// The error without the output of a credential plugin that was asked for a new token.
 fn without_output(error: Error) -> Error {
-    match &error {
-        Error::Service(source) => match source.downcast_ref::<AuthError>() {
-            Some(error) => Error::Service(of_credentials(error).into()),
-            None => error,
-        },
-        _ => error,
-    }
+    let of_plugin = match &error {
+        Error::Auth(error) => Some(of_credentials(error)),
+        Error::Service(source) => source.downcast_ref::<AuthError>().map(of_credentials),
+        _ => None,
+    };
+    of_plugin.map_or(error, |text| Error::Service(text.into()))
 }
 
 /// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
