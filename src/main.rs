@@ -31,15 +31,14 @@ use redistribution_operator::{
     precheck::{self, Precheck},
     protocol::{decide::Rules, regions::Regions},
     runtime::{
-        admin::{self, Admin},
         clock::Clock,
         election::{self, Leadership},
         events::Events,
+        health::{self, Admin, Watchdog},
         kube_client,
         metrics::Metrics,
         synced::Synced,
         telemetry,
-        watchdog::Watchdog,
     },
     store::StatusStore,
 };
@@ -73,7 +72,7 @@ fn start(run: Run) -> Result<(), StartError> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err("a TLS provider is installed already".into());
     }
-    telemetry::start(run.log_format, &run.log_level)?;
+    telemetry::start(run.process.log_format, &run.process.log_level)?;
     // One thread: an object takes a millisecond of work and waits for the rest of its time. More threads would spend as
     // much on waking each other, and each would keep its own memory. Other threads read files.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -86,30 +85,33 @@ fn start(run: Run) -> Result<(), StartError> {
 async fn operate(run: Run) -> Result<(), StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let watchdog = Watchdog::new(run.stale_after);
-    let metrics = Metrics::new(&watchdog);
-    let access = kube_client::Access { kubeconfig: run.kubeconfig.as_deref(), context: run.context.as_deref() };
-    let (client, watching) = kube_client::clients(access, &watchdog, &metrics).await?;
+    let metrics = Metrics::default();
+    let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent().clone());
+    let (kubeconfig, context) = (run.kubernetes.kubeconfig.as_deref(), run.kubernetes.context.as_deref());
+    let client = kube_client::client(kubeconfig, context, &metrics).await?;
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
-    let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.namespaces) };
+    let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.kubernetes.namespaces) };
     let (tracker, synced) = (TaskTracker::new(), role.synced.clone());
     let (sender, requeued) = mpsc::unbounded_channel();
     let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, Requeue::new(sender))?);
 
-    let listener = admin::listen(run.listen).await?;
+    let listener = health::listen(run.process.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    let mut config = watcher::Config::default().timeout(run.watch_seconds());
-    config.label_selector.clone_from(&run.selector);
-    let observed = watch::Watching { namespaces: run.namespaces.clone(), config, relist_every: run.relist_every };
+    let mut config = watcher::Config::default().timeout(run.process.watch_seconds());
+    config.label_selector.clone_from(&run.kubernetes.selector);
+    let observed = watch::Watching {
+        namespaces: run.kubernetes.namespaces.clone(),
+        config,
+        relist_every: run.process.relist_every,
+    };
     let listeners = watch::Listeners::of(&reconciler);
-    let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
-    tokio::spawn(admin::serve(
+    let (objects, cache) = watch::pending(&client, &observed, listeners, metrics.clone(), watchdog.clone());
+    tokio::spawn(health::serve(
         listener,
-        Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
+        Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() },
     ));
     tokio::spawn(watchdog.run(client));
-    tokio::spawn(announce(synced));
     tokio::spawn(stop_on(signals, closing));
 
     controller::run(reconciler, objects, cache, requeued).await;
@@ -137,16 +139,16 @@ fn elect(
     metrics: &Metrics,
     done: &CancellationToken,
 ) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
-    if !run.leader_election {
+    if !run.kubernetes.leader_election {
         metrics.always_leading();
         return (election::without_election(), None);
     }
-    let holder = run.holder.clone().unwrap_or_else(host_name);
+    let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);
     let settings = election::Settings {
         identity: format!("{holder}_{:016x}", rand::random::<u64>()),
-        name: run.lease_name.clone(),
-        namespace: run.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
-        duration: run.lease_duration,
+        name: run.kubernetes.lease_name.clone(),
+        namespace: run.kubernetes.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
+        duration: run.kubernetes.lease_duration,
     };
     let (leadership, task) = election::compete(client, settings, metrics.clone(), done.clone());
     (leadership, Some(task))
@@ -161,22 +163,22 @@ fn assemble(
     metrics: &Metrics,
     requeue: Requeue,
 ) -> Result<Reconciler, StartError> {
-    let holder = run.holder.clone().unwrap_or_else(host_name);
+    let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);
     let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
-        ca_bundle: run.ca_bundle.clone(),
-        proxy: run.proxy.as_deref().map(proxy).transpose()?,
-        connect_timeout: run.connect_timeout.min(run.request_timeout / 2),
-        request_timeout: run.request_timeout,
+        ca_bundle: run.cloud.ca_bundle.clone(),
+        proxy: run.cloud.proxy.as_deref().map(proxy).transpose()?,
+        connect_timeout: run.limits.connect_timeout.min(run.limits.request_timeout / 2),
+        request_timeout: run.limits.request_timeout,
     })?);
     let decider = Decider::new(rules(run)?);
     let store = StatusStore::new(client.clone());
     let credentials = credentials(run, client, &store, &cloud)?;
-    let events = Events::start(client.clone(), &holder, metrics.clone());
+    let events = Events::new(client.clone(), &holder, metrics.clone());
     let reporter = Reporter { store, events, metrics: metrics.clone() };
-    let admission = Admission::new(usize::from(run.concurrency), run.rate_limit);
-    let settings = precheck::Settings { mode: run.check_cluster, every: run.check_every };
-    let precheck = Arc::new(Precheck::new(settings, run.observe, Arc::clone(&cloud), metrics.clone()));
-    let schedule = run.observe.then(Arc::<Mutex<Schedule>>::default);
+    let admission = Admission::new(usize::from(run.limits.concurrency), run.limits.rate_limit);
+    let settings = precheck::Settings { mode: run.guards.check_cluster, every: run.guards.check_every };
+    let precheck = Arc::new(Precheck::new(settings, run.observation.observe, Arc::clone(&cloud), metrics.clone()));
+    let schedule = run.observation.observe.then(Arc::<Mutex<Schedule>>::default);
     let runner = AttemptRunner {
         decider: decider.clone(),
         reporter: reporter.clone(),
@@ -184,12 +186,12 @@ fn assemble(
         admission: Arc::clone(&admission),
         precheck: Arc::clone(&precheck),
         schedule: schedule.clone(),
-        timing: Timing { send_budget: run.send_budget, grace: run.grace() },
+        timing: Timing { send_budget: run.limits.send_budget, grace: run.limits.grace() },
         clock: Clock::of_this_host(),
         holder,
     };
     let poller = schedule.map(|schedule| Poller {
-        settings: Observe { every: run.observe_every, settle: run.settle_time },
+        settings: Observe { every: run.observation.observe_every, settle: run.observation.settle_time },
         decider: decider.clone(),
         role: role.clone(),
         reporter: reporter.clone(),
@@ -206,12 +208,12 @@ fn assemble(
 
 fn rules(run: &Run) -> Result<Rules, StartError> {
     Ok(Rules {
-        require_not_after: run.require_not_after,
-        hold_reverts: run.hold_reverts,
-        grace: run.grace(),
-        observe: run.observe,
-        regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
-            .with_iam(&run.iam_endpoints)?,
+        require_not_after: run.guards.require_not_after,
+        hold_reverts: run.guards.hold_reverts,
+        grace: run.limits.grace(),
+        observe: run.observation.observe,
+        regions: Regions::new(run.cloud.region.as_deref(), &run.cloud.allowed_regions, &run.cloud.endpoints)?
+            .with_iam(&run.cloud.iam_endpoints)?,
     })
 }
 
@@ -221,17 +223,17 @@ fn credentials(
     store: &StatusStore,
     cloud: &Arc<cloud::Client>,
 ) -> Result<Arc<Credentials>, StartError> {
-    if run.default_credentials_dir.is_none() && !run.default_credentials_namespaces.is_empty() {
+    if run.credentials.default_credentials_dir.is_none() && !run.credentials.default_credentials_namespaces.is_empty() {
         return Err(
             "--default-credentials-namespace needs --default-credentials-dir, the directory with those credentials"
                 .into(),
         );
     }
     let settings = credentials::Settings {
-        default_dir: run.default_credentials_dir.clone(),
-        default_for: run.default_credentials_namespaces.clone(),
-        request_timeout: run.request_timeout,
-        send_budget: run.send_budget,
+        default_dir: run.credentials.default_credentials_dir.clone(),
+        default_for: run.credentials.default_credentials_namespaces.clone(),
+        request_timeout: run.limits.request_timeout,
+        send_budget: run.limits.send_budget,
     };
     Ok(Arc::new(Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(cloud), settings)))
 }
@@ -245,11 +247,6 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
-}
-
-async fn announce(synced: Synced) {
-    synced.all_complete().await;
-    tracing::info!("watching");
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.

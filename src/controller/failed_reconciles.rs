@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::runtime::{jitter::jittered, throttled_log::ThrottledLog};
+use crate::runtime::{jitter::jittered, write_limit::ThrottledLog};
 
 /// Longest pause after a failure that has not lasted long.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

@@ -23,7 +23,7 @@ use std::{
 
 use futures::{Stream, StreamExt, future::ready};
 use kube::{
-    core::error_boundary::InvalidObject,
+    Resource,
     runtime::{
         Controller,
         controller::{Action, Config, Error as ControllerError},
@@ -53,7 +53,10 @@ use crate::{
         hold::{Hold, RECHECK_AFTER},
     },
     runtime::jitter::jittered,
-    store::{StoreError, object::StoredObject},
+    store::{
+        StoreError,
+        object::{StoredObject, Undecodable},
+    },
 };
 
 /// Requeue after a change by another writer, in case the watch does not deliver the change at once.
@@ -162,7 +165,7 @@ impl Reconciler {
     }
 
     /// Reports an object whose spec this version cannot read.
-    async fn undecodable(&self, invalid: &InvalidObject) -> Result<Action, Error> {
+    async fn undecodable(&self, invalid: &Undecodable) -> Result<Action, Error> {
         let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
         self.tasks.forget(uid);
         let generation = invalid.metadata.generation.unwrap_or_default();
@@ -426,7 +429,7 @@ pub async fn run(
 /// Counts and times a reconciliation.
 async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     let metrics = &reconciler.reporter.metrics;
-    let reconciling = metrics.reconciling(&object);
+    let reconciling = metrics.reconciling(object.meta());
     let uid = uid_of(&object);
     let result = reconciler.reconcile(&object).await;
     let label = match &result {

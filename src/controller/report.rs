@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::core::error_boundary::InvalidObject;
 
 use super::{Error, SOON};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
         transitions,
     },
     runtime::{events::Events, jitter::jittered, metrics::Metrics},
-    store::{Reported, StatusStore, StoreError},
+    store::{Reported, StatusStore, StoreError, object::Undecodable},
 };
 
 /// Writes reports, and tells log, events and metrics of them.
@@ -71,7 +70,7 @@ impl Reporter {
     }
 
     /// Reports an object that this version cannot decode in its own condition. Returns when to look again.
-    pub async fn undecodable(&self, invalid: &InvalidObject) -> Result<Duration, Error> {
+    pub async fn undecodable(&self, invalid: &Undecodable) -> Result<Duration, Error> {
         let metadata = &invalid.metadata;
         let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
         let error = &invalid.error;

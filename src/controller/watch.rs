@@ -21,7 +21,7 @@ use crate::{
     admission::Admission,
     observe::{self, schedule::Schedule},
     protocol::{attempts::AttemptTracker, journal},
-    runtime::{metrics::Metrics, synced::Synced, watchdog::Watchdog},
+    runtime::{health::Watchdog, metrics::Metrics, synced::Synced},
     store::object::StoredObject,
 };
 use futures::{
@@ -30,7 +30,7 @@ use futures::{
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     runtime::{
         reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, Event},
@@ -140,7 +140,8 @@ pub fn pending(
     let scopes = namespaces.into_iter().map(Scope::new).collect();
     let errors = WatchErrors::default();
     let mut pending = Pending { writer, reader: reader.clone(), listeners, metrics, scopes, errors };
-    let stream = select_all(watches).flat_map(move |(scope, event)| match event {
+    let events = select_all(watches).inspect(move |_| watchdog.record_arrival());
+    let stream = events.flat_map(move |(scope, event)| match event {
         WatchEvent::Event(event) => {
             // A list may start again and again; a complete list does not yet mean a working watch.
             if matches!(event, Event::Apply(_) | Event::Delete(_)) {
@@ -155,7 +156,6 @@ pub fn pending(
         // Each watch has its own back-off. Passed on to the controller, the error of one forbidden namespace would slow
         // all the others down.
         WatchEvent::Failed(error, pause) => {
-            watchdog.record_arrival();
             pending.failed(scope, &error, pause);
             stream::empty().right_stream()
         }
@@ -259,12 +259,12 @@ impl Pending {
                 self.listeners.finished(decoded.metadata.uid.as_deref().unwrap_or_default(), &mut attempts);
                 self.metrics.hidden(attempts.hidden_objects());
                 drop(attempts);
-                self.metrics.objects().seen(scope, &object, (false, observes));
+                self.metrics.objects().seen(scope, Ok(decoded), (false, observes));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
-        self.metrics.objects().seen(scope, &object, (true, observes));
+        self.metrics.objects().seen(scope, object.decoded(), (true, observes));
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }
@@ -288,7 +288,7 @@ impl Pending {
                 schedule.end(&uid);
             }
         }
-        self.metrics.objects().gone(&object);
+        self.metrics.objects().gone(object.meta());
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 

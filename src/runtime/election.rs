@@ -4,8 +4,6 @@
 //! Own code, since kube-lease-manager compares the clocks of hosts; this follows client-go: only the time for which
 //! **this** process has seen a lease unchanged counts.
 
-mod observer;
-
 use std::time::Duration;
 
 use k8s_openapi::{
@@ -17,14 +15,16 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
-pub use observer::{Observer, Step};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::{jitter::jittered, metrics::Metrics, throttled_log::Throttle};
+use crate::runtime::{
+    jitter::{doubling, jittered},
+    metrics::Metrics,
+};
 
 /// Whether this process leads now.
 pub type Leadership = watch::Receiver<bool>;
@@ -58,11 +58,6 @@ impl Settings {
         self.duration * 2 / 15
     }
 
-    /// The same after that many failures in a row: longer each time, but not so long that the lease is taken over late.
-    fn retry_after(&self, failures: u32) -> Duration {
-        self.retry().saturating_mul(1 << failures.saturating_sub(1).min(8)).min(self.renew_deadline())
-    }
-
     /// Pause between two renewals: leaves time for one that hangs and another one after it.
     fn renew(&self) -> Duration {
         self.duration * 3 / 10
@@ -84,7 +79,7 @@ pub fn compete(
     let (leads, leadership) = watch::channel(false);
     let api = Api::namespaced(client.clone(), &settings.namespace);
     let observer = Observer::new(&settings.identity, settings.duration);
-    let candidate = Candidate { api, settings, observer, leads, metrics, held: None };
+    let candidate = Candidate { api, settings, observer, leads, metrics };
     (leadership, tokio::spawn(candidate.run(stop)))
 }
 
@@ -94,8 +89,6 @@ struct Candidate {
     observer: Observer,
     leads: watch::Sender<bool>,
     metrics: Metrics,
-    /// The lease as this process wrote it last.
-    held: Option<Lease>,
 }
 
 impl Candidate {
@@ -103,11 +96,15 @@ impl Candidate {
         self.metrics.leading(&self.settings.name, false);
         // When the last renewal that succeeded was begun.
         let mut renewed = None::<Instant>;
-        let (mut throttle, mut failures) = (Throttle::default(), 0_u32);
+        let (retry, renew_deadline) = (self.settings.retry(), self.settings.renew_deadline());
+        // Longer after each failure, but not so long that the lease is taken over late.
+        let mut pauses = doubling(retry, renew_deadline);
+        let mut is_failing = false;
         loop {
             let begun = Instant::now();
-            let deadline = renewed.unwrap_or(begun) + self.settings.renew_deadline();
-            let failure = match timeout_at(deadline.min(begun + self.settings.request_timeout()), self.round()).await {
+            let deadline = renewed.unwrap_or(begun) + renew_deadline;
+            let round = timeout_at(deadline.min(begun + self.settings.request_timeout()), self.round()).await;
+            let failure = match round {
                 Ok(Ok(holds)) => {
                     renewed = holds.then_some(begun);
                     None
@@ -115,42 +112,47 @@ impl Candidate {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            let has_succeeded = failure.is_none();
-            if has_succeeded {
-                failures = 0;
-                throttle.recovered();
-            } else {
-                failures = failures.saturating_add(1);
+            match &failure {
+                Some(error) => self.log(error, is_failing),
+                None => pauses = doubling(retry, renew_deadline),
             }
-            if let Some(error) = failure.filter(|_| throttle.failed(begun.into_std()).is_some()) {
-                tracing::warn!(
-                    lease = self.settings.name,
-                    namespace = self.settings.namespace,
-                    error,
-                    "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
-                );
-            }
-            renewed = renewed.filter(|renewed| renewed.elapsed() < self.settings.renew_deadline());
+            is_failing = failure.is_some();
+            renewed = renewed.filter(|renewed| renewed.elapsed() < renew_deadline);
             self.set_leading(renewed.is_some());
             let rest = match renewed {
-                None => jittered(self.settings.retry_after(failures)),
-                Some(renewed) if has_succeeded => {
-                    (renewed + self.settings.renew()).saturating_duration_since(Instant::now())
-                }
+                None if is_failing => jittered(pauses.next().unwrap_or(renew_deadline)),
+                None => jittered(retry),
                 // A leader without answers must not sleep past its deadline.
-                Some(renewed) => jittered(self.settings.retry_after(failures).min(self.settings.retry() * 2) / 4)
-                    .min((renewed + self.settings.renew_deadline()).saturating_duration_since(Instant::now())),
+                Some(renewed) if is_failing => {
+                    jittered(retry / 2).min((renewed + renew_deadline).saturating_duration_since(Instant::now()))
+                }
+                Some(renewed) => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
             };
             tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
         }
         self.set_leading(false);
         if renewed.is_some() {
-            match timeout_at(Instant::now() + self.settings.retry(), self.release()).await {
+            match timeout_at(Instant::now() + retry, self.release()).await {
                 Ok(Ok(())) => tracing::info!(lease = self.settings.name, "gave the lease back"),
                 Ok(Err(error)) => tracing::info!(%error, "the lease could not be given back; it expires by itself"),
                 Err(_) => tracing::info!("the lease could not be given back in time; it expires by itself"),
             }
         }
+    }
+
+    /// Warns of the first of several failures in a row.
+    fn log(&self, error: &str, is_known: bool) {
+        let Settings { name: lease, namespace, .. } = &self.settings;
+        if is_known {
+            tracing::debug!(lease, namespace, error, "the lease cannot be read or written");
+            return;
+        }
+        tracing::warn!(
+            lease,
+            namespace,
+            error,
+            "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
+        );
     }
 
     fn set_leading(&self, leads: bool) {
@@ -167,46 +169,26 @@ impl Candidate {
         }
     }
 
-    /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
+    /// One round: reads the lease, and renews it or takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        // A lease that this process wrote last needs no read first: the write fails if another one has written it
-        // since.
-        if let Some(mut lease) = self.held.take() {
-            if let Some(spec) = &mut lease.spec {
-                spec.renew_time = Some(now());
-            }
-            if self.write(&lease).await? {
-                return Ok(true);
-            }
-        }
-        let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
-            let metadata = ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() };
+        let name = &self.settings.name;
+        let written = if let Some(lease) = self.api.get_opt(name).await? {
+            let spec = match self.observer.step(&lease, Instant::now()) {
+                Step::Wait => return Ok(false),
+                Step::Take => self.taken(lease.spec.as_ref()),
+                Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
+            };
+            // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
+            let next = Lease { metadata: lease.metadata, spec: Some(spec) };
+            self.api.replace(name, &PostParams::default(), &next).await
+        } else {
+            let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
             let first = Lease { metadata, spec: Some(self.taken(None)) };
-            let created = self.api.create(&PostParams::default(), &first).await;
-            return self.keep(created);
+            self.api.create(&PostParams::default(), &first).await
         };
-        let spec = match self.observer.step(&lease, std::time::Instant::now()) {
-            Step::Wait => return Ok(false),
-            Step::Take => self.taken(lease.spec.as_ref()),
-            Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
-        };
-        // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
-        let next = Lease { metadata: lease.metadata, spec: Some(spec) };
-        self.write(&next).await
-    }
-
-    async fn write(&mut self, lease: &Lease) -> Result<bool, kube::Error> {
-        let written = self.api.replace(&self.settings.name, &PostParams::default(), lease).await;
-        self.keep(written)
-    }
-
-    /// Keeps the lease that was written. A conflict is no failure: another candidate was faster.
-    fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         match written {
-            Ok(lease) => {
-                self.held = Some(lease);
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
+            // Another candidate was faster.
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(error) => Err(error),
         }
@@ -234,6 +216,56 @@ impl Candidate {
             lease_transitions: Some(if before.is_some() { transitions.saturating_add(1) } else { 0 }),
             renew_time: Some(now()),
             ..before.cloned().unwrap_or_default()
+        }
+    }
+}
+
+/// What a candidate may do with a lease that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Another process holds the lease and may still be alive.
+    Wait,
+    /// Nobody holds the lease, or its holder has not renewed it for the duration that the lease states.
+    Take,
+    /// This process holds the lease.
+    Renew,
+}
+
+/// PURE: for how long this process has seen a lease unchanged. Takes the clock as an argument, and never compares it with
+/// the times in the lease, which come from other hosts' clocks.
+#[derive(Debug)]
+struct Observer {
+    identity: String,
+    duration: Duration,
+    seen: Option<(Option<String>, Instant)>,
+}
+
+impl Observer {
+    /// `duration` applies to a lease that does not state its own.
+    fn new(identity: &str, duration: Duration) -> Self {
+        Self { identity: identity.to_owned(), duration, seen: None }
+    }
+
+    /// What may be done with the lease as it was read at `now`.
+    fn step(&mut self, lease: &Lease, now: Instant) -> Step {
+        let spec = lease.spec.as_ref();
+        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
+        let version = &lease.metadata.resource_version;
+        let since = match &self.seen {
+            Some((seen_version, since)) if seen_version == version => *since,
+            _ => {
+                self.seen = Some((version.clone(), now));
+                now
+            }
+        };
+        match holder {
+            None => Step::Take,
+            Some(holder) if holder == self.identity => Step::Renew,
+            Some(_) => {
+                let stated = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|s| u64::try_from(s).ok());
+                let held = stated.map_or(self.duration, Duration::from_secs);
+                if now.saturating_duration_since(since) >= held { Step::Take } else { Step::Wait }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Kubernetes Events: one per outcome and one per new hold reason. Best effort in a queue of their own: bounded, with a
+//! Kubernetes Events: one per outcome and one per new hold reason. Best effort, in tasks of their own: bounded, with a
 //! timeout, dropped under load; they never delay status and never cause a failure. Events of successes have a rate
 //! limit as well, so that a burst writes only some of them.
 
@@ -7,12 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     api::{ClusterRedistribution, Reason, ReasonClass},
@@ -20,7 +19,7 @@ use crate::{
 };
 
 /// Events waiting to be written. More than this at once are of no use to a reader.
-const QUEUE_CAPACITY: usize = 256;
+const MAX_WAITING: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Burst size: events of successes that may be written at once.
 const SUCCESS_BURST: u32 = 25;
@@ -31,35 +30,25 @@ const SUCCESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Characters of a note; the API server refuses longer ones.
 const NOTE_LIMIT: usize = 1000;
 
-struct EventMessage {
-    regarding: ObjectReference,
-    event: Event,
-}
-
-/// The queue of events to write. Cheap to clone.
+/// Writes events, one at a time. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    queue: mpsc::Sender<EventMessage>,
+    recorder: Arc<tokio::sync::Mutex<Recorder>>,
+    waiting: Arc<Semaphore>,
     successes: Arc<Mutex<WriteLimit>>,
     metrics: Metrics,
 }
 
 impl Events {
-    /// Starts the task that writes the events. `holder` is the reporting instance.
-    pub fn start(client: Client, holder: &str, metrics: Metrics) -> Self {
-        let (queue, mut messages) = mpsc::channel::<EventMessage>(QUEUE_CAPACITY);
+    /// `holder` is the reporting instance.
+    pub fn new(client: Client, holder: &str, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
-        let recorder = Recorder::new(client, reporter);
-        tokio::spawn(async move {
-            while let Some(EventMessage { regarding, event }) = messages.recv().await {
-                match timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::debug!(%error, "an event was not written"),
-                    Err(_) => tracing::debug!("an event was not written in time"),
-                }
-            }
-        });
-        Self { queue, successes: Arc::new(Mutex::new(WriteLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))), metrics }
+        Self {
+            recorder: Arc::new(Recorder::new(client, reporter).into()),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            successes: Arc::new(Mutex::new(WriteLimit::new(SUCCESS_BURST, SUCCESS_INTERVAL))),
+            metrics,
+        }
     }
 
     /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the
@@ -97,6 +86,10 @@ impl Events {
             self.metrics.event_dropped();
             return;
         }
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            self.metrics.event_dropped();
+            return;
+        };
         let event = Event {
             type_: event_type,
             reason: reason.to_owned(),
@@ -104,8 +97,15 @@ impl Events {
             action: action.chars().take(128).collect(),
             secondary: None,
         };
-        if self.queue.try_send(EventMessage { regarding: object.object_ref(&()), event }).is_err() {
-            self.metrics.event_dropped();
-        }
+        let (recorder, regarding) = (Arc::clone(&self.recorder), object.object_ref(&()));
+        tokio::spawn(async move {
+            let recorder = recorder.lock().await;
+            match timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "an event was not written"),
+                Err(_) => tracing::debug!("an event was not written in time"),
+            }
+            drop(place);
+        });
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 /// A random time between half of `full` and `full`.
 pub fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::random_range(0.5..=1.0))
@@ -12,4 +14,14 @@ pub fn jittered(full: Duration) -> Duration {
 /// given twice this one.
 pub fn jittered_at_least(least: Duration) -> Duration {
     jittered(least.max(Duration::from_secs(1)) * 2)
+}
+
+/// Pauses that double from `first` to `longest`, without end; the caller adds the jitter.
+pub fn doubling(first: Duration, longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .with_factor(2.0)
+        .without_max_times()
+        .build()
 }

@@ -1,8 +1,7 @@
-//! How the API server is reached: the kubeconfig or the pod's ServiceAccount, and two clients. Sends no request.
+//! How the API server is reached: the kubeconfig, as kubectl reads it, or the pod's ServiceAccount, and the client. Messages
+//! name the place in a kubeconfig but not the content: kube's own quote lines, URLs and the output of credential plugins.
+//! Sends no request.
 
-mod redaction;
-
-mod kubeconfig;
 mod proxy;
 
 use std::{
@@ -10,104 +9,207 @@ use std::{
     time::Duration,
 };
 
+use http::{Request, StatusCode, header::HeaderValue};
 use kube::{
-    Client, Config,
-    client::{AuthError, ClientBuilder, DynBody},
+    Client, Config, Error,
+    client::{AuthError, Body, ClientBuilder},
+    config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
 };
-use tower::{
-    BoxError,
-    util::{BoxService, MapErr, MapErrLayer, MapResponseLayer},
-};
+use secrecy::ExposeSecret;
 
-use crate::runtime::{
-    metrics::{CountRequests, Metrics},
-    watchdog::Watchdog,
-};
+use crate::runtime::metrics::Metrics;
 
-/// Longest wait for a connection to the API server, for all requests except those of the watch.
+/// Longest wait for a connection to the API server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest silence of an answer. Above the 55 s after which kube-runtime ends a silent watch, so that only a request that
+/// opens a watch or a list can meet it; all others have shorter limits of their own.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why there is no client. The text never quotes a kubeconfig, which may hold a token or a password.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientsError {
-    /// No usable kubeconfig, and no ServiceAccount of a pod either.
-    #[error(
-        "no way to reach a Kubernetes API server: {kubeconfig}; {in_cluster}. Run it in a pod, or name a kubeconfig with --kubeconfig"
-    )]
-    Nowhere {
-        /// What is wrong with the kubeconfig.
-        kubeconfig: Box<ClientsError>,
-        /// What is wrong with the pod's ServiceAccount.
-        in_cluster: kube::config::InClusterError,
-    },
-    /// A kubeconfig that cannot be used.
-    #[error("kubeconfig {file} (--kubeconfig, KUBECONFIG or ~/.kube/config): {why}", file = file.display())]
-    Kubeconfig {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// No place to look for a kubeconfig.
-    #[error("there is no home directory, and KUBECONFIG is not set")]
-    NoFile,
-    /// A part of the configuration cannot be used, for example a certificate.
-    #[error("no client of the Kubernetes API server can be made: {0}")]
-    Unusable(String),
-    /// An environment variable for proxies is invalid.
-    #[error("{0}")]
-    Proxy(String),
-}
-
-/// The kubeconfig to read, and its context. Without either, the pod's ServiceAccount is used if there is no usable
-/// kubeconfig.
-#[derive(Clone, Copy, Debug)]
-pub struct Access<'a> {
-    /// `--kubeconfig`.
-    pub kubeconfig: Option<&'a Path>,
-    /// `--context`.
-    pub context: Option<&'a str>,
-}
-
-/// Two clients. The first never repeats a request by itself, since a repeated PUT of a claim would conflict with its
-/// own first application; the second is for watches, and the watchdog counts its bytes.
-pub async fn clients(
-    access: Access<'_>,
-    watchdog: &Watchdog,
-    metrics: &Metrics,
-) -> Result<(Client, Client), ClientsError> {
-    let mut config = kubeconfig::config(access).await?;
-    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-    let requests = CountRequests { metrics: metrics.clone(), host };
-    let counted = watchdog.clone();
-    let bytes = MapResponseLayer::new(move |response| counted.count(response));
-    // The watches have their own back-off: the client's would begin with a burst and grow to minutes.
+/// The client, or why there is none; that text never quotes a kubeconfig, which may hold a token or a password.
+///
+/// Without a kubeconfig and a context, the pod's ServiceAccount is used if there is no usable kubeconfig. The client never
+/// repeats a request by itself: a repeated PUT of a claim would conflict with its own first application, and the
+/// watches have a back-off of their own.
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>, metrics: &Metrics) -> Result<Client, String> {
+    let mut config = settings(kubeconfig, context).await?;
     config.default_retry = false;
-    let watching = builder(config.clone())?.with_layer(&bytes).with_layer(&requests).build();
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    Ok((builder(config)?.with_layer(&requests).build(), watching))
+    (config.read_timeout, config.reset_reader_on_write) = (Some(READ_TIMEOUT), true);
+    let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let namespace = config.default_namespace.clone();
+    let (inner, metrics) = (build(config)?, metrics.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (inner, metrics, host) = (inner.clone(), metrics.clone(), host.clone());
+        async move {
+            let method = request.method().to_string();
+            let answer = inner.send(request).await.map_err(without_output);
+            let status = answer.as_ref().map(http::Response::status).ok();
+            metrics.api_request(status.as_ref().map_or("<error>", StatusCode::as_str), &method, &host);
+            answer
+        }
+    });
+    Ok(Client::new(service, namespace))
 }
 
-type Service = BoxService<http::Request<kube::client::Body>, http::Response<Box<DynBody>>, BoxError>;
-type Scrubbed = MapErr<Service, fn(BoxError) -> BoxError>;
+fn unusable(why: &str) -> String {
+    format!("no client of the Kubernetes API server can be made: {why}")
+}
 
-/// kube's client, with errors that never contain the output of a credential plugin that was asked for a new token.
-fn builder(config: Config) -> Result<ClientBuilder<Scrubbed>, ClientsError> {
+fn build(config: Config) -> Result<Client, String> {
     // kube panics on a plugin's token that is no valid header value and does not expire; only kube sees that token.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {
         let is_token = panic.payload().downcast_ref::<String>().is_some_and(|text| text.contains("not valid header"));
-        let why = if is_token { redaction::TOKEN } else { redaction::UNUSABLE };
-        eprintln!("redistribution-operator: {}", ClientsError::Unusable(why.to_owned()));
+        let why = if is_token { TOKEN } else { UNUSABLE };
+        eprintln!("redistribution-operator: {}", unusable(why));
         std::process::exit(2);
     }));
     let built = ClientBuilder::try_from(config);
     std::panic::set_hook(hook);
-    let scrub: fn(BoxError) -> BoxError = |error| match error.downcast_ref::<AuthError>() {
-        Some(error) => redaction::of_credentials(error).into(),
-        None => error,
-    };
-    Ok(built
-        .map_err(|error| ClientsError::Unusable(redaction::of_client(&error)))?
-        .with_layer(&MapErrLayer::new(scrub)))
+    built.map(ClientBuilder::build).map_err(|error| unusable(&of_client(&error)))
 }
+
+/// The error without the output of a credential plugin that was asked for a new token.
+fn without_output(error: Error) -> Error {
+    let of_plugin = match &error {
+        Error::Auth(error) => Some(of_credentials(error)),
+        Error::Service(source) => source.downcast_ref::<AuthError>().map(of_credentials),
+        _ => None,
+    };
+    of_plugin.map_or(error, |text| Error::Service(text.into()))
+}
+
+/// From the kubeconfig; if none is requested and none can be used, from the pod's ServiceAccount.
+async fn settings(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
+    match from_file(file, context).await {
+        Err(kubeconfig) if file.is_none() && context.is_none() => Config::incluster().map_err(|in_cluster| {
+            format!(
+                "no way to reach a Kubernetes API server: {kubeconfig}; {in_cluster}. Run it in a pod, or name a kubeconfig with --kubeconfig"
+            )
+        }),
+        result => result,
+    }
+}
+
+async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
+    let name = file.map(|file| format!("{} ", file.display())).unwrap_or_default();
+    let invalid = |why: &str| format!("kubeconfig {name}(--kubeconfig, KUBECONFIG or ~/.kube/config): {why}");
+    let read = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    let kubeconfig = read.map_err(|error| invalid(&of_kubeconfig(&error)))?;
+    let cluster = cluster(&kubeconfig, context).cloned().unwrap_or_default();
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = made.map_err(|error| match error {
+        KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => proxy::invalid("HTTPS_PROXY"),
+        KubeconfigError::ParseNoProxy(_) => proxy::NO_PROXY.to_owned(),
+        error => invalid(&of_kubeconfig(&error)),
+    })?;
+    check(&config).map_err(invalid)?;
+    // kube reads the authority once unless it gets the file's name: the authority may be replaced while this runs.
+    let is_a_file = cluster.certificate_authority_data.is_none() && !config.accept_invalid_certs;
+    config.root_cert_file = cluster.certificate_authority.filter(|_| is_a_file).map(PathBuf::from);
+    // kube compares NO_PROXY with the proxy's name, and sends requests to this machine through the proxy.
+    config.proxy_url = match cluster.proxy_url.filter(|url| !url.is_empty()) {
+        Some(url) => Some(proxy::read(&url).ok_or_else(|| invalid(&proxy::invalid("proxy-url")))?),
+        None => proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())?,
+    };
+    if let Some(proxy) = &config.proxy_url {
+        let (host, port) = (proxy.host().unwrap_or_default(), proxy.port_u16());
+        tracing::info!(host, port, "the API server is reached through a proxy");
+    }
+    Ok(config)
+}
+
+fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a Cluster> {
+    let name = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|listed| listed.name == name)?.context.as_ref()?;
+    kubeconfig.clusters.iter().find(|listed| listed.name == context.cluster)?.cluster.as_ref()
+}
+
+/// Rejects values that kube would log or panic on.
+fn check(config: &Config) -> Result<(), &'static str> {
+    if config.cluster_url.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+        return Err(
+            "server must be https://HOST:PORT; user and password belong into username and password of the user entry, not into the URL",
+        );
+    }
+    let provider = config.auth_info.auth_provider.as_ref().and_then(|provider| provider.config.get("id-token"));
+    let token = config.auth_info.token.as_ref().map(ExposeSecret::expose_secret);
+    let fits = |token: &str| HeaderValue::from_str(token).is_ok();
+    if token.into_iter().chain(provider.map(String::as_str)).all(fits) { Ok(()) } else { Err(TOKEN) }
+}
+
+/// A token that no request can carry.
+const TOKEN: &str =
+    "the token of its user holds a line break or another character that no header can hold. Write it on one line";
+
+/// The message where nothing more specific is known to be free of secrets.
+const UNUSABLE: &str = "its configuration cannot be used";
+
+/// What is wrong with a kubeconfig.
+fn of_kubeconfig(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::FindPath => "there is no home directory, and KUBECONFIG is not set".to_owned(),
+        KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
+        KubeconfigError::Parse(error) => match error.location() {
+            Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),
+            None => "it is not the YAML of a kubeconfig".to_owned(),
+        },
+        KubeconfigError::CurrentContextNotSet
+        | KubeconfigError::LoadContext(_)
+        | KubeconfigError::LoadClusterOfContext(_) => {
+            "it has no such context (--context, or its current-context), or not the cluster that the context names"
+                .to_owned()
+        }
+        KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
+            "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
+        }
+        KubeconfigError::ParseProxyUrl(_) => proxy::invalid("proxy-url"),
+        KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
+        KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
+        KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
+        KubeconfigError::LoadClientKey(error) => of_data("client-key", error),
+        _ => UNUSABLE.to_owned(),
+    }
+}
+
+fn of_data(field: &str, error: &LoadDataError) -> String {
+    match error {
+        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
+        LoadDataError::ReadFile(error, file) => format!("{field} {}: {error}", file.display()),
+        LoadDataError::NoBase64DataOrFile => format!("{field} is empty"),
+    }
+}
+
+/// Why there is no client.
+fn of_client(error: &Error) -> String {
+    match error {
+        Error::Auth(error) => of_credentials(error),
+        Error::InferKubeconfig(error) => of_kubeconfig(error),
+        Error::RustlsTls(_) => {
+            "its tls-server-name must be a name, certificate-authority, client-certificate and client-key must be PEM, and the last two belong together".to_owned()
+        }
+        _ => UNUSABLE.to_owned(),
+    }
+}
+
+/// Why there is no token.
+fn of_credentials(error: &AuthError) -> String {
+    match error {
+        AuthError::InvalidBearerToken(_) => TOKEN.to_owned(),
+        AuthError::ReadTokenFile(error, file) => format!("the tokenFile {}: {error}", file.display()),
+        AuthError::AuthExecStart(error) => format!("the credential plugin of its user cannot be started: {error}"),
+        AuthError::AuthExecRun { out, .. } => format!(
+            "the credential plugin of its user failed ({}). What it printed is not shown, since that may be a token",
+            out.status
+        ),
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed | AuthError::MalformedTokenExpirationDate(_) => {
+            "the credential plugin of its user gave no ExecCredential that can be used".to_owned()
+        }
+        _ => "the credentials of its user cannot be used".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

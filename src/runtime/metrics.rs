@@ -2,33 +2,23 @@
 //! all. Labels come from closed sets: no ids and no messages; names of objects only for the few that need a person.
 //! Decides nothing.
 
-mod labels;
-mod named;
 pub mod objects;
 mod process;
-mod registry;
-mod requests;
 
 use std::{
-    sync::Arc,
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::Registry,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Metric, Registry},
 };
 
-pub use self::requests::CountRequests;
-use self::{
-    labels::{
-        ApiLabels, CLUSTER_RESULTS, ControllerLabels, DETAILS_RESULTS, LeaderLabels, ReadLabels, ReasonLabels,
-        ReconcileLabels, RequestLabels,
-    },
-    objects::Objects,
-};
-use crate::{runtime::watchdog::Watchdog, store::object::StoredObject};
+use self::{objects::Objects, process::ProcessMetrics};
 
 /// The controller's name in the metrics that every controller exports.
 const CONTROLLER: &str = "clusterredistribution";
@@ -36,124 +26,181 @@ const CONTROLLER: &str = "clusterredistribution";
 const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// Seconds of a request to the cloud.
 const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+/// All values of the label `result` for a read of a cluster.
+const CLUSTER_RESULTS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
+/// All values of the label `result` for a read of a redistribution.
+const DETAILS_RESULTS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];
+/// All values of the label `result` for a reconciliation.
+const RECONCILE_RESULTS: [&str; 3] = ["success", "requeue_after", "error"];
+
+/// Series by these labels.
+type Series<M, const LABELS: usize, Value = &'static str> = Family<[(&'static str, Value); LABELS], M>;
 
 /// All metrics of the process.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    requests: Family<RequestLabels, Counter>,
+    requests: Series<Counter, 2, String>,
     request_seconds: Histogram,
-    cluster_reads: Family<ReadLabels, Counter>,
-    observations: Family<ReadLabels, Counter>,
-    reconciles: Family<ReconcileLabels, Counter>,
-    reconcile_errors: Family<ControllerLabels, Counter>,
-    reconcile_seconds: Family<ControllerLabels, Histogram>,
-    active_workers: Family<ControllerLabels, Gauge>,
-    max_workers: Family<ControllerLabels, Gauge>,
-    api_requests: Family<ApiLabels, Counter>,
-    holds: Family<ReasonLabels, Counter>,
+    cluster_reads: Series<Counter, 1>,
+    observations: Series<Counter, 1>,
+    reconciles: Series<Counter, 1>,
+    reconcile_errors: Counter,
+    reconcile_seconds: Histogram,
+    active_workers: Gauge,
+    max_workers: Gauge,
+    api_requests: Series<Counter, 3, String>,
+    holds: Series<Counter, 1>,
     in_flight: Gauge,
     hidden: Gauge,
     watch_errors: Counter,
+    watch_silent: Gauge<f64, AtomicU64>,
     events_dropped: Counter,
-    leading: Family<LeaderLabels, Gauge>,
+    leading: Series<Gauge, 1, String>,
     objects: Arc<Objects>,
 }
 
-impl Metrics {
-    /// All metrics at zero, so that a rate over them has a first value.
-    pub fn new(watchdog: &Watchdog) -> Self {
-        let metrics = Self {
-            registry: Arc::default(),
-            requests: Family::default(),
-            request_seconds: Histogram::new(REQUEST_BUCKETS),
-            cluster_reads: Family::default(),
-            observations: Family::default(),
-            reconciles: Family::default(),
-            reconcile_errors: Family::default(),
-            reconcile_seconds: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
-            active_workers: Family::default(),
-            max_workers: Family::default(),
-            api_requests: Family::default(),
-            holds: Family::default(),
-            in_flight: Gauge::default(),
-            hidden: Gauge::default(),
-            watch_errors: Counter::default(),
-            events_dropped: Counter::default(),
-            leading: Family::default(),
-            objects: Arc::default(),
-        };
-        let controller = ControllerLabels { controller: CONTROLLER };
-        metrics.reconcile_errors.get_or_create(&controller).inc_by(0);
-        drop(metrics.reconcile_seconds.get_or_create(&controller));
-        metrics.active_workers.get_or_create(&controller).set(0);
-        for result in CLUSTER_RESULTS {
-            metrics.cluster_reads.get_or_create(&ReadLabels { result }).inc_by(0);
-        }
-        for result in DETAILS_RESULTS {
-            metrics.observations.get_or_create(&ReadLabels { result }).inc_by(0);
-        }
-        for result in ["success", "requeue_after", "error"] {
-            metrics.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc_by(0);
-        }
-        Self { registry: Arc::new(metrics.registry(watchdog)), ..metrics }
-    }
+/// Registers a metric and returns it, to be updated.
+fn keep<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
 
+/// The same for one without settings.
+fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    keep(registry, name, help, M::default())
+}
+
+/// Series that start at zero, so that a rate over them has a first value.
+fn from_zero(results: &[&'static str]) -> Series<Counter, 1> {
+    let series = Series::<Counter, 1>::default();
+    for result in results {
+        series.get_or_create(&[("result", *result)]).inc_by(0);
+    }
+    series
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut all = Registry::default();
+        let objects = Arc::<Objects>::default();
+        all.register_collector(Box::new(Arc::clone(&objects)));
+        all.register_collector(Box::new(ProcessMetrics));
+        let (name, help) = ("rest_client_requests", "Requests to the API server by status code and method");
+        let api_requests = add(&mut all, name, help);
+        let leading = add(&mut all, "leader_election_master_status", "1 while this process leads");
+
+        let own = all.sub_registry_with_label((Cow::Borrowed("controller"), Cow::Borrowed(CONTROLLER)));
+        let (name, help) = ("controller_runtime_reconcile", "Reconciliations by result");
+        let reconciles = keep(own, name, help, from_zero(&RECONCILE_RESULTS));
+        let (name, help) = ("controller_runtime_reconcile_errors", "Reconciliations that failed and are retried");
+        let reconcile_errors = add(own, name, help);
+        let help = "Time of a reconciliation; calls and polls have tasks of their own";
+        let seconds = Histogram::new(RECONCILE_BUCKETS);
+        let reconcile_seconds = keep(own, "controller_runtime_reconcile_time_seconds", help, seconds);
+        let active_workers = add(own, "controller_runtime_active_workers", "Reconciliations in progress");
+        let (name, help) =
+            ("controller_runtime_max_concurrent_reconciles", "Maximum number of concurrent reconciliations");
+        let max_workers = add(own, name, help);
+
+        let dws = all.sub_registry_with_prefix("dws_redistribution");
+        dws.register("build", "Version of this binary", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let (clusters, details) = (from_zero(&CLUSTER_RESULTS), from_zero(&DETAILS_RESULTS));
+        let seconds = Histogram::new(REQUEST_BUCKETS);
+        Self {
+            requests: add(dws, "requests", "Attempts to call the cloud, by outcome"),
+            request_seconds: keep(
+                dws,
+                "request_duration_seconds",
+                "Time from sending a request to its outcome",
+                seconds,
+            ),
+            cluster_reads: keep(dws, "reads", "Reads of a cluster, by result", clusters),
+            observations: keep(dws, "observations", "Reads of a redistribution, by result", details),
+            in_flight: add(dws, "requests_in_flight", "Calls in flight"),
+            hidden: add(
+                dws,
+                "hidden_objects",
+                "Objects whose status lacks something that was written: an older CRD hides it, or it was lost",
+            ),
+            holds: add(dws, "holds", "Number of times an object began to be held, by reason"),
+            watch_errors: add(dws, "watch_errors", "Errors of the watch on the API server"),
+            watch_silent: add(
+                dws,
+                "watch_silent_seconds",
+                "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
+            ),
+            events_dropped: add(
+                dws,
+                "events_dropped",
+                "Kubernetes Events that were dropped because there were too many at once",
+            ),
+            reconciles,
+            reconcile_errors,
+            reconcile_seconds,
+            active_workers,
+            max_workers,
+            api_requests,
+            leading,
+            objects,
+            registry: Arc::new(all),
+        }
+    }
+}
+
+impl Metrics {
     /// An attempt has ended.
     pub fn request(&self, outcome: &'static str, status_code: Option<u16>, took: Duration) {
         let code = status_code.map(|code| code.to_string()).unwrap_or_default();
-        self.requests.get_or_create(&RequestLabels { outcome, code }).inc();
+        self.requests.get_or_create(&[("outcome", outcome.to_owned()), ("code", code)]).inc();
         self.request_seconds.observe(took.as_secs_f64());
     }
 
     /// A cluster was read.
     pub fn cluster_read(&self, result: &'static str) {
-        self.cluster_reads.get_or_create(&ReadLabels { result }).inc();
+        self.cluster_reads.get_or_create(&[("result", result)]).inc();
     }
 
     /// A redistribution was read.
     pub fn observation(&self, result: &'static str) {
-        self.observations.get_or_create(&ReadLabels { result }).inc();
+        self.observations.get_or_create(&[("result", result)]).inc();
     }
 
     /// Maximum number of concurrent reconciliations.
     pub fn workers(&self, max: u16) {
-        self.max_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).set(i64::from(max));
+        self.max_workers.set(i64::from(max));
     }
 
-    /// A reconciliation starts; it ends when the returned value is dropped, and is counted by [`Self::reconciled`].
-    pub fn reconciling(&self, object: &StoredObject) -> Reconciling {
+    /// A reconciliation of this object starts; it ends when the returned value is dropped, and is counted by
+    /// [`Self::reconciled`].
+    pub fn reconciling(&self, object: &ObjectMeta) -> Reconciling {
         self.objects.reconcile_started(object);
-        let active = self.active_workers.get_or_create(&ControllerLabels { controller: CONTROLLER }).clone();
-        active.inc();
-        Reconciling { active, begin: Instant::now() }
+        Reconciling { _active: InProgress::of(&self.active_workers), begin: Instant::now() }
     }
 
     /// A reconciliation has ended. `result`: success, requeue_after or error.
     pub fn reconciled(&self, reconciling: &Reconciling, result: &'static str) {
-        let controller = ControllerLabels { controller: CONTROLLER };
-        self.reconciles.get_or_create(&ReconcileLabels { controller: CONTROLLER, result }).inc();
-        self.reconcile_seconds.get_or_create(&controller).observe(reconciling.begin.elapsed().as_secs_f64());
+        self.reconciles.get_or_create(&[("result", result)]).inc();
+        self.reconcile_seconds.observe(reconciling.begin.elapsed().as_secs_f64());
         if result == "error" {
-            self.reconcile_errors.get_or_create(&controller).inc();
+            self.reconcile_errors.inc();
         }
     }
 
-    /// A request to the API server was answered or failed.
+    /// A request to the API server was answered or failed; client-go's label names and values.
     pub fn api_request(&self, code: &str, method: &str, host: &str) {
-        let labels = ApiLabels { code: code.to_owned(), method: method.to_owned(), host: host.to_owned() };
+        let labels = [("code", code.to_owned()), ("method", method.to_owned()), ("host", host.to_owned())];
         self.api_requests.get_or_create(&labels).inc();
     }
 
     /// An object began to be held.
     pub fn hold(&self, reason: crate::api::Reason) {
-        self.holds.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
+        self.holds.get_or_create(&[("reason", reason.as_str())]).inc();
     }
 
     /// A call is in flight until the returned value is dropped.
-    pub fn call_begins(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+    pub fn call_begins(&self) -> InProgress {
+        InProgress::of(&self.in_flight)
     }
 
     /// Objects whose status is incomplete now.
@@ -166,6 +213,11 @@ impl Metrics {
         self.watch_errors.inc();
     }
 
+    /// How long the watch has been silent, in seconds.
+    pub const fn watch_silent(&self) -> &Gauge<f64, AtomicU64> {
+        &self.watch_silent
+    }
+
     /// A Kubernetes Event was dropped because there were too many at once.
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
@@ -173,7 +225,7 @@ impl Metrics {
 
     /// Whether this process leads by the Lease of this name.
     pub fn leading(&self, lease: &str, leads: bool) {
-        self.leading.get_or_create(&LeaderLabels { name: lease.to_owned() }).set(i64::from(leads));
+        self.leading.get_or_create(&[("name", lease.to_owned())]).set(i64::from(leads));
         self.objects.export(leads);
     }
 
@@ -196,17 +248,17 @@ impl Metrics {
     }
 }
 
-#[cfg(test)]
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new(&Watchdog::new(Duration::from_secs(300)))
+/// Counted by a gauge until it is dropped.
+pub struct InProgress(Gauge);
+
+impl InProgress {
+    fn of(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
     }
 }
 
-/// A call in flight.
-pub struct InFlight(Gauge);
-
-impl Drop for InFlight {
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -214,14 +266,8 @@ impl Drop for InFlight {
 
 /// A reconciliation in progress.
 pub struct Reconciling {
-    active: Gauge,
+    _active: InProgress,
     begin: Instant,
-}
-
-impl Drop for Reconciling {
-    fn drop(&mut self) {
-        self.active.dec();
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Which of the watched scopes (namespaces, or all of them as one) have completed their first list. Before that, the
 //! history in the status of a scope's objects is not known. Decides nothing.
 
-use std::sync::Arc;
-
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The scopes and whether their first lists are complete. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Synced {
-    scopes: Arc<watch::Sender<Vec<Scope>>>,
+    scopes: Arc<Mutex<Vec<Scope>>>,
 }
 
 #[derive(Debug)]
@@ -29,12 +27,12 @@ impl Synced {
         } else {
             namespaces.iter().cloned().map(|namespace| scope(Some(namespace))).collect()
         };
-        Self { scopes: Arc::new(watch::Sender::new(scopes)) }
+        Self { scopes: Arc::new(Mutex::new(scopes)) }
     }
 
     /// Whether the first list of this namespace's watch is complete; never for a namespace that is not watched.
     pub fn is_complete(&self, namespace: &str) -> bool {
-        let scopes = self.scopes.borrow();
+        let scopes = self.scopes();
         let mut watched = scopes.iter().filter(|scope| scope.contains(namespace)).peekable();
         watched.peek().is_some() && watched.all(|scope| scope.is_complete)
     }
@@ -42,36 +40,34 @@ impl Synced {
     /// Whether everything that can be known of other objects is known for an object of this namespace: its own list is
     /// complete, and each other list is complete or not allowed.
     pub fn is_all_known_for(&self, namespace: &str) -> bool {
-        self.is_complete(namespace) && self.scopes.borrow().iter().all(|scope| scope.is_complete || scope.is_refused)
+        self.is_complete(namespace) && self.scopes().iter().all(|scope| scope.is_complete || scope.is_refused)
     }
 
     /// The watch of this scope failed: because the API server does not allow its list (`is_refused`), or for another
     /// reason.
     pub fn failed(&self, scope: usize, is_refused: bool) {
-        self.scopes.send_if_modified(|scopes| {
-            scopes
-                .get_mut(scope)
-                .is_some_and(|scope| std::mem::replace(&mut scope.is_refused, is_refused) != is_refused)
-        });
+        if let Some(scope) = self.scopes().get_mut(scope) {
+            scope.is_refused = is_refused;
+        }
     }
 
     /// Whether all first lists are complete.
     pub fn are_all_complete(&self) -> bool {
-        self.scopes.borrow().iter().all(|scope| scope.is_complete)
-    }
-
-    /// Waits until all first lists are complete.
-    pub async fn all_complete(&self) {
-        // `self` contains the sender, so this ends only when all lists are complete.
-        let _ = self.scopes.subscribe().wait_for(|scopes| scopes.iter().all(|scope| scope.is_complete)).await;
+        self.scopes().iter().all(|scope| scope.is_complete)
     }
 
     /// A list of this scope is complete. Returns whether it was the first.
     pub fn complete(&self, scope: usize) -> bool {
-        let first = |scopes: &mut Vec<Scope>| {
-            scopes.get_mut(scope).is_some_and(|scope| !std::mem::replace(&mut scope.is_complete, true))
-        };
-        self.scopes.send_if_modified(first)
+        let mut scopes = self.scopes();
+        let is_first = scopes.get_mut(scope).is_some_and(|scope| !std::mem::replace(&mut scope.is_complete, true));
+        if is_first && scopes.iter().all(|scope| scope.is_complete) {
+            tracing::info!("watching");
+        }
+        is_first
+    }
+
+    fn scopes(&self) -> MutexGuard<'_, Vec<Scope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,20 +79,18 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
-
     use super::*;
 
     #[test]
     fn a_first_list_completes_its_namespace_and_all_lists_complete_all() {
         let synced = Synced::new(&["one".to_owned(), "two".to_owned()]);
-        assert!(!synced.is_complete("one") && synced.all_complete().now_or_never().is_none());
+        assert!(!synced.is_complete("one") && !synced.are_all_complete());
         assert!(synced.complete(0));
         assert!(synced.is_complete("one") && !synced.is_complete("two") && !synced.is_complete("three"));
-        assert!(!synced.are_all_complete() && synced.all_complete().now_or_never().is_none());
+        assert!(!synced.are_all_complete());
         assert!(!synced.complete(0), "a later list is not the first");
         assert!(synced.complete(1));
-        assert!(synced.are_all_complete() && synced.all_complete().now_or_never().is_some());
+        assert!(synced.are_all_complete());
         assert!(!synced.is_complete("three"), "it is not watched");
     }
 

@@ -22,14 +22,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// The log filter cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("--log-level {filter:?} is not a level or filter such as debug or info,kube=debug: {reason}")]
-pub struct FilterError {
-    filter: String,
-    reason: String,
-}
-
 /// Wire-level logs of these crates would show signed headers and the bytes of Secrets. They stay at info with every
 /// level and filter that a user may set.
 const WIRE_LEVEL: [&str; 9] =
@@ -38,12 +30,14 @@ const WIRE_LEVEL: [&str; 9] =
 /// Failures that these targets log at each try reach this program as errors, and it logs them once.
 const LOGGED_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
 
-/// Starts logging to standard output.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
-    let invalid = |reason: String| FilterError { filter: filter.to_owned(), reason };
+/// Starts logging to standard output, unless the filter cannot be read.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+    let invalid = |reason: &dyn std::fmt::Display| {
+        format!("--log-level {filter:?} is not a level or filter such as debug or info,kube=debug: {reason}")
+    };
     // Levels by target, and no filters by field, which would make up a twentieth of the whole program.
-    let filter = filter.parse::<Targets>().map_err(|error| invalid(error.to_string()))?;
-    log(format, filter, io::stdout).try_init().map_err(|error| invalid(error.to_string()))
+    let targets = filter.parse::<Targets>().map_err(|error| invalid(&error))?;
+    log(format, targets, io::stdout).try_init().map_err(|error| invalid(&error))
 }
 
 fn log<W>(format: LogFormat, filter: Targets, writer: W) -> impl Subscriber + Send + Sync

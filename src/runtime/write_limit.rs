@@ -1,7 +1,14 @@
-//! PURE: how many of many equal things (events, lines of the log) may be written: a burst, and then one in each
-//! interval. Takes the clock as an argument.
+//! PURE: how many of many equal things (events, lines of the log) may be written. Takes the clock as an argument.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// Pause between two lines about the same kind of failure.
+const PAUSE: Duration = Duration::from_secs(600);
+/// A kind of failure that did not occur for this long is over: its next occurrence is logged at once.
+const OVER_AFTER: Duration = Duration::from_secs(180);
 
 /// Lets a burst through, and then one in each interval.
 #[derive(Debug)]
@@ -26,6 +33,37 @@ impl WriteLimit {
             self.paid_until = Some(paid_until);
         }
         allowed
+    }
+}
+
+/// Throttles the log of failures that many objects meet, by kind. Nobody reports that a kind is over.
+#[derive(Debug, Default)]
+pub struct ThrottledLog(HashMap<&'static str, Failing>);
+
+#[derive(Debug)]
+struct Failing {
+    logged: Instant,
+    last: Instant,
+    /// Occurrences since the last line.
+    suppressed: u64,
+}
+
+impl ThrottledLog {
+    /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last
+    /// line.
+    pub fn failed(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
+        let since = |instant| now.saturating_duration_since(instant);
+        let mut suppressed = 0;
+        if let Some(failing) = self.0.get_mut(kind).filter(|failing| since(failing.last) < OVER_AFTER) {
+            failing.last = now;
+            if since(failing.logged) < PAUSE {
+                failing.suppressed = failing.suppressed.saturating_add(1);
+                return None;
+            }
+            suppressed = failing.suppressed;
+        }
+        self.0.insert(kind, Failing { logged: now, last: now, suppressed: 0 });
+        Some(suppressed)
     }
 }
 
@@ -57,5 +95,16 @@ mod tests {
         assert!(limit.allows(start));
         let late = start + INTERVAL * 1000;
         assert_eq!((0..1000).filter(|_| limit.allows(late)).count(), BURST as usize);
+    }
+
+    #[test]
+    fn a_kind_is_logged_at_once_every_ten_minutes_and_after_a_pause() {
+        let (start, mut log) = (Instant::now(), ThrottledLog::default());
+        let mut failed = |kind, second| log.failed(kind, start + Duration::from_secs(second));
+        let logged: Vec<_> =
+            (0..1300).filter_map(|second| failed("refused", second).map(|more| (second, more))).collect();
+        assert_eq!(logged, [(0, 0), (600, 599), (1200, 599)]);
+        assert_eq!((failed("unclear", 1300), failed("refused", 1300)), (Some(0), None));
+        assert_eq!(failed("refused", 1300 + 180), Some(0));
     }
 }

@@ -1,54 +1,95 @@
 //! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
 //! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
 
-mod latest;
+mod claim;
 pub mod object;
-mod put;
 mod record;
 mod undecodable;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
-use serde::de::IgnoredAny;
+use kube::{
+    Api, Client, Resource,
+    api::{ObjectMeta, PostParams, Request},
+};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use tokio::{
     sync::{Mutex, Semaphore},
-    time::Instant,
+    time::timeout,
 };
 
-pub use put::{API_TIMEOUT, StoreError};
-pub use record::Recorded;
-pub use undecodable::Reported;
-
+use self::object::StoredObject;
+pub use self::{
+    claim::{Claim, ReadBack, check_claim},
+    record::Recorded,
+    undecodable::Reported,
+};
 use crate::{
-    api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    protocol::{conditions::reason_at, dry_run, transitions},
+    api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey},
+    protocol::dry_run,
 };
-
-/// First and longest pause between two reads after a claim whose result is not known.
-const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// Requests at the API server at once, claims and outcomes aside: more would be throttled there.
 const MAX_REQUESTS: usize = 32;
 
-/// The result of a claim.
-#[derive(Debug)]
-pub enum Claim {
-    /// The claim is written; this is the object with it.
-    Acquired(Box<ClusterRedistribution>),
-    /// The claim is not written, and never will be.
-    Lost(StoreError),
-    /// The claim was written, but another process recorded it as Unknown before the read-back: it no longer permits a
-    /// call, and this process holds the proof that nothing was sent.
-    Closed(Box<ClusterRedistribution>),
-    /// The claim was written onto another spec or generation than it was made for: it is no right to call that one, and
-    /// this process holds the proof that nothing was sent.
-    Altered(Box<ClusterRedistribution>),
-    /// The claim was written, but the installed CRD dropped the journal, or a part of it; this is the object as it is now.
-    Pruned(Box<ClusterRedistribution>),
-    /// The claim was not found, but may be applied later. Its id must be abandoned before anything else happens.
-    Indeterminate(StoreError),
+/// Longest wait for one answer of the API server; the client itself has no limit.
+pub const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a status was not written, as far as the next step depends on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The object was changed or replaced (409). Nothing was written.
+    #[error("the object has changed since it was read")]
+    Conflict,
+    /// The object is gone (the API server's own 404 for it, or another uid under its name).
+    #[error("the object is gone")]
+    Gone,
+    /// The API server does not accept this status (422). Nothing was written.
+    #[error("the API server refused the status as invalid: {0}")]
+    Invalid(String),
+    /// The API server refused for another reason, which a retry does not change by itself. Nothing was written.
+    #[error(
+        "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
+    )]
+    Refused(String),
+    /// Nothing was written: the operating system provided no random id for an attempt.
+    #[error("the operating system provided no random id for the attempt: {0}")]
+    NoIdentity(String),
+    /// Nothing was written: the request could not be encoded.
+    #[error("the write could not be encoded as a request: {0}")]
+    Encode(String),
+    /// The API server's answer does not fit this version's types: a newer CRD, or a value that it allows. It is not known
+    /// whether anything was written.
+    #[error("the object does not match the types of this controller's version: {0}")]
+    Undecodable(String),
+    /// A 404 that is not the API server's answer about this object: a load balancer's page, or an API server that does not
+    /// serve the kind, yet or any more. If it counted as the object's deletion, a known outcome would be dropped.
+    #[error("the API server does not serve the kind; the object may still exist: {0}")]
+    KindNotServed(String),
+    /// It is not known whether the status was written.
+    #[error("the API server did not confirm whether the status was written: {0}")]
+    Indeterminate(String),
+}
+
+impl StoreError {
+    /// Short name for logs and metrics, from a closed set.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Invalid(_) => "invalid",
+            Self::Refused(_) => "refused",
+            Self::NoIdentity(_) => "no_id",
+            Self::Encode(_) => "encode",
+            Self::Undecodable(_) => "undecodable",
+            Self::KindNotServed(_) => "not_served",
+            Self::Indeterminate(_) => "indeterminate",
+        }
+    }
 }
 
 /// Reads objects and writes their status; clones share the queue in which failed records are retried.
@@ -73,69 +114,22 @@ impl StatusStore {
         &self.limit
     }
 
-    /// Claims the right to call for the generation of `object`, at its resourceVersion. Waits for no answer after
-    /// `deadline`.
-    pub async fn claim(
-        &self,
-        object: &ClusterRedistribution,
-        attempt: &Attempt,
-        message: &str,
-        deadline: Instant,
-        now: Timestamp,
-    ) -> Claim {
-        let next = transitions::claimed(object.status.as_ref(), attempt.clone(), message, now);
-        let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
-        let error = match self.put(object, next, within, false).await {
-            Ok(written) => return read_back(written, object, attempt),
-            Err(error) => error,
-        };
-        match error {
-            StoreError::Gone
-            | StoreError::Invalid(_)
-            | StoreError::Refused(_)
-            | StoreError::NoIdentity(_)
-            | StoreError::Encode(_) => Claim::Lost(error),
-            // A conflict may be with this very claim, sent twice by a proxy; after an indeterminate answer the claim may be
-            // written. Only a read of the object can tell.
-            StoreError::Conflict
-            | StoreError::Undecodable(_)
-            | StoreError::KindNotServed(_)
-            | StoreError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
-        }
+    /// The object as the API server has it now.
+    pub async fn get(&self, object: &ObjectKey) -> Result<ClusterRedistribution, StoreError> {
+        let _one = self.limit.acquire().await;
+        self.read(object, API_TIMEOUT).await
     }
 
-    /// Reads the object until the API server answers or the deadline has passed, and checks whether it has the claim.
-    async fn find_claim(
-        &self,
-        object: &ClusterRedistribution,
-        attempt: &Attempt,
-        error: StoreError,
-        deadline: Instant,
-    ) -> Claim {
-        let mut pause = READ_PAUSES.0;
-        loop {
-            let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
-            if within.is_zero() {
-                return Claim::Indeterminate(error);
-            }
-            match self.read(&object.key(), within).await {
-                Err(StoreError::Undecodable(_) | StoreError::KindNotServed(_) | StoreError::Indeterminate(_)) => {
-                    tokio::time::sleep(pause.min(within)).await;
-                    pause = (pause * 2).min(READ_PAUSES.1);
-                }
-                Err(gone) => return Claim::Lost(gone),
-                Ok(latest) => {
-                    if latest.attempt().is_some_and(|written| written.id == attempt.id) {
-                        return read_back(latest, object, attempt);
-                    }
-                    // Another writer has changed the object: the claim's resourceVersion can never match again.
-                    if latest.metadata.resource_version != object.metadata.resource_version {
-                        return Claim::Lost(StoreError::Conflict);
-                    }
-                    return Claim::Indeterminate(error);
-                }
-            }
-        }
+    /// The same for a claim or an outcome, which no other request may keep waiting; waits at most `within`.
+    async fn read(&self, object: &ObjectKey, within: Duration) -> Result<ClusterRedistribution, StoreError> {
+        parsed(self.read_leniently(object, within).await?)
+    }
+
+    /// The same for an object that need not fit this version's types.
+    async fn read_leniently(&self, object: &ObjectKey, within: Duration) -> Result<StoredObject, StoreError> {
+        let api = Api::<StoredObject>::namespaced(self.client.clone(), &object.namespace);
+        let latest = answer(timeout(within, api.get(&object.name)).await)?;
+        if latest.meta().uid.as_deref() == Some(object.uid.as_str()) { Ok(latest) } else { Err(StoreError::Gone) }
     }
 
     /// Writes a status that claims no right and records no outcome.
@@ -145,20 +139,7 @@ impl StatusStore {
         next: ClusterRedistributionStatus,
     ) -> Result<(), StoreError> {
         let _one = self.limit.acquire().await;
-        self.replace::<IgnoredAny>(object, next, API_TIMEOUT, false).await.map(|_| ())
-    }
-
-    /// Whether the installed CRD would keep this claim, by a dry run.
-    pub async fn keeps_journal(
-        &self,
-        object: &ClusterRedistribution,
-        attempt: &Attempt,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let next = transitions::claimed(object.status.as_ref(), attempt.clone(), "", now);
-        let _one = self.limit.acquire().await;
-        let echo = self.put(object, next, API_TIMEOUT, true).await?;
-        Ok(echo.attempt() == Some(attempt) && shows_claim(&echo, attempt))
+        self.send::<IgnoredAny>(&object.metadata, (&object.spec, &next), API_TIMEOUT, false).await.map(|_| ())
     }
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
@@ -173,58 +154,90 @@ impl StatusStore {
             && kept.history == next.history
             && kept.observed_generation == next.observed_generation)
     }
-}
 
-/// The part of a claim that the object shows after the write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadBack {
-    /// The whole claim, on the spec and generation that it was made for.
-    Complete,
-    /// The whole claim, on another spec or generation.
-    Altered,
-    /// Its attempt, which another process has closed since.
-    Closed,
-    /// Only a part of the claim: the installed CRD or an admission webhook dropped the rest.
-    Pruned,
-}
+    /// Writes the status, and parses the object that the API server returns.
+    async fn put(
+        &self,
+        object: &ClusterRedistribution,
+        status: ClusterRedistributionStatus,
+        within: Duration,
+        dry_run: bool,
+    ) -> Result<ClusterRedistribution, StoreError> {
+        parsed(self.send(&object.metadata, (&object.spec, &status), within, dry_run).await?)
+    }
 
-/// PURE: compares the written object with the intended claim. An older CRD silently prunes fields that it does not know, and
-/// an operator that trusted the 200 would call again at every reconciliation.
-pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> ReadBack {
-    match written.attempt() {
-        Some(found) if found == attempt => {
-            if written.metadata.generation != Some(attempt.generation) || written.spec != object.spec {
-                ReadBack::Altered
-            } else if shows_claim(written, attempt) {
-                ReadBack::Complete
-            } else {
-                ReadBack::Pruned
+    /// Writes a status onto the object as it was read, whether it fits this version's types or not.
+    async fn put_leniently(
+        &self,
+        object: &StoredObject,
+        status: ClusterRedistributionStatus,
+    ) -> Result<(), StoreError> {
+        let written = match &object.object {
+            Ok(object) => self.send(&object.metadata, (&object.spec, &status), API_TIMEOUT, false).await,
+            Err(object) => {
+                let status = object.replaced_status(&status);
+                self.send(&object.metadata, (&object.spec, &status), API_TIMEOUT, false).await
             }
-        }
-        Some(found) if found.id == attempt.id && found.known_state().is_some() && !found.is_open() => ReadBack::Closed,
-        _ => ReadBack::Pruned,
+        };
+        written.map(|_: IgnoredAny| ())
+    }
+
+    /// Sends the PUT, at the uid and resourceVersion of `read`. With `IgnoredAny` as `Reply` the returned object is not
+    /// parsed.
+    async fn send<Reply: DeserializeOwned>(
+        &self,
+        read: &ObjectMeta,
+        (spec, status): (&impl Serialize, &impl Serialize),
+        within: Duration,
+        dry_run: bool,
+    ) -> Result<Reply, StoreError> {
+        let (name, namespace) = (read.name.clone(), read.namespace.clone());
+        // The compare-and-swap needs both of these.
+        let (uid, resource_version) = (read.uid.clone(), read.resource_version.clone());
+        let metadata = ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() };
+        let (api_version, kind) = (ClusterRedistribution::api_version(&()), ClusterRedistribution::kind(&()));
+        let body = serde_json::to_vec(&Body { api_version, kind, metadata, spec, status })
+            .map_err(|error| StoreError::Encode(error.to_string()))?;
+        let path = ClusterRedistribution::url_path(&(), Some(read.namespace.as_deref().unwrap_or_default()));
+        let parameters = PostParams { dry_run, field_manager: None };
+        let request = Request::new(path)
+            .replace_subresource("status", read.name.as_deref().unwrap_or_default(), &parameters, body)
+            .map_err(|error| StoreError::Encode(error.to_string()))?;
+        answer(timeout(within, self.client.request(request)).await)
     }
 }
 
-fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
-    let result = check_claim(&written, object, attempt);
-    let written = Box::new(written);
+/// The body of a write.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a, Spec, Status> {
+    api_version: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    metadata: ObjectMeta,
+    spec: &'a Spec,
+    status: &'a Status,
+}
+
+fn parsed(reply: StoredObject) -> Result<ClusterRedistribution, StoreError> {
+    reply.object.map_err(|invalid| StoreError::Undecodable(invalid.error))
+}
+
+/// What an answer proves. Only a refusal of the API server itself proves that nothing was written.
+fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
     match result {
-        ReadBack::Complete => Claim::Acquired(written),
-        ReadBack::Altered => Claim::Altered(written),
-        ReadBack::Closed => Claim::Closed(written),
-        ReadBack::Pruned => Claim::Pruned(written),
+        Ok(Ok(value)) => Ok(value),
+        Err(_) => Err(StoreError::Indeterminate("no answer in time".to_owned())),
+        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            404 if status.reason == "NotFound" => StoreError::Gone,
+            404 | 410 => StoreError::KindNotServed(status.message),
+            409 => StoreError::Conflict,
+            422 => StoreError::Invalid(status.message),
+            // Throttled or timed out: a proxy may answer so for a request that was carried out.
+            408 | 429 => StoreError::Indeterminate(status.message),
+            400..=499 => StoreError::Refused(status.message),
+            _ => StoreError::Indeterminate(status.message),
+        }),
+        Ok(Err(kube::Error::SerdeError(error))) => Err(StoreError::Undecodable(error.to_string())),
+        Ok(Err(error)) => Err(StoreError::Indeterminate(error.to_string())),
     }
 }
-
-/// Whether the object has what a claim writes in addition to the attempt; a later read that lacks it is thereby known to be
-/// incomplete.
-fn shows_claim(object: &ClusterRedistribution, attempt: &Attempt) -> bool {
-    let status = object.status.as_ref().filter(|status| status.observed_generation == Some(attempt.generation));
-    let reason = status.and_then(|status| reason_at(&status.conditions, attempt.generation));
-    reason == Some(Reason::RequestInFlight.as_str())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;

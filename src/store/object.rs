@@ -7,20 +7,87 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, Time};
-use kube::{Resource, core::error_boundary::InvalidObject};
+use kube::Resource;
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, ClusterRedistributionStatus},
-    protocol::journal,
+    protocol::{annotations::PREFIX, journal},
 };
 
-/// An object of the watch. One that does not fit this version's types is an error of this object, not of the whole watch.
+/// An object as it was read. One that does not fit this version's types is an error of this object, not of the whole watch,
+/// and still gets the outcome of its call.
 #[derive(Clone, Debug)]
 pub struct StoredObject {
-    /// The object, or why it cannot be read, with its metadata.
-    pub object: Result<ClusterRedistribution, InvalidObject>,
+    /// The object, or as much of it as this version can read.
+    pub object: Result<ClusterRedistribution, Undecodable>,
+}
+
+/// An object whose spec does not fit, and perhaps its status.
+#[derive(Clone, Debug)]
+pub struct Undecodable {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// Why it cannot be read.
+    pub error: String,
+    pub(super) spec: Value,
+    status: Value,
+}
+
+impl StoredObject {
+    /// The object, or the metadata of one that cannot be read.
+    pub fn decoded(&self) -> Result<&ClusterRedistribution, &ObjectMeta> {
+        self.object.as_ref().map_err(|invalid| &invalid.metadata)
+    }
+
+    /// The status; only its attempt if the status does not fit.
+    pub(super) fn status(&self) -> ClusterRedistributionStatus {
+        match &self.object {
+            Ok(object) => object.status.clone().unwrap_or_default(),
+            Err(object) => object.status().unwrap_or_else(|| ClusterRedistributionStatus {
+                attempt: object.status.get("attempt").and_then(fit),
+                ..ClusterRedistributionStatus::default()
+            }),
+        }
+    }
+
+    /// True if this object lacks something that was written.
+    pub(super) fn is_hidden(&self) -> bool {
+        match &self.object {
+            Ok(object) => journal::hidden(object).is_some(),
+            Err(object) => object.without_spec().is_none_or(|object| journal::hidden(&object).is_some()),
+        }
+    }
+}
+
+impl Undecodable {
+    /// Metadata and status with a placeholder spec: for reading the journal only. None if status does not fit either.
+    pub(super) fn without_spec(&self) -> Option<ClusterRedistribution> {
+        let spec = json!({"projectID": "", "clusterID": "", "redisMode": "online", "parallelJobs": 1});
+        let status = if self.status.is_null() { None } else { Some(self.status()?) };
+        Some(ClusterRedistribution { metadata: self.metadata.clone(), spec: fit(&spec)?, status })
+    }
+
+    /// Its status with this one in its place; only its attempt is replaced if it does not fit.
+    pub(super) fn replaced_status(&self, status: &ClusterRedistributionStatus) -> Value {
+        if self.status().is_some() {
+            return json!(status);
+        }
+        let mut next = self.status.clone();
+        if let Some(attempt) = next.get_mut("attempt") {
+            *attempt = json!(status.attempt);
+        }
+        next
+    }
+
+    fn status(&self) -> Option<ClusterRedistributionStatus> {
+        fit(&self.status)
+    }
+}
+
+fn fit<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+    T::deserialize(value).ok()
 }
 
 /// The fields of metadata that are used.
@@ -53,10 +120,15 @@ struct Complete {
     status: Option<ClusterRedistributionStatus>,
 }
 
+/// Whatever the spec and the status are.
 #[derive(Deserialize)]
-struct MetadataOnly {
+struct Lenient {
     #[serde(default)]
     metadata: Metadata,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
 }
 
 impl<'de> Deserialize<'de> for StoredObject {
@@ -72,12 +144,11 @@ impl<'de> Deserialize<'de> for StoredObject {
             }
             Err(error) => error,
         };
-        let MetadataOnly { metadata } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         // The same error without line and column: they refer to bytes that users never see and that change at each write.
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
-        let error = serde_json::from_value::<Complete>(value).err().unwrap_or(error).to_string();
-        let object = Err(InvalidObject { error, metadata: metadata.into() });
-        Ok(Self { object })
+        let error = Complete::deserialize(&value).err().unwrap_or(error).to_string();
+        let Lenient { metadata, spec, status } = serde_json::from_value(value).map_err(D::Error::custom)?;
+        Ok(Self { object: Err(Undecodable { metadata: metadata.into(), error, spec, status }) })
     }
 }
 
@@ -91,7 +162,10 @@ impl Writer {
 }
 
 impl From<Metadata> for ObjectMeta {
-    fn from(metadata: Metadata) -> Self {
+    fn from(mut metadata: Metadata) -> Self {
+        if let Some(annotations) = &mut metadata.annotations {
+            annotations.retain(|key, _| key.starts_with(PREFIX));
+        }
         Self {
             name: metadata.name,
             namespace: metadata.namespace,

@@ -2,22 +2,24 @@
 //! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error. It claims no right and decides
 //! nothing.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use backon::ExponentialBackoff;
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use tokio::{
     sync::OwnedMutexGuard,
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{API_TIMEOUT, StatusStore, StoreError, latest::Latest};
+use super::{API_TIMEOUT, StatusStore, StoreError, object::StoredObject};
 use crate::{
-    api::ClusterRedistribution,
+    api::{ClusterRedistribution, ObjectKey},
     protocol::{
         record::{Record, Recording},
         transitions,
     },
-    runtime::jitter::jittered,
+    runtime::jitter::{doubling, jittered},
 };
 
 /// First and longest pause between two writes of an outcome. The longest is short, so that an outcome is written within
@@ -30,47 +32,31 @@ const NO_STATUS: &str = "the object exists but its status is not found: the inst
 /// Log text for an object whose status is incomplete as read.
 const HIDDEN: &str = "the object's status is incomplete, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
 
-/// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
-/// server than one does. Once one is written, the others follow at once.
-#[derive(Debug)]
-pub(super) struct RetryTurn {
-    not_before: Instant,
-    /// Kinds of errors that were logged since the last successful write.
-    logged: HashSet<&'static str>,
-}
+/// When the next outcome may be retried. Outcomes that could not be written are retried one after the other, so that many of
+/// them send no more requests to an API server than one does. Once one is written, the others follow at once.
+pub(super) type RetryTurn = Option<Instant>;
 
-impl Default for RetryTurn {
-    fn default() -> Self {
-        Self { not_before: Instant::now(), logged: HashSet::new() }
-    }
-}
-
-/// The errors logged for one outcome, and its pauses.
+/// The pauses of one outcome that is not written yet.
 struct Retry<'a> {
     attempt_id: &'a str,
-    logged: HashSet<&'static str>,
-    pause: Duration,
-    conflicts: u32,
-    not_before: Instant,
+    is_reported: bool,
+    pauses: ExponentialBackoff,
+    conflict_pauses: ExponentialBackoff,
+    /// Held while it is this outcome's turn.
+    turn: Option<OwnedMutexGuard<RetryTurn>>,
 }
 
 impl<'a> Retry<'a> {
     fn new(attempt_id: &'a str) -> Self {
-        let (logged, pause, not_before) = (HashSet::new(), RECORD_PAUSES.0, Instant::now());
-        Self { attempt_id, logged, pause, conflicts: 0, not_before }
+        let (first, longest) = RECORD_PAUSES;
+        let (pauses, conflict_pauses) = (doubling(first, longest), doubling(CONFLICT_PAUSE, longest));
+        Self { attempt_id, is_reported: false, pauses, conflict_pauses, turn: None }
     }
 
-    /// Postpones the next write after a failure, longer each time, for this outcome and for all that wait with it.
-    fn postpone(&mut self, turn: &mut RetryTurn) {
-        self.not_before = Instant::now() + jittered(self.pause);
-        turn.not_before = self.not_before;
-        self.pause = self.pause.saturating_mul(2).min(RECORD_PAUSES.1);
-    }
-
-    /// Warns of each kind of error once.
-    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str) {
-        let (attempt, seconds) = (self.attempt_id, self.pause.as_secs());
-        if !self.logged.insert(kind) || !turn.logged.insert(kind) {
+    /// Warns once, of the first error.
+    fn log(&mut self, error: &str, pause: Duration) {
+        let (attempt, seconds) = (self.attempt_id, pause.as_secs());
+        if std::mem::replace(&mut self.is_reported, true) {
             tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
             return;
         }
@@ -82,14 +68,17 @@ impl<'a> Retry<'a> {
         );
     }
 
-    /// Another writer changes the object: a short pause, a little longer each time.
-    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<RetryTurn>>) {
-        // The API server answers: other outcomes need not wait for this object.
-        if let Some(mut turn) = turn.take() {
-            *turn = RetryTurn::default();
+    /// The API server answers: other outcomes need not wait for this object.
+    fn end_turn(&mut self) {
+        if let Some(mut turn) = self.turn.take() {
+            *turn = None;
         }
-        sleep(jittered(CONFLICT_PAUSE.saturating_mul(1 << self.conflicts.min(8)).min(RECORD_PAUSES.1))).await;
-        self.conflicts += 1;
+    }
+
+    /// Another writer changes the object: a short pause, a little longer each time.
+    async fn pause_after_conflict(&mut self) {
+        self.end_turn();
+        sleep(jittered(self.conflict_pauses.next().unwrap_or(RECORD_PAUSES.1))).await;
     }
 }
 
@@ -110,7 +99,7 @@ impl StatusStore {
     /// Records the outcome of an attempt, starting from the object as the claim left it. Returns only once the result is certain.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {
-            transitions::recorded(&object.status(), object.generation(), attempt_id, record, Timestamp::now())
+            transitions::recorded(&object.status(), generation(object), attempt_id, record, Timestamp::now())
         })
         .await
     }
@@ -123,10 +112,10 @@ impl StatusStore {
         self.until_written(pruned, attempt_id, false, |object| {
             // A later read may hide another claimant's journal: only this claim's own id is overwritten.
             let is_ours = || object.status().attempt.is_some_and(|attempt| attempt.id == attempt_id);
-            if object.version() != reply.as_deref() && !is_ours() {
+            if object.meta().resource_version != reply && !is_ours() {
                 return Recording::Replaced;
             }
-            transitions::withdrawn(&object.status(), left.as_ref(), object.generation(), message, Timestamp::now())
+            transitions::withdrawn(&object.status(), left.as_ref(), generation(object), message, Timestamp::now())
         })
         .await
     }
@@ -136,11 +125,11 @@ impl StatusStore {
         object: ClusterRedistribution,
         attempt_id: &str,
         retry_while_hidden: bool,
-        recording: impl Fn(&Latest) -> Recording,
+        recording: impl Fn(&StoredObject) -> Recording,
     ) -> Recorded {
-        let identity = object.clone();
-        let mut object = Latest::Complete(Box::new(object));
-        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<RetryTurn>>, None);
+        let identity = object.key();
+        let mut object = StoredObject { object: Ok(object) };
+        let (mut retry, mut reduce) = (Retry::new(attempt_id), None);
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce.is_some() => transitions::reduced(&next),
@@ -148,8 +137,8 @@ impl StatusStore {
                 Recording::Known => return Recorded::Known,
                 // The attempt may exist, and only this read lacks it.
                 Recording::Replaced if retry_while_hidden && object.is_hidden() => {
-                    self.pause(&mut retry, &mut turn, "hidden", HIDDEN).await;
-                    match self.reread(&identity, &mut retry, &mut turn).await {
+                    self.pause(&mut retry, HIDDEN).await;
+                    match self.reread(&identity, &mut retry).await {
                         Err(ended) => return ended,
                         Ok(latest) => object = latest.unwrap_or(object),
                     }
@@ -159,11 +148,9 @@ impl StatusStore {
             };
             // Verified by a read: if the CRD serves no subresource status, a write is answered with 404 too.
             let mut is_not_found = false;
-            match self.put_latest(&object, next, API_TIMEOUT).await {
+            match self.put_leniently(&object, next).await {
                 Ok(()) => {
-                    if let Some(mut turn) = turn {
-                        *turn = RetryTurn::default();
-                    }
+                    retry.end_turn();
                     if let Some(reason) = reduce {
                         tracing::warn!(
                             attempt = attempt_id,
@@ -176,13 +163,13 @@ impl StatusStore {
                 Err(StoreError::Gone) => is_not_found = true,
                 Err(StoreError::Invalid(reason)) if reduce.is_none() => {
                     reduce = Some(reason);
-                    retry.pause_after_conflict(&mut turn).await;
+                    retry.pause_after_conflict().await;
                 }
-                Err(StoreError::Conflict) => retry.pause_after_conflict(&mut turn).await,
-                Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
+                Err(StoreError::Conflict) => retry.pause_after_conflict().await,
+                Err(error) => self.pause(&mut retry, &error.to_string()).await,
             }
             // Also after an indeterminate answer: the write may have succeeded.
-            match self.reread(&identity, &mut retry, &mut turn).await {
+            match self.reread(&identity, &mut retry).await {
                 Err(ended) => return ended,
                 Ok(Some(latest)) => object = latest,
                 Ok(None) => {}
@@ -190,26 +177,21 @@ impl StatusStore {
             if is_not_found {
                 // An administrator must install a CRD, and each retry is two requests.
                 sleep(RECORD_PAUSES.1).await;
-                self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
+                self.pause(&mut retry, NO_STATUS).await;
             }
         }
     }
 
     /// Reads the object, with retries until it can be read or is gone. None if reading is forbidden: a write may still be
     /// allowed.
-    async fn reread(
-        &self,
-        identity: &ClusterRedistribution,
-        retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
-    ) -> Result<Option<Latest>, Recorded> {
+    async fn reread(&self, object: &ObjectKey, retry: &mut Retry<'_>) -> Result<Option<StoredObject>, Recorded> {
         loop {
-            let error = match self.get_latest(identity, API_TIMEOUT).await {
+            let error = match self.read_leniently(object, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
                 Err(StoreError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
             };
-            self.pause(retry, turn, error.reason(), &error.to_string()).await;
+            self.pause(retry, &error.to_string()).await;
             if matches!(error, StoreError::Refused(_)) {
                 return Ok(None);
             }
@@ -217,24 +199,22 @@ impl StatusStore {
     }
 
     /// Logs the error, and waits until it is this outcome's turn to be retried.
-    async fn pause(
-        &self,
-        retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
-        kind: &'static str,
-        error: &str,
-    ) {
-        let mut failed = match turn.take() {
+    async fn pause(&self, retry: &mut Retry<'_>, error: &str) {
+        let mut failed = match retry.turn.take() {
             Some(turn) => turn,
             None => Arc::clone(&self.turn).lock_owned().await,
         };
-        retry.log(&mut failed, kind, error);
-        retry.postpone(&mut failed);
+        let pause = retry.pauses.next().unwrap_or(RECORD_PAUSES.1);
+        retry.log(error, pause);
+        let not_before = Instant::now() + jittered(pause);
+        *failed = Some(not_before);
         drop(failed);
-        sleep_until(retry.not_before).await;
-        let next = Arc::clone(&self.turn).lock_owned().await;
-        sleep_until(next.not_before).await;
-        *turn = Some(next);
+        sleep_until(not_before).await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if let Some(not_before) = *turn {
+            sleep_until(not_before).await;
+        }
+        retry.turn = Some(turn);
     }
 
     /// Records an outcome without retries, on the object as it was read, for an attempt without a task. A conflict is no
@@ -257,6 +237,10 @@ impl StatusStore {
             Recording::Replaced => Ok(Recorded::Replaced),
         }
     }
+}
+
+fn generation(object: &StoredObject) -> i64 {
+    object.meta().generation.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,17 +1,12 @@
 //! Status of an object that does not fit this version's types: only its conditions are written, on the object as the API
 //! server has it; everything else is left untouched. Never a claim, never an outcome.
 
-use k8s_openapi::jiff::Timestamp;
-use kube::{
-    Api,
-    api::{ApiResource, DynamicObject, ObjectMeta, PostParams},
-};
-use serde_json::{Value, json};
-use tokio::time::timeout;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
+use serde::de::IgnoredAny;
 
-use super::{API_TIMEOUT, StatusStore, StoreError, latest::without_spec, put::answer};
+use super::{API_TIMEOUT, StatusStore, StoreError};
 use crate::{
-    api::{ClusterRedistribution, ClusterRedistributionSpec, Reason, text::truncate},
+    api::{ClusterRedistribution, ObjectKey, Reason, text::truncate},
     protocol::{
         journal::{self, ATTEMPT_LOST, Journal},
         transitions::held,
@@ -41,22 +36,14 @@ impl StatusStore {
         error: &str,
         now: Timestamp,
     ) -> Result<Reported, StoreError> {
-        let (namespace, name) =
-            (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
-        let api = self.untyped(namespace);
-        let mut object = answer(timeout(API_TIMEOUT, api.get(name)).await)?;
-        let is_gone = object.metadata.uid != metadata.uid || object.metadata.deletion_timestamp.is_some();
-        if is_gone {
-            return Ok(Reported::NoLongerApplies);
-        }
-        let Some(before) = without_spec(&object) else { return Ok(Reported::LeftAlone) };
-        let spec = object.data.get("spec").cloned().unwrap_or_default();
-        if serde_json::from_value::<ClusterRedistributionSpec>(spec).is_ok() {
-            return Ok(Reported::NoLongerApplies);
-        }
-        if !may_be_written(&before) {
-            return Ok(Reported::LeftAlone);
-        }
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let key =
+            ObjectKey { namespace: text(&metadata.namespace), name: text(&metadata.name), uid: text(&metadata.uid) };
+        let object = match self.read_leniently(&key, API_TIMEOUT).await?.object {
+            Err(object) if object.metadata.deletion_timestamp.is_none() => object,
+            _ => return Ok(Reported::NoLongerApplies),
+        };
+        let Some(before) = object.without_spec().filter(may_be_written) else { return Ok(Reported::LeftAlone) };
         let message = format!(
             "This object does not match the schema of this controller's version: {}. No request is sent. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
             truncate(error, 256)
@@ -65,17 +52,8 @@ impl StatusStore {
         let Some(next) = held(before.status.as_ref(), generation, Reason::ObjectInvalid, &message, now) else {
             return Ok(Reported::Known);
         };
-        let Value::Object(data) = &mut object.data else { return Ok(Reported::LeftAlone) };
-        data.insert("status".to_owned(), json!(next));
-        object.metadata.managed_fields = None;
-        let written = timeout(API_TIMEOUT, api.replace_status(name, &PostParams::default(), &object)).await;
-        answer(written).map(|_| Reported::Written)
-    }
-
-    /// The API of the objects, without this version's types.
-    pub(super) fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
-        let resource = ApiResource::erase::<ClusterRedistribution>(&());
-        Api::namespaced_with(self.client.clone(), namespace, &resource)
+        self.send::<IgnoredAny>(&object.metadata, (&object.spec, &next), API_TIMEOUT, false).await?;
+        Ok(Reported::Written)
     }
 }
 

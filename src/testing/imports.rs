@@ -10,11 +10,7 @@ use std::{
 use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
 
 /// Exceptions to the order; add none.
-const ALLOWED: [(&str, &str); 4] = [
-    // The metrics count what the watch shows.
-    ("runtime::metrics", "store"),
-    ("runtime::metrics::named", "store"),
-    ("runtime::metrics::objects", "store"),
+const ALLOWED: [(&str, &str); 1] = [
     // `decide` needs the stage of an observation.
     ("protocol::decide", "observe"),
 ];

@@ -230,7 +230,7 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
         ..credentials::Settings::default()
     };
     let credentials = Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(&cloud), settings);
-    let events = Events::start(client, "mock", metrics.clone());
+    let events = Events::new(client, "mock", metrics.clone());
     let reporter = Reporter { store, events, metrics: metrics.clone() };
     let (admission, credentials) = (Admission::new(8, 0.0), Arc::new(credentials));
     let settings = precheck::Settings { mode: Mode::Off, every: Duration::from_secs(60) };

@@ -62,30 +62,43 @@ async fn one_request_that_hangs_does_not_cost_the_leader_its_lease() {
     task.await.unwrap();
 }
 
-#[tokio::test]
-async fn a_leader_renews_with_one_write_and_without_a_read() {
-    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (lease, hang) = (Arc::default(), Arc::default());
-    let (inner, counted) = (client(&lease, &hang), (Arc::clone(&reads), Arc::clone(&writes)));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let count = if request.method() == "GET" { &counted.0 } else { &counted.1 };
-        count.fetch_add(1, Ordering::SeqCst);
-        let inner = inner.clone();
-        async move { inner.send(request).await }
-    });
-    let settings = Settings {
-        identity: "one".to_owned(),
-        name: "lease".to_owned(),
-        namespace: "team".to_owned(),
-        duration: Duration::from_secs(5),
-    };
-    let stop = CancellationToken::new();
-    let (mut leadership, task) = compete(&Client::new(service, "team"), settings, Metrics::default(), stop.clone());
-    leadership.wait_for(|leads| *leads).await.unwrap();
-    while writes.load(Ordering::SeqCst) < 4 {
-        tokio::time::timeout(Duration::from_millis(50), leadership.changed()).await.ok();
+const SECOND: Duration = Duration::from_secs(1);
+
+fn lease(version: &str, holder: Option<&str>) -> Lease {
+    Lease {
+        metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
+        spec: Some(LeaseSpec {
+            holder_identity: holder.map(str::to_owned),
+            lease_duration_seconds: Some(15),
+            // From a clock that is years behind.
+            renew_time: Some(MicroTime(Timestamp::UNIX_EPOCH)),
+            ..LeaseSpec::default()
+        }),
     }
-    assert_eq!(reads.load(Ordering::SeqCst), 1);
-    stop.cancel();
-    task.await.unwrap();
+}
+
+#[test]
+fn a_lease_without_a_holder_is_taken_at_once() {
+    let (mut observer, now) = (Observer::new("me", 15 * SECOND), Instant::now());
+    for holder in [None, Some("")] {
+        assert_eq!(observer.step(&lease("1", holder), now), Step::Take);
+    }
+    assert_eq!(observer.step(&Lease::default(), now), Step::Take);
+}
+
+#[test]
+fn another_holders_lease_is_taken_once_unchanged_for_its_duration() {
+    let (mut observer, start) = (Observer::new("me", SECOND), Instant::now());
+    assert_eq!(observer.step(&lease("1", Some("other")), start), Step::Wait);
+    assert_eq!(observer.step(&lease("1", Some("other")), start + 14 * SECOND), Step::Wait);
+    assert_eq!(observer.step(&lease("2", Some("other")), start + 15 * SECOND), Step::Wait, "it was renewed");
+    assert_eq!(observer.step(&lease("2", Some("other")), start + 29 * SECOND), Step::Wait);
+    assert_eq!(observer.step(&lease("2", Some("other")), start + 30 * SECOND), Step::Take);
+}
+
+#[test]
+fn an_own_lease_is_renewed_however_old_it_is() {
+    let (mut observer, start) = (Observer::new("me", SECOND), Instant::now());
+    assert_eq!(observer.step(&lease("1", Some("me")), start), Step::Renew);
+    assert_eq!(observer.step(&lease("1", Some("me")), start + 100 * SECOND), Step::Renew);
 }

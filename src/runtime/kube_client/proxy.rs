@@ -4,8 +4,6 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use super::ClientsError;
-
 /// An invalid NO_PROXY: kube rejects it as a whole if one part is invalid.
 pub const NO_PROXY: &str =
     "NO_PROXY cannot be read: it must be *, or names and addresses with one comma between two of them";
@@ -35,14 +33,14 @@ pub fn read(text: &str) -> Option<Uri> {
 
 /// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this
 /// machine.
-pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Uri>, ClientsError> {
+pub fn of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Uri>, String> {
     let either = |upper: &str| {
         let lower = upper.to_ascii_lowercase();
         variable(upper).filter(|text| !text.is_empty()).or_else(|| variable(&lower)).filter(|text| !text.is_empty())
     };
     let name = if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
     let Some(text) = either(name).filter(|_| !is_local(server)) else { return Ok(None) };
-    let proxy = read(&text).ok_or_else(|| ClientsError::Proxy(invalid(name)))?;
+    let proxy = read(&text).ok_or_else(|| invalid(name))?;
     let excepted = excepted(&either("NO_PROXY").unwrap_or_default(), server);
     // The matcher only answers whether a proxy is used, so any proxy serves.
     let anywhere = Matcher::builder().all("http://proxy.invalid").no(excepted).build();
@@ -78,7 +76,7 @@ mod tests {
     fn proxy(server: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let found = of_environment(&server.parse().unwrap(), variable).map_err(|error| error.to_string())?;
+        let found = of_environment(&server.parse().unwrap(), variable)?;
         Ok(found.map(|url| url.to_string()))
     }
 

@@ -3,38 +3,43 @@
 //! of the few that need a person. Decides nothing, and no decision uses it.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{BTreeMap, HashMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use kube::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::MetricType,
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
+    metrics::{MetricType, gauge::ConstGauge},
 };
 
-use super::named::{Named, counts, gauge};
 use crate::{
     api::{ClusterRedistribution, Phase, Reason, ReasonClass},
-    protocol::conditions::{REDISTRIBUTED, condition_at, is_held_at},
-    store::object::StoredObject,
+    protocol::conditions::{REDISTRIBUTED, condition_at, is_held_at, reason_at},
 };
 
 /// The reason of an object whose generation the operator has not processed yet.
 const PENDING: &str = "Pending";
+/// Maximum number of series with the name of an object. Each is for a person, who will not read more.
+const MAX_NAMED: usize = 100;
 
-/// The reason that an object reports for its current generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ReportedReason {
-    reason: Reason,
-    /// The object proceeds by itself, even under a reason that ends a call: the precheck reported it.
-    held: bool,
+/// The objects that the watch has delivered.
+#[derive(Debug, Default)]
+pub struct Objects(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    hasher: RandomState,
+    /// By a hash of the uid: a collision makes a count wrong by one.
+    objects: HashMap<u64, Entry>,
+    stalled: Named,
+    stopped: Named,
+    lists: HashMap<u8, bool>,
+    /// Only the leader exports: followers see the same objects, which would then be counted once per replica.
+    is_exported: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,64 +51,60 @@ struct Entry {
     /// Alternates from list to list: objects with the old value were not in the latest list.
     list: bool,
     /// The watch has delivered the object, and no reconciliation has started since.
-    queued: bool,
+    is_queued: bool,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    hasher: RandomState,
-    /// By a hash of the uid: a collision makes a count wrong by one.
-    objects: HashMap<u64, Entry>,
-    stalled: Named,
-    stopped: Named,
-    lists: HashMap<u8, bool>,
-}
-
-/// The objects that the watch has delivered.
-#[derive(Debug, Default)]
-pub struct Objects {
-    known: Mutex<Known>,
-    /// Only the leader exports: followers see the same objects, which would then be counted once per replica.
-    exported: AtomicBool,
+/// The reason that an object reports for its current generation.
+#[derive(Clone, Copy, Debug)]
+struct ReportedReason {
+    reason: Reason,
+    /// The object proceeds by itself, even under a reason that ends a call: the precheck reported it.
+    is_held: bool,
 }
 
 impl Objects {
     /// Whether this process leads, and so exports the gauges.
     pub fn export(&self, leads: bool) {
-        self.exported.store(leads, Ordering::Relaxed);
+        self.known().is_exported = leads;
     }
 
-    /// The watch delivered an object. `queued`: a reconciliation will process it. `observe`: redistributions are
-    /// polled, so that status shows their current state.
-    pub fn seen(&self, scope: usize, object: &StoredObject, (queued, observe): (bool, bool)) {
+    /// The watch delivered an object, or one that cannot be read. `queued`: a reconciliation will process it. `observe`:
+    /// redistributions are polled, so that status shows their current state.
+    pub fn seen(
+        &self,
+        scope: usize,
+        object: Result<&ClusterRedistribution, &ObjectMeta>,
+        (is_queued, observe): (bool, bool),
+    ) {
         let mut known = self.known();
-        let (key, scope) = (known.key(object), index(scope));
-        let invalid = ReportedReason { reason: Reason::ObjectInvalid, held: false };
-        let reported = object.object.as_ref().map_or(Some(invalid), reported_reason);
-        let stopped = object.object.as_ref().ok().filter(|_| observe).and_then(stopped_phase);
+        let metadata = object.map_or_else(|metadata| metadata, |object| &object.metadata);
+        let (key, scope) = (known.key(metadata), index(scope));
+        let invalid = ReportedReason { reason: Reason::ObjectInvalid, is_held: false };
+        let reported = object.map_or(Some(invalid), reported_reason);
+        let stopped = object.ok().filter(|_| observe).and_then(stopped_phase);
         let list = known.lists.get(&scope).copied().unwrap_or_default();
-        known.objects.insert(key, Entry { reported, stopped, scope, list, queued });
+        known.objects.insert(key, Entry { reported, stopped, scope, list, is_queued });
         let stalled = reported.filter(|reported| reported.needs_person());
-        known.stalled.show(key, object, stalled.map(|reported| reported.reason.as_str()));
-        known.stopped.show(key, object, stopped.map(Phase::as_str));
+        known.stalled.show(key, metadata, stalled.map(ReportedReason::as_str));
+        known.stopped.show(key, metadata, stopped.map(Phase::as_str));
     }
 
     /// A reconciliation of the object starts.
-    pub fn reconcile_started(&self, object: &StoredObject) {
+    pub fn reconcile_started(&self, object: &ObjectMeta) {
         let mut known = self.known();
         let key = known.key(object);
         if let Some(entry) = known.objects.get_mut(&key) {
-            entry.queued = false;
+            entry.is_queued = false;
         }
     }
 
     /// The object was deleted.
-    pub fn gone(&self, object: &StoredObject) {
+    pub fn gone(&self, object: &ObjectMeta) {
         let mut known = self.known();
         let key = known.key(object);
         known.objects.remove(&key);
-        known.stalled.forget(key);
-        known.stopped.forget(key);
+        known.stalled.0.remove(&key);
+        known.stopped.0.remove(&key);
     }
 
     /// A list of this watch starts.
@@ -115,83 +116,116 @@ impl Objects {
 
     /// The list is complete: objects that it did not contain were deleted while no watch was open.
     pub fn listed(&self, scope: usize) {
-        let mut known = self.known();
-        let (scope, Known { objects, stalled, stopped, lists, .. }) = (index(scope), &mut *known);
-        let list = lists.get(&scope).copied().unwrap_or_default();
-        objects.retain(|_, entry| entry.scope != scope || entry.list == list);
+        let (mut known, scope) = (self.known(), index(scope));
+        let list = known.lists.get(&scope).copied().unwrap_or_default();
+        known.objects.retain(|_, entry| entry.scope != scope || entry.list == list);
+        let Known { objects, stalled, stopped, .. } = &mut *known;
         for named in [stalled, stopped] {
-            named.retain(|key| objects.contains_key(&key));
+            named.0.retain(|key, _| objects.contains_key(key));
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn key(&self, object: &StoredObject) -> u64 {
-        self.hasher.hash_one(object.meta().uid.as_deref().unwrap_or_default())
+    fn key(&self, object: &ObjectMeta) -> u64 {
+        self.hasher.hash_one(object.uid.as_deref().unwrap_or_default())
+    }
+
+    /// The number of objects by the reason that this gives them.
+    fn count(&self, reason: impl Fn(&Entry) -> Option<&'static str>) -> Counts {
+        let mut counts = Counts::new();
+        for reason in self.objects.values().filter_map(reason) {
+            *counts.entry(reason).or_default() += 1;
+        }
+        counts
     }
 }
 
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let known = self.known();
-        let queued = known.objects.values().filter(|entry| entry.queued).count();
-        let mut depth = encoder.encode_descriptor(
-            "workqueue_depth",
-            "Objects that the watch has delivered and no reconciliation has started to process",
-            None,
-            MetricType::Gauge,
-        )?;
-        gauge(queued).encode(depth.encode_family(&[("name", super::CONTROLLER)])?)?;
-        if !self.exported.load(Ordering::Relaxed) {
+        let help = "Objects that the watch has delivered and no reconciliation has started to process";
+        let queued = known.objects.values().filter(|entry| entry.is_queued).count();
+        series(&mut family(&mut encoder, "workqueue_depth", help)?, &[("name", super::CONTROLLER)], queued)?;
+        if !known.is_exported {
             return Ok(());
         }
+        let help = "Objects by the reason of their condition Ready, Pending until there is one for their generation; exported by the leader only";
+        let counts = known.count(|entry| Some(entry.reported.map_or(PENDING, ReportedReason::as_str)));
+        by_reason(&mut family(&mut encoder, "dws_redistribution_objects", help)?, counts)?;
 
-        let count = |keep: fn(ReportedReason) -> bool| {
-            let reported = known.objects.values().filter_map(|entry| entry.reported).filter(|reported| keep(*reported));
-            counts(reported.map(|reported| reported.reason.as_str()))
+        let reported = |keep: fn(ReportedReason) -> bool| {
+            known.count(|entry| entry.reported.filter(|reported| keep(*reported)).map(ReportedReason::as_str))
         };
-        let pending = known.objects.values().filter(|entry| entry.reported.is_none()).count();
-        let mut objects = encoder.encode_descriptor(
-            "dws_redistribution_objects",
-            "Objects by the reason of their condition Ready, Pending until there is one for their generation; exported by the leader only",
-            None,
-            MetricType::Gauge,
+        let help = "Objects that wait unclaimed, by reason; exported by the leader only";
+        by_reason(
+            &mut family(&mut encoder, "dws_redistribution_held_objects", help)?,
+            reported(ReportedReason::waits),
         )?;
-        for (reason, count) in count(|_| true) {
-            gauge(count).encode(objects.encode_family(&[("reason", reason)])?)?;
-        }
-        if pending > 0 {
-            gauge(pending).encode(objects.encode_family(&[("reason", PENDING)])?)?;
-        }
-        let mut held = encoder.encode_descriptor(
-            "dws_redistribution_held_objects",
-            "Objects that wait unclaimed, by reason; exported by the leader only",
-            None,
-            MetricType::Gauge,
-        )?;
-        for (reason, count) in count(ReportedReason::waits) {
-            gauge(count).encode(held.encode_family(&[("reason", reason)])?)?;
-        }
-        let mut stalled = encoder.encode_descriptor(
-            "dws_redistribution_stalled",
-            "1 for each object that needs a person; beyond 100 their number, without names; exported by the leader only",
-            None,
-            MetricType::Gauge,
-        )?;
-        known.stalled.encode(count(ReportedReason::needs_person), &mut stalled)?;
-        let mut stopped = encoder.encode_descriptor(
-            "dws_redistribution_stopped",
-            "1 for each redistribution that has stopped; beyond 100 a number without names; exported by the leader only",
-            None,
-            MetricType::Gauge,
-        )?;
-        let phases = known.objects.values().filter_map(|entry| entry.stopped);
-        known.stopped.encode(counts(phases.map(Phase::as_str)), &mut stopped)
+        let help = "1 for each object that needs a person; beyond 100 their number, without names; exported by the leader only";
+        let counts = reported(ReportedReason::needs_person);
+        known.stalled.encode(&mut family(&mut encoder, "dws_redistribution_stalled", help)?, counts)?;
+        let help = "1 for each redistribution that has stopped; beyond 100 a number without names; exported by the leader only";
+        let counts = known.count(|entry| entry.stopped.map(Phase::as_str));
+        known.stopped.encode(&mut family(&mut encoder, "dws_redistribution_stopped", help)?, counts)
     }
+}
+
+/// Objects by reason.
+type Counts = BTreeMap<&'static str, usize>;
+
+/// The objects that a gauge shows by name while there are few: namespace, name and reason by the object's key.
+#[derive(Debug, Default)]
+struct Named(BTreeMap<u64, (String, String, &'static str)>);
+
+impl Named {
+    /// From now on the gauge shows the object for this reason; `None`: it does not show the object.
+    fn show(&mut self, key: u64, object: &ObjectMeta, reason: Option<&'static str>) {
+        let Some(reason) = reason else {
+            self.0.remove(&key);
+            return;
+        };
+        if self.0.len() < MAX_NAMED || self.0.contains_key(&key) {
+            let text = |field: &Option<String>| field.clone().unwrap_or_default();
+            self.0.insert(key, (text(&object.namespace), text(&object.name), reason));
+        }
+    }
+
+    /// One series for each object shown by name. The rest of `all` is counted in series without names.
+    fn encode(&self, encoder: &mut MetricEncoder<'_>, mut all: Counts) -> Result<(), fmt::Error> {
+        for (namespace, name, reason) in self.0.values() {
+            series(encoder, &[("namespace", namespace), ("name", name), ("reason", reason)], 1)?;
+            all.entry(*reason).and_modify(|count| *count = count.saturating_sub(1));
+        }
+        for (reason, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            series(encoder, &[("namespace", ""), ("name", ""), ("reason", reason)], count)?;
+        }
+        Ok(())
+    }
+}
+
+fn family<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    name: &'a str,
+    help: &'a str,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)
+}
+
+fn by_reason(encoder: &mut MetricEncoder<'_>, counts: Counts) -> Result<(), fmt::Error> {
+    counts.into_iter().try_for_each(|(reason, count)| series(encoder, &[("reason", reason)], count))
+}
+
+fn series<const LABELS: usize>(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str); LABELS],
+    count: usize,
+) -> Result<(), fmt::Error> {
+    ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)).encode(encoder.encode_family(labels)?)
 }
 
 fn index(scope: usize) -> u8 {
@@ -199,23 +233,28 @@ fn index(scope: usize) -> u8 {
 }
 
 impl ReportedReason {
+    const fn as_str(self) -> &'static str {
+        self.reason.as_str()
+    }
+
     fn waits(self) -> bool {
-        self.held || matches!(self.reason.class(), ReasonClass::Blocked | ReasonClass::Stalled)
+        self.is_held || matches!(self.reason.class(), ReasonClass::Blocked | ReasonClass::Stalled)
     }
 
     fn needs_person(self) -> bool {
-        !self.held && matches!(self.reason.class(), ReasonClass::Stalled | ReasonClass::Refused | ReasonClass::Unknown)
+        !self.is_held
+            && matches!(self.reason.class(), ReasonClass::Stalled | ReasonClass::Refused | ReasonClass::Unknown)
     }
 }
 
 /// The reason of the condition `Ready`, if that condition is of the current generation.
 fn reported_reason(object: &ClusterRedistribution) -> Option<ReportedReason> {
     let conditions = &object.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason)?;
     let generation = object.metadata.generation?;
-    let held = is_held_at(conditions, generation, reason.as_str()) && reason.class() != ReasonClass::InFlight;
-    (ready.observed_generation == Some(generation)).then_some(ReportedReason { reason, held })
+    let ready = reason_at(conditions, generation)?;
+    let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == ready)?;
+    let is_held = is_held_at(conditions, generation, reason.as_str()) && reason.class() != ReasonClass::InFlight;
+    Some(ReportedReason { reason, is_held })
 }
 
 /// The phase of a stopped redistribution, from its condition, if that condition is of the current generation.

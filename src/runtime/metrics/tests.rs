@@ -4,7 +4,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 
 use super::objects::Objects;
-use crate::store::object::StoredObject;
+use crate::api::ClusterRedistribution;
 
 /// Of the first generation.
 fn condition(type_: &str, status: &str, reason: &str) -> Value {
@@ -14,16 +14,16 @@ fn condition(type_: &str, status: &str, reason: &str) -> Value {
     })
 }
 
-fn object(name: &str, reason: &str) -> StoredObject {
+fn object(name: &str, reason: &str) -> ClusterRedistribution {
     object_with(name, 1, &[condition("Ready", "False", reason)])
 }
 
 /// An object whose call was delivered and whose redistribution has this condition.
-fn redistributed(name: &str, status: &str, reason: &str) -> StoredObject {
+fn redistributed(name: &str, status: &str, reason: &str) -> ClusterRedistribution {
     object_with(name, 1, &[condition("Ready", "True", "Delivered"), condition("Redistributed", status, reason)])
 }
 
-fn object_with(name: &str, generation: i64, conditions: &[Value]) -> StoredObject {
+fn object_with(name: &str, generation: i64, conditions: &[Value]) -> ClusterRedistribution {
     let object = json!({
         "apiVersion": "dws.huaweicloud.com/v1alpha1",
         "kind": "ClusterRedistribution",
@@ -34,7 +34,7 @@ fn object_with(name: &str, generation: i64, conditions: &[Value]) -> StoredObjec
         },
         "status": {"observedGeneration": 1, "conditions": conditions},
     });
-    StoredObject { object: Ok(serde_json::from_value(object).unwrap()) }
+    serde_json::from_value(object).unwrap()
 }
 
 /// The lines of the gauges of objects, in order.
@@ -58,7 +58,7 @@ fn leading() -> Objects {
 fn an_object_counts_once_by_its_latest_reason() {
     let objects = leading();
     for reason in ["RequestInFlight", "OutcomeUnknown", "Suspended"] {
-        objects.seen(0, &object("one", reason), (true, true));
+        objects.seen(0, Ok(&object("one", reason)), (true, true));
     }
     let expected = [
         r#"dws_redistribution_held_objects{reason="Suspended"} 1"#,
@@ -71,12 +71,12 @@ fn an_object_counts_once_by_its_latest_reason() {
 fn objects_missing_in_a_later_list_of_their_watch_are_not_counted() {
     let objects = leading();
     objects.listing(0);
-    objects.seen(0, &object("gone", "Delivered"), (false, true));
-    objects.seen(0, &object("kept", "Delivered"), (false, true));
+    objects.seen(0, Ok(&object("gone", "Delivered")), (false, true));
+    objects.seen(0, Ok(&object("kept", "Delivered")), (false, true));
     objects.listed(0);
-    objects.seen(1, &object("elsewhere", "BadRequest"), (false, true));
+    objects.seen(1, Ok(&object("elsewhere", "BadRequest")), (false, true));
     objects.listing(0);
-    objects.seen(0, &object("kept", "Delivered"), (false, true));
+    objects.seen(0, Ok(&object("kept", "Delivered")), (false, true));
     objects.listed(0);
     let expected = [
         r#"dws_redistribution_objects{reason="BadRequest"} 1"#,
@@ -90,7 +90,7 @@ fn objects_missing_in_a_later_list_of_their_watch_are_not_counted() {
 fn stalled_objects_beyond_a_hundred_are_counted_without_names() {
     let objects = leading();
     for number in 0..1000 {
-        objects.seen(0, &object(&number.to_string(), "OutcomeUnknown"), (false, true));
+        objects.seen(0, Ok(&object(&number.to_string(), "OutcomeUnknown")), (false, true));
     }
     let lines = exported(objects);
     let stalled: Vec<_> = lines.iter().filter(|line| line.starts_with("dws_redistribution_stalled")).collect();
@@ -108,18 +108,18 @@ fn a_stopped_redistribution_is_shown_until_it_resumes_or_is_deleted() {
     let objects = leading();
     objects.listing(0);
     for name in ["paused", "failed", "resumed", "over", "unseen", "deleted", "edited", "unlisted"] {
-        objects.seen(0, &redistributed(name, "False", "Paused"), (true, true));
+        objects.seen(0, Ok(&redistributed(name, "False", "Paused")), (true, true));
     }
     objects.listed(0);
     objects.listing(0);
-    objects.seen(0, &redistributed("paused", "False", "Paused"), (true, true));
-    objects.seen(0, &redistributed("failed", "False", "Failed"), (true, true));
-    objects.seen(0, &redistributed("resumed", "False", "Running"), (true, true));
-    objects.seen(0, &redistributed("over", "True", "Finished"), (false, true));
-    objects.seen(0, &redistributed("unseen", "Unknown", "EndNotSeen"), (false, true));
-    objects.gone(&redistributed("deleted", "False", "Paused"));
+    objects.seen(0, Ok(&redistributed("paused", "False", "Paused")), (true, true));
+    objects.seen(0, Ok(&redistributed("failed", "False", "Failed")), (true, true));
+    objects.seen(0, Ok(&redistributed("resumed", "False", "Running")), (true, true));
+    objects.seen(0, Ok(&redistributed("over", "True", "Finished")), (false, true));
+    objects.seen(0, Ok(&redistributed("unseen", "Unknown", "EndNotSeen")), (false, true));
+    objects.gone(&redistributed("deleted", "False", "Paused").metadata);
     // Its condition is of the generation before.
-    objects.seen(0, &object_with("edited", 2, &[condition("Redistributed", "False", "Paused")]), (true, true));
+    objects.seen(0, Ok(&object_with("edited", 2, &[condition("Redistributed", "False", "Paused")])), (true, true));
     objects.listed(0);
     let expected = [
         r#"dws_redistribution_stopped{namespace="team",name="failed",reason="Failed"} 1"#,
@@ -131,8 +131,8 @@ fn a_stopped_redistribution_is_shown_until_it_resumes_or_is_deleted() {
 #[test]
 fn a_stopped_redistribution_is_not_shown_without_observation() {
     let objects = leading();
-    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, true));
-    objects.seen(0, &redistributed("paused", "False", "Paused"), (false, false));
+    objects.seen(0, Ok(&redistributed("paused", "False", "Paused")), (false, true));
+    objects.seen(0, Ok(&redistributed("paused", "False", "Paused")), (false, false));
     assert_eq!(stopped(objects), [""; 0]);
 }
 
@@ -141,7 +141,7 @@ fn stopped_redistributions_beyond_a_hundred_are_counted_without_names() {
     let objects = leading();
     for number in 0..1000 {
         let reason = if number < 60 { "Failed" } else { "Paused" };
-        objects.seen(0, &redistributed(&number.to_string(), "False", reason), (false, true));
+        objects.seen(0, Ok(&redistributed(&number.to_string(), "False", reason)), (false, true));
     }
     let lines = exported(objects);
     assert!(lines.iter().all(|line| !line.starts_with("dws_redistribution_stalled")), "{lines:?}");
@@ -153,7 +153,7 @@ fn stopped_redistributions_beyond_a_hundred_are_counted_without_names() {
 #[test]
 fn a_follower_exports_no_objects() {
     let objects = Objects::default();
-    objects.seen(0, &object("one", "BadRequest"), (false, true));
-    objects.seen(0, &redistributed("two", "False", "Paused"), (true, true));
+    objects.seen(0, Ok(&object("one", "BadRequest")), (false, true));
+    objects.seen(0, Ok(&redistributed("two", "False", "Paused")), (true, true));
     assert_eq!(exported(objects), Vec::<String>::new());
 }

@@ -37,11 +37,15 @@ fn managed_fields_are_kept_only_if_they_name_a_missing_field() {
 }
 
 #[test]
-fn used_fields_are_read_and_managed_fields_and_labels_are_dropped() {
+fn used_fields_are_read_and_managed_fields_labels_and_foreign_annotations_are_dropped() {
     let mut object = answered();
+    let own = [(format!("{PREFIX}suspend"), "true".to_owned())];
     object.metadata.labels = Some([("team".to_owned(), "data".to_owned())].into());
+    object.metadata.annotations =
+        Some(own.clone().into_iter().chain([("example.com/note".to_owned(), "x".to_owned())]).collect());
     let read = seen(&object, &json!({"f:observedGeneration": {}}));
     object.metadata.labels = None;
+    object.metadata.annotations = Some(own.into());
     assert_eq!(serde_json::to_value(read).unwrap(), serde_json::to_value(object).unwrap());
 }
 

@@ -27,10 +27,8 @@ fn file(cluster: &[&str], user: &[&str]) -> (tempfile::TempDir, PathBuf) {
 
 async fn config_of(cluster: &[&str], user: &[&str]) -> Result<Config, String> {
     let (_directory, file) = file(cluster, user);
-    from_file(Some(&file), None).await.map_err(|error| {
-        let text = error.to_string();
+    from_file(Some(&file), None).await.inspect_err(|text| {
         assert!(text.starts_with(&format!("kubeconfig {} (", file.display())), "{text}");
-        text
     })
 }
 

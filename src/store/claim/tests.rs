@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    api::AttemptState,
+    api::{AttemptState, ClusterRedistributionStatus},
     testing::sample::{at, attempt, fresh},
 };
 

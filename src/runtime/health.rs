@@ -1,0 +1,198 @@
+//! The three pages for probes and monitoring, and the watchdog behind `/livez`. They change nothing.
+//!
+//! The watchdog distinguishes a watch that is silent because nothing happens from a dead one: the API server ends an idle
+//! watch, and it is opened again, within a minute.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use kube::Client;
+use prometheus_client::metrics::gauge::Gauge;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::runtime::{metrics::Metrics, synced::Synced};
+
+/// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an
+/// unavailable one.
+const CHECKS: u32 = 15;
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The sources of the pages.
+#[derive(Clone)]
+pub struct Admin {
+    /// For `/metrics`.
+    pub metrics: Metrics,
+    /// For `/livez`.
+    pub watchdog: Watchdog,
+    /// For `/readyz`: all first lists are complete.
+    pub synced: Synced,
+    /// For `/readyz`: not while shutting down.
+    pub closing: CancellationToken,
+}
+
+/// Binds the address. The unspecified IPv6 address means IPv6 and IPv4, whatever the kernel's default is
+/// (`net.ipv6.bindv6only`), and IPv4 alone on a kernel without IPv6.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = if address.is_ipv6() && address.ip().is_unspecified() {
+        match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
+            Ok(socket) => both_families(&socket, address).and_then(|()| TcpListener::from_std(socket.into())),
+            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await,
+        }
+    } else {
+        TcpListener::bind(address).await
+    };
+    listener.map_err(|error| {
+        format!("--listen {address} is not possible: {error}. Choose another address or port (port 0 takes a free one)")
+    })
+}
+
+fn both_families(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
+    socket.set_only_v6(false)?;
+    // The rest is as in tokio.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)
+}
+
+/// Serves until the process ends: during the shutdown too, since a call in flight may take long.
+pub async fn serve(listener: TcpListener, admin: Admin) {
+    let router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(admin));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "the server of /livez, /readyz and /metrics has failed");
+    }
+}
+
+async fn livez(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    if admin.watchdog.is_alive() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the watch has been silent for longer than --stale-after although the API server answers\n",
+        )
+    }
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    if admin.closing.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+    } else if admin.synced.are_all_complete() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the first list of objects is not complete\n")
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], admin.metrics.text())
+}
+
+/// How long the watch has been silent while the API server answered. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    stale_after: Duration,
+    arrivals: Arc<AtomicU64>,
+    silent_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl Watchdog {
+    /// `stale_after`: the silence after which the process is no longer alive, provided the API server answers all that
+    /// time. The gauge shows the silence.
+    pub fn new(stale_after: Duration, silent_seconds: Gauge<f64, AtomicU64>) -> Self {
+        Self { stale_after, arrivals: Arc::default(), silent_seconds }
+    }
+
+    /// The watch delivered something or was opened, or failed: a watch that fails is opened again and is not dead.
+    pub fn record_arrival(&self) {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Checks at intervals until the process ends.
+    pub async fn run(self, client: Client) {
+        let mut ticks = interval(self.stale_after / CHECKS);
+        let (mut last, mut seen) = (Instant::now(), 0);
+        loop {
+            ticks.tick().await;
+            // The API server is asked only while the watch is silent: to distinguish a dead watch from an outage.
+            let answers = self.arrivals.load(Ordering::Relaxed) != seen
+                || matches!(timeout(CHECK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
+            let now = Instant::now();
+            seen = self.check(seen, answers, now - last);
+            last = now;
+        }
+    }
+
+    /// One check: the arrivals at the last one, whether the API server answers, and the time since the last one. Returns
+    /// the arrivals.
+    fn check(&self, seen: u64, server_answers: bool, since_last: Duration) -> u64 {
+        let arrivals = self.arrivals.load(Ordering::Relaxed);
+        // An unavailable API server is no fault of this process, and no reason to restart it: the process may hold an
+        // outcome that is not written yet.
+        let is_silent = arrivals == seen && server_answers;
+        self.silent_seconds.set(if is_silent { self.silent_seconds.get() + since_last.as_secs_f64() } else { 0.0 });
+        arrivals
+    }
+
+    /// Whether the watch has been silent for less than `stale_after`.
+    pub fn is_alive(&self) -> bool {
+        self.silent_seconds.get() < self.stale_after.as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn watchdog() -> Watchdog {
+        Watchdog::new(5 * MINUTE, Gauge::default())
+    }
+
+    #[test]
+    fn a_silent_watch_of_an_answering_server_is_dead_after_five_minutes() {
+        let watchdog = watchdog();
+        for minute in 1..=5 {
+            watchdog.check(0, true, MINUTE);
+            assert_eq!(watchdog.is_alive(), minute < 5);
+        }
+    }
+
+    #[test]
+    fn an_unavailable_api_server_never_makes_the_process_dead() {
+        let watchdog = watchdog();
+        for _ in 0..100 {
+            watchdog.check(0, false, MINUTE);
+            assert!(watchdog.is_alive());
+        }
+    }
+
+    #[test]
+    fn anything_from_the_watch_resets_the_idle_time() {
+        let (watchdog, mut seen) = (watchdog(), 0);
+        for count in 0..100 {
+            if count % 4 == 0 {
+                watchdog.record_arrival();
+            }
+            seen = watchdog.check(seen, true, MINUTE);
+            assert!(watchdog.is_alive());
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The claim: the write that gives the right to call, and what the API server shows of it afterwards.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{API_TIMEOUT, StatusStore, StoreError};
+use crate::{
+    api::{Attempt, ClusterRedistribution, Reason},
+    protocol::{conditions::reason_at, transitions},
+    runtime::jitter::doubling,
+};
+
+/// First and longest pause between two reads after a claim whose result is not known.
+const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// The result of a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// The claim is written; this is the object with it.
+    Acquired(Box<ClusterRedistribution>),
+    /// The claim is not written, and never will be.
+    Lost(StoreError),
+    /// The claim was written, but another process recorded it as Unknown before the read-back: it no longer permits a
+    /// call, and this process holds the proof that nothing was sent.
+    Closed(Box<ClusterRedistribution>),
+    /// The claim was written onto another spec or generation than it was made for: it is no right to call that one, and
+    /// this process holds the proof that nothing was sent.
+    Altered(Box<ClusterRedistribution>),
+    /// The claim was written, but the installed CRD dropped the journal, or a part of it; this is the object as it is now.
+    Pruned(Box<ClusterRedistribution>),
+    /// The claim was not found, but may be applied later. Its id must be abandoned before anything else happens.
+    Indeterminate(StoreError),
+}
+
+impl StatusStore {
+    /// Claims the right to call for the generation of `object`, at its resourceVersion. Waits for no answer after
+    /// `deadline`.
+    pub async fn claim(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        message: &str,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Claim {
+        let next = transitions::claimed(object.status.as_ref(), attempt.clone(), message, now);
+        let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
+        let error = match self.put(object, next, within, false).await {
+            Ok(written) => return read_back(written, object, attempt),
+            Err(error) => error,
+        };
+        match error {
+            StoreError::Gone
+            | StoreError::Invalid(_)
+            | StoreError::Refused(_)
+            | StoreError::NoIdentity(_)
+            | StoreError::Encode(_) => Claim::Lost(error),
+            // A conflict may be with this very claim, sent twice by a proxy; after an indeterminate answer the claim may be
+            // written. Only a read of the object can tell.
+            StoreError::Conflict
+            | StoreError::Undecodable(_)
+            | StoreError::KindNotServed(_)
+            | StoreError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
+        }
+    }
+
+    /// Reads the object until the API server answers or the deadline has passed, and checks whether it has the claim.
+    async fn find_claim(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        error: StoreError,
+        deadline: Instant,
+    ) -> Claim {
+        let mut pauses = doubling(READ_PAUSES.0, READ_PAUSES.1);
+        loop {
+            let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
+            if within.is_zero() {
+                return Claim::Indeterminate(error);
+            }
+            match self.read(&object.key(), within).await {
+                Err(StoreError::Undecodable(_) | StoreError::KindNotServed(_) | StoreError::Indeterminate(_)) => {
+                    tokio::time::sleep(pauses.next().unwrap_or(READ_PAUSES.1).min(within)).await;
+                }
+                Err(gone) => return Claim::Lost(gone),
+                Ok(latest) => {
+                    if latest.attempt().is_some_and(|written| written.id == attempt.id) {
+                        return read_back(latest, object, attempt);
+                    }
+                    // Another writer has changed the object: the claim's resourceVersion can never match again.
+                    if latest.metadata.resource_version != object.metadata.resource_version {
+                        return Claim::Lost(StoreError::Conflict);
+                    }
+                    return Claim::Indeterminate(error);
+                }
+            }
+        }
+    }
+
+    /// Whether the installed CRD would keep this claim, by a dry run.
+    pub async fn keeps_journal(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let next = transitions::claimed(object.status.as_ref(), attempt.clone(), "", now);
+        let _one = self.limit.acquire().await;
+        let echo = self.put(object, next, API_TIMEOUT, true).await?;
+        Ok(echo.attempt() == Some(attempt) && shows_claim(&echo, attempt))
+    }
+}
+
+/// The part of a claim that the object shows after the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// The whole claim, on the spec and generation that it was made for.
+    Complete,
+    /// The whole claim, on another spec or generation.
+    Altered,
+    /// Its attempt, which another process has closed since.
+    Closed,
+    /// Only a part of the claim: the installed CRD or an admission webhook dropped the rest.
+    Pruned,
+}
+
+/// PURE: compares the written object with the intended claim. An older CRD silently prunes fields that it does not know, and
+/// an operator that trusted the 200 would call again at every reconciliation.
+pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> ReadBack {
+    match written.attempt() {
+        Some(found) if found == attempt => {
+            if written.metadata.generation != Some(attempt.generation) || written.spec != object.spec {
+                ReadBack::Altered
+            } else if shows_claim(written, attempt) {
+                ReadBack::Complete
+            } else {
+                ReadBack::Pruned
+            }
+        }
+        Some(found) if found.id == attempt.id && found.known_state().is_some() && !found.is_open() => ReadBack::Closed,
+        _ => ReadBack::Pruned,
+    }
+}
+
+fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
+    let result = check_claim(&written, object, attempt);
+    let written = Box::new(written);
+    match result {
+        ReadBack::Complete => Claim::Acquired(written),
+        ReadBack::Altered => Claim::Altered(written),
+        ReadBack::Closed => Claim::Closed(written),
+        ReadBack::Pruned => Claim::Pruned(written),
+    }
+}
+
+/// Whether the object has what a claim writes in addition to the attempt; a later read that lacks it is thereby known to be
+/// incomplete.
+fn shows_claim(object: &ClusterRedistribution, attempt: &Attempt) -> bool {
+    let status = object.status.as_ref().filter(|status| status.observed_generation == Some(attempt.generation));
+    let reason = status.and_then(|status| reason_at(&status.conditions, attempt.generation));
+    reason == Some(Reason::RequestInFlight.as_str())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
