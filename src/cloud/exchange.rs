@@ -5,8 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
-    cause::root_cause,
-    outcome::{Answer, Body, Reply, RequestKind, classify_as},
+    outcome::{Answer, Body, Reply, RequestKind, classify_as, scrub},
     signing,
 };
 use crate::{
@@ -131,24 +130,35 @@ fn host_of(url: &url::Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Classifies the answer to a call; nothing of the key appears in the result. A token records the answer here, since every
-/// answer passes here.
-pub fn classified(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    classified_for(reply, key, now, false)
-}
-
-/// The same for the answer to a read.
-pub fn classified_read(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    classified_for(reply, key, now, true)
-}
-
-fn classified_for(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
-    let request = |with_token| RequestKind { with_token, only_read };
+/// Classifies an answer; nothing of the key appears in the result. A token records the answer here, since every answer to a
+/// request with it passes here.
+pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> Answer {
     match key {
         Key::AccessKey(key) => {
             let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-            classify_as(request(false), reply, &[&key.access, key.secret.expose_secret(), token], now)
+            let secrets = [&key.access, key.secret.expose_secret(), token];
+            classify_as(RequestKind { with_token: false, only_read }, reply, &secrets, now)
         }
-        Key::Token(token) => token.record(classify_as(request(true), reply, &[token.text()], now)),
+        Key::Token(token) => {
+            let request = RequestKind { with_token: true, only_read };
+            token.record(classify_as(request, reply, &[token.text()], now))
+        }
     }
+}
+
+/// The chain of causes of an error, as text that may be shown. It holds no query of a URL and no secret of this process:
+/// these are errors of names, sockets and certificates.
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !causes.contains(&text) {
+            causes.push(text);
+        }
+        next = error.source();
+    }
+    // The outermost error reports only that something failed; its causes report why.
+    let start = usize::from(causes.len() > 1);
+    scrub(&causes.get(start..).unwrap_or_default().join(": "), &[], 200)
 }

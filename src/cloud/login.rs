@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     Client,
-    cause::root_cause,
-    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply},
+    client::NoAnswer,
+    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply, root_cause},
     outcome::{Body, Reply},
-    read::READ_TIMEOUT,
 };
 use crate::{
     cloud::{
@@ -93,33 +92,14 @@ impl Client {
             let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(login_body(user, project));
             request.build().map_err(|error| root_cause(&error))
         });
-        let mut request = match request {
-            Ok(request) => request,
-            Err(why) => {
-                tracing::debug!(why, "the login request could not be built");
-                return Login::Unreadable("the request could not be built");
-            }
-        };
-        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
-        if let Err(error) = self.resolve(iam).await {
-            tracing::info!(iam = iam.host, %error, "no login");
-            return Login::Unreachable;
-        }
-        match self.http.execute(request).await {
+        match self.ask(iam, request).await {
             Ok(response) => {
                 let token = token(response.headers());
                 read(&reply(response, READ_LIMIT).await, token, user, now)
             }
-            Err(error) => {
-                tracing::debug!(error = root_cause(&error), "no readable answer to the login");
-                if error.is_connect() {
-                    Login::Unreachable
-                } else if error.is_timeout() {
-                    Login::Silent
-                } else {
-                    Login::Unreadable("the connection broke before an answer")
-                }
-            }
+            Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => Login::Unreachable,
+            Err(NoAnswer::Silent) => Login::Silent,
+            Err(NoAnswer::Unreadable(why)) => Login::Unreadable(why),
         }
     }
 }

@@ -2,27 +2,20 @@
 //! [`Client::cluster`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
 pub mod auth;
-mod health;
-pub mod identity;
-mod read;
-
-mod cause;
 mod client;
 pub mod cluster;
 pub mod details;
 mod exchange;
+pub mod identity;
 pub mod login;
 mod names;
 pub mod outcome;
-mod probe;
-mod proxy;
+mod reach;
+mod read;
 pub mod signing;
-mod tls;
 pub mod token;
 
 pub use client::{Client, ClientError, ClientSettings, too_late};
-pub use names::NameError;
-pub use probe::ProbeError;
 pub use read::ReadResult;
 
 use crate::{

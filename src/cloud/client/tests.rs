@@ -14,6 +14,7 @@ use tokio::{
 use super::*;
 
 mod answers;
+mod proxied;
 
 use crate::{
     api::RedisMode,
@@ -394,6 +395,14 @@ async fn a_probe_connects_and_sends_no_request() {
     })
     .await;
     assert!(client().probe(&endpoint(&format!("https://{}", silent.address))).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_without_a_purpose_gets_no_connection() {
+    let peer = Peer::answering(OK).await;
+    let error = client().http.get(format!("http://{}", peer.address)).send().await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    assert_eq!(peer.requests(), 0);
 }
 
 #[tokio::test]
