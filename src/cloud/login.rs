@@ -17,10 +17,7 @@ use super::{
 use crate::{
     cloud::{
         auth::User,
-        outcome::{
-            body,
-            when::{http_date, window},
-        },
+        outcome::{body, http_date, window},
     },
     protocol::regions::Endpoint,
 };

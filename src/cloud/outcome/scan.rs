@@ -1,9 +1,7 @@
 //! PURE: scans the bytes of a body, which may be damaged, for the values of the relevant keys. From JSON it returns all
 //! of them, from anything else every value that arrived complete. This module must not interpret them.
 
-use std::collections::HashSet;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::{collections::HashSet, ffi::CString};
 
 /// Keys whose value is an error code.
 pub const CODES: [&str; 4] = ["error_code", "errCode", "errorCode", "code"];
@@ -13,9 +11,8 @@ pub const TEXTS: [&str; 3] = ["error_msg", "externalMessage", "message"];
 const OTHERS: [&str; 3] = ["request_id", "success", "errors"];
 
 /// The value of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A text.
     Text(String),
     /// A text that is an element of the list at the key.
     Element(String),
@@ -28,7 +25,7 @@ pub enum Value {
 }
 
 /// A relevant key with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Entry {
     /// Number of the object that holds it, in the order of their beginnings.
     pub object: usize,
@@ -38,15 +35,6 @@ pub struct Entry {
     pub value: Value,
 }
 
-/// The result of a scan.
-#[derive(Debug, Default)]
-pub struct Walk {
-    /// In the order of the body.
-    pub entries: Vec<Entry>,
-    /// The body ends inside an object, a list or a text.
-    pub is_truncated: bool,
-}
-
 /// An object or a list that has begun and not ended.
 struct Open {
     is_list: bool,
@@ -54,54 +42,66 @@ struct Open {
     depth: usize,
     /// For an object, the key whose value comes next; for a list, the key whose value it is.
     key: Option<String>,
+    /// All keys so far.
+    keys: HashSet<String>,
 }
 
-struct Walker<'a> {
+/// A scan, and its result.
+#[derive(Default)]
+pub struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     open: Vec<Open>,
     objects: usize,
-    walk: Walk,
+    /// In the order of the body.
+    pub entries: Vec<Entry>,
+    /// The body ends inside an object, a list or a text.
+    pub is_truncated: bool,
+    /// An object holds a key twice.
+    pub repeats_key: bool,
 }
 
 /// Scans a body. Without recursion: it may be nested as deep as it is long.
-pub fn walk(bytes: &[u8]) -> Walk {
-    let mut walker = Walker { bytes, at: 0, open: Vec::new(), objects: 0, walk: Walk::default() };
-    while let Some(&byte) = bytes.get(walker.at) {
+pub fn walk(bytes: &[u8]) -> Walk<'_> {
+    let mut walk = Walk { bytes, ..Walk::default() };
+    while let Some(&byte) = bytes.get(walk.at) {
         match byte {
-            b'"' => walker.text(),
-            b'{' | b'[' => walker.begin(byte == b'['),
+            b'"' => walk.text(),
+            b'{' | b'[' => walk.begin(byte == b'['),
             b'}' | b']' => {
-                walker.at += 1;
-                drop(walker.open.pop());
+                walk.at += 1;
+                drop(walk.open.pop());
             }
             b',' => {
-                walker.at += 1;
-                if let Some(open) = walker.open.last_mut().filter(|open| !open.is_list) {
+                walk.at += 1;
+                if let Some(open) = walk.open.last_mut().filter(|open| !open.is_list) {
                     open.key = None;
                 }
             }
-            byte if byte == b':' || byte.is_ascii_whitespace() => walker.at += 1,
-            _ => walker.bare(),
+            byte if byte == b':' || byte.is_ascii_whitespace() => walk.at += 1,
+            _ => walk.bare(),
         }
     }
-    walker.walk.is_truncated |= !walker.open.is_empty();
-    walker.walk
+    walk.is_truncated |= !walk.open.is_empty();
+    walk
 }
 
-impl Walker<'_> {
+impl Walk<'_> {
     fn text(&mut self) {
         let Some(end) = end_of_text(self.bytes, self.at) else {
             // The rest of an incomplete text could have changed its meaning.
-            self.walk.is_truncated = true;
+            self.is_truncated = true;
             self.at = self.bytes.len();
             return;
         };
-        let text = decoded(self.bytes.get(self.at..end).unwrap_or_default());
+        let text = decoded(self.bytes, self.at, end);
         self.at = end;
         let is_key = self.bytes.get(after_blanks(self.bytes, end)) == Some(&b':');
         match self.open.last_mut() {
-            Some(open) if is_key && !open.is_list => open.key = Some(text),
+            Some(open) if is_key && !open.is_list => {
+                self.repeats_key |= !open.keys.insert(text.clone());
+                open.key = Some(text);
+            }
             _ => self.value(Value::Text(text)),
         }
     }
@@ -118,15 +118,14 @@ impl Walker<'_> {
         self.at += 1;
         let next = self.bytes.get(after_blanks(self.bytes, self.at));
         let is_empty = next == Some(if is_list { &b']' } else { &b'}' });
-        let key = self.open.last().filter(|open| !open.is_list).and_then(|open| open.key.clone());
-        let owner = self.open.last().map_or(0, |open| open.object);
+        let outer = self.open.last();
+        let key = outer.filter(|outer| is_list && !outer.is_list).and_then(|outer| outer.key.clone());
+        let owner = outer.map_or(0, |outer| outer.object);
         self.value(if is_empty { Value::Empty } else { Value::Members });
-        if !is_list {
-            self.objects += 1;
-        }
+        self.objects += usize::from(!is_list);
         let object = if is_list { owner } else { self.objects };
         let depth = self.open.len() + usize::from(!is_list);
-        self.open.push(Open { is_list, object, depth, key: key.filter(|_| is_list) });
+        self.open.push(Open { is_list, object, depth, key, keys: HashSet::new() });
     }
 
     fn value(&mut self, value: Value) {
@@ -139,7 +138,7 @@ impl Walker<'_> {
         let (object, depth) = (open.object, open.depth);
         let is_relevant = |key: &String| [&CODES[..], &TEXTS, &OTHERS].concat().contains(&key.as_str());
         if let Some(key) = key.filter(is_relevant) {
-            self.walk.entries.push(Entry { object, depth, key, value });
+            self.entries.push(Entry { object, depth, key, value });
         }
     }
 }
@@ -148,20 +147,20 @@ impl Walker<'_> {
 pub fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'"') {
-        let Some(mut after) = CODES.iter().find_map(|key| after_key(bytes, at, key)) else { continue };
-        let is_list = bytes.get(after) == Some(&b'[');
+        let Some(mut next) = CODES.iter().find_map(|key| after_key(bytes, at, key)) else { continue };
+        let is_list = bytes.get(next) == Some(&b'[');
         if is_list {
-            after = after_blanks(bytes, after + 1);
+            next = after_blanks(bytes, next + 1);
         }
-        while bytes.get(after) == Some(&b'"')
-            && let Some(end) = end_of_text(bytes, after)
+        while bytes.get(next) == Some(&b'"')
+            && let Some(end) = end_of_text(bytes, next)
         {
-            found.push(decoded(bytes.get(after..end).unwrap_or_default()));
-            after = after_blanks(bytes, end);
-            if !is_list || bytes.get(after) != Some(&b',') {
+            found.push(decoded(bytes, next, end));
+            next = after_blanks(bytes, end);
+            if !is_list || bytes.get(next) != Some(&b',') {
                 break;
             }
-            after = after_blanks(bytes, after + 1);
+            next = after_blanks(bytes, next + 1);
         }
     }
     found
@@ -191,93 +190,12 @@ fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Decodes a text in quotes; a part that cannot be decoded becomes a replacement character.
-fn decoded(quoted: &[u8]) -> String {
-    if let Ok(text) = serde_json::from_slice::<String>(quoted) {
-        return text;
-    }
-    let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(quoted);
-    let mut units = Vec::new();
-    let text = String::from_utf8_lossy(inner);
-    let mut rest = text.chars();
-    while let Some(character) = rest.next() {
-        let escaped = if character == '\\' { rest.next() } else { None };
-        let character = match escaped {
-            None => character,
-            Some('u') => {
-                let digits = rest.as_str().get(..4);
-                if let Some(unit) = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
-                    units.push(unit);
-                    rest = rest.as_str().get(4..).unwrap_or_default().chars();
-                    continue;
-                }
-                char::REPLACEMENT_CHARACTER
-            }
-            Some('b' | 'f' | 'n' | 'r' | 't') => ' ',
-            Some(other) => other,
-        };
-        units.extend_from_slice(character.encode_utf16(&mut [0; 2]));
-    }
-    String::from_utf16_lossy(&units)
-}
-
-/// Whether the bytes are one JSON object, and no object in it holds a key twice.
-pub fn is_plain_object(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&b'{') && serde_json::from_slice::<Plain>(bytes).is_ok()
-}
-
-/// A value in which no object holds a key twice.
-struct Plain;
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Plain)
-    }
-}
-
-impl<'de> Visitor<'de> for Plain {
-    type Value = Self;
-
-    fn expecting(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        text.write_str("a value in which no object holds a key twice")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Plain>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some((key, Plain)) = object.next_entry::<String, Plain>()? {
-            if !keys.insert(key) {
-                return Err(A::Error::custom("a key twice"));
-            }
-        }
-        Ok(self)
-    }
+/// Decodes the text in quotes at `at`. The JSON library reads bytes (here as a C string) more leniently than text: control
+/// characters, half a surrogate pair and invalid UTF-8 become replacement characters.
+fn decoded(bytes: &[u8], at: usize, end: usize) -> String {
+    let quoted = bytes.get(at..end).unwrap_or_default();
+    serde_json::from_slice(quoted).unwrap_or_else(|_| {
+        let lenient = serde_json::from_slice::<CString>(quoted).unwrap_or_else(|_| c"\u{fffd}".to_owned());
+        lenient.to_string_lossy().into_owned()
+    })
 }
