@@ -8,7 +8,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::scan::{CODES, Entry, TEXTS, Value, codes_anywhere, walk};
+use super::scan::{CODES, Entry, TEXTS, Value, walk};
 
 /// The code that reports success.
 const NO_ERROR: &str = "DWS.0000";
@@ -24,7 +24,8 @@ pub struct Contents {
     codes: Vec<Code>,
     /// Empty, or one JSON object that holds no key twice.
     is_plain: bool,
-    is_truncated: bool,
+    /// It is JSON that ends in the middle.
+    pub is_truncated: bool,
     /// A text in it holds a code, as if it quoted another body.
     hides_code: bool,
 }
@@ -48,17 +49,13 @@ pub fn read(bytes: &[u8]) -> Contents {
     let mut codes: Vec<_> = walk.entries.iter().filter_map(code_at).collect();
     // A stable sort: codes of the same depth keep the order of the body.
     codes.sort_by_key(|code| code.depth);
-    let anywhere = |text: &[u8]| codes_anywhere(text).into_iter().filter(|found| code(found).is_some());
     if !is_plain {
-        codes.extend(anywhere(&text).map(|text| Code {
-            text: text.trim().to_owned(),
-            depth: usize::MAX,
-            object: None,
-        }));
+        let anywhere = codes_anywhere(&text).into_iter();
+        codes.extend(anywhere.map(|code| Code { text: code.to_owned(), depth: usize::MAX, object: None }));
     }
     let unescaped: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
     Contents {
-        hides_code: is_plain && anywhere(&unescaped).next().is_some(),
+        hides_code: is_plain && !codes_anywhere(&unescaped).is_empty(),
         is_truncated: walk.is_truncated && text.first().is_some_and(|first| b"{[".contains(first)),
         entries: walk.entries,
         is_plain,
@@ -94,25 +91,22 @@ impl Contents {
     /// The text beside the code; without a code the text at the lowest depth.
     pub fn text(&self) -> Option<&str> {
         let object_of_code = self.codes.first().map(|code| code.object);
-        let is_beside = |entry: &&Entry| object_of_code.is_none_or(|object| object == Some(entry.object));
-        let texts = self.entries.iter().filter(is_beside).filter_map(|entry| {
-            let rank = TEXTS.iter().position(|key| *key == entry.key)?;
-            Some(((entry.depth, rank), non_empty(&entry.value)?))
-        });
-        texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
+        self.first(&TEXTS, |entry| object_of_code.is_none_or(|object| object == Some(entry.object)))
     }
 
     /// The cloud's id of the request.
     pub fn request_id(&self) -> Option<&str> {
-        let ids = self.entries.iter().filter(|entry| entry.key == "request_id");
-        ids.filter_map(|entry| Some((entry.depth, non_empty(&entry.value)?)))
-            .min_by_key(|(depth, _)| *depth)
-            .map(|(_, id)| id)
+        self.first(&["request_id"], |_| true)
     }
 
-    /// It is JSON that ends in the middle.
-    pub fn is_truncated(&self) -> bool {
-        self.is_truncated
+    /// The text at the lowest depth, there of the first of these keys.
+    fn first(&self, keys: &[&str], is_candidate: impl Fn(&Entry) -> bool) -> Option<&str> {
+        let texts = self.entries.iter().filter(|entry| is_candidate(entry)).filter_map(|entry| {
+            let Value::Text(text) = &entry.value else { return None };
+            let rank = keys.iter().position(|key| *key == entry.key)?;
+            Some(((entry.depth, rank), text.trim())).filter(|(_, text)| !text.is_empty())
+        });
+        texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
     }
 
     /// It is UTF-8: no unknown encoding hides a part of it.
@@ -126,22 +120,39 @@ impl Contents {
         self.codes.iter().any(|code| code.text.starts_with("DWS.")) || has_remains()
     }
 
-    fn is_empty(&self) -> bool {
-        self.is_plain && self.text.is_empty()
-    }
-
     /// The body of a call's answer with this 2xx reports success: it is empty, or an object without any sign of a failure
     /// at any depth.
     pub fn is_success(&self, status: u16) -> bool {
         let is_without_code = self.is_plain && self.codes.is_empty() && !self.hides_code;
-        self.is_empty() || (is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status)))
+        is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status))
     }
 
     /// The same for the answer to a read: the cluster that it shows may hold codes and texts of its own failures.
     pub fn is_shown(&self, status: u16) -> bool {
         let mut of_answer = self.entries.iter().filter(|entry| entry.depth == 1 && entry.key != TEXTS[0]);
-        self.is_empty() || (self.is_plain && of_answer.all(|entry| !reports_failure(entry, status)))
+        self.is_plain && of_answer.all(|entry| !reports_failure(entry, status))
     }
+}
+
+/// The codes at their keys anywhere in the bytes, also where damage hides which text is a key.
+fn codes_anywhere(bytes: &[u8]) -> Vec<&str> {
+    let parts = bytes.split(|byte| *byte == b'"').map(|part| std::str::from_utf8(part).unwrap_or_default());
+    let parts: Vec<_> = parts.collect();
+    let between = |at: usize| parts.get(at).map(|part| part.split_ascii_whitespace().collect::<String>());
+    let mut found = Vec::new();
+    for (at, _) in parts.iter().enumerate().skip(1).filter(|(_, part)| CODES.contains(part)) {
+        let after_key = between(at + 1).unwrap_or_default();
+        let mut value = at + 2;
+        // Only what is followed by its closing quote has arrived complete.
+        while (after_key == ":" || after_key == ":[") && value + 1 < parts.len() {
+            found.extend(parts.get(value).and_then(|text| code(text)));
+            if after_key == ":" || between(value + 1).as_deref() != Some(",") {
+                break;
+            }
+            value += 2;
+        }
+    }
+    found
 }
 
 /// The text without the blanks around it, if it is an error code.
@@ -184,11 +195,6 @@ fn name(value: &Value) -> Option<&str> {
     let (service, number) = text.split_once('.')?;
     let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (is_service && is_number(number) && service != "DWS").then_some(text)
-}
-
-fn non_empty(value: &Value) -> Option<&str> {
-    let Value::Text(text) = value else { return None };
-    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 /// Whether a key reports a failure, so that the body of a 2xx must not hold it.

@@ -48,7 +48,7 @@ impl Facts<'_> {
 
     /// The whole body has arrived, and a code in it would have been found: it is neither compressed nor truncated JSON.
     pub fn is_read(&self) -> bool {
-        self.is_whole() && !self.contents.is_truncated() && !self.is_compressed()
+        self.is_whole() && !self.contents.is_truncated && !self.is_compressed()
     }
 
     fn is_compressed(&self) -> bool {
@@ -189,7 +189,7 @@ fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
         Body::TooLarge(_) => "but the body is larger than 64 KiB",
         Body::Broken(_) => "but the body broke off",
         Body::Complete(_) if facts.is_compressed() => "but the body is compressed",
-        Body::Complete(_) if facts.contents.is_truncated() => "but the body ends in the middle",
+        Body::Complete(_) if facts.contents.is_truncated => "but the body ends in the middle",
         Body::Complete(_) if facts.is_success() => "but the body does not say that it accepted",
         Body::Complete(_) => "which proves no refusal",
     };

@@ -46,13 +46,9 @@ struct Open {
     keys: HashSet<String>,
 }
 
-/// A scan, and its result.
+/// The result of a scan.
 #[derive(Default)]
-pub struct Walk<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    open: Vec<Open>,
-    objects: usize,
+pub struct Walk {
     /// In the order of the body.
     pub entries: Vec<Entry>,
     /// The body ends inside an object, a list or a text.
@@ -62,125 +58,99 @@ pub struct Walk<'a> {
 }
 
 /// Scans a body. Without recursion: it may be nested as deep as it is long.
-pub fn walk(bytes: &[u8]) -> Walk<'_> {
-    let mut walk = Walk { bytes, ..Walk::default() };
-    while let Some(&byte) = bytes.get(walk.at) {
-        match byte {
-            b'"' => walk.text(),
-            b'{' | b'[' => walk.begin(byte == b'['),
-            b'}' | b']' => {
-                walk.at += 1;
-                drop(walk.open.pop());
+pub fn walk(bytes: &[u8]) -> Walk {
+    let (tokens, is_cut) = tokens(bytes);
+    let (mut walk, mut open, mut objects) = (Walk::default(), Vec::<Open>::new(), 0);
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let (holder, next) = (open.last_mut(), tokens.peek());
+        let (begins_list, begins_object) = (token == Token::Mark(b'['), token == Token::Mark(b'{'));
+        let value = match (token, holder) {
+            (Token::Mark(b'{'), _) if next == Some(&Token::Mark(b'}')) => Value::Empty,
+            (Token::Mark(b'['), _) if next == Some(&Token::Mark(b']')) => Value::Empty,
+            (Token::Mark(b'{' | b'['), _) => Value::Members,
+            (Token::Mark(b'}' | b']'), _) => {
+                open.pop();
+                continue;
             }
-            b',' => {
-                walk.at += 1;
-                if let Some(open) = walk.open.last_mut().filter(|open| !open.is_list) {
-                    open.key = None;
-                }
+            (Token::Mark(b','), Some(holder)) if !holder.is_list => {
+                holder.key = None;
+                continue;
             }
-            byte if byte == b':' || byte.is_ascii_whitespace() => walk.at += 1,
-            _ => walk.bare(),
+            (Token::Mark(_), _) => continue,
+            (Token::Text(text), Some(holder)) if !holder.is_list && next == Some(&Token::Mark(b':')) => {
+                walk.repeats_key |= !holder.keys.insert(text.clone());
+                holder.key = Some(text);
+                continue;
+            }
+            (Token::Text(text), Some(holder)) if holder.is_list => Value::Element(text),
+            (Token::Text(text), _) => Value::Text(text),
+            (Token::Bare(word), _) => Value::Bare(word),
+        };
+        let depth = open.len() + usize::from(begins_object);
+        let holder = open.last_mut();
+        let in_list = holder.as_ref().is_some_and(|holder| holder.is_list);
+        let (object, depth_of_key) = holder.as_ref().map_or((0, 0), |holder| (holder.object, holder.depth));
+        let key = holder.and_then(|holder| if in_list { holder.key.clone() } else { holder.key.take() });
+        if begins_list || begins_object {
+            objects += usize::from(begins_object);
+            open.push(Open {
+                is_list: begins_list,
+                object: if begins_list { object } else { objects },
+                depth,
+                key: key.clone().filter(|_| begins_list && !in_list),
+                keys: HashSet::new(),
+            });
+        }
+        let is_relevant = |key: &String| [&CODES[..], &TEXTS, &OTHERS].concat().contains(&key.as_str());
+        if let Some(key) = key.filter(is_relevant)
+            && (!in_list || matches!(value, Value::Element(_)))
+        {
+            walk.entries.push(Entry { object, depth: depth_of_key, key, value });
         }
     }
-    walk.is_truncated |= !walk.open.is_empty();
+    walk.is_truncated = is_cut || !open.is_empty();
     walk
 }
 
-impl Walk<'_> {
-    fn text(&mut self) {
-        let Some(end) = end_of_text(self.bytes, self.at) else {
-            // The rest of an incomplete text could have changed its meaning.
-            self.is_truncated = true;
-            self.at = self.bytes.len();
-            return;
+/// A part of a body.
+#[derive(PartialEq)]
+enum Token {
+    /// A text in quotes, decoded.
+    Text(String),
+    /// `{`, `}`, `[`, `]`, `:` or `,`.
+    Mark(u8),
+    Bare(String),
+}
+
+/// Splits a body. The second value: it ends inside a text, which is left out, since its rest could have changed its meaning.
+fn tokens(bytes: &[u8]) -> (Vec<Token>, bool) {
+    let (mut tokens, mut rest) = (Vec::new(), bytes);
+    let is_mark = |byte: u8| b"{}[]:,".contains(&byte);
+    let ends_word = |byte: &u8| is_mark(*byte) || *byte == b'"' || byte.is_ascii_whitespace();
+    while let Some(&first) = rest.first() {
+        let length = match first {
+            b'"' => match end_of_text(rest) {
+                Some(end) => end,
+                None => return (tokens, true),
+            },
+            _ => rest.iter().position(ends_word).unwrap_or(rest.len()).max(1),
         };
-        let text = decoded(self.bytes, self.at, end);
-        self.at = end;
-        let is_key = self.bytes.get(after_blanks(self.bytes, end)) == Some(&b':');
-        match self.open.last_mut() {
-            Some(open) if is_key && !open.is_list => {
-                self.repeats_key |= !open.keys.insert(text.clone());
-                open.key = Some(text);
-            }
-            _ => self.value(Value::Text(text)),
+        let (part, after) = rest.split_at(length);
+        match first {
+            b'"' => tokens.push(Token::Text(decoded(part))),
+            _ if is_mark(first) => tokens.push(Token::Mark(first)),
+            _ if first.is_ascii_whitespace() => {}
+            _ => tokens.push(Token::Bare(String::from_utf8_lossy(part).into_owned())),
         }
+        rest = after;
     }
-
-    fn bare(&mut self) {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|byte| b",:{}[]\"".contains(byte) || byte.is_ascii_whitespace());
-        let word = rest.get(..length.unwrap_or(rest.len()).max(1)).unwrap_or_default();
-        self.at += word.len().max(1);
-        self.value(Value::Bare(String::from_utf8_lossy(word).into_owned()));
-    }
-
-    fn begin(&mut self, is_list: bool) {
-        self.at += 1;
-        let next = self.bytes.get(after_blanks(self.bytes, self.at));
-        let is_empty = next == Some(if is_list { &b']' } else { &b'}' });
-        let outer = self.open.last();
-        let key = outer.filter(|outer| is_list && !outer.is_list).and_then(|outer| outer.key.clone());
-        let owner = outer.map_or(0, |outer| outer.object);
-        self.value(if is_empty { Value::Empty } else { Value::Members });
-        self.objects += usize::from(!is_list);
-        let object = if is_list { owner } else { self.objects };
-        let depth = self.open.len() + usize::from(!is_list);
-        self.open.push(Open { is_list, object, depth, key, keys: HashSet::new() });
-    }
-
-    fn value(&mut self, value: Value) {
-        let Some(open) = self.open.last_mut() else { return };
-        let (key, value) = match (open.is_list, value) {
-            (false, value) => (open.key.take(), value),
-            (true, Value::Text(text)) => (open.key.clone(), Value::Element(text)),
-            (true, _) => return,
-        };
-        let (object, depth) = (open.object, open.depth);
-        let is_relevant = |key: &String| [&CODES[..], &TEXTS, &OTHERS].concat().contains(&key.as_str());
-        if let Some(key) = key.filter(is_relevant) {
-            self.entries.push(Entry { object, depth, key, value });
-        }
-    }
+    (tokens, false)
 }
 
-/// The texts at the keys of codes anywhere in the bytes, also where damage hides which text is a key.
-pub fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'"') {
-        let Some(mut next) = CODES.iter().find_map(|key| after_key(bytes, at, key)) else { continue };
-        let is_list = bytes.get(next) == Some(&b'[');
-        if is_list {
-            next = after_blanks(bytes, next + 1);
-        }
-        while bytes.get(next) == Some(&b'"')
-            && let Some(end) = end_of_text(bytes, next)
-        {
-            found.push(decoded(bytes, next, end));
-            next = after_blanks(bytes, end);
-            if !is_list || bytes.get(next) != Some(&b',') {
-                break;
-            }
-            next = after_blanks(bytes, next + 1);
-        }
-    }
-    found
-}
-
-/// The position of the value, if this key in quotes and a colon are at `at`.
-fn after_key(bytes: &[u8], at: usize, key: &str) -> Option<usize> {
-    let rest = bytes.get(at + 1..)?.strip_prefix(key.as_bytes())?.strip_prefix(b"\"")?;
-    let colon = after_blanks(bytes, bytes.len() - rest.len());
-    (bytes.get(colon) == Some(&b':')).then(|| after_blanks(bytes, colon + 1))
-}
-
-fn after_blanks(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-}
-
-/// The position after the closing quote of the text that begins at `at`.
-fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut next = at + 1;
+/// The position after the closing quote of the text that begins here.
+fn end_of_text(bytes: &[u8]) -> Option<usize> {
+    let mut next = 1;
     loop {
         match bytes.get(next)? {
             b'\\' => next += 2,
@@ -190,10 +160,9 @@ fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// Decodes the text in quotes at `at`. The JSON library reads bytes (here as a C string) more leniently than text: control
-/// characters, half a surrogate pair and invalid UTF-8 become replacement characters.
-fn decoded(bytes: &[u8], at: usize, end: usize) -> String {
-    let quoted = bytes.get(at..end).unwrap_or_default();
+/// Decodes a text in quotes. The JSON library reads bytes (here as a C string) more leniently than text: control characters,
+/// half a surrogate pair and invalid UTF-8 become replacement characters.
+fn decoded(quoted: &[u8]) -> String {
     serde_json::from_slice(quoted).unwrap_or_else(|_| {
         let lenient = serde_json::from_slice::<CString>(quoted).unwrap_or_else(|_| c"\u{fffd}".to_owned());
         lenient.to_string_lossy().into_owned()
