@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     RedistributionRequest, SendPermit,
-    exchange::{CALL_LIMIT, NO_ID, Unsigned, classified, reply, root_cause, signed},
+    exchange::{CALL_LIMIT, classified, reply, root_cause},
     names::DnsCache,
     outcome::{NotSent, Outcome, Unknown},
     reach::EndpointHealth,
@@ -67,13 +67,8 @@ pub(super) enum NoAnswer {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The file of `--ca-bundle` cannot be used.
-    #[error("--ca-bundle {file}: {why}. It must be a PEM file with certificates of authorities", file = file.display())]
-    CaBundle {
-        /// The file.
-        file: PathBuf,
-        /// The error.
-        why: String,
-    },
+    #[error("--ca-bundle {0}. It must be a PEM file with certificates of authorities")]
+    CaBundle(String),
     /// The URL of `--proxy` is invalid.
     #[error(
         "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In user and password, write / as %2F, # as %23, ? as %3F and @ as %40"
@@ -139,7 +134,7 @@ impl Client {
                 connected.and_then(|connection| may_use_connection().map(|()| connection))
             }));
         if let Some(file) = &settings.ca_bundle {
-            let invalid = |why: String| ClientError::CaBundle { file: file.clone(), why };
+            let invalid = |why: String| ClientError::CaBundle(format!("{}: {why}", file.display()));
             let bytes = std::fs::read(file).map_err(|error| invalid(error.to_string()))?;
             let authorities = Certificate::from_pem_bundle(&bytes).map_err(|error| invalid(root_cause(&error)))?;
             if authorities.is_empty() {
@@ -151,7 +146,9 @@ impl Client {
         if let Some(url) = &mut proxy {
             // Credentials with a / that is not written as %2F would parse as a host and a path.
             let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-            if url.scheme() != "http" || !is_bare || !url.has_host() {
+            // The HTTP library would ignore a proxy that it cannot parse, and connect directly.
+            let is_parsed = url.as_str().parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some());
+            if url.scheme() != "http" || !is_bare || !is_parsed {
                 return Err(ClientError::Proxy);
             }
             // For https only: a proxy would see a plain http request whole, with its signature, and its own answer could be
@@ -172,7 +169,8 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Outcome {
-        let request = match self.request(request, key, endpoint, now) {
+        // For this attempt only: a signature is valid for 15 minutes.
+        let request = match self.signed((Method::POST, request.path()), request, key, endpoint, now) {
             Ok(request) => request,
             Err(why) => {
                 return not_sent(
@@ -225,8 +223,8 @@ impl Client {
         })?;
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
         self.resolve(endpoint).await.map_err(|error| {
-            tracing::debug!(%error, "no address");
-            NoAnswer::NotSent(error.to_string())
+            tracing::debug!(error, "no address");
+            NoAnswer::NotSent(error)
         })?;
         self.execute(request, Purpose::Read).await
     }
@@ -258,20 +256,6 @@ impl Client {
             error if error.is_timeout() => NoAnswer::Silent,
             _ => NoAnswer::Unreadable("the connection broke before an answer"),
         })
-    }
-
-    /// Built and signed for this attempt only: a signature is valid for 15 minutes.
-    fn request(
-        &self,
-        request: &RedistributionRequest,
-        key: &Key,
-        endpoint: &Endpoint,
-        now: Timestamp,
-    ) -> Result<reqwest::Request, String> {
-        let path = request.path().ok_or(NO_ID)?;
-        let unsigned =
-            Unsigned { method: Method::POST, path: &path, project: &request.project_id, body: request.body() };
-        signed(&self.http, unsigned, key, endpoint, now)
     }
 }
 

@@ -13,26 +13,20 @@ const MAX_WORD: usize = 64;
 pub enum Task {
     /// `WAITING_REDISTRIBUTION`: the only state in which the call is allowed.
     Waiting,
-    /// `REDISTRIBUTING`.
     Redistributing,
-    /// `REDISTRIBUTION_PAUSED`.
     Paused,
-    /// `REDISTRIBUTE_FAILURE`.
     Failed,
     /// Null or empty: no task.
     Idle,
-    /// Any other word.
     Other(String),
 }
 
 /// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
-    /// The task that occupies it.
     pub task: Task,
     /// Its `status`, in either of the two documented vocabularies.
     pub status: Option<String>,
-    /// Members of its `sub_status`.
     pub sub_status: Vec<String>,
 }
 
@@ -44,7 +38,7 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
     let task = match cluster.get("task_status") {
         None | Some(Value::Null) => Task::Idle,
         // Whatever its value, it is not the one word that allows the call.
-        Some(Value::String(text)) => task(&word(text)),
+        Some(Value::String(text)) => Task::read(word(text)),
         Some(_) => Task::Other("(no text)".to_owned()),
     };
     let status = text("status");
@@ -56,17 +50,6 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
     Some(ClusterState { task, status, sub_status: members.collect() })
 }
 
-fn task(word: &str) -> Task {
-    match word {
-        "WAITING_REDISTRIBUTION" => Task::Waiting,
-        "REDISTRIBUTING" => Task::Redistributing,
-        "REDISTRIBUTION_PAUSED" => Task::Paused,
-        "REDISTRIBUTE_FAILURE" => Task::Failed,
-        "" => Task::Idle,
-        other => Task::Other(other.to_owned()),
-    }
-}
-
 /// Keeps only the characters of such words, since the result is shown in status.
 fn word(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '|'));
@@ -74,6 +57,11 @@ fn word(text: &str) -> String {
 }
 
 impl Task {
+    fn read(word: String) -> Self {
+        let known = [Self::Waiting, Self::Redistributing, Self::Paused, Self::Failed, Self::Idle];
+        known.into_iter().find(|task| task.word() == word).unwrap_or(Self::Other(word))
+    }
+
     /// The cloud's own word; empty for no task.
     pub fn word(&self) -> &str {
         match self {

@@ -5,11 +5,12 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
+    Client, RedistributionRequest,
     outcome::{Answer, Body, Reply, RequestKind, classify_as, scrub},
     signing,
 };
 use crate::{
-    cloud::auth::{AccessKey, Key},
+    cloud::auth::Key,
     protocol::regions::{Endpoint, is_loopback},
 };
 
@@ -19,38 +20,45 @@ pub const CALL_LIMIT: usize = 64 * 1024;
 pub const READ_LIMIT: usize = 1024 * 1024;
 /// Reported for an answer larger than [`READ_LIMIT`].
 pub const TOO_LARGE: &str = "the answer is larger than 1 MiB";
-/// Reported if the path cannot be built.
-pub const NO_ID: &str = "projectID or clusterID holds a character that no id has";
 
-/// A request before it is authenticated.
-pub struct Unsigned<'a> {
-    pub method: Method,
-    pub path: &'a str,
-    pub project: &'a str,
-    pub body: String,
-}
-
-/// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
-pub fn signed(
-    http: &reqwest::Client,
-    unsigned: Unsigned<'_>,
-    key: &Key,
-    endpoint: &Endpoint,
-    now: Timestamp,
-) -> Result<reqwest::Request, String> {
-    leaves_in_tls(endpoint)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, plain(&endpoint.host)?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    headers.insert("x-language", HeaderValue::from_static("en_us"));
-    headers.insert("x-project-id", plain(unsigned.project)?);
-    match key {
-        Key::AccessKey(key) => sign(&mut headers, &unsigned, key, endpoint, now)?,
-        Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
+impl Client {
+    /// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
+    pub(super) fn signed(
+        &self,
+        (method, path): (Method, Option<String>),
+        request: &RedistributionRequest,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Result<reqwest::Request, String> {
+        leaves_in_tls(endpoint)?;
+        let path = path.ok_or("projectID or clusterID holds a character that no id has")?;
+        let body = if method == Method::POST { request.body() } else { String::new() };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, plain(&endpoint.host)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        headers.insert("x-language", HeaderValue::from_static("en_us"));
+        headers.insert("x-project-id", plain(&request.project_id)?);
+        match key {
+            Key::AccessKey(key) => {
+                let date = signing::sdk_date(now);
+                let signed =
+                    [("host", endpoint.host.as_str()), ("x-project-id", &request.project_id), ("x-sdk-date", &date)];
+                let (method, body) = (method.as_str(), body.as_bytes());
+                let to_sign = signing::Request { method, path: &path, query: &[], headers: &signed, body };
+                let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
+                headers.insert("x-sdk-date", plain(&date)?);
+                headers.insert(header::AUTHORIZATION, secret(&authorization)?);
+                if let Some(token) = &key.token {
+                    // Not signed, as in the cloud's own tools: the gateway echoes the signed headers in its refusals.
+                    headers.insert("x-security-token", secret(token.expose_secret())?);
+                }
+            }
+            Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
+        }
+        let url = endpoint.url.join(&path).map_err(|error| error.to_string())?;
+        self.http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
     }
-    let Unsigned { method, path, body, .. } = unsigned;
-    let url = endpoint.url.join(path).map_err(|error| error.to_string())?;
-    http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
 }
 
 /// Checked again just before the key is used: a request with a key leaves the host inside TLS or not at all.
@@ -60,28 +68,6 @@ pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
     } else {
         Err("plain http is for loopback addresses only".to_owned())
     }
-}
-
-fn sign(
-    headers: &mut HeaderMap,
-    unsigned: &Unsigned<'_>,
-    key: &AccessKey,
-    endpoint: &Endpoint,
-    now: Timestamp,
-) -> Result<(), String> {
-    let Unsigned { method, path, project, body } = unsigned;
-    let date = signing::sdk_date(now);
-    let signed = [("host", endpoint.host.as_str()), ("x-project-id", project), ("x-sdk-date", &date)];
-    let to_sign =
-        signing::Request { method: method.as_str(), path, query: &[], headers: &signed, body: body.as_bytes() };
-    let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
-    headers.insert("x-sdk-date", plain(&date)?);
-    headers.insert(header::AUTHORIZATION, secret(&authorization)?);
-    if let Some(token) = &key.token {
-        // Not signed, as in the cloud's own tools: the gateway echoes the signed headers in its refusals.
-        headers.insert("x-security-token", secret(token.expose_secret())?);
-    }
-    Ok(())
 }
 
 /// A header value that `Debug` output does not show.

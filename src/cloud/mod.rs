@@ -1,22 +1,21 @@
 //! The client of the cloud. [`Client::send`] is the only function of the whole program that sends the non-idempotent call;
 //! [`Client::cluster`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
-pub mod auth;
+pub(crate) mod auth;
 mod client;
-pub mod cluster;
-pub mod details;
+pub(crate) mod cluster;
+pub(crate) mod details;
 mod exchange;
-pub mod identity;
-pub mod login;
+pub(crate) mod identity;
+pub(crate) mod login;
 mod names;
 pub mod outcome;
 mod reach;
 mod read;
 pub mod signing;
-pub mod token;
 
 pub use client::{Client, ClientError, ClientSettings, too_late};
-pub use read::ReadResult;
+pub(crate) use read::ReadResult;
 
 use crate::{
     api::{ClusterRedistributionSpec, RedisMode},

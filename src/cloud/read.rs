@@ -9,7 +9,7 @@ use super::{
     client::NoAnswer,
     cluster::{self, ClusterState, Task},
     details::{self, Details},
-    exchange::{NO_ID, READ_LIMIT, TOO_LARGE, Unsigned, classified, reply, signed},
+    exchange::{READ_LIMIT, TOO_LARGE, classified, reply},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
@@ -94,6 +94,9 @@ impl ReadResult<Option<Details>> {
     }
 }
 
+/// How a body is read, and what is reported if it cannot be.
+type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
+
 impl Client {
     /// Reads the state of the cluster that a request is for.
     pub async fn cluster(
@@ -103,7 +106,7 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<ClusterState> {
-        let parse = (cluster::read as fn(&[u8]) -> _, "the answer holds no cluster");
+        let parse: Parse<_> = (cluster::read, "the answer holds no cluster");
         self.read(request.cluster_path(), request, key, endpoint, now, parse).await
     }
 
@@ -115,7 +118,7 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<Option<Details>> {
-        let parse = (details::read as fn(&[u8]) -> _, "the answer holds no redistribution");
+        let parse: Parse<_> = (details::read, "the answer holds no redistribution");
         self.read(request.path(), request, key, endpoint, now, parse).await
     }
 
@@ -126,13 +129,9 @@ impl Client {
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,
-        (parse, otherwise): (fn(&[u8]) -> Option<T>, &'static str),
+        (parse, otherwise): Parse<T>,
     ) -> ReadResult<T> {
-        let request = path.ok_or_else(|| NO_ID.to_owned()).and_then(|path| {
-            let unsigned =
-                Unsigned { method: Method::GET, path: &path, project: &request.project_id, body: String::new() };
-            signed(&self.http, unsigned, key, endpoint, now)
-        });
+        let request = self.signed((Method::GET, path), request, key, endpoint, now);
         let reply = match self.ask(endpoint, request).await {
             Ok(response) => reply(response, READ_LIMIT).await,
             Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => return ReadResult::Unreachable,

@@ -18,7 +18,11 @@ mod proxied;
 
 use crate::{
     api::RedisMode,
-    cloud::{auth::AccessKey, identity::KeyIdentity, signing, token::Token},
+    cloud::{
+        auth::{AccessKey, Token},
+        identity::KeyIdentity,
+        signing,
+    },
     protocol::regions::Regions,
     runtime::clock::{Clock, Reading},
     testing::sample::at,
@@ -457,7 +461,9 @@ fn an_id_with_a_path_or_query_character_makes_no_request() {
 fn a_token_is_sent_in_a_sensitive_header_and_nothing_is_signed() {
     let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
-    let sent = client().request(&request(), &Key::Token(token), &far, Timestamp::now()).unwrap();
+    let sent = client()
+        .signed((Method::POST, request().path()), &request(), &Key::Token(token), &far, Timestamp::now())
+        .unwrap();
     let headers = sent.headers();
     assert_eq!((&headers["x-auth-token"], headers["x-auth-token"].is_sensitive()), (&"canary".parse().unwrap(), true));
     assert_eq!(headers["x-project-id"], request().project_id);
