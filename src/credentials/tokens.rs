@@ -130,93 +130,87 @@ async fn log_in(
 }
 
 impl Wanted {
-    /// Always with the same message, so that nothing is written while IAM is intermittently available.
     fn unreachable(&self, retry_after: Duration) -> Hold {
-        let (host, secret) = (&self.iam.host, self.source.in_message());
-        let message = format!(
-            "IAM at {host} gives no token for {secret}: it cannot be reached, or does not answer. Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint"
-        );
-        Hold { reason: Reason::EndpointUnreachable, message, retry_after }
+        Hold { retry_after, ..self.held(Denied::Failed(LoginFailure::Unreachable, retry_after)) }
     }
 
     /// There is no token, for this cause. No message holds the remaining time or quotes IAM.
     fn held(&self, denied: Denied) -> Hold {
-        // A changed Secret has to be noticed before a long pause is over.
-        let soon = |wait: Duration| jittered(wait.min(REFUSED_RECHECK).max(Duration::from_secs(1)));
-        let (reason, message, retry_after) = match denied {
-            Denied::Rejected(why, wait) => {
-                (Reason::CredentialsRejected, self.rejected(why), soon(wait.unwrap_or(REFUSED_RECHECK)))
-            }
-            Denied::Failed(why, wait) => {
-                let (reason, message) = self.failed(why);
-                let is_throttled = matches!(why, LoginFailure::Throttled(_));
-                (reason, message, if is_throttled { wait + jittered(Duration::from_secs(1)) } else { soon(wait) })
-            }
+        let ((reason, why, advice), wait) = match denied {
+            Denied::Rejected(why, wait) => (rejected(why), wait.unwrap_or(REFUSED_RECHECK)),
+            Denied::Failed(why, wait) => (failed(why, &self.project), wait),
         };
-        Hold { reason, message, retry_after }
-    }
-
-    fn rejected(&self, why: Rejection) -> String {
         let (host, secret) = (&self.iam.host, self.source.in_message());
-        let retry = "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds";
-        match why {
-            Rejection::Wrong => format!(
-                "IAM at {host} refused the user of {secret}, who had not logged in before. Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then continues automatically"
-            ),
-            Rejection::Locked => format!(
-                "IAM at {host} has locked the user of {secret} for some minutes, after too many wrong passwords. {retry}"
-            ),
-            _ => format!(
-                "IAM at {host} refused the user of {secret}, who had logged in before. {retry}. Check whether the password was changed, or the user disabled or deleted"
-            ),
-        }
-    }
-
-    fn failed(&self, failure: LoginFailure) -> (Reason, String) {
-        let (host, secret, project) = (&self.iam.host, self.source.in_message(), &self.project);
-        let retry = "The operator tries again after 5 minutes, and with a changed Secret within 30 seconds";
-        let why = match failure {
-            LoginFailure::Project(status) => {
-                let message = format!(
-                    "IAM at {host} denies the user of {secret} access to project {project} (HTTP {status}): the user has no role there, or there is no such project. Grant the user a role in it, or correct projectID. {retry}"
-                );
-                return (Reason::CredentialsForbidden, message);
-            }
-            LoginFailure::Forbidden => {
-                let message = format!(
-                    "IAM at {host} denies the user of {secret} the login (HTTP 403). Check whether the user has programmatic access, and from which addresses. {retry}"
-                );
-                return (Reason::CredentialsForbidden, message);
-            }
-            LoginFailure::Refused(status) => {
-                let message = format!(
-                    "IAM at {host} rejects the login of {secret} as invalid (HTTP {status}). Check username and domainName (the account's name), and --iam-endpoint. {retry}"
-                );
-                return (Reason::CredentialsInvalid, message);
-            }
-            LoginFailure::ShortLived => {
-                let message = format!(
-                    "IAM at {host} gives the user of {secret} tokens that expire too soon for a call (--request-timeout and 60 seconds). Extend the lifetime of tokens, or use an access key. {retry}"
-                );
-                return (Reason::CredentialsExpired, message);
-            }
-            LoginFailure::Throttled(_) => {
-                let message = format!(
-                    "IAM at {host} throttles the logins of the user of {secret} (429). This object is called when the Retry-After time is over"
-                );
-                return (Reason::Throttled, message);
-            }
-            LoginFailure::Wrong | LoginFailure::Locked | LoginFailure::Unreachable => {
-                return (Reason::EndpointUnreachable, self.unreachable(Duration::ZERO).message);
-            }
-            LoginFailure::Failed(status) => format!("it failed (HTTP {status})"),
-            LoginFailure::Silent => "no answer came in time".to_owned(),
-            LoginFailure::Unreadable(why) => why.to_owned(),
+        let retry_after = match denied {
+            Denied::Failed(LoginFailure::Throttled(_), _) => wait + jittered(Duration::from_secs(1)),
+            // A changed Secret has to be noticed before a long pause is over.
+            _ => jittered(wait.min(REFUSED_RECHECK).max(Duration::from_secs(1))),
         };
-        let message = format!(
-            "IAM at {host} gives no token for {secret}: {why}. Nothing was called. Since the password may have counted as a wrong one, and five lock a user, the operator retries automatically but slowly: after 5 minutes at first, sooner if the user had logged in before; with a changed Secret within 30 seconds"
-        );
-        (Reason::EndpointUnreachable, message)
+        Hold { reason, message: format!("IAM at {host} gives no token for {secret}: {why}. {advice}"), retry_after }
+    }
+}
+
+type Message = (Reason, String, &'static str);
+
+fn rejected(why: Rejection) -> Message {
+    let (why, advice) = match why {
+        Rejection::Wrong => (
+            "it refused the user, who had not logged in before",
+            "Since five wrong passwords lock a user, they are not used again until a value changes or the controller restarts. Correct username, password and domainName (the account's name); this object then continues automatically",
+        ),
+        Rejection::Locked => (
+            "it has locked the user for some minutes, after too many wrong passwords",
+            "One object tries again 5 minutes after the last refusal, and the others continue once it succeeds",
+        ),
+        _ => (
+            "it refused the user, who had logged in before",
+            "Check whether the password was changed, or the user disabled or deleted. One object tries again 5 minutes after the last refusal, and the others continue once it succeeds",
+        ),
+    };
+    (Reason::CredentialsRejected, why.to_owned(), advice)
+}
+
+fn failed(failure: LoginFailure, project: &str) -> Message {
+    let unanswered = |why| {
+        let advice = "Nothing was called. Since the password may have counted as a wrong one, and five lock a user, the operator retries automatically but slowly: after 5 minutes at first, sooner if the user had logged in before; with a changed Secret within 30 seconds";
+        (Reason::EndpointUnreachable, why, advice)
+    };
+    match failure {
+        LoginFailure::Project(status) => (
+            Reason::CredentialsForbidden,
+            format!("the user has no role in project {project}, or there is no such project (HTTP {status})"),
+            "Grant the user a role in it, or correct projectID. The operator tries again after 5 minutes, and with a changed Secret within 30 seconds",
+        ),
+        LoginFailure::Forbidden => (
+            Reason::CredentialsForbidden,
+            "the user may not log in (HTTP 403)".to_owned(),
+            "Check whether the user has programmatic access, and from which addresses. The operator tries again after 5 minutes, and with a changed Secret within 30 seconds",
+        ),
+        LoginFailure::Refused(status) => (
+            Reason::CredentialsInvalid,
+            format!("it rejects the login as invalid (HTTP {status})"),
+            "Check username and domainName (the account's name), and --iam-endpoint. The operator tries again after 5 minutes, and with a changed Secret within 30 seconds",
+        ),
+        LoginFailure::ShortLived => (
+            Reason::CredentialsExpired,
+            "its tokens expire too soon for a call (--request-timeout and 60 seconds)".to_owned(),
+            "Extend the lifetime of tokens, or use an access key. The operator tries again after 5 minutes, and with a changed Secret within 30 seconds",
+        ),
+        LoginFailure::Throttled(_) => (
+            Reason::Throttled,
+            "it throttles the logins of the user (HTTP 429)".to_owned(),
+            "This object is called when the Retry-After time is over",
+        ),
+        LoginFailure::Failed(status) => unanswered(format!("it failed (HTTP {status})")),
+        LoginFailure::Silent => unanswered("no answer came in time".to_owned()),
+        LoginFailure::Unreadable(why) => unanswered(why.to_owned()),
+        // Always the same, so that nothing is written while IAM is intermittently available. The first two lead to a
+        // rejection.
+        LoginFailure::Wrong | LoginFailure::Locked | LoginFailure::Unreachable => (
+            Reason::EndpointUnreachable,
+            "it cannot be reached, or does not answer".to_owned(),
+            "Nothing was called. The operator retries automatically; check DNS, the network, the proxy, --ca-bundle and --iam-endpoint",
+        ),
     }
 }
 
