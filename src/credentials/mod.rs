@@ -186,7 +186,7 @@ impl Credentials {
         let account = read
             .retry(ExponentialBuilder::default().with_min_delay(first).with_max_times(tries))
             .sleep(tokio::time::sleep)
-            .when(|error| matches!(error, CredentialsError::Unavailable { .. }));
+            .when(|error| matches!(error, CredentialsError::Unavailable(..)));
         match account.await {
             Ok(account) => Ok((account, self.failures().succeeded(source))),
             Err(error) => {
@@ -256,8 +256,7 @@ impl Credentials {
 
 impl Purpose<'_> {
     fn no_iam(&self) -> CredentialsError {
-        let region = self.endpoint.region.clone();
-        CredentialsError::NoIam { credentials: self.source.subject(), region }
+        CredentialsError::NoIam(self.source.subject(), self.endpoint.region.clone())
     }
 }
 

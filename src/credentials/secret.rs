@@ -23,45 +23,40 @@ pub const KEYS: [&str; 7] = [ACCESS_KEY[0], ACCESS_KEY[1], ACCESS_KEY[2], ACCESS
 /// Maximum length of a name or password, in bytes. The cloud's own limits are lower.
 const MAX_LENGTH: usize = 512;
 
-/// Why credentials cannot be used. Messages name the Secret and the remedy, never a value.
+/// Why credentials cannot be used. Each begins with the source, as the subject of the message. Messages name the Secret and
+/// the remedy, never a value.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CredentialsError {
     #[error(
         "{0} does not exist. Create it with the keys accessKey and secretKey, or username, password and domainName, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     NotFound(String),
+    /// A key inside it, and its problem.
     #[error(
-        "{credentials}: {key} {what}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
+        "{0}: {1} {2}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
     )]
-    Invalid {
-        credentials: String,
-        key: &'static str,
-        /// A predicate of the key.
-        what: &'static str,
-    },
+    Invalid(String, &'static str, &'static str),
     #[error(
-        "{credentials} holds {keys}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
+        "{0} holds {1}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
     )]
-    Mixed { credentials: String, keys: String },
+    Mixed(String, String),
     #[error(
-        "{credentials} holds a user of IAM, and the controller knows no IAM for region {region}: its endpoint is given by --endpoint, or its IAM is not published. Have the administrator name it with --iam-endpoint {region}=https://..., or use a Secret with accessKey and secretKey"
+        "{0} holds a user of IAM, and the controller knows no IAM for region {1}: its endpoint is given by --endpoint, or its IAM is not published. Have the administrator name it with --iam-endpoint {1}=https://..., or use a Secret with accessKey and secretKey"
     )]
-    NoIam { credentials: String, region: String },
+    NoIam(String, String),
     #[error(
-        "{credentials} cannot be read: {why}. Give the controller's user the right to read the files of --default-credentials-dir"
+        "{0} cannot be read: {1}. Give the controller's user the right to read the files of --default-credentials-dir"
     )]
-    Unreadable { credentials: String, why: String },
+    Unreadable(String, String),
     #[error(
         "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     Forbidden(String),
-    #[error(
-        "{credentials} expires at {expires_at}, which is too soon for a call that may take {needed} seconds. Renew it"
-    )]
-    Expired { credentials: String, expires_at: Timestamp, needed: u64 },
+    #[error("{0} expires at {1}, which is too soon for a call that may take {2} seconds. Renew it")]
+    Expired(String, Timestamp, u64),
     /// The API server did not answer: transient, proves nothing about the object.
-    #[error("{credentials} cannot be read now: {why}")]
-    Unavailable { credentials: String, why: String },
+    #[error("{0} cannot be read now: {1}")]
+    Unavailable(String, String),
 }
 
 impl CredentialsError {
@@ -70,12 +65,12 @@ impl CredentialsError {
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),
-            Self::Invalid { .. } | Self::Mixed { .. } | Self::NoIam { .. } | Self::Unreadable { .. } => {
+            Self::Invalid(..) | Self::Mixed(..) | Self::NoIam(..) | Self::Unreadable(..) => {
                 Some(Reason::CredentialsInvalid)
             }
             Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
-            Self::Expired { .. } => Some(Reason::CredentialsExpired),
-            Self::Unavailable { .. } => None,
+            Self::Expired(..) => Some(Reason::CredentialsExpired),
+            Self::Unavailable(..) => None,
         }
     }
 }
@@ -97,7 +92,7 @@ pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Resul
     let (access_key, user) = (present(&ACCESS_KEY), present(&USER));
     if !access_key.is_empty() && !user.is_empty() {
         let keys = [access_key, user].concat().join(", ");
-        return Err(CredentialsError::Mixed { credentials: name.to_owned(), keys });
+        return Err(CredentialsError::Mixed(name.to_owned(), keys));
     }
     let reader = Reader { data, name };
     if user.is_empty() {
@@ -123,7 +118,7 @@ impl Reader<'_> {
             let left = expires_at.as_second().saturating_sub(now.as_second());
             let needed = needed.as_secs();
             if left < i64::try_from(needed).unwrap_or(i64::MAX) {
-                return Err(CredentialsError::Expired { credentials: self.name.to_owned(), expires_at, needed });
+                return Err(CredentialsError::Expired(self.name.to_owned(), expires_at, needed));
             }
         }
         let token = self.text("securityToken", header_problem)?;
@@ -158,7 +153,7 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, key: &'static str, what: &'static str) -> CredentialsError {
-        CredentialsError::Invalid { credentials: self.name.to_owned(), key, what }
+        CredentialsError::Invalid(self.name.to_owned(), key, what)
     }
 }
 
@@ -239,7 +234,7 @@ mod tests {
         let long = "x".repeat(MAX_LENGTH + 1);
         for bad in ["", "\n", "a\n\n", "a\0", "a\tb", "a\u{85}b", &long] {
             let error = read(&[GOOD[0], ("password", bad), GOOD[2]]).unwrap_err();
-            assert!(matches!(error, CredentialsError::Invalid { key: "password", .. }), "{bad:?}: {error}");
+            assert!(matches!(error, CredentialsError::Invalid(_, "password", _)), "{bad:?}: {error}");
         }
     }
 }

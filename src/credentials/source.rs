@@ -86,7 +86,7 @@ impl SourceReader {
     }
 
     async fn read_secret(&self, namespace: &str, name: &str, subject: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable { credentials: subject.to_owned(), why };
+        let unavailable = |why: String| CredentialsError::Unavailable(subject.to_owned(), why);
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
             Ok(Ok(secret)) => secret,
@@ -106,16 +106,20 @@ impl SourceReader {
     }
 
     async fn read_files(&self, subject: &str) -> Result<Data, CredentialsError> {
-        let credentials = || subject.to_owned();
-        let directory = self.default_dir.as_deref().ok_or_else(|| CredentialsError::NotFound(credentials()))?;
-        let unavailable = |why: String| CredentialsError::Unavailable { credentials: credentials(), why };
-        let data = stable(|| read_files(directory)).await;
-        let unreadable =
-            |error| CredentialsError::Unreadable { credentials: credentials(), why: unreadable(directory, &error) };
-        match data.map_err(unreadable)? {
-            None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
-            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(credentials())),
-            Some(data) => Ok(data),
+        let not_found = || CredentialsError::NotFound(subject.to_owned());
+        let directory = self.default_dir.as_deref().ok_or_else(not_found)?;
+        let shown = directory.display();
+        match stable(|| read_files(directory)).await {
+            Err(error) => {
+                let why = format!("a file in {shown} cannot be read: {}", error.kind());
+                Err(CredentialsError::Unreadable(subject.to_owned(), why))
+            }
+            Ok(None) => {
+                let why = format!("the files in {shown} are being replaced");
+                Err(CredentialsError::Unavailable(subject.to_owned(), why))
+            }
+            Ok(Some(data)) if data.is_empty() => Err(not_found()),
+            Ok(Some(data)) => Ok(data),
         }
     }
 }
@@ -148,10 +152,6 @@ where
         last = next;
     }
     Ok(None)
-}
-
-fn unreadable(directory: &Path, error: &std::io::Error) -> String {
-    format!("a file in {} cannot be read: {}", directory.display(), error.kind())
 }
 
 #[derive(Debug)]

@@ -224,7 +224,7 @@ impl Known {
 }
 
 /// Makes a read in a task of its own: once it is sent, its answer counts, whoever waits for it.
-pub async fn in_slot<T: Send + 'static>(
+async fn in_slot<T: Send + 'static>(
     mut slot: Slot,
     read: impl Future<Output = ReadResult<T>> + Send + 'static,
 ) -> ReadResult<T> {
