@@ -43,15 +43,14 @@ enum Purpose {
     Probe,
 }
 
-/// The connection was established after the deadline.
-#[derive(Debug, thiserror::Error)]
-#[error("the time for the call was over before the connection was established")]
-struct TooLate;
-
-/// The connection was established, and closed, since the probe needs no more.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is established")]
-struct Connected;
+/// Why a connection is closed once it is established.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Closed {
+    #[error("the time for the call was over before the connection was established")]
+    TooLate,
+    #[error("the probe needs no more than the connection")]
+    Probed,
+}
 
 /// Why a request has no answer.
 pub(super) enum NoAnswer {
@@ -232,7 +231,7 @@ impl Client {
     /// Connects, completes the TLS handshake and sends no request: fails where a call could not connect.
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<(), String> {
         match PURPOSE.scope(Purpose::Probe, self.http.get(endpoint.url.clone()).send()).await {
-            Err(error) if !is_caused_by::<Connected>(&error) => Err(root_cause(&error)),
+            Err(error) if closed(&error) != Some(&Closed::Probed) => Err(root_cause(&error)),
             _ => Ok(()),
         }
     }
@@ -250,7 +249,7 @@ impl Client {
         let why = root_cause(&error);
         tracing::debug!(error = why, "no answer");
         Err(match error {
-            error if error.is_connect() && is_caused_by::<TooLate>(&error) => NoAnswer::TooLate,
+            error if error.is_connect() && closed(&error) == Some(&Closed::TooLate) => NoAnswer::TooLate,
             // The one predicate that proves it.
             error if error.is_connect() => NoAnswer::NotSent(why),
             error if error.is_timeout() => NoAnswer::Silent,
@@ -276,14 +275,14 @@ pub fn too_late(when: &str) -> Outcome {
 /// Asked once the connection is established.
 fn may_use_connection() -> Result<(), BoxError> {
     match PURPOSE.try_with(Clone::clone)? {
-        Purpose::Call(deadline) if deadline.is_over() => Err(TooLate.into()),
-        Purpose::Probe => Err(Connected.into()),
+        Purpose::Call(deadline) if deadline.is_over() => Err(Closed::TooLate.into()),
+        Purpose::Probe => Err(Closed::Probed.into()),
         Purpose::Read | Purpose::Call(_) => Ok(()),
     }
 }
 
-fn is_caused_by<Cause: Error + 'static>(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source()).any(<dyn Error>::is::<Cause>)
+fn closed(error: &reqwest::Error) -> Option<&Closed> {
+    std::iter::successors(error.source(), |&error| error.source()).find_map(<dyn Error>::downcast_ref)
 }
 
 #[cfg(test)]

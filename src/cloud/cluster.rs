@@ -64,13 +64,20 @@ impl Task {
 
     /// The cloud's own word; empty for no task.
     pub fn word(&self) -> &str {
+        self.words().0
+    }
+
+    /// The same, and what it means.
+    fn words(&self) -> (&str, &'static str) {
         match self {
-            Self::Waiting => "WAITING_REDISTRIBUTION",
-            Self::Redistributing => "REDISTRIBUTING",
-            Self::Paused => "REDISTRIBUTION_PAUSED",
-            Self::Failed => "REDISTRIBUTE_FAILURE",
-            Self::Idle => "",
-            Self::Other(word) => word,
+            Self::Waiting => ("WAITING_REDISTRIBUTION", "it waits for a redistribution"),
+            Self::Redistributing => ("REDISTRIBUTING", "a redistribution is running"),
+            Self::Paused => ("REDISTRIBUTION_PAUSED", "a redistribution was started and is paused"),
+            Self::Failed => ("REDISTRIBUTE_FAILURE", "a redistribution was started and failed"),
+            Self::Idle => ("", "nothing waits for a redistribution: there was no scale-out, or it is over"),
+            Self::Other(word) if word == "GROWING" => (word, "it is being scaled out"),
+            Self::Other(word) if word == "RESIZE_FAILURE" => (word, "its scale-out failed"),
+            Self::Other(word) => (word, "another task occupies it"),
         }
     }
 }
@@ -100,17 +107,8 @@ impl ClusterState {
 
     /// Its state, and what that means for a redistribution. Changes only when the state changes.
     pub fn describe(&self) -> String {
-        let meaning = match &self.task {
-            Task::Waiting => "it waits for a redistribution",
-            Task::Redistributing => "a redistribution is running",
-            Task::Paused => "a redistribution was started and is paused",
-            Task::Failed => "a redistribution was started and failed",
-            Task::Idle => "nothing waits for a redistribution: there was no scale-out, or it is over",
-            Task::Other(word) if word == "GROWING" => "it is being scaled out",
-            Task::Other(word) if word == "RESIZE_FAILURE" => "its scale-out failed",
-            Task::Other(_) => "another task occupies it",
-        };
-        let word = Some(self.task.word()).filter(|word| !word.is_empty()).unwrap_or("empty");
+        let (word, meaning) = self.task.words();
+        let word = if word.is_empty() { "empty" } else { word };
         let field =
             |name: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {name} {value}") };
         let status = field("status", self.status.as_deref().unwrap_or_default());

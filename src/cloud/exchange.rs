@@ -135,15 +135,9 @@ pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> 
 /// The chain of causes of an error, as text that may be shown. It holds no query of a URL and no secret of this process:
 /// these are errors of names, sockets and certificates.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !causes.contains(&text) {
-            causes.push(text);
-        }
-        next = error.source();
-    }
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.dedup();
     // The outermost error reports only that something failed; its causes report why.
     let start = usize::from(causes.len() > 1);
     scrub(&causes.get(start..).unwrap_or_default().join(": "), &[], 200)

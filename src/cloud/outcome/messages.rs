@@ -209,18 +209,17 @@ fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
     format!("a redirect to {to}, which is not followed")
 }
 
+/// Phrases in the gateway's texts, and what they mean.
+const REFUSALS: [(&str, &str); 4] = [
+    ("reach the limit", "The gateway has locked the access key for some minutes, after too many wrong signatures"),
+    ("not exist", "The gateway does not know the access key"),
+    ("signature fail", "The gateway found the signature wrong: the secret key does not belong to the access key"),
+    ("token", "The gateway refused the security token: it has expired, or belongs to another region"),
+];
+
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
-    if facts.is_locked() {
-        "The gateway has locked the access key for some minutes, after too many wrong signatures"
-    } else if facts.text_contains("not exist") {
-        "The gateway does not know the access key"
-    } else if facts.text_contains("signature fail") {
-        "The gateway found the signature wrong: the secret key does not belong to the access key"
-    } else if facts.text_contains("token") {
-        "The gateway refused the security token: it has expired, or belongs to another region"
-    } else {
-        "The cloud did not accept the credentials"
-    }
+    let known = REFUSALS.iter().find(|(phrase, _)| facts.text_contains(phrase));
+    known.map_or("The cloud did not accept the credentials", |(_, why)| why)
 }
 
 /// A text that may be shown: without control characters, characters that are invisible or change the text direction, any of
