@@ -8,7 +8,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::scan::{CODES, Entry, TEXTS, Value, walk};
+use super::scan::{CODES, Entry, TEXTS, Value, decoded, walk};
 
 /// The code that reports success.
 const NO_ERROR: &str = "DWS.0000";
@@ -51,7 +51,7 @@ pub fn read(bytes: &[u8]) -> Contents {
     codes.sort_by_key(|code| code.depth);
     if !is_plain {
         let anywhere = codes_anywhere(&text).into_iter();
-        codes.extend(anywhere.map(|code| Code { text: code.to_owned(), depth: usize::MAX, object: None }));
+        codes.extend(anywhere.map(|text| Code { text, depth: usize::MAX, object: None }));
     }
     let unescaped: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
     Contents {
@@ -135,7 +135,7 @@ impl Contents {
 }
 
 /// The codes at their keys anywhere in the bytes, also where damage hides which text is a key.
-fn codes_anywhere(bytes: &[u8]) -> Vec<&str> {
+fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
     let parts = bytes.split(|byte| *byte == b'"').map(|part| std::str::from_utf8(part).unwrap_or_default());
     let parts: Vec<_> = parts.collect();
     let between = |at: usize| parts.get(at).map(|part| part.split_ascii_whitespace().collect::<String>());
@@ -145,7 +145,9 @@ fn codes_anywhere(bytes: &[u8]) -> Vec<&str> {
         let mut value = at + 2;
         // Only what is followed by its closing quote has arrived complete.
         while (after_key == ":" || after_key == ":[") && value + 1 < parts.len() {
-            found.extend(parts.get(value).and_then(|text| code(text)));
+            let text = parts.get(value).filter(|text| !text.ends_with('\\'));
+            let text = text.map(|text| decoded(format!("\"{text}\"").as_bytes()));
+            found.extend(text.as_deref().and_then(code).map(str::to_owned));
             if after_key == ":" || between(value + 1).as_deref() != Some(",") {
                 break;
             }

@@ -162,9 +162,16 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
 
 /// Decodes a text in quotes. The JSON library reads bytes (here as a C string) more leniently than text: control characters,
 /// half a surrogate pair and invalid UTF-8 become replacement characters.
-fn decoded(quoted: &[u8]) -> String {
-    serde_json::from_slice(quoted).unwrap_or_else(|_| {
-        let lenient = serde_json::from_slice::<CString>(quoted).unwrap_or_else(|_| c"\u{fffd}".to_owned());
-        lenient.to_string_lossy().into_owned()
-    })
+pub fn decoded(quoted: &[u8]) -> String {
+    if let Ok(text) = serde_json::from_slice(quoted) {
+        return text;
+    }
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    match serde_json::from_slice::<CString>(quoted) {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        // What is written by its number may be part of a secret, and could not be recognized.
+        Err(_) if inner.windows(2).any(|pair| pair == b"\\u") => char::REPLACEMENT_CHARACTER.to_string(),
+        // An escape that JSON does not know means its character.
+        Err(_) => String::from_utf8_lossy(inner).replace('\\', ""),
+    }
 }
