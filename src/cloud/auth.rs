@@ -1,8 +1,26 @@
-//! PURE: the credentials that authenticate a request. `Debug` shows nothing of them.
+//! What authenticates a request: an access key, or a token of IAM. `Debug` shows nothing of them. This module fetches no
+//! token.
+
+use std::{
+    fmt::{Debug, Formatter, Result},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::token::Token;
+use super::{
+    identity::KeyIdentity,
+    outcome::{Answer, KeyEffect},
+};
+use crate::api::Reason;
+
+/// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted
+/// just after the login.
+const FRESH_FOR: Duration = Duration::from_secs(300);
 
 /// The credentials of one request, as they were read or fetched for it.
 #[derive(Clone, Debug)]
@@ -16,17 +34,15 @@ pub enum Key {
 /// An access key.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// Access key id.
     pub access: String,
-    /// Secret access key.
     pub secret: SecretString,
-    /// Security token of a temporary key.
+    /// The security token of a temporary key.
     pub token: Option<SecretString>,
 }
 
 /// Shows nothing: the access key names an account, and is half of what a thief needs.
-impl std::fmt::Debug for AccessKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Debug for AccessKey {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("AccessKey").finish_non_exhaustive()
     }
 }
@@ -34,24 +50,143 @@ impl std::fmt::Debug for AccessKey {
 /// A user of IAM.
 #[derive(Clone)]
 pub struct User {
-    /// Name of the user.
     pub name: String,
-    /// Password.
     pub password: SecretString,
-    /// Name of the account (domain) that the user belongs to.
+    /// The account that the user belongs to.
     pub domain: String,
 }
 
 /// Shows nothing.
-impl std::fmt::Debug for User {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Debug for User {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("User").finish_non_exhaustive()
     }
 }
 
-impl User {
-    /// The parts of its identity in this process, see `Credentials::user_identity`.
-    pub fn parts(&self) -> [&[u8]; 4] {
-        [b"user", self.name.as_bytes(), self.domain.as_bytes(), self.password.expose_secret().as_bytes()]
+/// A token of IAM. Clones share what answers have proved about it, so that one refusal ends the token for all of them.
+#[derive(Clone)]
+pub struct Token(Arc<Inner>);
+
+struct Inner {
+    text: SecretString,
+    user: KeyIdentity,
+    since: Instant,
+    until: Instant,
+    worked: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// Shows nothing.
+impl Debug for Token {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        formatter.debug_struct("Token").finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// A token that was requested for `user` at `since` and is valid for `life` from then on.
+    pub fn new(text: SecretString, user: KeyIdentity, since: Instant, life: Duration) -> Self {
+        let (worked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Inner { text, user, since, until: since + life, worked, ended }))
+    }
+
+    /// The token itself, for the request header only.
+    pub(super) fn text(&self) -> &str {
+        self.0.text.expose_secret()
+    }
+
+    /// Its user: a digest of the user, not of the token, which changes each day.
+    pub fn user(&self) -> KeyIdentity {
+        self.0.user
+    }
+
+    /// The remaining lifetime; zero once an answer has ended it.
+    pub fn left(&self, now: Instant) -> Duration {
+        if self.has_ended() { Duration::ZERO } else { self.0.until.saturating_duration_since(now) }
+    }
+
+    /// Whether an answer has ended it, or its user was refused.
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::Relaxed)
+    }
+
+    /// Ends it: it is not used any more. Returns whether it had ended before.
+    pub fn end(&self) -> bool {
+        self.0.ended.swap(true, Ordering::Relaxed)
+    }
+
+    /// Records an answer to a request with this token, and returns it with its effect on other requests. None of the
+    /// effects is about the password: only IAM itself knows that.
+    #[must_use]
+    pub fn record(&self, answer: Answer) -> Answer {
+        let had_ended = self.has_ended();
+        let key_effect = match answer.key_effect {
+            // Several requests were in flight with the same token.
+            KeyEffect::TokenRefused if self.end() => KeyEffect::TokenAlreadyEnded,
+            KeyEffect::TokenRefused if self.0.worked.load(Ordering::Relaxed) => KeyEffect::TokenEnded,
+            KeyEffect::Good if had_ended => KeyEffect::Neutral,
+            KeyEffect::Good => {
+                self.0.worked.store(true, Ordering::Relaxed);
+                KeyEffect::Good
+            }
+            other => other,
+        };
+        Answer { key_effect, ..answer }
+    }
+
+    /// Records the answer to a call or a precheck in addition to [`Self::record`]: a 403 ends a token that is not fresh. A
+    /// token's permissions are fixed at the login; later ones are in the next token. A poll after a call does not end it:
+    /// polls are many, and nothing waits for them.
+    pub fn record_denial(&self, answer: &Answer, now: Instant) {
+        if answer.reason == Reason::PermissionDenied && now.saturating_duration_since(self.0.since) >= FRESH_FOR {
+            self.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> Token {
+        Token::new("canary".to_owned().into(), KeyIdentity::from([1; 32]), Instant::now(), Duration::from_secs(3600))
+    }
+
+    fn answer(reason: Reason, key_effect: KeyEffect) -> Answer {
+        let (error_code, request_id) = (None, None);
+        Answer { status_code: 401, error_code, request_id, reason, message: String::new(), key_effect }
+    }
+
+    fn refused() -> Answer {
+        answer(Reason::AuthenticationFailed, KeyEffect::TokenRefused)
+    }
+
+    #[test]
+    fn a_refusal_ends_a_token_that_worked_and_refuses_one_that_never_did() {
+        let now = Instant::now();
+        let fresh = token();
+        assert_eq!(fresh.record(refused()).key_effect, KeyEffect::TokenRefused);
+        let used = token();
+        assert_eq!(used.record(answer(Reason::ClusterNotReady, KeyEffect::Good)).key_effect, KeyEffect::Good);
+        assert!(used.left(now) > Duration::ZERO);
+        assert_eq!(used.record(refused()).key_effect, KeyEffect::TokenEnded);
+        for token in [fresh, used] {
+            assert!(token.has_ended() && token.left(now).is_zero());
+            let clone = token.clone();
+            assert_eq!(clone.record(refused()).key_effect, KeyEffect::TokenAlreadyEnded, "reported before");
+            assert_eq!(clone.record(answer(Reason::Delivered, KeyEffect::Good)).key_effect, KeyEffect::Neutral);
+        }
+    }
+
+    #[test]
+    fn a_denied_call_ends_only_an_old_token_and_a_poll_ends_none() {
+        let (token, denied) = (token(), answer(Reason::PermissionDenied, KeyEffect::Good));
+        assert_eq!(token.record(denied.clone()).key_effect, KeyEffect::Good);
+        token.record_denial(&denied, Instant::now() + FRESH_FOR.saturating_sub(Duration::from_secs(60)));
+        token.record_denial(&answer(Reason::NotFound, KeyEffect::Good), Instant::now() + FRESH_FOR);
+        assert!(!token.has_ended());
+        token.record_denial(&denied, Instant::now() + FRESH_FOR);
+        assert!(token.has_ended());
+        assert!(!format!("{token:?}").contains("canary"));
     }
 }

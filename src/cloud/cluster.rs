@@ -13,26 +13,20 @@ const MAX_WORD: usize = 64;
 pub enum Task {
     /// `WAITING_REDISTRIBUTION`: the only state in which the call is allowed.
     Waiting,
-    /// `REDISTRIBUTING`.
     Redistributing,
-    /// `REDISTRIBUTION_PAUSED`.
     Paused,
-    /// `REDISTRIBUTE_FAILURE`.
     Failed,
     /// Null or empty: no task.
     Idle,
-    /// Any other word.
     Other(String),
 }
 
 /// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
-    /// The task that occupies it.
     pub task: Task,
     /// Its `status`, in either of the two documented vocabularies.
     pub status: Option<String>,
-    /// Members of its `sub_status`.
     pub sub_status: Vec<String>,
 }
 
@@ -44,7 +38,7 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
     let task = match cluster.get("task_status") {
         None | Some(Value::Null) => Task::Idle,
         // Whatever its value, it is not the one word that allows the call.
-        Some(Value::String(text)) => task(&word(text)),
+        Some(Value::String(text)) => Task::read(word(text)),
         Some(_) => Task::Other("(no text)".to_owned()),
     };
     let status = text("status");
@@ -56,17 +50,6 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
     Some(ClusterState { task, status, sub_status: members.collect() })
 }
 
-fn task(word: &str) -> Task {
-    match word {
-        "WAITING_REDISTRIBUTION" => Task::Waiting,
-        "REDISTRIBUTING" => Task::Redistributing,
-        "REDISTRIBUTION_PAUSED" => Task::Paused,
-        "REDISTRIBUTE_FAILURE" => Task::Failed,
-        "" => Task::Idle,
-        other => Task::Other(other.to_owned()),
-    }
-}
-
 /// Keeps only the characters of such words, since the result is shown in status.
 fn word(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '|'));
@@ -74,15 +57,27 @@ fn word(text: &str) -> String {
 }
 
 impl Task {
+    fn read(word: String) -> Self {
+        let known = [Self::Waiting, Self::Redistributing, Self::Paused, Self::Failed, Self::Idle];
+        known.into_iter().find(|task| task.word() == word).unwrap_or(Self::Other(word))
+    }
+
     /// The cloud's own word; empty for no task.
     pub fn word(&self) -> &str {
+        self.words().0
+    }
+
+    /// The same, and what it means.
+    fn words(&self) -> (&str, &'static str) {
         match self {
-            Self::Waiting => "WAITING_REDISTRIBUTION",
-            Self::Redistributing => "REDISTRIBUTING",
-            Self::Paused => "REDISTRIBUTION_PAUSED",
-            Self::Failed => "REDISTRIBUTE_FAILURE",
-            Self::Idle => "",
-            Self::Other(word) => word,
+            Self::Waiting => ("WAITING_REDISTRIBUTION", "it waits for a redistribution"),
+            Self::Redistributing => ("REDISTRIBUTING", "a redistribution is running"),
+            Self::Paused => ("REDISTRIBUTION_PAUSED", "a redistribution was started and is paused"),
+            Self::Failed => ("REDISTRIBUTE_FAILURE", "a redistribution was started and failed"),
+            Self::Idle => ("", "nothing waits for a redistribution: there was no scale-out, or it is over"),
+            Self::Other(word) if word == "GROWING" => (word, "it is being scaled out"),
+            Self::Other(word) if word == "RESIZE_FAILURE" => (word, "its scale-out failed"),
+            Self::Other(word) => (word, "another task occupies it"),
         }
     }
 }
@@ -112,17 +107,8 @@ impl ClusterState {
 
     /// Its state, and what that means for a redistribution. Changes only when the state changes.
     pub fn describe(&self) -> String {
-        let meaning = match &self.task {
-            Task::Waiting => "it waits for a redistribution",
-            Task::Redistributing => "a redistribution is running",
-            Task::Paused => "a redistribution was started and is paused",
-            Task::Failed => "a redistribution was started and failed",
-            Task::Idle => "nothing waits for a redistribution: there was no scale-out, or it is over",
-            Task::Other(word) if word == "GROWING" => "it is being scaled out",
-            Task::Other(word) if word == "RESIZE_FAILURE" => "its scale-out failed",
-            Task::Other(_) => "another task occupies it",
-        };
-        let word = Some(self.task.word()).filter(|word| !word.is_empty()).unwrap_or("empty");
+        let (word, meaning) = self.task.words();
+        let word = if word.is_empty() { "empty" } else { word };
         let field =
             |name: &str, value: &str| if value.is_empty() { String::new() } else { format!(", {name} {value}") };
         let status = field("status", self.status.as_deref().unwrap_or_default());

@@ -14,15 +14,10 @@ const MAX_TEXT: usize = 64;
 pub enum RunState {
     /// `PREPARE` or `WAITING`: the documentation does not state whether it has started.
     Preparing,
-    /// `RUNNING`.
     Running,
-    /// `PAUSE` or `PAUSING`.
     Paused,
-    /// `FAIL`.
     Failed,
-    /// `SUCCESS`.
     Finished,
-    /// Any other word, or none.
     Other,
 }
 
@@ -31,33 +26,21 @@ pub enum RunState {
 pub struct Details {
     /// Its id, which distinguishes it from other redistributions.
     pub id: String,
-    /// Its state.
     pub state: RunState,
-    /// The `redis_mode` it runs with, in lower case.
     pub mode: Option<String>,
-    /// The `parallel_jobs` it runs with.
     pub parallel_jobs: Option<i64>,
-    /// When it started, as the cloud's text, without a time zone.
+    /// The cloud's text, without a time zone, as is `end_time`.
     pub start_time: Option<String>,
-    /// When it ended, as the cloud's text, without a time zone.
     pub end_time: Option<String>,
-    /// Progress, 0 to 100.
     pub percent: Option<i32>,
-    /// Number of tables that are done.
     pub tables_done: Option<i64>,
-    /// Number of tables that are left.
     pub tables_left: Option<i64>,
-    /// Bytes that are left.
     pub bytes_left: Option<i64>,
     /// Its speed as the cloud's text, such as `21 MB/s`.
     pub rate: Option<String>,
-    /// Estimated time left, in seconds.
     pub estimated_seconds: Option<i64>,
-    /// Number of failures so far.
     pub fail_count: Option<i64>,
-    /// Whether a user paused it, not the service.
     pub paused_by_user: Option<bool>,
-    /// Whether it can be tried again.
     pub retryable: Option<bool>,
 }
 

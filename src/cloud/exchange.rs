@@ -5,12 +5,12 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
-    cause::root_cause,
-    outcome::{Answer, Body, Reply, RequestKind, classify_as},
+    Client, RedistributionRequest,
+    outcome::{Answer, Body, Reply, RequestKind, classify_as, scrub},
     signing,
 };
 use crate::{
-    cloud::auth::{AccessKey, Key},
+    cloud::auth::Key,
     protocol::regions::{Endpoint, is_loopback},
 };
 
@@ -20,38 +20,45 @@ pub const CALL_LIMIT: usize = 64 * 1024;
 pub const READ_LIMIT: usize = 1024 * 1024;
 /// Reported for an answer larger than [`READ_LIMIT`].
 pub const TOO_LARGE: &str = "the answer is larger than 1 MiB";
-/// Reported if the path cannot be built.
-pub const NO_ID: &str = "projectID or clusterID holds a character that no id has";
 
-/// A request before it is authenticated.
-pub struct Unsigned<'a> {
-    pub method: Method,
-    pub path: &'a str,
-    pub project: &'a str,
-    pub body: String,
-}
-
-/// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
-pub fn signed(
-    http: &reqwest::Client,
-    unsigned: Unsigned<'_>,
-    key: &Key,
-    endpoint: &Endpoint,
-    now: Timestamp,
-) -> Result<reqwest::Request, String> {
-    leaves_in_tls(endpoint)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, plain(&endpoint.host)?);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    headers.insert("x-language", HeaderValue::from_static("en_us"));
-    headers.insert("x-project-id", plain(unsigned.project)?);
-    match key {
-        Key::AccessKey(key) => sign(&mut headers, &unsigned, key, endpoint, now)?,
-        Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
+impl Client {
+    /// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
+    pub(super) fn signed(
+        &self,
+        (method, path): (Method, Option<String>),
+        request: &RedistributionRequest,
+        key: &Key,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Result<reqwest::Request, String> {
+        leaves_in_tls(endpoint)?;
+        let path = path.ok_or("projectID or clusterID holds a character that no id has")?;
+        let body = if method == Method::POST { request.body() } else { String::new() };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, plain(&endpoint.host)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+        headers.insert("x-language", HeaderValue::from_static("en_us"));
+        headers.insert("x-project-id", plain(&request.project_id)?);
+        match key {
+            Key::AccessKey(key) => {
+                let date = signing::sdk_date(now);
+                let signed =
+                    [("host", endpoint.host.as_str()), ("x-project-id", &request.project_id), ("x-sdk-date", &date)];
+                let (method, body) = (method.as_str(), body.as_bytes());
+                let to_sign = signing::Request { method, path: &path, query: &[], headers: &signed, body };
+                let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
+                headers.insert("x-sdk-date", plain(&date)?);
+                headers.insert(header::AUTHORIZATION, secret(&authorization)?);
+                if let Some(token) = &key.token {
+                    // Not signed, as in the cloud's own tools: the gateway echoes the signed headers in its refusals.
+                    headers.insert("x-security-token", secret(token.expose_secret())?);
+                }
+            }
+            Key::Token(token) => drop(headers.insert("x-auth-token", secret(token.text())?)),
+        }
+        let url = endpoint.url.join(&path).map_err(|error| error.to_string())?;
+        self.http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
     }
-    let Unsigned { method, path, body, .. } = unsigned;
-    let url = endpoint.url.join(path).map_err(|error| error.to_string())?;
-    http.request(method, url).headers(headers).body(body).build().map_err(|error| root_cause(&error))
 }
 
 /// Checked again just before the key is used: a request with a key leaves the host inside TLS or not at all.
@@ -61,28 +68,6 @@ pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
     } else {
         Err("plain http is for loopback addresses only".to_owned())
     }
-}
-
-fn sign(
-    headers: &mut HeaderMap,
-    unsigned: &Unsigned<'_>,
-    key: &AccessKey,
-    endpoint: &Endpoint,
-    now: Timestamp,
-) -> Result<(), String> {
-    let Unsigned { method, path, project, body } = unsigned;
-    let date = signing::sdk_date(now);
-    let signed = [("host", endpoint.host.as_str()), ("x-project-id", project), ("x-sdk-date", &date)];
-    let to_sign =
-        signing::Request { method: method.as_str(), path, query: &[], headers: &signed, body: body.as_bytes() };
-    let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
-    headers.insert("x-sdk-date", plain(&date)?);
-    headers.insert(header::AUTHORIZATION, secret(&authorization)?);
-    if let Some(token) = &key.token {
-        // Not signed, as in the cloud's own tools: the gateway echoes the signed headers in its refusals.
-        headers.insert("x-security-token", secret(token.expose_secret())?);
-    }
-    Ok(())
 }
 
 /// A header value that `Debug` output does not show.
@@ -131,24 +116,29 @@ fn host_of(url: &url::Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Classifies the answer to a call; nothing of the key appears in the result. A token records the answer here, since every
-/// answer passes here.
-pub fn classified(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    classified_for(reply, key, now, false)
-}
-
-/// The same for the answer to a read.
-pub fn classified_read(reply: &Reply, key: &Key, now: Timestamp) -> Answer {
-    classified_for(reply, key, now, true)
-}
-
-fn classified_for(reply: &Reply, key: &Key, now: Timestamp, only_read: bool) -> Answer {
-    let request = |with_token| RequestKind { with_token, only_read };
+/// Classifies an answer; nothing of the key appears in the result. A token records the answer here, since every answer to a
+/// request with it passes here.
+pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> Answer {
     match key {
         Key::AccessKey(key) => {
             let token = key.token.as_ref().map_or("", |token| token.expose_secret());
-            classify_as(request(false), reply, &[&key.access, key.secret.expose_secret(), token], now)
+            let secrets = [&key.access, key.secret.expose_secret(), token];
+            classify_as(RequestKind { with_token: false, only_read }, reply, &secrets, now)
         }
-        Key::Token(token) => token.record(classify_as(request(true), reply, &[token.text()], now)),
+        Key::Token(token) => {
+            let request = RequestKind { with_token: true, only_read };
+            token.record(classify_as(request, reply, &[token.text()], now))
+        }
     }
+}
+
+/// The chain of causes of an error, as text that may be shown. It holds no query of a URL and no secret of this process:
+/// these are errors of names, sockets and certificates.
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.dedup();
+    // The outermost error reports only that something failed; its causes report why.
+    let start = usize::from(causes.len() > 1);
+    scrub(&causes.get(start..).unwrap_or_default().join(": "), &[], 200)
 }

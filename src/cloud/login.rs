@@ -3,25 +3,21 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use k8s_openapi::jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{
     Client,
-    cause::root_cause,
-    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply},
+    client::NoAnswer,
+    exchange::{READ_LIMIT, TOO_LARGE, leaves_in_tls, reply, root_cause},
     outcome::{Body, Reply},
-    read::READ_TIMEOUT,
 };
 use crate::{
     cloud::{
         auth::User,
-        outcome::{
-            body,
-            when::{http_date, window},
-        },
+        outcome::{body, http_date, window},
     },
     protocol::regions::Endpoint,
 };
@@ -33,11 +29,12 @@ const MAX_TOKEN: usize = 32 * 1024;
 /// Maximum lifetime that is accepted: the cloud's own is a day.
 const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The result of a login.
-#[derive(Clone, Debug)]
-pub enum Login {
-    /// A token, and its lifetime from the time of the request.
-    Token(SecretString, Duration),
+/// A token, and its lifetime from the time of the request; or why there is none.
+pub type Login = Result<(SecretString, Duration), LoginFailure>;
+
+/// Why a login gave no token that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginFailure {
     /// User name, password or domain are wrong: five of these lock the user.
     Wrong,
     /// The user is locked for some minutes.
@@ -50,6 +47,8 @@ pub enum Login {
     Throttled(Duration),
     /// Any other refusal. With the HTTP status.
     Refused(u16),
+    /// The token's lifetime is too short for a call.
+    ShortLived,
     /// IAM failed. With the HTTP status.
     Failed(u16),
     /// The connection or the TLS handshake failed.
@@ -58,30 +57,6 @@ pub enum Login {
     Silent,
     /// An answer that could not be read. With a short description.
     Unreadable(&'static str),
-}
-
-impl Login {
-    /// The label for the log, one of a fixed set.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Token(..) => "token",
-            Self::Wrong => "wrong",
-            Self::Locked => "locked",
-            Self::Project(_) => "project",
-            Self::Forbidden => "forbidden",
-            Self::Throttled(_) => "throttled",
-            Self::Refused(_) => "refused",
-            Self::Failed(_) => "failed",
-            Self::Unreachable => "unreachable",
-            Self::Silent => "silent",
-            Self::Unreadable(_) => "unreadable",
-        }
-    }
-
-    /// IAM did not answer, which does not depend on the user.
-    pub const fn is_host_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::Silent)
-    }
 }
 
 impl Client {
@@ -93,33 +68,14 @@ impl Client {
             let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(login_body(user, project));
             request.build().map_err(|error| root_cause(&error))
         });
-        let mut request = match request {
-            Ok(request) => request,
-            Err(why) => {
-                tracing::debug!(why, "the login request could not be built");
-                return Login::Unreadable("the request could not be built");
-            }
-        };
-        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
-        if let Err(error) = self.resolve(iam).await {
-            tracing::info!(iam = iam.host, %error, "no login");
-            return Login::Unreachable;
-        }
-        match self.http.execute(request).await {
+        match self.ask(iam, request).await {
             Ok(response) => {
                 let token = token(response.headers());
                 read(&reply(response, READ_LIMIT).await, token, user, now)
             }
-            Err(error) => {
-                tracing::debug!(error = root_cause(&error), "no readable answer to the login");
-                if error.is_connect() {
-                    Login::Unreachable
-                } else if error.is_timeout() {
-                    Login::Silent
-                } else {
-                    Login::Unreadable("the connection broke before an answer")
-                }
-            }
+            Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => Err(LoginFailure::Unreachable),
+            Err(NoAnswer::Silent) => Err(LoginFailure::Silent),
+            Err(NoAnswer::Unreadable(why)) => Err(LoginFailure::Unreadable(why)),
         }
     }
 }
@@ -145,22 +101,20 @@ fn read(reply: &Reply, token: Option<SecretString>, user: &User, now: Timestamp)
     let mentions =
         |sought: &[&str]| text_without_names.split(|c: char| !c.is_alphanumeric()).any(|word| sought.contains(&word));
     let is_about_project = mentions(&["project", "projects", "projectid", "scope", "scopes", "scoped"]);
-    match reply.status {
-        201 if matches!(reply.body, Body::TooLarge(_)) => Login::Unreadable(TOO_LARGE),
-        201 => match (token, life(reply, now)) {
-            (Some(token), Some(life)) => Login::Token(token, life),
-            (None, _) => Login::Unreadable("the answer holds no token"),
-            (_, None) => Login::Unreadable("the answer does not hold the token's expiry"),
-        },
-        401 if mentions(&["lock", "locked", "lockout"]) => Login::Locked,
-        400 | 401 | 404 if is_about_project => Login::Project(reply.status),
-        401 => Login::Wrong,
-        403 => Login::Forbidden,
-        429 => Login::Throttled(window(reply.retry_after.as_deref(), text, now)),
-        500.. => Login::Failed(reply.status),
-        status if StatusCode::from_u16(status).is_ok_and(|status| status.is_client_error()) => Login::Refused(status),
-        _ => Login::Unreadable("the answer is not a login response"),
-    }
+    Err(match (reply.status, token, life(reply, now)) {
+        (201, Some(token), Some(life)) => return Ok((token, life)),
+        (201, ..) if matches!(reply.body, Body::TooLarge(_)) => LoginFailure::Unreadable(TOO_LARGE),
+        (201, None, _) => LoginFailure::Unreadable("the answer holds no token"),
+        (201, ..) => LoginFailure::Unreadable("the answer does not hold the token's expiry"),
+        (401, ..) if mentions(&["lock", "locked", "lockout"]) => LoginFailure::Locked,
+        (status @ (400 | 401 | 404), ..) if is_about_project => LoginFailure::Project(status),
+        (401, ..) => LoginFailure::Wrong,
+        (403, ..) => LoginFailure::Forbidden,
+        (429, ..) => LoginFailure::Throttled(window(reply.retry_after.as_deref(), text, now)),
+        (status @ 500.., ..) => LoginFailure::Failed(status),
+        (status @ 400..=499, ..) => LoginFailure::Refused(status),
+        _ => LoginFailure::Unreadable("the answer is not a login response"),
+    })
 }
 
 /// The text without a name, where the name is a word by itself.

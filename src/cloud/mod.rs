@@ -1,29 +1,21 @@
 //! The client of the cloud. [`Client::send`] is the only function of the whole program that sends the non-idempotent call;
 //! [`Client::cluster`] and [`Client::details`] only read, and [`Client::login`] only fetches a token.
 
-pub mod auth;
-mod health;
-pub mod identity;
-mod read;
-
-mod cause;
+pub(crate) mod auth;
 mod client;
-pub mod cluster;
-pub mod details;
+pub(crate) mod cluster;
+pub(crate) mod details;
 mod exchange;
-pub mod login;
+pub(crate) mod identity;
+pub(crate) mod login;
 mod names;
 pub mod outcome;
-mod probe;
-mod proxy;
+mod reach;
+mod read;
 pub mod signing;
-mod tls;
-pub mod token;
 
 pub use client::{Client, ClientError, ClientSettings, too_late};
-pub use names::NameError;
-pub use probe::ProbeError;
-pub use read::ReadResult;
+pub(crate) use read::ReadResult;
 
 use crate::{
     api::{ClusterRedistributionSpec, RedisMode},

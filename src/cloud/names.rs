@@ -22,23 +22,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Time to live of an answer: longer than the time between the query before a claim and the call may be.
 const VALID_FOR: Duration = Duration::from_secs(60);
 
-/// Why a name has no address.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum NameError {
-    /// The resolver returned an error, or no address.
-    #[error("DNS does not resolve {name}: {why}")]
-    Unresolved {
-        /// The name.
-        name: String,
-        /// The resolver's error.
-        why: String,
-    },
-    /// The resolver did not answer in time.
-    #[error("DNS did not answer for {0} within {within} s", within = MAX_WAIT.as_secs())]
-    Silent(String),
-}
-
-type Addresses = Result<Arc<[SocketAddr]>, NameError>;
+/// The addresses of a name, or why it has none.
+type Addresses = Result<Arc<[SocketAddr]>, String>;
 /// A query, pending or answered, and the time of its answer.
 type Query = Shared<BoxFuture<'static, (Addresses, Instant)>>;
 /// The function that queries the system's resolver.
@@ -75,7 +60,7 @@ impl DnsCache {
     pub async fn resolve(&self, name: &str) -> Addresses {
         let answer = match timeout(MAX_WAIT, self.query(name)).await {
             Ok((answer, _)) => answer,
-            Err(_) => Err(NameError::Silent(name.to_owned())),
+            Err(_) => Err(format!("DNS did not answer for {name} within {} s", MAX_WAIT.as_secs())),
         };
         self.with(|state| match &answer {
             Ok(_) => drop(state.failing.remove(name)),
@@ -108,7 +93,15 @@ impl DnsCache {
                 return query.clone();
             }
             let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
-            let query = async move { (addresses(queried, lookup.await), Instant::now()) }.boxed().shared();
+            let query = async move {
+                let addresses = match lookup.await {
+                    Ok(found) if found.is_empty() => Err("it has no address".to_owned()),
+                    Ok(found) => Ok(found.into()),
+                    Err(error) => Err(error.to_string()),
+                };
+                (addresses.map_err(|why| format!("DNS does not resolve {queried}: {why}")), Instant::now())
+            };
+            let query = query.boxed().shared();
             // The query continues after the task that started it has stopped waiting.
             drop(tokio::spawn(query.clone()));
             state.queries.insert(name.to_owned(), query.clone());
@@ -118,16 +111,6 @@ impl DnsCache {
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-fn addresses(name: String, found: io::Result<Vec<SocketAddr>>) -> Addresses {
-    match found {
-        Ok(addresses) if addresses.is_empty() => {
-            Err(NameError::Unresolved { name, why: "it has no address".to_owned() })
-        }
-        Ok(addresses) => Ok(addresses.into()),
-        Err(error) => Err(NameError::Unresolved { name, why: error.to_string() }),
     }
 }
 

@@ -8,14 +8,22 @@
 pub(super) mod body;
 mod messages;
 mod scan;
-pub(super) mod when;
 
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
 
 pub use self::messages::scrub;
 use crate::api::{Reason, text::truncate};
+
+/// The gateway refuses a signature whose date is further off than this.
+const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Wait after a 429 that names none.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+/// Minimum wait: a 429 with 0 seconds or a time in the past does not allow an immediate retry.
+const MIN_WINDOW: Duration = Duration::from_secs(1);
+/// Maximum wait that is accepted.
+const MAX_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,7 +167,7 @@ pub fn classify(reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
 /// The same for any kind of request.
 pub fn classify_as(request: RequestKind, reply: &Reply, secrets: &[&str], now: Timestamp) -> Answer {
     let contents = body::read(reply.body.bytes());
-    let skew = if request.with_token { None } else { when::skew(reply.date.as_deref(), now) };
+    let skew = if request.with_token { None } else { skew(reply.date.as_deref(), now) };
     let facts = messages::Facts { request, reply, contents: &contents, skew };
     let reason = reason(&facts);
     Answer {
@@ -245,7 +253,7 @@ fn by_status(facts: &messages::Facts<'_>) -> Reason {
 
 fn key_effect(reason: Reason, facts: &messages::Facts<'_>, retry_after: Option<&str>, now: Timestamp) -> KeyEffect {
     match facts.reply.status {
-        429 => KeyEffect::Throttled(when::window(retry_after, facts.text(), now)),
+        429 => KeyEffect::Throttled(window(retry_after, facts.text(), now)),
         ..500 if facts.is_token_refused() => KeyEffect::TokenRefused,
         200..=299 if reason == Reason::Delivered => KeyEffect::Good,
         _ if facts.is_from_service() => KeyEffect::Good,
@@ -258,16 +266,47 @@ fn key_effect(reason: Reason, facts: &messages::Facts<'_>, retry_after: Option<&
     }
 }
 
-/// Keeps only the characters of an id, so that no text can pose as one; `None` if it echoes one of `secrets`.
+/// An id, so that no text can pose as one; `None` if nothing is left of it or it echoes one of `secrets`.
 fn identifier(text: &str, limit: usize, secrets: &[&str]) -> Option<String> {
-    let keep = |text: &str| -> String {
-        text.chars()
-            .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_'))
-            .collect()
-    };
+    let kept = keep(text, ".-_", secrets).filter(|kept| !kept.is_empty());
+    kept.map(|kept| truncate(&kept, limit))
+}
+
+/// The letters, digits and `others` of a text; `None` if they echo one of `secrets`.
+fn keep(text: &str, others: &str, secrets: &[&str]) -> Option<String> {
+    let is_kept = |character: &char| character.is_ascii_alphanumeric() || others.contains(*character);
+    let keep = |text: &str| text.chars().filter(is_kept).collect::<String>();
     let kept = keep(text);
     let echoes = secrets.iter().map(|secret| keep(secret)).any(|secret| !secret.is_empty() && kept.contains(&secret));
-    (!kept.is_empty() && !echoes).then(|| truncate(&kept, limit))
+    (!echoes).then_some(kept)
+}
+
+/// How long a 429 asks to wait: the header, else the time in the gateway's text, else a minute.
+pub(super) fn window(retry_after: Option<&str>, text: &str, now: Timestamp) -> Duration {
+    let by_header = retry_after.and_then(|value| {
+        let seconds = value.trim().parse().ok();
+        let until = || Some(u64::try_from(http_date(value)?.as_second().saturating_sub(now.as_second())).unwrap_or(0));
+        seconds.or_else(until).map(Duration::from_secs)
+    });
+    let by_text = || {
+        let mut words = text.split_once("time:")?.1.split_whitespace();
+        let (number, unit) = (words.next()?, words.next()?.split(|c: char| !c.is_ascii_alphabetic()).next()?);
+        humantime::parse_duration(&format!("{number} {unit}")).ok()
+    };
+    by_header.or_else(by_text).unwrap_or(DEFAULT_WINDOW).clamp(MIN_WINDOW, MAX_WINDOW)
+}
+
+/// How far this host's clock is from the gateway's, if that is more than the gateway tolerates.
+fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let server = http_date(date?)?;
+    let off = Duration::from_secs(now.as_second().abs_diff(server.as_second()));
+    (off > CLOCK_WINDOW).then_some(off)
+}
+
+/// Parses a header whose value is a date.
+pub(super) fn http_date(value: &str) -> Option<Timestamp> {
+    // HTTP's own format ends in GMT, which RFC 2822 still allows.
+    rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]

@@ -1,24 +1,18 @@
 //! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. This module
 //! must not decide what follows from the answers.
 
-use std::time::Duration;
-
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Client, RedistributionRequest,
-    cause::root_cause,
+    client::NoAnswer,
     cluster::{self, ClusterState, Task},
     details::{self, Details},
-    exchange::{NO_ID, READ_LIMIT, TOO_LARGE, Unsigned, classified_read, reply, signed},
+    exchange::{READ_LIMIT, TOO_LARGE, classified, reply},
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
-
-/// Timeout of a read. Shorter than that of a call: a failed read loses nothing, and the request keeps its
-/// place meanwhile.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The result of a read.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,15 +44,6 @@ impl<T> ReadResult<T> {
         match self {
             Self::Found(found) => Some(found),
             Self::Refused(_) | Self::Unreachable | Self::Unreadable(_) => None,
-        }
-    }
-
-    fn read_as<U>(self, read: impl FnOnce(T) -> Option<U>, otherwise: &'static str) -> ReadResult<U> {
-        match self {
-            Self::Found(found) => read(found).map_or(ReadResult::Unreadable(otherwise), ReadResult::Found),
-            Self::Refused(answer) => ReadResult::Refused(answer),
-            Self::Unreachable => ReadResult::Unreachable,
-            Self::Unreadable(why) => ReadResult::Unreadable(why),
         }
     }
 
@@ -109,6 +94,9 @@ impl ReadResult<Option<Details>> {
     }
 }
 
+/// How a body is read, and what is reported if it cannot be.
+type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
+
 impl Client {
     /// Reads the state of the cluster that a request is for.
     pub async fn cluster(
@@ -118,9 +106,8 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<ClusterState> {
-        let otherwise = "the answer holds no cluster";
-        let result = self.read(request.cluster_path(), request, key, endpoint, now, otherwise).await;
-        result.read_as(|body| cluster::read(&body), otherwise)
+        let parse: Parse<_> = (cluster::read, "the answer holds no cluster");
+        self.read(request.cluster_path(), request, key, endpoint, now, parse).await
     }
 
     /// Reads the redistribution of the cluster that a request is for; `None` if the cloud shows none.
@@ -131,64 +118,41 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<Option<Details>> {
-        let otherwise = "the answer holds no redistribution";
-        let result = self.read(request.path(), request, key, endpoint, now, otherwise).await;
-        result.read_as(|body| details::read(&body), otherwise)
+        let parse: Parse<_> = (details::read, "the answer holds no redistribution");
+        self.read(request.path(), request, key, endpoint, now, parse).await
     }
 
-    async fn read(
+    async fn read<T>(
         &self,
         path: Option<String>,
         request: &RedistributionRequest,
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,
-        otherwise: &'static str,
-    ) -> ReadResult<Vec<u8>> {
-        let request = path.ok_or_else(|| NO_ID.to_owned()).and_then(|path| {
-            let unsigned =
-                Unsigned { method: Method::GET, path: &path, project: &request.project_id, body: String::new() };
-            signed(&self.http, unsigned, key, endpoint, now)
-        });
-        let mut request = match request {
-            Ok(request) => request,
-            Err(why) => {
-                tracing::debug!(why, "the read request could not be built");
-                return ReadResult::Unreadable("the request could not be built");
-            }
+        (parse, otherwise): Parse<T>,
+    ) -> ReadResult<T> {
+        let request = self.signed((Method::GET, path), request, key, endpoint, now);
+        let reply = match self.ask(endpoint, request).await {
+            Ok(response) => reply(response, READ_LIMIT).await,
+            Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => return ReadResult::Unreachable,
+            Err(NoAnswer::Silent) => return ReadResult::Unreadable("no answer came in time"),
+            Err(NoAnswer::Unreadable(why)) => return ReadResult::Unreadable(why),
         };
-        *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
-        if let Err(error) = self.resolve(endpoint).await {
-            tracing::debug!(%error, "no address for a read");
-            return ReadResult::Unreachable;
-        }
-        let response = match self.http.execute(request).await {
-            Ok(response) => response,
-            Err(error) => {
-                tracing::debug!(error = root_cause(&error), "no readable answer to a read");
-                return if error.is_connect() {
-                    ReadResult::Unreachable
-                } else if error.is_timeout() {
-                    ReadResult::Unreadable("no answer came in time")
-                } else {
-                    ReadResult::Unreadable("the connection broke before an answer")
-                };
-            }
-        };
-        let reply = reply(response, READ_LIMIT).await;
-        let answer = classified_read(&reply, key, now);
-        match (reply.body, answer.reason) {
+        let answer = classified(&reply, key, true, now);
+        let why = match (&reply.body, answer.reason) {
             // A 2xx without an error code of its own.
-            (Body::Complete(bytes), Reason::Delivered) => ReadResult::Found(bytes),
-            (Body::Complete(_), Reason::OutcomeUnknown) if (200..=299).contains(&reply.status) => {
-                ReadResult::Unreadable(otherwise)
-            }
+            (Body::Complete(bytes), Reason::Delivered) => match parse(bytes) {
+                Some(found) => return ReadResult::Found(found),
+                None => otherwise,
+            },
+            (Body::Complete(_), Reason::OutcomeUnknown) if (200..=299).contains(&reply.status) => otherwise,
             (_, Reason::OutcomeUnknown) if (300..=399).contains(&reply.status) => {
-                ReadResult::Unreadable("the answer is a redirect, which is not followed")
+                "the answer is a redirect, which is not followed"
             }
-            (Body::TooLarge(_), Reason::Delivered | Reason::OutcomeUnknown) => ReadResult::Unreadable(TOO_LARGE),
-            (_, Reason::Delivered | Reason::OutcomeUnknown) => ReadResult::Unreadable("the answer could not be read"),
-            _ => ReadResult::Refused(answer),
-        }
+            (Body::TooLarge(_), Reason::Delivered | Reason::OutcomeUnknown) => TOO_LARGE,
+            (_, Reason::Delivered | Reason::OutcomeUnknown) => "the answer could not be read",
+            _ => return ReadResult::Refused(answer),
+        };
+        ReadResult::Unreadable(why)
     }
 }

@@ -1,12 +1,10 @@
 //! The resolution order of credentials: one source is chosen before any Secret is read, and its errors are reported;
 //! nothing falls through to another account. Secrets are read with `get` when needed, never listed, watched or kept.
 
-pub mod error;
-mod failures;
 pub mod lockout;
-pub mod secret;
+mod secret;
 mod source;
-pub mod tokens;
+mod tokens;
 
 use std::{
     path::PathBuf,
@@ -14,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{ExponentialBuilder, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -22,7 +20,7 @@ use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
-pub use self::error::CredentialsError;
+pub(crate) use self::{secret::CredentialsError, source::CredentialSource};
 use crate::{
     api::Reason,
     cloud::{
@@ -31,12 +29,11 @@ use crate::{
         identity::{KeyDigests, KeyIdentity},
     },
     credentials::{
-        failures::Failures,
         secret::{Account, parse},
-        source::SourceReader,
+        source::{Failures, SourceReader},
         tokens::{TokenCache, TokenKey, Wanted},
     },
-    protocol::{annotations::CREDENTIALS_SECRET, hold::Hold, regions::Endpoint},
+    protocol::{hold::Hold, regions::Endpoint},
     runtime::jitter::jittered,
 };
 
@@ -46,58 +43,8 @@ pub const REFUSED_RECHECK: Duration = Duration::from_secs(30);
 const RETRIES: (Duration, usize) = (Duration::from_millis(500), 2);
 /// The Secret of an object's namespace that is used if no other source is configured.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
-/// Minimum remaining lifetime of a temporary key beyond the request timeout.
+/// Minimum remaining lifetime of a temporary key or a new token beyond the request timeout.
 const MARGIN: Duration = Duration::from_secs(60);
-
-/// The source of credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CredentialSource {
-    /// The default credentials of the controller.
-    Controller,
-    /// A Secret in the object's namespace.
-    Secret {
-        /// The object's namespace.
-        namespace: String,
-        /// The Secret.
-        name: String,
-    },
-}
-
-impl CredentialSource {
-    /// As `status.attempt.credentials` shows it: `Controller`, or `Namespace/<secret>`.
-    pub fn in_status(&self) -> String {
-        match self {
-            Self::Controller => "Controller".to_owned(),
-            Self::Secret { name, .. } => format!("Namespace/{name}"),
-        }
-    }
-
-    /// The inverse of [`Self::in_status`], for an object in `namespace`.
-    pub fn parse(text: &str, namespace: &str) -> Option<Self> {
-        match text.strip_prefix("Namespace/") {
-            Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
-            None => (text == "Controller").then_some(Self::Controller),
-        }
-    }
-
-    /// Its name as the subject of an error message.
-    pub fn subject(&self) -> String {
-        match self {
-            Self::Controller => "The controller's own credentials".to_owned(),
-            Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
-        }
-    }
-
-    /// Its name inside a message, with what chooses it.
-    pub fn in_message(&self) -> String {
-        match self {
-            Self::Controller => "the controller's default credentials".to_owned(),
-            Self::Secret { namespace, name } => {
-                format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
-            }
-        }
-    }
-}
 
 /// What a request is made with, without a secret.
 #[derive(Clone, Debug)]
@@ -139,8 +86,7 @@ pub struct Credentials {
     cloud: Arc<cloud::Client>,
     tokens: Arc<TokenCache>,
     failures: Mutex<Failures>,
-    default_for: Vec<String>,
-    request_timeout: Duration,
+    settings: Settings,
     digest_key: [u8; 32],
 }
 
@@ -160,15 +106,13 @@ pub struct Settings {
 impl Credentials {
     /// `limit`: of the requests at the API server at once.
     pub fn new(client: Client, limit: Arc<Semaphore>, cloud: Arc<cloud::Client>, settings: Settings) -> Self {
-        let Settings { default_dir, default_for, request_timeout, send_budget } = settings;
         Self {
-            reader: SourceReader { client, default_dir },
+            reader: SourceReader { client, default_dir: settings.default_dir.clone() },
             limit,
             cloud,
-            tokens: TokenCache::new(request_timeout, send_budget),
+            tokens: TokenCache::new(settings.request_timeout, settings.send_budget),
             failures: Mutex::default(),
-            default_for,
-            request_timeout,
+            settings,
             digest_key: rand::random(),
         }
     }
@@ -178,7 +122,7 @@ impl Credentials {
         let secret = |name: &str| CredentialSource::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
         match annotation {
             Some(name) => secret(name),
-            None if self.default_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => {
+            None if self.settings.default_for.iter().any(|allowed| allowed == "*" || allowed == namespace) => {
                 CredentialSource::Controller
             }
             None => secret(DEFAULT_SECRET),
@@ -233,31 +177,31 @@ impl Credentials {
             return Err(known);
         }
         let (first, tries) = RETRIES;
-        let mut pauses = ExponentialBuilder::default().with_min_delay(first).with_max_times(tries).build();
-        let name = source.subject();
-        loop {
-            let data = {
-                let _one = self.limit.acquire().await;
-                self.reader.read(source, &name).await
-            };
-            let must_outlive = self.request_timeout + MARGIN;
-            let error = match data.and_then(|data| parse(&data, &name, Timestamp::now(), must_outlive)) {
-                Ok(account) => return Ok((account, self.failures().succeeded(source))),
-                Err(error) => error,
-            };
-            let next = pauses.next().filter(|_| matches!(error, CredentialsError::Unavailable { .. }));
-            let Some(pause) = next else {
+        let (name, must_outlive) = (source.subject(), self.settings.request_timeout + MARGIN);
+        let read = || async {
+            let _one = self.limit.acquire().await;
+            let data = self.reader.read(source, &name).await?;
+            parse(&data, &name, Timestamp::now(), must_outlive)
+        };
+        let account = read
+            .retry(ExponentialBuilder::default().with_min_delay(first).with_max_times(tries))
+            .sleep(tokio::time::sleep)
+            .when(|error| matches!(error, CredentialsError::Unavailable(..)));
+        match account.await {
+            Ok(account) => Ok((account, self.failures().succeeded(source))),
+            Err(error) => {
                 let pause = self.failures().failed(source, &error, Instant::now());
-                return Err((error, pause));
-            };
-            tokio::time::sleep(pause).await;
+                Err((error, pause))
+            }
         }
     }
 
     fn wanted(&self, purpose: &Purpose<'_>, user: User) -> Result<Wanted, Hold> {
         let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
         let identity = self.user_identity(&user);
-        let scope = self.token_scope(identity, iam, purpose.project, purpose.endpoint);
+        // Fetched by this user at this IAM, for calls of this project at this endpoint.
+        let (at, endpoint) = (iam.url.as_str().as_bytes(), purpose.endpoint.url.as_str().as_bytes());
+        let scope = self.digest(&[b"scope", identity.bytes(), at, purpose.project.as_bytes(), endpoint]);
         Ok(Wanted {
             key: TokenKey { user: identity, scope },
             user,
@@ -295,13 +239,8 @@ impl Credentials {
 
     /// The identity of a user for the lock-out: the same user is locked everywhere, at whichever IAM the login is.
     fn user_identity(&self, user: &User) -> KeyIdentity {
-        self.digest(&user.parts())
-    }
-
-    /// The identity of a token's scope: fetched by this user at this IAM, for calls of this project at this endpoint.
-    fn token_scope(&self, user: KeyIdentity, iam: &Endpoint, project: &str, endpoint: &Endpoint) -> KeyIdentity {
-        let (iam, endpoint) = (iam.url.as_str().as_bytes(), endpoint.url.as_str().as_bytes());
-        self.digest(&[b"scope", user.bytes(), iam, project.as_bytes(), endpoint])
+        let password = user.password.expose_secret().as_bytes();
+        self.digest(&[b"user", user.name.as_bytes(), user.domain.as_bytes(), password])
     }
 
     fn digest(&self, parts: &[&[u8]]) -> KeyIdentity {
@@ -317,8 +256,7 @@ impl Credentials {
 
 impl Purpose<'_> {
     fn no_iam(&self) -> CredentialsError {
-        let region = self.endpoint.region.clone();
-        CredentialsError::NoIam { credentials: self.source.subject(), region }
+        CredentialsError::NoIam(self.source.subject(), self.endpoint.region.clone())
     }
 }
 

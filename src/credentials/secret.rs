@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::{
+    api::Reason,
     cloud::auth::{AccessKey, User},
-    credentials::error::CredentialsError,
+    protocol::annotations::CREDENTIALS_SECRET,
 };
 
 /// The keys and values of a Secret.
@@ -22,12 +23,63 @@ pub const KEYS: [&str; 7] = [ACCESS_KEY[0], ACCESS_KEY[1], ACCESS_KEY[2], ACCESS
 /// Maximum length of a name or password, in bytes. The cloud's own limits are lower.
 const MAX_LENGTH: usize = 512;
 
+/// Why credentials cannot be used. Each begins with the source, as the subject of the message. Messages name the Secret and
+/// the remedy, never a value.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CredentialsError {
+    #[error(
+        "{0} does not exist. Create it with the keys accessKey and secretKey, or username, password and domainName, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    NotFound(String),
+    /// A key inside it, and its problem.
+    #[error(
+        "{0}: {1} {2}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
+    )]
+    Invalid(String, &'static str, &'static str),
+    #[error(
+        "{0} holds {1}, which belong to two kinds of credentials. Keep either accessKey and secretKey (with securityToken and expiresAt if temporary), or username, password and domainName"
+    )]
+    Mixed(String, String),
+    #[error(
+        "{0} holds a user of IAM, and the controller knows no IAM for region {1}: its endpoint is given by --endpoint, or its IAM is not published. Have the administrator name it with --iam-endpoint {1}=https://..., or use a Secret with accessKey and secretKey"
+    )]
+    NoIam(String, String),
+    #[error(
+        "{0} cannot be read: {1}. Give the controller's user the right to read the files of --default-credentials-dir"
+    )]
+    Unreadable(String, String),
+    #[error(
+        "{0} may not be read by the controller. Grant its ServiceAccount get on this Secret, or name another with annotation {CREDENTIALS_SECRET}"
+    )]
+    Forbidden(String),
+    #[error("{0} expires at {1}, which is too soon for a call that may take {2} seconds. Renew it")]
+    Expired(String, Timestamp, u64),
+    /// The API server did not answer: transient, proves nothing about the object.
+    #[error("{0} cannot be read now: {1}")]
+    Unavailable(String, String),
+}
+
+impl CredentialsError {
+    /// The reason that status shows. `None`: a transient error, which is reported as `CredentialsInvalid` once three tries
+    /// have failed, with the remark that the operator retries.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::NotFound(_) => Some(Reason::CredentialsNotFound),
+            Self::Invalid(..) | Self::Mixed(..) | Self::NoIam(..) | Self::Unreadable(..) => {
+                Some(Reason::CredentialsInvalid)
+            }
+            Self::Forbidden(_) => Some(Reason::CredentialsForbidden),
+            Self::Expired(..) => Some(Reason::CredentialsExpired),
+            Self::Unavailable(..) => None,
+        }
+    }
+}
+
 /// The account in a Secret.
 #[derive(Clone, Debug)]
 pub enum Account {
-    /// An access key.
     AccessKey(AccessKey),
-    /// A user, who has to log in.
+    /// Who has to log in.
     User(User),
 }
 
@@ -40,7 +92,7 @@ pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Resul
     let (access_key, user) = (present(&ACCESS_KEY), present(&USER));
     if !access_key.is_empty() && !user.is_empty() {
         let keys = [access_key, user].concat().join(", ");
-        return Err(CredentialsError::Mixed { credentials: name.to_owned(), keys });
+        return Err(CredentialsError::Mixed(name.to_owned(), keys));
     }
     let reader = Reader { data, name };
     if user.is_empty() {
@@ -57,19 +109,19 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn access_key(&self, now: Timestamp, needed: Duration) -> Result<AccessKey, CredentialsError> {
-        let access = self.required("accessKey", Self::key_text)?;
-        let secret = self.required("secretKey", Self::key_text)?;
-        if let Some(expiry) = self.header_text("expiresAt")? {
+        let access = self.required("accessKey", key_problem)?;
+        let secret = self.required("secretKey", key_problem)?;
+        if let Some(expiry) = self.text("expiresAt", header_problem)? {
             let expires_at: Timestamp = expiry
                 .parse()
                 .map_err(|_| self.invalid("expiresAt", "is not an instant such as 2026-12-01T18:00:00Z"))?;
             let left = expires_at.as_second().saturating_sub(now.as_second());
             let needed = needed.as_secs();
             if left < i64::try_from(needed).unwrap_or(i64::MAX) {
-                return Err(CredentialsError::Expired { credentials: self.name.to_owned(), expires_at, needed });
+                return Err(CredentialsError::Expired(self.name.to_owned(), expires_at, needed));
             }
         }
-        let token = self.header_text("securityToken")?;
+        let token = self.text("securityToken", header_problem)?;
         if token.as_ref().is_some_and(|token| token.contains(['"', '\''])) {
             return Err(self.invalid("securityToken", "holds a quotation mark, which no token has"));
         }
@@ -78,65 +130,57 @@ impl Reader<'_> {
 
     fn user(&self) -> Result<User, CredentialsError> {
         Ok(User {
-            name: self.required("username", Self::body_text)?,
-            password: self.required("password", Self::body_text)?.into(),
-            domain: self.required("domainName", Self::body_text)?,
+            name: self.required("username", body_problem)?,
+            password: self.required("password", body_problem)?.into(),
+            domain: self.required("domainName", body_problem)?,
         })
     }
 
-    fn required(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&Self, &'static str) -> Result<Option<String>, CredentialsError>,
-    ) -> Result<String, CredentialsError> {
-        read(self, key)?.ok_or_else(|| self.invalid(key, "is missing"))
+    fn required(&self, key: &'static str, problem: Problem) -> Result<String, CredentialsError> {
+        self.text(key, problem)?.ok_or_else(|| self.invalid(key, "is missing"))
     }
 
-    /// Only the characters that the cloud's keys consist of: the gateway would refuse a value with its quotes, or two
-    /// values in one, which uses up a generation and counts towards the lock of the key.
-    fn key_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
-        let text = self.text(key)?;
-        let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
-        if text.as_ref().is_some_and(|text| !text.bytes().all(is_known)) {
-            return Err(self.invalid(
-                key,
-                "holds a character that no key has: only letters, digits and + / = _ - are used, no quotes or blanks",
-            ));
-        }
-        Ok(text)
-    }
-
-    /// The whole value is sent in a header.
-    fn header_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
-        let text = self.text(key)?;
-        if text.as_ref().is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(self.invalid(key, "holds a blank, a line break or another character that no key has"));
-        }
-        Ok(text)
-    }
-
-    /// The value is sent in a JSON text, where blanks and letters of any script are valid.
-    fn body_text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
-        let text = self.text(key)?;
-        match &text {
-            Some(text) if text.chars().any(char::is_control) => {
-                Err(self.invalid(key, "holds a line break or another character that cannot be typed"))
-            }
-            Some(text) if text.len() > MAX_LENGTH => Err(self.invalid(key, "is longer than 512 bytes")),
-            _ => Ok(text),
-        }
-    }
-
-    fn text(&self, key: &'static str) -> Result<Option<String>, CredentialsError> {
+    fn text(&self, key: &'static str, problem: Problem) -> Result<Option<String>, CredentialsError> {
         let Some(bytes) = self.data.get(key) else { return Ok(None) };
         let text = std::str::from_utf8(bytes).map_err(|_| self.invalid(key, "is not text"))?;
         // `echo` and editors append a line break.
         let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if text.is_empty() { Err(self.invalid(key, "is empty")) } else { Ok(Some(text.to_owned())) }
+        match problem(text) {
+            _ if text.is_empty() => Err(self.invalid(key, "is empty")),
+            Some(what) => Err(self.invalid(key, what)),
+            None => Ok(Some(text.to_owned())),
+        }
     }
 
     fn invalid(&self, key: &'static str, what: &'static str) -> CredentialsError {
-        CredentialsError::Invalid { credentials: self.name.to_owned(), key, what }
+        CredentialsError::Invalid(self.name.to_owned(), key, what)
+    }
+}
+
+/// What is wrong with a value.
+type Problem = fn(&str) -> Option<&'static str>;
+
+/// Only the characters that the cloud's keys consist of: the gateway would refuse a value with its quotes, or two values in
+/// one, which uses up a generation and counts towards the lock of the key.
+fn key_problem(text: &str) -> Option<&'static str> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte);
+    (!text.bytes().all(is_known)).then_some(
+        "holds a character that no key has: only letters, digits and + / = _ - are used, no quotes or blanks",
+    )
+}
+
+/// The whole value is sent in a header.
+fn header_problem(text: &str) -> Option<&'static str> {
+    (!text.bytes().all(|byte| byte.is_ascii_graphic()))
+        .then_some("holds a blank, a line break or another character that no key has")
+}
+
+/// The value is sent in a JSON text, where blanks and letters of any script are valid.
+fn body_problem(text: &str) -> Option<&'static str> {
+    if text.chars().any(char::is_control) {
+        Some("holds a line break or another character that cannot be typed")
+    } else {
+        (text.len() > MAX_LENGTH).then_some("is longer than 512 bytes")
     }
 }
 
@@ -145,8 +189,6 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use secrecy::ExposeSecret;
-
-    use crate::api::Reason;
 
     const GOOD: [(&str, &str); 3] = [("username", "Jürgen 用户"), ("password", "p ä\"\\ß"), ("domainName", "帐号\n")];
 
@@ -192,7 +234,7 @@ mod tests {
         let long = "x".repeat(MAX_LENGTH + 1);
         for bad in ["", "\n", "a\n\n", "a\0", "a\tb", "a\u{85}b", &long] {
             let error = read(&[GOOD[0], ("password", bad), GOOD[2]]).unwrap_err();
-            assert!(matches!(error, CredentialsError::Invalid { key: "password", .. }), "{bad:?}: {error}");
+            assert!(matches!(error, CredentialsError::Invalid(_, "password", _)), "{bad:?}: {error}");
         }
     }
 }

@@ -1,21 +1,72 @@
 //! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing
-//! and checks no value.
+//! but failures, and checks no value.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
-use crate::credentials::{
-    CredentialSource, CredentialsError,
-    secret::{Data, KEYS},
-};
+use super::secret::{CredentialsError, Data, KEYS};
+use crate::protocol::annotations::CREDENTIALS_SECRET;
 
 const API_TIMEOUT: Duration = Duration::from_secs(10);
+/// First pause: a user may be about to create the Secret.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+/// A source that was not asked for so long is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
+/// The source of credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialSource {
+    /// The default credentials of the controller.
+    Controller,
+    /// A Secret in the object's namespace.
+    Secret { namespace: String, name: String },
+}
+
+impl CredentialSource {
+    /// As `status.attempt.credentials` shows it: `Controller`, or `Namespace/<secret>`.
+    pub fn in_status(&self) -> String {
+        match self {
+            Self::Controller => "Controller".to_owned(),
+            Self::Secret { name, .. } => format!("Namespace/{name}"),
+        }
+    }
+
+    /// The inverse of [`Self::in_status`], for an object in `namespace`.
+    pub fn parse(text: &str, namespace: &str) -> Option<Self> {
+        match text.strip_prefix("Namespace/") {
+            Some(name) => Some(Self::Secret { namespace: namespace.to_owned(), name: name.to_owned() }),
+            None => (text == "Controller").then_some(Self::Controller),
+        }
+    }
+
+    /// Its name as the subject of an error message.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Controller => "The controller's own credentials".to_owned(),
+            Self::Secret { namespace, name } => format!("Secret {namespace}/{name}"),
+        }
+    }
+
+    /// Its name inside a message, with what chooses it.
+    pub fn in_message(&self) -> String {
+        match self {
+            Self::Controller => "the controller's default credentials".to_owned(),
+            Self::Secret { namespace, name } => {
+                format!("Secret {namespace}/{name} (annotation {CREDENTIALS_SECRET}, or the default name)")
+            }
+        }
+    }
+}
 
 /// Reads the data of sources.
 #[derive(Clone)]
@@ -35,7 +86,7 @@ impl SourceReader {
     }
 
     async fn read_secret(&self, namespace: &str, name: &str, subject: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable { credentials: subject.to_owned(), why };
+        let unavailable = |why: String| CredentialsError::Unavailable(subject.to_owned(), why);
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
             Ok(Ok(secret)) => secret,
@@ -55,16 +106,20 @@ impl SourceReader {
     }
 
     async fn read_files(&self, subject: &str) -> Result<Data, CredentialsError> {
-        let credentials = || subject.to_owned();
-        let directory = self.default_dir.as_deref().ok_or_else(|| CredentialsError::NotFound(credentials()))?;
-        let unavailable = |why: String| CredentialsError::Unavailable { credentials: credentials(), why };
-        let data = stable(|| read_files(directory)).await;
-        let unreadable =
-            |error| CredentialsError::Unreadable { credentials: credentials(), why: unreadable(directory, &error) };
-        match data.map_err(unreadable)? {
-            None => Err(unavailable(format!("the files in {} are being replaced", directory.display()))),
-            Some(data) if data.is_empty() => Err(CredentialsError::NotFound(credentials())),
-            Some(data) => Ok(data),
+        let not_found = || CredentialsError::NotFound(subject.to_owned());
+        let directory = self.default_dir.as_deref().ok_or_else(not_found)?;
+        let shown = directory.display();
+        match stable(|| read_files(directory)).await {
+            Err(error) => {
+                let why = format!("a file in {shown} cannot be read: {}", error.kind());
+                Err(CredentialsError::Unreadable(subject.to_owned(), why))
+            }
+            Ok(None) => {
+                let why = format!("the files in {shown} are being replaced");
+                Err(CredentialsError::Unavailable(subject.to_owned(), why))
+            }
+            Ok(Some(data)) if data.is_empty() => Err(not_found()),
+            Ok(Some(data)) => Ok(data),
         }
     }
 }
@@ -99,10 +154,81 @@ where
     Ok(None)
 }
 
-fn unreadable(directory: &Path, error: &std::io::Error) -> String {
-    format!("a file in {} cannot be read: {}", directory.display(), error.kind())
+#[derive(Debug)]
+struct Failure {
+    error: CredentialsError,
+    next: Instant,
+    backoff: ExponentialBackoff,
+}
+
+/// Sources that could not be read. A failure is shared by all objects of the source until its next read, which comes later
+/// each time. The clock is an argument.
+#[derive(Debug, Default)]
+pub struct Failures(HashMap<CredentialSource, Failure>);
+
+impl Failures {
+    /// Why this source is not read now, and how long.
+    pub fn known(&self, source: &CredentialSource, now: Instant) -> Option<(CredentialsError, Duration)> {
+        let failure = self.0.get(source)?;
+        let wait = failure.next.saturating_duration_since(now);
+        (!wait.is_zero()).then(|| (failure.error.clone(), wait))
+    }
+
+    /// A read failed. Returns the pause until the next one. Failures of reads that began together count once.
+    pub fn failed(&mut self, source: &CredentialSource, error: &CredentialsError, now: Instant) -> Duration {
+        self.0.retain(|_, failure| now.saturating_duration_since(failure.next) < FORGET_AFTER);
+        let backoff = || {
+            let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
+            builder.with_factor(2.0).without_max_times().build()
+        };
+        let new = || Failure { error: error.clone(), next: now, backoff: backoff() };
+        let failure = self.0.entry(source.clone()).or_insert_with(new);
+        failure.error = error.clone();
+        if failure.next <= now {
+            failure.next = now + failure.backoff.next().unwrap_or(MAX_PAUSE);
+        }
+        failure.next.saturating_duration_since(now)
+    }
+
+    /// The pause of this source is over.
+    #[cfg(test)]
+    pub fn make_due(&mut self, source: &CredentialSource) {
+        if let Some(failure) = self.0.get_mut(source) {
+            failure.next = Instant::now();
+        }
+    }
+
+    /// A read succeeded. Returns whether the last one had failed.
+    pub fn succeeded(&mut self, source: &CredentialSource) -> bool {
+        self.0.remove(source).is_some()
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+
+#[cfg(test)]
+mod shared_failures {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_shared_until_the_next_read_which_comes_later_each_time() {
+        let (mut failures, mut now) = (Failures::default(), Instant::now());
+        let source = CredentialSource::Secret { namespace: "team".to_owned(), name: "dws".to_owned() };
+        let error = || CredentialsError::NotFound("Secret team/dws".to_owned());
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let pause = failures.failed(&source, &error(), now);
+            assert_eq!(failures.failed(&source, &error(), now), pause, "failures that began together count once");
+            assert_eq!(failures.known(&source, now).map(|(_, wait)| wait), Some(pause));
+            assert!(failures.known(&CredentialSource::Controller, now).is_none());
+            now += pause;
+            assert!(failures.known(&source, now).is_none());
+            pauses.push(pause.as_secs());
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert!(failures.succeeded(&source) && !failures.succeeded(&source));
+        assert_eq!(failures.failed(&source, &error(), now), FIRST_PAUSE);
+    }
+}

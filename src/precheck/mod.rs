@@ -1,22 +1,34 @@
-//! Reads of the cluster before a request, and what they mean: a request that passes is still one request, and a request that
-//! is held was never claimed.
+//! Reads of the cluster before a request, and with `--observe` of the redistribution that it shows, each in a slot of the
+//! rate limit. A request that passes is still one request, and a request that is held was never claimed.
 
-mod last;
-mod run;
+mod judge;
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use clap::ValueEnum;
+use k8s_openapi::jiff::Timestamp;
 
-pub use self::run::{Checked, Precheck, VALID_FOR};
+pub use self::judge::is_about_key;
+use self::judge::{Verdict, judge};
 use crate::{
-    api::Reason,
-    cloud::{
-        ReadResult,
-        cluster::{ClusterState, Task},
-        outcome::{Answer, KeyEffect},
-    },
+    admission::{Admitted, Cluster, Slot},
+    api::{Baseline, NONE},
+    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
+    credentials::Credential,
+    protocol::{decide::Plan, hold::Hold},
+    runtime::{jitter::jittered, metrics::Metrics},
 };
+
+/// How long a baseline may be used for a claim; longer only if slots are further apart than that.
+pub const VALID_FOR: Duration = Duration::from_secs(60);
+/// After the first read there are up to two more waits of about the same length: the precheck must outlast them.
+const WAITS: u32 = 3;
+/// How long the begin of a request is remembered: longer than any precheck is used.
+const REMEMBER_BEGUN: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether the cluster is read before a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,156 +50,215 @@ pub struct Settings {
     pub every: Duration,
 }
 
-/// The result of a precheck.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The cluster waits for a redistribution: make the call.
-    Call,
-    /// Make the call, and report this message.
-    Note(String),
-    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
-    /// has recorded that, and reports it.
-    KeyRefused,
-    /// The endpoint cannot be reached.
-    Unreachable,
-    /// Claim nothing, and report this reason and message.
-    Hold(Reason, String),
+/// Reads clusters before their requests.
+pub struct Precheck {
+    settings: Settings,
+    with_baseline: bool,
+    cloud: Arc<Client>,
+    metrics: Metrics,
+    known: Mutex<Known>,
 }
 
-/// Judges a read of the cluster.
-pub fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
-    let (reason, message) = match result {
-        ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call,
-        ReadResult::Unreachable => return Verdict::Unreachable,
-        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::KeyRefused,
-        ReadResult::Found(state) => {
-            (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.describe()))
+#[derive(Default)]
+struct Known {
+    /// When a request last began, by cluster.
+    begun: HashMap<Cluster, Instant>,
+    /// The last precheck of each object, by its uid. Until the next one is due, the same request with the same values is not
+    /// prechecked again.
+    last: HashMap<String, Last>,
+}
+
+struct Last {
+    generation: i64,
+    values: KeyIdentity,
+    result: Result<Checked, Hold>,
+    next: Instant,
+}
+
+/// What a precheck found, and nothing that prevents the request.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// A finding to report.
+    pub note: Option<String>,
+    /// The state of the cluster, for comparison after the request.
+    pub baseline: Option<Baseline>,
+    /// When the first read began; `None`: nothing was read.
+    since: Option<Instant>,
+}
+
+impl Precheck {
+    /// `with_baseline`: redistributions are observed after their request.
+    pub fn new(settings: Settings, with_baseline: bool, cloud: Arc<Client>, metrics: Metrics) -> Self {
+        Self { settings, with_baseline, cloud, metrics, known: Mutex::default() }
+    }
+
+    /// Reads what the settings ask for. `None`: the credential has ended, and everything starts again.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        credential: &Credential,
+        admitted: &Admitted,
+    ) -> Result<Option<Checked>, Hold> {
+        if self.settings.mode == Mode::Off && !self.with_baseline {
+            return Ok(Some(Checked { note: None, baseline: None, since: None }));
         }
-        ReadResult::Refused(answer) => refused(&answer),
-        ReadResult::Unreadable(why) => {
-            (Reason::ClusterNotWaiting, format!("Whether the cluster waits for a redistribution is not known: {why}"))
+        let (uid, generation, values) = (&plan.object.uid, plan.generation, credential.id.digests.values);
+        let last = self.known().last(uid, (generation, values), Instant::now());
+        match last {
+            Some(Err(hold)) => return Err(hold),
+            Some(Ok(checked)) if !self.is_old(&checked, admitted.cluster(), Duration::ZERO, Instant::now()) => {
+                return Ok(Some(checked));
+            }
+            _ => {}
         }
-    };
-    match mode {
-        Mode::Require => {
-            Verdict::Hold(reason, format!("{message}. Nothing is called; the cluster is checked again automatically"))
+        let result = self.read(plan, credential, admitted).await?;
+        if let Some(result) = &result {
+            self.known().keep(uid, (generation, values), result.clone(), Instant::now());
         }
-        Mode::Off | Mode::Warn => Verdict::Note(message),
+        result.transpose()
+    }
+
+    /// The outer result is about the key and the endpoint, the inner one about the cluster.
+    async fn read(
+        &self,
+        plan: &Plan,
+        credential: &Credential,
+        admitted: &Admitted,
+    ) -> Result<Option<Result<Checked, Hold>>, Hold> {
+        let request = RedistributionRequest::from(&plan.spec);
+        let slot = admitted.slot().await?;
+        let since = Instant::now();
+        let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
+        let (read, key) = (request.clone(), credential.key.clone());
+        let result = in_slot(slot, async move {
+            let result = cloud.cluster(&read, &key, &endpoint, Timestamp::now()).await;
+            if let (Key::Token(token), ReadResult::Refused(answer)) = (&key, &result) {
+                token.record_denial(answer, Instant::now());
+            }
+            metrics.cluster_read(result.label());
+            result
+        });
+        let result = result.await;
+        let mut checked = Checked { note: None, baseline: None, since: Some(since) };
+        let task_status = result.found().map(|state| state.task.word().to_owned());
+        let task_status = task_status.map(|word| if word.is_empty() { NONE.to_owned() } else { word });
+        match judge(self.settings.mode, result) {
+            Verdict::Call(note) => checked.note = note,
+            Verdict::KeyRefused => return admitted.check().map(|()| None),
+            Verdict::Unreachable => {
+                let pause = self.cloud.health().failed(&plan.endpoint.host);
+                return Err(self.cloud.unreachable(&plan.endpoint, pause));
+            }
+            Verdict::Hold(reason, message) => {
+                return Ok(Some(Err(Hold { reason, message, retry_after: jittered(self.settings.every) })));
+            }
+        }
+        if self.with_baseline {
+            let slot = admitted.slot().await?;
+            let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
+            let key = credential.key.clone();
+            let result = in_slot(slot, async move {
+                let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
+                metrics.observation(result.label());
+                result
+            });
+            let result = result.await;
+            if result.key_effect().is_some_and(is_about_key) {
+                return admitted.check().map(|()| None);
+            }
+            // A part that cannot be read stays empty and then proves nothing later.
+            let shown = result.shown();
+            checked.baseline = Some(Baseline {
+                cluster_id: Some(plan.spec.cluster_id.clone()),
+                task_status,
+                redistribution_id: shown
+                    .map(|shown| shown.map_or_else(|| NONE.to_owned(), |details| details.id.clone())),
+                start_time: shown.flatten().and_then(|details| details.start_time.clone()),
+                ..Baseline::default()
+            });
+        }
+        Ok(Some(Ok(checked)))
+    }
+
+    /// A request for this cluster begins: earlier prechecks of it are old.
+    pub fn request_begins(&self, cluster: &Cluster, now: Instant) {
+        let mut known = self.known();
+        known.begun.retain(|_, at| now.saturating_duration_since(*at) < REMEMBER_BEGUN);
+        known.begun.insert(cluster.clone(), now);
+    }
+
+    /// Whether the cluster may have changed since. `last_wait`: how long the wait for the last slot took.
+    pub fn is_old(&self, checked: &Checked, cluster: &Cluster, last_wait: Duration, now: Instant) -> bool {
+        let Some(since) = checked.since else { return false };
+        let begun = self.known().begun.get(cluster).copied();
+        begun.is_some_and(|begun| begun >= since)
+            || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(WAITS))
+    }
+
+    /// What lies behind the lock is whole after each change.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether the effect is about the key, not about the request.
-pub const fn is_about_key(effect: KeyEffect) -> bool {
-    match effect {
-        KeyEffect::RejectedByGateway
-        | KeyEffect::LockedByGateway
-        | KeyEffect::ClockSkew
-        | KeyEffect::TokenRefused
-        | KeyEffect::TokenEnded
-        | KeyEffect::TokenAlreadyEnded
-        | KeyEffect::Throttled(_) => true,
-        KeyEffect::Good | KeyEffect::Neutral => false,
+impl Known {
+    /// The last precheck of this generation with these values, if the next one is not due yet. A hold ends when it is.
+    fn last(&self, uid: &str, of: (i64, KeyIdentity), now: Instant) -> Option<Result<Checked, Hold>> {
+        let last = self.last.get(uid).filter(|last| (last.generation, last.values) == of)?;
+        let wait = last.next.saturating_duration_since(now);
+        let result = || last.result.clone().map_err(|hold| Hold { retry_after: wait, ..hold });
+        (!wait.is_zero()).then(result)
+    }
+
+    fn keep(
+        &mut self,
+        uid: &str,
+        (generation, values): (i64, KeyIdentity),
+        result: Result<Checked, Hold>,
+        now: Instant,
+    ) {
+        self.last.retain(|_, last| last.next > now);
+        let next = now + result.as_ref().map_or_else(|hold| hold.retry_after, |_| VALID_FOR);
+        self.last.insert(uid.to_owned(), Last { generation, values, result, next });
     }
 }
 
-/// The same reasons as for a call, with messages for a read.
-fn refused(answer: &Answer) -> (Reason, String) {
-    let code = answer.error_code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
-    let answered = format!("the cloud answered HTTP {}{code}", answer.status_code);
-    match answer.reason {
-        Reason::ClusterNotFound => (
-            Reason::ClusterNotFound,
-            format!("The cloud does not know this cluster ({answered}). Correct projectID, clusterID or region"),
-        ),
-        Reason::PermissionDenied => (
-            Reason::PermissionDenied,
-            format!(
-                "The account may not read the cluster ({answered}). Grant it dws:openAPICluster:getDetail, or let the controller run without --check-cluster"
-            ),
-        ),
-        Reason::NotFound => (
-            Reason::NotFound,
-            format!("Nothing is found at the cluster's address ({answered}). Check projectID, region and endpoint"),
-        ),
-        Reason::BadRequest => (
-            Reason::BadRequest,
-            format!(
-                "The cloud refused the read of the cluster as invalid ({answered}). Correct projectID or clusterID"
-            ),
-        ),
-        _ => (
-            Reason::ClusterNotWaiting,
-            format!("Whether the cluster waits for a redistribution is not known: {answered}"),
-        ),
-    }
+/// Makes a read in a task of its own: once it is sent, its answer counts, whoever waits for it.
+async fn in_slot<T: Send + 'static>(
+    mut slot: Slot,
+    read: impl Future<Output = ReadResult<T>> + Send + 'static,
+) -> ReadResult<T> {
+    let read = tokio::spawn(async move {
+        slot.sends();
+        let result = read.await;
+        slot.answered(result.key_effect());
+        result
+    });
+    read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cluster(task: Task) -> ReadResult<ClusterState> {
-        ReadResult::Found(ClusterState { task, status: Some("AVAILABLE".to_owned()), sub_status: Vec::new() })
-    }
-
-    fn refusal(status_code: u16, reason: Reason, key_effect: KeyEffect) -> ReadResult<ClusterState> {
-        let (error_code, request_id) = (Some("DWS.0015".to_owned()), None);
-        ReadResult::Refused(Answer { status_code, error_code, request_id, reason, message: String::new(), key_effect })
-    }
+    use crate::api::Reason;
 
     #[test]
-    fn require_calls_only_if_the_cluster_waits() {
-        assert_eq!(judge(Mode::Require, cluster(Task::Waiting)), Verdict::Call);
-        for result in [
-            cluster(Task::Idle),
-            cluster(Task::Redistributing),
-            cluster(Task::Paused),
-            cluster(Task::Failed),
-            cluster(Task::Other("WAITING_REDISTRIBUTIONS".to_owned())),
-            ReadResult::Unreadable("no answer came in time"),
-            refusal(503, Reason::ServerError, KeyEffect::Neutral),
-        ] {
-            let verdict = judge(Mode::Require, result);
-            assert!(matches!(verdict, Verdict::Hold(Reason::ClusterNotWaiting, _)), "{verdict:?}");
-        }
-        assert_eq!(judge(Mode::Require, ReadResult::Unreachable), Verdict::Unreachable);
-    }
-
-    #[test]
-    fn a_refused_read_has_the_reason_of_a_refused_call() {
-        for reason in [Reason::ClusterNotFound, Reason::PermissionDenied, Reason::NotFound, Reason::BadRequest] {
-            let verdict = judge(Mode::Require, refusal(403, reason, KeyEffect::Good));
-            assert!(
-                matches!(&verdict, Verdict::Hold(held, message) if *held == reason && message.contains("HTTP 403 DWS.0015")),
-                "{verdict:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_key_that_the_gateway_refuses_is_used_for_no_call_in_either_mode() {
-        for mode in [Mode::Warn, Mode::Require] {
-            for effect in [
-                KeyEffect::RejectedByGateway,
-                KeyEffect::LockedByGateway,
-                KeyEffect::ClockSkew,
-                KeyEffect::TokenRefused,
-                KeyEffect::TokenEnded,
-                KeyEffect::TokenAlreadyEnded,
-                KeyEffect::Throttled(Duration::from_secs(60)),
-            ] {
-                assert_eq!(judge(mode, refusal(401, Reason::AuthenticationFailed, effect)), Verdict::KeyRefused);
-            }
-        }
-    }
-
-    #[test]
-    fn warn_calls_although_the_cluster_does_not_wait_and_reports_it() {
-        for result in
-            [cluster(Task::Idle), ReadResult::Unreadable("x"), refusal(403, Reason::PermissionDenied, KeyEffect::Good)]
-        {
-            let verdict = judge(Mode::Warn, result);
-            assert!(matches!(verdict, Verdict::Note(_)), "{verdict:?}");
-        }
+    fn a_precheck_is_kept_for_its_generation_and_values_until_its_end() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let (values, other) = (KeyIdentity::from([1; 32]), KeyIdentity::from([2; 32]));
+        let passed = Checked { note: None, baseline: None, since: Some(now) };
+        known.keep("uid", (1, values), Ok(passed), now);
+        let half = now + VALID_FOR / 2;
+        assert!(matches!(known.last("uid", (1, values), half), Some(Ok(_))));
+        assert!(known.last("uid", (2, values), half).is_none() && known.last("uid", (1, other), half).is_none());
+        assert!(known.last("uid", (1, values), now + VALID_FOR).is_none());
+        let hour = Duration::from_secs(3600);
+        let hold = Hold { reason: Reason::ClusterNotWaiting, message: String::new(), retry_after: hour };
+        known.keep("uid", (1, values), Err(hold), now);
+        let again = known.last("uid", (1, values), now + hour / 4);
+        assert!(matches!(again, Some(Err(Hold { retry_after, .. })) if retry_after == hour / 4 * 3));
+        assert!(known.last("uid", (1, values), now + hour).is_none());
+        known.keep("another", (1, values), Ok(Checked { note: None, baseline: None, since: None }), now + hour);
+        assert_eq!(known.last.len(), 1, "what is over is forgotten");
     }
 }

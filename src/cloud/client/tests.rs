@@ -14,10 +14,15 @@ use tokio::{
 use super::*;
 
 mod answers;
+mod proxied;
 
 use crate::{
     api::RedisMode,
-    cloud::{auth::AccessKey, identity::KeyIdentity, signing, token::Token},
+    cloud::{
+        auth::{AccessKey, Token},
+        identity::KeyIdentity,
+        signing,
+    },
     protocol::regions::Regions,
     runtime::clock::{Clock, Reading},
     testing::sample::at,
@@ -397,6 +402,14 @@ async fn a_probe_connects_and_sends_no_request() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_purpose_gets_no_connection() {
+    let peer = Peer::answering(OK).await;
+    let error = client().http.get(format!("http://{}", peer.address)).send().await.unwrap_err();
+    assert!(error.is_connect(), "{error:?}");
+    assert_eq!(peer.requests(), 0);
+}
+
+#[tokio::test]
 async fn a_proxy_that_refuses_the_tunnel_means_not_sent() {
     let proxy = Peer::new(|mut connection| async move {
         let mut bytes = Vec::new();
@@ -448,7 +461,9 @@ fn an_id_with_a_path_or_query_character_makes_no_request() {
 fn a_token_is_sent_in_a_sensitive_header_and_nothing_is_signed() {
     let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
-    let sent = client().request(&request(), &Key::Token(token), &far, Timestamp::now()).unwrap();
+    let sent = client()
+        .signed((Method::POST, request().path()), &request(), &Key::Token(token), &far, Timestamp::now())
+        .unwrap();
     let headers = sent.headers();
     assert_eq!((&headers["x-auth-token"], headers["x-auth-token"].is_sensitive()), (&"canary".parse().unwrap(), true));
     assert_eq!(headers["x-project-id"], request().project_id);

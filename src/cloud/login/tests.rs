@@ -44,11 +44,11 @@ fn the_lifetime_of_a_token_is_by_the_clock_of_iam_and_at_most_a_day() {
         (None, "2026-12-01T19:00:00Z", 3600),
     ] {
         let body = json!({"token": {"issued_at": issued, "expires_at": expires}}).to_string();
-        let Login::Token(token, life) = answer(201, &body) else { panic!("no token: {body}") };
+        let Ok((token, life)) = answer(201, &body) else { panic!("no token: {body}") };
         assert_eq!((token.expose_secret(), life.as_secs()), ("canary", seconds));
     }
     for body in ["", "{}", r#"{"token": {}}"#, r#"{"token": {"expires_at": "soon"}}"#, "[]"] {
-        assert!(matches!(answer(201, body), Login::Unreadable(_)), "{body}");
+        assert!(matches!(answer(201, body), Err(LoginFailure::Unreadable(_))), "{body}");
     }
 }
 
@@ -75,43 +75,45 @@ fn a_refusal_is_read_by_whole_words_without_the_users_names() {
         read(&reply(401, &body, None), None, &user, now())
     };
     for text in ["The user is blocked", "Unlock it first", "The projector is off", "Telescope"] {
-        assert!(matches!(read_with("u", "d", text), Login::Wrong), "{text}");
+        assert!(matches!(read_with("u", "d", text), Err(LoginFailure::Wrong)), "{text}");
     }
     for name in ["o", "l", "ock", "the", "account", "lock"] {
-        assert!(matches!(read_with(name, name, "The account is LOCKED."), Login::Locked), "{name}");
-        assert!(matches!(read_with(name, "project", "The project's scope"), Login::Project(401)), "{name}");
+        assert!(matches!(read_with(name, name, "The account is LOCKED."), Err(LoginFailure::Locked)), "{name}");
+        assert!(matches!(read_with(name, "project", "The project's scope"), Err(LoginFailure::Project(401))), "{name}");
     }
     for text in ["user lock of project is unknown", "project/lock: wrong", "lock, lock"] {
-        assert!(matches!(read_with("lock", "project", text), Login::Wrong), "{text}");
+        assert!(matches!(read_with("lock", "project", text), Err(LoginFailure::Wrong)), "{text}");
     }
-    assert!(matches!(read_with("", "", "locked"), Login::Locked));
+    assert!(matches!(read_with("", "", "locked"), Err(LoginFailure::Locked)));
 }
 
 #[test]
 fn a_refusal_means_a_wrong_password_unless_it_names_a_lock_or_project() {
     for text in ["The username or password is wrong.", "Unauthorized.", "", "project-bot of locksmith is unknown"] {
-        assert!(matches!(refusal(401, text), Login::Wrong), "{text}");
+        assert!(matches!(refusal(401, text), Err(LoginFailure::Wrong)), "{text}");
     }
-    assert!(matches!(answer(401, "<html>"), Login::Wrong));
-    assert!(matches!(refusal(401, "The account is locked."), Login::Locked));
+    assert!(matches!(answer(401, "<html>"), Err(LoginFailure::Wrong)));
+    assert!(matches!(refusal(401, "The account is locked."), Err(LoginFailure::Locked)));
     for status in [400, 401, 404] {
-        assert!(matches!(refusal(status, "The project does not exist."), Login::Project(code) if code == status));
+        assert!(
+            matches!(refusal(status, "The project does not exist."), Err(LoginFailure::Project(code)) if code == status)
+        );
     }
-    assert!(matches!(refusal(401, "User x has no access to project y"), Login::Project(401)));
+    assert!(matches!(refusal(401, "User x has no access to project y"), Err(LoginFailure::Project(401))));
 }
 
 #[test]
 fn every_other_answer_has_its_own_result() {
-    assert!(matches!(refusal(403, "Forbidden"), Login::Forbidden));
-    assert!(matches!(refusal(429, "IAM.0012"), Login::Throttled(wait) if wait == Duration::from_secs(7)));
+    assert!(matches!(refusal(403, "Forbidden"), Err(LoginFailure::Forbidden)));
+    assert!(matches!(refusal(429, "IAM.0012"), Err(LoginFailure::Throttled(wait)) if wait == Duration::from_secs(7)));
     for status in [400, 404, 405, 413] {
-        assert!(matches!(refusal(status, "x"), Login::Refused(code) if code == status));
+        assert!(matches!(refusal(status, "x"), Err(LoginFailure::Refused(code)) if code == status));
     }
     for status in [500, 502, 503, 504, 999] {
-        assert!(matches!(refusal(status, "x"), Login::Failed(code) if code == status));
+        assert!(matches!(refusal(status, "x"), Err(LoginFailure::Failed(code)) if code == status));
     }
     for status in [200, 204, 302, 307] {
-        assert!(matches!(refusal(status, "x"), Login::Unreadable(_)), "{status}");
+        assert!(matches!(refusal(status, "x"), Err(LoginFailure::Unreadable(_))), "{status}");
     }
 }
 
@@ -122,6 +124,6 @@ fn a_token_that_fits_in_no_header_is_ignored() {
     for bad in ["", "a b", &"x".repeat(MAX_TOKEN + 1)] {
         assert!(read_with(bad.parse().unwrap()).is_none());
     }
-    let secret = format!("{:?}", Login::Token("canary".to_owned().into(), Duration::ZERO));
+    let secret = format!("{:?}", Login::Ok(("canary".to_owned().into(), Duration::ZERO)));
     assert!(!secret.contains("canary"), "{secret}");
 }

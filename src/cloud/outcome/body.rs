@@ -8,32 +8,29 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::scan::{CODES, Entry, TEXTS, Value, codes_anywhere, is_plain_object, walk};
+use super::scan::{CODES, Entry, TEXTS, Value, decoded, walk};
 
 /// The code that reports success.
 const NO_ERROR: &str = "DWS.0000";
 
 /// The contents of a body.
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of one body that do not depend on each other")]
+#[derive(Default)]
 pub struct Contents {
+    /// The bytes without what wraps them.
+    text: Vec<u8>,
     /// The values of the relevant keys.
     entries: Vec<Entry>,
     /// All error codes, by depth and then by position.
     codes: Vec<Code>,
     /// Empty, or one JSON object that holds no key twice.
     is_plain: bool,
-    is_empty: bool,
-    is_truncated: bool,
+    /// It is JSON that ends in the middle.
+    pub is_truncated: bool,
     /// A text in it holds a code, as if it quoted another body.
     hides_code: bool,
-    /// It contains the prefix of DWS codes.
-    names_service: bool,
-    is_text: bool,
 }
 
 /// An error code, and its position if damage does not hide that.
-#[derive(Debug)]
 struct Code {
     text: String,
     depth: usize,
@@ -44,34 +41,26 @@ struct Code {
 pub fn read(bytes: &[u8]) -> Contents {
     let bytes = trimmed(bytes);
     let decoded = base64_decoded(bytes);
-    let text = decoded.as_deref().unwrap_or(bytes);
     // Without its zeros, a text in UTF-16 is readable.
-    let without_zeros: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
-    let text = without_zeros.as_slice();
-    let walked = walk(text);
-    let code_of = |entry: &Entry| {
-        let (depth, object) = (entry.depth, Some(entry.object));
-        code_at(entry).map(|code| Code { text: code.to_owned(), depth, object })
-    };
-    let mut codes: Vec<_> = walked.entries.iter().filter_map(code_of).collect();
+    let text: Vec<u8> = decoded.as_deref().unwrap_or(bytes).iter().copied().filter(|byte| *byte != 0).collect();
+    let walk = walk(&text);
+    let is_object = || bytes.starts_with(b"{") && serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+    let is_plain = decoded.is_none() && (bytes.is_empty() || (is_object() && !walk.repeats_key));
+    let mut codes: Vec<_> = walk.entries.iter().filter_map(code_at).collect();
     // A stable sort: codes of the same depth keep the order of the body.
     codes.sort_by_key(|code| code.depth);
-    let is_plain = decoded.is_none() && (bytes.is_empty() || is_plain_object(bytes));
     if !is_plain {
-        let anywhere = codes_anywhere(text);
-        let missed = anywhere.iter().filter_map(|found| code(found));
-        codes.extend(missed.map(|code| Code { text: code.to_owned(), depth: usize::MAX, object: None }));
+        let anywhere = codes_anywhere(&text).into_iter();
+        codes.extend(anywhere.map(|text| Code { text, depth: usize::MAX, object: None }));
     }
     let unescaped: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\\').collect();
     Contents {
-        hides_code: is_plain && codes_anywhere(&unescaped).iter().any(|found| code(found).is_some()),
-        names_service: text.windows(4).any(|window| window == b"DWS."),
-        is_truncated: walked.is_truncated && text.first().is_some_and(|first| b"{[".contains(first)),
-        is_text: std::str::from_utf8(text).is_ok(),
-        is_empty: bytes.is_empty(),
+        hides_code: is_plain && !codes_anywhere(&unescaped).is_empty(),
+        is_truncated: walk.is_truncated && text.first().is_some_and(|first| b"{[".contains(first)),
+        entries: walk.entries,
         is_plain,
-        entries: walked.entries,
         codes,
+        text,
     }
 }
 
@@ -102,49 +91,70 @@ impl Contents {
     /// The text beside the code; without a code the text at the lowest depth.
     pub fn text(&self) -> Option<&str> {
         let object_of_code = self.codes.first().map(|code| code.object);
-        let is_beside = |entry: &&Entry| object_of_code.is_none_or(|object| object == Some(entry.object));
-        let texts = self.entries.iter().filter(is_beside).filter_map(|entry| {
-            let rank = TEXTS.iter().position(|key| *key == entry.key)?;
-            Some(((entry.depth, rank), non_empty(&entry.value)?))
-        });
-        texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
+        self.first(&TEXTS, |entry| object_of_code.is_none_or(|object| object == Some(entry.object)))
     }
 
     /// The cloud's id of the request.
     pub fn request_id(&self) -> Option<&str> {
-        let ids = self.entries.iter().filter(|entry| entry.key == "request_id");
-        ids.filter_map(|entry| Some((entry.depth, non_empty(&entry.value)?)))
-            .min_by_key(|(depth, _)| *depth)
-            .map(|(_, id)| id)
+        self.first(&["request_id"], |_| true)
     }
 
-    /// It is JSON that ends in the middle.
-    pub fn is_truncated(&self) -> bool {
-        self.is_truncated
+    /// The text at the lowest depth, there of the first of these keys.
+    fn first(&self, keys: &[&str], is_candidate: impl Fn(&Entry) -> bool) -> Option<&str> {
+        let texts = self.entries.iter().filter(|entry| is_candidate(entry)).filter_map(|entry| {
+            let Value::Text(text) = &entry.value else { return None };
+            let rank = keys.iter().position(|key| *key == entry.key)?;
+            Some(((entry.depth, rank), text.trim())).filter(|(_, text)| !text.is_empty())
+        });
+        texts.min_by_key(|(order, _)| *order).map(|(_, text)| text)
     }
 
     /// It is UTF-8: no unknown encoding hides a part of it.
     pub fn is_text(&self) -> bool {
-        self.is_text
+        std::str::from_utf8(&self.text).is_ok()
     }
 
     /// It holds a code of DWS, or the remains of one.
     pub fn mentions_service(&self) -> bool {
-        self.codes.iter().any(|code| code.text.starts_with("DWS.")) || (self.codes.is_empty() && self.names_service)
+        let has_remains = || self.codes.is_empty() && self.text.windows(4).any(|window| window == b"DWS.");
+        self.codes.iter().any(|code| code.text.starts_with("DWS.")) || has_remains()
     }
 
     /// The body of a call's answer with this 2xx reports success: it is empty, or an object without any sign of a failure
     /// at any depth.
     pub fn is_success(&self, status: u16) -> bool {
         let is_without_code = self.is_plain && self.codes.is_empty() && !self.hides_code;
-        self.is_empty || (is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status)))
+        is_without_code && self.entries.iter().all(|entry| !reports_failure(entry, status))
     }
 
     /// The same for the answer to a read: the cluster that it shows may hold codes and texts of its own failures.
     pub fn is_shown(&self, status: u16) -> bool {
         let mut of_answer = self.entries.iter().filter(|entry| entry.depth == 1 && entry.key != TEXTS[0]);
-        self.is_empty || (self.is_plain && of_answer.all(|entry| !reports_failure(entry, status)))
+        self.is_plain && of_answer.all(|entry| !reports_failure(entry, status))
     }
+}
+
+/// The codes at their keys anywhere in the bytes, also where damage hides which text is a key.
+fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
+    let parts = bytes.split(|byte| *byte == b'"').map(|part| std::str::from_utf8(part).unwrap_or_default());
+    let parts: Vec<_> = parts.collect();
+    let between = |at: usize| parts.get(at).map(|part| part.split_ascii_whitespace().collect::<String>());
+    let mut found = Vec::new();
+    for (at, _) in parts.iter().enumerate().skip(1).filter(|(_, part)| CODES.contains(part)) {
+        let after_key = between(at + 1).unwrap_or_default();
+        let mut value = at + 2;
+        // Only what is followed by its closing quote has arrived complete.
+        while (after_key == ":" || after_key == ":[") && value + 1 < parts.len() {
+            let text = parts.get(value).filter(|text| !text.ends_with('\\'));
+            let text = text.map(|text| decoded(format!("\"{text}\"").as_bytes()));
+            found.extend(text.as_deref().and_then(code).map(str::to_owned));
+            if after_key == ":" || between(value + 1).as_deref() != Some(",") {
+                break;
+            }
+            value += 2;
+        }
+    }
+    found
 }
 
 /// The text without the blanks around it, if it is an error code.
@@ -168,9 +178,11 @@ pub fn inner_code<'a>(text: &'a str, outer: &str) -> Option<&'a str> {
     codes.all(|other| other == first).then_some(first)
 }
 
-fn code_at(entry: &Entry) -> Option<&str> {
+fn code_at(entry: &Entry) -> Option<Code> {
     match &entry.value {
-        Value::Text(text) | Value::Element(text) if is_code_key(entry) => code(text),
+        Value::Text(text) | Value::Element(text) if is_code_key(entry) => {
+            Some(Code { text: code(text)?.to_owned(), depth: entry.depth, object: Some(entry.object) })
+        }
         _ => None,
     }
 }
@@ -185,11 +197,6 @@ fn name(value: &Value) -> Option<&str> {
     let (service, number) = text.split_once('.')?;
     let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (is_service && is_number(number) && service != "DWS").then_some(text)
-}
-
-fn non_empty(value: &Value) -> Option<&str> {
-    let Value::Text(text) = value else { return None };
-    Some(text.trim()).filter(|text| !text.is_empty())
 }
 
 /// Whether a key reports a failure, so that the body of a 2xx must not hold it.
@@ -234,8 +241,6 @@ fn base64_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
         .with_decode_allow_trailing_bits(true);
     // A single character of the last group of four holds no byte.
     let whole = text.get(..text.len() - usize::from(text.len() % 4 == 1))?;
-    [STANDARD, URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(whole).ok())
-        .filter(|decoded| !decoded.is_empty())
+    let decode = |alphabet| GeneralPurpose::new(alphabet, lenient).decode(whole).ok();
+    decode(&STANDARD).or_else(|| decode(&URL_SAFE)).filter(|decoded| !decoded.is_empty())
 }

@@ -48,7 +48,7 @@ impl Facts<'_> {
 
     /// The whole body has arrived, and a code in it would have been found: it is neither compressed nor truncated JSON.
     pub fn is_read(&self) -> bool {
-        self.is_whole() && !self.contents.is_truncated() && !self.is_compressed()
+        self.is_whole() && !self.contents.is_truncated && !self.is_compressed()
     }
 
     fn is_compressed(&self) -> bool {
@@ -105,63 +105,67 @@ pub fn message(reason: Reason, facts: &Facts<'_>, secrets: &[&str]) -> String {
 }
 
 fn sentence(reason: Reason, facts: &Facts<'_>, answer: &str, secrets: &[&str]) -> String {
-    let again = "then set spec.trigger to a new value";
-    match reason {
+    let (what, advice) = match reason {
         Reason::Delivered => {
-            format!(
-                "The cloud accepted the redistribution ({answer}). It runs for hours or days: follow it in the cloud's console"
-            )
+            ("The cloud accepted the redistribution", "It runs for hours or days: follow it in the cloud's console")
         }
-        Reason::BadRequest => {
-            format!(
-                "The cloud refused the request as invalid ({answer}). Correct the spec: each change of the spec sends a new request"
-            )
+        Reason::OutcomeUnknown => {
+            let why = why_unknown(facts, secrets);
+            return format!(
+                "The cloud answered {answer}, {why}: it may or may not have accepted. Check the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
+            );
         }
-        Reason::OutcomeUnknown => format!(
-            "The cloud answered {answer}, {}: it may or may not have accepted. Check the cloud's console; only if no redistribution began there, set spec.trigger to a new value",
-            why_unknown(facts, secrets)
+        Reason::ServerError => (
+            "The cloud failed, and may still have accepted",
+            "Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value",
         ),
-        _ if facts.reply.status < 500 && facts.is_token_refused() => format!(
-            "The gateway refused the token of the Secret's user ({answer}): it ended early, or is for another region than the endpoint. The next call has a new token; set spec.trigger to a new value"
+        _ if facts.is_token_refused() => (
+            "The gateway refused the token of the Secret's user",
+            "It ended early, or is for another region than the endpoint. The next call has a new token; set spec.trigger to a new value",
         ),
-        Reason::AuthenticationFailed if !facts.is_gateways_own() && !facts.is_from_service() => format!(
-            "The cloud refused ({answer}); whether because of the credentials cannot be read. Check the Secret and clusterID, {again}"
+        Reason::AuthenticationFailed if !facts.is_gateways_own() && !facts.is_from_service() => (
+            "The cloud refused, perhaps because of the credentials",
+            "Check the Secret and clusterID, then set spec.trigger to a new value",
         ),
         Reason::AuthenticationFailed => {
-            format!("{} ({answer}). Correct the Secret, {again}", why_unauthenticated(facts))
+            (why_unauthenticated(facts), "Correct the Secret, then set spec.trigger to a new value")
         }
         Reason::ClockSkew => {
-            let off =
-                facts.skew.map(|off| format!(", which is {} minutes off", off.as_secs() / 60)).unwrap_or_default();
-            format!(
-                "The gateway refused the date of the signature ({answer}). Correct the clock of the controller's node{off}, {again}"
-            )
+            let off = facts.skew.map(|off| format!(", which is {} minutes off", off.as_secs() / 60));
+            return format!(
+                "The gateway refused the date of the signature ({answer}). Correct the clock of the controller's node{}, then set spec.trigger to a new value",
+                off.unwrap_or_default()
+            );
         }
         Reason::PermissionDenied => {
-            format!("The account may not do this ({answer}). Grant it dws:redistribution:operate, {again}")
+            ("The account may not do this", "Grant it dws:redistribution:operate, then set spec.trigger to a new value")
         }
+        Reason::BadRequest => (
+            "The cloud refused the request as invalid",
+            "Correct the spec: each change of the spec sends a new request",
+        ),
         Reason::NotFound if facts.is_from_service() => {
-            format!(
-                "The cloud found nothing at this address ({answer}). Correct the spec: each change of the spec sends a new request"
-            )
+            ("The cloud found nothing at this address", "Correct the spec: each change of the spec sends a new request")
         }
-        Reason::NotFound => format!(
-            "The gateway does not know this call at this address ({answer}). Check the region and its endpoint, {again}"
+        Reason::NotFound => (
+            "The gateway does not know this call at this address",
+            "Check the region and its endpoint, then set spec.trigger to a new value",
         ),
-        Reason::TooManyRequests => format!(
-            "The cloud refused this call because of its rate limit ({answer}); other calls with this key wait. Set spec.trigger to a new value to send a new request"
+        Reason::TooManyRequests => (
+            "The cloud refused this call because of its rate limit",
+            "Other calls with this key wait. Set spec.trigger to a new value to send a new request",
         ),
-        Reason::ClusterNotFound => format!(
-            "The cloud does not know this cluster ({answer}). Correct projectID, clusterID or region: each change of the spec sends a new request"
+        Reason::ClusterNotFound => (
+            "The cloud does not know this cluster",
+            "Correct projectID, clusterID or region: each change of the spec sends a new request",
         ),
-        Reason::ClusterNotReady => format!(
-            "The cluster cannot be redistributed now ({answer}). It must be waiting for a redistribution, after a scale-out without an automatic one; {again}"
+        Reason::ClusterNotReady => (
+            "The cluster cannot be redistributed now",
+            "It must be waiting for a redistribution, after a scale-out without an automatic one; then set spec.trigger to a new value",
         ),
-        Reason::ServerError => format!(
-            "The cloud failed ({answer}) and may still have accepted. Check the cluster in the cloud's console; only if no redistribution began there, set spec.trigger to a new value"
-        ),
-        _ => format!("The cloud refused ({answer}). Fix the cause, {again}"),
-    }
+        _ => ("The cloud refused", "Fix the cause, then set spec.trigger to a new value"),
+    };
+    format!("{what} ({answer}). {advice}")
 }
 
 /// `HTTP 403 DWS.7023: Cluster status is not allowed`, with at most `quoted` characters of the service's text.
@@ -185,7 +189,7 @@ fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
         Body::TooLarge(_) => "but the body is larger than 64 KiB",
         Body::Broken(_) => "but the body broke off",
         Body::Complete(_) if facts.is_compressed() => "but the body is compressed",
-        Body::Complete(_) if facts.contents.is_truncated() => "but the body ends in the middle",
+        Body::Complete(_) if facts.contents.is_truncated => "but the body ends in the middle",
         Body::Complete(_) if facts.is_success() => "but the body does not say that it accepted",
         Body::Complete(_) => "which proves no refusal",
     };
@@ -194,28 +198,28 @@ fn why_unknown(facts: &Facts<'_>, secrets: &[&str]) -> String {
 
 /// The target of a redirect: the host only, since the rest of the address may hold anything.
 fn redirect(host: Option<&str>, secrets: &[&str]) -> String {
-    let known = |character: &char| character.is_ascii_alphanumeric() || ".-_:[]".contains(*character);
-    let kept = |text: &str| text.chars().filter(known).collect::<String>().to_ascii_lowercase();
-    let host = kept(host.unwrap_or_default());
     // A host is in lower case, whatever the case of a secret that it echoes.
-    let echoes = secrets.iter().map(|secret| kept(secret)).any(|secret| !secret.is_empty() && host.contains(&secret));
-    let host = if echoes { "***".to_owned() } else { truncate(&host, MAX_HOST) };
-    let to = if host.is_empty() { "to no host that can be read".to_owned() } else { format!("to {host}") };
-    format!("a redirect {to}, which is not followed")
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.to_ascii_lowercase()).collect();
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    let to = match super::keep(&host.unwrap_or_default().to_ascii_lowercase(), ".-_:[]", &secrets) {
+        Some(host) if host.is_empty() => "no host that can be read".to_owned(),
+        Some(host) => truncate(&host, MAX_HOST),
+        None => "***".to_owned(),
+    };
+    format!("a redirect to {to}, which is not followed")
 }
 
+/// Phrases in the gateway's texts, and what they mean.
+const REFUSALS: [(&str, &str); 4] = [
+    ("reach the limit", "The gateway has locked the access key for some minutes, after too many wrong signatures"),
+    ("not exist", "The gateway does not know the access key"),
+    ("signature fail", "The gateway found the signature wrong: the secret key does not belong to the access key"),
+    ("token", "The gateway refused the security token: it has expired, or belongs to another region"),
+];
+
 fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
-    if facts.is_locked() {
-        "The gateway has locked the access key for some minutes, after too many wrong signatures"
-    } else if facts.text_contains("not exist") {
-        "The gateway does not know the access key"
-    } else if facts.text_contains("signature fail") {
-        "The gateway found the signature wrong: the secret key does not belong to the access key"
-    } else if facts.text_contains("token") {
-        "The gateway refused the security token: it has expired, or belongs to another region"
-    } else {
-        "The cloud did not accept the credentials"
-    }
+    let known = REFUSALS.iter().find(|(phrase, _)| facts.text_contains(phrase));
+    known.map_or("The cloud did not accept the credentials", |(_, why)| why)
 }
 
 /// A text that may be shown: without control characters, characters that are invisible or change the text direction, any of

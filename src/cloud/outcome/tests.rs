@@ -368,6 +368,19 @@ fn a_byte_order_mark_or_folded_base64_does_not_hide_the_code_of_a_2xx() {
 }
 
 #[test]
+fn an_escape_hides_neither_key_nor_code_in_a_damaged_body() {
+    for body in [
+        r#"{"error\_code":"DWS.7023"}"#,
+        r#"{"error_code":"DWS\.7023"}"#,
+        r#"{"error_msg":"5" disk","code":"DWS.7023\n"}"#,
+    ] {
+        for status in [200, 403] {
+            assert_eq!(read(status, body).reason, Reason::ClusterNotReady, "{status} {body}");
+        }
+    }
+}
+
+#[test]
 fn an_echo_of_the_key_is_neither_code_nor_id() {
     let mut echo = reply(403, &fault("HST3CANARYKEY", "x"));
     echo.request_id = Some("for:HST3CANARYKEY-1".to_owned());

@@ -1,17 +1,23 @@
-//! PURE core of the token cache: the cached tokens, and which object may fetch one. One login at a time for each user, a
-//! lock-out as for access keys, and a back-off for a project that was refused. The clock is an argument.
+//! PURE core of the token cache: the cached tokens, and who may not log in now. A lock-out as for access keys, and a back-off
+//! for a project that was refused and after logins without an answer. The clock is an argument.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use super::{
-    denied::{Denied, ScopeError},
-    unanswered::FailureCause,
-    user::UserState,
+use crate::{
+    cloud::{
+        auth::Token,
+        identity::KeyIdentity,
+        login::{Login, LoginFailure},
+        outcome::KeyEffect,
+    },
+    credentials::{
+        REFUSED_RECHECK,
+        lockout::{Lockout, Rejection},
+    },
 };
-use crate::cloud::{identity::KeyIdentity, login::Login, outcome::KeyEffect, token::Token};
 
 /// How long before its end a token is renewed; a quarter of its lifetime if that is less.
 const RENEW_BEFORE: Duration = Duration::from_secs(600);
@@ -22,29 +28,85 @@ const SCOPE_BACK_OFF: Duration = Duration::from_secs(300);
 const MIN_LOGIN_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of cached users, and of cached scopes.
 const MAX_ENTRIES: usize = 1000;
+/// Back-off of a user whose password was never accepted, and may be wrong.
+const UNPROVEN_BACK_OFF: Duration = Duration::from_secs(300);
+/// First back-off of a user whose password was accepted before; each is four times the previous one.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(2);
+/// Five wrong passwords within this time lock a user.
+const WINDOW: Duration = Duration::from_secs(900);
+/// Maximum number of unanswered logins within the window.
+const MAX_IN_WINDOW: usize = 4;
+/// Maximum exponent of the back-off: beyond it the window is the bound.
+const MAX_GROWTH: usize = 4;
 
 /// The key of a cached token; reveals neither user nor project.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenKey {
-    /// The user.
     pub user: KeyIdentity,
     /// The user at this IAM, for this project and endpoint.
     pub scope: KeyIdentity,
 }
 
+/// Why there is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The user was refused or locked, and for how long; `None`: not before its values change.
+    Rejected(Rejection, Option<Duration>),
+    /// The last login failed; the next one is allowed after that time.
+    Failed(LoginFailure, Duration),
+}
+
 /// The result of [`Core::acquire`].
 #[derive(Clone, Debug)]
 pub enum Acquire {
-    /// A cached token.
     Cached(Token),
-    /// The caller must log in, and then `finish` or `abandon`. The token, if there is one, is still valid for a call.
+    /// A login is due. The token, if there is one, is still valid for a call.
     Login(Option<Token>),
-    /// Another login of this user is in flight.
-    InProgress,
     /// The last login was too recent; the next one is allowed after this time.
     BackOff(Duration),
-    /// Neither a token nor a login, and why.
     Denied(Denied),
+}
+
+/// Why and until when there is no login.
+type Pause = Option<(LoginFailure, Instant)>;
+
+fn denied(pause: Pause, now: Instant) -> Option<Denied> {
+    let (why, until) = pause.filter(|(_, until)| now < *until)?;
+    Some(Denied::Failed(why, until.saturating_duration_since(now)))
+}
+
+#[derive(Debug, Default)]
+struct UserState {
+    password: Lockout,
+    pause: Pause,
+    /// Times of the logins within the window that were sent and had no answer that proves whether the password was right.
+    /// IAM may have counted each as a wrong one, and five of these lock the user.
+    unanswered: Vec<Instant>,
+    used: Option<Instant>,
+}
+
+impl UserState {
+    /// Why a login is denied now. A refusal is preferred to an unanswered login, since it proves more.
+    fn denied(&self, now: Instant) -> Option<Denied> {
+        let rejected = self.password.rejection(now).map(|(why, wait)| Denied::Rejected(why, wait));
+        rejected.or_else(|| denied(self.pause, now))
+    }
+
+    fn worked(&mut self) {
+        self.unanswered.clear();
+        self.pause = None;
+        self.password.worked();
+    }
+
+    fn unanswered(&mut self, why: LoginFailure, now: Instant) {
+        self.unanswered.retain(|time| now.saturating_duration_since(*time) < WINDOW);
+        self.unanswered.push(now);
+        let growth = (1..self.unanswered.len().min(MAX_GROWTH + 1)).fold(1, |growth, _| growth * 4);
+        let pause = if self.password.is_proven() { FIRST_BACK_OFF * growth } else { UNPROVEN_BACK_OFF };
+        // The first of the last four must be out of the window.
+        let window_ends = self.unanswered.iter().rev().nth(MAX_IN_WINDOW - 1).map(|time| *time + WINDOW);
+        self.pause = window_ends.max(Some(now + pause)).map(|until| (why, until));
+    }
 }
 
 #[derive(Debug)]
@@ -55,11 +117,10 @@ struct Scope {
     /// When the token is due for renewal.
     renew_at: Instant,
     /// The last refusal, and the end of its back-off.
-    error: Option<(ScopeError, Instant)>,
-    used: Instant,
+    error: Pause,
+    used: Option<Instant>,
 }
 
-/// The tokens and the logins in flight.
 #[derive(Debug)]
 pub struct Core {
     min_left: Duration,
@@ -73,30 +134,20 @@ impl Core {
         Self { min_left, users: HashMap::new(), scopes: HashMap::new() }
     }
 
-    /// A token for a call now, or the right to log in, or why neither.
+    /// A token for a call now, or that a login is due, or why neither.
     pub fn acquire(&mut self, key: TokenKey, now: Instant) -> Acquire {
         let min_left = self.min_left;
         let (user, scope) = self.entries(key, now);
         let has_ended = scope.token.as_ref().is_none_or(Token::has_ended);
         let usable = scope.token.clone().filter(|token| token.left(now) >= min_left);
-        let obstacle = match (&usable, scope.error) {
-            (Some(token), _) if now < scope.renew_at => return Acquire::Cached(token.clone()),
-            (_, Some((error, until))) if now < until => {
-                Some(Acquire::Denied(Denied::Scope(error, until.saturating_duration_since(now))))
-            }
-            _ if user.in_flight > 0 => Some(Acquire::InProgress),
-            _ => user.denied(now).map(Acquire::Denied),
-        };
-        let interval =
-            scope.fetched.map(|fetched| MIN_LOGIN_INTERVAL.saturating_sub(now.saturating_duration_since(fetched)));
-        match (obstacle, usable, interval) {
-            (Some(_), Some(token), _) => Acquire::Cached(token),
-            (Some(obstacle), None, _) => obstacle,
-            (None, _, Some(wait)) if has_ended && !wait.is_zero() => Acquire::BackOff(wait),
-            (None, usable, _) => {
-                user.in_flight += 1;
-                Acquire::Login(usable)
-            }
+        let since_fetched = scope.fetched.filter(|_| has_ended).map(|fetched| now.saturating_duration_since(fetched));
+        match (usable, denied(scope.error, now).or_else(|| user.denied(now))) {
+            (Some(token), denied) if now < scope.renew_at || denied.is_some() => Acquire::Cached(token),
+            (_, Some(denied)) => Acquire::Denied(denied),
+            (usable, None) => match since_fetched.map(|since| MIN_LOGIN_INTERVAL.saturating_sub(since)) {
+                Some(wait) if !wait.is_zero() => Acquire::BackOff(wait),
+                _ => Acquire::Login(usable),
+            },
         }
     }
 
@@ -107,17 +158,14 @@ impl Core {
 
     /// Records the result of a login that started at `started`. Its result about the user applies to all projects.
     pub fn finish(&mut self, key: TokenKey, login: Login, started: Instant, now: Instant) -> Result<Token, Denied> {
-        self.abandon(key);
         let min_left = self.min_left;
         let (user, scope) = self.entries(key, now);
-        let error = match login {
-            Login::Token(text, life) => {
-                user.accepted();
-                let token = Token::new(text, key.user, started, life);
+        let failure = match login {
+            Ok((text, life)) => {
+                user.worked();
                 scope.fetched = Some(now);
-                if token.left(now) < min_left {
-                    ScopeError::ShortLived
-                } else {
+                let token = Token::new(text, key.user, started, life);
+                if token.left(now) >= min_left {
                     scope.error = None;
                     // A token that is due for renewal before a second use is used once and not cached.
                     let usable = life.saturating_sub(min_left).saturating_sub(RENEW_BEFORE.min(life / 4));
@@ -125,60 +173,55 @@ impl Core {
                     scope.token = (!usable.is_zero()).then(|| token.clone());
                     return Ok(token);
                 }
+                LoginFailure::ShortLived
             }
-            Login::Wrong => {
-                let denied = user.refused(KeyEffect::RejectedByGateway, now);
-                // The cause of the wrong password has also ended the tokens, by the cloud's documentation.
-                for other in self.scopes.values_mut().filter(|other| other.user == key.user) {
-                    if let Some(token) = other.token.take() {
-                        token.end();
-                    }
-                }
-                return Err(denied);
-            }
-            Login::Locked | Login::Throttled(_) => {
-                let effect = match login {
-                    Login::Throttled(wait) => KeyEffect::Throttled(wait),
-                    _ => KeyEffect::LockedByGateway,
-                };
-                return Err(user.refused(effect, now));
-            }
-            Login::Project(status) => ScopeError::Project(status),
-            Login::Forbidden => ScopeError::Forbidden,
-            Login::Refused(status) => ScopeError::Refused(status),
-            Login::Failed(status) => return Err(user.unanswered(FailureCause::Failed(status), now)),
-            Login::Silent => return Err(user.unanswered(FailureCause::Silent, now)),
-            Login::Unreadable(why) => return Err(user.unanswered(FailureCause::Unreadable(why), now)),
-            Login::Unreachable => return Err(Denied::Unreachable),
+            Err(failure) => failure,
         };
-        scope.error = Some((error, now + SCOPE_BACK_OFF));
-        Err(Denied::Scope(error, SCOPE_BACK_OFF))
-    }
-
-    /// Records that a login ended, or that its caller does not wait for it any more.
-    pub fn abandon(&mut self, key: TokenKey) {
-        if let Some(user) = self.users.get_mut(&key.user) {
-            user.in_flight = user.in_flight.saturating_sub(1);
+        match failure {
+            LoginFailure::Wrong => user.password.learn(KeyEffect::RejectedByGateway, now),
+            LoginFailure::Locked => user.password.learn(KeyEffect::LockedByGateway, now),
+            LoginFailure::Throttled(wait) => user.pause = Some((failure, now + wait)),
+            LoginFailure::Failed(_) | LoginFailure::Silent | LoginFailure::Unreadable(_) => {
+                user.unanswered(failure, now);
+            }
+            LoginFailure::Unreachable => return Err(Denied::Failed(failure, REFUSED_RECHECK)),
+            LoginFailure::Project(_)
+            | LoginFailure::Forbidden
+            | LoginFailure::Refused(_)
+            | LoginFailure::ShortLived => {
+                scope.error = Some((failure, now + SCOPE_BACK_OFF));
+                return Err(Denied::Failed(failure, SCOPE_BACK_OFF));
+            }
         }
+        let denied = user.denied(now).unwrap_or(Denied::Failed(failure, REFUSED_RECHECK));
+        if failure == LoginFailure::Wrong {
+            // The cause of the wrong password has also ended the tokens, by the cloud's documentation.
+            let scopes = self.scopes.values_mut().filter(|scope| scope.user == key.user);
+            for token in scopes.filter_map(|scope| scope.token.take()) {
+                token.end();
+            }
+        }
+        Err(denied)
     }
 
-    /// Both entries, created if absent; beyond the bound the least recently used one is evicted.
+    /// Both entries, created if absent.
     fn entries(&mut self, key: TokenKey, now: Instant) -> (&mut UserState, &mut Scope) {
-        if !self.users.contains_key(&key.user) && self.users.len() >= MAX_ENTRIES {
-            let idle = self.users.iter().filter(|(_, user)| user.in_flight == 0);
-            let oldest = idle.min_by_key(|(_, user)| user.used).map(|(identity, _)| *identity);
-            oldest.map(|oldest| self.users.remove(&oldest));
-        }
-        if !self.scopes.contains_key(&key.scope) && self.scopes.len() >= MAX_ENTRIES {
-            let oldest = self.scopes.iter().min_by_key(|(_, scope)| scope.used).map(|(identity, _)| *identity);
-            oldest.map(|oldest| self.scopes.remove(&oldest));
-        }
+        make_room(&mut self.users, key.user, |user| user.used);
+        make_room(&mut self.scopes, key.scope, |scope| scope.used);
         let user = self.users.entry(key.user).or_default();
         user.used = Some(now);
-        let new = || Scope { user: key.user, token: None, fetched: None, renew_at: now, error: None, used: now };
+        let new = || Scope { user: key.user, token: None, fetched: None, renew_at: now, error: None, used: None };
         let scope = self.scopes.entry(key.scope).or_insert_with(new);
-        scope.used = now;
+        scope.used = Some(now);
         (user, scope)
+    }
+}
+
+/// Beyond the bound, the entry that is least recently used makes room for a new one.
+fn make_room<V>(map: &mut HashMap<KeyIdentity, V>, new: KeyIdentity, used: impl Fn(&V) -> Option<Instant>) {
+    if map.len() >= MAX_ENTRIES && !map.contains_key(&new) {
+        let oldest = map.iter().min_by_key(|(_, value)| used(value)).map(|(identity, _)| *identity);
+        oldest.map(|oldest| map.remove(&oldest));
     }
 }
 

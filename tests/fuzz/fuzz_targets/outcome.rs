@@ -3,7 +3,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use redistribution_operator::{cloud::outcome::{Body, Reply, classify}, api::Row};
+use redistribution_operator::{cloud::outcome::{Body, Reply, classify}, api::ReasonClass};
 
 const SECRET: &str = "Sup3r/Secret+Canary";
 

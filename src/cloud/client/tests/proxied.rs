@@ -1,25 +1,12 @@
 //! Call and probe through a proxy with authentication, to a simulated cloud behind TLS.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Mutex;
 
-use k8s_openapi::jiff::Timestamp;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use testbed::simulator::{Options, Simulator};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::{AsyncBufReadExt, BufReader, copy_bidirectional};
 
 use super::*;
-use crate::{
-    api::{Reason, RedisMode},
-    cloud::{Client, ClientSettings, RedistributionRequest, SendPermit, auth::Key, outcome::Outcome},
-    protocol::regions::{Endpoint, Regions},
-    runtime::clock::{Clock, Reading},
-    testing::sample::at,
-};
 
 /// A proxy that tunnels every request, and the requests that it received.
 async fn proxy() -> (Url, Arc<Mutex<Vec<String>>>) {
@@ -73,7 +60,7 @@ async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
         redis_mode: RedisMode::Online,
         parallel_jobs: 3,
     };
-    let key = Key::AccessKey(crate::cloud::auth::AccessKey {
+    let key = Key::AccessKey(AccessKey {
         access: cloud.access_key().to_owned(),
         secret: cloud.secret_key().into(),
         token: None,

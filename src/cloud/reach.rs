@@ -1,4 +1,5 @@
-//! Which endpoints are known to be unreachable, and when the next request may try them: one at a time, with a growing
+//! Whether endpoints can be reached: a probe through the connector of the calls (names, addresses, proxy, TLS, timeouts)
+//! fails if and only if a call could not connect. An endpoint that failed is probed by one task at a time, with a growing
 //! back-off, so that an outage of the cloud costs neither claims nor writes.
 
 use std::{
@@ -7,7 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::runtime::locks::{Lock, Locks};
+use url::Host;
+
+use super::Client;
+use crate::{
+    api::Reason,
+    protocol::{hold::Hold, regions::Endpoint},
+    runtime::{
+        jitter::jittered_at_least,
+        locks::{Lock, Locks},
+    },
+};
 
 /// First pause before an unreachable endpoint is tried again.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -71,8 +82,88 @@ impl EndpointHealth {
     }
 }
 
+impl Client {
+    /// Whether a request to this endpoint can connect, as far as that is known: an endpoint that failed before, or is
+    /// `suspect`, is probed, one probe at a time; of any other only the name is resolved, since DNS may take longer than a
+    /// claim may wait for its request. Returns whether the endpoint was unreachable before.
+    pub async fn reach(&self, endpoint: &Endpoint, suspect: bool) -> Result<bool, Hold> {
+        let probe = self
+            .health()
+            .enter(&endpoint.host)
+            .await
+            .map_err(|wait| self.unreachable(endpoint, jittered_at_least(wait)))?;
+        let result = if probe.is_some() || suspect {
+            self.probe(endpoint).await.map(|()| self.health.reached(&endpoint.host))
+        } else {
+            self.resolve(endpoint).await.map(|()| false)
+        };
+        result.map_err(|error| {
+            let pause = self.health.failed(&endpoint.host);
+            tracing::info!(endpoint = %endpoint.host, %error, "the endpoint cannot be reached");
+            self.unreachable(endpoint, pause)
+        })
+    }
+
+    /// What is known of the endpoints.
+    pub const fn health(&self) -> &EndpointHealth {
+        &self.health
+    }
+
+    /// The endpoint did not accept a connection, or DNS did not resolve its name, which has to come first.
+    pub fn unreachable(&self, endpoint: &Endpoint, retry_after: Duration) -> Hold {
+        let host = &endpoint.host;
+        let message = match self.unresolved(endpoint) {
+            Some(name) => format!(
+                "{host} cannot be reached: DNS gives no address for {name}. Nothing was sent. The operator retries automatically; check the name, and the DNS of the controller's host or pod"
+            ),
+            None => format!(
+                "{host} cannot be reached. Nothing was sent. The operator retries automatically; check the network, the proxy and --ca-bundle"
+            ),
+        };
+        Hold { reason: Reason::EndpointUnreachable, message, retry_after }
+    }
+
+    /// Fails where a call could not connect.
+    pub(super) async fn probe(&self, endpoint: &Endpoint) -> Result<(), String> {
+        self.resolve(endpoint).await?;
+        let result = self.connect(endpoint).await;
+        if let (Err(_), Some(name)) = (&result, self.name_of(endpoint)) {
+            self.dns.forget(name);
+        }
+        result
+    }
+
+    /// Resolves the addresses of an endpoint in advance, so that the next connection need not wait for DNS.
+    pub(super) async fn resolve(&self, endpoint: &Endpoint) -> Result<(), String> {
+        match self.name_of(endpoint) {
+            Some(name) => self.dns.resolve(name).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The name of this endpoint that DNS did not resolve at the last query.
+    fn unresolved<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        self.name_of(endpoint).filter(|name| self.dns.is_failing(name))
+    }
+
+    /// The name to resolve: the proxy's if there is a proxy, which resolves the endpoint's name itself. `None` for an IP
+    /// address.
+    fn name_of<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        // As for the call: plain http bypasses the proxy.
+        let proxy = self.proxy.as_ref().filter(|_| endpoint.url.scheme() == "https");
+        match proxy.unwrap_or(&endpoint.url).host() {
+            Some(Host::Domain(name)) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+#[cfg(test)]
+mod pauses {
     use futures::FutureExt;
 
     use super::*;

@@ -1,9 +1,6 @@
 //! A probe has the conditions of a call: several addresses of which few answer, and slow DNS.
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
-};
+use std::net::{SocketAddr, TcpStream};
 
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
@@ -15,7 +12,6 @@ use tokio::{
 
 use super::*;
 use crate::{
-    api::Reason,
     cloud::{
         ClientSettings, RedistributionRequest, SendPermit,
         auth::{AccessKey, Key},
@@ -100,7 +96,8 @@ async fn probe_fails_where_a_call_cannot_connect() {
     let (client, endpoint, _dead) = five_addresses(false, Duration::ZERO).await;
     let outcome = send(&client, &endpoint).await;
     assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
-    assert!(matches!(client.probe(&endpoint).await, Err(ProbeError::Connection(_))));
+    let error = client.probe(&endpoint).await.unwrap_err();
+    assert!(!error.contains("DNS"), "{error}");
 }
 
 #[tokio::test]
@@ -123,7 +120,7 @@ async fn a_call_waits_for_dns_no_longer_than_for_its_connection() {
     assert!(begun.elapsed() < Duration::from_secs(50));
     let failing = DnsCache::new(|_| async { Err(std::io::Error::other("Name or service not known")) }.boxed());
     let client = Client { dns: failing, ..client };
-    let error = client.probe(&endpoint).await.unwrap_err().to_string();
+    let error = client.probe(&endpoint).await.unwrap_err();
     assert_eq!(error, "DNS does not resolve localhost: Name or service not known");
     assert_eq!(client.unresolved(&endpoint), Some("localhost"));
 }
