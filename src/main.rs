@@ -209,7 +209,6 @@ fn rules(run: &Run) -> Result<Rules, StartError> {
         require_not_after: run.require_not_after,
         hold_reverts: run.hold_reverts,
         grace: run.grace(),
-        observe: run.observe,
         regions: Regions::new(run.region.as_deref(), &run.allowed_regions, &run.endpoints)?
             .with_iam(&run.iam_endpoints)?,
     })

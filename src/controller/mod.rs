@@ -22,6 +22,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, future::ready};
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     core::error_boundary::InvalidObject,
     runtime::{
@@ -47,7 +48,7 @@ use self::{
 };
 use crate::{
     api::{ClusterRedistribution, ObjectKey, ObjectName},
-    observe::Stage,
+    observe::{Stage, due},
     protocol::{
         decide::{Plan, Step},
         hold::{Hold, RECHECK_AFTER},
@@ -152,7 +153,7 @@ impl Reconciler {
         };
         let step = self.decider.decide(cached);
         // What an outdated schema hides from the watch does not end a task that the object in the API server has begun.
-        if !matches!(step, Step::Call(_) | Step::Observe(_) | Step::Hidden(_)) {
+        if !matches!(step, Step::Call(_) | Step::Hidden(_)) && self.stage(cached, &step).is_none() {
             self.tasks.forget_older(&cached.key().uid, view_of(cached, false));
         }
         match self.on_cached_view(cached, &step)? {
@@ -188,12 +189,14 @@ impl Reconciler {
             Step::Retract { .. } => return Ok(ControlFlow::Continue(None)),
             _ if !self.role.may_begin() => Action::await_change(),
             Step::Call(_) if !self.role.may_claim(&key.namespace) => Action::await_change(),
-            Step::Done => {
-                self.failures.reset(&key.uid);
-                Action::await_change()
-            }
+            Step::Done => match self.stage(cached, step) {
+                Some(stage) => self.poll(cached, stage, false)?,
+                None => {
+                    self.failures.reset(&key.uid);
+                    Action::await_change()
+                }
+            },
             Step::Wait(pause) => Action::requeue(*pause),
-            Step::Observe(stage) => self.poll(cached, *stage, false)?,
             Step::Hold { reason, message } if is_reported(cached, *reason, message) => {
                 Action::requeue(jittered(RECHECK_AFTER))
             }
@@ -231,7 +234,7 @@ impl Reconciler {
         if !matches!(fresh, Step::Hidden(_)) {
             self.recovery.mark_whole(object);
         }
-        if !matches!(fresh, Step::Call(_) | Step::Observe(_)) {
+        if !matches!(fresh, Step::Call(_)) && self.stage(object, &fresh).is_none() {
             self.tasks.forget_older(&key.uid, view_of(object, true));
         }
         // Of a call only the end of its task is a success.
@@ -257,13 +260,15 @@ impl Reconciler {
                 self.recovery.retract(object, &attempt_id).await.map(|()| Action::requeue(SOON))
             }
             _ if !self.role.may_begin() => Ok(Action::await_change()),
-            Step::Done => Ok(Action::await_change()),
+            Step::Done => match self.stage(object, &fresh) {
+                Some(stage) => self.poll(object, stage, true),
+                None => Ok(Action::await_change()),
+            },
             Step::Hidden(field) => {
                 let next = self.recovery.hidden(object, &field).await?;
                 Ok(next.map_or_else(Action::await_change, Action::requeue))
             }
             Step::Wait(pause) => Ok(Action::requeue(pause)),
-            Step::Observe(stage) => self.poll(object, stage, true),
             Step::Expire { attempt_id } => {
                 self.recovery.expire(object, &attempt_id).await.map(|()| Action::requeue(SOON))
             }
@@ -327,6 +332,11 @@ impl Reconciler {
                 }
             }
         })
+    }
+
+    /// With `--observe`: what is polled of an object whose next step is this one.
+    fn stage(&self, object: &ClusterRedistribution, step: &Step) -> Option<Stage> {
+        self.poller.as_ref().and_then(|_| due(object, step, Timestamp::now()))
     }
 
     /// Sees to it that a poll that is due is made.

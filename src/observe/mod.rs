@@ -19,7 +19,10 @@ pub use self::{
 use crate::{
     api::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason, Redistribution},
     cloud::{ReadResult, RedistributionRequest, cluster::ClusterState, details::Details, outcome},
-    protocol::conditions::{REDISTRIBUTED, condition_at, reason_at},
+    protocol::{
+        conditions::{REDISTRIBUTED, condition_at, reason_at},
+        decide::Step,
+    },
 };
 
 /// A redistribution is polled for no longer than this after its call.
@@ -139,6 +142,12 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
     };
     let since = attempt.finished_time.as_ref().or(attempt.claimed_time.as_ref()).map_or(wall, |time| time.0);
     Some(if wall.duration_since(since) > MAX_AGE { Stage::Over } else { stage })
+}
+
+/// The stage of the polls of an object whose next step is this one: they are due only where nothing else is.
+pub fn due(object: &ClusterRedistribution, step: &Step, wall: Timestamp) -> Option<Stage> {
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    stage(object, wall).filter(|_| *step == Step::Done && !is_deleted)
 }
 
 /// The reason of a generation whose call may have been sent, if it is unknown whether the cloud accepted it.

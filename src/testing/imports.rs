@@ -10,13 +10,11 @@ use std::{
 use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
 
 /// Exceptions to the order; add none.
-const ALLOWED: [(&str, &str); 4] = [
+const ALLOWED: [(&str, &str); 3] = [
     // The metrics count what the watch shows.
     ("runtime::metrics", "store"),
     ("runtime::metrics::named", "store"),
     ("runtime::metrics::objects", "store"),
-    // `decide` needs the stage of an observation.
-    ("protocol::decide", "observe"),
 ];
 
 /// The modules in their order, each with its rank, as `lib.rs` lists them.

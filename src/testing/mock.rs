@@ -217,7 +217,6 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
     let decider = Decider::new(Rules {
         require_not_after: false,
         hold_reverts: false,
-        observe: setup.observe.is_some(),
         grace,
         regions: Regions::new(Some("lab"), &[], &[("lab".to_owned(), setup.endpoint)]).unwrap(),
     });

@@ -14,7 +14,6 @@ use crate::{
         self, Finding,
         status::{StatusChange, observed},
     },
-    protocol::decide::Step,
     runtime::jitter::jittered,
     store::StoreError,
 };
@@ -58,7 +57,7 @@ impl Poller {
                 return Ok(is_over);
             };
             // The current leader, or the next generation, polls by itself.
-            if !self.role.may_begin() || !matches!(self.decider.decide(&latest), Step::Observe(_)) {
+            if !self.role.may_begin() || observe::due(&latest, &self.decider.decide(&latest), now).is_none() {
                 return Ok(false);
             }
             let written = ClusterRedistribution { status: Some(next.clone()), ..latest.clone() };
