@@ -5,8 +5,6 @@ pub mod annotations;
 pub mod attempts;
 pub mod conditions;
 pub mod decide;
-pub mod dry_run;
-pub mod history;
 pub mod hold;
 pub mod journal;
 pub mod lost;

@@ -1,7 +1,8 @@
 //! Regions and their hosts. Only a region that the administrator allows can be resolved; an object names a region, never
 //! a host. It opens no connection.
-
-mod iam;
+//!
+//! No host of an IAM is guessed, or passwords could go to another operator of the same service: a region with an endpoint
+//! of its own, or without a published IAM, needs `--iam-endpoint`.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -10,40 +11,23 @@ use url::{Host, Url};
 /// Suffix of most regions.
 const COM_SUFFIX: &str = "myhuaweicloud.com";
 /// Regions of the vendor's client libraries, by suffix. A host is `dws.<region>.<suffix>`.
-const REGIONS: [(&str, &[&str]); 3] = [
-    ("myhuaweicloud.cn", &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"]),
-    ("myhuaweicloud.eu", &["eu-west-101"]),
+const REGIONS: [(&str, &str); 3] = [
+    ("myhuaweicloud.cn", "ap-southeast-4 cn-east-4 cn-north-12 cn-south-4 tr-west-1"),
+    ("myhuaweicloud.eu", "eu-west-101"),
     (
         COM_SUFFIX,
-        &[
-            "ae-ad-1",
-            "af-north-1",
-            "af-south-1",
-            "ap-southeast-1",
-            "ap-southeast-2",
-            "ap-southeast-3",
-            "ap-southeast-5",
-            "cn-east-2",
-            "cn-east-3",
-            "cn-east-5",
-            "cn-north-1",
-            "cn-north-2",
-            "cn-north-4",
-            "cn-north-9",
-            "cn-north-11",
-            "cn-south-1",
-            "cn-southwest-2",
-            "cn-southwest-3",
-            "la-north-2",
-            "la-south-2",
-            "me-east-1",
-            "my-kualalumpur-1",
-            "na-mexico-1",
-            "ru-moscow-1",
-            "sa-brazil-1",
-        ],
+        "ae-ad-1 af-north-1 af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-5 cn-east-2 cn-east-3 \
+         cn-east-5 cn-north-1 cn-north-2 cn-north-4 cn-north-9 cn-north-11 cn-south-1 cn-southwest-2 cn-southwest-3 \
+         la-north-2 la-south-2 me-east-1 my-kualalumpur-1 na-mexico-1 ru-moscow-1 sa-brazil-1",
     ),
 ];
+
+/// Regions whose IAM has the suffix `COM_SUFFIX` although their DWS has another, in the vendor's client libraries.
+const IAM_UNDER_COM: [&str; 3] = ["ap-southeast-4", "cn-east-4", "tr-west-1"];
+
+/// Regions without an IAM in the vendor's client libraries.
+const WITHOUT_IAM: [&str; 7] =
+    ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-north-12", "cn-south-4", "cn-southwest-3", "eu-west-101"];
 
 /// A setting of regions is invalid. Reported to the administrator at the start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,10 +101,26 @@ impl Regions {
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
                 endpoints.insert(region.to_owned(), Arc::new(built_in_endpoint("dws", region)?));
-                iam.extend(iam::built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
+                iam.extend(built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
             }
         }
         Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
+    }
+
+    /// Replaces the built-in IAM endpoints of these regions.
+    pub fn with_iam(mut self, overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
+        for (region, url) in overrides {
+            if !self.allowed.contains_key(region) {
+                return Err(EndpointError::IamOfNoRegion(region.clone(), self.names()));
+            }
+            self.iam.insert(region.clone(), custom_endpoint("--iam-endpoint", region, url)?);
+        }
+        Ok(self)
+    }
+
+    /// The IAM endpoint of a region, if it is known.
+    pub fn iam(&self, region: &str) -> Option<&Endpoint> {
+        self.iam.get(region)
     }
 
     /// The endpoint of an object's region.
@@ -140,9 +140,19 @@ impl Regions {
     }
 }
 
+/// The built-in IAM of a region, if there is one.
+fn built_in_iam(region: &str) -> Result<Option<Endpoint>, EndpointError> {
+    if WITHOUT_IAM.contains(&region) {
+        return Ok(None);
+    }
+    if IAM_UNDER_COM.contains(&region) { endpoint("iam", region, COM_SUFFIX) } else { built_in_endpoint("iam", region) }
+        .map(Some)
+}
+
 fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
     check_name(region)?;
-    let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| *suffix);
+    let suffix =
+        REGIONS.iter().find(|(_, regions)| regions.split(' ').any(|known| known == region)).map(|(suffix, _)| *suffix);
     endpoint(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
 }
 

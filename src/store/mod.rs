@@ -23,7 +23,7 @@ pub use undecodable::Reported;
 
 use crate::{
     api::{Attempt, ClusterRedistribution, ClusterRedistributionStatus, Reason},
-    protocol::{conditions::reason_at, dry_run, transitions},
+    protocol::{conditions::reason_at, lost, transitions},
 };
 
 /// First and longest pause between two reads after a claim whose result is not known.
@@ -163,7 +163,7 @@ impl StatusStore {
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, StoreError> {
-        let next = dry_run::full_status(object, now);
+        let next = lost::full_status(object, now);
         let _one = self.limit.acquire().await;
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };
