@@ -12,7 +12,7 @@ fn id(key: u8, values: u8) -> CredentialId {
 }
 
 fn namespace(name: &str) -> Requester {
-    Requester::Namespace(name.to_owned())
+    Some(name.to_owned())
 }
 
 /// Requests of one namespace, each of which is answered at once and reports itself.
