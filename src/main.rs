@@ -1,33 +1,18 @@
 //! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It uses every module and decides
 //! nothing.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, Mutex},
-};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
     admission::Admission,
-    api,
+    api::{self, ObjectName},
     cli::{Action, Command, Run},
     cloud,
-    controller::{
-        self, Reconciler,
-        attempt::{AttemptRunner, Timing},
-        call_task::CallTask,
-        decider::Decider,
-        observe::Poller,
-        recovery::Recovery,
-        report::Reporter,
-        requeue::Requeue,
-        role::Role,
-        tasks::Tasks,
-        watch,
-    },
+    controller::{self, Decider, Reconciler, Reporter, Role, Tasks, Timing, watch},
     credentials::{self, Credentials},
-    observe::{Observe, schedule::Schedule},
+    observe::{Observe, Observer},
     precheck::{self, Precheck},
     protocol::{decide::Rules, regions::Regions},
     runtime::{
@@ -95,15 +80,14 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.namespaces) };
     let (tracker, synced) = (TaskTracker::new(), role.synced.clone());
     let (sender, requeued) = mpsc::unbounded_channel();
-    let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, Requeue::new(sender))?);
+    let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, sender)?);
 
     let listener = admin::listen(run.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.watch_seconds());
     config.label_selector.clone_from(&run.selector);
     let observed = watch::Watching { namespaces: run.namespaces.clone(), config, relist_every: run.relist_every };
-    let listeners = watch::Listeners::of(&reconciler);
-    let (objects, cache) = watch::pending(&watching, &observed, listeners, metrics.clone(), watchdog.clone());
+    let (objects, cache) = watch::pending(&watching, &observed, Arc::clone(&reconciler), watchdog.clone());
     tokio::spawn(admin::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced: synced.clone(), closing: closing.clone() },
@@ -159,7 +143,7 @@ fn assemble(
     role: Role,
     tracker: &TaskTracker,
     metrics: &Metrics,
-    requeue: Requeue,
+    requeue: mpsc::UnboundedSender<ObjectName>,
 ) -> Result<Reconciler, StartError> {
     let holder = run.holder.clone().unwrap_or_else(host_name);
     let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
@@ -176,32 +160,36 @@ fn assemble(
     let admission = Admission::new(usize::from(run.concurrency), run.rate_limit);
     let settings = precheck::Settings { mode: run.check_cluster, every: run.check_every };
     let precheck = Arc::new(Precheck::new(settings, run.observe, Arc::clone(&cloud), metrics.clone()));
-    let schedule = run.observe.then(Arc::<Mutex<Schedule>>::default);
-    let runner = AttemptRunner {
-        decider: decider.clone(),
-        reporter: reporter.clone(),
-        cloud: Arc::clone(&cloud),
-        admission: Arc::clone(&admission),
-        precheck: Arc::clone(&precheck),
-        schedule: schedule.clone(),
+    let observer = run.observe.then(|| {
+        let settings = Observe { every: run.observe_every, settle: run.settle_time };
+        let known = (Arc::clone(&decider.rules), role.synced.clone());
+        let reads = (Arc::clone(&cloud), metrics.clone());
+        Arc::new(Observer::new(
+            (settings, precheck::VALID_FOR),
+            known,
+            Arc::clone(&admission),
+            Arc::clone(&credentials),
+            reads,
+        ))
+    });
+    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
+    Ok(Reconciler {
+        decider,
+        role,
+        reporter,
+        admission,
+        credentials,
+        cloud,
+        precheck,
+        observer,
         timing: Timing { send_budget: run.send_budget, grace: run.grace() },
         clock: Clock::of_this_host(),
         holder,
-    };
-    let poller = schedule.map(|schedule| Poller {
-        settings: Observe { every: run.observe_every, settle: run.settle_time },
-        decider: decider.clone(),
-        role: role.clone(),
-        reporter: reporter.clone(),
-        admission: Arc::clone(&admission),
-        credentials: Arc::clone(&credentials),
-        cloud: Arc::clone(&cloud),
-        schedule,
-    });
-    let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
-    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
-    let call = CallTask { decider, role, reporter, admission, credentials, cloud, precheck, runner, tasks, requeue };
-    Ok(Reconciler::new(Arc::new(call), recovery, poller))
+        tasks,
+        requeue,
+        failures: Default::default(),
+        wait_reports: Default::default(),
+    })
 }
 
 fn rules(run: &Run) -> Result<Rules, StartError> {

@@ -62,7 +62,6 @@ struct KeyRecord {
     used: Option<Instant>,
 }
 
-/// All keys and values.
 #[derive(Debug, Default)]
 pub struct Keys {
     by_key: HashMap<KeyIdentity, KeyRecord>,
@@ -71,7 +70,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Why no request may be made with these values now.
     pub fn check(&mut self, id: &CredentialId, now: Instant) -> Result<(), Hold> {
         self.forget_old(now);
         let CredentialId { digests, source } = id;
@@ -170,7 +168,6 @@ impl Keys {
         Some(wait)
     }
 
-    /// The request is sent.
     pub fn sent(&mut self, digests: KeyDigests, name: Option<Unanswered>, now: Instant) {
         let key = self.by_key.get_mut(&digests.key);
         if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {

@@ -23,7 +23,6 @@ use crate::{
 /// Who takes turns with the others of one key: a namespace; `None` for all that is read after requests.
 pub type Requester = Option<String>;
 
-/// The slots of all keys. See the module.
 #[derive(Debug)]
 pub struct Slots {
     interval: Duration,
@@ -62,7 +61,6 @@ impl Slots {
         })
     }
 
-    /// Why no request may be made with these values now.
     pub fn check(&self, id: &CredentialId) -> Result<(), Hold> {
         self.keys().check(id, now())
     }
@@ -120,8 +118,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// How long the wait for this slot took.
-    pub const fn waited(&self) -> Duration {
+    pub(crate) const fn waited(&self) -> Duration {
         self.waited
     }
 
@@ -131,8 +128,7 @@ impl Slot {
         self.slots.keys().take_send(self.digests, self.slots.interval, within, now())
     }
 
-    /// The request is sent now.
-    pub fn sends(&mut self) {
+    pub(crate) fn sends(&mut self) {
         self.is_sent = true;
         self.slots.keys().sent(self.digests, self.unanswered, now());
     }

@@ -45,24 +45,15 @@ impl Default for WaitReports {
     }
 }
 
-/// Whether a wait is to be written now.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Report {
-    /// It is; this is what status is to show.
-    Now(Hold),
-    /// It is not, or not yet: look again after this time.
-    Later(Duration),
-}
-
 impl WaitReports {
-    /// Whether the wait of this plan is to be written now.
+    /// What status is to show of the wait of this plan now. The error: nothing, or not yet; look again after this time.
     pub fn due(
         &self,
         object: &ClusterRedistribution,
         (plan, source): (&Plan, &CredentialSource),
         waiting: &Waiting,
         tasks: &Tasks<Work>,
-    ) -> Report {
+    ) -> Result<Hold, Duration> {
         let now = Instant::now();
         let since = now.saturating_duration_since(waiting.since);
         let shown = reported_reason(object);
@@ -72,18 +63,18 @@ impl WaitReports {
         let is_busy = matches!(waiting.on, Wait::Cluster | Wait::Credential);
         let quiet = if shows_another || is_busy { SHORT } else { QUIET };
         if since < quiet {
-            return Report::Later(quiet.saturating_sub(since));
+            return Err(quiet.saturating_sub(since));
         }
         let pause = waiting.reported.map(|reported| EACH.saturating_sub(now.saturating_duration_since(reported)));
         if let Some(wait) = pause.filter(|wait| !wait.is_zero()) {
-            return Report::Later(wait);
+            return Err(wait);
         }
         let hold = hold((plan, source), waiting.on, tasks);
         if is_reported(object, hold.reason, &hold.message) {
-            return Report::Later(jittered(WAIT_RECHECK));
+            return Err(jittered(WAIT_RECHECK));
         }
         let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now.into_std());
-        if allowed { Report::Now(hold) } else { Report::Later(jittered(QUIET)) }
+        if allowed { Ok(hold) } else { Err(jittered(QUIET)) }
     }
 }
 
@@ -99,7 +90,7 @@ fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, tasks: &Tasks<Work
                 Work::Call(other) => {
                     other.object.namespace == plan.object.namespace && Cluster::from(&**other) == cluster
                 }
-                Work::Poll { .. } => false,
+                Work::Poll(..) => false,
             };
             let by = match tasks.ahead(is_same) {
                 Some(Work::Call(ahead)) => format!("{}/{}", ahead.object.namespace, ahead.object.name),

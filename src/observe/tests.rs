@@ -1,9 +1,17 @@
 use std::time::Instant;
 
-use super::*;
+use super::{
+    finding::{Hint, OtherCalls},
+    schedule::is_refusal,
+    *,
+};
 use crate::{
-    api::{AttemptState, NONE},
-    cloud::{cluster::Task, details::RunState},
+    api::{AttemptState, Baseline, NONE, Phase, Redistribution},
+    cloud::{
+        ReadResult,
+        cluster::{ClusterState, Task},
+        details::{Details, RunState},
+    },
     protocol::{
         attempts::AttemptTracker,
         conditions::{set_at, set_one_at},
@@ -86,8 +94,7 @@ impl Case {
             known: self.known.as_ref(),
             request: &RedistributionRequest::from(&spec()),
             hint: self.hint,
-            others_before: self.others_before,
-            others_since: self.others_since,
+            others: OtherCalls { before: self.others_before, since: self.others_since },
             has_settled: self.has_settled,
             reported: self.reported,
         })

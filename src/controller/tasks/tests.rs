@@ -165,7 +165,7 @@ async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_returned_once_and_the_same_plan_rests_after_it() {
     let world = World::new();
-    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
+    let error = Error { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
     world.ensure("plan", |_| async { Ended::Failed(error) });
     settle().await;
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Failed(_)));
@@ -233,7 +233,7 @@ async fn an_older_view_ends_no_task_of_a_newer_one() {
 #[tokio::test(start_paused = true)]
 async fn an_older_view_gets_the_failure_of_a_newer_one_and_starts_nothing() {
     let world = World::new();
-    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
+    let error = Error { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
     world.tasks.ensure("uid", (&"fresh", (7, true)), |_| async { Ended::Failed(error) }, |_| ());
     settle().await;
     let run = |_| pending();

@@ -1,8 +1,9 @@
 //! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
-//! back-off. Decides nothing about an object.
+//! back-off, and a new error is logged, not one that goes on. Decides nothing about an object.
 
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -18,11 +19,28 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::pauses::Pauses;
-use crate::{runtime::jitter::jittered, store::object::StoredObject};
+use crate::{
+    runtime::{jitter::jittered, write_limit::WriteLimit},
+    store::object::StoredObject,
+};
 
 /// Objects per page of a list: few, since a page is in memory at once, however many objects there are.
 const PAGE: u32 = 200;
+/// First pause. Short, since a user may wait for an object, and only the watch shows it.
+const FIRST: Duration = Duration::from_millis(500);
+/// Longest pause of a single watch: one request per ten seconds is no burden for an API server that recovers.
+const MAX: Duration = Duration::from_secs(10);
+/// Longest pause per watch, if there are several: all of them together make less than one request a second.
+const PAUSE_PER_WATCH: Duration = Duration::from_secs(3);
+/// Longest pause for any number of watches.
+const MAX_OF_MANY: Duration = Duration::from_secs(300);
+/// After this long without a failure the pauses start again. Received data is no sign of recovery: a list whose second
+/// page fails starts again and again.
+const STEADY: Duration = Duration::from_secs(10);
+/// Burst size: lines that may be logged at once.
+const LINES: u32 = 3;
+/// Interval after the burst, one line in each, even if the error changes with every try.
+const LINE_INTERVAL: Duration = Duration::from_secs(120);
 
 /// What a watch delivers.
 #[allow(clippy::large_enum_variant, reason = "nearly all values are events")]
@@ -159,3 +177,79 @@ async fn reached(instant: Option<Instant>) {
         None => pending().await,
     }
 }
+
+/// The back-off of one watch.
+#[derive(Debug)]
+pub struct Pauses {
+    builder: ExponentialBuilder,
+    backoff: ExponentialBackoff,
+    /// When the last pause ended.
+    last_try: Option<std::time::Instant>,
+}
+
+impl Pauses {
+    /// The back-off of one of this many watches.
+    pub fn new(watches: usize) -> Self {
+        let all = PAUSE_PER_WATCH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
+        let longest = MAX.max(all).min(MAX_OF_MANY);
+        let builder = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(longest).without_max_times();
+        Self { builder, backoff: builder.build(), last_try: None }
+    }
+
+    /// The pause after a failure. After a 410 (`is_gone`) there is none, since a new list fixes it; but there is one if
+    /// the list does not help.
+    pub fn after_failure(&mut self, is_gone: bool, now: std::time::Instant) -> Duration {
+        let was_steady = self.last_try.is_none_or(|last_try| now.saturating_duration_since(last_try) >= STEADY);
+        if was_steady {
+            self.backoff = self.builder.build();
+        }
+        let pause = if was_steady && is_gone { Duration::ZERO } else { self.backoff.next().unwrap_or(MAX_OF_MANY) };
+        self.last_try = Some(now + pause);
+        pause
+    }
+}
+
+/// The failing watches and what was logged of them.
+#[derive(Debug)]
+pub struct WatchErrors {
+    /// By watch: its last error, and whether that was logged.
+    failing: BTreeMap<usize, (String, bool)>,
+    lines: WriteLimit,
+    /// A failure was logged since all watches last worked.
+    has_logged: bool,
+}
+
+impl Default for WatchErrors {
+    fn default() -> Self {
+        Self { failing: BTreeMap::new(), lines: WriteLimit::new(LINES, LINE_INTERVAL), has_logged: false }
+    }
+}
+
+impl WatchErrors {
+    /// A watch failed. Returns whether to log it; the line then covers all watches that fail now.
+    pub fn failed(&mut self, watch: usize, error: String, now: std::time::Instant) -> bool {
+        let is_logged = self.failing.get(&watch).is_some_and(|(last, is_logged)| *is_logged && *last == error);
+        self.failing.insert(watch, (error, is_logged));
+        if is_logged || !self.lines.allows(now) {
+            return false;
+        }
+        for (_, is_logged) in self.failing.values_mut() {
+            *is_logged = true;
+        }
+        self.has_logged = true;
+        true
+    }
+
+    /// The watches that fail.
+    pub fn failing(&self) -> impl Iterator<Item = usize> {
+        self.failing.keys().copied()
+    }
+
+    /// A watch works. Returns whether to log that all of them do.
+    pub fn recovered(&mut self, watch: usize) -> bool {
+        self.failing.remove(&watch).is_some() && self.failing.is_empty() && std::mem::take(&mut self.has_logged)
+    }
+}
+
+#[cfg(test)]
+mod tests;
