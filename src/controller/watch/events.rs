@@ -1,14 +1,14 @@
 //! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
-//! back-off, and a new error is logged, not one that goes on. Decides nothing about an object.
+//! back-off, and a new kind of error is logged, not one that goes on. Decides nothing about an object.
 
-use std::{collections::BTreeMap, future::pending, time::Duration};
+use std::{collections::BTreeSet, future::pending, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream},
 };
-use http::Request;
+use http::{Request, StatusCode};
 use kube::{
     Api, Client,
     client::Body,
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    runtime::{jitter::jittered, write_limit::WriteLimit},
+    runtime::{jitter::jittered, throttled_log::ThrottledLog},
     store::object::StoredObject,
 };
 
@@ -37,15 +37,9 @@ const MAX_OF_MANY: Duration = Duration::from_secs(300);
 /// After this long without a failure the pauses start again. Received data is no sign of recovery: a list whose second
 /// page fails starts again and again.
 const STEADY: Duration = Duration::from_secs(10);
-/// Burst size: lines that may be logged at once.
-const LINES: u32 = 3;
-/// Interval after the burst, one line in each, even if the error changes with every try.
-const LINE_INTERVAL: Duration = Duration::from_secs(120);
 
-/// What a watch delivers.
 #[allow(clippy::large_enum_variant, reason = "nearly all values are events")]
 pub enum WatchEvent {
-    /// An event of the list or the watch.
     Event(Event<StoredObject>),
     /// The API server has accepted the watch. An idle watch may deliver nothing else for a long time.
     Open,
@@ -148,7 +142,8 @@ impl Watch {
     }
 
     fn failed(&mut self, error: watcher::Error) -> WatchEvent {
-        let is_gone = is_gone(&error);
+        // The version to continue from is too old.
+        let is_gone = code(&error) == Some(410);
         if is_gone {
             // If a 410 answers the request for the watch itself, kube-runtime would repeat that request.
             (self.events, self.relist_at) = (None, None);
@@ -159,16 +154,15 @@ impl Watch {
     }
 }
 
-/// Whether the version to continue from is too old (410).
-fn is_gone(error: &watcher::Error) -> bool {
-    let (watcher::Error::WatchError(status)
-    | watcher::Error::InitialListFailed(kube::Error::Api(status))
-    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
-    else {
-        return false;
-    };
-    status.code == 410
+/// The HTTP status code of a failure that has one.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::WatchError(status)
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
+    }
 }
 
 async fn reached(instant: Option<Instant>) {
@@ -178,7 +172,6 @@ async fn reached(instant: Option<Instant>) {
     }
 }
 
-/// The back-off of one watch.
 #[derive(Debug)]
 pub struct Pauses {
     builder: ExponentialBuilder,
@@ -188,7 +181,6 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// The back-off of one of this many watches.
     pub fn new(watches: usize) -> Self {
         let all = PAUSE_PER_WATCH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
         let longest = MAX.max(all).min(MAX_OF_MANY);
@@ -209,45 +201,35 @@ impl Pauses {
     }
 }
 
-/// The failing watches and what was logged of them.
-#[derive(Debug)]
+/// The failing watches, and which of their failures to log.
+#[derive(Debug, Default)]
 pub struct WatchErrors {
-    /// By watch: its last error, and whether that was logged.
-    failing: BTreeMap<usize, (String, bool)>,
-    lines: WriteLimit,
+    failing: BTreeSet<usize>,
+    log: ThrottledLog,
     /// A failure was logged since all watches last worked.
     has_logged: bool,
 }
 
-impl Default for WatchErrors {
-    fn default() -> Self {
-        Self { failing: BTreeMap::new(), lines: WriteLimit::new(LINES, LINE_INTERVAL), has_logged: false }
-    }
-}
-
 impl WatchErrors {
     /// A watch failed. Returns whether to log it; the line then covers all watches that fail now.
-    pub fn failed(&mut self, watch: usize, error: String, now: std::time::Instant) -> bool {
-        let is_logged = self.failing.get(&watch).is_some_and(|(last, is_logged)| *is_logged && *last == error);
-        self.failing.insert(watch, (error, is_logged));
-        if is_logged || !self.lines.allows(now) {
-            return false;
-        }
-        for (_, is_logged) in self.failing.values_mut() {
-            *is_logged = true;
-        }
-        self.has_logged = true;
-        true
+    pub fn failed(&mut self, watch: usize, error: &watcher::Error, now: std::time::Instant) -> bool {
+        self.failing.insert(watch);
+        let status = code(error).and_then(|code| StatusCode::from_u16(code).ok()?.canonical_reason());
+        let is_logged = self.log.failed(status.unwrap_or("no answer"), now).is_some();
+        self.has_logged |= is_logged;
+        is_logged
     }
 
-    /// The watches that fail.
     pub fn failing(&self) -> impl Iterator<Item = usize> {
-        self.failing.keys().copied()
+        self.failing.iter().copied()
     }
 
     /// A watch works. Returns whether to log that all of them do.
     pub fn recovered(&mut self, watch: usize) -> bool {
-        self.failing.remove(&watch).is_some() && self.failing.is_empty() && std::mem::take(&mut self.has_logged)
+        if !self.failing.remove(&watch) || !self.failing.is_empty() {
+            return false;
+        }
+        std::mem::take(self).has_logged
     }
 }
 
