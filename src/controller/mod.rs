@@ -27,7 +27,7 @@ pub use self::{
 use self::{
     report::is_reported,
     run::FailedReconciles,
-    tasks::{Ensured, Over, View},
+    tasks::{Ensured, Over, Rest, View},
     waiting::{WAIT_RECHECK, WaitReports},
 };
 use crate::{
@@ -254,12 +254,11 @@ impl Reconciler {
         Ok(match ensured {
             Ensured::Claimed => Next::Later(Action::await_change()),
             Ensured::Failed(error) => return Err(error),
-            Ensured::Differs(pause) => Next::Reread(pause),
-            Ensured::Resting(pause) => Next::Later(Action::requeue(pause)),
-            Ensured::Held(hold, wait) if is_reported(object, hold.reason, &hold.message) => {
-                Next::Later(Action::requeue(wait))
+            Ensured::Rests(Rest::Differs, pause) => Next::Reread(pause),
+            Ensured::Rests(Rest::Held(hold), wait) if !is_reported(object, hold.reason, &hold.message) => {
+                Next::Report(hold, Action::requeue(wait))
             }
-            Ensured::Held(hold, wait) => Next::Report(hold, Action::requeue(wait)),
+            Ensured::Rests(Rest::Held(_) | Rest::Failed, wait) => Next::Later(Action::requeue(wait)),
             Ensured::Waiting(waiting) => {
                 let source = self.purpose(plan).source;
                 match self.wait_reports.due(object, (plan, &source), &waiting, &self.tasks) {

@@ -53,7 +53,7 @@ impl Reconciler {
         let run = |handle| Box::pin(Arc::clone(self).poll_and_write(observer, of, stage, handle));
         match self.tasks.ensure(&key.uid, (&work, view_of(object, is_fresh)), run, self.requeue_at_end(&key)) {
             Ensured::Failed(error) => Err(error),
-            Ensured::Resting(pause) | Ensured::Held(_, pause) | Ensured::Differs(pause) => Ok(Action::requeue(pause)),
+            Ensured::Rests(_, pause) => Ok(Action::requeue(pause)),
             // Its end triggers the next reconcile.
             Ensured::Waiting(_) | Ensured::Claimed => Ok(Action::await_change()),
         }

@@ -78,14 +78,21 @@ pub enum Ensured {
     Waiting(Waiting),
     /// Its task has claimed, or a task of other work has: what it records is awaited.
     Claimed,
-    /// The last task of this work ended so; nothing is started for so long.
-    Held(Hold, Duration),
-    /// The last task of this work found an object that leads to another decision; nothing is started for so long.
-    Differs(Duration),
     /// The last task of this work failed. [`Tasks::rest`] says how long nothing is started.
     Failed(Error),
-    /// The same, and the failure was returned before; nothing is started for so long.
-    Resting(Duration),
+    /// Nothing is started for so long.
+    Rests(Rest, Duration),
+}
+
+/// Why no task of some work is started for a while.
+#[derive(Clone, Debug)]
+pub enum Rest {
+    /// The last one ended so.
+    Held(Hold),
+    /// The last one found an object that leads to another decision.
+    Differs,
+    /// The last one failed, and that was returned.
+    Failed,
 }
 
 /// The view of an object that work was made from: its resourceVersion, and whether it was read from the API server. A
@@ -107,24 +114,20 @@ struct Entry<W> {
 enum State {
     Waiting(Waiting, CancellationToken),
     Claimed,
-    Held(Hold, Instant),
-    Differs(Instant),
     Failed(Error),
-    Resting(Instant),
+    Rests(Rest, Instant),
 }
 
 impl<W> Entry<W> {
     /// What there is instead of a new task, for the same work or other work.
     fn present(&self, is_same: bool, now: Instant) -> Option<Ensured> {
-        let rest = |until: &Instant| Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
         match &self.state {
             State::Claimed => Some(Ensured::Claimed),
-            _ if !is_same => None,
-            State::Waiting(waiting, _) => Some(Ensured::Waiting(waiting.clone())),
-            State::Held(hold, until) => rest(until).map(|rest| Ensured::Held(hold.clone(), rest)),
-            State::Differs(until) => rest(until).map(Ensured::Differs),
-            State::Resting(until) => rest(until).map(Ensured::Resting),
-            State::Failed(_) => None,
+            State::Waiting(waiting, _) if is_same => Some(Ensured::Waiting(waiting.clone())),
+            State::Rests(rest, until) if is_same && *until > now => {
+                Some(Ensured::Rests(rest.clone(), until.saturating_duration_since(now)))
+            }
+            _ => None,
         }
     }
 }
@@ -193,12 +196,14 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
             match &entry.state {
                 State::Waiting(_, cancel) => cancel.cancel(),
                 State::Failed(_) if is_same => {
-                    if let State::Failed(error) = std::mem::replace(&mut entry.state, State::Resting(now + REST)) {
+                    if let State::Failed(error) =
+                        std::mem::replace(&mut entry.state, State::Rests(Rest::Failed, now + REST))
+                    {
                         return Ensured::Failed(error);
                     }
                 }
-                _ if is_same && entry.work != *work => return Ensured::Differs(FIRST_DIFFERENCE),
-                State::Held(hold, _) if is_same => last = Some(hold.reason),
+                _ if is_same && entry.work != *work => return Ensured::Rests(Rest::Differs, FIRST_DIFFERENCE),
+                State::Rests(Rest::Held(hold), _) if is_same => last = Some(hold.reason),
                 _ => {}
             }
             if is_same {
@@ -268,7 +273,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         let (mut table, now) = (self.table(), Instant::now());
         let mut released = Vec::new();
         for entry in table.entries.values_mut() {
-            if let State::Held(hold, until) = &mut entry.state
+            if let State::Rests(Rest::Held(hold), until) = &mut entry.state
                 && reasons.contains(&hold.reason)
                 && *until > now
             {
@@ -281,7 +286,8 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// After a failure that was returned: nothing is started for this object and plan for so long, whatever triggers it.
     pub(super) fn rest(&self, uid: &str, pause: Duration) {
-        if let Some(State::Resting(until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+        if let Some(State::Rests(Rest::Failed, until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state)
+        {
             *until = Instant::now() + pause;
         }
     }
@@ -317,9 +323,12 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
             Ended::Hold(hold) => {
                 entry.differences = DIFFERENCES.build();
                 let until = now + hold.retry_after;
-                State::Held(hold, until)
+                State::Rests(Rest::Held(hold), until)
             }
-            Ended::Differs => State::Differs(now + entry.differences.next().unwrap_or(FIRST_DIFFERENCE)),
+            Ended::Differs => {
+                let pause = entry.differences.next().unwrap_or(FIRST_DIFFERENCE);
+                State::Rests(Rest::Differs, now + pause)
+            }
             Ended::Failed(error) => State::Failed(error),
         };
     }

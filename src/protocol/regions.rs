@@ -29,46 +29,10 @@ const IAM_UNDER_COM: [&str; 3] = ["ap-southeast-4", "cn-east-4", "tr-west-1"];
 const WITHOUT_IAM: [&str; 7] =
     ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-north-12", "cn-south-4", "cn-southwest-3", "eu-west-101"];
 
-/// A setting of regions is invalid. Reported to the administrator at the start.
+/// A setting of regions is invalid, or an object's region cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// The region is not in the table and has no endpoint of its own.
-    #[error(
-        "region {0:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {0}=https://..."
-    )]
-    UnknownRegion(String),
-    /// The text is no name of a region.
-    #[error(
-        "region {0:?} is not a valid name: use lower-case letters, digits and single hyphens, at most 63 characters"
-    )]
-    BadName(String),
-    /// The URL is neither https nor a loopback address.
-    #[error("{0} {1}={2}: must be https; plain http is allowed for loopback addresses only")]
-    NotHttps(&'static str, String, String),
-    /// The URL has more than scheme, host and port.
-    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, and nothing else")]
-    MoreThanHost(&'static str, String, String),
-    /// The IAM endpoint belongs to a region that is not allowed.
-    #[error(
-        "--iam-endpoint {0}: region {0} is not allowed here; allowed are: {1}. Add it with --region, --allow-region or --endpoint"
-    )]
-    IamOfNoRegion(String, String),
-}
-
-/// An object's region cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegionNotAllowed {
-    /// The object names no region and there is no default.
-    #[error(
-        "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {0}"
-    )]
-    NoneNamed(String),
-    /// The region is not among the allowed ones.
-    #[error(
-        "Region {0} is not allowed here; allowed are: {1}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint"
-    )]
-    NotAllowed(String, String),
-}
+#[error("{0}")]
+pub struct RegionError(String);
 
 /// Target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +57,7 @@ pub struct Regions {
 
 impl Regions {
     /// Allows the default region, the `allowed` regions and the regions with an endpoint in `overrides`, and no other.
-    pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
+    pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, RegionError> {
         let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
         for (region, url) in overrides {
             endpoints.insert(region.clone(), Arc::new(custom_endpoint("--endpoint", region, url)?));
@@ -108,10 +72,13 @@ impl Regions {
     }
 
     /// Replaces the built-in IAM endpoints of these regions.
-    pub fn with_iam(mut self, overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
+    pub fn with_iam(mut self, overrides: &[(String, Url)]) -> Result<Self, RegionError> {
         for (region, url) in overrides {
             if !self.allowed.contains_key(region) {
-                return Err(EndpointError::IamOfNoRegion(region.clone(), self.names()));
+                return Err(RegionError(format!(
+                    "--iam-endpoint {region}: region {region} is not allowed here; allowed are: {}. Add it with --region, --allow-region or --endpoint",
+                    self.names()
+                )));
             }
             self.iam.insert(region.clone(), custom_endpoint("--iam-endpoint", region, url)?);
         }
@@ -124,12 +91,19 @@ impl Regions {
     }
 
     /// The endpoint of an object's region.
-    pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionNotAllowed> {
+    pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionError> {
         let Some(region) = region.or(self.default.as_deref()) else {
-            return Err(RegionNotAllowed::NoneNamed(self.names()));
+            return Err(RegionError(format!(
+                "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {}",
+                self.names()
+            )));
         };
-        let endpoint = self.allowed.get(region);
-        endpoint.cloned().ok_or_else(|| RegionNotAllowed::NotAllowed(region.to_owned(), self.names()))
+        self.allowed.get(region).cloned().ok_or_else(|| {
+            RegionError(format!(
+                "Region {region} is not allowed here; allowed are: {}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint",
+                self.names()
+            ))
+        })
     }
 
     fn names(&self) -> String {
@@ -141,7 +115,7 @@ impl Regions {
 }
 
 /// The built-in IAM of a region, if there is one.
-fn built_in_iam(region: &str) -> Result<Option<Endpoint>, EndpointError> {
+fn built_in_iam(region: &str) -> Result<Option<Endpoint>, RegionError> {
     if WITHOUT_IAM.contains(&region) {
         return Ok(None);
     }
@@ -149,21 +123,26 @@ fn built_in_iam(region: &str) -> Result<Option<Endpoint>, EndpointError> {
         .map(Some)
 }
 
-fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
+fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, RegionError> {
     check_name(region)?;
     let suffix =
         REGIONS.iter().find(|(_, regions)| regions.split(' ').any(|known| known == region)).map(|(suffix, _)| *suffix);
-    endpoint(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
+    endpoint(service, region, suffix.ok_or_else(|| unknown(region))?)
 }
 
-fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
-    let unknown = || EndpointError::UnknownRegion(region.to_owned());
+fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, RegionError> {
     let host = format!("{service}.{region}.{suffix}");
-    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown())?;
+    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown(region))?;
     Ok(Endpoint { region: region.to_owned(), host, url })
 }
 
-fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
+fn unknown(region: &str) -> RegionError {
+    RegionError(format!(
+        "region {region:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {region}=https://..."
+    ))
+}
+
+fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, RegionError> {
     check_name(region)?;
     let only_host = url.username().is_empty()
         && url.password().is_none()
@@ -171,9 +150,10 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
         && url.query().is_none()
         && url.fragment().is_none();
     // The user information of such a URL may be a secret: it is not shown.
-    let shown = || url.host_str().unwrap_or("?").to_owned();
+    let must_be =
+        |what: &str| RegionError(format!("{flag} {region}={}: must be {what}", url.host_str().unwrap_or("?")));
     let Some(host) = url.host_str().filter(|_| only_host) else {
-        return Err(EndpointError::MoreThanHost(flag, region.to_owned(), shown()));
+        return Err(must_be("a scheme and a host with an optional port, and nothing else"));
     };
     let acceptable = match url.scheme() {
         "https" => true,
@@ -181,7 +161,7 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
         _ => false,
     };
     if !acceptable {
-        return Err(EndpointError::NotHttps(flag, region.to_owned(), shown()));
+        return Err(must_be("https; plain http is allowed for loopback addresses only"));
     }
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
@@ -197,13 +177,15 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn check_name(region: &str) -> Result<(), EndpointError> {
+fn check_name(region: &str) -> Result<(), RegionError> {
     let part =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if region.len() <= 63 && region.split('-').all(part) {
         Ok(())
     } else {
-        Err(EndpointError::BadName(region.to_owned()))
+        Err(RegionError(format!(
+            "region {region:?} is not a valid name: use lower-case letters, digits and single hyphens, at most 63 characters"
+        )))
     }
 }
 

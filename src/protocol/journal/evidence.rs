@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{invalid_generation, observed_generation};
 use crate::{
-    api::{AttemptState, ClusterRedistribution, Reason, ReasonClass},
+    api::{Attempt, AttemptState, ClusterRedistribution, Reason, ReasonClass},
     protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
 };
 
@@ -103,32 +103,22 @@ pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
         return None;
     }
     let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
-    let is_named = |path: &str| {
-        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(path).is_some())
+    let is_named = |field: &str| {
+        let path = format!("/f:{}", field.replace('.', "/f:"));
+        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(&path).is_some())
     };
     let attempt = status.attempt.as_ref();
-    [
-        ("status.conditions", "/f:status/f:conditions", !status.conditions.is_empty()),
-        ("status.attempt", "/f:status/f:attempt", attempt.is_some()),
-        ("status.attempt.id", "/f:status/f:attempt/f:id", attempt.is_some_and(|attempt| !attempt.id.is_empty())),
-        ("status.attempt.uid", "/f:status/f:attempt/f:uid", attempt.is_some_and(|attempt| !attempt.uid.is_empty())),
-        (
-            "status.attempt.generation",
-            "/f:status/f:attempt/f:generation",
-            attempt.is_some_and(|attempt| attempt.generation != 0),
-        ),
-        (
-            "status.attempt.state",
-            "/f:status/f:attempt/f:state",
-            attempt.is_some_and(|attempt| !attempt.state.is_empty()),
-        ),
-        // For other states it makes no difference: only NotSent does not close a generation by itself.
-        (
-            "status.attempt.closed",
-            "/f:status/f:attempt/f:closed",
-            attempt.is_none_or(|attempt| attempt.closed.is_some() || attempt.state != AttemptState::NotSent.as_str()),
-        ),
-    ]
-    .into_iter()
-    .find_map(|(field, path, is_present)| (!is_present && is_named(path)).then_some(field))
+    let shows = |is_present: fn(&Attempt) -> bool| attempt.is_some_and(|attempt| is_present(attempt));
+    // For other states it makes no difference: only NotSent does not close a generation by itself.
+    let needs_closed = |attempt: &Attempt| attempt.state == AttemptState::NotSent.as_str();
+    let fields = [
+        ("status.conditions", !status.conditions.is_empty()),
+        ("status.attempt", attempt.is_some()),
+        ("status.attempt.id", shows(|attempt| !attempt.id.is_empty())),
+        ("status.attempt.uid", shows(|attempt| !attempt.uid.is_empty())),
+        ("status.attempt.generation", shows(|attempt| attempt.generation != 0)),
+        ("status.attempt.state", shows(|attempt| !attempt.state.is_empty())),
+        ("status.attempt.closed", attempt.is_none_or(|attempt| attempt.closed.is_some() || !needs_closed(attempt))),
+    ];
+    fields.into_iter().find_map(|(field, is_present)| (!is_present && is_named(field)).then_some(field))
 }
