@@ -8,7 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{
     Error, Reconciler, SOON, Work,
     report::crd_outdated,
-    tasks::{Ended, Handle, Wait},
+    tasks::{Ended, Handle},
+    waiting::Wait,
 };
 use crate::{
     admission::{Admitted, Place, Slot},

@@ -27,12 +27,12 @@ pub use self::{
 use self::{
     report::is_reported,
     run::FailedReconciles,
-    tasks::{Ensured, Over, Rest, View},
-    waiting::{WAIT_RECHECK, WaitReports},
+    tasks::{Ensured, Rest, View},
+    waiting::{WAIT_RECHECK, WaitReports, is_for_same_cluster},
 };
 use crate::{
     admission::Admission,
-    api::{ClusterRedistribution, ObjectKey, ObjectName},
+    api::{ClusterRedistribution, ObjectName},
     cloud::Client,
     credentials::Credentials,
     observe::{Observer, Stage},
@@ -261,36 +261,13 @@ impl Reconciler {
             Ensured::Rests(Rest::Held(_) | Rest::Failed, wait) => Next::Later(Action::requeue(wait)),
             Ensured::Waiting(waiting) => {
                 let source = self.purpose(plan).source;
-                match self.wait_reports.due(object, (plan, &source), &waiting, &self.tasks) {
+                let ahead = || self.tasks.ahead(|work| is_for_same_cluster(work, plan));
+                match self.wait_reports.due(object, (plan, &source), &waiting, ahead) {
                     Ok(hold) => Next::Report(hold, Action::requeue(jittered(WAIT_RECHECK))),
                     Err(pause) => Next::Later(Action::requeue(pause)),
                 }
             }
         })
-    }
-
-    /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
-    /// then the cached view is old, and only a read would tell.
-    fn requeue_at_end(self: &Arc<Self>, object: &ObjectKey) -> impl FnOnce(Over) + Send + use<> {
-        let (reconciler, object) = (Arc::clone(self), object.clone());
-        move |over| {
-            if over.has_claimed && !over.has_failed {
-                reconciler.failures.reset(&object.uid);
-            }
-            if over.has_claimed {
-                tokio::spawn(async move {
-                    tokio::time::sleep(SOON).await;
-                    reconciler.requeue(&object);
-                });
-            } else {
-                reconciler.requeue(&object);
-            }
-        }
-    }
-
-    fn requeue(&self, object: &ObjectKey) {
-        // The receiver is gone once the controller stops.
-        let _ = self.requeue.send(object.object_name());
     }
 }
 

@@ -17,9 +17,9 @@ use kube::runtime::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
-use super::{Error, Reconciler, decider::Role};
+use super::{Error, Reconciler, SOON, decider::Role, tasks::Over};
 use crate::{
-    api::ObjectName,
+    api::{ObjectKey, ObjectName},
     runtime::{jitter::jittered, throttled_log::ThrottledLog},
     store::{StoreError, object::StoredObject},
 };
@@ -127,6 +127,32 @@ pub(super) fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler:
         tracing::debug!(%error, seconds, "reconciliation failed; trying again");
     }
     Action::requeue(pause)
+}
+
+impl Reconciler {
+    /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
+    /// then the cached view is old, and only a read would tell.
+    pub(super) fn requeue_at_end(self: &Arc<Self>, object: &ObjectKey) -> impl FnOnce(Over) + Send + use<> {
+        let (reconciler, object) = (Arc::clone(self), object.clone());
+        move |over| {
+            if over.has_claimed && !over.has_failed {
+                reconciler.failures.reset(&object.uid);
+            }
+            if over.has_claimed {
+                tokio::spawn(async move {
+                    tokio::time::sleep(SOON).await;
+                    reconciler.requeue(&object);
+                });
+            } else {
+                reconciler.requeue(&object);
+            }
+        }
+    }
+
+    pub(super) fn requeue(&self, object: &ObjectKey) {
+        // The receiver is gone once the controller stops.
+        let _ = self.requeue.send(object.object_name());
+    }
 }
 
 /// The failures in a row, by object uid, and which of them to log.

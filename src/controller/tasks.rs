@@ -14,7 +14,10 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Error;
+use super::{
+    Error,
+    waiting::{Wait, Waiting},
+};
 use crate::{api::Reason, protocol::hold::Hold};
 
 /// Pauses after tasks whose fresh view led to another decision than the cached one, while that repeats.
@@ -45,31 +48,6 @@ pub struct Over {
     pub has_claimed: bool,
     /// The API server did not answer as it has to.
     pub has_failed: bool,
-}
-
-/// What a task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Another request of its namespace to the same cluster.
-    Cluster,
-    /// A place among the requests in flight.
-    Place,
-    /// The endpoint, its credentials or a login.
-    Preparation,
-    /// Another request to the same cluster with the same credential.
-    Credential,
-    /// A slot of the rate limit, or an answer.
-    Slot,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    pub on: Wait,
-    pub since: Instant,
-    /// The reason of the hold that the last task of the same work ended with: status may still show it.
-    pub last: Option<Reason>,
-    /// When the wait was last written to status.
-    pub reported: Option<Instant>,
 }
 
 /// What reconcile finds of the work that it asks for.
