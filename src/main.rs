@@ -10,7 +10,7 @@ use redistribution_operator::{
     api::{self, ObjectName},
     cli::{Action, Command, Run},
     cloud,
-    controller::{self, Decider, Reconciler, Reporter, Role, Tasks, Timing, watch},
+    controller::{self, Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, watch},
     credentials::{self, Credentials},
     observe::{Observe, Observer},
     precheck::{self, Precheck},
@@ -187,8 +187,8 @@ fn assemble(
         holder,
         tasks,
         requeue,
-        failures: Default::default(),
-        wait_reports: Default::default(),
+        failures: FailedReconciles::default(),
+        wait_reports: WaitReports::default(),
     })
 }
 

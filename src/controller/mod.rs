@@ -21,14 +21,14 @@ pub use self::{
     attempt::Timing,
     decider::{Decider, Role},
     report::Reporter,
-    run::run,
+    run::{FailedReconciles, run},
     tasks::Tasks,
+    waiting::WaitReports,
 };
 use self::{
     report::is_reported,
-    run::FailedReconciles,
     tasks::{Ensured, Rest, View},
-    waiting::{WAIT_RECHECK, WaitReports, is_for_same_cluster},
+    waiting::{WAIT_RECHECK, is_for_same_cluster},
 };
 use crate::{
     admission::Admission,

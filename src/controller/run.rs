@@ -173,7 +173,7 @@ struct Failing {
 
 impl FailedReconciles {
     /// The pause after one more failure in a row of this object: 1 s, doubling, half of it random.
-    pub fn pause_after(&self, uid: &str, now: Instant) -> Duration {
+    pub(super) fn pause_after(&self, uid: &str, now: Instant) -> Duration {
         let mut objects = self.objects();
         objects.retain(|_, failing| now.saturating_duration_since(failing.last) < FORGOTTEN_AFTER);
         let backoff = || {
@@ -191,11 +191,11 @@ impl FailedReconciles {
     }
 
     /// How often in a row reconciliations of this object have failed.
-    pub fn count(&self, uid: &str) -> u32 {
+    pub(super) fn count(&self, uid: &str) -> u32 {
         self.objects().get(uid).map_or(0, |failing| failing.count)
     }
 
-    pub fn reset(&self, uid: &str) {
+    pub(super) fn reset(&self, uid: &str) {
         self.objects().remove(uid);
     }
 

@@ -235,7 +235,9 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     /// The same for all objects but these.
     pub(super) fn keep_only(&self, pending: &HashSet<String>) {
         let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
-        others.iter().for_each(|uid| self.forget(uid));
+        for uid in &others {
+            self.forget(uid);
+        }
     }
 
     pub(super) fn cancel_all(&self) {

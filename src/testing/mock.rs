@@ -23,7 +23,9 @@ use crate::{
         auth::{AccessKey, Key},
         identity::KeyDigests,
     },
-    controller::{Decider, Reconciler, Reporter, Role, Tasks, Timing, call::Prepared, tasks::Ended},
+    controller::{
+        Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, call::Prepared, tasks::Ended,
+    },
     credentials::{self, Credential, CredentialId, CredentialSource, Credentials},
     observe::{Observe, Observer},
     precheck::{self, Mode, Precheck},
@@ -249,8 +251,8 @@ pub fn reconciler(server: &Server, setup: Setup) -> Arc<Reconciler> {
         holder: "mock".to_owned(),
         tasks,
         requeue: mpsc::unbounded_channel().0,
-        failures: Default::default(),
-        wait_reports: Default::default(),
+        failures: FailedReconciles::default(),
+        wait_reports: WaitReports::default(),
     })
 }
 

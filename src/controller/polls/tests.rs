@@ -39,7 +39,7 @@ fn world(
         script(method)
     });
     let observe = Some(Observe { every: Duration::ZERO, settle: Duration::from_secs(600) });
-    let controller = reconciler(&server, Setup { observe, synced, ..Setup::default() });
+    let controller = reconciler(&server, Setup { synced, observe, ..Setup::default() });
     (server, controller, writes)
 }
 

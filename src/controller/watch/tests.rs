@@ -18,7 +18,7 @@ fn pending(observe: bool, synced: Synced) -> Pending {
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
     let observe = observe.then_some(Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) });
-    let setup = Setup { observe, synced, ..Setup::default() };
+    let setup = Setup { synced, observe, ..Setup::default() };
     let reconciler = reconciler(&Server::new(&fresh(1), |_, _| None), setup);
     Pending { writer, reader, reconciler, scopes: vec![Scope::new(None)], errors: WatchErrors::default() }
 }
