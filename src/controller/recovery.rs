@@ -63,8 +63,11 @@ impl Reconciler {
         missing: &str,
     ) -> Result<Option<Duration>, Error> {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let (is_new, wait) = self.decider.attempts().hidden(uid, Instant::now());
-        self.update_gauge();
+        let ((is_new, wait), hidden) = {
+            let mut attempts = self.decider.attempts();
+            (attempts.hidden(uid, Instant::now()), attempts.hidden_objects())
+        };
+        self.reporter.metrics.hidden(hidden);
         if is_new {
             self.reporter.announce(object, &status_hidden(missing));
         }
@@ -97,12 +100,9 @@ impl Reconciler {
 
     /// The view of the object contains everything that was written.
     pub(super) fn mark_whole(&self, object: &ClusterRedistribution) {
-        self.decider.attempts().whole(object.metadata.uid.as_deref().unwrap_or_default());
-        self.update_gauge();
-    }
-
-    fn update_gauge(&self) {
-        self.reporter.metrics.hidden(self.decider.attempts().hidden_objects());
+        let mut attempts = self.decider.attempts();
+        attempts.whole(object.metadata.uid.as_deref().unwrap_or_default());
+        self.reporter.metrics.hidden(attempts.hidden_objects());
     }
 }
 

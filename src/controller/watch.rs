@@ -44,6 +44,7 @@ struct Pending {
 }
 
 /// The scope of one watch: a namespace, or all of them.
+#[derive(Default)]
 struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
@@ -83,7 +84,7 @@ pub fn pending(
         events.map(move |event| (scope, event)).boxed()
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
-    let scopes = namespaces.into_iter().map(Scope::new).collect();
+    let scopes = namespaces.into_iter().map(|namespace| Scope { namespace, ..Scope::default() }).collect();
     let errors = WatchErrors::default();
     let mut pending = Pending { writer, reader: reader.clone(), reconciler, scopes, errors };
     let stream = select_all(watches).flat_map(move |(scope, event)| match event {
@@ -107,12 +108,6 @@ pub fn pending(
         }
     });
     (stream, reader)
-}
-
-impl Scope {
-    fn new(namespace: Option<String>) -> Self {
-        Self { namespace, listing: HashSet::new(), is_synced: false }
-    }
 }
 
 impl Pending {

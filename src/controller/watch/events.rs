@@ -1,11 +1,12 @@
 //! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
 //! back-off, and a new kind of error is logged, not one that goes on. Decides nothing about an object.
 
-use std::{collections::BTreeSet, future::pending, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
     Stream, StreamExt,
+    future::OptionFuture,
     stream::{self, BoxStream},
 };
 use http::{Request, StatusCode};
@@ -128,7 +129,7 @@ impl Watch {
                     Some(Err(error)) => return self.failed(error),
                     None => self.events = None,
                 },
-                () = reached(self.relist_at) => (self.events, self.relist_at) = (None, None),
+                Some(()) = OptionFuture::from(self.relist_at.map(sleep_until)) => (self.events, self.relist_at) = (None, None),
                 Ok(()) = self.answers.changed(), if self.is_listed => return WatchEvent::Open,
             }
         }
@@ -162,13 +163,6 @@ fn code(error: &watcher::Error) -> Option<u16> {
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
         _ => None,
-    }
-}
-
-async fn reached(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
     }
 }
 

@@ -20,7 +20,7 @@ fn pending(observe: bool, synced: Synced) -> Pending {
     let observe = observe.then_some(Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) });
     let setup = Setup { synced, observe, ..Setup::default() };
     let reconciler = reconciler(&Server::new(&fresh(1), |_, _| None), setup);
-    Pending { writer, reader, reconciler, scopes: vec![Scope::new(None)], errors: WatchErrors::default() }
+    Pending { writer, reader, reconciler, scopes: vec![Scope::default()], errors: WatchErrors::default() }
 }
 
 fn stored(object: ClusterRedistribution) -> StoredObject {
@@ -101,7 +101,8 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
 #[tokio::test]
 async fn pending_objects_are_delivered_once_the_first_list_is_complete() {
     let synced = Synced::new(&["team".to_owned(), "others".to_owned()]);
-    let scopes = ["team", "others"].map(|namespace| Scope::new(Some(namespace.to_owned()))).into();
+    let scopes =
+        ["team", "others"].map(|namespace| Scope { namespace: Some(namespace.to_owned()), ..Scope::default() }).into();
     let mut pending = Pending { scopes, ..pending(false, synced.clone()) };
     let finished = stored(attempted(1, attempt("a", 1, AttemptState::Answered)));
     for event in [Event::Init, Event::InitApply(stored(fresh(1)))] {
