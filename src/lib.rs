@@ -43,7 +43,7 @@
 //! | [`credentials`] | which source an object uses, what it holds, tokens of users |
 //! | [`admission`] | whether a request may be sent now: turns of a cluster, concurrency limit, rate limit, lock-out of keys |
 //! | [`precheck`] | what a read of the cluster before the request means |
-//! | [`observe`] | what reads after the request mean |
+//! | [`observe`] | reads after the request, and what they mean |
 //! | [`controller`] | watch, reconcile, the task of a request, reporting |
 //! | [`cli`] | flags |
 

@@ -1,33 +1,18 @@
 //! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It uses every module and decides
 //! nothing.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, Mutex},
-};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use kube::{Client, runtime::watcher};
 use redistribution_operator::{
     admission::Admission,
-    api,
+    api::{self, ObjectName},
     cli::{Action, Command, Run},
     cloud,
-    controller::{
-        self, Reconciler,
-        attempt::{AttemptRunner, Timing},
-        call_task::CallTask,
-        decider::Decider,
-        observe::Poller,
-        recovery::Recovery,
-        report::Reporter,
-        requeue::Requeue,
-        role::Role,
-        tasks::Tasks,
-        watch,
-    },
+    controller::{self, Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, watch},
     credentials::{self, Credentials},
-    observe::{Observe, schedule::Schedule},
+    observe::{Observe, Observer},
     precheck::{self, Precheck},
     protocol::{decide::Rules, regions::Regions},
     runtime::{
@@ -94,7 +79,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.kubernetes.namespaces) };
     let (tracker, synced) = (TaskTracker::new(), role.synced.clone());
     let (sender, requeued) = mpsc::unbounded_channel();
-    let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, Requeue::new(sender))?);
+    let reconciler = Arc::new(assemble(&run, &client, role, &tracker, &metrics, sender)?);
 
     let listener = health::listen(run.process.listen).await?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -105,8 +90,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
         config,
         relist_every: run.process.relist_every,
     };
-    let listeners = watch::Listeners::of(&reconciler);
-    let (objects, cache) = watch::pending(&client, &observed, listeners, metrics.clone(), watchdog.clone());
+    let (objects, cache) = watch::pending(&client, &observed, Arc::clone(&reconciler), watchdog.clone());
     tokio::spawn(health::serve(
         listener,
         Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() },
@@ -161,7 +145,7 @@ fn assemble(
     role: Role,
     tracker: &TaskTracker,
     metrics: &Metrics,
-    requeue: Requeue,
+    requeue: mpsc::UnboundedSender<ObjectName>,
 ) -> Result<Reconciler, StartError> {
     let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);
     let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
@@ -178,32 +162,36 @@ fn assemble(
     let admission = Admission::new(usize::from(run.limits.concurrency), run.limits.rate_limit);
     let settings = precheck::Settings { mode: run.guards.check_cluster, every: run.guards.check_every };
     let precheck = Arc::new(Precheck::new(settings, run.observation.observe, Arc::clone(&cloud), metrics.clone()));
-    let schedule = run.observation.observe.then(Arc::<Mutex<Schedule>>::default);
-    let runner = AttemptRunner {
-        decider: decider.clone(),
-        reporter: reporter.clone(),
-        cloud: Arc::clone(&cloud),
-        admission: Arc::clone(&admission),
-        precheck: Arc::clone(&precheck),
-        schedule: schedule.clone(),
+    let observer = run.observation.observe.then(|| {
+        let settings = Observe { every: run.observation.observe_every, settle: run.observation.settle_time };
+        let known = (Arc::clone(&decider.rules), role.synced.clone());
+        let reads = (Arc::clone(&cloud), metrics.clone());
+        Arc::new(Observer::new(
+            (settings, precheck::VALID_FOR),
+            known,
+            Arc::clone(&admission),
+            Arc::clone(&credentials),
+            reads,
+        ))
+    });
+    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
+    Ok(Reconciler {
+        decider,
+        role,
+        reporter,
+        admission,
+        credentials,
+        cloud,
+        precheck,
+        observer,
         timing: Timing { send_budget: run.limits.send_budget, grace: run.limits.grace() },
         clock: Clock::of_this_host(),
         holder,
-    };
-    let poller = schedule.map(|schedule| Poller {
-        settings: Observe { every: run.observation.observe_every, settle: run.observation.settle_time },
-        decider: decider.clone(),
-        role: role.clone(),
-        reporter: reporter.clone(),
-        admission: Arc::clone(&admission),
-        credentials: Arc::clone(&credentials),
-        cloud: Arc::clone(&cloud),
-        schedule,
-    });
-    let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
-    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
-    let call = CallTask { decider, role, reporter, admission, credentials, cloud, precheck, runner, tasks, requeue };
-    Ok(Reconciler::new(Arc::new(call), recovery, poller))
+        tasks,
+        requeue,
+        failures: FailedReconciles::default(),
+        wait_reports: WaitReports::default(),
+    })
 }
 
 fn rules(run: &Run) -> Result<Rules, StartError> {
@@ -211,7 +199,6 @@ fn rules(run: &Run) -> Result<Rules, StartError> {
         require_not_after: run.guards.require_not_after,
         hold_reverts: run.guards.hold_reverts,
         grace: run.limits.grace(),
-        observe: run.observation.observe,
         regions: Regions::new(run.cloud.region.as_deref(), &run.cloud.allowed_regions, &run.cloud.endpoints)?
             .with_iam(&run.cloud.iam_endpoints)?,
     })

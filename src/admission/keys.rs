@@ -9,20 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    MAX_LATE,
-    messages::{rejected, throttled},
-};
+use super::MAX_LATE;
 use crate::{
+    api::Reason,
     cloud::{
         identity::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::{
-        CredentialId,
+        CredentialId, CredentialSource, REFUSED_RECHECK,
         lockout::{Lockout, REFUSAL_LASTS, Rejection},
     },
     protocol::hold::Hold,
+    runtime::jitter::jittered,
 };
 
 /// The fifth refusal locks the key for everybody.
@@ -37,9 +36,8 @@ const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// hour.
 const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// A request with unproven values that has no answer yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Unanswered(u64);
+/// The name of a request with unproven values that has no answer yet.
+pub type Unanswered = u64;
 
 #[derive(Debug, Default)]
 struct ValuesRecord {
@@ -64,7 +62,6 @@ struct KeyRecord {
     used: Option<Instant>,
 }
 
-/// All keys and values. See the module.
 #[derive(Debug, Default)]
 pub struct Keys {
     by_key: HashMap<KeyIdentity, KeyRecord>,
@@ -72,17 +69,7 @@ pub struct Keys {
     count: u64,
 }
 
-/// Whether a request with unproven values may be added to those without an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trial {
-    /// It is added under this name. `None`: the values are proven and need no name.
-    Begun(Option<Unanswered>),
-    /// Not before then, or before an answer.
-    Wait(Instant),
-}
-
 impl Keys {
-    /// Why no request may be made with these values now.
     pub fn check(&mut self, id: &CredentialId, now: Instant) -> Result<(), Hold> {
         self.forget_old(now);
         let CredentialId { digests, source } = id;
@@ -114,24 +101,25 @@ impl Keys {
         self.values.get(&digests.values).is_some_and(|values| values.lockout.is_proven())
     }
 
-    /// Until when these values, if they are unproven, have a request without an answer. They have one at a time: if they are
-    /// wrong, one object fails and not all.
-    pub fn tried_until(&mut self, digests: KeyDigests, now: Instant) -> Option<Instant> {
+    /// The error: until when these values, if they are unproven, have a request without an answer. They have one at a time:
+    /// if they are wrong, one object fails and not all.
+    pub fn is_untried(&mut self, digests: KeyDigests, now: Instant) -> Result<(), Instant> {
         if self.is_proven(digests) {
-            return None;
+            return Ok(());
         }
         let key = self.by_key.entry(digests.key).or_default();
         key.forget_unanswered(now);
         let mut of_values = key.unanswered.values().filter(|(values, _)| *values == digests.values);
         // One that is not sent yet ends by an answer or by being dropped, which is told.
-        of_values.next().map(|(_, since)| since.unwrap_or(now) + UNANSWERED_COUNTS_FOR)
+        of_values.next().map_or(Ok(()), |(_, since)| Err(since.unwrap_or(now) + UNANSWERED_COUNTS_FOR))
     }
 
     /// Adds a request to those without an answer, if the values are unproven: refusals of a key and requests without an
-    /// answer, with whatever values, must together stay below what locks the key.
-    pub fn begin(&mut self, digests: KeyDigests, now: Instant) -> Trial {
+    /// answer, with whatever values, must together stay below what locks the key. Returns its name; proven values need
+    /// none. The error: not before then, or before an answer.
+    pub fn begin(&mut self, digests: KeyDigests, now: Instant) -> Result<Option<Unanswered>, Instant> {
         if self.is_proven(digests) {
-            return Trial::Begun(None);
+            return Ok(None);
         }
         let key = self.by_key.entry(digests.key).or_default();
         key.forget_unanswered(now);
@@ -140,13 +128,12 @@ impl Keys {
             key.unanswered.len() >= MAX_UNANSWERED || refusals.clone().count() + key.unanswered.len() >= MAX_REFUSALS;
         if !is_full {
             self.count = self.count.wrapping_add(1);
-            let name = Unanswered(self.count);
-            key.unanswered.insert(name, (digests.values, None));
-            return Trial::Begun(Some(name));
+            key.unanswered.insert(self.count, (digests.values, None));
+            return Ok(Some(self.count));
         }
         let ends = key.unanswered.values().filter_map(|(_, since)| *since).map(|since| since + UNANSWERED_COUNTS_FOR);
         // Those that are not sent yet end by an answer or by being dropped, which is told.
-        Trial::Wait(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
+        Err(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
     }
 
     /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
@@ -181,7 +168,6 @@ impl Keys {
         Some(wait)
     }
 
-    /// The request is sent.
     pub fn sent(&mut self, digests: KeyDigests, name: Option<Unanswered>, now: Instant) {
         let key = self.by_key.get_mut(&digests.key);
         if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
@@ -256,11 +242,50 @@ impl KeyRecord {
     }
 }
 
+/// The cloud asked the key to wait for so long (429).
+fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
+    Hold {
+        reason: Reason::Throttled,
+        message: format!(
+            "The cloud throttles requests with {} (429). This object is called when the Retry-After time is over",
+            source.in_message()
+        ),
+        retry_after: wait + jittered(Duration::from_secs(1)),
+    }
+}
+
+/// The gateway refused the key, and it may be tried again after so long; `None`: not before its values change.
+fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -> Hold {
+    let secret = source.in_message();
+    let retry = "It is tried again 5 minutes after the last refusal";
+    let message = match why {
+        Rejection::Wrong => format!(
+            "The gateway refused {secret}, which had not worked before. Since five refusals would lock the key, it is not used again until its values change or the controller restarts. Correct the access key and secret key; this object then continues automatically"
+        ),
+        Rejection::WorkedBefore => format!(
+            "The gateway refused {secret}, which had worked before. {retry}. Check whether the access key was changed, disabled or deleted"
+        ),
+        Rejection::Locked => {
+            format!("The gateway has locked {secret} for some minutes, after too many wrong signatures. {retry}")
+        }
+        Rejection::Token => format!(
+            "The gateway rejects the tokens that the user of {secret} gets from IAM. {retry}. Check whether the region's endpoint and its IAM (--iam-endpoint) belong together"
+        ),
+        Rejection::RefusedTooOften => format!(
+            "The gateway refused the access key of {secret} at least four times within 5 minutes. Since five refusals would lock the key, it is used again when at most three refusals are younger than that. Check whether access key and secret key are correct"
+        ),
+        Rejection::Clock => format!(
+            "The gateway refused the date of a signature with {secret}: the clock of the controller's node is wrong. {retry}. Correct the clock"
+        ),
+    };
+    // A changed Secret has to be noticed before that.
+    let wait = wait.unwrap_or(REFUSED_RECHECK).min(REFUSED_RECHECK).max(Duration::from_secs(1));
+    Hold { reason: Reason::CredentialsRejected, message, retry_after: jittered(wait) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::Reason, credentials::CredentialSource};
-
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn digests(key: u8, values: u8) -> KeyDigests {
@@ -281,13 +306,9 @@ mod tests {
     }
 
     fn send(keys: &mut Keys, digests: KeyDigests, now: Instant) -> Option<Unanswered> {
-        match keys.begin(digests, now) {
-            Trial::Begun(name) => {
-                keys.sent(digests, name, now);
-                name
-            }
-            Trial::Wait(_) => None,
-        }
+        let name = keys.begin(digests, now).ok()?;
+        keys.sent(digests, name, now);
+        name
     }
 
     #[test]
@@ -315,7 +336,7 @@ mod tests {
             keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
         }
         assert!(keys.check(&id(digests(1, 1)), now).is_ok());
-        assert_eq!(keys.begin(digests(1, 1), now), Trial::Begun(None));
+        assert_eq!(keys.begin(digests(1, 1), now), Ok(None));
     }
 
     #[test]
@@ -323,7 +344,7 @@ mod tests {
         let (mut keys, now) = (Keys::default(), Instant::now());
         let sent: Vec<_> = (0..5).filter_map(|values| send(&mut keys, digests(1, values), now)).collect();
         assert_eq!(sent.len(), 3);
-        assert_eq!(keys.begin(digests(1, 9), now), Trial::Wait(now + UNANSWERED_COUNTS_FOR));
+        assert_eq!(keys.begin(digests(1, 9), now), Err(now + UNANSWERED_COUNTS_FOR));
         assert!(send(&mut keys, digests(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
     }
 
@@ -331,14 +352,14 @@ mod tests {
     fn unproven_values_have_one_request_without_an_answer() {
         let (mut keys, now) = (Keys::default(), Instant::now());
         let first = send(&mut keys, digests(1, 1), now);
-        assert_eq!(keys.tried_until(digests(1, 1), now), Some(now + UNANSWERED_COUNTS_FOR));
-        assert_eq!(keys.tried_until(digests(1, 2), now), None, "another secret of the same key");
-        assert_eq!(keys.tried_until(digests(1, 1), now + UNANSWERED_COUNTS_FOR), None);
+        assert_eq!(keys.is_untried(digests(1, 1), now), Err(now + UNANSWERED_COUNTS_FOR));
+        assert_eq!(keys.is_untried(digests(1, 2), now), Ok(()), "another secret of the same key");
+        assert_eq!(keys.is_untried(digests(1, 1), now + UNANSWERED_COUNTS_FOR), Ok(()));
         keys.end(digests(1, 1), first);
-        assert_eq!(keys.tried_until(digests(1, 1), now), None);
+        assert_eq!(keys.is_untried(digests(1, 1), now), Ok(()));
         let _hung = send(&mut keys, digests(1, 1), now);
         keys.worked(digests(1, 1));
-        assert_eq!(keys.tried_until(digests(1, 1), now), None, "values that work have as many as they like");
+        assert_eq!(keys.is_untried(digests(1, 1), now), Ok(()), "values that work have as many as they like");
     }
 
     #[test]
@@ -355,10 +376,10 @@ mod tests {
     fn a_request_that_is_not_sent_or_has_its_answer_makes_room() {
         let (mut keys, now) = (Keys::default(), Instant::now());
         let sent: Vec<_> = (0..3).map(|values| keys.begin(digests(1, values), now)).collect();
-        let Some(Trial::Begun(first)) = sent.first() else { unreachable!("the first is let through") };
-        assert!(matches!(keys.begin(digests(1, 9), now), Trial::Wait(_)));
+        let Some(Ok(first)) = sent.first() else { unreachable!("the first is let through") };
+        assert!(keys.begin(digests(1, 9), now).is_err());
         keys.end(digests(1, 0), *first);
-        assert!(matches!(keys.begin(digests(1, 9), now), Trial::Begun(Some(_))));
+        assert!(matches!(keys.begin(digests(1, 9), now), Ok(Some(_))));
     }
 
     #[test]
@@ -368,7 +389,7 @@ mod tests {
         keys.learn(digests(1, 1), KeyEffect::RejectedByGateway, now);
         assert_eq!(why(&mut keys, digests(1, 1), now), Some("which had worked"));
         assert_eq!(why(&mut keys, digests(1, 1), now + 5 * MINUTE), None);
-        assert!(matches!(keys.begin(digests(1, 1), now + 5 * MINUTE), Trial::Begun(Some(_))), "as unproven");
+        assert!(matches!(keys.begin(digests(1, 1), now + 5 * MINUTE), Ok(Some(_))), "as unproven");
     }
 
     #[test]
@@ -439,5 +460,27 @@ mod tests {
         }
         assert_eq!(why(&mut keys, digests(1, 1), now), Some("at least four times"));
         assert!(keys.check(&id(digests(1, 1)), now + MINUTE).is_ok());
+    }
+
+    fn message_of(why: Rejection) -> String {
+        rejected(why, None, &CredentialSource::Controller).message
+    }
+
+    #[test]
+    fn the_message_of_a_refused_key_names_cause_and_retry() {
+        let wrong = message_of(Rejection::Wrong);
+        assert!(wrong.contains("until its values change or the controller restarts"), "{wrong}");
+        assert!(!wrong.contains("5 minutes"), "{wrong}");
+        for (why, cause) in [
+            (Rejection::WorkedBefore, "had worked before"),
+            (Rejection::Locked, "has locked"),
+            (Rejection::Clock, "clock"),
+        ] {
+            let message = message_of(why);
+            assert!(message.contains(cause) && message.contains("again 5 minutes after"), "{message}");
+            assert!(!message.contains("until its values change"), "{message}");
+        }
+        let often = message_of(Rejection::RefusedTooOften);
+        assert!(often.contains("at least four times") && !often.contains("had not worked"), "{often}");
     }
 }

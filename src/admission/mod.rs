@@ -9,7 +9,6 @@
 //! What the first three return is kept until the outcome is known.
 
 mod keys;
-mod messages;
 mod places;
 mod restored;
 mod slots;
@@ -25,7 +24,7 @@ pub use self::slots::Slot;
 use self::{
     places::{Held, Places},
     restored::RestoredHolds,
-    slots::{Requester, Slots},
+    slots::Slots,
 };
 use crate::{
     api::ClusterRedistribution,
@@ -119,7 +118,7 @@ impl Admission {
 
     /// Waits for a slot for a read that takes no place: all such reads are one namespace more.
     pub async fn read(&self, id: &CredentialId) -> Result<Slot, Hold> {
-        self.slots.slot(id, Requester::Reads).await
+        self.slots.slot(id, None).await
     }
 
     /// Why no request may be made with this credential now, by what answers have said; what other processes met is restored
@@ -166,8 +165,8 @@ impl Place {
 impl Admitted {
     /// Waits for a slot, the last wait before a request. What is known against the key ends it.
     pub async fn slot(&self) -> Result<Slot, Hold> {
-        let requester = Requester::Namespace(self.turn.lock.name().0.clone());
-        self.turn.admission.slots.slot(&self.id, requester).await
+        let namespace = self.turn.lock.name().0.clone();
+        self.turn.admission.slots.slot(&self.id, Some(namespace)).await
     }
 
     /// Why the request may not be made now, if something is known against the key.

@@ -8,7 +8,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::runtime::locks::{Entries, Entry};
 
-/// All places. See the module.
 #[derive(Debug)]
 pub struct Places {
     reserved: Arc<Semaphore>,
@@ -23,7 +22,6 @@ struct Namespace {
     share: Arc<Semaphore>,
 }
 
-/// A place. Dropping it frees it.
 #[derive(Debug)]
 pub struct Held {
     // In this order: the entry of the namespace goes last.

@@ -47,7 +47,6 @@ enum Effect {
 }
 
 impl RestoredHolds {
-    /// This process makes the attempt.
     pub fn note_own(&mut self, attempt_id: &str, now: Instant) {
         self.own_attempts.retain(|_, since| now.saturating_duration_since(*since) < REMEMBER_OWN);
         self.own_attempts.insert(attempt_id.to_owned(), now);

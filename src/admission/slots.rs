@@ -8,9 +8,10 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::keys::{Keys, Trial, Unanswered};
+use super::keys::{Keys, Unanswered};
 use crate::{
     cloud::{
+        ReadResult,
         identity::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
@@ -19,16 +20,9 @@ use crate::{
     runtime::locks::Locks,
 };
 
-/// Who takes turns with the others of one key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Requester {
-    /// Requests of a namespace, and what is read before them.
-    Namespace(String),
-    /// All that is read after requests.
-    Reads,
-}
+/// Who takes turns with the others of one key: a namespace; `None` for all that is read after requests.
+pub type Requester = Option<String>;
 
-/// The slots of all keys. See the module.
 #[derive(Debug)]
 pub struct Slots {
     interval: Duration,
@@ -67,7 +61,6 @@ impl Slots {
         })
     }
 
-    /// Why no request may be made with these values now.
     pub fn check(&self, id: &CredentialId) -> Result<(), Hold> {
         self.keys().check(id, now())
     }
@@ -93,24 +86,25 @@ impl Slots {
         let is_proven = self.keys().is_proven(digests);
         // Values that wait for their own answer keep no other values of the key waiting.
         let _values = if is_proven { None } else { Some(self.values.lock(digests.values).await) };
-        loop {
-            let changed = self.changed.notified();
-            self.check(id)?;
-            let tried = self.keys().tried_until(digests, now());
-            let Some(until) = tried else { break };
-            tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
-        }
+        self.answers(id, |keys| keys.is_untried(digests, now())).await?;
         let _trial = if is_proven { None } else { Some(self.trials.lock(digests.key).await) };
+        let unanswered = self.answers(id, |keys| keys.begin(digests, now())).await?;
+        Ok(Slot { slots: Arc::clone(self), digests, unanswered, is_sent: false, waited: Duration::ZERO })
+    }
+
+    /// Waits for answers, or for the time when they count no more, until this succeeds.
+    async fn answers<T>(
+        &self,
+        id: &CredentialId,
+        attempt: impl Fn(&mut Keys) -> Result<T, std::time::Instant>,
+    ) -> Result<T, Hold> {
         loop {
             let changed = self.changed.notified();
             self.check(id)?;
-            let begun = self.keys().begin(digests, now());
-            match begun {
-                Trial::Begun(unanswered) => {
-                    let (slots, waited) = (Arc::clone(self), Duration::ZERO);
-                    return Ok(Slot { slots, digests, unanswered, is_sent: false, waited });
-                }
-                Trial::Wait(until) => {
+            let result = attempt(&mut self.keys());
+            match result {
+                Ok(result) => return Ok(result),
+                Err(until) => {
                     tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
                 }
             }
@@ -124,8 +118,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// How long the wait for this slot took.
-    pub const fn waited(&self) -> Duration {
+    pub(crate) const fn waited(&self) -> Duration {
         self.waited
     }
 
@@ -135,8 +128,7 @@ impl Slot {
         self.slots.keys().take_send(self.digests, self.slots.interval, within, now())
     }
 
-    /// The request is sent now.
-    pub fn sends(&mut self) {
+    pub(crate) fn sends(&mut self) {
         self.is_sent = true;
         self.slots.keys().sent(self.digests, self.unanswered, now());
     }
@@ -149,6 +141,20 @@ impl Slot {
         keys.learn(self.digests, effect, now());
         drop(keys);
         self.slots.changed.notify_waiters();
+    }
+
+    /// Sends a read, in a task of its own: once it is sent, its answer counts, whoever waits for it.
+    pub async fn read<T: Send + 'static>(
+        mut self,
+        read: impl Future<Output = ReadResult<T>> + Send + 'static,
+    ) -> ReadResult<T> {
+        let read = tokio::spawn(async move {
+            self.sends();
+            let result = read.await;
+            self.answered(result.key_effect());
+            result
+        });
+        read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
     }
 
     /// The same for a redistribution request.

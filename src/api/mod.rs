@@ -5,13 +5,21 @@ mod redistribution;
 mod schema;
 mod spec;
 mod status;
-pub mod text;
 
 pub use reason::{Reason, ReasonClass};
 pub use redistribution::{Baseline, NONE, Phase, Redistribution};
 pub use schema::{SchemaError, crd_json, crd_yaml};
 pub use spec::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode};
 pub use status::{Attempt, AttemptState, ClusterRedistributionStatus, MAX_RETRY_AFTER, PastAttempt};
+
+pub mod text {
+    //! Truncation of texts to the limits of CRD fields.
+
+    /// The first `limit` characters: the CRD would reject a longer text, and with it the whole record.
+    pub fn truncate(text: &str, limit: usize) -> String {
+        text.chars().take(limit).collect()
+    }
+}
 
 /// Namespace and name of an object.
 pub type ObjectName = (String, String);

@@ -144,21 +144,14 @@ impl Redistribution {
     /// Only the fields whose change is reason enough for a write.
     #[must_use]
     pub fn shown(&self) -> Self {
-        let id = self.id.clone();
-        let (start_time, end_time) = (self.start_time.clone(), self.end_time.clone());
-        let (progress_percent, tables_left, fail_count) = (self.progress_percent, self.tables_left, self.fail_count);
-        let (paused_by_user, retryable) = (self.paused_by_user, self.retryable);
         Self {
-            id,
-            state: self.state.clone(),
-            progress_percent,
-            tables_left,
-            start_time,
-            end_time,
-            fail_count,
-            paused_by_user,
-            retryable,
-            ..Self::default()
+            tables_done: None,
+            bytes_left: None,
+            rate: None,
+            estimated_seconds: None,
+            observed_time: None,
+            other: BTreeMap::new(),
+            ..self.clone()
         }
     }
 }

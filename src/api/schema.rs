@@ -6,6 +6,25 @@ use serde_json::{Map, Value, json};
 
 use super::ClusterRedistribution;
 
+/// The columns of `kubectl get`: priority (1: only with `-o wide`), name, type, path and description.
+const COLUMNS: &str = r#"
+0 | Cluster | string | .spec.clusterID | DWS cluster of the request
+0 | Ready | string | .status.conditions[?(@.type=="Ready")].status | True: delivered; this does not change again
+0 | Reason | string | .status.conditions[?(@.type=="Ready")].reason | Reason of the state; docs/status.md lists what to do for each
+0 | HTTP | integer | .status.statusCode | HTTP status code of the answer for the observed generation
+0 | Progress | integer | .status.redistribution.progressPercent | Progress of the redistribution in percent, with --observe
+0 | Called | date | .status.attempt.claimedTime | Time since the last attempt was claimed
+0 | Age | date | .metadata.creationTimestamp
+1 | Delivered | string | .status.conditions[?(@.type=="Delivered")].status | Whether the cloud accepted; Unknown: it may have, False: certainly not
+1 | Mode | string | .spec.redisMode | Redistribution mode
+1 | Jobs | integer | .spec.parallelJobs | Concurrency of the redistribution
+1 | Left | integer | .status.redistribution.tablesLeft | Number of tables that are left to redistribute
+1 | Region | string | .status.attempt.region | Region of the last attempt
+1 | Endpoint | string | .status.attempt.endpoint | Host of the last attempt
+1 | Request-ID | string | .status.attempt.requestID | The cloud's id of the request, for its support
+1 | Message | string | .status.conditions[?(@.type=="Ready")].message | What happened and what to do
+"#;
+
 /// The CRD as YAML, byte for byte as in `crds/` and in the chart.
 pub fn crd_yaml() -> Result<String, SchemaError> {
     let yaml = serde_saphyr::to_string(&crd_json()?).map_err(|error| SchemaError(error.to_string()))?;
@@ -54,7 +73,25 @@ pub fn crd_json() -> Result<Value, SchemaError> {
             json!("Exactly the request. Every change of it is a new generation, and a new request is sent."),
         );
     }
+    set(&mut crd, "/spec/versions/0", "additionalPrinterColumns", COLUMNS.trim().lines().map(column).collect());
     Ok(crd)
+}
+
+fn column(line: &str) -> Value {
+    let mut parts = line.split(" | ");
+    let mut part = || parts.next().unwrap_or_default();
+    let (priority, name, kind, path, description) = (part(), part(), part(), part(), part());
+    let mut column = Map::new();
+    if !description.is_empty() {
+        column.insert("description".to_owned(), json!(description));
+    }
+    column.insert("jsonPath".to_owned(), json!(path));
+    column.insert("name".to_owned(), json!(name));
+    if priority == "1" {
+        column.insert("priority".to_owned(), json!(1));
+    }
+    column.insert("type".to_owned(), json!(kind));
+    Value::Object(column)
 }
 
 fn set(root: &mut Value, pointer: &str, key: &str, value: Value) {

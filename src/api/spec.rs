@@ -35,7 +35,6 @@ impl fmt::Display for RedisMode {
 }
 
 /// The request. Every change of it is a new spec generation, and a new request is sent.
-#[allow(clippy::duplicated_attributes, reason = "the lint takes the printcolumns for duplicates")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "dws.huaweicloud.com",
@@ -49,100 +48,7 @@ impl fmt::Display for RedisMode {
     category = "dws",
     selectable = ".spec.clusterID",
     selectable = ".status.observedGeneration",
-    doc = "Namespaced; Cluster means the DWS cluster. Requests that the GaussDB(DWS) cloud redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing.",
-    printcolumn(
-        name = "Cluster",
-        type_ = "string",
-        json_path = ".spec.clusterID",
-        description = "DWS cluster of the request"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True: delivered; this does not change again"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Reason of the state; docs/status.md lists what to do for each"
-    ),
-    printcolumn(
-        name = "HTTP",
-        type_ = "integer",
-        json_path = ".status.statusCode",
-        description = "HTTP status code of the answer for the observed generation"
-    ),
-    printcolumn(
-        name = "Progress",
-        type_ = "integer",
-        json_path = ".status.redistribution.progressPercent",
-        description = "Progress of the redistribution in percent, with --observe"
-    ),
-    printcolumn(
-        name = "Called",
-        type_ = "date",
-        json_path = ".status.attempt.claimedTime",
-        description = "Time since the last attempt was claimed"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Delivered",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Delivered\")].status",
-        description = "Whether the cloud accepted; Unknown: it may have, False: certainly not",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".spec.redisMode",
-        description = "Redistribution mode",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Jobs",
-        type_ = "integer",
-        json_path = ".spec.parallelJobs",
-        description = "Concurrency of the redistribution",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Left",
-        type_ = "integer",
-        json_path = ".status.redistribution.tablesLeft",
-        description = "Number of tables that are left to redistribute",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Region",
-        type_ = "string",
-        json_path = ".status.attempt.region",
-        description = "Region of the last attempt",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Endpoint",
-        type_ = "string",
-        json_path = ".status.attempt.endpoint",
-        description = "Host of the last attempt",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Request-ID",
-        type_ = "string",
-        json_path = ".status.attempt.requestID",
-        description = "The cloud's id of the request, for its support",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What happened and what to do",
-        priority = "1"
-    )
+    doc = "Namespaced; Cluster means the DWS cluster. Requests that the GaussDB(DWS) cloud redistribute the data of one DWS cluster after a scale-out: one request for each spec generation of this object, never repeated, never undone. Deleting the object sends nothing and stops nothing."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRedistributionSpec {

@@ -1,29 +1,21 @@
 //! One attempt: claim, send, record, in this order and in one task that only the end of the process interrupts. Decides
 //! nothing about the object beyond this attempt.
 
-mod report;
-
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 
+use super::{Error, Reconciler, call::Prepared, decider::Decider, report::crd_outdated, tasks::Ended};
 use crate::{
-    admission::{Admission, Admitted, Slot},
+    admission::{Admitted, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        self, Client, RedistributionRequest, SendPermit,
+        self, RedistributionRequest, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
-    controller::{decider::Decider, messages::crd_outdated, report::Reporter},
     credentials::Credential,
-    observe::schedule::Schedule,
-    precheck::{Checked, Precheck},
     protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
-    runtime::clock::Clock,
     store::{Claim, Recorded, StoreError},
 };
 
@@ -36,58 +28,9 @@ pub struct Timing {
     pub grace: Duration,
 }
 
-/// What one attempt starts from.
-pub struct AttemptInput {
-    /// What was decided.
-    pub plan: Arc<Plan>,
-    /// What the request is made with.
-    pub credential: Credential,
-    /// The turn, place and lock of the request, freed once its outcome is known.
-    pub admitted: Admitted,
-    /// The slot of the rate limit.
-    pub slot: Slot,
-    /// What the precheck found.
-    pub checked: Checked,
-}
-
-/// How an attempt ended.
-#[derive(Debug)]
-pub enum AttemptEnd {
-    /// The outcome is recorded, or it is known that it cannot be recorded.
-    Done,
-    /// Nothing was sent; the request is retried after a pause.
-    NotSent,
-    /// No claim was made.
-    NotClaimed(StoreError),
-    /// The installed CRD does not keep the journal. The claim was withdrawn, and status reports it.
-    Pruned,
-}
-
-/// Makes attempts.
-pub struct AttemptRunner {
-    /// What this process remembers of attempts.
-    pub decider: Decider,
-    /// Writes and reports.
-    pub reporter: Reporter,
-    /// The only sender.
-    pub cloud: Arc<Client>,
-    /// Learns which answers this process has seen itself.
-    pub admission: Arc<Admission>,
-    /// Learns of requests that begin.
-    pub precheck: Arc<Precheck>,
-    /// With `--observe`: learns of requests that begin.
-    pub schedule: Option<Arc<Mutex<Schedule>>>,
-    /// The times that bound one call.
-    pub timing: Timing,
-    /// The clock that ends a permit to send.
-    pub clock: Clock,
-    /// The name of this process, for people.
-    pub holder: String,
-}
-
-impl AttemptRunner {
+impl Reconciler {
     /// The attempt that a claim writes.
-    pub fn new_attempt(
+    pub(super) fn new_attempt(
         &self,
         object: &ClusterRedistribution,
         plan: &Plan,
@@ -119,12 +62,12 @@ impl AttemptRunner {
     }
 
     /// Runs one attempt to its end. Its task starts before the claim is sent and must not be dropped.
-    pub async fn execute(&self, object: ClusterRedistribution, input: AttemptInput) -> AttemptEnd {
+    pub(crate) async fn execute(&self, object: ClusterRedistribution, plan: &Plan, prepared: Prepared) -> Ended {
         let now = Timestamp::now();
-        let AttemptInput { plan, credential, admitted, slot, checked } = input;
-        let attempt = match self.new_attempt(&object, &plan, &credential, checked.baseline, now) {
+        let Prepared { credential, admitted, checked, slot } = prepared;
+        let attempt = match self.new_attempt(&object, plan, &credential, checked.baseline, now) {
             Ok(attempt) => attempt,
-            Err(error) => return AttemptEnd::NotClaimed(error),
+            Err(error) => return Ended::Failed(Error::new(&object, error)),
         };
         let live = Live::new(&self.decider, &attempt);
         let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
@@ -140,7 +83,7 @@ impl AttemptRunner {
                 self.decider.attempts().abandon(&attempt.uid, &attempt.id);
                 // No call is in flight; recording that may take longer.
                 drop((send_permit, slot, admitted));
-                return self.not_taken(other, &attempt).await;
+                return self.not_taken(other, &object, &attempt).await;
             }
         };
         if let Some(note) = checked.note {
@@ -150,7 +93,7 @@ impl AttemptRunner {
         let within = deadline.saturating_duration_since(tokio::time::Instant::now());
         let outcome = if let Some(wait) = slot.book_send(within) {
             tokio::time::sleep(wait).await;
-            self.send(send_permit, &claimed, (&plan, &credential), slot, &attempt.id).await
+            self.send(send_permit, &claimed, (plan, &credential), slot, &attempt.id).await
         } else {
             // Too many claims were slow at once. The permit is dropped unused.
             drop((send_permit, slot));
@@ -171,17 +114,15 @@ impl AttemptRunner {
             self.decider.attempts().abandon(&attempt.uid, &attempt.id);
         }
         drop(live);
-        if is_retried { AttemptEnd::NotSent } else { AttemptEnd::Done }
+        if is_retried { Ended::NotSent } else { Ended::Done }
     }
 
     /// The claim stands: from here on a request may be in flight.
     fn request_begins(&self, attempt: &Attempt, admitted: &Admitted, now: Timestamp) {
         self.decider.attempts().sending(&attempt.uid, attempt.generation, Instant::now());
         self.precheck.request_begins(admitted.cluster(), Instant::now());
-        if let Some(schedule) = &self.schedule {
-            let cluster = &admitted.cluster().cluster;
-            let mut schedule = schedule.lock().unwrap_or_else(PoisonError::into_inner);
-            schedule.record_call(cluster, &attempt.uid, attempt.generation, now);
+        if let Some(observer) = &self.observer {
+            observer.call_begins(&admitted.cluster().cluster, attempt, now);
         }
     }
 
@@ -208,37 +149,42 @@ impl AttemptRunner {
             // Before others read it in status.
             self.admission.mark_own_attempt(attempt_id);
         }
-        slot.request_answered(key_effect(&outcome));
+        slot.request_answered(match &outcome {
+            Outcome::Answered(answer) => Some(answer.key_effect),
+            // Nothing was sent that the gateway could count.
+            Outcome::NotSent(_) => Some(KeyEffect::Neutral),
+            Outcome::Unknown(_) => None,
+        });
         outcome
     }
 
     /// Handles a claim that gave no permit to call.
-    async fn not_taken(&self, claim: Claim, attempt: &Attempt) -> AttemptEnd {
+    async fn not_taken(&self, claim: Claim, object: &ClusterRedistribution, attempt: &Attempt) -> Ended {
+        let not_sent = |message| Record::new(AttemptState::NotSent, Reason::NotSent, message);
+        let failed = |error| Ended::Failed(Error::new(object, error));
         match claim {
-            Claim::Acquired(_) => AttemptEnd::NotClaimed(StoreError::Conflict),
-            Claim::Lost(error) | Claim::Indeterminate(error) => AttemptEnd::NotClaimed(error),
+            Claim::Acquired(_) => failed(StoreError::Conflict),
+            Claim::Lost(error) | Claim::Indeterminate(error) => failed(error),
             Claim::Closed(latest) => {
-                let record = not_sent(
-                    Reason::NotSent,
-                    "Another controller let the claim expire before it could be used, so nothing was sent",
-                );
-                self.record(*latest, attempt, &record).await;
-                AttemptEnd::Done
+                let message = "Another controller let the claim expire before it could be used, so nothing was sent";
+                self.record(*latest, attempt, &not_sent(message)).await;
+                Ended::Done
             }
             Claim::Altered(latest) => {
-                let record =
-                    not_sent(Reason::NotSent, "The spec changed while the claim was written, so nothing was sent");
+                let message = "The spec changed while the claim was written, so nothing was sent";
                 self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
-                self.record(*latest, attempt, &record).await;
-                AttemptEnd::NotSent
+                self.record(*latest, attempt, &not_sent(message)).await;
+                Ended::NotSent
             }
             Claim::Pruned(latest) => {
+                let held = crd_outdated();
                 self.decider.attempts().crd_is_outdated();
-                match self.reporter.store.withdraw(*latest, &attempt.id, &crd_outdated().message).await {
-                    Recorded::Written => AttemptEnd::Pruned,
-                    Recorded::Known | Recorded::Replaced | Recorded::Gone => {
-                        AttemptEnd::NotClaimed(StoreError::Conflict)
+                match self.reporter.store.withdraw(*latest, &attempt.id, &held.message).await {
+                    Recorded::Written => {
+                        self.reporter.announce(object, &held);
+                        Ended::Hold(held)
                     }
+                    Recorded::Known | Recorded::Replaced | Recorded::Gone => failed(StoreError::Conflict),
                 }
             }
         }
@@ -257,9 +203,6 @@ impl AttemptRunner {
 fn record_of(outcome: &Outcome) -> Record {
     match outcome {
         Outcome::Answered(answer) => Record {
-            state: AttemptState::Answered,
-            reason: answer.reason,
-            message: answer.message.clone(),
             status_code: Some(i32::from(answer.status_code)),
             error_code: answer.error_code.clone(),
             request_id: answer.request_id.clone(),
@@ -267,44 +210,10 @@ fn record_of(outcome: &Outcome) -> Record {
                 KeyEffect::Throttled(window) => i64::try_from(window.as_secs()).ok(),
                 _ => None,
             },
+            ..Record::new(AttemptState::Answered, answer.reason, &answer.message)
         },
-        Outcome::NotSent(unsent) => not_sent(unsent.reason, &unsent.message),
-        Outcome::Unknown(unknown) => unknown_outcome(&unknown.message),
-    }
-}
-
-fn key_effect(outcome: &Outcome) -> Option<KeyEffect> {
-    match outcome {
-        Outcome::Answered(answer) => Some(answer.key_effect),
-        // Nothing was sent that the gateway could count.
-        Outcome::NotSent(_) => Some(KeyEffect::Neutral),
-        Outcome::Unknown(_) => None,
-    }
-}
-
-/// The record of an attempt that provably sent nothing.
-pub fn not_sent(reason: Reason, message: &str) -> Record {
-    Record {
-        state: AttemptState::NotSent,
-        reason,
-        message: message.to_owned(),
-        status_code: None,
-        error_code: None,
-        request_id: None,
-        retry_after: None,
-    }
-}
-
-/// The record of an attempt whose outcome nobody knows.
-pub fn unknown_outcome(message: &str) -> Record {
-    Record {
-        state: AttemptState::Unknown,
-        reason: Reason::OutcomeUnknown,
-        message: message.to_owned(),
-        status_code: None,
-        error_code: None,
-        request_id: None,
-        retry_after: None,
+        Outcome::NotSent(unsent) => Record::new(AttemptState::NotSent, unsent.reason, &unsent.message),
+        Outcome::Unknown(unknown) => Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, &unknown.message),
     }
 }
 

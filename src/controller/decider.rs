@@ -1,6 +1,9 @@
-//! `decide` with this process's memory of attempts, the administrator's settings and the present time.
+//! What this process knows and may begin: `decide` with its memory of attempts, the administrator's settings and the
+//! present time; whether it leads, and which lists it has. Attempts with a claim continue either way.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::ClusterRedistribution,
@@ -8,9 +11,10 @@ use crate::{
         attempts::AttemptTracker,
         decide::{Now, Rules, Step, decide},
     },
+    runtime::{election::Leadership, synced::Synced},
 };
 
-/// See the module.
+/// Decides, with what this process remembers of attempts.
 #[derive(Clone)]
 pub struct Decider {
     /// The administrator's settings for decisions.
@@ -37,5 +41,30 @@ impl Decider {
     /// half-changed.
     pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What this process may begin.
+#[derive(Clone)]
+pub struct Role {
+    /// Cancelled once no new claim may be made.
+    pub closing: CancellationToken,
+    /// False while another controller leads.
+    pub leadership: Leadership,
+    /// Which first lists are complete.
+    pub synced: Synced,
+}
+
+impl Role {
+    /// Whether a new step may begin: this process leads and is not being stopped.
+    pub fn may_begin(&self) -> bool {
+        !self.closing.is_cancelled() && *self.leadership.borrow()
+    }
+
+    /// Whether the process may claim for an object of this namespace: not before the first list of its scope is complete,
+    /// since the earlier requests in the status of others are not known until then. The watch delivers the object again
+    /// when it is complete.
+    pub fn may_claim(&self, namespace: &str) -> bool {
+        self.may_begin() && self.synced.is_complete(namespace)
     }
 }

@@ -6,15 +6,9 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{
-    Error, SOON,
-    attempt::{not_sent, unknown_outcome},
-    decider::Decider,
-    messages::status_hidden,
-    report::Reporter,
-};
+use super::{Error, Reconciler, SOON, report::status_hidden};
 use crate::{
-    api::{ClusterRedistribution, Reason},
+    api::{AttemptState, ClusterRedistribution, Reason},
     protocol::{
         decide::{Step, journal_invalid},
         hold::{Hold, RECHECK_AFTER},
@@ -22,33 +16,25 @@ use crate::{
         record::Record,
     },
     runtime::jitter::jittered,
-    store::{Recorded, StoreError},
+    store::Recorded,
 };
 
 /// The outcome of a claim that expired: at most 256 characters, which `status.attempt.message` takes.
 const NO_OUTCOME: &str = "The caller recorded no outcome in time: it ended, or cannot reach the API server. The cloud may have accepted the request, which is never repeated. Check the cluster in the cloud's console; only if nothing began there, set spec.trigger to a new value";
 
-/// See the module.
-#[derive(Clone)]
-pub struct Recovery {
-    /// Decides again after a dry run, and knows what this process has sent.
-    pub decider: Decider,
-    /// Reads, writes and reports.
-    pub reporter: Reporter,
-}
-
-impl Recovery {
+impl Reconciler {
     /// Expires an unfinished claim: its process is gone together with the outcome, or alive and cut off from the API
     /// server; then that process may still record the outcome.
-    pub async fn expire(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
-        self.close(object, attempt_id, &unknown_outcome(NO_OUTCOME)).await.map(drop)
+    pub(super) async fn expire(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
+        let record = Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, NO_OUTCOME);
+        self.close(object, attempt_id, &record).await.map(drop)
     }
 
     /// Retracts a claim that this process abandoned and that was applied after all. Its permit was never used, which only
     /// this process can know.
-    pub async fn retract(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
-        let record =
-            not_sent(Reason::ClaimTooSlow, "The API server did not confirm the claim in time, so nothing was sent");
+    pub(super) async fn retract(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
+        let message = "The API server did not confirm the claim in time, so nothing was sent";
+        let record = Record::new(AttemptState::NotSent, Reason::ClaimTooSlow, message);
         let is_written = self.close(object, attempt_id, &record).await?;
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let generation = object.attempt().map(|attempt| attempt.generation).filter(|_| is_written);
@@ -61,7 +47,7 @@ impl Recovery {
 
     async fn close(&self, object: &ClusterRedistribution, attempt_id: &str, record: &Record) -> Result<bool, Error> {
         let recorded = self.reporter.store.close(object, attempt_id, record).await;
-        let recorded = recorded.map_err(|source| Error::write(object, source))?;
+        let recorded = recorded.map_err(|source| Error::new(object, source))?;
         if let Some(attempt) = object.attempt() {
             self.reporter.announce_outcome(object, attempt, record, recorded);
         }
@@ -71,27 +57,28 @@ impl Recovery {
     /// Waits for the CRD to show the whole status again. If the object still lacks the field after a dry run
     /// in which the API server keeps all of status, the field is lost: `JournalInvalid`. Returns when to look again, if at
     /// all.
-    pub async fn hidden(&self, object: &ClusterRedistribution, missing: &str) -> Result<Option<Duration>, Error> {
+    pub(super) async fn hidden(
+        &self,
+        object: &ClusterRedistribution,
+        missing: &str,
+    ) -> Result<Option<Duration>, Error> {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let (is_new, wait) = self.decider.attempts().hidden(uid, Instant::now());
-        self.update_gauge();
+        let ((is_new, wait), hidden) = {
+            let mut attempts = self.decider.attempts();
+            (attempts.hidden(uid, Instant::now()), attempts.hidden_objects())
+        };
+        self.reporter.metrics.hidden(hidden);
         if is_new {
             self.reporter.announce(object, &status_hidden(missing));
         }
         if !wait.is_zero() {
             return Ok(Some(wait));
         }
-        let store = &self.reporter.store;
-        let latest = match store.keeps_status(object, Timestamp::now()).await {
-            Ok(true) => store.get(&object.key()).await,
-            Ok(false) => return Ok(Some(SOON)),
-            Err(error) => Err(error),
-        };
-        let latest = match latest {
-            Ok(latest) => latest,
-            Err(StoreError::Conflict | StoreError::Gone) => return Ok(Some(jittered(SOON))),
-            Err(source) => return Err(Error::write(object, source)),
-        };
+        let (store, failed) = (&self.reporter.store, |source| Error::new(object, source));
+        if !store.keeps_status(object, Timestamp::now()).await.map_err(failed)? {
+            return Ok(Some(SOON));
+        }
+        let latest = store.get(&object.key()).await.map_err(failed)?;
         match self.decider.decide(&latest) {
             Step::Hidden(missing) => self.report_lost(&latest, journal_invalid(&missing)).await,
             _ => Ok(Some(SOON)),
@@ -104,11 +91,7 @@ impl Recovery {
             (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
         let next = held_as_lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now());
         let Some(next) = next else { return Ok(None) };
-        match self.reporter.store.write(object, next).await {
-            Ok(()) => {}
-            Err(StoreError::Conflict | StoreError::Gone) => return Ok(Some(jittered(SOON))),
-            Err(source) => return Err(Error::write(object, source)),
-        }
+        self.reporter.store.write(object, next).await.map_err(|source| Error::new(object, source))?;
         let held = Hold { reason: Reason::JournalInvalid, message, retry_after: jittered(RECHECK_AFTER) };
         self.reporter.announce(object, &held);
         self.mark_whole(object);
@@ -116,13 +99,10 @@ impl Recovery {
     }
 
     /// The view of the object contains everything that was written.
-    pub fn mark_whole(&self, object: &ClusterRedistribution) {
-        self.decider.attempts().whole(object.metadata.uid.as_deref().unwrap_or_default());
-        self.update_gauge();
-    }
-
-    fn update_gauge(&self) {
-        self.reporter.metrics.hidden(self.decider.attempts().hidden_objects());
+    pub(super) fn mark_whole(&self, object: &ClusterRedistribution) {
+        let mut attempts = self.decider.attempts();
+        attempts.whole(object.metadata.uid.as_deref().unwrap_or_default());
+        self.reporter.metrics.hidden(attempts.hidden_objects());
     }
 }
 

@@ -10,17 +10,22 @@ use std::{
     time::Duration,
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Error;
+use super::{
+    Error,
+    waiting::{Wait, Waiting},
+};
 use crate::{api::Reason, protocol::hold::Hold};
 
-/// First pause after a task whose fresh view led to another decision than the cached one.
+/// Pauses after tasks whose fresh view led to another decision than the cached one, while that repeats.
+const DIFFERENCES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(FIRST_DIFFERENCE)
+    .with_max_delay(Duration::from_secs(300))
+    .without_max_times();
 const FIRST_DIFFERENCE: Duration = Duration::from_secs(2);
-/// Longest such pause.
-const MAX_DIFFERENCE: Duration = Duration::from_secs(300);
-
 /// The rest after a failure whose pause is not known yet.
 const REST: Duration = Duration::from_secs(1);
 
@@ -29,11 +34,10 @@ const REST: Duration = Duration::from_secs(1);
 pub enum Ended {
     /// It claimed and recorded, or has to start again: the next reconcile decides.
     Done,
-    /// Something holds the call.
+    /// It claimed and sent nothing, which is retried after a pause.
+    NotSent,
     Hold(Hold),
-    /// The fresh object led to another decision.
     Differs,
-    /// The object could not be read or claimed.
     Failed(Error),
 }
 
@@ -46,49 +50,27 @@ pub struct Over {
     pub has_failed: bool,
 }
 
-/// What a task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Another request of its namespace to the same cluster.
-    Cluster,
-    /// A place among the requests in flight.
-    Place,
-    /// The endpoint, its credentials or a login.
-    Preparation,
-    /// Another request to the same cluster with the same credential.
-    Credential,
-    /// A slot of the rate limit, or an answer.
-    Slot,
-}
-
-/// A task that has not claimed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// What it waits for.
-    pub on: Wait,
-    /// Since when.
-    pub since: Instant,
-    /// The reason of the hold that the last task of the same work ended with: status may still show it.
-    pub last: Option<Reason>,
-    /// When the wait was last written to status.
-    pub reported: Option<Instant>,
-}
-
 /// What reconcile finds of the work that it asks for.
 #[derive(Debug)]
 pub enum Ensured {
-    /// Its task waits.
     Waiting(Waiting),
     /// Its task has claimed, or a task of other work has: what it records is awaited.
     Claimed,
-    /// The last task of this work ended so; nothing is started for so long.
-    Held(Hold, Duration),
-    /// The last task of this work found an object that leads to another decision; nothing is started for so long.
-    Differs(Duration),
     /// The last task of this work failed. [`Tasks::rest`] says how long nothing is started.
     Failed(Error),
-    /// The same, and the failure was returned before; nothing is started for so long.
-    Resting(Duration),
+    /// Nothing is started for so long.
+    Rests(Rest, Duration),
+}
+
+/// Why no task of some work is started for a while.
+#[derive(Clone, Debug)]
+pub enum Rest {
+    /// The last one ended so.
+    Held(Hold),
+    /// The last one found an object that leads to another decision.
+    Differs,
+    /// The last one failed, and that was returned.
+    Failed,
 }
 
 /// The view of an object that work was made from: its resourceVersion, and whether it was read from the API server. A
@@ -101,8 +83,8 @@ struct Entry<W> {
     view: View,
     /// Tells this task from a later one of the same object.
     number: u64,
-    /// The differences in a row.
-    differences: u32,
+    /// The pauses after further differences in a row.
+    differences: ExponentialBackoff,
     state: State,
 }
 
@@ -110,39 +92,19 @@ struct Entry<W> {
 enum State {
     Waiting(Waiting, CancellationToken),
     Claimed,
-    Held(Hold, Instant),
-    Differs(Instant),
     Failed(Error),
-    Resting(Instant),
+    Rests(Rest, Instant),
 }
 
 impl<W> Entry<W> {
     /// What there is instead of a new task, for the same work or other work.
     fn present(&self, is_same: bool, now: Instant) -> Option<Ensured> {
-        let rest = |until: &Instant| Some(until.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
         match &self.state {
             State::Claimed => Some(Ensured::Claimed),
-            _ if !is_same => None,
-            State::Waiting(waiting, _) => Some(Ensured::Waiting(waiting.clone())),
-            State::Held(hold, until) => rest(until).map(|rest| Ensured::Held(hold.clone(), rest)),
-            State::Differs(until) => rest(until).map(Ensured::Differs),
-            State::Resting(until) => rest(until).map(Ensured::Resting),
-            State::Failed(_) => None,
-        }
-    }
-}
-
-impl State {
-    /// Ends a task that waits.
-    fn cancel(&self) {
-        if let Self::Waiting(_, cancel) = self {
-            cancel.cancel();
-        }
-    }
-
-    const fn held_reason(&self) -> Option<Reason> {
-        match self {
-            Self::Held(hold, _) => Some(hold.reason),
+            State::Waiting(waiting, _) if is_same => Some(Ensured::Waiting(waiting.clone())),
+            State::Rests(rest, until) if is_same && *until > now => {
+                Some(Ensured::Rests(rest.clone(), until.saturating_duration_since(now)))
+            }
             _ => None,
         }
     }
@@ -156,7 +118,14 @@ struct Table<W> {
     term: CancellationToken,
 }
 
-/// See the module. `W`: the work of a task, which is compared whole.
+impl<W> Table<W> {
+    /// The entry of this task, unless a later one has replaced it.
+    fn entry(&mut self, uid: &str, number: u64) -> Option<&mut Entry<W>> {
+        self.entries.get_mut(uid).filter(|entry| entry.number == number)
+    }
+}
+
+/// The tasks by object uid. `W`: the work of a task, which is compared whole.
 #[derive(Debug)]
 pub struct Tasks<W> {
     table: Mutex<Table<W>>,
@@ -181,7 +150,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// Sees to it that a task of this work lives, unless it is too early for one. A task of other work that has not claimed
     /// is cancelled. `ended` is called once the task is over.
-    pub fn ensure<Run>(
+    pub(super) fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
         (work, view): (&W, View),
@@ -192,26 +161,31 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         Run: Future<Output = Ended> + Send + 'static,
     {
         let (mut table, now) = (self.table(), Instant::now());
-        let (mut differences, mut last) = (0, None);
+        let (mut differences, mut last) = (DIFFERENCES.build(), None);
         if let Some(entry) = table.entries.get_mut(uid) {
             // An older view than that of the task says nothing about its work.
             let is_same = entry.work == *work || entry.view > view;
             if entry.work == *work {
                 entry.view = entry.view.max(view);
             }
-            match entry.present(is_same, now) {
-                Some(present) => return present,
-                None if is_same => (differences, last) = (entry.differences, entry.state.held_reason()),
-                None => entry.state.cancel(),
+            if let Some(present) = entry.present(is_same, now) {
+                return present;
             }
-            if is_same
-                && matches!(entry.state, State::Failed(_))
-                && let State::Failed(error) = std::mem::replace(&mut entry.state, State::Resting(now + REST))
-            {
-                return Ensured::Failed(error);
+            match &entry.state {
+                State::Waiting(_, cancel) => cancel.cancel(),
+                State::Failed(_) if is_same => {
+                    if let State::Failed(error) =
+                        std::mem::replace(&mut entry.state, State::Rests(Rest::Failed, now + REST))
+                    {
+                        return Ensured::Failed(error);
+                    }
+                }
+                _ if is_same && entry.work != *work => return Ensured::Rests(Rest::Differs, FIRST_DIFFERENCE),
+                State::Rests(Rest::Held(hold), _) if is_same => last = Some(hold.reason),
+                _ => {}
             }
-            if is_same && entry.work != *work {
-                return Ensured::Differs(FIRST_DIFFERENCE);
+            if is_same {
+                differences = std::mem::replace(&mut entry.differences, DIFFERENCES.build());
             }
         }
         table.count = table.count.wrapping_add(1);
@@ -241,37 +215,32 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
     /// ones ended.
-    pub fn forget_older(&self, uid: &str, view: View) {
+    pub(super) fn forget_older(&self, uid: &str, view: View) {
         if self.table().entries.get(uid).is_some_and(|entry| entry.view <= view) {
             self.forget(uid);
         }
     }
 
     /// The same, whatever it was started from.
-    pub fn forget(&self, uid: &str) {
+    pub(super) fn forget(&self, uid: &str) {
         let mut table = self.table();
         match table.entries.get(uid).map(|entry| &entry.state) {
-            Some(State::Claimed) | None => {}
-            Some(State::Waiting(_, cancel)) => {
-                cancel.cancel();
-                table.entries.remove(uid);
-            }
-            Some(State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_)) => {
-                table.entries.remove(uid);
-            }
+            Some(State::Claimed) | None => return,
+            Some(State::Waiting(_, cancel)) => cancel.cancel(),
+            Some(_) => {}
         }
+        table.entries.remove(uid);
     }
 
     /// The same for all objects but these.
-    pub fn keep_only(&self, pending: &HashSet<String>) {
+    pub(super) fn keep_only(&self, pending: &HashSet<String>) {
         let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
         for uid in &others {
             self.forget(uid);
         }
     }
 
-    /// Cancels every task that has not claimed.
-    pub fn cancel_all(&self) {
+    pub(super) fn cancel_all(&self) {
         let mut table = self.table();
         table.term.cancel();
         table.term = self.closing.child_token();
@@ -280,11 +249,11 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// What is held for these reasons may be tried again at once, whichever source or endpoint it waits for. Those whose cause
     /// remains are held again at once. Returns the work, whose objects are to be reconciled.
-    pub fn release(&self, reasons: &[Reason]) -> Vec<W> {
+    pub(super) fn release(&self, reasons: &[Reason]) -> Vec<W> {
         let (mut table, now) = (self.table(), Instant::now());
         let mut released = Vec::new();
         for entry in table.entries.values_mut() {
-            if let State::Held(hold, until) = &mut entry.state
+            if let State::Rests(Rest::Held(hold), until) = &mut entry.state
                 && reasons.contains(&hold.reason)
                 && *until > now
             {
@@ -296,52 +265,49 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     }
 
     /// After a failure that was returned: nothing is started for this object and plan for so long, whatever triggers it.
-    pub fn rest(&self, uid: &str, pause: Duration) {
-        if let Some(State::Resting(until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+    pub(super) fn rest(&self, uid: &str, pause: Duration) {
+        if let Some(State::Rests(Rest::Failed, until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state)
+        {
             *until = Instant::now() + pause;
         }
     }
 
-    /// The wait of this object was written to status.
-    pub fn wait_reported(&self, uid: &str) {
+    pub(super) fn wait_reported(&self, uid: &str) {
         if let Some(State::Waiting(waiting, _)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
             waiting.reported = Some(Instant::now());
         }
     }
 
     /// Work that `is_sought` and whose task no longer waits for its cluster.
-    pub fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
+    pub(super) fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
         let is_ahead = |entry: &&Entry<W>| match &entry.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
             State::Claimed => true,
-            State::Held(..) | State::Differs(_) | State::Failed(_) | State::Resting(_) => false,
+            _ => false,
         };
         self.table().entries.values().filter(is_ahead).map(|entry| &entry.work).find(|work| is_sought(work)).cloned()
     }
 
     fn has_claimed(&self, uid: &str, number: u64) -> bool {
-        let table = self.table();
-        let entry = table.entries.get(uid).filter(|entry| entry.number == number);
-        entry.is_some_and(|entry| matches!(entry.state, State::Claimed))
+        self.table().entry(uid, number).is_some_and(|entry| matches!(entry.state, State::Claimed))
     }
 
     fn ended(&self, uid: &str, number: u64, result: Ended) {
         let (mut table, now) = (self.table(), Instant::now());
-        let Some(entry) = table.entries.get_mut(uid).filter(|entry| entry.number == number) else { return };
+        let Some(entry) = table.entry(uid, number) else { return };
         entry.state = match result {
-            Ended::Done => {
+            Ended::Done | Ended::NotSent => {
                 table.entries.remove(uid);
                 return;
             }
             Ended::Hold(hold) => {
-                entry.differences = 0;
+                entry.differences = DIFFERENCES.build();
                 let until = now + hold.retry_after;
-                State::Held(hold, until)
+                State::Rests(Rest::Held(hold), until)
             }
             Ended::Differs => {
-                let pause = FIRST_DIFFERENCE.saturating_mul(1 << entry.differences.min(8)).min(MAX_DIFFERENCE);
-                entry.differences = entry.differences.saturating_add(1);
-                State::Differs(now + pause)
+                let pause = entry.differences.next().unwrap_or(FIRST_DIFFERENCE);
+                State::Rests(Rest::Differs, now + pause)
             }
             Ended::Failed(error) => State::Failed(error),
         };
@@ -354,11 +320,9 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 }
 
 impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
-    /// What the task waits for next.
     pub fn waits_for(&self, on: Wait) {
         let mut table = self.tasks.table();
-        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
-        if let Some(State::Waiting(waiting, _)) = entry.map(|entry| &mut entry.state) {
+        if let Some(State::Waiting(waiting, _)) = table.entry(&self.uid, self.number).map(|entry| &mut entry.state) {
             waiting.on = on;
         }
     }
@@ -367,8 +331,7 @@ impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
     #[must_use]
     pub fn begin_claim(&self) -> bool {
         let mut table = self.tasks.table();
-        let entry = table.entries.get_mut(&self.uid).filter(|entry| entry.number == self.number);
-        let Some(entry) = entry else { return false };
+        let Some(entry) = table.entry(&self.uid, self.number) else { return false };
         let is_free = matches!(&entry.state, State::Waiting(_, cancel) if !cancel.is_cancelled());
         if is_free {
             entry.state = State::Claimed;

@@ -1,9 +1,15 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
-use super::*;
+use super::{
+    run::{error_policy, is_expected},
+    tasks::Ended,
+    *,
+};
 use crate::{
     api::{Attempt, AttemptState},
-    controller::attempt::AttemptEnd,
     runtime::synced::Synced,
     testing::{
         mock::{Fault, Server, Setup, claim, reconciler},
@@ -23,12 +29,12 @@ fn stored(server: &Server) -> StoredObject {
     StoredObject { object: Ok(server.object()) }
 }
 
-fn leader(server: &Server) -> Reconciler {
+fn leader(server: &Server) -> Arc<Reconciler> {
     reconciler(server, Setup::default())
 }
 
 /// Reconciles again and again, as triggers do, until status shows this reason.
-async fn until_reported(controller: &Reconciler, server: &Server, reason: &str) {
+async fn until_reported(controller: &Arc<Reconciler>, server: &Server, reason: &str) {
     let is_reported = || server.value()["status"]["conditions"][1]["reason"] == reason;
     let reported = async {
         while !is_reported() {
@@ -47,7 +53,7 @@ async fn a_claim_applied_behind_an_intermediarys_refusal_is_retracted() {
             (method == "PUT" && std::mem::take(&mut first)).then_some(Fault::AppliedButError(code))
         });
         let controller = leader(&server);
-        assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotClaimed(_)), "{code}");
+        assert!(matches!(claim(&controller, &server).await, Ended::Failed(_)), "{code}");
         assert_eq!(attempt_of(&server).state, "Claimed", "it was applied nevertheless");
         controller.reconcile(&stored(&server)).await.unwrap();
         let attempt = attempt_of(&server);
@@ -67,7 +73,7 @@ async fn a_claim_that_could_not_be_read_back_is_retracted() {
             .flatten()
     });
     let controller = leader(&server);
-    assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotClaimed(StoreError::Refused(_))));
+    assert!(matches!(claim(&controller, &server).await, Ended::Failed(Error { source: StoreError::Refused(_), .. })));
     controller.reconcile(&stored(&server)).await.unwrap();
     assert_eq!(attempt_of(&server).state, "NotSent");
 }
@@ -120,7 +126,7 @@ async fn a_not_sent_outcome_is_kept_for_an_object_that_seemed_gone() {
         hides.then_some(Fault::Rejected(404))
     });
     let controller = leader(&server);
-    assert!(matches!(claim(&controller, &server).await, AttemptEnd::NotSent));
+    assert!(matches!(claim(&controller, &server).await, Ended::NotSent));
     assert_eq!(attempt_of(&server).state, "Claimed", "no other state could be written");
     seems_gone.store(false, Ordering::SeqCst);
     controller.reconcile(&stored(&server)).await.unwrap();
@@ -145,10 +151,10 @@ async fn a_status_not_found_on_an_existing_object_is_retried_with_backoff() {
     let mut object = fresh(1);
     object.metadata.annotations = Some([(crate::protocol::annotations::SUSPEND.to_owned(), "true".to_owned())].into());
     let server = Server::new(&object, |method, _| (method == "PUT").then_some(Fault::Rejected(404)));
-    let controller = Arc::new(leader(&server));
+    let controller = leader(&server);
     for failures in 1..=8 {
         let error = controller.reconcile(&stored(&server)).await.unwrap_err();
-        assert!(matches!(error, Error::Write { source: StoreError::Gone, .. }), "{error}");
+        assert!(matches!(error, Error { source: StoreError::Gone, .. }), "{error}");
         let _pause = error_policy(Arc::new(stored(&server)), &error, Arc::clone(&controller));
         assert_eq!(controller.failures.count(UID), failures, "each pause is longer");
     }
@@ -172,7 +178,7 @@ async fn nothing_begins_before_the_first_list_of_the_scope_is_complete() {
 async fn a_task_whose_object_is_gone_fails_and_the_object_is_tried_again_later() {
     let server = Server::new(&fresh(1), |method, _| (method == "GET").then_some(Fault::Rejected(404)));
     server.secret_answers(200);
-    let controller = Arc::new(leader(&server));
+    let controller = leader(&server);
     let failed = async {
         loop {
             match controller.reconcile(&stored(&server)).await {
@@ -182,8 +188,8 @@ async fn a_task_whose_object_is_gone_fails_and_the_object_is_tried_again_later()
         }
     };
     let error = tokio::time::timeout(Duration::from_secs(60), failed).await.unwrap();
-    assert!(matches!(error, Error::Write { source: StoreError::Gone, .. }), "{error}");
-    assert!(error.is_expected(1));
+    assert!(matches!(error, Error { source: StoreError::Gone, .. }), "{error}");
+    assert!(is_expected(&error, 1));
     assert_eq!(server.object(), fresh(1), "nothing was written");
 }
 
@@ -192,7 +198,7 @@ async fn an_unreachable_endpoint_is_reported_by_the_reconcile_after_its_task() {
     let server = Server::new(&fresh(1), |_, _| None);
     let controller = leader(&server);
     let host = controller.decider.rules.regions.resolve(None).unwrap().host.clone();
-    controller.call.cloud.health().failed(&host);
+    controller.cloud.health().failed(&host);
     until_reported(&controller, &server, "EndpointUnreachable").await;
     assert_eq!(server.secret_reads(), 0, "no Secret is read for it");
 }
@@ -213,9 +219,9 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
     let server = Server::new(&fresh(1), |_, _| None);
     let controller = leader(&server);
     let Step::Call(plan) = controller.decider.decide(&fresh(1)) else { panic!("nothing to call") };
-    let (call, mut size) = (Arc::clone(&controller.call), 0);
+    let mut size = 0;
     let run = |handle| {
-        let run = call.run(Arc::new(plan.clone()), handle);
+        let run = Arc::clone(&controller).call(Arc::new(plan.clone()), handle);
         size = size_of_val(&run);
         run
     };

@@ -1,4 +1,4 @@
-//! When the wait of a call is written to status, and in which words. A wait that is short costs no write.
+//! What a call waits for, when that is written to status, and in which words. A wait that is short costs no write.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,10 +10,8 @@ use tokio::time::Instant;
 use super::{
     Work,
     report::{is_reported, reported_reason},
-    tasks::{Tasks, Wait, Waiting},
 };
 use crate::{
-    admission::Cluster,
     api::{ClusterRedistribution, Reason},
     credentials::CredentialSource,
     protocol::{
@@ -35,6 +33,31 @@ const ALL: (u32, Duration) = (10, Duration::from_millis(100));
 /// How often a reported wait is checked again.
 pub const WAIT_RECHECK: Duration = Duration::from_secs(60);
 
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Another request of its namespace to the same cluster.
+    Cluster,
+    /// A place among the requests in flight.
+    Place,
+    /// The endpoint, its credentials or a login.
+    Preparation,
+    /// Another request to the same cluster with the same credential.
+    Credential,
+    /// A slot of the rate limit, or an answer.
+    Slot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub on: Wait,
+    pub since: Instant,
+    /// The reason of the hold that the last task of the same work ended with: status may still show it.
+    pub last: Option<Reason>,
+    /// When the wait was last written to status.
+    pub reported: Option<Instant>,
+}
+
 /// Bounds the writes of all waits.
 #[derive(Debug)]
 pub struct WaitReports(Mutex<WriteLimit>);
@@ -45,24 +68,15 @@ impl Default for WaitReports {
     }
 }
 
-/// Whether a wait is to be written now.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Report {
-    /// It is; this is what status is to show.
-    Now(Hold),
-    /// It is not, or not yet: look again after this time.
-    Later(Duration),
-}
-
 impl WaitReports {
-    /// Whether the wait of this plan is to be written now.
+    /// What status is to show of the wait of this plan now. The error: nothing, or not yet; look again after this time.
     pub fn due(
         &self,
         object: &ClusterRedistribution,
         (plan, source): (&Plan, &CredentialSource),
         waiting: &Waiting,
-        tasks: &Tasks<Work>,
-    ) -> Report {
+        ahead: impl FnOnce() -> Option<Work>,
+    ) -> Result<Hold, Duration> {
         let now = Instant::now();
         let since = now.saturating_duration_since(waiting.since);
         let shown = reported_reason(object);
@@ -72,18 +86,31 @@ impl WaitReports {
         let is_busy = matches!(waiting.on, Wait::Cluster | Wait::Credential);
         let quiet = if shows_another || is_busy { SHORT } else { QUIET };
         if since < quiet {
-            return Report::Later(quiet.saturating_sub(since));
+            return Err(quiet.saturating_sub(since));
         }
         let pause = waiting.reported.map(|reported| EACH.saturating_sub(now.saturating_duration_since(reported)));
         if let Some(wait) = pause.filter(|wait| !wait.is_zero()) {
-            return Report::Later(wait);
+            return Err(wait);
         }
-        let hold = hold((plan, source), waiting.on, tasks);
+        let hold = hold((plan, source), waiting.on, ahead);
         if is_reported(object, hold.reason, &hold.message) {
-            return Report::Later(jittered(WAIT_RECHECK));
+            return Err(jittered(WAIT_RECHECK));
         }
         let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now.into_std());
-        if allowed { Report::Now(hold) } else { Report::Later(jittered(QUIET)) }
+        if allowed { Ok(hold) } else { Err(jittered(QUIET)) }
+    }
+}
+
+/// Whether this work is a call of the plan's namespace for the same cluster.
+pub fn is_for_same_cluster(work: &Work, plan: &Plan) -> bool {
+    match work {
+        Work::Call(other) => {
+            other.object.namespace == plan.object.namespace
+                && other.endpoint.host == plan.endpoint.host
+                && other.spec.project_id == plan.spec.project_id
+                && other.spec.cluster_id.eq_ignore_ascii_case(&plan.spec.cluster_id)
+        }
+        Work::Poll(..) => false,
     }
 }
 
@@ -91,17 +118,10 @@ fn is_of_a_wait(reason: &str) -> bool {
     [Reason::Throttled, Reason::AnotherCallInFlight].iter().any(|wait| wait.as_str() == reason)
 }
 
-fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, tasks: &Tasks<Work>) -> Hold {
+fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, ahead: impl FnOnce() -> Option<Work>) -> Hold {
     let (reason, message) = match on {
         Wait::Cluster => {
-            let cluster = Cluster::from(plan);
-            let is_same = |work: &Work| match work {
-                Work::Call(other) => {
-                    other.object.namespace == plan.object.namespace && Cluster::from(&**other) == cluster
-                }
-                Work::Poll { .. } => false,
-            };
-            let by = match tasks.ahead(is_same) {
+            let by = match ahead() {
                 Some(Work::Call(ahead)) => format!("{}/{}", ahead.object.namespace, ahead.object.name),
                 _ => "Another object".to_owned(),
             };

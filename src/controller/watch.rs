@@ -1,29 +1,14 @@
 //! The controller's cache of pending objects. A finished object leaves it, so that a history of any length costs no
 //! memory. Decides nothing but "finished", and writes nothing.
 
-mod errors;
 mod events;
-
-mod pauses;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::{
-    errors::WatchErrors,
-    events::{WatchEvent, objects},
-};
-use super::{Reconciler, Work, decider::Decider, tasks::Tasks};
-use crate::{
-    admission::Admission,
-    observe::{self, schedule::Schedule},
-    protocol::{attempts::AttemptTracker, journal},
-    runtime::{health::Watchdog, metrics::Metrics, synced::Synced},
-    store::object::StoredObject,
-};
 use futures::{
     Stream, StreamExt,
     stream::{self, select_all},
@@ -37,6 +22,15 @@ use kube::{
     },
 };
 
+use self::events::{WatchErrors, WatchEvent, objects};
+use super::Reconciler;
+use crate::{
+    observe,
+    protocol::journal,
+    runtime::{health::Watchdog, metrics::Metrics},
+    store::object::StoredObject,
+};
+
 /// Maximum number of namespaces that a log line names; beyond that their number is enough.
 const MAX_NAMES: usize = 10;
 
@@ -44,18 +38,17 @@ const MAX_NAMES: usize = 10;
 struct Pending {
     writer: Writer<StoredObject>,
     reader: Store<StoredObject>,
-    listeners: Listeners,
-    metrics: Metrics,
+    reconciler: Arc<Reconciler>,
     scopes: Vec<Scope>,
     errors: WatchErrors,
 }
 
 /// The scope of one watch: a namespace, or all of them.
+#[derive(Default)]
 struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<StoredObject>>,
-    /// Whether its first list is complete.
     is_synced: bool,
 }
 
@@ -70,57 +63,11 @@ pub struct Watching {
     pub relist_every: Duration,
 }
 
-/// The consumers of the objects that the watches deliver.
-#[derive(Clone)]
-pub struct Listeners {
-    /// Remembers their attempts.
-    pub decider: Decider,
-    /// The tasks of objects.
-    pub tasks: Arc<Tasks<Work>>,
-    /// Restores what status tells of keys.
-    pub admission: Arc<Admission>,
-    /// With `--observe`: the calls of clusters. Objects then stay pending after their call, for polls.
-    pub schedule: Option<Arc<Mutex<Schedule>>>,
-    /// Which first lists are complete.
-    pub synced: Synced,
-}
-
-impl Listeners {
-    /// The parts of this reconciler.
-    pub fn of(reconciler: &Reconciler) -> Self {
-        Self {
-            decider: reconciler.decider.clone(),
-            tasks: Arc::clone(&reconciler.tasks),
-            admission: Arc::clone(&reconciler.call.admission),
-            schedule: reconciler.poller.as_ref().map(|poller| Arc::clone(&poller.schedule)),
-            synced: reconciler.role.synced.clone(),
-        }
-    }
-
-    fn schedule(&self) -> Option<MutexGuard<'_, Schedule>> {
-        Some(self.schedule.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn observes(&self) -> bool {
-        self.schedule.is_some()
-    }
-
-    /// The object is finished, for now.
-    fn finished(&self, uid: &str, attempts: &mut AttemptTracker) {
-        attempts.finished(uid);
-        self.tasks.forget(uid);
-        if let Some(mut schedule) = self.schedule() {
-            schedule.end(uid);
-        }
-    }
-}
-
 /// Watches the given namespaces (none = all) and returns the objects to reconcile, and the cache that holds them.
 pub fn pending(
     client: &kube::Client,
     watching: &Watching,
-    listeners: Listeners,
-    metrics: Metrics,
+    reconciler: Arc<Reconciler>,
     watchdog: Watchdog,
 ) -> (impl Stream<Item = Result<StoredObject, watcher::Error>> + Send + use<>, Store<StoredObject>) {
     let mut writer = Writer::<StoredObject>::default();
@@ -137,9 +84,9 @@ pub fn pending(
         events.map(move |event| (scope, event)).boxed()
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
-    let scopes = namespaces.into_iter().map(Scope::new).collect();
+    let scopes = namespaces.into_iter().map(|namespace| Scope { namespace, ..Scope::default() }).collect();
     let errors = WatchErrors::default();
-    let mut pending = Pending { writer, reader: reader.clone(), listeners, metrics, scopes, errors };
+    let mut pending = Pending { writer, reader: reader.clone(), reconciler, scopes, errors };
     let events = select_all(watches).inspect(move |_| watchdog.record_arrival());
     let stream = events.flat_map(move |(scope, event)| match event {
         WatchEvent::Event(event) => {
@@ -163,13 +110,11 @@ pub fn pending(
     (stream, reader)
 }
 
-impl Scope {
-    fn new(namespace: Option<String>) -> Self {
-        Self { namespace, listing: HashSet::new(), is_synced: false }
-    }
-}
-
 impl Pending {
+    fn metrics(&self) -> &Metrics {
+        &self.reconciler.reporter.metrics
+    }
+
     /// Applies one event of one watch; returns the objects to reconcile.
     fn apply(&mut self, scope: usize, event: Event<StoredObject>) -> impl Iterator<Item = StoredObject> + Send + use<> {
         let mut all = None;
@@ -178,7 +123,7 @@ impl Pending {
                 if let Some(scope) = self.scopes.get_mut(scope) {
                     scope.listing.clear();
                 }
-                self.metrics.objects().listing(scope);
+                self.metrics().objects().listing(scope);
                 None
             }
             Event::InitApply(object) => self.list(scope, object),
@@ -214,15 +159,15 @@ impl Pending {
 
     /// A watch failed: counted each time, logged once.
     fn failed(&mut self, scope: usize, error: &watcher::Error, pause: Option<Duration>) {
-        self.metrics.watch_error();
+        self.metrics().watch_error();
         let Some(pause) = pause else {
             tracing::debug!(%error, "a watch is too old to continue, and all objects are listed again");
             return;
         };
         let is_refused =
             matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
-        self.listeners.synced.failed(scope, is_refused);
-        if !self.errors.failed(scope, error.to_string(), Instant::now()) {
+        self.reconciler.role.synced.failed(scope, is_refused);
+        if !self.errors.failed(scope, error, Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
             return;
         }
@@ -233,11 +178,10 @@ impl Pending {
             %error,
             watches = failing.len(),
             namespaces = namespaces.join(" "),
-            "a watch failed; it is opened again after growing pauses, and this is logged again when the error changes"
+            "a watch failed; it is opened again after growing pauses, and this is logged again when the error changes, or after ten minutes"
         );
     }
 
-    /// A watch works.
     fn recovered(&mut self, scope: usize) {
         if self.errors.recovered(scope) {
             tracing::info!("the watch works again");
@@ -246,56 +190,62 @@ impl Pending {
 
     fn accept(&mut self, scope: usize, object: StoredObject) -> Option<StoredObject> {
         self.replaced(&object);
-        let observes = self.listeners.observes();
+        let observer = self.reconciler.observer.as_ref();
         if let Ok(decoded) = &object.object {
-            self.listeners.admission.restore_from_status(decoded);
-            let mut attempts = self.listeners.decider.attempts();
+            self.reconciler.admission.restore_from_status(decoded);
+            let mut attempts = self.reconciler.decider.attempts();
             attempts.note(decoded, Instant::now());
-            if let Some(mut schedule) = self.listeners.schedule() {
-                schedule.record_status(decoded);
+            if let Some(observer) = observer {
+                observer.seen(decoded);
             }
-            let is_observed = || observes && observe::stage(decoded, Timestamp::now()).is_some();
+            // With `--observe` objects stay pending after their call, for polls.
+            let is_observed = || observer.is_some() && observe::stage(decoded, Timestamp::now()).is_some();
             if journal::is_finished(decoded) && attempts.to_retract(decoded).is_none() && !is_observed() {
-                self.listeners.finished(decoded.metadata.uid.as_deref().unwrap_or_default(), &mut attempts);
-                self.metrics.hidden(attempts.hidden_objects());
+                let uid = decoded.metadata.uid.as_deref().unwrap_or_default();
+                attempts.finished(uid);
+                self.ended(uid, attempts.hidden_objects());
                 drop(attempts);
-                self.metrics.objects().seen(scope, Ok(decoded), (false, observes));
+                self.metrics().objects().seen(scope, Ok(decoded), (false, observer.is_some()));
                 self.writer.apply_watcher_event(&Event::Delete(object));
                 return None;
             }
         }
-        self.metrics.objects().seen(scope, object.decoded(), (true, observes));
+        self.metrics().objects().seen(scope, object.decoded(), (true, observer.is_some()));
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
+    }
+
+    /// An object needs no task and no polls any more.
+    fn ended(&self, uid: &str, hidden_objects: usize) {
+        self.metrics().hidden(hidden_objects);
+        self.reconciler.tasks.forget(uid);
+        if let Some(observer) = &self.reconciler.observer {
+            observer.end(uid);
+        }
     }
 
     /// A new object under the name of another one, whose deletion no event has shown: that one's task ends.
     fn replaced(&self, object: &StoredObject) {
         let known = self.reader.get(&ObjectRef::from_obj(object));
         if let Some(uid) = known.and_then(|known| known.uid()).filter(|uid| Some(uid) != object.uid().as_ref()) {
-            self.listeners.tasks.forget(&uid);
+            self.reconciler.tasks.forget(&uid);
         }
     }
 
     fn forget(&mut self, object: StoredObject) {
         if let Some(uid) = object.uid() {
-            let mut attempts = self.listeners.decider.attempts();
+            let mut attempts = self.reconciler.decider.attempts();
             attempts.forget(&uid);
-            self.metrics.hidden(attempts.hidden_objects());
-            drop(attempts);
-            self.listeners.tasks.forget(&uid);
-            if let Some(mut schedule) = self.listeners.schedule() {
-                schedule.end(&uid);
-            }
+            self.ended(&uid, attempts.hidden_objects());
         }
-        self.metrics.objects().gone(object.meta());
+        self.metrics().objects().gone(object.meta());
         self.writer.apply_watcher_event(&Event::Delete(object));
     }
 
     /// A list is complete: objects that it does not contain were deleted while no watch was open. Returns whether it
     /// was the first list.
     fn complete(&mut self, index: usize) -> bool {
-        self.metrics.objects().listed(index);
+        self.metrics().objects().listed(index);
         let Some(scope) = self.scopes.get_mut(index) else { return false };
         let (namespace, listed) = (scope.namespace.clone(), std::mem::take(&mut scope.listing));
         scope.is_synced = true;
@@ -309,15 +259,15 @@ impl Pending {
         }
         // Objects of a scope that was never listed are remembered only if they are in the cache.
         let pending: HashSet<_> = self.reader.state().iter().filter_map(|object| object.uid()).collect();
-        let mut attempts = self.listeners.decider.attempts();
+        let mut attempts = self.reconciler.decider.attempts();
         let keeps = attempts.keep_only(&pending, Instant::now());
-        self.metrics.hidden(attempts.hidden_objects());
+        self.metrics().hidden(attempts.hidden_objects());
         drop(attempts);
-        self.listeners.tasks.keep_only(&pending);
-        if let Some(mut schedule) = self.listeners.schedule() {
-            schedule.keep_only(|uid| keeps.contains(uid));
+        self.reconciler.tasks.keep_only(&pending);
+        if let Some(observer) = &self.reconciler.observer {
+            observer.keep_only(|uid| keeps.contains(uid));
         }
-        self.listeners.synced.complete(index)
+        self.reconciler.role.synced.complete(index)
     }
 }
 

@@ -1,6 +1,9 @@
 //! PURE: judges the readings of a poll by the facts that were known before.
 
-use super::{Finding, Hint, Past, Readings, Stage, Unseen, messages, over};
+use super::{
+    Stage,
+    finding::{Finding, Hint, Past, Readings, Unseen, not_readable, not_started, over, unconfirmed},
+};
 use crate::{
     api::{NONE, Phase},
     cloud::{
@@ -30,14 +33,14 @@ pub fn needs_cluster(stage: Stage, past: &Past<'_>, details: &ReadResult<Option<
 /// If the cluster waited before the claim and a redistribution runs now, it was started since.
 fn settling(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     if !readings.is_readable() {
-        return (messages::not_readable(readings), None);
+        return (not_readable(readings), None);
     }
     let task = task(readings);
     let new = readings.details.shown().flatten().filter(|details| is_new(Stage::Settling, past, details, task));
     let shown = readings.details.shown().flatten();
     // Also if it is not known whether it is new: a running redistribution with other parameters is not of this call.
     let foreign = new.or(shown.filter(|shown| shown.is_under_way())).filter(|shown| !is_as_requested(past, shown));
-    let may_be_anothers = past.others_before || past.others_since || foreign.is_some();
+    let may_be_anothers = past.others.before || past.others.since || foreign.is_some();
     // While the cluster waits, nothing has begun, whatever its details show.
     let may_be_ours = !may_be_anothers && task != Some(&Task::Waiting) && waited(past) != Some(false);
     if let Some(new) = new.filter(|_| may_be_ours) {
@@ -58,7 +61,7 @@ fn settling(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
         return (finding, Some(Hint::Moving));
     }
     if past.has_settled {
-        return (Finding::Unseen(Unseen::Unconfirmed, messages::unconfirmed(past, readings, new.or(foreign))), None);
+        return (Finding::Unseen(Unseen::Unconfirmed, unconfirmed(past, readings, new.or(foreign))), None);
     }
     (Finding::Nothing, None)
 }
@@ -68,7 +71,7 @@ fn following(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     if let Some(details) = readings.details.shown().flatten() {
         let known = past.known.and_then(|known| known.id.as_deref());
         let is_ours = known
-            .map_or_else(|| !past.others_since && is_new(Stage::Following, past, details, task), |id| id == details.id);
+            .map_or_else(|| !past.others.since && is_new(Stage::Following, past, details, task), |id| id == details.id);
         if let Some(phase) = phase_of_run(details).filter(|_| is_ours) {
             return (Finding::Run(phase, Some(Box::new(details.clone()))), None);
         }
@@ -88,16 +91,16 @@ fn by_cluster(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     let Some(state) = readings.cluster.and_then(ReadResult::found) else {
         // An earlier finding in status is more useful.
         let is_reported = past.reported.is_some_and(|reason| reason != Unseen::NotReadable.as_str());
-        return (if is_reported { Finding::Nothing } else { messages::not_readable(readings) }, None);
+        return (if is_reported { Finding::Nothing } else { not_readable(readings) }, None);
     };
-    let may_be_ours = is_known || (waited(past) != Some(false) && !past.others_since);
+    let may_be_ours = is_known || (waited(past) != Some(false) && !past.others.since);
     match (phase_of_cluster(state), &state.task) {
         (Some(phase), _) if may_be_ours => (Finding::Run(phase, None), None),
         (_, Task::Idle) if is_known && state.has_failed() => (Finding::Run(Phase::Failed, None), None),
         // Also one that began and ended between two polls.
         (_, Task::Idle) if state.is_idle() && (is_known || waited(past) == Some(true)) => {
             let is_certain = past.hint == Some(Hint::Idle);
-            let otherwise = if is_known { Finding::Nothing } else { messages::not_started(state) };
+            let otherwise = if is_known { Finding::Nothing } else { not_started(state) };
             (if is_certain { Finding::Run(Phase::Finished, None) } else { otherwise }, Some(Hint::Idle))
         }
         (_, Task::Waiting) if is_known => {
@@ -105,7 +108,7 @@ fn by_cluster(past: &Past<'_>, readings: &Readings<'_>) -> Judged {
         }
         // Any other task proves nothing about a known redistribution.
         _ if is_known => (Finding::Nothing, None),
-        _ => (messages::not_started(state), None),
+        _ => (not_started(state), None),
     }
 }
 

@@ -1,29 +1,50 @@
-//! PURE: the polls of a redistribution after its call, and what their results prove. Absence proves nothing, and no
-//! result ever leads to a call. The clock is an argument; the cloud is read elsewhere.
+//! Redistributions after their call: when each is read, and what the reads prove. Absence proves nothing, and no result
+//! ever leads to a call. Nothing is written here.
 
-mod interval;
-pub mod schedule;
+mod finding;
+mod judge;
+mod schedule;
 pub mod status;
 
-mod judge;
-mod messages;
-
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub use self::{
-    interval::pause,
+pub use self::finding::{Finding, Unseen, unsettled};
+use self::{
+    finding::{Past, Readings, over},
     judge::{judge, needs_cluster},
+    schedule::{Schedule, Scheduled, pause},
+    status::observed,
 };
 use crate::{
-    api::{Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason, Redistribution},
-    cloud::{ReadResult, RedistributionRequest, cluster::ClusterState, details::Details, outcome},
-    protocol::conditions::{REDISTRIBUTED, condition_at, reason_at},
+    admission::Admission,
+    api::{Attempt, ClusterRedistribution, Reason},
+    cloud::{Client, RedistributionRequest, outcome::KeyEffect},
+    credentials::{Credential, Credentials, Purpose},
+    protocol::{
+        annotations,
+        conditions::{REDISTRIBUTED, condition_at, reason_at},
+        decide::{Rules, Step},
+        hold::RECHECK_AFTER,
+        journal::MAX_SEND_BUDGET,
+        regions::Endpoint,
+    },
+    runtime::{jitter::jittered, metrics::Metrics, synced::Synced},
 };
 
 /// A redistribution is polled for no longer than this after its call.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Longest pause before the first poll: a restart must not poll everything at once, and a user who has just made a call
+/// wants to see something.
+const MAX_FIRST_POLL_DELAY: Duration = Duration::from_secs(10);
+/// Pause after a poll that cannot be made at the moment.
+const POSTPONED_FOR: Duration = Duration::from_secs(2);
+/// Longest pause after such a poll: the Secret may have been fixed.
+const MAX_POSTPONEMENT: Duration = Duration::from_secs(900);
 
 /// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
@@ -43,78 +64,6 @@ pub enum Stage {
     Following,
     /// Polling has ended; status does not report that yet.
     Over,
-}
-
-/// Why the progress cannot be reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unseen {
-    /// The cloud accepted, and does not show the redistribution yet.
-    NotStarted,
-    /// The cloud's answers cannot be read.
-    NotReadable,
-    /// It is unknown whether the cloud accepted, and no poll within the settle time has confirmed it. Polling has ended.
-    Unconfirmed,
-    /// The redistribution ran, and is not shown any more, without a poll that showed its end. Polling has ended.
-    EndNotSeen,
-}
-
-/// A result that needs a second poll in a row to be reported: a read may be late, or between two states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// The cluster redistributes, with unknown parameters.
-    Moving,
-    /// The cluster is idle.
-    Idle,
-    /// The redistribution that ran is not shown any more.
-    Gone,
-}
-
-/// The finding of a poll.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Finding {
-    /// Nothing to report.
-    Nothing,
-    /// The redistribution of this call, with its details if they are shown.
-    Run(Phase, Option<Box<Details>>),
-    /// The progress is not known, and why.
-    Unseen(Unseen, String),
-}
-
-/// The reads of one poll. The cluster is read only if the details are not sufficient.
-#[derive(Clone, Copy, Debug)]
-pub struct Readings<'a> {
-    /// The redistribution that the cloud shows.
-    pub details: &'a ReadResult<Option<Details>>,
-    /// The state of the cluster, if it was read.
-    pub cluster: Option<&'a ReadResult<ClusterState>>,
-}
-
-impl Readings<'_> {
-    /// Whether any of the reads succeeded.
-    pub fn is_readable(&self) -> bool {
-        self.details.shown().is_some() || self.cluster.is_some_and(|cluster| cluster.found().is_some())
-    }
-}
-
-/// The facts that were known before a poll.
-#[derive(Clone, Copy, Debug)]
-pub struct Past<'a> {
-    /// The state of the cluster just before the claim.
-    pub baseline: &'a Baseline,
-    /// The redistribution as the last poll found it.
-    pub known: Option<&'a Redistribution>,
-    /// The request of the call.
-    pub request: &'a RedistributionRequest,
-    /// The hint of the last poll.
-    pub hint: Option<Hint>,
-    /// Another request called for this cluster so shortly before that its redistribution may not be in the baseline.
-    pub others_before: bool,
-    /// Another request has called for this cluster since.
-    pub others_since: bool,
-    /// The settle time is over.
-    pub has_settled: bool,
-    /// The reason that condition `Redistributed` reports.
-    pub reported: Option<&'a str>,
 }
 
 /// The stage of the polls. `None`: none are due, unless the spec is changed.
@@ -141,42 +90,186 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
     Some(if wall.duration_since(since) > MAX_AGE { Stage::Over } else { stage })
 }
 
-/// The reason of a generation whose call may have been sent, if it is unknown whether the cloud accepted it.
-pub fn unsettled(status: &ClusterRedistributionStatus, generation: i64) -> Option<Reason> {
-    let reported = reason_at(&status.conditions, generation)?;
-    [Reason::OutcomeUnknown, Reason::ServerError].into_iter().find(|reason| reason.as_str() == reported)
+/// The stage of the polls of an object whose next step is this one: they are due only where nothing else is.
+pub fn due(object: &ClusterRedistribution, step: &Step, wall: Timestamp) -> Option<Stage> {
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    stage(object, wall).filter(|_| *step == Step::Done && !is_deleted)
 }
 
-/// The finding at the end of the polls.
-pub fn over() -> Finding {
-    let message =
-        "Polling ended 30 days after the call: the end was not seen. Look at the cluster in the cloud's console";
-    Finding::Unseen(Unseen::EndNotSeen, message.to_owned())
+/// Polls redistributions, and knows the calls of all clusters.
+pub struct Observer {
+    settings: Observe,
+    baseline_age: Duration,
+    rules: Arc<Rules>,
+    synced: Synced,
+    admission: Arc<Admission>,
+    credentials: Arc<Credentials>,
+    cloud: Arc<Client>,
+    metrics: Metrics,
+    schedule: Mutex<Schedule>,
 }
 
-/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove
-/// it in any case. Without a code, a body that was not read whole may have held one that proves nothing.
-pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
-    let proves = match status_code {
-        Some(401 | 429) => true,
-        Some(code) => (400..500).contains(&code) && code != 408 && error_code.is_some(),
-        None => false,
-    };
-    proves && !error_code.is_some_and(outcome::proves_nothing)
-}
-
-impl Unseen {
-    /// After these, polling ends.
-    pub const FINAL: [Self; 2] = [Self::Unconfirmed, Self::EndNotSeen];
-
-    /// The condition's reason.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotStarted => "NotStarted",
-            Self::NotReadable => "NotReadable",
-            Self::Unconfirmed => "Unconfirmed",
-            Self::EndNotSeen => "EndNotSeen",
+impl Observer {
+    /// `baseline_age`: how old a baseline may be when it is used. `synced`: without all objects, calls of others are not
+    /// known.
+    pub fn new(
+        (settings, baseline_age): (Observe, Duration),
+        (rules, synced): (Arc<Rules>, Synced),
+        admission: Arc<Admission>,
+        credentials: Arc<Credentials>,
+        (cloud, metrics): (Arc<Client>, Metrics),
+    ) -> Self {
+        Self {
+            settings,
+            baseline_age,
+            rules,
+            synced,
+            admission,
+            credentials,
+            cloud,
+            metrics,
+            schedule: Mutex::default(),
         }
+    }
+
+    /// How long it is until the next poll of this attempt is due.
+    pub fn due_in(&self, attempt: &Attempt) -> Duration {
+        let first = jittered(MAX_FIRST_POLL_DELAY.min(self.settings.every));
+        let scheduled = self.schedule().entry(&attempt.uid, &attempt.id, first, Instant::now());
+        scheduled.next.saturating_duration_since(Instant::now())
+    }
+
+    /// One poll, which is due: what it has found, and when the next one is due.
+    pub async fn poll(&self, object: &ClusterRedistribution, attempt: &Attempt, stage: Stage) -> Finding {
+        let mut scheduled = self.schedule().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
+        let finding = if stage == Stage::Over {
+            scheduled.next = Instant::now() + jittered(RECHECK_AFTER);
+            over()
+        } else {
+            // A call would report why it cannot be made; a poll reports nothing, since nothing depends on it.
+            self.read(object, attempt, stage, &mut scheduled).await.unwrap_or_else(|wait| {
+                scheduled.next = Instant::now() + jittered(POSTPONED_FOR).max(wait).min(MAX_POSTPONEMENT);
+                Finding::Nothing
+            })
+        };
+        self.schedule().keep(&attempt.uid, scheduled);
+        finding
+    }
+
+    /// Reads the redistribution and, if needed, the cluster, and judges the result; or how long to wait at least.
+    async fn read(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+        stage: Stage,
+        scheduled: &mut Scheduled,
+    ) -> Result<Finding, Duration> {
+        let status = object.status.clone().unwrap_or_default();
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        // Whether another object has called for the cluster is known only when all visible objects are known.
+        if status.redistribution.is_none() && !self.synced.is_all_known_for(namespace) {
+            return Err(Duration::ZERO);
+        }
+        let (endpoint, credential) = self.route(object, attempt).await?;
+        let slot = self.admission.read(&credential.id).await.map_err(|hold| hold.retry_after)?;
+        let request = RedistributionRequest::from(&object.spec);
+        // A redistribution of a call may be missing in a baseline that was read so long before its claim.
+        let blind = self.settings.settle + self.baseline_age + MAX_SEND_BUDGET;
+        let cluster = object.spec.cluster_id.to_ascii_lowercase();
+        let past = Past {
+            baseline: &attempt.baseline.clone().unwrap_or_default(),
+            known: status.redistribution.as_deref(),
+            request: &request,
+            hint: scheduled.hint,
+            others: self.schedule().others(&cluster, &attempt.uid, attempt.generation, blind),
+            has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= self.settings.settle),
+            reported: condition_at(&status.conditions, REDISTRIBUTED, attempt.generation)
+                .map(|reported| reported.reason.as_str()),
+        };
+        let call = || (Arc::clone(&self.cloud), self.metrics.clone(), request.clone(), credential.key.clone());
+        let ((cloud, metrics, request, key), to) = (call(), Arc::clone(&endpoint));
+        let details = slot.read(async move {
+            let result = cloud.details(&request, &key, &to, Timestamp::now()).await;
+            metrics.observation(result.label());
+            result
+        });
+        let details = details.await;
+        // A key that the gateway refuses is not sent to it a second time.
+        let is_refused =
+            details.key_effect().is_some_and(|effect| !matches!(effect, KeyEffect::Good | KeyEffect::Neutral));
+        let mut cluster = None;
+        if needs_cluster(stage, &past, &details)
+            && !is_refused
+            && let Ok(slot) = self.admission.read(&credential.id).await
+        {
+            let (cloud, metrics, request, key) = call();
+            let read = slot.read(async move {
+                let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
+                metrics.cluster_read(result.label());
+                result
+            });
+            cluster = Some(read.await);
+        }
+        let readings = Readings { details: &details, cluster: cluster.as_ref() };
+        let (finding, hint) = judge(stage, &past, &readings);
+        let has_moved =
+            observed(&status, attempt.generation, &finding, Timestamp::now()).is_some() || hint != scheduled.hint;
+        scheduled.unchanged_polls = if has_moved { 0 } else { scheduled.unchanged_polls.saturating_add(1) };
+        let reads = if cluster.is_some() { 2 } else { 1 };
+        let pause = pause(&self.settings, stage, &finding, scheduled.unchanged_polls, reads, rand::random());
+        scheduled.hint = hint;
+        scheduled.since = scheduled.since.or_else(|| readings.is_readable().then(Instant::now));
+        scheduled.next = Instant::now() + pause;
+        Ok(finding)
+    }
+
+    /// Where a poll goes, and with which credential; or how long to wait at least.
+    async fn route(
+        &self,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+    ) -> Result<(Arc<Endpoint>, Credential), Duration> {
+        let switches = annotations::read(object.metadata.annotations.as_ref()).map_err(|_| RECHECK_AFTER)?;
+        let regions = &self.rules.regions;
+        // The region of the call, even if the controller's default region has changed since.
+        let endpoint = regions.resolve(attempt.region.as_deref()).map_err(|_| RECHECK_AFTER)?;
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let purpose = Purpose {
+            source: self.credentials.choose(switches.credentials_secret.as_deref(), namespace),
+            endpoint: &endpoint,
+            iam: regions.iam(&endpoint.region),
+            project: &object.spec.project_id,
+        };
+        let credential = self.credentials.resolve(&purpose).await.map_err(|hold| {
+            tracing::debug!(?hold, "there is no key for a poll");
+            hold.retry_after.max(RECHECK_AFTER)
+        })?;
+        self.admission.restore_and_check(&credential, &endpoint.host).map_err(|hold| hold.retry_after)?;
+        Ok((endpoint, credential))
+    }
+
+    /// The watch has delivered this object: its status tells of calls.
+    pub fn seen(&self, object: &ClusterRedistribution) {
+        self.schedule().record_status(object);
+    }
+
+    /// A call for this cluster begins.
+    pub fn call_begins(&self, cluster: &str, attempt: &Attempt, at: Timestamp) {
+        self.schedule().record_call(cluster, &attempt.uid, attempt.generation, at);
+    }
+
+    /// Ends the polls of an object.
+    pub fn end(&self, uid: &str) {
+        self.schedule().end(uid);
+    }
+
+    /// Ends the polls of all other objects.
+    pub fn keep_only(&self, keeps: impl Fn(&String) -> bool) {
+        self.schedule().keep_only(keeps);
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

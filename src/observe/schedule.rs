@@ -8,42 +8,37 @@ use std::{
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::{
+    Observe, Stage,
+    finding::{Finding, Hint, OtherCalls, Unseen},
+};
 use crate::{
-    api::{AttemptState, ClusterRedistribution},
-    observe::{Hint, is_refusal},
+    api::{AttemptState, ClusterRedistribution, Phase},
+    cloud::outcome,
 };
 
 /// Maximum number of calls that are kept for a cluster, the latest ones. The redistributions of a cluster with more calls
 /// within the settle time cannot be distinguished anyway.
 const MAX_CALLS: usize = 8;
 
-/// Maximum number of clusters whose calls are kept.
 const MAX_CLUSTERS: usize = 10_000;
+
+/// The interval doubles each time this many polls in a row have shown no change.
+const POLLS_PER_DOUBLING: u32 = 5;
+/// Upper bound of the factor without progress; also the factor while a person has to act.
+const SLOW: u32 = 5;
+/// The factor if a change without intervention is unlikely.
+const SLOWEST: u32 = 15;
 
 /// The polls of one object's redistribution.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
-    /// Id of the attempt that is polled.
     pub attempt_id: String,
     /// When the first read succeeded.
     pub since: Option<Instant>,
-    /// When the next poll is due.
     pub next: Instant,
-    /// Number of polls in a row without a change.
     pub unchanged_polls: u32,
-    /// The hint of the last poll.
     pub hint: Option<Hint>,
-    /// Number of polls in a row that could not be made.
-    pub postponements: u32,
-}
-
-/// Whether other requests called for the same cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OtherCalls {
-    /// So shortly before this request that their redistribution may not be in its baseline.
-    pub before: bool,
-    /// After this request.
-    pub since: bool,
 }
 
 /// The scheduled polls by object uid, and the known calls by cluster.
@@ -70,7 +65,6 @@ impl Schedule {
             next: now + first,
             unchanged_polls: 0,
             hint: None,
-            postponements: 0,
         };
         let scheduled = self.objects.entry(uid.to_owned()).or_insert_with(new);
         if scheduled.attempt_id != attempt_id {
@@ -86,20 +80,12 @@ impl Schedule {
         }
     }
 
-    /// Ends the polls of an object.
     pub fn end(&mut self, uid: &str) {
         self.objects.remove(uid);
     }
 
-    /// Ends the polls of all other objects.
     pub fn keep_only(&mut self, keeps: impl Fn(&String) -> bool) {
         self.objects.retain(|uid, _| keeps(uid));
-    }
-
-    /// Whether polls of that object are scheduled.
-    #[cfg(test)]
-    pub fn is_scheduled(&self, uid: &str) -> bool {
-        self.objects.contains_key(uid)
     }
 
     /// Records the calls in the status of an object.
@@ -183,6 +169,38 @@ impl Schedule {
         }
         others
     }
+}
+
+/// The pause until the next poll. `unchanged_polls`: polls in a row without a change; `reads`: number of reads of this
+/// poll; `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+pub fn pause(
+    observe: &Observe,
+    stage: Stage,
+    finding: &Finding,
+    unchanged_polls: u32,
+    reads: u32,
+    jitter: f64,
+) -> Duration {
+    let factor = match finding {
+        Finding::Run(Phase::Paused, _) | Finding::Unseen(Unseen::NotReadable, _) => SLOW,
+        Finding::Run(Phase::Failed, _) => SLOWEST,
+        // Until the settle time is over, a user waits for the result.
+        _ if stage == Stage::Settling => 1,
+        _ => (1 << (unchanged_polls / POLLS_PER_DOUBLING).min(8)).min(SLOW),
+    };
+    let reads = if stage == Stage::Settling { 1 } else { reads.max(1) };
+    observe.every.saturating_mul(factor.max(reads)).mul_f64(1.0 + 0.25 * jitter.clamp(0.0, 1.0))
+}
+
+/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove
+/// it in any case. Without a code, a body that was not read whole may have held one that proves nothing.
+pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
+    let proves = match status_code {
+        Some(401 | 429) => true,
+        Some(code) => (400..500).contains(&code) && code != 408 && error_code.is_some(),
+        None => false,
+    };
+    proves && !error_code.is_some_and(outcome::proves_nothing)
 }
 
 #[cfg(test)]

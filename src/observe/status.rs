@@ -3,31 +3,22 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::{Finding, Unseen, unsettled};
 use crate::{
     api::{Attempt, ClusterRedistributionStatus, Phase, Reason, Redistribution, text::truncate},
     cloud::details::Details,
-    observe::{Finding, Unseen, unsettled},
     protocol::conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
 };
 
-/// A change that is also reported by an event and in the log, with its message.
+/// A change that is also reported by an event and in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StatusChange {
-    /// It was not known whether the cloud accepted, and now it is.
-    Confirmed(String),
-    /// The redistribution runs for the first time, or again after a pause or a failure.
-    Started(String),
-    /// The redistribution is paused.
-    Paused {
-        /// The message.
-        message: String,
-        /// The cloud reports that no user paused it, so the pause is not intended.
-        by_cloud: bool,
-    },
-    /// The redistribution is finished.
-    Finished(String),
-    /// The redistribution failed.
-    Failed(String),
+pub struct StatusChange {
+    /// The event's reason.
+    pub reason: &'static str,
+    /// Whether a person should look.
+    pub is_warning: bool,
+    /// What has changed.
+    pub message: String,
 }
 
 /// The status after a poll, and its changes. `None` if nothing that status shows has changed.
@@ -86,7 +77,7 @@ fn confirm(
         "{answer}, but a redistribution began{which} that was not there before the claim: the cloud has accepted. One that another user started for this cluster within these minutes cannot be distinguished from it"
     );
     let _changed = set_at(&mut next.conditions, generation, Reason::ConfirmedByObservation, &message, now);
-    changes.push(StatusChange::Confirmed(message));
+    changes.push(StatusChange { reason: "ConfirmedByObservation", is_warning: false, message });
 }
 
 /// No poll has confirmed the outcome in time. The four conditions keep their values; their message adds the evidence.
@@ -120,21 +111,15 @@ fn redistribution(
         (next.rate, next.fail_count) = (details.rate.clone(), details.fail_count);
         (next.start_time, next.end_time) = (details.start_time.clone(), details.end_time.clone());
         (next.paused_by_user, next.retryable) = (details.paused_by_user, details.retryable);
-    }
-    match (phase, details) {
-        // The cloud does not show an ended redistribution: all of it is done.
-        (Phase::Finished, None) => {
+    } else {
+        // These values may have changed since.
+        (next.rate, next.estimated_seconds) = (None, None);
+        (next.paused_by_user, next.retryable) = (None, None);
+        if phase == Phase::Finished {
+            // The cloud does not show an ended redistribution: all of it is done.
             (next.progress_percent, next.tables_left, next.bytes_left) = (Some(100), Some(0), Some(0));
             next.tables_done = None;
-            (next.rate, next.estimated_seconds) = (None, None);
-            (next.paused_by_user, next.retryable) = (None, None);
         }
-        // These values may have changed since.
-        (_, None) => {
-            (next.rate, next.estimated_seconds) = (None, None);
-            (next.paused_by_user, next.retryable) = (None, None);
-        }
-        _ => {}
     }
     next
 }
@@ -180,13 +165,14 @@ fn report_phase(
     if before == Some(phase.as_str()) {
         return;
     }
-    let message = message.to_owned();
-    changes.push(match phase {
-        Phase::Running => StatusChange::Started(message),
-        Phase::Paused => StatusChange::Paused { message, by_cloud: seen.paused_by_user == Some(false) },
-        Phase::Failed => StatusChange::Failed(message),
-        Phase::Finished => StatusChange::Finished(message),
-    });
+    let (reason, is_warning) = match phase {
+        Phase::Running => ("RedistributionStarted", false),
+        // A user who paused it knows of the pause; a pause by the cloud needs a person.
+        Phase::Paused => ("RedistributionPaused", seen.paused_by_user == Some(false)),
+        Phase::Failed => ("RedistributionFailed", true),
+        Phase::Finished => ("RedistributionFinished", false),
+    };
+    changes.push(StatusChange { reason, is_warning, message: message.to_owned() });
 }
 
 #[cfg(test)]

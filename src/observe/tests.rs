@@ -1,8 +1,23 @@
-use super::*;
+use std::time::Instant;
+
+use super::{
+    finding::{Hint, OtherCalls},
+    schedule::is_refusal,
+    *,
+};
 use crate::{
-    api::{AttemptState, NONE},
-    cloud::{cluster::Task, details::RunState},
-    protocol::conditions::{set_at, set_one_at},
+    api::{AttemptState, Baseline, NONE, Phase, Redistribution},
+    cloud::{
+        ReadResult,
+        cluster::{ClusterState, Task},
+        details::{Details, RunState},
+    },
+    protocol::{
+        attempts::AttemptTracker,
+        conditions::{set_at, set_one_at},
+        decide::{Now, Rules, decide},
+        regions::Regions,
+    },
     testing::sample::{at, attempt, attempted, spec},
 };
 
@@ -79,8 +94,7 @@ impl Case {
             known: self.known.as_ref(),
             request: &RedistributionRequest::from(&spec()),
             hint: self.hint,
-            others_before: self.others_before,
-            others_since: self.others_since,
+            others: OtherCalls { before: self.others_before, since: self.others_since },
             has_settled: self.has_settled,
             reported: self.reported,
         })
@@ -465,4 +479,39 @@ fn the_stage_depends_on_status_only_and_ends() {
     let mut without = delivered;
     without.status.as_mut().unwrap().attempt.as_mut().unwrap().baseline = None;
     assert_eq!(stage(&without, at(0)), None);
+}
+
+#[test]
+fn called_object_is_polled_only_where_nothing_else_is_to_be_done() {
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    let rules = Rules {
+        require_not_after: false,
+        hold_reverts: false,
+        grace: 75 * second,
+        regions: Regions::new(Some("cn-north-4"), &[], &[]).unwrap(),
+    };
+    let mut attempts = AttemptTracker::default();
+    let mut at_second = |object: &ClusterRedistribution, after: u32| {
+        let now = Now { wall: at(i64::from(after)), instant: start + after * second };
+        attempts.note(object, now.instant);
+        let step = decide(object, &attempts, &rules, now);
+        (due(object, &step, now.wall), step)
+    };
+    let mut called = attempted(1, attempt("a", 1, AttemptState::Unknown));
+    let status = called.status.as_mut().unwrap();
+    status.attempt.as_mut().unwrap().baseline = Some(Baseline::default());
+    let _ = set_at(&mut status.conditions, 1, Reason::OutcomeUnknown, "why", at(0));
+    assert_eq!(at_second(&called, 0), (Some(Stage::Settling), Step::Done));
+    assert_eq!(at_second(&called, 1_000_000), (Some(Stage::Settling), Step::Done));
+    let without = attempted(1, attempt("a", 1, AttemptState::Unknown));
+    assert_eq!(at_second(&without, 0), (None, Step::Done), "without a baseline");
+    let mut open = called.clone();
+    open.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Claimed".to_owned();
+    let (stage, step) = at_second(&open, 0);
+    assert!(stage.is_none() && matches!(step, Step::Wait(_)), "an open attempt is resolved first");
+    let mut newer = called.clone();
+    newer.metadata.generation = Some(2);
+    assert_eq!(at_second(&newer, 1_000_000).0, None, "the next request is not observed");
+    called.metadata.deletion_timestamp = Some(crate::protocol::conditions::to_second(at(0)));
+    assert_eq!(at_second(&called, 0), (None, Step::Done));
 }

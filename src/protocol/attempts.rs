@@ -7,20 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 use crate::{
     api::{Attempt, ClusterRedistribution},
     protocol::journal,
 };
 
-/// First back-off after a proven `NotSent`.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
-/// Longest back-off between two claims.
-const MAX_RETRY: Duration = Duration::from_secs(300);
-
-/// First pause before the dry run for an object whose status is incomplete.
-const FIRST_DRY_RUN: Duration = Duration::from_secs(10);
-/// Longest pause between two dry runs.
-const MAX_DRY_RUN: Duration = Duration::from_secs(300);
+/// Longest pause before another claim, or another dry run.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+/// Pauses before the next claim after a proven `NotSent`.
+const RETRIES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_secs(2)).with_max_delay(MAX_PAUSE).without_max_times();
+/// Pauses before dry runs for an object whose status is incomplete. The first one lets API servers finish a change of the
+/// CRD.
+const DRY_RUNS: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_secs(10)).with_max_delay(MAX_PAUSE).without_max_times();
 
 /// How long a sent generation is remembered. Far longer than any API server serves a CRD that was replaced.
 const REMEMBER_SENT: Duration = Duration::from_secs(3600);
@@ -38,17 +40,12 @@ pub struct AttemptTracker {
     live: HashMap<String, String>,
     abandoned: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
-    sent: HashMap<String, Sent>,
+    /// By uid: the generation that was last sent, and when.
+    sent: HashMap<String, (i64, Instant)>,
     /// By uid: objects whose status is incomplete as read, and when a dry run is due.
     hidden: HashMap<String, Hidden>,
     /// The installed CRD once did not keep all of status: every claim is preceded by a dry run.
     crd_was_outdated: bool,
-}
-
-#[derive(Debug)]
-struct Sent {
-    generation: i64,
-    sent_at: Instant,
 }
 
 #[derive(Debug)]
@@ -65,13 +62,13 @@ struct FirstSeen {
 #[derive(Debug)]
 struct Hidden {
     next: Instant,
-    pause: Duration,
+    pauses: ExponentialBackoff,
 }
 
 #[derive(Debug)]
 struct Retry {
     generation: i64,
-    count: u32,
+    pauses: ExponentialBackoff,
     not_before: Instant,
 }
 
@@ -150,24 +147,24 @@ impl AttemptTracker {
 
     /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
-        self.sent.retain(|_, sent| now.saturating_duration_since(sent.sent_at) < REMEMBER_SENT);
-        self.sent.insert(uid.to_owned(), Sent { generation, sent_at: now });
+        self.sent.retain(|_, (_, sent_at)| now.saturating_duration_since(*sent_at) < REMEMBER_SENT);
+        self.sent.insert(uid.to_owned(), (generation, now));
     }
 
-    /// The object's status is incomplete as read. Returns whether that is new, and the time until the next dry run. The
-    /// first pause lets API servers finish a change of the CRD; each later pause is twice as long, up to 5 minutes.
+    /// The object's status is incomplete as read. Returns whether that is new, and the time until the next dry run. Each
+    /// pause is twice as long as the one before, up to 5 minutes.
     pub fn hidden(&mut self, uid: &str, now: Instant) -> (bool, Duration) {
         self.crd_was_outdated = true;
-        if let Some(hidden) = self.hidden.get_mut(uid) {
-            let wait = hidden.next.saturating_duration_since(now);
-            if wait.is_zero() {
-                hidden.pause = hidden.pause.saturating_mul(2).min(MAX_DRY_RUN);
-                hidden.next = now + hidden.pause;
-            }
+        let is_new = !self.hidden.contains_key(uid);
+        let hidden =
+            self.hidden.entry(uid.to_owned()).or_insert_with(|| Hidden { next: now, pauses: DRY_RUNS.build() });
+        let wait = hidden.next.saturating_duration_since(now);
+        if !wait.is_zero() {
             return (false, wait);
         }
-        self.hidden.insert(uid.to_owned(), Hidden { next: now + FIRST_DRY_RUN, pause: FIRST_DRY_RUN });
-        (true, FIRST_DRY_RUN)
+        let pause = hidden.pauses.next().unwrap_or(MAX_PAUSE);
+        hidden.next = now + pause;
+        (is_new, if is_new { pause } else { Duration::ZERO })
     }
 
     /// The object's status is complete as read.
@@ -193,18 +190,19 @@ impl AttemptTracker {
     /// True if this process may have sent for this generation recently. A journal that does not show the attempt is wrong:
     /// an object that an outdated schema has pruned can carry a current resourceVersion.
     pub fn may_have_sent(&self, uid: &str, generation: i64) -> bool {
-        self.sent.get(uid).is_some_and(|sent| sent.generation == generation)
+        self.sent.get(uid).is_some_and(|(sent, _)| *sent == generation)
     }
 
     /// A claim of this generation was proven not sent. The back-off before the next claim doubles each time, up
     /// to 5 minutes. `jitter` is 0 to 1.
     pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) {
-        let count =
-            self.retries.get(uid).filter(|retry| retry.generation == generation).map_or(0, |retry| retry.count + 1);
-        let full = FIRST_RETRY.saturating_mul(1 << count.min(10)).min(MAX_RETRY);
-        let pause = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+        let new = || Retry { generation, pauses: RETRIES.build(), not_before: now };
+        let known = self.retries.remove(uid).filter(|retry| retry.generation == generation);
+        let mut retry = known.unwrap_or_else(new);
+        let pause = retry.pauses.next().unwrap_or(MAX_PAUSE).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+        retry.not_before = now + pause;
         self.sent.remove(uid);
-        self.retries.insert(uid.to_owned(), Retry { generation, count, not_before: now + pause });
+        self.retries.insert(uid.to_owned(), retry);
     }
 
     /// Remaining back-off of this generation, if any.

@@ -16,14 +16,7 @@ pub const REDISTRIBUTED: &str = "Redistributed";
 
 /// The values of a class; `None` means that the condition is absent. Absent rather than False, since tools take the mere
 /// presence of the last two for a problem.
-struct Values {
-    delivered: &'static str,
-    ready: &'static str,
-    reconciling: Option<&'static str>,
-    stalled: Option<&'static str>,
-}
-
-const fn values(class: ReasonClass) -> Values {
+const fn values(class: ReasonClass) -> [(&'static str, Option<&'static str>); 4] {
     let (delivered, ready, reconciling, stalled) = match class {
         ReasonClass::Blocked => ("False", "False", Some("True"), None),
         ReasonClass::Stalled | ReasonClass::Refused => ("False", "False", None, Some("True")),
@@ -31,7 +24,7 @@ const fn values(class: ReasonClass) -> Values {
         ReasonClass::Delivered => ("True", "True", None, None),
         ReasonClass::Unknown => ("Unknown", "False", None, Some("True")),
     };
-    Values { delivered, ready, reconciling, stalled }
+    [("Delivered", Some(delivered)), ("Ready", Some(ready)), ("Reconciling", reconciling), ("Stalled", stalled)]
 }
 
 /// Sets all four conditions for `generation`. Returns whether a condition changed; the others are left untouched, and
@@ -61,35 +54,14 @@ pub fn set_class_at(
     message: &str,
     now: Timestamp,
 ) -> bool {
-    let values = values(class);
-    let wanted = [
-        ("Delivered", Some(values.delivered)),
-        ("Ready", Some(values.ready)),
-        ("Reconciling", values.reconciling),
-        ("Stalled", values.stalled),
-    ];
     let before = conditions.clone();
-    for (type_, status) in wanted {
+    for (type_, status) in values(class) {
         // With two entries of one type a tool could read either; the first one is maintained.
         let mut seen = false;
         conditions
             .retain(|condition| condition.type_ != type_ || (status.is_some() && !std::mem::replace(&mut seen, true)));
-        let Some(status) = status else { continue };
-        let next = |since: Time| Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: reason.as_str().to_owned(),
-            message: message.to_owned(),
-            observed_generation: Some(generation),
-            last_transition_time: since,
-        };
-        match conditions.iter_mut().find(|condition| condition.type_ == type_) {
-            Some(condition) => {
-                let since =
-                    if condition.status == status { condition.last_transition_time.clone() } else { to_second(now) };
-                *condition = next(since);
-            }
-            None => conditions.push(next(to_second(now))),
+        if let Some(status) = status {
+            let _changed = set_one_at(conditions, type_, generation, (status, reason.as_str(), message), now);
         }
     }
     *conditions != before

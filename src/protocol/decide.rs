@@ -13,7 +13,6 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionSpec, ObjectKey, Reason},
-    observe::{self, Stage},
     protocol::{
         annotations::{self, NOT_AFTER, Switches},
         attempts::AttemptTracker,
@@ -49,8 +48,6 @@ pub struct Rules {
     pub grace: Duration,
     /// The regions that the administrator allows.
     pub regions: Regions,
-    /// `--observe`: redistributions are polled after their call.
-    pub observe: bool,
 }
 
 /// The next step.
@@ -63,8 +60,6 @@ pub enum Step {
     Hidden(String),
     /// Nothing is written; the object is requeued after this time at the latest.
     Wait(Duration),
-    /// The generation is closed and nothing is sent for it again; its redistribution is still polled.
-    Observe(Stage),
     /// A claim that this process abandoned was written after all: record that it was never sent. Also when another process
     /// leads or this one is being stopped, since no other process can know it.
     Retract {
@@ -138,10 +133,7 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
         Journal::Invalid(what) => {
             return Step::Hold { reason: Reason::JournalInvalid, message: journal_invalid(what) };
         }
-        Journal::Closed => {
-            let stage = observe::stage(object, now.wall).filter(|_| rules.observe);
-            return stage.map_or(Step::Done, Step::Observe);
-        }
+        Journal::Closed => return Step::Done,
         // Its own task will record the outcome, however long that takes.
         Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(MAX_REQUEUE),
         Journal::InFlight(attempt) => {

@@ -2,14 +2,13 @@
 //! follows.
 
 mod evidence;
-mod hidden;
 
 use std::{borrow::Cow, time::Duration};
 
 use sha2::{Digest, Sha256};
 
+pub use self::evidence::hidden;
 use self::evidence::{evidence_without_attempt, lost_older_generation};
-pub use self::hidden::hidden;
 use crate::api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason};
 
 /// Largest value of `--send-budget`.

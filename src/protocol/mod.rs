@@ -5,11 +5,30 @@ pub mod annotations;
 pub mod attempts;
 pub mod conditions;
 pub mod decide;
-pub mod dry_run;
-pub mod history;
-pub mod hold;
 pub mod journal;
 pub mod lost;
 pub mod record;
 pub mod regions;
 pub mod transitions;
+
+pub mod hold {
+    //! Why nothing is claimed now: the one type for "not now".
+
+    use std::time::Duration;
+
+    use crate::api::Reason;
+
+    /// How often a hold that only a person can end is checked again.
+    pub const RECHECK_AFTER: Duration = Duration::from_secs(300);
+
+    /// A reason, what it means to a person, and when to try again at the latest.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Hold {
+        /// Reason of the conditions.
+        pub reason: Reason,
+        /// What happened and what to do. Names no remaining time: each change of it would be a write.
+        pub message: String,
+        /// Longest time until the next try.
+        pub retry_after: Duration,
+    }
+}

@@ -1,7 +1,8 @@
 //! Regions and their hosts. Only a region that the administrator allows can be resolved; an object names a region, never
 //! a host. It opens no connection.
-
-mod iam;
+//!
+//! No host of an IAM is guessed, or passwords could go to another operator of the same service: a region with an endpoint
+//! of its own, or without a published IAM, needs `--iam-endpoint`.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -10,81 +11,28 @@ use url::{Host, Url};
 /// Suffix of most regions.
 const COM_SUFFIX: &str = "myhuaweicloud.com";
 /// Regions of the vendor's client libraries, by suffix. A host is `dws.<region>.<suffix>`.
-const REGIONS: [(&str, &[&str]); 3] = [
-    ("myhuaweicloud.cn", &["ap-southeast-4", "cn-east-4", "cn-north-12", "cn-south-4", "tr-west-1"]),
-    ("myhuaweicloud.eu", &["eu-west-101"]),
+const REGIONS: [(&str, &str); 3] = [
+    ("myhuaweicloud.cn", "ap-southeast-4 cn-east-4 cn-north-12 cn-south-4 tr-west-1"),
+    ("myhuaweicloud.eu", "eu-west-101"),
     (
         COM_SUFFIX,
-        &[
-            "ae-ad-1",
-            "af-north-1",
-            "af-south-1",
-            "ap-southeast-1",
-            "ap-southeast-2",
-            "ap-southeast-3",
-            "ap-southeast-5",
-            "cn-east-2",
-            "cn-east-3",
-            "cn-east-5",
-            "cn-north-1",
-            "cn-north-2",
-            "cn-north-4",
-            "cn-north-9",
-            "cn-north-11",
-            "cn-south-1",
-            "cn-southwest-2",
-            "cn-southwest-3",
-            "la-north-2",
-            "la-south-2",
-            "me-east-1",
-            "my-kualalumpur-1",
-            "na-mexico-1",
-            "ru-moscow-1",
-            "sa-brazil-1",
-        ],
+        "ae-ad-1 af-north-1 af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-5 cn-east-2 cn-east-3 \
+         cn-east-5 cn-north-1 cn-north-2 cn-north-4 cn-north-9 cn-north-11 cn-south-1 cn-southwest-2 cn-southwest-3 \
+         la-north-2 la-south-2 me-east-1 my-kualalumpur-1 na-mexico-1 ru-moscow-1 sa-brazil-1",
     ),
 ];
 
-/// A setting of regions is invalid. Reported to the administrator at the start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// The region is not in the table and has no endpoint of its own.
-    #[error(
-        "region {0:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {0}=https://..."
-    )]
-    UnknownRegion(String),
-    /// The text is no name of a region.
-    #[error(
-        "region {0:?} is not a valid name: use lower-case letters, digits and single hyphens, at most 63 characters"
-    )]
-    BadName(String),
-    /// The URL is neither https nor a loopback address.
-    #[error("{0} {1}={2}: must be https; plain http is allowed for loopback addresses only")]
-    NotHttps(&'static str, String, String),
-    /// The URL has more than scheme, host and port.
-    #[error("{0} {1}={2}: must be a scheme and a host with an optional port, and nothing else")]
-    MoreThanHost(&'static str, String, String),
-    /// The IAM endpoint belongs to a region that is not allowed.
-    #[error(
-        "--iam-endpoint {0}: region {0} is not allowed here; allowed are: {1}. Add it with --region, --allow-region or --endpoint"
-    )]
-    IamOfNoRegion(String, String),
-}
+/// Regions whose IAM has the suffix `COM_SUFFIX` although their DWS has another, in the vendor's client libraries.
+const IAM_UNDER_COM: [&str; 3] = ["ap-southeast-4", "cn-east-4", "tr-west-1"];
 
-/// An object's region cannot be used.
+/// Regions without an IAM in the vendor's client libraries.
+const WITHOUT_IAM: [&str; 7] =
+    ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-north-12", "cn-south-4", "cn-southwest-3", "eu-west-101"];
+
+/// A setting of regions is invalid, or an object's region cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegionNotAllowed {
-    /// The object names no region and there is no default.
-    #[error(
-        "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {0}"
-    )]
-    NoneNamed(String),
-    /// The region is not among the allowed ones.
-    #[error(
-        "Region {0} is not allowed here; allowed are: {1}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint"
-    )]
-    NotAllowed(String, String),
-}
+#[error("{0}")]
+pub struct RegionError(String);
 
 /// Target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +57,7 @@ pub struct Regions {
 
 impl Regions {
     /// Allows the default region, the `allowed` regions and the regions with an endpoint in `overrides`, and no other.
-    pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, EndpointError> {
+    pub fn new(default: Option<&str>, allowed: &[String], overrides: &[(String, Url)]) -> Result<Self, RegionError> {
         let (mut endpoints, mut iam) = (BTreeMap::new(), BTreeMap::new());
         for (region, url) in overrides {
             endpoints.insert(region.clone(), Arc::new(custom_endpoint("--endpoint", region, url)?));
@@ -117,19 +65,45 @@ impl Regions {
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
                 endpoints.insert(region.to_owned(), Arc::new(built_in_endpoint("dws", region)?));
-                iam.extend(iam::built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
+                iam.extend(built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
             }
         }
         Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
     }
 
+    /// Replaces the built-in IAM endpoints of these regions.
+    pub fn with_iam(mut self, overrides: &[(String, Url)]) -> Result<Self, RegionError> {
+        for (region, url) in overrides {
+            if !self.allowed.contains_key(region) {
+                return Err(RegionError(format!(
+                    "--iam-endpoint {region}: region {region} is not allowed here; allowed are: {}. Add it with --region, --allow-region or --endpoint",
+                    self.names()
+                )));
+            }
+            self.iam.insert(region.clone(), custom_endpoint("--iam-endpoint", region, url)?);
+        }
+        Ok(self)
+    }
+
+    /// The IAM endpoint of a region, if it is known.
+    pub fn iam(&self, region: &str) -> Option<&Endpoint> {
+        self.iam.get(region)
+    }
+
     /// The endpoint of an object's region.
-    pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionNotAllowed> {
+    pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionError> {
         let Some(region) = region.or(self.default.as_deref()) else {
-            return Err(RegionNotAllowed::NoneNamed(self.names()));
+            return Err(RegionError(format!(
+                "spec.region is not set and the controller has no default region. Set spec.region, or start the controller with --region. Allowed are: {}",
+                self.names()
+            )));
         };
-        let endpoint = self.allowed.get(region);
-        endpoint.cloned().ok_or_else(|| RegionNotAllowed::NotAllowed(region.to_owned(), self.names()))
+        self.allowed.get(region).cloned().ok_or_else(|| {
+            RegionError(format!(
+                "Region {region} is not allowed here; allowed are: {}. Correct spec.region, or have the administrator add it with --allow-region or --endpoint",
+                self.names()
+            ))
+        })
     }
 
     fn names(&self) -> String {
@@ -140,20 +114,35 @@ impl Regions {
     }
 }
 
-fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, EndpointError> {
-    check_name(region)?;
-    let suffix = REGIONS.iter().find(|(_, regions)| regions.contains(&region)).map(|(suffix, _)| *suffix);
-    endpoint(service, region, suffix.ok_or_else(|| EndpointError::UnknownRegion(region.to_owned()))?)
+/// The built-in IAM of a region, if there is one.
+fn built_in_iam(region: &str) -> Result<Option<Endpoint>, RegionError> {
+    if WITHOUT_IAM.contains(&region) {
+        return Ok(None);
+    }
+    if IAM_UNDER_COM.contains(&region) { endpoint("iam", region, COM_SUFFIX) } else { built_in_endpoint("iam", region) }
+        .map(Some)
 }
 
-fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, EndpointError> {
-    let unknown = || EndpointError::UnknownRegion(region.to_owned());
+fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, RegionError> {
+    check_name(region)?;
+    let suffix =
+        REGIONS.iter().find(|(_, regions)| regions.split(' ').any(|known| known == region)).map(|(suffix, _)| *suffix);
+    endpoint(service, region, suffix.ok_or_else(|| unknown(region))?)
+}
+
+fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, RegionError> {
     let host = format!("{service}.{region}.{suffix}");
-    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown())?;
+    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown(region))?;
     Ok(Endpoint { region: region.to_owned(), host, url })
 }
 
-fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, EndpointError> {
+fn unknown(region: &str) -> RegionError {
+    RegionError(format!(
+        "region {region:?} is not known; use one such as cn-north-4, or give its endpoint with --endpoint {region}=https://..."
+    ))
+}
+
+fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoint, RegionError> {
     check_name(region)?;
     let only_host = url.username().is_empty()
         && url.password().is_none()
@@ -161,9 +150,10 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
         && url.query().is_none()
         && url.fragment().is_none();
     // The user information of such a URL may be a secret: it is not shown.
-    let shown = || url.host_str().unwrap_or("?").to_owned();
+    let must_be =
+        |what: &str| RegionError(format!("{flag} {region}={}: must be {what}", url.host_str().unwrap_or("?")));
     let Some(host) = url.host_str().filter(|_| only_host) else {
-        return Err(EndpointError::MoreThanHost(flag, region.to_owned(), shown()));
+        return Err(must_be("a scheme and a host with an optional port, and nothing else"));
     };
     let acceptable = match url.scheme() {
         "https" => true,
@@ -171,7 +161,7 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
         _ => false,
     };
     if !acceptable {
-        return Err(EndpointError::NotHttps(flag, region.to_owned(), shown()));
+        return Err(must_be("https; plain http is allowed for loopback addresses only"));
     }
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
@@ -187,13 +177,15 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn check_name(region: &str) -> Result<(), EndpointError> {
+fn check_name(region: &str) -> Result<(), RegionError> {
     let part =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if region.len() <= 63 && region.split('-').all(part) {
         Ok(())
     } else {
-        Err(EndpointError::BadName(region.to_owned()))
+        Err(RegionError(format!(
+            "region {region:?} is not a valid name: use lower-case letters, digits and single hyphens, at most 63 characters"
+        )))
     }
 }
 

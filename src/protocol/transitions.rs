@@ -7,9 +7,8 @@ use crate::{
     api::{Attempt, AttemptState, ClusterRedistributionStatus, MAX_RETRY_AFTER, Reason, ReasonClass, text::truncate},
     protocol::{
         conditions::{REDISTRIBUTED, reason_at, set_at, set_class_at, to_second},
-        history,
         journal::is_complete,
-        record::{Record, Recording},
+        record::{Record, Recording, push_history, recorded_in_history},
     },
 };
 
@@ -79,7 +78,7 @@ pub fn claimed(
     let uid = attempt.uid.clone();
     if let Some(replaced) = next.attempt.replace(Box::new(attempt)) {
         if replaced.uid == uid {
-            history::push(&mut next.history, *replaced);
+            push_history(&mut next.history, *replaced);
         } else {
             // A journal copied from another object is no history of this one; its generations would contradict this one's.
             next.history.clear();
@@ -98,7 +97,7 @@ pub fn recorded(
 ) -> Recording {
     let mut next = status.clone();
     let Some(attempt) = next.attempt.as_mut().filter(|attempt| attempt.id == attempt_id) else {
-        return history::recorded(next, attempt_id, record, now);
+        return recorded_in_history(next, attempt_id, record, now);
     };
     let Some(state) = attempt.known_state() else { return Recording::Replaced };
     if record.state.knowledge() <= state.knowledge() {

@@ -1,5 +1,5 @@
 //! Data flows one way: each module knows only those before it in the order that `lib.rs` lists, and no two files know each
-//! other, except as `ALLOWED` lists. A submodule may use what its parents hold.
+//! other. A submodule may use what its parents hold.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,12 +8,6 @@ use std::{
 };
 
 use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
-
-/// Exceptions to the order; add none.
-const ALLOWED: [(&str, &str); 1] = [
-    // `decide` needs the stage of an observation.
-    ("protocol::decide", "observe"),
-];
 
 /// The modules in their order, each with its rank, as `lib.rs` lists them.
 fn ranks() -> BTreeMap<String, usize> {
@@ -122,8 +116,7 @@ fn imports_point_to_modules_that_come_before() {
             }
         }
     }
-    let allowed = ALLOWED.iter().map(|(module, other)| ((*module).to_owned(), (*other).to_owned())).collect();
-    assert_eq!(up, allowed, "left: imports that point up; right: those that are allowed");
+    assert_eq!(up, BTreeSet::new(), "imports that point up");
 }
 
 #[test]

@@ -24,19 +24,10 @@ use crate::{
         identity::KeyDigests,
     },
     controller::{
-        Reconciler,
-        attempt::{AttemptEnd, AttemptInput, AttemptRunner, Timing},
-        call_task::CallTask,
-        decider::Decider,
-        observe::Poller,
-        recovery::Recovery,
-        report::Reporter,
-        requeue::Requeue,
-        role::Role,
-        tasks::Tasks,
+        Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, call::Prepared, tasks::Ended,
     },
     credentials::{self, Credential, CredentialId, CredentialSource, Credentials},
-    observe::Observe,
+    observe::{Observe, Observer},
     precheck::{self, Mode, Precheck},
     protocol::{
         decide::{Rules, Step},
@@ -205,7 +196,7 @@ impl Default for Setup {
 }
 
 /// A controller with that API server.
-pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
+pub fn reconciler(server: &Server, setup: Setup) -> Arc<Reconciler> {
     let (client, metrics, timeout) = (server.client(), Metrics::default(), Duration::from_secs(2));
     let cloud = cloud::Client::new(&cloud::ClientSettings {
         ca_bundle: None,
@@ -217,7 +208,6 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
     let decider = Decider::new(Rules {
         require_not_after: false,
         hold_reverts: false,
-        observe: setup.observe.is_some(),
         grace,
         regions: Regions::new(Some("lab"), &[], &[("lab".to_owned(), setup.endpoint)]).unwrap(),
     });
@@ -234,33 +224,36 @@ pub fn reconciler(server: &Server, setup: Setup) -> Reconciler {
     let reporter = Reporter { store, events, metrics: metrics.clone() };
     let (admission, credentials) = (Admission::new(8, 0.0), Arc::new(credentials));
     let settings = precheck::Settings { mode: Mode::Off, every: Duration::from_secs(60) };
-    let precheck = Arc::new(Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics));
-    let runner = AttemptRunner {
-        decider: decider.clone(),
-        reporter: reporter.clone(),
-        cloud: Arc::clone(&cloud),
-        admission: Arc::clone(&admission),
-        precheck: Arc::clone(&precheck),
-        schedule: None,
+    let precheck = Arc::new(Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics.clone()));
+    let observer = setup.observe.map(|settings| {
+        let known = (Arc::clone(&decider.rules), role.synced.clone());
+        let reads = (Arc::clone(&cloud), metrics);
+        Arc::new(Observer::new(
+            (settings, precheck::VALID_FOR),
+            known,
+            Arc::clone(&admission),
+            Arc::clone(&credentials),
+            reads,
+        ))
+    });
+    let tasks = Tasks::new(TaskTracker::new(), role.closing.clone());
+    Arc::new(Reconciler {
+        decider,
+        role,
+        reporter,
+        admission,
+        credentials,
+        cloud,
+        precheck,
+        observer,
         timing: Timing { send_budget: setup.send_budget, grace },
         clock: setup.clock,
         holder: "mock".to_owned(),
-    };
-    let poller = setup.observe.map(|settings| Poller {
-        settings,
-        decider: decider.clone(),
-        role: role.clone(),
-        reporter: reporter.clone(),
-        admission: Arc::clone(&admission),
-        credentials: Arc::clone(&credentials),
-        cloud: Arc::clone(&cloud),
-        schedule: Arc::default(),
-    });
-    let recovery = Recovery { decider: decider.clone(), reporter: reporter.clone() };
-    let tasks = Tasks::new(TaskTracker::new(), role.closing.clone());
-    let requeue = Requeue::new(mpsc::unbounded_channel().0);
-    let call = CallTask { decider, role, reporter, admission, credentials, cloud, precheck, runner, tasks, requeue };
-    Reconciler::new(Arc::new(call), recovery, poller)
+        tasks,
+        requeue: mpsc::unbounded_channel().0,
+        failures: FailedReconciles::default(),
+        wait_reports: WaitReports::default(),
+    })
 }
 
 /// Clocks that only a test moves.
@@ -293,19 +286,17 @@ impl ManualClock {
 }
 
 /// Claims for the stored object, as its task does once everything is prepared.
-pub async fn claim(reconciler: &Reconciler, server: &Server) -> AttemptEnd {
+pub async fn claim(reconciler: &Reconciler, server: &Server) -> Ended {
     let object = server.object();
     let Step::Call(plan) = reconciler.decider.decide(&object) else { panic!("nothing to claim") };
-    let call = &reconciler.call;
     let digests = KeyDigests { key: [1; 32].into(), values: [1; 32].into() };
     let source = CredentialSource::Secret { namespace: "team".to_owned(), name: "keys".to_owned() };
     let id = CredentialId { digests, source };
     let key = Key::AccessKey(AccessKey { access: "AK".to_owned(), secret: "SK".to_owned().into(), token: None });
-    let turn = call.admission.cluster("team", (&plan).into()).await;
+    let turn = reconciler.admission.cluster("team", (&plan).into()).await;
     let admitted = turn.place().await.with(id.clone()).await;
     let credential = Credential { key, id, is_recovered: false };
-    let checked = call.precheck.run(&plan, &credential, &admitted).await.unwrap().unwrap();
+    let checked = reconciler.precheck.run(&plan, &credential, &admitted).await.unwrap().unwrap();
     let slot = admitted.slot().await.unwrap();
-    Box::pin(call.runner.execute(object, AttemptInput { plan: Arc::new(plan), credential, admitted, slot, checked }))
-        .await
+    Box::pin(reconciler.execute(object, &plan, Prepared { credential, admitted, checked, slot })).await
 }

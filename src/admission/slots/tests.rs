@@ -11,10 +11,6 @@ fn id(key: u8, values: u8) -> CredentialId {
     CredentialId { digests, source: CredentialSource::Controller }
 }
 
-fn namespace(name: &str) -> Requester {
-    Requester::Namespace(name.to_owned())
-}
-
 /// Requests of one namespace, each of which is answered at once and reports itself.
 fn requests(
     slots: &Arc<Slots>,
@@ -25,7 +21,7 @@ fn requests(
     let one = |_| {
         let (slots, sent, of) = (Arc::clone(slots), sent.clone(), of.clone());
         tokio::spawn(async move {
-            let mut slot = slots.slot(&of, namespace(name)).await.unwrap();
+            let mut slot = slots.slot(&of, Some(name.to_owned())).await.unwrap();
             slot.sends();
             slot.answered(Some(KeyEffect::Good));
             sent.send(name).unwrap();
@@ -66,7 +62,7 @@ async fn requests_of_one_namespace_go_in_the_order_of_their_arrival() {
     for name in ["1", "2", "3", "4"] {
         let (slots, sender) = (Arc::clone(&slots), sender.clone());
         tokio::spawn(async move {
-            let mut slot = slots.slot(&id(1, 1), namespace("team")).await.unwrap();
+            let mut slot = slots.slot(&id(1, 1), Some("team".to_owned())).await.unwrap();
             slot.sends();
             slot.answered(Some(KeyEffect::Good));
             sender.send(name).unwrap();
@@ -82,19 +78,19 @@ async fn requests_of_one_namespace_go_in_the_order_of_their_arrival() {
 async fn another_key_waits_for_no_slot_of_this_one() {
     let slots = Slots::new(3600 * SECOND);
     for key in 1..=20 {
-        assert!(slots.slot(&id(key, key), namespace("team")).now_or_never().is_some(), "{key}");
+        assert!(slots.slot(&id(key, key), Some("team".to_owned())).now_or_never().is_some(), "{key}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_values() {
     let slots = Slots::new(SECOND);
-    let mut first = slots.slot(&id(1, 1), namespace("a")).await.unwrap();
+    let mut first = slots.slot(&id(1, 1), Some("a".to_owned())).await.unwrap();
     first.sends();
     let waiting: Vec<_> = (0..10)
         .map(|_| {
             let slots = Arc::clone(&slots);
-            tokio::spawn(async move { slots.slot(&id(1, 1), namespace("b")).await.map(drop) })
+            tokio::spawn(async move { slots.slot(&id(1, 1), Some("b".to_owned())).await.map(drop) })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -113,7 +109,7 @@ async fn unproven_values_never_make_five_wrong_signatures_of_one_key() {
     for values in 0..40_u8 {
         let slots = Arc::clone(&slots);
         tries.push(tokio::spawn(async move {
-            let mut slot = slots.slot(&id(1, values), namespace(&format!("team-{values}"))).await?;
+            let mut slot = slots.slot(&id(1, values), Some(format!("team-{values}"))).await?;
             slot.sends();
             tokio::time::sleep(Duration::from_millis(200)).await;
             slot.answered(Some(KeyEffect::RejectedByGateway));
@@ -133,35 +129,35 @@ async fn proven_values_wait_for_no_trial_of_another_secret_of_their_key() {
     slots.keys().worked(id(1, 1).digests);
     let mut hung = Vec::new();
     for values in 2..=4 {
-        let mut slot = slots.slot(&id(1, values), namespace("wrong")).await.unwrap();
+        let mut slot = slots.slot(&id(1, values), Some("wrong".to_owned())).await.unwrap();
         slot.sends();
         hung.push(slot);
     }
     let last = id(1, 5);
-    let mut fourth = Box::pin(slots.slot(&last, namespace("wrong")));
+    let mut fourth = Box::pin(slots.slot(&last, Some("wrong".to_owned())));
     assert!((&mut fourth).now_or_never().is_none());
     for name in ["right", "wrong"] {
-        assert!(slots.slot(&id(1, 1), namespace(name)).now_or_never().is_some(), "{name}");
+        assert!(slots.slot(&id(1, 1), Some(name.to_owned())).now_or_never().is_some(), "{name}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_429_ends_the_wait_and_a_dropped_wait_takes_nothing() {
     let slots = Slots::new(SECOND);
-    drop(slots.slot(&id(1, 1), namespace("a")).await.unwrap());
+    drop(slots.slot(&id(1, 1), Some("a".to_owned())).await.unwrap());
     let waiting = tokio::spawn({
         let slots = Arc::clone(&slots);
-        async move { slots.slot(&id(1, 1), namespace("b")).await.map(drop) }
+        async move { slots.slot(&id(1, 1), Some("b".to_owned())).await.map(drop) }
     });
     let dropped = tokio::spawn({
         let slots = Arc::clone(&slots);
-        async move { slots.slot(&id(1, 1), namespace("c")).await.map(drop) }
+        async move { slots.slot(&id(1, 1), Some("c".to_owned())).await.map(drop) }
     });
     tokio::task::yield_now().await;
     dropped.abort();
     slots.keys().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
     assert_eq!(waiting.await.unwrap().unwrap_err().reason, Reason::Throttled);
     tokio::time::sleep(60 * SECOND).await;
-    assert!(slots.slot(&id(1, 1), namespace("c")).await.is_ok());
+    assert!(slots.slot(&id(1, 1), Some("c".to_owned())).await.is_ok());
     assert!(slots.turns.is_empty() && slots.queues.is_empty() && slots.trials.is_empty());
 }

@@ -10,7 +10,7 @@ use crate::testing::{
 };
 
 /// The result of a call with `happens` between its claim and its request. Nothing may reach the endpoint.
-async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (AttemptEnd, Attempt) {
+async fn between_claim_and_send(happens: impl Fn(&ManualClock) + Send + 'static) -> (Ended, Attempt) {
     let hands = ManualClock::default();
     let moved = hands.clone();
     let server = Server::new(&fresh(1), move |method, _| {
@@ -39,7 +39,7 @@ async fn a_machine_suspended_between_claim_and_send_sends_nothing() {
     ];
     for suspended in suspended {
         let (end, attempt) = between_claim_and_send(suspended).await;
-        assert!(matches!(end, AttemptEnd::NotSent), "{end:?}");
+        assert!(matches!(end, Ended::NotSent), "{end:?}");
         assert_eq!((attempt.state.as_str(), attempt.closed), ("NotSent", Some(false)));
         let message = attempt.message.unwrap();
         assert!(message.contains("--send-budget") && message.contains("the machine stood still"), "{message}");

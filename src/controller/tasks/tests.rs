@@ -112,7 +112,7 @@ async fn a_hold_is_kept_until_its_time_and_for_its_plan_only() {
     let world = World::new();
     world.ensure("plan", |_| async { Ended::Hold(hold(Reason::Throttled)) });
     settle().await;
-    let Ensured::Held(held, wait) = world.ensure("plan", |_| pending()) else { panic!("not held") };
+    let Ensured::Rests(Rest::Held(held), wait) = world.ensure("plan", |_| pending()) else { panic!("not held") };
     assert_eq!((held, wait), (hold(Reason::Throttled), 30 * SECOND));
     assert_eq!(world.counts(), (1, 1));
     assert!(matches!(world.ensure("edited", |_| async { Ended::Hold(hold(Reason::Throttled)) }), Ensured::Waiting(_)));
@@ -127,7 +127,7 @@ async fn a_differing_decision_pauses_two_seconds_and_longer_while_it_repeats() {
     for pause in [2, 4, 8, 16] {
         assert!(matches!(world.ensure("plan", |_| async { Ended::Differs }), Ensured::Waiting(_)));
         settle().await;
-        let Ensured::Differs(wait) = world.ensure("plan", |_| pending()) else { panic!("no pause") };
+        let Ensured::Rests(Rest::Differs, wait) = world.ensure("plan", |_| pending()) else { panic!("no pause") };
         assert_eq!(wait, pause * SECOND);
         tokio::time::sleep(pause * SECOND).await;
     }
@@ -165,12 +165,12 @@ async fn the_loss_of_the_lease_ends_every_task_that_has_not_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_returned_once_and_the_same_plan_rests_after_it() {
     let world = World::new();
-    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
+    let error = Error { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
     world.ensure("plan", |_| async { Ended::Failed(error) });
     settle().await;
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Failed(_)));
     world.tasks.rest("uid", 30 * SECOND);
-    let Ensured::Resting(wait) = world.ensure("plan", |_| pending()) else { panic!("no rest") };
+    let Ensured::Rests(Rest::Failed, wait) = world.ensure("plan", |_| pending()) else { panic!("no rest") };
     assert_eq!((wait, world.counts()), (30 * SECOND, (1, 1)));
     assert!(matches!(world.ensure("edited", |_| pending()), Ensured::Waiting(_)));
     tokio::time::sleep(30 * SECOND).await;
@@ -233,15 +233,18 @@ async fn an_older_view_ends_no_task_of_a_newer_one() {
 #[tokio::test(start_paused = true)]
 async fn an_older_view_gets_the_failure_of_a_newer_one_and_starts_nothing() {
     let world = World::new();
-    let error = Error::Write { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
+    let error = Error { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
     world.tasks.ensure("uid", (&"fresh", (7, true)), |_| async { Ended::Failed(error) }, |_| ());
     settle().await;
     let run = |_| pending();
     assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Failed(_)));
     world.tasks.rest("uid", 30 * SECOND);
-    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Resting(_)));
+    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Rests(Rest::Failed, _)));
     tokio::time::sleep(30 * SECOND).await;
-    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Differs(_)));
+    assert!(matches!(
+        world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()),
+        Ensured::Rests(Rest::Differs, _)
+    ));
     assert!(matches!(world.tasks.ensure("uid", (&"fresh", (8, true)), run, |_| ()), Ensured::Waiting(_)));
     world.tasks.forget_older("uid", (8, false));
     settle().await;

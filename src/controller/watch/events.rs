@@ -1,13 +1,15 @@
 //! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
-//! back-off. Decides nothing about an object.
+//! back-off, and a new kind of error is logged, not one that goes on. Decides nothing about an object.
 
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
     Stream, StreamExt,
+    future::OptionFuture,
     stream::{self, BoxStream},
 };
-use http::Request;
+use http::{Request, StatusCode};
 use kube::{
     Api, Client,
     client::Body,
@@ -18,16 +20,27 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::pauses::Pauses;
-use crate::{runtime::jitter::jittered, store::object::StoredObject};
+use crate::{
+    runtime::{jitter::jittered, write_limit::ThrottledLog},
+    store::object::StoredObject,
+};
 
 /// Objects per page of a list: few, since a page is in memory at once, however many objects there are.
 const PAGE: u32 = 200;
+/// First pause. Short, since a user may wait for an object, and only the watch shows it.
+const FIRST: Duration = Duration::from_millis(500);
+/// Longest pause of a single watch: one request per ten seconds is no burden for an API server that recovers.
+const MAX: Duration = Duration::from_secs(10);
+/// Longest pause per watch, if there are several: all of them together make less than one request a second.
+const PAUSE_PER_WATCH: Duration = Duration::from_secs(3);
+/// Longest pause for any number of watches.
+const MAX_OF_MANY: Duration = Duration::from_secs(300);
+/// After this long without a failure the pauses start again. Received data is no sign of recovery: a list whose second
+/// page fails starts again and again.
+const STEADY: Duration = Duration::from_secs(10);
 
-/// What a watch delivers.
 #[allow(clippy::large_enum_variant, reason = "nearly all values are events")]
 pub enum WatchEvent {
-    /// An event of the list or the watch.
     Event(Event<StoredObject>),
     /// The API server has accepted the watch. An idle watch may deliver nothing else for a long time.
     Open,
@@ -116,7 +129,7 @@ impl Watch {
                     Some(Err(error)) => return self.failed(error),
                     None => self.events = None,
                 },
-                () = reached(self.relist_at) => (self.events, self.relist_at) = (None, None),
+                Some(()) = OptionFuture::from(self.relist_at.map(sleep_until)) => (self.events, self.relist_at) = (None, None),
                 Ok(()) = self.answers.changed(), if self.is_listed => return WatchEvent::Open,
             }
         }
@@ -130,7 +143,8 @@ impl Watch {
     }
 
     fn failed(&mut self, error: watcher::Error) -> WatchEvent {
-        let is_gone = is_gone(&error);
+        // The version to continue from is too old.
+        let is_gone = code(&error) == Some(410);
         if is_gone {
             // If a 410 answers the request for the watch itself, kube-runtime would repeat that request.
             (self.events, self.relist_at) = (None, None);
@@ -141,21 +155,77 @@ impl Watch {
     }
 }
 
-/// Whether the version to continue from is too old (410).
-fn is_gone(error: &watcher::Error) -> bool {
-    let (watcher::Error::WatchError(status)
-    | watcher::Error::InitialListFailed(kube::Error::Api(status))
-    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
-    else {
-        return false;
-    };
-    status.code == 410
-}
-
-async fn reached(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
+/// The HTTP status code of a failure that has one.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::WatchError(status)
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
     }
 }
+
+#[derive(Debug)]
+pub struct Pauses {
+    builder: ExponentialBuilder,
+    backoff: ExponentialBackoff,
+    /// When the last pause ended.
+    last_try: Option<std::time::Instant>,
+}
+
+impl Pauses {
+    pub fn new(watches: usize) -> Self {
+        let all = PAUSE_PER_WATCH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
+        let longest = MAX.max(all).min(MAX_OF_MANY);
+        let builder = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(longest).without_max_times();
+        Self { builder, backoff: builder.build(), last_try: None }
+    }
+
+    /// The pause after a failure. After a 410 (`is_gone`) there is none, since a new list fixes it; but there is one if
+    /// the list does not help.
+    pub fn after_failure(&mut self, is_gone: bool, now: std::time::Instant) -> Duration {
+        let was_steady = self.last_try.is_none_or(|last_try| now.saturating_duration_since(last_try) >= STEADY);
+        if was_steady {
+            self.backoff = self.builder.build();
+        }
+        let pause = if was_steady && is_gone { Duration::ZERO } else { self.backoff.next().unwrap_or(MAX_OF_MANY) };
+        self.last_try = Some(now + pause);
+        pause
+    }
+}
+
+/// The failing watches, and which of their failures to log.
+#[derive(Debug, Default)]
+pub struct WatchErrors {
+    failing: BTreeSet<usize>,
+    log: ThrottledLog,
+    /// A failure was logged since all watches last worked.
+    has_logged: bool,
+}
+
+impl WatchErrors {
+    /// A watch failed. Returns whether to log it; the line then covers all watches that fail now.
+    pub fn failed(&mut self, watch: usize, error: &watcher::Error, now: std::time::Instant) -> bool {
+        self.failing.insert(watch);
+        let status = code(error).and_then(|code| StatusCode::from_u16(code).ok()?.canonical_reason());
+        let is_logged = self.log.failed(status.unwrap_or("no answer"), now).is_some();
+        self.has_logged |= is_logged;
+        is_logged
+    }
+
+    pub fn failing(&self) -> impl Iterator<Item = usize> {
+        self.failing.iter().copied()
+    }
+
+    /// A watch works. Returns whether to log that all of them do.
+    pub fn recovered(&mut self, watch: usize) -> bool {
+        if !self.failing.remove(&watch) || !self.failing.is_empty() {
+            return false;
+        }
+        std::mem::take(self).has_logged
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,32 +1,26 @@
 use super::*;
 use crate::{
     api::{AttemptState, ClusterRedistribution},
-    controller::tasks::Ended,
+    controller::{Work, tasks::Ended},
     observe::Observe,
     protocol::decide::Step,
+    runtime::synced::Synced,
     testing::{
         mock::{Server, Setup, reconciler},
         sample::{UID, attempt, attempted, fresh},
     },
 };
 
-/// What the watch fills, and its listeners.
-fn pending(observe: bool) -> Pending {
+/// What the watch fills.
+fn pending(observe: bool, synced: Synced) -> Pending {
     let mut writer = Writer::<StoredObject>::default();
     writer.apply_watcher_event(&Event::Init);
     writer.apply_watcher_event(&Event::InitDone);
     let reader = writer.as_reader();
     let observe = observe.then_some(Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) });
-    let setup = Setup { observe, synced: Synced::new(&[]), ..Setup::default() };
-    let listeners = Listeners::of(&reconciler(&Server::new(&fresh(1), |_, _| None), setup));
-    Pending {
-        writer,
-        reader,
-        listeners,
-        metrics: Metrics::default(),
-        scopes: vec![Scope::new(None)],
-        errors: WatchErrors::default(),
-    }
+    let setup = Setup { synced, observe, ..Setup::default() };
+    let reconciler = reconciler(&Server::new(&fresh(1), |_, _| None), setup);
+    Pending { writer, reader, reconciler, scopes: vec![Scope::default()], errors: WatchErrors::default() }
 }
 
 fn stored(object: ClusterRedistribution) -> StoredObject {
@@ -35,12 +29,12 @@ fn stored(object: ClusterRedistribution) -> StoredObject {
 
 /// Starts a task for the sample that waits without end; it tells by the sender that it was cancelled.
 fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
-    let Step::Call(plan) = pending.listeners.decider.decide(&fresh(1)) else { panic!("nothing to call") };
+    let Step::Call(plan) = pending.reconciler.decider.decide(&fresh(1)) else { panic!("nothing to call") };
     let run = |_| async move {
         let _cancelled = cancelled;
         std::future::pending::<Ended>().await
     };
-    let _waiting = pending.listeners.tasks.ensure(UID, (&Work::Call(Arc::new(plan)), (1, false)), run, |_| ());
+    let _waiting = pending.reconciler.tasks.ensure(UID, (&Work::Call(Arc::new(plan)), (1, false)), run, |_| ());
 }
 
 #[tokio::test]
@@ -57,7 +51,7 @@ async fn the_task_of_an_object_that_finished_or_is_gone_or_replaced_ends() {
         // Its deletion was not seen.
         vec![Event::Apply(stored(other))],
     ] {
-        let mut pending = pending(false);
+        let mut pending = pending(false, Synced::new(&[]));
         assert_eq!(pending.apply(0, Event::Apply(stored(fresh(1)))).count(), 1);
         let (sender, cancelled) = tokio::sync::oneshot::channel();
         start_task(&pending, sender);
@@ -70,8 +64,8 @@ async fn the_task_of_an_object_that_finished_or_is_gone_or_replaced_ends() {
 
 #[tokio::test]
 async fn an_object_deleted_during_its_call_is_forgotten_with_the_next_list() {
-    let mut pending = pending(false);
-    let decider = pending.listeners.decider.clone();
+    let mut pending = pending(false, Synced::new(&[]));
+    let decider = pending.reconciler.decider.clone();
     let knows = || decider.attempts().hidden_objects() == 1;
     assert_eq!(pending.apply(0, Event::Apply(stored(fresh(1)))).count(), 1);
     assert_eq!(pending.apply(0, Event::Delete(stored(fresh(1)))).count(), 0);
@@ -96,10 +90,10 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
         let mut object = attempted(1, attempt("a", 1, state));
         let paused: Vec<_> = serde_json::from_value(paused.clone()).unwrap();
         object.status.as_mut().unwrap().conditions.extend(paused);
-        let mut pending = pending(observe);
-        pending.metrics.always_leading();
+        let mut pending = pending(observe, Synced::new(&[]));
+        pending.metrics().always_leading();
         drop(pending.apply(0, Event::Apply(stored(object))));
-        let text = pending.metrics.text();
+        let text = pending.metrics().text();
         assert_eq!(text.contains("\ndws_redistribution_stopped{"), observe, "{state:?}: {text}");
     }
 }
@@ -107,9 +101,9 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
 #[tokio::test]
 async fn pending_objects_are_delivered_once_the_first_list_is_complete() {
     let synced = Synced::new(&["team".to_owned(), "others".to_owned()]);
-    let scopes = ["team", "others"].map(|namespace| Scope::new(Some(namespace.to_owned()))).into();
-    let mut pending = Pending { scopes, ..pending(false) };
-    pending.listeners.synced = synced.clone();
+    let scopes =
+        ["team", "others"].map(|namespace| Scope { namespace: Some(namespace.to_owned()), ..Scope::default() }).into();
+    let mut pending = Pending { scopes, ..pending(false, synced.clone()) };
     let finished = stored(attempted(1, attempt("a", 1, AttemptState::Answered)));
     for event in [Event::Init, Event::InitApply(stored(fresh(1)))] {
         assert_eq!(pending.apply(0, event).count(), 0);

@@ -90,3 +90,37 @@ fn calls_are_restored_from_statuses_after_a_restart() {
         assert_eq!(schedule.others(&cluster, "other", 1, SECOND).since, counts, "{state:?} {code:?}");
     }
 }
+
+const OBSERVE: Observe = Observe { every: Duration::from_secs(60), settle: Duration::from_secs(600) };
+
+fn seconds(stage: Stage, finding: &Finding, unchanged_polls: u32, reads: u32) -> u64 {
+    pause(&OBSERVE, stage, finding, unchanged_polls, reads, 0.0).as_secs()
+}
+
+#[test]
+fn a_running_object_is_read_at_most_sixty_times_an_hour() {
+    let running = Finding::Run(Phase::Running, None);
+    for (unchanged_polls, reads) in [(0, 1), (0, 2), (100, 1), (100, 2)] {
+        let pause = seconds(Stage::Following, &running, unchanged_polls, reads);
+        assert!(pause >= 60 * u64::from(reads), "{pause}");
+    }
+    assert_eq!(seconds(Stage::Following, &Finding::Nothing, 4, 1), 60);
+    assert_eq!(seconds(Stage::Following, &Finding::Nothing, 5, 1), 120);
+    assert_eq!(seconds(Stage::Following, &Finding::Nothing, u32::MAX, 1), 300);
+}
+
+#[test]
+fn the_interval_grows_without_progress_but_not_while_settling() {
+    assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Paused, None), 0, 1), 300);
+    assert_eq!(seconds(Stage::Following, &Finding::Run(Phase::Failed, None), 0, 1), 900);
+    let denied = Finding::Unseen(Unseen::NotReadable, String::new());
+    assert_eq!(seconds(Stage::Following, &denied, 0, 2), 300);
+    assert_eq!(seconds(Stage::Settling, &denied, 0, 2), 300);
+    assert_eq!(seconds(Stage::Settling, &Finding::Nothing, 100, 2), 60);
+}
+
+#[test]
+fn jitter_only_lengthens_the_interval() {
+    let longest = pause(&OBSERVE, Stage::Following, &Finding::Nothing, 0, 1, 1.0);
+    assert_eq!(longest, Duration::from_secs(75));
+}

@@ -76,7 +76,10 @@ fn progress_has_its_own_condition_and_changes_nothing_else() {
     assert_eq!((seen.id.as_deref(), seen.state.as_str(), seen.progress_percent), (Some("run-1"), "Running", Some(45)));
     assert_eq!((seen.tables_left, seen.bytes_left, seen.estimated_seconds), (Some(55), Some(55_000), Some(385)));
     assert_eq!(seen.observed_time.unwrap().0, at(60));
-    assert!(matches!(&changes[..], [StatusChange::Started(message)] if message.contains("45 %")), "{changes:?}");
+    assert!(
+        matches!(&changes[..], [change] if change.reason == "RedistributionStarted" && change.message.contains("45 %")),
+        "{changes:?}"
+    );
 }
 
 #[test]
@@ -95,29 +98,24 @@ fn a_status_is_written_only_when_a_shown_value_changes() {
 
 #[test]
 fn each_change_of_phase_is_reported_once() {
-    let words = |changes: &[StatusChange]| {
-        let word = |changes: &StatusChange| match changes {
-            StatusChange::Confirmed(_) => "confirmed",
-            StatusChange::Started(_) => "started",
-            StatusChange::Paused { .. } => "paused",
-            StatusChange::Finished(_) => "finished",
-            StatusChange::Failed(_) => "failed",
-        };
-        changes.iter().map(word).collect::<Vec<_>>()
-    };
+    let words = |changes: &[StatusChange]| changes.iter().map(|change| change.reason).collect::<Vec<_>>();
     let mut status = delivered();
     for (finding, expected) in [
         (Finding::Unseen(Unseen::NotStarted, "not yet".to_owned()), vec![]),
-        (run(Phase::Paused, 1, 99), vec!["paused"]),
-        (run(Phase::Running, 1, 99), vec!["started"]),
-        (run(Phase::Paused, 1, 99), vec!["paused"]),
-        (run(Phase::Running, 2, 98), vec!["started"]),
-        (run(Phase::Failed, 2, 98), vec!["failed"]),
-        (run(Phase::Running, 3, 97), vec!["started"]),
-        (Finding::Run(Phase::Finished, None), vec!["finished"]),
+        (run(Phase::Paused, 1, 99), vec!["RedistributionPaused"]),
+        (run(Phase::Running, 1, 99), vec!["RedistributionStarted"]),
+        (run(Phase::Paused, 1, 99), vec!["RedistributionPaused"]),
+        (run(Phase::Running, 2, 98), vec!["RedistributionStarted"]),
+        (run(Phase::Failed, 2, 98), vec!["RedistributionFailed"]),
+        (run(Phase::Running, 3, 97), vec!["RedistributionStarted"]),
+        (Finding::Run(Phase::Finished, None), vec!["RedistributionFinished"]),
     ] {
         let (next, changes) = observed(&status, 1, &finding, at(60)).unwrap();
         assert_eq!(words(&changes), expected, "{finding:?}");
+        let is_right = |change: &StatusChange| {
+            change.is_warning == ["RedistributionPaused", "RedistributionFailed"].contains(&change.reason)
+        };
+        assert!(changes.iter().all(is_right), "{changes:?}");
         status = next;
         assert_eq!(observed(&status, 1, &finding, at(61)), None, "{finding:?}");
     }
@@ -141,7 +139,8 @@ fn an_unknown_outcome_is_confirmed_without_a_status_code_or_new_attempt() {
         }
         assert_eq!((condition(&after, "Stalled"), condition(&after, "Reconciling")), (None, None));
         assert_eq!((after.status_code, &after.attempt), (code, &before.attempt));
-        assert!(matches!(&changes[..], [StatusChange::Confirmed(_), StatusChange::Started(_)]), "{changes:?}");
+        let reasons: Vec<_> = changes.iter().map(|change| change.reason).collect();
+        assert_eq!(reasons, ["ConfirmedByObservation", "RedistributionStarted"]);
     }
 }
 
@@ -202,7 +201,14 @@ fn a_pause_by_the_cloud_is_distinguished_from_a_users() {
         let (status, changes) =
             observed(&delivered(), 1, &Finding::Run(Phase::Paused, Some(Box::new(details))), at(60)).unwrap();
         let message = condition(&status, REDISTRIBUTED).unwrap().2;
-        assert_eq!(changes, [StatusChange::Paused { message: message.clone(), by_cloud: by_user == Some(false) }]);
+        assert_eq!(
+            changes,
+            [StatusChange {
+                reason: "RedistributionPaused",
+                is_warning: by_user == Some(false),
+                message: message.clone()
+            }]
+        );
         message
     };
     assert!(words(Some(true)).starts_with("A user has paused"));

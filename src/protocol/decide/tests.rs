@@ -16,8 +16,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
-        let rules =
-            Rules { require_not_after: false, hold_reverts: false, grace: 75 * SECOND, regions, observe: false };
+        let rules = Rules { require_not_after: false, hold_reverts: false, grace: 75 * SECOND, regions };
         Self { attempts: AttemptTracker::default(), rules, start: Instant::now() }
     }
 
@@ -255,32 +254,6 @@ fn journal_without_the_sent_attempt_is_hidden() {
     fixture.attempts.not_sent(UID, 1, 0.0, fixture.start);
     assert!(matches!(fixture.step(&fresh(1), 10), Step::Call(_)), "proven not sent");
     assert!(matches!(fixture.step(&earlier, 10), Step::Call(_)), "proven not sent");
-}
-
-#[test]
-fn called_object_is_observed_only_with_the_flag_and_nothing_else() {
-    let mut fixture = Fixture::new();
-    let mut called = attempted(1, attempt("a", 1, AttemptState::Unknown));
-    let status = called.status.as_mut().unwrap();
-    status.attempt.as_mut().unwrap().baseline = Some(crate::api::Baseline::default());
-    let _ = crate::protocol::conditions::set_at(&mut status.conditions, 1, Reason::OutcomeUnknown, "why", at(0));
-    assert_eq!(fixture.step(&called, 0), Step::Done);
-    fixture.rules.observe = true;
-    assert_eq!(fixture.step(&called, 0), Step::Observe(Stage::Settling));
-    assert_eq!(fixture.step(&called, 1_000_000), Step::Observe(Stage::Settling));
-    assert_eq!(
-        fixture.step(&attempted(1, attempt("a", 1, AttemptState::Unknown)), 0),
-        Step::Done,
-        "without a baseline"
-    );
-    let mut open = called.clone();
-    open.status.as_mut().unwrap().attempt.as_mut().unwrap().state = "Claimed".to_owned();
-    assert!(matches!(fixture.step(&open, 0), Step::Wait(_)), "an open attempt is resolved first");
-    let mut newer = called.clone();
-    newer.metadata.generation = Some(2);
-    assert!(!matches!(fixture.step(&newer, 1_000_000), Step::Observe(_)), "the next request is not observed");
-    called.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
-    assert_eq!(fixture.step(&called, 0), Step::Done);
 }
 
 fn is_hidden(step: &Step) -> bool {

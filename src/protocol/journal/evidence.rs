@@ -1,10 +1,11 @@
-//! PURE: what status still shows of an attempt that is missing from it.
+//! PURE: whether an object as read lacks a field that was written, and what status still shows of an attempt that is
+//! missing from it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{invalid_generation, observed_generation};
 use crate::{
-    api::{AttemptState, ClusterRedistribution, Reason, ReasonClass},
+    api::{Attempt, AttemptState, ClusterRedistribution, Reason, ReasonClass},
     protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
 };
 
@@ -85,4 +86,39 @@ fn report_a_call(conditions: &[Condition], generation: i64) -> bool {
             is_after_claim || (condition.type_ == "Delivered" && condition.status != "False")
         },
     )
+}
+
+/// A field that was written and that the object as read does not show.
+///
+/// Every CRD of this product gives `observedGeneration` a default, so an object without it was read under another schema.
+/// Managed fields prove the other fields, since no schema prunes them: a CRD that lacks a field prunes it at each read, and
+/// from the store at the next write, while managed fields keep naming it. Once `Ready` is `JournalInvalid`, a field that is
+/// named and absent is known to be lost.
+pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
+    let status = object.status.as_ref();
+    let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
+        return Some("status.observedGeneration");
+    };
+    if invalid_generation(object).is_some() {
+        return None;
+    }
+    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
+    let is_named = |field: &str| {
+        let path = format!("/f:{}", field.replace('.', "/f:"));
+        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(&path).is_some())
+    };
+    let attempt = status.attempt.as_ref();
+    let shows = |is_present: fn(&Attempt) -> bool| attempt.is_some_and(|attempt| is_present(attempt));
+    // For other states it makes no difference: only NotSent does not close a generation by itself.
+    let needs_closed = |attempt: &Attempt| attempt.state == AttemptState::NotSent.as_str();
+    let fields = [
+        ("status.conditions", !status.conditions.is_empty()),
+        ("status.attempt", attempt.is_some()),
+        ("status.attempt.id", shows(|attempt| !attempt.id.is_empty())),
+        ("status.attempt.uid", shows(|attempt| !attempt.uid.is_empty())),
+        ("status.attempt.generation", shows(|attempt| attempt.generation != 0)),
+        ("status.attempt.state", shows(|attempt| !attempt.state.is_empty())),
+        ("status.attempt.closed", attempt.is_none_or(|attempt| attempt.closed.is_some() || !needs_closed(attempt))),
+    ];
+    fields.into_iter().find_map(|(field, is_present)| (!is_present && is_named(field)).then_some(field))
 }

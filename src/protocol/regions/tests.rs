@@ -6,10 +6,10 @@ fn overrides(region: &str, url: &str) -> Vec<(String, Url)> {
 
 #[test]
 fn every_built_in_region_has_its_host() {
-    let count = REGIONS.iter().map(|(_, regions)| regions.len()).sum::<usize>();
+    let count = REGIONS.iter().map(|(_, regions)| regions.split(' ').count()).sum::<usize>();
     assert_eq!(count, 31);
     for (suffix, regions) in REGIONS {
-        for region in regions {
+        for region in regions.split(' ') {
             let endpoint = Regions::new(Some(region), &[], &[]).unwrap().resolve(None).unwrap();
             assert_eq!(endpoint.url.as_str(), format!("https://dws.{region}.{suffix}/"));
             assert_eq!(endpoint.host, format!("dws.{region}.{suffix}"));
@@ -33,18 +33,19 @@ fn only_regions_named_by_the_administrator_are_allowed() {
 
 #[test]
 fn invalid_settings_are_refused_by_kind_and_without_secrets() {
-    let unknown = Regions::new(Some("mars-1"), &[], &[]).unwrap_err();
-    assert_eq!(unknown, EndpointError::UnknownRegion("mars-1".to_owned()));
+    let unknown = Regions::new(Some("mars-1"), &[], &[]).unwrap_err().to_string();
+    assert!(unknown.starts_with("region \"mars-1\" is not known"), "{unknown}");
     for name in ["dws.example.com", "CN-NORTH-4", "a--b", "-a", "", "a/b"] {
-        assert!(matches!(Regions::new(Some(name), &[], &[]), Err(EndpointError::BadName(_))), "{name}");
+        let error = Regions::new(Some(name), &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("is not a valid name"), "{error}");
     }
     for url in ["http://dws.example.com", "http://10.0.0.1", "http://169.254.169.254", "ftp://127.0.0.1"] {
         let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
-        assert!(matches!(error, EndpointError::NotHttps(..)), "{url}: {error}");
+        assert!(error.to_string().contains("must be https"), "{url}: {error}");
     }
     for url in ["https://u:p@a.example", "https://a.example/x", "https://a.example/?q", "https://a.example/#f"] {
         let error = Regions::new(None, &[], &overrides("lab", url)).unwrap_err();
-        assert!(matches!(error, EndpointError::MoreThanHost(..)), "{url}: {error}");
+        assert!(error.to_string().contains("must be a scheme and a host"), "{url}: {error}");
         assert!(!error.to_string().contains("u:p"));
     }
 }

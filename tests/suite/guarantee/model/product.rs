@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use redistribution_operator::{
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, ClusterRedistributionStatus, Phase, Reason},
-    observe::{Finding, Unseen, status::observed},
+    observe::{self, Finding, Unseen, status::observed},
     protocol::{
         attempts::AttemptTracker,
         conditions::set_at,
@@ -158,7 +158,7 @@ impl Product {
     pub fn new(ready_is_asked_for: bool) -> Self {
         let regions = Regions::new(Some("cn-north-4"), &[], &[]).unwrap();
         let grace = Duration::from_secs(75);
-        let rules = Rules { require_not_after: false, hold_reverts: false, grace, regions, observe: true };
+        let rules = Rules { require_not_after: false, hold_reverts: false, grace, regions };
         let wall = "2026-12-01T18:00:00Z".parse().unwrap();
         Self {
             objects: Vec::new(),
@@ -221,6 +221,9 @@ impl Product {
         let step = decide(&object, &memory, &self.rules, Now { wall: self.wall, instant: self.start + waited });
         let generation = object.metadata.generation.unwrap();
         let answer = match step {
+            step @ Step::Done if observe::due(&object, &step, self.wall).is_some() => {
+                self.facts(id).attempt.map_or(Move::Rest, |(number, ..)| Move::Observe(number))
+            }
             Step::Done | Step::Wait(_) | Step::Preview(_) => Move::Rest,
             Step::Hidden(what) => {
                 let (uid, message) = (object.metadata.uid.as_deref().unwrap(), journal_invalid(&what));
@@ -228,7 +231,6 @@ impl Product {
                 lost.map_or(Move::Rest, |lost| Move::DryRun(self.with_status(id, lost)))
             }
             Step::Call(_) => Move::Claim,
-            Step::Observe(_) => self.facts(id).attempt.map_or(Move::Rest, |(number, ..)| Move::Observe(number)),
             Step::Hold { reason, message } => {
                 let held = transitions::held(object.status.as_ref(), generation, reason, &message, self.wall);
                 held.map_or(Move::Rest, |held| Move::Write(self.with_status(id, held)))

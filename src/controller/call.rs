@@ -6,21 +6,16 @@ use std::{sync::Arc, time::Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Error, SOON, Work,
-    attempt::{AttemptEnd, AttemptInput, AttemptRunner},
-    decider::Decider,
-    messages::crd_outdated,
-    report::Reporter,
-    requeue::Requeue,
-    role::Role,
-    tasks::{Ended, Handle, Tasks, Wait},
+    Error, Reconciler, SOON, Work,
+    report::crd_outdated,
+    tasks::{Ended, Handle},
+    waiting::Wait,
 };
 use crate::{
-    admission::{Admission, Admitted, Place, Slot},
+    admission::{Admitted, Place, Slot},
     api::{ClusterRedistribution, Reason},
-    cloud::Client,
-    credentials::{Credential, Credentials, Purpose},
-    precheck::{Checked, Precheck},
+    credentials::{Credential, Purpose},
+    precheck::Checked,
     protocol::{
         decide::{Plan, Step},
         hold::Hold,
@@ -33,74 +28,32 @@ use crate::{
 const UNREADABLE: [Reason; 4] =
     [Reason::CredentialsNotFound, Reason::CredentialsInvalid, Reason::CredentialsForbidden, Reason::CredentialsExpired];
 
-/// What the task of a call needs.
-pub struct CallTask {
-    /// Decides again.
-    pub decider: Decider,
-    /// Whether a claim may be made.
-    pub role: Role,
-    /// Reads and reports.
-    pub reporter: Reporter,
-    /// Decides when it is the call's turn.
-    pub admission: Arc<Admission>,
-    /// Reads Secrets and logs in.
-    pub credentials: Arc<Credentials>,
-    /// Knows which endpoints can be reached.
-    pub cloud: Arc<Client>,
-    /// Reads the cluster before a call.
-    pub precheck: Arc<Precheck>,
-    /// Makes the attempt.
-    pub runner: AttemptRunner,
-    /// The tasks of all objects.
-    pub tasks: Arc<Tasks<Work>>,
-    /// Has an object reconciled.
-    pub requeue: Requeue,
+/// What a call needs, prepared before the last read of the object.
+pub struct Prepared {
+    pub credential: Credential,
+    /// The turn, place and lock of the request, freed once its outcome is known.
+    pub admitted: Admitted,
+    pub checked: Checked,
+    pub slot: Slot,
 }
 
-/// What was prepared before the last read of the object.
-struct Prepared {
-    credential: Credential,
-    admitted: Admitted,
-    checked: Checked,
-    slot: Slot,
-}
-
-/// The way ends here: by a hold, or as the value says.
-enum Stop {
-    Hold(Hold),
-    End(Ended),
-}
-
-impl From<Hold> for Stop {
-    fn from(hold: Hold) -> Self {
-        Self::Hold(hold)
-    }
-}
-
-impl CallTask {
+impl Reconciler {
     /// Waits for the turn of this plan and makes its call. What runs after the longest waits is boxed: many tasks wait, and
     /// few are further.
-    pub async fn run(self: Arc<Self>, plan: Arc<Plan>, handle: Handle<Work>) -> Ended {
+    pub(super) async fn call(self: Arc<Self>, plan: Arc<Plan>, handle: Handle<Work>) -> Ended {
         let turn = self.admission.cluster(&plan.object.namespace, plan.as_ref().into()).await;
         handle.waits_for(Wait::Place);
         let place = turn.place().await;
         handle.waits_for(Wait::Preparation);
-        Box::pin(self.with_place(plan, place, handle)).await
-    }
-
-    async fn with_place(&self, plan: Arc<Plan>, place: Place, handle: Handle<Work>) -> Ended {
-        let ended = async {
+        let way = async {
             let prepared = self.prepare(&plan, place, &handle).await?;
-            Box::pin(self.decide_and_attempt(plan, prepared, &handle)).await
+            Box::pin(self.decide_and_attempt(&plan, prepared, &handle)).await
         };
-        match ended.await {
-            Ok(ended) | Err(Stop::End(ended)) => ended,
-            Err(Stop::Hold(hold)) => Ended::Hold(hold),
-        }
+        Box::pin(way).await.unwrap_or_else(|ended| ended)
     }
 
     /// Endpoint, credential, precheck and slot, in this order. Writes nothing and sends nothing that changes anything.
-    async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle<Work>) -> Result<Prepared, Stop> {
+    async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle<Work>) -> Result<Prepared, Ended> {
         if self.cloud.reach(&plan.endpoint, plan.probe_first).await? {
             self.release(&[Reason::EndpointUnreachable]);
         }
@@ -113,58 +66,34 @@ impl CallTask {
         handle.waits_for(Wait::Credential);
         let admitted = place.with(credential.id.clone()).await;
         handle.waits_for(Wait::Slot);
-        let Some(checked) = self.precheck.run(plan, &credential, &admitted).await? else {
-            return Err(Stop::End(Ended::Done));
-        };
+        let checked = self.precheck.run(plan, &credential, &admitted).await?.ok_or(Ended::Done)?;
         let slot = admitted.slot().await?;
         // The waits may have been long. Other values start again: admission knows them by other digests.
-        let Some(credential) = self.credentials.refresh(&purpose, credential).await? else {
-            return Err(Stop::End(Ended::Done));
-        };
+        let credential = self.credentials.refresh(&purpose, credential).await?.ok_or(Ended::Done)?;
         Ok(Prepared { credential, admitted, checked, slot })
     }
 
     /// A watch that was opened under an older CRD may lack the journal. So the decision uses the object in the API server.
     /// Then the attempt is made.
-    async fn decide_and_attempt(
-        &self,
-        plan: Arc<Plan>,
-        prepared: Prepared,
-        handle: &Handle<Work>,
-    ) -> Result<Ended, Stop> {
-        let Prepared { credential, admitted, checked, slot } = prepared;
-        let object = match self.reporter.store.get(&plan.object).await {
-            Ok(object) => object,
-            Err(error) => return Ok(failed(&plan, error)),
-        };
-        if !is_call(&self.decider.decide(&object), &plan) {
+    async fn decide_and_attempt(&self, plan: &Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Ended> {
+        let failed = |source| Ended::Failed(Error { object: plan.object.object_name(), source });
+        let object = self.reporter.store.get(&plan.object).await.map_err(failed)?;
+        if !is_call(&self.decider.decide(&object), plan) {
             return Ok(Ended::Differs);
         }
-        let object = match self.keeping_its_journal(object, &plan, &credential, &checked).await {
-            Ok(Some(object)) => object,
-            Ok(None) => return Err(Stop::Hold(crd_outdated())),
-            Err(error) => return Ok(failed(&plan, error)),
-        };
+        let object = self.keeping_its_journal(object, plan, &prepared).await.map_err(failed)?;
+        let object = object.ok_or_else(crd_outdated)?;
+        let Prepared { admitted, checked, slot, .. } = &prepared;
         admitted.check()?;
         // Another request may have failed to connect during the waits.
         if self.cloud.health().is_unreachable(&plan.endpoint.host) {
-            return Err(Stop::Hold(self.cloud.unreachable(&plan.endpoint, jittered(SOON))));
+            return Err(self.cloud.unreachable(&plan.endpoint, jittered(SOON)).into());
         }
-        let is_old = self.precheck.is_old(&checked, admitted.cluster(), slot.waited(), Instant::now());
+        let is_old = self.precheck.is_old(checked, admitted.cluster(), slot.waited(), Instant::now());
         if is_old || !self.role.may_claim(&plan.object.namespace) || !handle.begin_claim() {
             return Ok(Ended::Done);
         }
-        let (input, before) =
-            (AttemptInput { plan: plan.clone(), credential, admitted, slot, checked }, object.clone());
-        Ok(match Box::pin(self.runner.execute(object, input)).await {
-            AttemptEnd::Done | AttemptEnd::NotSent => Ended::Done,
-            AttemptEnd::NotClaimed(error) => failed(&plan, error),
-            AttemptEnd::Pruned => {
-                let held = crd_outdated();
-                self.reporter.announce(&before, &held);
-                Ended::Hold(held)
-            }
-        })
+        Ok(Box::pin(self.execute(object, plan, prepared)).await)
     }
 
     /// If the CRD was too old before, for this process or this object, a claim that it would prune must not be written: a
@@ -174,8 +103,7 @@ impl CallTask {
         &self,
         object: ClusterRedistribution,
         plan: &Plan,
-        credential: &Credential,
-        checked: &Checked,
+        Prepared { credential, checked, .. }: &Prepared,
     ) -> Result<Option<ClusterRedistribution>, StoreError> {
         let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let is_reported = conditions.iter().any(|condition| condition.reason == Reason::CRDOutdated.as_str());
@@ -183,7 +111,7 @@ impl CallTask {
             return Ok(Some(object));
         }
         let (store, now) = (&self.reporter.store, Timestamp::now());
-        let attempt = self.runner.new_attempt(&object, plan, credential, checked.baseline.clone(), now)?;
+        let attempt = self.new_attempt(&object, plan, credential, checked.baseline.clone(), now)?;
         if !store.keeps_journal(&object, &attempt, now).await? {
             return Ok(None);
         }
@@ -193,7 +121,7 @@ impl CallTask {
     }
 
     /// What the credentials of this plan are wanted for.
-    pub fn purpose<'a>(&'a self, plan: &'a Plan) -> Purpose<'a> {
+    pub(super) fn purpose<'a>(&'a self, plan: &'a Plan) -> Purpose<'a> {
         let secret = plan.switches.credentials_secret.as_deref();
         Purpose {
             source: self.credentials.choose(secret, &plan.object.namespace),
@@ -208,16 +136,18 @@ impl CallTask {
     fn release(&self, reasons: &[Reason]) {
         for work in self.tasks.release(reasons) {
             if let Work::Call(plan) = work {
-                self.requeue.soon(&plan.object);
+                self.requeue(&plan.object);
             }
         }
     }
 }
 
-fn is_call(step: &Step, plan: &Plan) -> bool {
-    matches!(step, Step::Call(fresh) if fresh == plan)
+impl From<Hold> for Ended {
+    fn from(hold: Hold) -> Self {
+        Self::Hold(hold)
+    }
 }
 
-fn failed(plan: &Plan, error: StoreError) -> Ended {
-    Ended::Failed(Error::Write { object: plan.object.object_name(), source: error })
+fn is_call(step: &Step, plan: &Plan) -> bool {
+    matches!(step, Step::Call(fresh) if fresh == plan)
 }
