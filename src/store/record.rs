@@ -2,7 +2,7 @@
 //! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error. It claims no right and decides
 //! nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use backon::ExponentialBackoff;
 use k8s_openapi::jiff::Timestamp;
@@ -32,31 +32,40 @@ const NO_STATUS: &str = "the object exists but its status is not found: the inst
 /// Log text for an object whose status is incomplete as read.
 const HIDDEN: &str = "the object's status is incomplete, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
 
-/// When the next outcome may be retried. Outcomes that could not be written are retried one after the other, so that many of
-/// them send no more requests to an API server than one does. Once one is written, the others follow at once.
-pub(super) type RetryTurn = Option<Instant>;
+/// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
+/// server than one does. Once one is written, the others follow at once.
+#[derive(Debug)]
+pub(super) struct RetryTurn {
+    not_before: Instant,
+    /// Kinds of errors that were logged since the last successful write.
+    logged: HashSet<&'static str>,
+}
 
-/// The pauses of one outcome that is not written yet.
+impl Default for RetryTurn {
+    fn default() -> Self {
+        Self { not_before: Instant::now(), logged: HashSet::new() }
+    }
+}
+
+/// The errors logged for one outcome, and its pauses.
 struct Retry<'a> {
     attempt_id: &'a str,
-    is_reported: bool,
+    logged: HashSet<&'static str>,
     pauses: ExponentialBackoff,
     conflict_pauses: ExponentialBackoff,
-    /// Held while it is this outcome's turn.
-    turn: Option<OwnedMutexGuard<RetryTurn>>,
 }
 
 impl<'a> Retry<'a> {
     fn new(attempt_id: &'a str) -> Self {
         let (first, longest) = RECORD_PAUSES;
         let (pauses, conflict_pauses) = (doubling(first, longest), doubling(CONFLICT_PAUSE, longest));
-        Self { attempt_id, is_reported: false, pauses, conflict_pauses, turn: None }
+        Self { attempt_id, logged: HashSet::new(), pauses, conflict_pauses }
     }
 
-    /// Warns once, of the first error.
-    fn log(&mut self, error: &str, pause: Duration) {
+    /// Warns of each kind of error once.
+    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str, pause: Duration) {
         let (attempt, seconds) = (self.attempt_id, pause.as_secs());
-        if std::mem::replace(&mut self.is_reported, true) {
+        if !self.logged.insert(kind) || !turn.logged.insert(kind) {
             tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
             return;
         }
@@ -68,16 +77,12 @@ impl<'a> Retry<'a> {
         );
     }
 
-    /// The API server answers: other outcomes need not wait for this object.
-    fn end_turn(&mut self) {
-        if let Some(mut turn) = self.turn.take() {
-            *turn = None;
-        }
-    }
-
     /// Another writer changes the object: a short pause, a little longer each time.
-    async fn pause_after_conflict(&mut self) {
-        self.end_turn();
+    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<RetryTurn>>) {
+        // The API server answers: other outcomes need not wait for this object.
+        if let Some(mut turn) = turn.take() {
+            *turn = RetryTurn::default();
+        }
         sleep(jittered(self.conflict_pauses.next().unwrap_or(RECORD_PAUSES.1))).await;
     }
 }
@@ -129,7 +134,7 @@ impl StatusStore {
     ) -> Recorded {
         let identity = object.key();
         let mut object = StoredObject { object: Ok(object) };
-        let (mut retry, mut reduce) = (Retry::new(attempt_id), None);
+        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<RetryTurn>>, None);
         loop {
             let next = match recording(&object) {
                 Recording::Write(next) if reduce.is_some() => transitions::reduced(&next),
@@ -137,8 +142,8 @@ impl StatusStore {
                 Recording::Known => return Recorded::Known,
                 // The attempt may exist, and only this read lacks it.
                 Recording::Replaced if retry_while_hidden && object.is_hidden() => {
-                    self.pause(&mut retry, HIDDEN).await;
-                    match self.reread(&identity, &mut retry).await {
+                    self.pause(&mut retry, &mut turn, "hidden", HIDDEN).await;
+                    match self.reread(&identity, &mut retry, &mut turn).await {
                         Err(ended) => return ended,
                         Ok(latest) => object = latest.unwrap_or(object),
                     }
@@ -150,7 +155,9 @@ impl StatusStore {
             let mut is_not_found = false;
             match self.put_leniently(&object, next).await {
                 Ok(()) => {
-                    retry.end_turn();
+                    if let Some(mut turn) = turn {
+                        *turn = RetryTurn::default();
+                    }
                     if let Some(reason) = reduce {
                         tracing::warn!(
                             attempt = attempt_id,
@@ -163,13 +170,13 @@ impl StatusStore {
                 Err(StoreError::Gone) => is_not_found = true,
                 Err(StoreError::Invalid(reason)) if reduce.is_none() => {
                     reduce = Some(reason);
-                    retry.pause_after_conflict().await;
+                    retry.pause_after_conflict(&mut turn).await;
                 }
-                Err(StoreError::Conflict) => retry.pause_after_conflict().await,
-                Err(error) => self.pause(&mut retry, &error.to_string()).await,
+                Err(StoreError::Conflict) => retry.pause_after_conflict(&mut turn).await,
+                Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
             // Also after an indeterminate answer: the write may have succeeded.
-            match self.reread(&identity, &mut retry).await {
+            match self.reread(&identity, &mut retry, &mut turn).await {
                 Err(ended) => return ended,
                 Ok(Some(latest)) => object = latest,
                 Ok(None) => {}
@@ -177,21 +184,26 @@ impl StatusStore {
             if is_not_found {
                 // An administrator must install a CRD, and each retry is two requests.
                 sleep(RECORD_PAUSES.1).await;
-                self.pause(&mut retry, NO_STATUS).await;
+                self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
             }
         }
     }
 
     /// Reads the object, with retries until it can be read or is gone. None if reading is forbidden: a write may still be
     /// allowed.
-    async fn reread(&self, object: &ObjectKey, retry: &mut Retry<'_>) -> Result<Option<StoredObject>, Recorded> {
+    async fn reread(
+        &self,
+        identity: &ObjectKey,
+        retry: &mut Retry<'_>,
+        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
+    ) -> Result<Option<StoredObject>, Recorded> {
         loop {
-            let error = match self.read_leniently(object, API_TIMEOUT).await {
+            let error = match self.read_leniently(identity, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
                 Err(StoreError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
             };
-            self.pause(retry, &error.to_string()).await;
+            self.pause(retry, turn, error.reason(), &error.to_string()).await;
             if matches!(error, StoreError::Refused(_)) {
                 return Ok(None);
             }
@@ -199,22 +211,27 @@ impl StatusStore {
     }
 
     /// Logs the error, and waits until it is this outcome's turn to be retried.
-    async fn pause(&self, retry: &mut Retry<'_>, error: &str) {
-        let mut failed = match retry.turn.take() {
+    async fn pause(
+        &self,
+        retry: &mut Retry<'_>,
+        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
+        kind: &'static str,
+        error: &str,
+    ) {
+        let mut failed = match turn.take() {
             Some(turn) => turn,
             None => Arc::clone(&self.turn).lock_owned().await,
         };
         let pause = retry.pauses.next().unwrap_or(RECORD_PAUSES.1);
-        retry.log(error, pause);
+        retry.log(&mut failed, kind, error, pause);
+        // For this outcome and for all that wait with it.
         let not_before = Instant::now() + jittered(pause);
-        *failed = Some(not_before);
+        failed.not_before = not_before;
         drop(failed);
         sleep_until(not_before).await;
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        if let Some(not_before) = *turn {
-            sleep_until(not_before).await;
-        }
-        retry.turn = Some(turn);
+        let next = Arc::clone(&self.turn).lock_owned().await;
+        sleep_until(next.not_before).await;
+        *turn = Some(next);
     }
 
     /// Records an outcome without retries, on the object as it was read, for an attempt without a task. A conflict is no
