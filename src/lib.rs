@@ -26,8 +26,7 @@
 //!
 //! # Modules
 //!
-//! Each module knows only those before it in this order (`testing::imports` checks it, and lists the exceptions as
-//! `ALLOWED`):
+//! Each module knows only those before it in this order (`testing::imports` checks it):
 //!
 //! ```text
 //! api -> protocol -> runtime -> store | cloud -> credentials -> admission -> precheck, observe -> controller -> cli, main
