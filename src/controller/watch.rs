@@ -49,6 +49,7 @@ struct Scope {
     namespace: Option<String>,
     /// Pending objects of the list that is being read.
     listing: HashSet<ObjectRef<StoredObject>>,
+    /// Whether its first list is complete.
     is_synced: bool,
 }
 
@@ -167,7 +168,7 @@ impl Pending {
         let is_refused =
             matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
         self.reconciler.role.synced.failed(scope, is_refused);
-        if !self.errors.failed(scope, error, Instant::now()) {
+        if !self.errors.failed(scope, error.to_string(), Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");
             return;
         }
@@ -178,10 +179,11 @@ impl Pending {
             %error,
             watches = failing.len(),
             namespaces = namespaces.join(" "),
-            "a watch failed; it is opened again after growing pauses, and this is logged again when the error changes, or after ten minutes"
+            "a watch failed; it is opened again after growing pauses, and this is logged again when the error changes"
         );
     }
 
+    /// A watch works.
     fn recovered(&mut self, scope: usize) {
         if self.errors.recovered(scope) {
             tracing::info!("the watch works again");

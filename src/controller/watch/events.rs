@@ -1,7 +1,7 @@
 //! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
-//! back-off, and a new kind of error is logged, not one that goes on. Decides nothing about an object.
+//! back-off, and a new error is logged, not one that goes on. Decides nothing about an object.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
@@ -9,7 +9,7 @@ use futures::{
     future::OptionFuture,
     stream::{self, BoxStream},
 };
-use http::{Request, StatusCode};
+use http::Request;
 use kube::{
     Api, Client,
     client::Body,
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    runtime::{jitter::jittered, write_limit::ThrottledLog},
+    runtime::{jitter::jittered, write_limit::WriteLimit},
     store::object::StoredObject,
 };
 
@@ -38,9 +38,15 @@ const MAX_OF_MANY: Duration = Duration::from_secs(300);
 /// After this long without a failure the pauses start again. Received data is no sign of recovery: a list whose second
 /// page fails starts again and again.
 const STEADY: Duration = Duration::from_secs(10);
+/// Burst size: lines that may be logged at once.
+const LINES: u32 = 3;
+/// Interval after the burst, one line in each, even if the error changes with every try.
+const LINE_INTERVAL: Duration = Duration::from_secs(120);
 
+/// What a watch delivers.
 #[allow(clippy::large_enum_variant, reason = "nearly all values are events")]
 pub enum WatchEvent {
+    /// An event of the list or the watch.
     Event(Event<StoredObject>),
     /// The API server has accepted the watch. An idle watch may deliver nothing else for a long time.
     Open,
@@ -143,8 +149,7 @@ impl Watch {
     }
 
     fn failed(&mut self, error: watcher::Error) -> WatchEvent {
-        // The version to continue from is too old.
-        let is_gone = code(&error) == Some(410);
+        let is_gone = is_gone(&error);
         if is_gone {
             // If a 410 answers the request for the watch itself, kube-runtime would repeat that request.
             (self.events, self.relist_at) = (None, None);
@@ -155,15 +160,16 @@ impl Watch {
     }
 }
 
-/// The HTTP status code of a failure that has one.
-fn code(error: &watcher::Error) -> Option<u16> {
-    match error {
-        watcher::Error::WatchError(status)
-        | watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
-        _ => None,
-    }
+/// Whether the version to continue from is too old (410).
+fn is_gone(error: &watcher::Error) -> bool {
+    let (watcher::Error::WatchError(status)
+    | watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
+    else {
+        return false;
+    };
+    status.code == 410
 }
 
 #[derive(Debug)]
@@ -175,6 +181,7 @@ pub struct Pauses {
 }
 
 impl Pauses {
+    /// The back-off of one of this many watches.
     pub fn new(watches: usize) -> Self {
         let all = PAUSE_PER_WATCH.saturating_mul(u32::try_from(watches).unwrap_or(u32::MAX));
         let longest = MAX.max(all).min(MAX_OF_MANY);
@@ -195,35 +202,45 @@ impl Pauses {
     }
 }
 
-/// The failing watches, and which of their failures to log.
-#[derive(Debug, Default)]
+/// The failing watches and what was logged of them.
+#[derive(Debug)]
 pub struct WatchErrors {
-    failing: BTreeSet<usize>,
-    log: ThrottledLog,
+    /// By watch: its last error, and whether that was logged.
+    failing: BTreeMap<usize, (String, bool)>,
+    lines: WriteLimit,
     /// A failure was logged since all watches last worked.
     has_logged: bool,
 }
 
+impl Default for WatchErrors {
+    fn default() -> Self {
+        Self { failing: BTreeMap::new(), lines: WriteLimit::new(LINES, LINE_INTERVAL), has_logged: false }
+    }
+}
+
 impl WatchErrors {
     /// A watch failed. Returns whether to log it; the line then covers all watches that fail now.
-    pub fn failed(&mut self, watch: usize, error: &watcher::Error, now: std::time::Instant) -> bool {
-        self.failing.insert(watch);
-        let status = code(error).and_then(|code| StatusCode::from_u16(code).ok()?.canonical_reason());
-        let is_logged = self.log.failed(status.unwrap_or("no answer"), now).is_some();
-        self.has_logged |= is_logged;
-        is_logged
+    pub fn failed(&mut self, watch: usize, error: String, now: std::time::Instant) -> bool {
+        let is_logged = self.failing.get(&watch).is_some_and(|(last, is_logged)| *is_logged && *last == error);
+        self.failing.insert(watch, (error, is_logged));
+        if is_logged || !self.lines.allows(now) {
+            return false;
+        }
+        for (_, is_logged) in self.failing.values_mut() {
+            *is_logged = true;
+        }
+        self.has_logged = true;
+        true
     }
 
+    /// The watches that fail.
     pub fn failing(&self) -> impl Iterator<Item = usize> {
-        self.failing.iter().copied()
+        self.failing.keys().copied()
     }
 
     /// A watch works. Returns whether to log that all of them do.
     pub fn recovered(&mut self, watch: usize) -> bool {
-        if !self.failing.remove(&watch) || !self.failing.is_empty() {
-            return false;
-        }
-        std::mem::take(self).has_logged
+        self.failing.remove(&watch).is_some() && self.failing.is_empty() && std::mem::take(&mut self.has_logged)
     }
 }
 
