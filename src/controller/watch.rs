@@ -213,6 +213,7 @@ impl Pending {
             }
         }
         self.metrics().objects().seen(scope, object.decoded(), (true, observer.is_some()));
+        let object = object.for_cache();
         self.writer.apply_watcher_event(&Event::Apply(object.clone()));
         Some(object)
     }

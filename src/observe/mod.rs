@@ -168,7 +168,7 @@ impl Observer {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         // Whether another object has called for the cluster is known only when all visible objects are known.
         if status.redistribution.is_none() && !self.synced.is_all_known_for(namespace) {
-            return Err(Duration::ZERO);
+            return Err(MAX_FIRST_POLL_DELAY.min(self.settings.every));
         }
         let (endpoint, credential) = self.route(object, attempt).await?;
         let slot = self.admission.read(&credential.id).await.map_err(|hold| hold.retry_after)?;

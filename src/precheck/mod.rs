@@ -12,10 +12,9 @@ use std::{
 use clap::ValueEnum;
 use k8s_openapi::jiff::Timestamp;
 
-pub use self::judge::is_about_key;
-use self::judge::{Verdict, judge};
+use self::judge::{Verdict, is_about_key, judge};
 use crate::{
-    admission::{Admitted, Cluster, Slot},
+    admission::{Admitted, Cluster},
     api::{Baseline, NONE},
     cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
     credentials::Credential,
@@ -130,7 +129,7 @@ impl Precheck {
         let since = Instant::now();
         let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
         let (read, key) = (request.clone(), credential.key.clone());
-        let result = in_slot(slot, async move {
+        let result = slot.read(async move {
             let result = cloud.cluster(&read, &key, &endpoint, Timestamp::now()).await;
             if let (Key::Token(token), ReadResult::Refused(answer)) = (&key, &result) {
                 token.record_denial(answer, Instant::now());
@@ -157,7 +156,7 @@ impl Precheck {
             let slot = admitted.slot().await?;
             let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
             let key = credential.key.clone();
-            let result = in_slot(slot, async move {
+            let result = slot.read(async move {
                 let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
                 metrics.observation(result.label());
                 result
@@ -221,20 +220,6 @@ impl Known {
         let next = now + result.as_ref().map_or_else(|hold| hold.retry_after, |_| VALID_FOR);
         self.last.insert(uid.to_owned(), Last { generation, values, result, next });
     }
-}
-
-/// Makes a read in a task of its own: once it is sent, its answer counts, whoever waits for it.
-async fn in_slot<T: Send + 'static>(
-    mut slot: Slot,
-    read: impl Future<Output = ReadResult<T>> + Send + 'static,
-) -> ReadResult<T> {
-    let read = tokio::spawn(async move {
-        slot.sends();
-        let result = read.await;
-        slot.answered(result.key_effect());
-        result
-    });
-    read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
 }
 
 #[cfg(test)]

@@ -36,6 +36,16 @@ pub struct Undecodable {
 }
 
 impl StoredObject {
+    /// As the cache keeps it: of an object that does not fit, metadata and error are enough, since its outcome is written on
+    /// a fresh read. After a roll-back under a newer CRD no object may fit.
+    #[must_use]
+    pub fn for_cache(mut self) -> Self {
+        if let Err(invalid) = &mut self.object {
+            (invalid.spec, invalid.status) = (Value::Null, Value::Null);
+        }
+        self
+    }
+
     /// The object, or the metadata of one that cannot be read.
     pub fn decoded(&self) -> Result<&ClusterRedistribution, &ObjectMeta> {
         self.object.as_ref().map_err(|invalid| &invalid.metadata)
