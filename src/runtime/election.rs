@@ -79,7 +79,7 @@ pub fn compete(
     let (leads, leadership) = watch::channel(false);
     let api = Api::namespaced(client.clone(), &settings.namespace);
     let observer = Observer::new(&settings.identity, settings.duration);
-    let candidate = Candidate { api, settings, observer, leads, metrics };
+    let candidate = Candidate { api, settings, observer, leads, metrics, held: None };
     (leadership, tokio::spawn(candidate.run(stop)))
 }
 
@@ -89,6 +89,8 @@ struct Candidate {
     observer: Observer,
     leads: watch::Sender<bool>,
     metrics: Metrics,
+    /// The lease as this process wrote it last.
+    held: Option<Lease>,
 }
 
 impl Candidate {
@@ -169,26 +171,46 @@ impl Candidate {
         }
     }
 
-    /// One round: reads the lease, and renews it or takes it if it may. Returns whether this process holds the lease.
+    /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        let name = &self.settings.name;
-        let written = if let Some(lease) = self.api.get_opt(name).await? {
-            let spec = match self.observer.step(&lease, Instant::now()) {
-                Step::Wait => return Ok(false),
-                Step::Take => self.taken(lease.spec.as_ref()),
-                Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
-            };
-            // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
-            let next = Lease { metadata: lease.metadata, spec: Some(spec) };
-            self.api.replace(name, &PostParams::default(), &next).await
-        } else {
-            let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+        // A lease that this process wrote last needs no read first: the write fails if another one has written it
+        // since.
+        if let Some(mut lease) = self.held.take() {
+            if let Some(spec) = &mut lease.spec {
+                spec.renew_time = Some(now());
+            }
+            if self.write(&lease).await? {
+                return Ok(true);
+            }
+        }
+        let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
+            let metadata = ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() };
             let first = Lease { metadata, spec: Some(self.taken(None)) };
-            self.api.create(&PostParams::default(), &first).await
+            let created = self.api.create(&PostParams::default(), &first).await;
+            return self.keep(created);
         };
+        let spec = match self.observer.step(&lease, Instant::now()) {
+            Step::Wait => return Ok(false),
+            Step::Take => self.taken(lease.spec.as_ref()),
+            Step::Renew => LeaseSpec { renew_time: Some(now()), ..lease.spec.clone().unwrap_or_default() },
+        };
+        // With the resourceVersion that was read: of two that take the lease at once, one gets a conflict.
+        let next = Lease { metadata: lease.metadata, spec: Some(spec) };
+        self.write(&next).await
+    }
+
+    async fn write(&mut self, lease: &Lease) -> Result<bool, kube::Error> {
+        let written = self.api.replace(&self.settings.name, &PostParams::default(), lease).await;
+        self.keep(written)
+    }
+
+    /// Keeps the lease that was written. A conflict is no failure: another candidate was faster.
+    fn keep(&mut self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         match written {
-            Ok(_) => Ok(true),
-            // Another candidate was faster.
+            Ok(lease) => {
+                self.held = Some(lease);
+                Ok(true)
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(error) => Err(error),
         }

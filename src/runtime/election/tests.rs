@@ -62,6 +62,34 @@ async fn one_request_that_hangs_does_not_cost_the_leader_its_lease() {
     task.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_leader_renews_with_one_write_and_without_a_read() {
+    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (lease, hang) = (Arc::default(), Arc::default());
+    let (inner, counted) = (client(&lease, &hang), (Arc::clone(&reads), Arc::clone(&writes)));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let count = if request.method() == "GET" { &counted.0 } else { &counted.1 };
+        count.fetch_add(1, Ordering::SeqCst);
+        let inner = inner.clone();
+        async move { inner.send(request).await }
+    });
+    let settings = Settings {
+        identity: "one".to_owned(),
+        name: "lease".to_owned(),
+        namespace: "team".to_owned(),
+        duration: Duration::from_secs(5),
+    };
+    let stop = CancellationToken::new();
+    let (mut leadership, task) = compete(&Client::new(service, "team"), settings, Metrics::default(), stop.clone());
+    leadership.wait_for(|leads| *leads).await.unwrap();
+    while writes.load(Ordering::SeqCst) < 4 {
+        tokio::time::timeout(Duration::from_millis(50), leadership.changed()).await.ok();
+    }
+    assert_eq!(reads.load(Ordering::SeqCst), 1);
+    stop.cancel();
+    task.await.unwrap();
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn lease(version: &str, holder: Option<&str>) -> Lease {
