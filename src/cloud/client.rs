@@ -222,7 +222,7 @@ impl Client {
         })?;
         *request.timeout_mut() = Some(READ_TIMEOUT.min(self.request_timeout));
         self.resolve(endpoint).await.map_err(|error| {
-            tracing::debug!(error, "no address");
+            tracing::info!(endpoint = endpoint.host, error, "DNS gives no address");
             NoAnswer::NotSent(error)
         })?;
         self.execute(request, Purpose::Read).await

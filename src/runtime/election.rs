@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::runtime::{
     jitter::{doubling, jittered},
     metrics::Metrics,
+    write_limit::ThrottledLog,
 };
 
 /// Whether this process leads now.
@@ -101,7 +102,7 @@ impl Candidate {
         let (retry, renew_deadline) = (self.settings.retry(), self.settings.renew_deadline());
         // Longer after each failure, but not so long that the lease is taken over late.
         let mut pauses = doubling(retry, renew_deadline);
-        let mut is_failing = false;
+        let mut throttle = ThrottledLog::default();
         loop {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + renew_deadline;
@@ -114,11 +115,12 @@ impl Candidate {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            match &failure {
-                Some(error) => self.log(error, is_failing),
-                None => pauses = doubling(retry, renew_deadline),
+            if let Some(error) = &failure {
+                self.log(error, throttle.failed("lease", begun.into_std()).is_none());
+            } else {
+                (pauses, throttle) = (doubling(retry, renew_deadline), ThrottledLog::default());
             }
-            is_failing = failure.is_some();
+            let is_failing = failure.is_some();
             renewed = renewed.filter(|renewed| renewed.elapsed() < renew_deadline);
             self.set_leading(renewed.is_some());
             let rest = match renewed {
@@ -142,7 +144,7 @@ impl Candidate {
         }
     }
 
-    /// Warns of the first of several failures in a row.
+    /// Warns of the first of several failures in a row, and again every ten minutes.
     fn log(&self, error: &str, is_known: bool) {
         let Settings { name: lease, namespace, .. } = &self.settings;
         if is_known {

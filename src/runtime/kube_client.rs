@@ -92,10 +92,17 @@ async fn settings(file: Option<&Path>, context: Option<&str>) -> Result<Config, 
 }
 
 async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config, String> {
-    let name = file.map(|file| format!("{} ", file.display())).unwrap_or_default();
-    let invalid = |why: &str| format!("kubeconfig {name}(--kubeconfig, KUBECONFIG or ~/.kube/config): {why}");
-    let read = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    let kubeconfig = read.map_err(|error| invalid(&of_kubeconfig(&error)))?;
+    let files = file.map_or_else(default_files, |file| vec![file.to_owned()]);
+    let of = |file: &Path, why: &str| {
+        format!("kubeconfig {} (--kubeconfig, KUBECONFIG or ~/.kube/config): {why}", file.display())
+    };
+    let first = files.first().ok_or("there is no home directory, and KUBECONFIG is not set")?;
+    let invalid = |why: &str| of(first, why);
+    let mut kubeconfig = Kubeconfig::default();
+    for file in &files {
+        let read = Kubeconfig::read_from(file).and_then(|read| kubeconfig.merge(read));
+        kubeconfig = read.map_err(|error| of(file, &of_kubeconfig(&error)))?;
+    }
     let cluster = cluster(&kubeconfig, context).cloned().unwrap_or_default();
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
@@ -118,6 +125,17 @@ async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config,
         tracing::info!(host, port, "the API server is reached through a proxy");
     }
     Ok(config)
+}
+
+/// The files that kubectl reads without `--kubeconfig`.
+fn default_files() -> Vec<PathBuf> {
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let listed: Vec<_> = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()).collect();
+    if listed.is_empty() {
+        std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
+    } else {
+        listed
+    }
 }
 
 fn cluster<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a Cluster> {
@@ -149,7 +167,6 @@ const UNUSABLE: &str = "its configuration cannot be used";
 /// What is wrong with a kubeconfig.
 fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
-        KubeconfigError::FindPath => "there is no home directory, and KUBECONFIG is not set".to_owned(),
         KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),

@@ -160,6 +160,19 @@ fn end_of_text(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// An escape that JSON does not know means its character; white space is a blank.
+fn unescaped(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text.chars());
+    while let Some(first) = rest.next() {
+        match if first == '\\' { rest.next() } else { Some(first) } {
+            Some('b' | 'f' | 'n' | 'r' | 't') if first == '\\' => plain.push(' '),
+            Some(character) => plain.push(character),
+            None => {}
+        }
+    }
+    plain
+}
+
 /// Decodes a text in quotes. The JSON library reads bytes (here as a C string) more leniently than text: control characters,
 /// half a surrogate pair and invalid UTF-8 become replacement characters.
 pub fn decoded(quoted: &[u8]) -> String {
@@ -171,7 +184,6 @@ pub fn decoded(quoted: &[u8]) -> String {
         Ok(text) => text.to_string_lossy().into_owned(),
         // What is written by its number may be part of a secret, and could not be recognized.
         Err(_) if inner.windows(2).any(|pair| pair == b"\\u") => char::REPLACEMENT_CHARACTER.to_string(),
-        // An escape that JSON does not know means its character.
-        Err(_) => String::from_utf8_lossy(inner).replace('\\', ""),
+        Err(_) => unescaped(&String::from_utf8_lossy(inner)),
     }
 }

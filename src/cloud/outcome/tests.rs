@@ -372,6 +372,7 @@ fn an_escape_hides_neither_key_nor_code_in_a_damaged_body() {
     for body in [
         r#"{"error\_code":"DWS.7023"}"#,
         r#"{"error_code":"DWS\.7023"}"#,
+        r#"{"error_code":"DWS\.7023\n"}"#,
         r#"{"error_msg":"5" disk","code":"DWS.7023\n"}"#,
     ] {
         for status in [200, 403] {

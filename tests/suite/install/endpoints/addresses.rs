@@ -147,7 +147,8 @@ fn the_default_address_serves_both_families_under_bindv6only() {
         eprintln!("skipped: `unshare {flags}` is not allowed here, or there is no `ip`");
         return;
     }
-    let name = "endpoints::addresses::the_default_address_serves_both_families_under_bindv6only";
+    let name = concat!(module_path!(), "::the_default_address_serves_both_families_under_bindv6only");
+    let (_, name) = name.split_once("::").unwrap();
     let output = Command::new("unshare")
         .args(flags.split(' '))
         .args(["/bin/sh", "-c", script])
