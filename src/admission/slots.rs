@@ -143,7 +143,7 @@ impl Slot {
         self.slots.changed.notify_waiters();
     }
 
-    /// Sends a read, in a task of its own: once it is sent, its answer counts, whoever waits for it.
+    /// Sends a read, in a task of its own: once it is sent, its answer counts even if its caller is gone.
     pub async fn read<T: Send + 'static>(
         mut self,
         read: impl Future<Output = ReadResult<T>> + Send + 'static,

@@ -194,7 +194,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
         let state = State::Waiting(waiting.clone(), cancel.clone());
         table.entries.insert(uid.to_owned(), Entry { work: work.clone(), view, number, differences, state });
         drop(table);
-        // Boxed, since a future that is moved into another one takes its room twice.
+        // Boxed, since a future that is moved into another one takes its memory twice.
         let mut task = Box::pin(run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number }));
         let (tasks, uid) = (Arc::clone(self), uid.to_owned());
         self.tracker.spawn(async move {

@@ -81,7 +81,7 @@ impl<K> Default for Locks<K> {
     }
 }
 
-/// A mutex that is held. Dropping it hands it to whoever has waited longest.
+/// A mutex that is held. Dropping it hands it to the wait that began first.
 #[derive(Debug)]
 pub struct Lock<K: Eq + Hash> {
     // In this order: the mutex is free before its entry may go.

@@ -217,7 +217,7 @@ impl Core {
     }
 }
 
-/// Beyond the bound, the entry that is least recently used makes room for a new one.
+/// Beyond the bound, the entry that is least recently used is removed for a new one.
 fn make_room<V>(map: &mut HashMap<KeyIdentity, V>, new: KeyIdentity, used: impl Fn(&V) -> Option<Instant>) {
     if map.len() >= MAX_ENTRIES && !map.contains_key(&new) {
         let oldest = map.iter().min_by_key(|(_, value)| used(value)).map(|(identity, _)| *identity);
