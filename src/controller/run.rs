@@ -31,6 +31,9 @@ use crate::{
 const WORKERS: u16 = 32;
 /// So many conflicts in a row with another writer of an object are no longer a coincidence.
 const EXPECTED_CONFLICTS: u32 = 4;
+/// Longest pause after a conflict: the API server answers, and against a writer that changes the object without pause only
+/// more tries help.
+const MAX_CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause after a failure that has not lasted long.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -115,7 +118,10 @@ pub(super) const fn is_expected(error: &Error, failures: u32) -> bool {
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
 pub(super) fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let (uid, failures, now) = (uid_of(&object), &reconciler.failures, Instant::now());
-    let pause = failures.pause_after(uid, now);
+    let mut pause = failures.pause_after(uid, now);
+    if matches!(error.source, StoreError::Conflict) {
+        pause = pause.min(jittered(MAX_CONFLICT_PAUSE));
+    }
     reconciler.tasks.rest(uid, pause);
     let seconds = pause.as_secs_f64();
     let is_logged = !is_expected(error, failures.count(uid));

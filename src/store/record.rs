@@ -25,8 +25,9 @@ use crate::{
 /// First and longest pause between two writes of an outcome. The longest is short, so that an outcome is written within
 /// seconds of the API server's return.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// First pause after a conflict, which proves that the API server answers.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+/// First and longest pause after a conflict, which proves that the API server answers. The longest is short: against a writer
+/// that changes the object without pause only more tries help.
+const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// Log text for a status that is not found although the object exists.
 const NO_STATUS: &str = "the object exists but its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
 /// Log text for an object whose status is incomplete as read.
@@ -57,8 +58,8 @@ struct Retry<'a> {
 
 impl<'a> Retry<'a> {
     fn new(attempt_id: &'a str) -> Self {
-        let (first, longest) = RECORD_PAUSES;
-        let (pauses, conflict_pauses) = (doubling(first, longest), doubling(CONFLICT_PAUSE, longest));
+        let doubling = |(first, longest)| doubling(first, longest);
+        let (pauses, conflict_pauses) = (doubling(RECORD_PAUSES), doubling(CONFLICT_PAUSES));
         Self { attempt_id, logged: HashSet::new(), pauses, conflict_pauses }
     }
 
@@ -83,7 +84,7 @@ impl<'a> Retry<'a> {
         if let Some(mut turn) = turn.take() {
             *turn = RetryTurn::default();
         }
-        sleep(jittered(self.conflict_pauses.next().unwrap_or(RECORD_PAUSES.1))).await;
+        sleep(jittered(self.conflict_pauses.next().unwrap_or(CONFLICT_PAUSES.1))).await;
     }
 }
 
