@@ -26,6 +26,8 @@
 //!
 //! # Modules
 //!
+//! Other programs may use [`api`]. The rest is public for the binary and the tests only and may change.
+//!
 //! Each module knows only those before it in this order (`testing::imports` checks it):
 //!
 //! ```text
@@ -47,6 +49,7 @@
 //! | [`cli`] | flags |
 
 pub mod admission;
+#[deny(missing_docs)]
 pub mod api;
 pub mod cli;
 pub mod cloud;
