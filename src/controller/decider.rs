@@ -1,8 +1,9 @@
 //! What this process knows and may begin: `decide` with its memory of attempts, the administrator's settings and the
 //! present time; whether it leads, and which lists it has. Attempts with a claim continue either way.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,10 +38,9 @@ impl Decider {
         decide(object, &attempts, &self.rules, now)
     }
 
-    /// What this process remembers of attempts. Every change of it is complete, so a panic elsewhere cannot have left it
-    /// half-changed.
+    /// What this process remembers of attempts.
     pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attempts.lock()
     }
 }
 

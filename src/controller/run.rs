@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use kube::{
         watcher,
     },
 };
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
@@ -125,7 +126,7 @@ pub(super) fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler:
     reconciler.tasks.rest(uid, pause);
     let seconds = pause.as_secs_f64();
     let is_logged = !is_expected(error, failures.count(uid));
-    if let Some(more) = is_logged.then(|| failures.to_log(error.source.reason(), now)).flatten() {
+    if let Some(more) = is_logged.then(|| failures.log.lock().failed(error.source.reason(), now)).flatten() {
         tracing::warn!(
             %error,
             seconds,
@@ -183,7 +184,7 @@ struct Failing {
 impl FailedReconciles {
     /// The pause after one more failure in a row of this object: 1 s, doubling, half of it random.
     pub(super) fn pause_after(&self, uid: &str, now: Instant) -> Duration {
-        let mut objects = self.objects();
+        let mut objects = self.objects.lock();
         objects.retain(|_, failing| now.saturating_duration_since(failing.last) < FORGOTTEN_AFTER);
         let backoff = || {
             let builder = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE_OF_MANY);
@@ -201,20 +202,11 @@ impl FailedReconciles {
 
     /// How often in a row reconciliations of this object have failed.
     pub(super) fn count(&self, uid: &str) -> u32 {
-        self.objects().get(uid).map_or(0, |failing| failing.count)
+        self.objects.lock().get(uid).map_or(0, |failing| failing.count)
     }
 
     pub(super) fn reset(&self, uid: &str) {
-        self.objects().remove(uid);
-    }
-
-    /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last line.
-    fn to_log(&self, kind: &'static str, now: Instant) -> Option<u64> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).failed(kind, now)
-    }
-
-    fn objects(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().remove(uid);
     }
 }
 

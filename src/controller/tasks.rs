@@ -6,11 +6,12 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -160,7 +161,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     where
         Run: Future<Output = Ended> + Send + 'static,
     {
-        let (mut table, now) = (self.table(), Instant::now());
+        let (mut table, now) = (self.table.lock(), Instant::now());
         let (mut differences, mut last) = (DIFFERENCES.build(), None);
         if let Some(entry) = table.entries.get_mut(uid) {
             // An older view than that of the task says nothing about its work.
@@ -216,14 +217,14 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
     /// ones ended.
     pub(super) fn forget_older(&self, uid: &str, view: View) {
-        if self.table().entries.get(uid).is_some_and(|entry| entry.view <= view) {
+        if self.table.lock().entries.get(uid).is_some_and(|entry| entry.view <= view) {
             self.forget(uid);
         }
     }
 
     /// The same, whatever it was started from.
     pub(super) fn forget(&self, uid: &str) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         match table.entries.get(uid).map(|entry| &entry.state) {
             Some(State::Claimed) | None => return,
             Some(State::Waiting(_, cancel)) => cancel.cancel(),
@@ -234,14 +235,14 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// The same for all objects but these.
     pub(super) fn keep_only(&self, pending: &HashSet<String>) {
-        let others: Vec<_> = self.table().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
+        let others: Vec<_> = self.table.lock().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
         for uid in &others {
             self.forget(uid);
         }
     }
 
     pub(super) fn cancel_all(&self) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         table.term.cancel();
         table.term = self.closing.child_token();
         table.entries.retain(|_, entry| matches!(entry.state, State::Claimed));
@@ -250,7 +251,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     /// What is held for these reasons may be tried again at once, whichever source or endpoint it waits for. Those whose cause
     /// remains are held again at once. Returns the work, whose objects are to be reconciled.
     pub(super) fn release(&self, reasons: &[Reason]) -> Vec<W> {
-        let (mut table, now) = (self.table(), Instant::now());
+        let (mut table, now) = (self.table.lock(), Instant::now());
         let mut released = Vec::new();
         for entry in table.entries.values_mut() {
             if let State::Rests(Rest::Held(hold), until) = &mut entry.state
@@ -266,14 +267,15 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// After a failure that was returned: nothing is started for this object and plan for so long, whatever triggers it.
     pub(super) fn rest(&self, uid: &str, pause: Duration) {
-        if let Some(State::Rests(Rest::Failed, until)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state)
+        if let Some(State::Rests(Rest::Failed, until)) =
+            self.table.lock().entries.get_mut(uid).map(|entry| &mut entry.state)
         {
             *until = Instant::now() + pause;
         }
     }
 
     pub(super) fn wait_reported(&self, uid: &str) {
-        if let Some(State::Waiting(waiting, _)) = self.table().entries.get_mut(uid).map(|entry| &mut entry.state) {
+        if let Some(State::Waiting(waiting, _)) = self.table.lock().entries.get_mut(uid).map(|entry| &mut entry.state) {
             waiting.reported = Some(Instant::now());
         }
     }
@@ -285,15 +287,22 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
             State::Claimed => true,
             _ => false,
         };
-        self.table().entries.values().filter(is_ahead).map(|entry| &entry.work).find(|work| is_sought(work)).cloned()
+        self.table
+            .lock()
+            .entries
+            .values()
+            .filter(is_ahead)
+            .map(|entry| &entry.work)
+            .find(|work| is_sought(work))
+            .cloned()
     }
 
     fn has_claimed(&self, uid: &str, number: u64) -> bool {
-        self.table().entry(uid, number).is_some_and(|entry| matches!(entry.state, State::Claimed))
+        self.table.lock().entry(uid, number).is_some_and(|entry| matches!(entry.state, State::Claimed))
     }
 
     fn ended(&self, uid: &str, number: u64, result: Ended) {
-        let (mut table, now) = (self.table(), Instant::now());
+        let (mut table, now) = (self.table.lock(), Instant::now());
         let Some(entry) = table.entry(uid, number) else { return };
         entry.state = match result {
             Ended::Done | Ended::NotSent => {
@@ -312,16 +321,11 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
             Ended::Failed(error) => State::Failed(error),
         };
     }
-
-    /// What lies behind the lock is whole after each change.
-    fn table(&self) -> MutexGuard<'_, Table<W>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
     pub fn waits_for(&self, on: Wait) {
-        let mut table = self.tasks.table();
+        let mut table = self.tasks.table.lock();
         if let Some(State::Waiting(waiting, _)) = table.entry(&self.uid, self.number).map(|entry| &mut entry.state) {
             waiting.on = on;
         }
@@ -330,7 +334,7 @@ impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
     /// The task is about to claim. False if it was cancelled: then it must not. From here on nothing cancels it.
     #[must_use]
     pub fn begin_claim(&self) -> bool {
-        let mut table = self.tasks.table();
+        let mut table = self.tasks.table.lock();
         let Some(entry) = table.entry(&self.uid, self.number) else { return false };
         let is_free = matches!(&entry.state, State::Waiting(_, cancel) if !cancel.is_cancelled());
         if is_free {

@@ -1,10 +1,8 @@
 //! What a call waits for, when that is written to status, and in which words. A wait that is short costs no write.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
@@ -96,7 +94,7 @@ impl WaitReports {
         if is_reported(object, hold.reason, &hold.message) {
             return Err(jittered(WAIT_RECHECK));
         }
-        let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now.into_std());
+        let allowed = self.0.lock().allows(now.into_std());
         if allowed { Ok(hold) } else { Err(jittered(QUIET)) }
     }
 }

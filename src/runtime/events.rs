@@ -3,7 +3,7 @@
 //! limit as well, so that a burst writes only some of them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,6 +11,7 @@ use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
@@ -82,7 +83,7 @@ impl Events {
         action: &str,
         note: &str,
     ) {
-        if is_success && !self.successes.lock().unwrap_or_else(PoisonError::into_inner).allows(Instant::now()) {
+        if is_success && !self.successes.lock().allows(Instant::now()) {
             self.metrics.event_dropped();
             return;
         }

@@ -1,15 +1,11 @@
 //! Fair locks by name. tokio hands its mutexes and semaphores over in the order of arrival. An entry of the map lives as
 //! long as somebody holds it or waits for it, so that names that were used once cost nothing.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex as SyncMutex, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-type Map<K, V> = Arc<SyncMutex<HashMap<Arc<K>, Arc<V>>>>;
+type Map<K, V> = Arc<parking_lot::Mutex<HashMap<Arc<K>, Arc<V>>>>;
 
 /// Values by name, each made when it is first asked for.
 #[derive(Debug)]
@@ -24,7 +20,7 @@ impl<K, V> Default for Entries<K, V> {
 impl<K: Eq + Hash, V> Entries<K, V> {
     /// The entry of this name, which is made by `new` if nobody uses it now.
     pub fn entry(&self, name: K, new: impl FnOnce() -> V) -> Entry<K, V> {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.0.lock();
         if let Some((name, value)) = map.get_key_value(&name) {
             return Entry { map: Arc::clone(&self.0), name: Arc::clone(name), value: Arc::clone(value) };
         }
@@ -37,7 +33,7 @@ impl<K: Eq + Hash, V> Entries<K, V> {
     /// Whether no name is in use.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.0.lock().is_empty()
     }
 }
 
@@ -63,7 +59,7 @@ impl<K: Eq + Hash, V> Entry<K, V> {
 
 impl<K: Eq + Hash, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.map.lock();
         // The map's and this one. Others are made under the map's lock only, so none can come now.
         if Arc::strong_count(&self.value) == 2 {
             map.remove(&self.name);
@@ -143,7 +139,7 @@ mod tests {
         drop(second);
         drop(held);
         let third = third.now_or_never();
-        assert!(third.is_some() && locks.0.0.lock().is_ok_and(|map| map.len() == 1));
+        assert!(third.is_some() && locks.0.0.lock().len() == 1);
         drop(third);
         assert!(locks.is_empty());
     }

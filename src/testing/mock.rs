@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use k8s_openapi::ByteString;
 use kube::client::Body;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -82,7 +83,7 @@ impl Server {
 
     /// Sets the status code of reads of a Secret; 404 at first.
     pub fn secret_answers(&self, code: u16) {
-        *self.secret.lock().unwrap() = code;
+        *self.secret.lock() = code;
     }
 
     /// Number of reads of a Secret.
@@ -102,14 +103,14 @@ impl Server {
 
     /// Changes the object, as another writer does.
     pub fn change(&self, change: impl FnOnce(&mut Value)) {
-        let mut object = self.object.lock().unwrap();
+        let mut object = self.object.lock();
         change(&mut object);
         bump(&mut object);
     }
 
     /// The stored object as JSON.
     pub fn value(&self) -> Value {
-        self.object.lock().unwrap().clone()
+        self.object.lock().clone()
     }
 
     /// The stored object.
@@ -121,14 +122,14 @@ impl Server {
         let method = request.method().as_str().to_owned();
         if !request.uri().path().contains("/clusterredistributions/") {
             self.secret_reads.fetch_add(usize::from(request.uri().path().contains("/secrets/")), Ordering::SeqCst);
-            let code = *self.secret.lock().unwrap();
+            let code = *self.secret.lock();
             let keys = json!({"accessKey": ByteString(b"AK".into()), "secretKey": ByteString(b"SK".into())});
             let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "data": keys});
             return reply(code, &if code == 200 { secret } else { failure(code) });
         }
         let bytes = request.into_body().collect_bytes().await.unwrap();
-        let mut object = self.object.lock().unwrap();
-        let fault = (self.script.lock().unwrap())(&method, &mut object);
+        let mut object = self.object.lock();
+        let fault = (self.script.lock())(&method, &mut object);
         match fault {
             Some(Fault::Rejected(code)) => return reply(code, &failure(code)),
             Some(Fault::NotForwarded(code)) => return reply(code, &json!("404 page not found")),
@@ -270,17 +271,17 @@ impl ManualClock {
     /// The clocks, as the runner of attempts reads them.
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
-        Clock::new(move || *clock.0.lock().unwrap())
+        Clock::new(move || *clock.0.lock())
     }
 
     /// The machine was suspended, and its wall clock has not been corrected.
     pub fn suspended(&self, time: Duration) {
-        self.0.lock().unwrap().since_boot += time;
+        self.0.lock().since_boot += time;
     }
 
     /// The wall clock was set.
     pub fn wall_set(&self, forward: Duration, back: Duration) {
-        let mut reading = self.0.lock().unwrap();
+        let mut reading = self.0.lock();
         reading.wall = reading.wall + forward - back;
     }
 }

@@ -6,10 +6,10 @@ use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
@@ -65,7 +65,7 @@ struct ReportedReason {
 impl Objects {
     /// Whether this process leads, and so exports the gauges.
     pub fn export(&self, leads: bool) {
-        self.known().is_exported = leads;
+        self.0.lock().is_exported = leads;
     }
 
     /// The watch delivered an object, or one that cannot be read. `queued`: a reconciliation will process it. `observe`:
@@ -76,7 +76,7 @@ impl Objects {
         object: Result<&ClusterRedistribution, &ObjectMeta>,
         (is_queued, observe): (bool, bool),
     ) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let metadata = object.map_or_else(|metadata| metadata, |object| &object.metadata);
         let (key, scope) = (known.key(metadata), index(scope));
         let invalid = ReportedReason { reason: Reason::ObjectInvalid, is_held: false };
@@ -91,7 +91,7 @@ impl Objects {
 
     /// A reconciliation of the object starts.
     pub fn reconcile_started(&self, object: &ObjectMeta) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let key = known.key(object);
         if let Some(entry) = known.objects.get_mut(&key) {
             entry.is_queued = false;
@@ -100,7 +100,7 @@ impl Objects {
 
     /// The object was deleted.
     pub fn gone(&self, object: &ObjectMeta) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let key = known.key(object);
         known.objects.remove(&key);
         known.stalled.0.remove(&key);
@@ -109,24 +109,20 @@ impl Objects {
 
     /// A list of this watch starts.
     pub fn listing(&self, scope: usize) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let list = known.lists.entry(index(scope)).or_default();
         *list = !*list;
     }
 
     /// The list is complete: objects that it did not contain were deleted while no watch was open.
     pub fn listed(&self, scope: usize) {
-        let (mut known, scope) = (self.known(), index(scope));
+        let (mut known, scope) = (self.0.lock(), index(scope));
         let list = known.lists.get(&scope).copied().unwrap_or_default();
         known.objects.retain(|_, entry| entry.scope != scope || entry.list == list);
         let Known { objects, stalled, stopped, .. } = &mut *known;
         for named in [stalled, stopped] {
             named.0.retain(|key, _| objects.contains_key(key));
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,7 +143,7 @@ impl Known {
 
 impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let known = self.known();
+        let known = self.0.lock();
         let help = "Objects that the watch has delivered and no reconciliation has started to process";
         let queued = known.objects.values().filter(|entry| entry.is_queued).count();
         series(&mut family(&mut encoder, "workqueue_depth", help)?, &[("name", super::CONTROLLER)], queued)?;
