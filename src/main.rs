@@ -1,5 +1,4 @@
-//! The binary: crypto provider, flags, log, wiring, and the order of the shutdown. It uses every module and decides
-//! nothing.
+//! The binary: crypto provider, flags, log, wiring, and the order of the shutdown.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -138,7 +137,6 @@ fn elect(
     (leadership, Some(task))
 }
 
-/// Builds the reconciler from its parts.
 fn assemble(
     run: &Run,
     client: &Client,

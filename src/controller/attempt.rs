@@ -1,5 +1,4 @@
-//! One attempt: claim, send, record, in this order and in one task that only the end of the process interrupts. Decides
-//! nothing about the object beyond this attempt.
+//! One attempt: claim, send, record, in this order and in one task that only the end of the process interrupts.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,6 @@ use crate::{
     store::{Claim, Recorded, StoreError},
 };
 
-/// The time limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// From the start of the claim to the first byte of the request.
@@ -29,7 +27,6 @@ pub struct Timing {
 }
 
 impl Reconciler {
-    /// The attempt that a claim writes.
     pub(super) fn new_attempt(
         &self,
         object: &ClusterRedistribution,
@@ -38,8 +35,7 @@ impl Reconciler {
         baseline: Option<Baseline>,
         now: Timestamp,
     ) -> Result<Attempt, StoreError> {
-        // From the operating system each time: a cloned process has the same memory, so an in-process generator would give
-        // the attempts of both the same id.
+        // From the operating system: an in-process generator would give the attempts of a cloned process the same ids.
         let mut id = [0; 16];
         SysRng.try_fill_bytes(&mut id).map_err(|error| StoreError::NoIdentity(error.to_string()))?;
         Ok(Attempt {
@@ -71,14 +67,13 @@ impl Reconciler {
         };
         let live = Live::new(&self.decider, &attempt);
         let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
-        // Two deadlines for one budget: the permit counts the time in which the machine was frozen, and tokio's clock bounds
-        // the wait for the API server.
+        // Two deadlines for one budget: the permit's counts the time in which the machine was frozen, this one bounds waits.
         let deadline = tokio::time::Instant::now() + self.timing.send_budget;
         let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
         let claimed = match self.reporter.store.claim(&object, &attempt, &message, deadline, now).await {
             Claim::Acquired(claimed) => claimed,
-            // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is
-            // dropped here, unused, so no request of this id can have been sent.
+            // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is dropped
+            // unused, so no request of this id can have been sent.
             other => {
                 self.decider.attempts().abandon(&attempt.uid, &attempt.id);
                 // No call is in flight; recording that may take longer.
@@ -158,7 +153,6 @@ impl Reconciler {
         outcome
     }
 
-    /// Handles a claim that gave no permit to call.
     async fn not_taken(&self, claim: Claim, object: &ClusterRedistribution, attempt: &Attempt) -> Ended {
         let not_sent = |message| Record::new(AttemptState::NotSent, Reason::NotSent, message);
         let failed = |error| Ended::Failed(Error::new(object, error));
@@ -190,7 +184,6 @@ impl Reconciler {
         }
     }
 
-    /// Records the outcome, then logs it and emits an event. That never changes the result.
     async fn record(&self, object: ClusterRedistribution, attempt: &Attempt, record: &Record) -> Recorded {
         let before = object.clone();
         let recorded = self.reporter.store.record(object, &attempt.id, record).await;
@@ -199,7 +192,6 @@ impl Reconciler {
     }
 }
 
-/// The record of an outcome for status.
 fn record_of(outcome: &Outcome) -> Record {
     match outcome {
         Outcome::Answered(answer) => Record {

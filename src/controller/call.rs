@@ -1,5 +1,5 @@
 //! The way of one call, in a task of its own: it waits for its turn, prepares, decides again on the object in the API
-//! server, and makes the attempt. Contains no rule of its own about when a call may be made.
+//! server, and makes the attempt.
 
 use std::{sync::Arc, time::Instant};
 
@@ -24,7 +24,6 @@ use crate::{
     store::StoreError,
 };
 
-/// The reasons that end once a source of credentials can be read again.
 const UNREADABLE: [Reason; 4] =
     [Reason::CredentialsNotFound, Reason::CredentialsInvalid, Reason::CredentialsForbidden, Reason::CredentialsExpired];
 
@@ -38,8 +37,7 @@ pub struct Prepared {
 }
 
 impl Reconciler {
-    /// Waits for the turn of this plan and makes its call. What runs after the longest waits is boxed: many tasks wait, and
-    /// few are further.
+    /// What runs after the longest waits is boxed: many tasks wait, and few are further.
     pub(super) async fn call(self: Arc<Self>, plan: Arc<Plan>, handle: Handle<Work>) -> Ended {
         let turn = self.admission.cluster(&plan.object.namespace, plan.as_ref().into()).await;
         handle.waits_for(Wait::Place);
@@ -52,7 +50,7 @@ impl Reconciler {
         Box::pin(way).await.unwrap_or_else(|ended| ended)
     }
 
-    /// Endpoint, credential, precheck and slot, in this order. Writes nothing and sends nothing that changes anything.
+    /// Endpoint, credential, precheck and slot, in this order.
     async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle<Work>) -> Result<Prepared, Ended> {
         if self.cloud.reach(&plan.endpoint, plan.probe_first).await? {
             self.release(&[Reason::EndpointUnreachable]);
@@ -73,8 +71,7 @@ impl Reconciler {
         Ok(Prepared { credential, admitted, checked, slot })
     }
 
-    /// A watch that was opened under an older CRD may lack the journal. So the decision uses the object in the API server.
-    /// Then the attempt is made.
+    /// Decides on the object in the API server: a watch that was opened under an older CRD may lack the journal.
     async fn decide_and_attempt(&self, plan: &Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Ended> {
         let failed = |source| Ended::Failed(Error { object: plan.object.object_name(), source });
         let object = self.reporter.store.get(&plan.object).await.map_err(failed)?;
@@ -96,9 +93,8 @@ impl Reconciler {
         Ok(Box::pin(self.execute(object, plan, prepared)).await)
     }
 
-    /// If the CRD was too old before, for this process or this object, a claim that it would prune must not be written: a
-    /// dry run of the claim comes first. The object is read after it, since the earlier view may still be a pruned one.
-    /// `None`: the CRD is still too old.
+    /// If the CRD was too old before, for this process or this object, a dry run of the claim comes first. The object is read
+    /// after it, since the earlier view may still be a pruned one. `None`: the CRD is still too old.
     async fn keeping_its_journal(
         &self,
         object: ClusterRedistribution,
@@ -120,7 +116,6 @@ impl Reconciler {
         if is_call(&self.decider.decide(&latest), plan) { Ok(Some(latest)) } else { Err(StoreError::Conflict) }
     }
 
-    /// What the credentials of this plan are wanted for.
     pub(super) fn purpose<'a>(&'a self, plan: &'a Plan) -> Purpose<'a> {
         let secret = plan.switches.credentials_secret.as_deref();
         Purpose {
@@ -131,8 +126,6 @@ impl Reconciler {
         }
     }
 
-    /// Lets objects that are held for these reasons try again, those of other sources and endpoints too. The others are held
-    /// again at once.
     fn release(&self, reasons: &[Reason]) {
         for work in self.tasks.release(reasons) {
             if let Work::Call(plan) = work {

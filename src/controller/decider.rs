@@ -15,21 +15,17 @@ use crate::{
     runtime::{election::Leadership, synced::Synced},
 };
 
-/// Decides, with what this process remembers of attempts.
 #[derive(Clone)]
 pub struct Decider {
-    /// The administrator's settings for decisions.
     pub rules: Arc<Rules>,
     attempts: Arc<Mutex<AttemptTracker>>,
 }
 
 impl Decider {
-    /// Decides by these settings, with an empty memory.
     pub fn new(rules: Rules) -> Self {
         Self { rules: Arc::new(rules), attempts: Arc::default() }
     }
 
-    /// The next step for this object.
     pub fn decide(&self, object: &ClusterRedistribution) -> Step {
         let now = Now::read();
         let mut attempts = self.attempts();
@@ -38,20 +34,15 @@ impl Decider {
         decide(object, &attempts, &self.rules, now)
     }
 
-    /// What this process remembers of attempts.
     pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
         self.attempts.lock()
     }
 }
 
-/// What this process may begin.
 #[derive(Clone)]
 pub struct Role {
-    /// Cancelled once no new claim may be made.
     pub closing: CancellationToken,
-    /// False while another controller leads.
     pub leadership: Leadership,
-    /// Which first lists are complete.
     pub synced: Synced,
 }
 

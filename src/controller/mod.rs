@@ -1,5 +1,5 @@
 //! Reconciliation: carries out, step by step, what `protocol::decide` decides. It never waits for a call: that has a task of
-//! its own. Contains no rule of its own about when a call may be made.
+//! its own.
 
 mod attempt;
 pub(crate) mod call;
@@ -65,51 +65,33 @@ impl Error {
     }
 }
 
-/// What the task of an object does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
-    /// It calls.
     Call(Arc<Plan>),
     /// It polls the redistribution of the attempt with this id.
     Poll(String, Stage),
 }
 
-/// Reconciles objects, and makes their calls and polls in tasks.
 pub struct Reconciler {
-    /// Decides.
     pub decider: Decider,
-    /// What this process may begin.
     pub role: Role,
-    /// Reads, writes and reports.
     pub reporter: Reporter,
-    /// Decides when it is a call's turn.
     pub admission: Arc<Admission>,
-    /// Reads Secrets and logs in.
     pub credentials: Arc<Credentials>,
-    /// The only sender.
     pub cloud: Arc<Client>,
-    /// Reads the cluster before a call.
     pub precheck: Arc<Precheck>,
-    /// With `--observe`: reads the redistribution after it.
     pub observer: Option<Arc<Observer>>,
-    /// The times that bound one call.
     pub timing: Timing,
-    /// The clock that ends a permit to send.
     pub clock: Clock,
-    /// The name of this process, for people.
     pub holder: String,
-    /// The tasks of objects.
     pub tasks: Arc<Tasks<Work>>,
-    /// Has objects reconciled soon, which no event of the watch would do.
     pub requeue: UnboundedSender<ObjectName>,
-    /// The failures in a row.
     pub failures: FailedReconciles,
-    /// Bounds the writes of waits.
     pub wait_reports: WaitReports,
 }
 
 impl Reconciler {
-    /// Reconciles one object: decides on the watched view, and takes the step if it needs no read of the object.
+    /// Decides on the watched view, and takes the step if it needs no read of the object.
     async fn reconcile(self: &Arc<Self>, object: &StoredObject) -> Result<Action, Error> {
         let cached = match &object.object {
             Ok(object) => object,
@@ -144,7 +126,6 @@ impl Reconciler {
         self.on_fresh_view(cached, &step, report).await
     }
 
-    /// Reports an object whose spec this version cannot read.
     async fn undecodable(&self, invalid: &Undecodable) -> Result<Action, Error> {
         let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
         self.tasks.forget(uid);
@@ -159,8 +140,7 @@ impl Reconciler {
         self.reporter.undecodable(invalid).await.map(Action::requeue)
     }
 
-    /// Decides again on the object in the API server, and carries that out. `step`: what was decided on the watched view;
-    /// `report`: what that view of a call leads to.
+    /// Decides again on the object in the API server, and carries that out. `step` and `report` are of the watched view.
     ///
     /// A step that writes is not decided on the watched view alone: a watch that was opened before the CRD was replaced
     /// continues to prune the fields that the old CRD lacks, with current resourceVersions. Written back, such a view would
@@ -197,8 +177,7 @@ impl Reconciler {
         Ok(action)
     }
 
-    /// Carries out the step that was decided on the object in the API server. `cached`: the one that was decided on the
-    /// watched view, with its `report`.
+    /// `fresh` was decided on the object in the API server; `cached` and `report` are of the watched view.
     async fn carry_out(
         self: &Arc<Self>,
         object: &ClusterRedistribution,
@@ -241,14 +220,12 @@ impl Reconciler {
         }
     }
 
-    /// The task's wait, or the hold that ended the last one, is written.
     async fn report_wait(&self, object: &ClusterRedistribution, hold: &Hold, then: Action) -> Result<Action, Error> {
         self.reporter.hold(object, hold).await?;
         self.tasks.wait_reported(object.metadata.uid.as_deref().unwrap_or_default());
         Ok(then)
     }
 
-    /// Sees to it that the task of this plan exists, and returns what is left to do.
     fn ensure(self: &Arc<Self>, object: &ClusterRedistribution, plan: &Plan, is_fresh: bool) -> Result<Next, Error> {
         let (shared, view) = (Arc::new(plan.clone()), view_of(object, is_fresh));
         let work = Work::Call(Arc::clone(&shared));
@@ -274,9 +251,7 @@ impl Reconciler {
     }
 }
 
-/// What is left to do for an object whose call is due.
 enum Next {
-    /// Nothing now.
     Later(Action),
     /// Report this, if the object in the API server leads to the same plan.
     Report(Hold, Action),

@@ -1,5 +1,5 @@
 //! The polls of a redistribution after its call, each in a task of its own: the finding is written into status, logged and
-//! emitted as events. Calls nothing, claims nothing and changes no attempt.
+//! emitted as events. No attempt is changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,12 +29,11 @@ use crate::{
 const RETRIES: (Duration, usize) = (Duration::from_millis(50), 4);
 
 impl Reconciler {
-    /// With `--observe`: what is polled of an object whose next step is this one.
+    /// What is polled of an object whose next step is this one; `None` without `--observe`.
     pub(super) fn stage(&self, object: &ClusterRedistribution, step: &Step) -> Option<Stage> {
         self.observer.as_ref().and_then(|_| observe::due(object, step, Timestamp::now()))
     }
 
-    /// Sees to it that a poll that is due is made.
     pub(super) fn poll(
         self: &Arc<Self>,
         object: &ClusterRedistribution,
@@ -131,7 +130,6 @@ impl Reconciler {
         Ok(false)
     }
 
-    /// Logs changes and emits events.
     fn announce_changes(&self, object: &ClusterRedistribution, attempt: &Attempt, changes: &[StatusChange]) {
         let ((namespace, name), generation) = (object.key().object_name(), attempt.generation);
         for StatusChange { reason, is_warning, message } in changes {

@@ -1,6 +1,6 @@
 //! Closes an attempt outside its task: one whose process is gone, or one that this process abandoned before its claim
-//! was confirmed. And waits for an object whose view lacks something that was written: nothing is written to it, since that
-//! would erase fields that a schema only hides; a dry run shows whether they are hidden or lost.
+//! was confirmed. And waits while a view lacks something that was written: nothing is written, since that would erase fields
+//! that a schema only hides; a dry run shows whether they are hidden or lost.
 
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,8 @@ impl Reconciler {
         Ok(recorded == Recorded::Written)
     }
 
-    /// Waits for the CRD to show the whole status again. If the object still lacks the field after a dry run
-    /// in which the API server keeps all of status, the field is lost: `JournalInvalid`. Returns when to look again, if at
-    /// all.
+    /// Waits for the CRD to show the whole status again. If the object still lacks the field after a dry run in which the API
+    /// server keeps all of status, the field is lost: `JournalInvalid`. Returns when to look again, if at all.
     pub(super) async fn hidden(
         &self,
         object: &ClusterRedistribution,
@@ -85,7 +84,6 @@ impl Reconciler {
         }
     }
 
-    /// Reports that the field is lost and not hidden.
     async fn report_lost(&self, object: &ClusterRedistribution, message: String) -> Result<Option<Duration>, Error> {
         let (uid, generation) =
             (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());

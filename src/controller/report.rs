@@ -1,5 +1,4 @@
-//! Reports why nothing is called, once for each reason and not if status reports it already, and what became of attempts:
-//! in status, log, events and metrics. Contains no secret.
+//! Reports why nothing is called, once for each reason, and what became of attempts: in status, log, events and metrics.
 
 use std::time::Duration;
 
@@ -25,18 +24,14 @@ const CRD_RECHECK: Duration = Duration::from_secs(60);
 /// Filters and readers of the log expect the lines of attempts under this module.
 const ATTEMPT: &str = "redistribution_operator::controller::attempt";
 
-/// Writes reports, and tells log, events and metrics of them.
 #[derive(Clone)]
 pub struct Reporter {
-    /// The only writer of status.
     pub store: StatusStore,
-    /// The queue of Kubernetes Events.
     pub events: Events,
-    /// The metrics.
     pub metrics: Metrics,
 }
 
-/// Whether status reports this already, word for word, so that there is nothing to read or write.
+/// Whether status reports this already, word for word.
 pub fn is_reported(object: &ClusterRedistribution, reason: Reason, message: &str) -> bool {
     held(object, reason, message).is_none()
 }
@@ -69,7 +64,6 @@ impl Reporter {
         Ok(())
     }
 
-    /// Logs a new hold and emits an event.
     pub(super) fn announce(&self, object: &ClusterRedistribution, held: &Hold) {
         let ((namespace, name), generation) = (object.key().object_name(), object.metadata.generation);
         tracing::info!(namespace, name, generation, reason = %held.reason, message = held.message, "held");
@@ -77,7 +71,7 @@ impl Reporter {
         self.metrics.hold(held.reason);
     }
 
-    /// Reports an object that this version cannot decode in its own condition. Returns when to look again.
+    /// Returns when to look again.
     pub(super) async fn undecodable(&self, invalid: &Undecodable) -> Result<Duration, Error> {
         let (metadata, error) = (&invalid.metadata, &invalid.error);
         let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
@@ -113,7 +107,6 @@ impl Reporter {
         self.events.emit(object, Reason::ClusterNotWaiting, "Called", &format!("{note}. It is called all the same"));
     }
 
-    /// Logs an outcome and emits an event.
     pub(super) fn announce_outcome(
         &self,
         object: &ClusterRedistribution,

@@ -32,21 +32,18 @@ use crate::{
 const WORKERS: u16 = 32;
 /// So many conflicts in a row with another writer of an object are no longer a coincidence.
 const EXPECTED_CONFLICTS: u32 = 4;
-/// Longest pause after a conflict: the API server answers, and against a writer that changes the object without pause only
-/// more tries help.
+/// Longest pause after a conflict: against a writer that changes the object without pause only more tries help.
 const MAX_CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause after a failure that has not lasted long.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Longest pause per object that fails, once failures last long: all of them together then make less than one request a
-/// second.
+/// Longest pause per failing object in a long outage: all of them together then make less than one request a second.
 const PAUSE_PER_OBJECT: Duration = Duration::from_secs(4);
 /// Failures that last this long are a long outage; after a shorter one, objects are retried soon.
 const LONG_OUTAGE: Duration = Duration::from_secs(300);
 /// Longest pause for any number of objects.
 const MAX_PAUSE_OF_MANY: Duration = Duration::from_secs(300);
-/// An object that has not failed for this long was deleted or waits for something else. Only its count of failures is
-/// lost.
+/// An object that has not failed for this long was deleted or waits for something else.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
 /// Runs until the stream of objects and the running reconciliations have ended.
@@ -87,7 +84,6 @@ pub async fn run(
     }
 }
 
-/// Counts and times a reconciliation.
 async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     let metrics = &reconciler.reporter.metrics;
     let reconciling = metrics.reconciling(object.meta());
@@ -115,7 +111,6 @@ pub(super) const fn is_expected(error: &Error, failures: u32) -> bool {
     matches!(error.source, StoreError::Conflict | StoreError::Gone) && failures < EXPECTED_CONFLICTS
 }
 
-/// Retries after a failure, later each time.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the framework's")]
 pub(super) fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let (uid, failures, now) = (uid_of(&object), &reconciler.failures, Instant::now());
@@ -172,7 +167,6 @@ pub struct FailedReconciles {
     log: Mutex<ThrottledLog>,
 }
 
-/// An object whose reconciliations fail.
 #[derive(Debug)]
 struct Failing {
     count: u32,
@@ -200,7 +194,6 @@ impl FailedReconciles {
         jittered(pause.min(if is_long { MAX_PAUSE.max(all) } else { MAX_PAUSE }))
     }
 
-    /// How often in a row reconciliations of this object have failed.
     pub(super) fn count(&self, uid: &str) -> u32 {
         self.objects.lock().get(uid).map_or(0, |failing| failing.count)
     }

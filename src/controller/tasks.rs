@@ -1,5 +1,4 @@
-//! The tasks of objects: at most one for each object, which waits, decides again, claims, sends and records. Reconcile
-//! only sees to it that the task of the present work exists; a task of other work is cancelled unless it has claimed.
+//! The tasks of objects, at most one each. A task of other work than the present one is cancelled unless it has claimed.
 //!
 //! What ended a task is kept by object and work, so that the same work is not tried again before its time.
 
@@ -30,7 +29,6 @@ const FIRST_DIFFERENCE: Duration = Duration::from_secs(2);
 /// The rest after a failure whose pause is not known yet.
 const REST: Duration = Duration::from_secs(1);
 
-/// How a task ended.
 #[derive(Debug)]
 pub enum Ended {
     /// It claimed and recorded, or has to start again: the next reconcile decides.
@@ -42,7 +40,6 @@ pub enum Ended {
     Failed(Error),
 }
 
-/// What is told of a task that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over {
     /// It has begun to write.
@@ -51,7 +48,6 @@ pub struct Over {
     pub has_failed: bool,
 }
 
-/// What reconcile finds of the work that it asks for.
 #[derive(Debug)]
 pub enum Ensured {
     Waiting(Waiting),
@@ -134,7 +130,6 @@ pub struct Tasks<W> {
     closing: CancellationToken,
 }
 
-/// What a task tells the table about itself.
 #[derive(Debug)]
 pub struct Handle<W> {
     tasks: Arc<Tasks<W>>,

@@ -19,9 +19,9 @@ use crate::{
     runtime::{jitter::jittered, write_limit::WriteLimit},
 };
 
-/// A wait is not reported before, unless status shows something that is no longer so, or the cluster is busy.
+/// A wait is not reported before, unless it is reported after [`SHORT`].
 const QUIET: Duration = Duration::from_secs(30);
-/// Status shows another reason, or another call for the cluster is in flight.
+/// The same if status shows another reason, or another call for the cluster is in flight.
 const SHORT: Duration = Duration::from_secs(2);
 /// An object's wait is written at most once in this time.
 const EACH: Duration = Duration::from_secs(30);
@@ -31,7 +31,6 @@ const ALL: (u32, Duration) = (10, Duration::from_millis(100));
 /// How often a reported wait is checked again.
 pub const WAIT_RECHECK: Duration = Duration::from_secs(60);
 
-/// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Another request of its namespace to the same cluster.
@@ -56,7 +55,6 @@ pub struct Waiting {
     pub reported: Option<Instant>,
 }
 
-/// Bounds the writes of all waits.
 #[derive(Debug)]
 pub struct WaitReports(Mutex<WriteLimit>);
 
@@ -99,7 +97,6 @@ impl WaitReports {
     }
 }
 
-/// Whether this work is a call of the plan's namespace for the same cluster.
 pub fn is_for_same_cluster(work: &Work, plan: &Plan) -> bool {
     match work {
         Work::Call(other) => {

@@ -1,12 +1,11 @@
 //! The clocks that end a permit to send. The clock of `Instant` stops while the machine is suspended: by it, a request
-//! could leave long after other processes let its claim expire. Decides nothing.
+//! could leave long after other processes let its claim expire.
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Both clocks, read at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// `CLOCK_BOOTTIME`: it cannot be set, and it advances while the machine is suspended.
@@ -29,7 +28,6 @@ impl Reading {
     }
 }
 
-/// Reads both clocks.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Reading + Send + Sync>);
 
@@ -40,17 +38,14 @@ impl std::fmt::Debug for Clock {
 }
 
 impl Clock {
-    /// The clocks of this host.
     pub fn of_this_host() -> Self {
         Self::new(Reading::now)
     }
 
-    /// Other clocks, for tests.
     pub fn new(read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// Both clocks now.
     pub fn read(&self) -> Reading {
         (self.0)()
     }

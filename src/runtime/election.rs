@@ -27,17 +27,13 @@ use crate::runtime::{
     write_limit::ThrottledLog,
 };
 
-/// Whether this process leads now.
 pub type Leadership = watch::Receiver<bool>;
 
-/// The candidate and its Lease.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Different for each process: a restarted container has another one.
+    /// Another one after a restart of the container.
     pub identity: String,
-    /// Name of the Lease.
     pub name: String,
-    /// Its namespace.
     pub namespace: String,
     /// How long a holder keeps a lease that it does not renew; at least 5 s.
     pub duration: Duration,
@@ -49,23 +45,21 @@ impl Settings {
         self.duration * 2 / 3
     }
 
-    /// Longest wait for one round: a connection that hangs must leave time for a second one.
+    /// A connection that hangs must leave time for a second one.
     fn request_timeout(&self) -> Duration {
         self.renew_deadline() / 3
     }
 
-    /// Pause between two rounds of a follower, or after a failure.
     fn retry(&self) -> Duration {
         self.duration * 2 / 15
     }
 
-    /// Pause between two renewals: leaves time for one that hangs and another one after it.
+    /// Leaves time for a renewal that hangs and another one after it.
     fn renew(&self) -> Duration {
         self.duration * 3 / 10
     }
 }
 
-/// A controller that runs without election: it always leads.
 pub fn without_election() -> Leadership {
     watch::channel(true).1
 }
@@ -175,8 +169,7 @@ impl Candidate {
 
     /// One round: renews the lease, or reads it and takes it if it may. Returns whether this process holds the lease.
     async fn round(&mut self) -> Result<bool, kube::Error> {
-        // A lease that this process wrote last needs no read first: the write fails if another one has written it
-        // since.
+        // A lease that this process wrote last needs no read: the write fails if another one has written it since.
         if let Some(mut lease) = self.held.take() {
             if let Some(spec) = &mut lease.spec {
                 spec.renew_time = Some(now());
@@ -244,7 +237,6 @@ impl Candidate {
     }
 }
 
-/// What a candidate may do with a lease that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Another process holds the lease and may still be alive.
@@ -255,22 +247,21 @@ enum Step {
     Renew,
 }
 
-/// PURE: for how long this process has seen a lease unchanged. Takes the clock as an argument, and never compares it with
-/// the times in the lease, which come from other hosts' clocks.
+/// PURE: for how long this process has seen a lease unchanged. Never compares the clock with the times in the lease, which
+/// come from other hosts.
 #[derive(Debug)]
 struct Observer {
     identity: String,
+    /// For a lease that does not state its own.
     duration: Duration,
     seen: Option<(Option<String>, Instant)>,
 }
 
 impl Observer {
-    /// `duration` applies to a lease that does not state its own.
     fn new(identity: &str, duration: Duration) -> Self {
         Self { identity: identity.to_owned(), duration, seen: None }
     }
 
-    /// What may be done with the lease as it was read at `now`.
     fn step(&mut self, lease: &Lease, now: Instant) -> Step {
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());

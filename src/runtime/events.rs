@@ -1,6 +1,5 @@
 //! Kubernetes Events: one per outcome and one per new hold reason. Best effort, in tasks of their own: bounded, with a
-//! timeout, dropped under load; they never delay status and never cause a failure. Events of successes have a rate
-//! limit as well, so that a burst writes only some of them.
+//! timeout, dropped under load; they never delay status and never cause a failure.
 
 use std::{
     sync::Arc,
@@ -22,16 +21,14 @@ use crate::{
 /// Events waiting to be written. More than this at once are of no use to a reader.
 const MAX_WAITING: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Burst size: events of successes that may be written at once.
+/// A burst, then one in each interval: as many as calls at the default rate limit of one key. Metrics count the others and
+/// status shows them; each event would cost the API server as much as a write of status.
 const SUCCESS_BURST: u32 = 25;
-/// Interval after the burst, one event in each: as many as calls, at the default rate limit of one key. Metrics count
-/// the others and status shows them; nobody reads an event of each, and each would cost the API server as much as a
-/// write of status.
 const SUCCESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Characters of a note; the API server refuses longer ones.
 const NOTE_LIMIT: usize = 1000;
 
-/// Writes events, one at a time. Cheap to clone.
+/// Writes events, one at a time.
 #[derive(Clone)]
 pub struct Events {
     recorder: Arc<tokio::sync::Mutex<Recorder>>,
@@ -41,7 +38,6 @@ pub struct Events {
 }
 
 impl Events {
-    /// `holder` is the reporting instance.
     pub fn new(client: Client, holder: &str, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: "redistribution-operator".to_owned(), instance: Some(holder.to_owned()) };
         Self {
@@ -52,8 +48,8 @@ impl Events {
         }
     }
 
-    /// Emits an event for a reason of an object's conditions. `action` distinguishes events of the same reason: the
-    /// recorder folds events of one reason and action into one series and would show the first note for all of them.
+    /// `action` distinguishes events of the same reason: the recorder folds events of one reason and action into one series
+    /// and would show the first note for all of them.
     pub fn emit(&self, object: &ClusterRedistribution, reason: Reason, action: &str, note: &str) {
         let is_normal = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
         // Nothing is wrong: most events of a burst are of these. A hold that a person has to fix gets an event for each
@@ -64,7 +60,6 @@ impl Events {
         self.post(object, (reason.as_str(), event_type, is_success), action, note);
     }
 
-    /// Emits an event whose reason is none of an object's conditions.
     pub fn emit_other(
         &self,
         object: &ClusterRedistribution,

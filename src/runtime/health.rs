@@ -24,21 +24,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{metrics::Metrics, synced::Synced};
 
-/// Checks within the time after which a silent watch is dead: enough to distinguish a server that answers from an
-/// unavailable one.
+/// Checks within `stale_after`: enough to distinguish a server that answers from an unavailable one.
 const CHECKS: u32 = 15;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The sources of the pages.
 #[derive(Clone)]
 pub struct Admin {
-    /// For `/metrics`.
     pub metrics: Metrics,
-    /// For `/livez`.
     pub watchdog: Watchdog,
-    /// For `/readyz`: all first lists are complete.
     pub synced: Synced,
-    /// For `/readyz`: not while shutting down.
     pub closing: CancellationToken,
 }
 
@@ -67,7 +61,7 @@ fn both_families(socket: &Socket, address: SocketAddr) -> std::io::Result<()> {
     socket.listen(1024)
 }
 
-/// Serves until the process ends: during the shutdown too, since a call in flight may take long.
+/// Serves during the shutdown too, since a call in flight may take long.
 pub async fn serve(listener: TcpListener, admin: Admin) {
     let router = Router::new()
         .route("/livez", get(livez))
@@ -104,7 +98,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], admin.metrics.text())
 }
 
-/// How long the watch has been silent while the API server answered. Cheap to clone.
+/// How long the watch has been silent while the API server answered; alive while that is less than `stale_after`.
 #[derive(Clone, Debug)]
 pub struct Watchdog {
     stale_after: Duration,
@@ -113,8 +107,6 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// `stale_after`: the silence after which the process is no longer alive, provided the API server answers all that
-    /// time. The gauge shows the silence.
     pub fn new(stale_after: Duration, silent_seconds: Gauge<f64, AtomicU64>) -> Self {
         Self { stale_after, arrivals: Arc::default(), silent_seconds }
     }
@@ -130,7 +122,7 @@ impl Watchdog {
         let (mut last, mut seen) = (Instant::now(), 0);
         loop {
             ticks.tick().await;
-            // The API server is asked only while the watch is silent: to distinguish a dead watch from an outage.
+            // Asked only while the watch is silent: to distinguish a dead watch from an outage.
             let answers = self.arrivals.load(Ordering::Relaxed) != seen
                 || matches!(timeout(CHECK_TIMEOUT, client.apiserver_version()).await, Ok(Ok(_)));
             let now = Instant::now();
@@ -139,18 +131,15 @@ impl Watchdog {
         }
     }
 
-    /// One check: the arrivals at the last one, whether the API server answers, and the time since the last one. Returns
-    /// the arrivals.
+    /// Returns the arrivals so far; `seen` were those at the last check.
     fn check(&self, seen: u64, server_answers: bool, since_last: Duration) -> u64 {
         let arrivals = self.arrivals.load(Ordering::Relaxed);
-        // An unavailable API server is no fault of this process, and no reason to restart it: the process may hold an
-        // outcome that is not written yet.
+        // An unavailable API server is no reason to restart: the process may hold an outcome that is not written yet.
         let is_silent = arrivals == seen && server_answers;
         self.silent_seconds.set(if is_silent { self.silent_seconds.get() + since_last.as_secs_f64() } else { 0.0 });
         arrivals
     }
 
-    /// Whether the watch has been silent for less than `stale_after`.
     pub fn is_alive(&self) -> bool {
         self.silent_seconds.get() < self.stale_after.as_secs_f64()
     }

@@ -10,13 +10,12 @@ pub fn jittered(full: Duration) -> Duration {
     full.mul_f64(rand::random_range(0.5..=1.0))
 }
 
-/// A random time of at least `least` and at least a second, and at most twice that: [`jittered`] may halve a time, so it is
-/// given twice this one.
+/// A random time from `least`, at least a second, to twice that.
 pub fn jittered_at_least(least: Duration) -> Duration {
     jittered(least.max(Duration::from_secs(1)) * 2)
 }
 
-/// Pauses that double from `first` to `longest`, without end; the caller adds the jitter.
+/// Pauses that double from `first` to `longest`; the caller adds the jitter.
 pub fn doubling(first: Duration, longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(first)

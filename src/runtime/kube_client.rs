@@ -157,14 +157,12 @@ fn check(config: &Config) -> Result<(), &'static str> {
     if token.into_iter().chain(provider.map(String::as_str)).all(fits) { Ok(()) } else { Err(TOKEN) }
 }
 
-/// A token that no request can carry.
 const TOKEN: &str =
     "the token of its user holds a line break or another character that no header can hold. Write it on one line";
 
 /// The message where nothing more specific is known to be free of secrets.
 const UNUSABLE: &str = "its configuration cannot be used";
 
-/// What is wrong with a kubeconfig.
 fn of_kubeconfig(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
@@ -198,7 +196,6 @@ fn of_data(field: &str, error: &LoadDataError) -> String {
     }
 }
 
-/// Why there is no client.
 fn of_client(error: &Error) -> String {
     match error {
         Error::Auth(error) => of_credentials(error),
@@ -210,7 +207,6 @@ fn of_client(error: &Error) -> String {
     }
 }
 
-/// Why there is no token.
 fn of_credentials(error: &AuthError) -> String {
     match error {
         AuthError::InvalidBearerToken(_) => TOKEN.to_owned(),

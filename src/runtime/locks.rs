@@ -1,5 +1,5 @@
-//! Fair locks by name. tokio hands its mutexes and semaphores over in the order of arrival. An entry of the map lives as
-//! long as somebody holds it or waits for it, so that names that were used once cost nothing.
+//! Fair locks by name: tokio hands its mutexes over in the order of arrival. An entry of the map lives as long as it is held
+//! or waited for, so that names that were used once cost nothing.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
@@ -7,7 +7,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 type Map<K, V> = Arc<parking_lot::Mutex<HashMap<Arc<K>, Arc<V>>>>;
 
-/// Values by name, each made when it is first asked for.
 #[derive(Debug)]
 pub struct Entries<K, V>(Map<K, V>);
 
@@ -18,7 +17,7 @@ impl<K, V> Default for Entries<K, V> {
 }
 
 impl<K: Eq + Hash, V> Entries<K, V> {
-    /// The entry of this name, which is made by `new` if nobody uses it now.
+    /// The entry of this name, made by `new` unless it is in use.
     pub fn entry(&self, name: K, new: impl FnOnce() -> V) -> Entry<K, V> {
         let mut map = self.0.lock();
         if let Some((name, value)) = map.get_key_value(&name) {
@@ -30,7 +29,6 @@ impl<K: Eq + Hash, V> Entries<K, V> {
         Entry { map: Arc::clone(&self.0), name, value }
     }
 
-    /// Whether no name is in use.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
@@ -46,12 +44,10 @@ pub struct Entry<K: Eq + Hash, V> {
 }
 
 impl<K: Eq + Hash, V> Entry<K, V> {
-    /// What all uses of this name share.
     pub const fn value(&self) -> &Arc<V> {
         &self.value
     }
 
-    /// The name.
     pub fn name(&self) -> &K {
         &self.name
     }
@@ -67,7 +63,6 @@ impl<K: Eq + Hash, V> Drop for Entry<K, V> {
     }
 }
 
-/// Mutexes by name.
 #[derive(Debug)]
 pub struct Locks<K>(Entries<K, Mutex<()>>);
 
@@ -86,7 +81,6 @@ pub struct Lock<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash> Lock<K> {
-    /// The name of the mutex.
     pub fn name(&self) -> &K {
         self.entry.name()
     }
@@ -100,7 +94,6 @@ impl<K: Eq + Hash> Locks<K> {
         Lock { _guard: guard, entry }
     }
 
-    /// Whether no name is in use.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

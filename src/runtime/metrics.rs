@@ -1,6 +1,5 @@
 //! The metrics, named as in controller-runtime and Prometheus clients where those have them; `docs/metrics.md` lists
 //! all. Labels come from closed sets: no ids and no messages; names of objects only for the few that need a person.
-//! Decides nothing.
 
 pub mod objects;
 mod process;
@@ -26,17 +25,12 @@ const CONTROLLER: &str = "clusterredistribution";
 const RECONCILE_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// Seconds of a request to the cloud.
 const REQUEST_BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-/// All values of the label `result` for a read of a cluster.
 const CLUSTER_RESULTS: [&str; 5] = ["waiting", "not_waiting", "refused", "unreachable", "unreadable"];
-/// All values of the label `result` for a read of a redistribution.
 const DETAILS_RESULTS: [&str; 5] = ["seen", "none", "refused", "unreachable", "unreadable"];
-/// All values of the label `result` for a reconciliation.
 const RECONCILE_RESULTS: [&str; 3] = ["success", "requeue_after", "error"];
 
-/// Series by these labels.
 type Series<M, const LABELS: usize, Value = &'static str> = Family<[(&'static str, Value); LABELS], M>;
 
-/// All metrics of the process.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -60,13 +54,11 @@ pub struct Metrics {
     objects: Arc<Objects>,
 }
 
-/// Registers a metric and returns it, to be updated.
 fn keep<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
 }
 
-/// The same for one without settings.
 fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     keep(registry, name, help, M::default())
 }
@@ -149,36 +141,29 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// An attempt has ended.
     pub fn request(&self, outcome: &'static str, status_code: Option<u16>, took: Duration) {
         let code = status_code.map(|code| code.to_string()).unwrap_or_default();
         self.requests.get_or_create(&[("outcome", outcome.to_owned()), ("code", code)]).inc();
         self.request_seconds.observe(took.as_secs_f64());
     }
 
-    /// A cluster was read.
     pub fn cluster_read(&self, result: &'static str) {
         self.cluster_reads.get_or_create(&[("result", result)]).inc();
     }
 
-    /// A redistribution was read.
     pub fn observation(&self, result: &'static str) {
         self.observations.get_or_create(&[("result", result)]).inc();
     }
 
-    /// Maximum number of concurrent reconciliations.
     pub fn workers(&self, max: u16) {
         self.max_workers.set(i64::from(max));
     }
 
-    /// A reconciliation of this object starts; it ends when the returned value is dropped, and is counted by
-    /// [`Self::reconciled`].
     pub fn reconciling(&self, object: &ObjectMeta) -> Reconciling {
         self.objects.reconcile_started(object);
         Reconciling { _active: InProgress::of(&self.active_workers), begin: Instant::now() }
     }
 
-    /// A reconciliation has ended. `result`: success, requeue_after or error.
     pub fn reconciled(&self, reconciling: &Reconciling, result: &'static str) {
         self.reconciles.get_or_create(&[("result", result)]).inc();
         self.reconcile_seconds.observe(reconciling.begin.elapsed().as_secs_f64());
@@ -193,7 +178,6 @@ impl Metrics {
         self.api_requests.get_or_create(&labels).inc();
     }
 
-    /// An object began to be held.
     pub fn hold(&self, reason: crate::api::Reason) {
         self.holds.get_or_create(&[("reason", reason.as_str())]).inc();
     }
@@ -203,27 +187,22 @@ impl Metrics {
         InProgress::of(&self.in_flight)
     }
 
-    /// Objects whose status is incomplete now.
     pub fn hidden(&self, objects: usize) {
         self.hidden.set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
-    /// A watch failed.
     pub fn watch_error(&self) {
         self.watch_errors.inc();
     }
 
-    /// How long the watch has been silent, in seconds.
     pub const fn watch_silent(&self) -> &Gauge<f64, AtomicU64> {
         &self.watch_silent
     }
 
-    /// A Kubernetes Event was dropped because there were too many at once.
     pub fn event_dropped(&self) {
         self.events_dropped.inc();
     }
 
-    /// Whether this process leads by the Lease of this name.
     pub fn leading(&self, lease: &str, leads: bool) {
         self.leading.get_or_create(&[("name", lease.to_owned())]).set(i64::from(leads));
         self.objects.export(leads);
@@ -234,7 +213,6 @@ impl Metrics {
         self.objects.export(true);
     }
 
-    /// The metrics of objects, which the watch updates.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
@@ -248,7 +226,6 @@ impl Metrics {
     }
 }
 
-/// Counted by a gauge until it is dropped.
 pub struct InProgress(Gauge);
 
 impl InProgress {
@@ -264,7 +241,6 @@ impl Drop for InProgress {
     }
 }
 
-/// A reconciliation in progress.
 pub struct Reconciling {
     _active: InProgress,
     begin: Instant,

@@ -1,5 +1,4 @@
-//! The process around the controller: Kubernetes client, election, metrics, events, health, logs, clocks, locks, the limit
-//! of writes, and which first lists are complete.
+//! The process around the controller.
 
 pub mod clock;
 pub mod election;

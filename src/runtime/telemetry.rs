@@ -1,5 +1,4 @@
-//! Sets up the log, once. The caller decides what to log; this module only formats it and suppresses what could show a
-//! secret.
+//! Sets up the log, which suppresses what could show a secret.
 
 use clap::ValueEnum;
 use std::io;
@@ -13,7 +12,6 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Format of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object per line.
@@ -30,7 +28,7 @@ const WIRE_LEVEL: [&str; 9] =
 /// Failures that these targets log at each try reach this program as errors, and it logs them once.
 const LOGGED_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
 
-/// Starts logging to standard output, unless the filter cannot be read.
+/// Starts logging to standard output.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     let invalid = |reason: &dyn std::fmt::Display| {
         format!("--log-level {filter:?} is not a level or filter such as debug or info,kube=debug: {reason}")

@@ -20,12 +20,10 @@ pub struct WriteLimit {
 }
 
 impl WriteLimit {
-    /// `burst` at once, and then one in each `interval`.
     pub const fn new(burst: u32, interval: Duration) -> Self {
         Self { burst, interval, paid_until: None }
     }
 
-    /// Whether one more may be written.
     pub fn allows(&mut self, now: Instant) -> bool {
         let paid_until = self.paid_until.map_or(now, |paid_until| paid_until.max(now)) + self.interval;
         let allowed = paid_until.saturating_duration_since(now) <= self.interval * self.burst;
@@ -36,7 +34,7 @@ impl WriteLimit {
     }
 }
 
-/// Throttles the log of failures that many objects meet, by kind. Nobody reports that a kind is over.
+/// Throttles the log of failures that many objects meet, by kind.
 #[derive(Debug, Default)]
 pub struct ThrottledLog(HashMap<&'static str, Failing>);
 
@@ -49,8 +47,7 @@ struct Failing {
 }
 
 impl ThrottledLog {
-    /// A failure of this kind occurred. If it is to be logged: how many others of its kind occurred since the last
-    /// line.
+    /// Returns how many others of this kind occurred since the last line, if this failure is to be logged.
     pub fn failed(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
         let since = |instant| now.saturating_duration_since(instant);
         let mut suppressed = 0;

@@ -12,13 +12,11 @@ use crate::{
     runtime::jitter::doubling,
 };
 
-/// First and longest pause between two reads after a claim whose result is not known.
+/// First and longest pause between two reads.
 const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// The claim is written; this is the object with it.
     Acquired(Box<ClusterRedistribution>),
     /// The claim is not written, and never will be.
     Lost(StoreError),
@@ -35,8 +33,7 @@ pub enum Claim {
 }
 
 impl StatusStore {
-    /// Claims the right to call for the generation of `object`, at its resourceVersion. Waits for no answer after
-    /// `deadline`.
+    /// Claims at the resourceVersion of `object`. Waits for no answer after `deadline`.
     pub async fn claim(
         &self,
         object: &ClusterRedistribution,
@@ -66,7 +63,6 @@ impl StatusStore {
         }
     }
 
-    /// Reads the object until the API server answers or the deadline has passed, and checks whether it has the claim.
     async fn find_claim(
         &self,
         object: &ClusterRedistribution,
@@ -99,7 +95,6 @@ impl StatusStore {
         }
     }
 
-    /// Whether the installed CRD would keep this claim, by a dry run.
     pub async fn keeps_journal(
         &self,
         object: &ClusterRedistribution,
@@ -126,8 +121,8 @@ pub enum ReadBack {
     Pruned,
 }
 
-/// PURE: compares the written object with the intended claim. An older CRD silently prunes fields that it does not know, and
-/// an operator that trusted the 200 would call again at every reconciliation.
+/// PURE. An older CRD silently prunes fields that it does not know, and an operator that trusted the 200 would call again at
+/// every reconciliation.
 pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> ReadBack {
     match written.attempt() {
         Some(found) if found == attempt => {

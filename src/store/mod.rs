@@ -1,5 +1,5 @@
 //! The only writer of status. Every write is a PUT of the whole status with the object's uid and resourceVersion: the API
-//! server's compare-and-swap, on which alone the guarantee depends. It decides nothing and never calls the cloud.
+//! server's compare-and-swap, on which alone the guarantee depends.
 
 mod claim;
 pub mod object;
@@ -42,35 +42,31 @@ pub const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a status was not written, as far as the next step depends on it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The object was changed or replaced (409). Nothing was written.
+    /// 409. Nothing was written.
     #[error("the object has changed since it was read")]
     Conflict,
-    /// The object is gone (the API server's own 404 for it, or another uid under its name).
+    /// The API server's own 404 for the object, or another uid under its name.
     #[error("the object is gone")]
     Gone,
-    /// The API server does not accept this status (422). Nothing was written.
+    /// 422. Nothing was written.
     #[error("the API server refused the status as invalid: {0}")]
     Invalid(String),
-    /// The API server refused for another reason, which a retry does not change by itself. Nothing was written.
+    /// Another refusal of the API server, which a retry does not change. Nothing was written.
     #[error(
         "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
     )]
     Refused(String),
-    /// Nothing was written: the operating system provided no random id for an attempt.
     #[error("the operating system provided no random id for the attempt: {0}")]
     NoIdentity(String),
-    /// Nothing was written: the request could not be encoded.
     #[error("the write could not be encoded as a request: {0}")]
     Encode(String),
-    /// The API server's answer does not fit this version's types: a newer CRD, or a value that it allows. It is not known
-    /// whether anything was written.
+    /// The answer does not fit this version's types, as under a newer CRD. It is not known whether anything was written.
     #[error("the object does not match the types of this controller's version: {0}")]
     Undecodable(String),
     /// A 404 that is not the API server's answer about this object: a load balancer's page, or an API server that does not
     /// serve the kind, yet or any more. If it counted as the object's deletion, a known outcome would be dropped.
     #[error("the API server does not serve the kind; the object may still exist: {0}")]
     KindNotServed(String),
-    /// It is not known whether the status was written.
     #[error("the API server did not confirm whether the status was written: {0}")]
     Indeterminate(String),
 }
@@ -92,40 +88,34 @@ impl StoreError {
     }
 }
 
-/// Reads objects and writes their status; clones share the queue in which failed records are retried.
 #[derive(Clone)]
 pub struct StatusStore {
     client: Client,
-    /// Bounds the requests at the API server at once; claims and outcomes are not bound by it.
     limit: Arc<Semaphore>,
-    /// Held by the record whose turn it is to be retried.
+    /// Shared by the outcomes that could not be written.
     turn: Arc<Mutex<record::RetryTurn>>,
 }
 
 impl StatusStore {
-    /// `client` should not retry writes by itself: the second PUT conflicts with the first. The store would still detect
-    /// that, at the cost of a read.
+    /// `client` should not retry writes by itself: the second PUT conflicts with the first, which costs a read.
     pub fn new(client: Client) -> Self {
         Self { client, limit: Arc::new(Semaphore::new(MAX_REQUESTS)), turn: Arc::default() }
     }
 
-    /// The limit of requests at the API server at once, for whatever else is read there.
     pub const fn limit(&self) -> &Arc<Semaphore> {
         &self.limit
     }
 
-    /// The object as the API server has it now.
     pub async fn get(&self, object: &ObjectKey) -> Result<ClusterRedistribution, StoreError> {
         let _one = self.limit.acquire().await;
         self.read(object, API_TIMEOUT).await
     }
 
-    /// The same for a claim or an outcome, which no other request may keep waiting; waits at most `within`.
+    /// For a claim or an outcome, which no other request may keep waiting.
     async fn read(&self, object: &ObjectKey, within: Duration) -> Result<ClusterRedistribution, StoreError> {
         parsed(self.read_leniently(object, within).await?)
     }
 
-    /// The same for an object that need not fit this version's types.
     async fn read_leniently(&self, object: &ObjectKey, within: Duration) -> Result<StoredObject, StoreError> {
         let api = Api::<StoredObject>::namespaced(self.client.clone(), &object.namespace);
         let latest = answer(timeout(within, api.get(&object.name)).await)?;
@@ -155,7 +145,6 @@ impl StatusStore {
             && kept.observed_generation == next.observed_generation)
     }
 
-    /// Writes the status, and parses the object that the API server returns.
     async fn put(
         &self,
         object: &ClusterRedistribution,
@@ -182,8 +171,7 @@ impl StatusStore {
         written.map(|_: IgnoredAny| ())
     }
 
-    /// Sends the PUT, at the uid and resourceVersion of `read`. With `IgnoredAny` as `Reply` the returned object is not
-    /// parsed.
+    /// Sends the PUT, at the uid and resourceVersion of `read`.
     async fn send<Reply: DeserializeOwned>(
         &self,
         read: &ObjectMeta,
@@ -207,7 +195,6 @@ impl StatusStore {
     }
 }
 
-/// The body of a write.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a, Spec, Status> {

@@ -1,8 +1,6 @@
 //! PURE: an object as the API server returns it, parsed from its bytes. Only the fields that this product uses are kept:
-//! managed fields are half of an object's bytes and are kept only if they prove that something is hidden. It decides
-//! nothing.
-//!
-//! Own code instead of kube's `DeserializeGuard`, which parses every object twice, managed fields included.
+//! managed fields are half of an object's bytes and are kept only if they prove that something is hidden. kube's
+//! `DeserializeGuard` would parse every object twice, managed fields included.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -20,16 +18,13 @@ use crate::{
 /// and still gets the outcome of its call.
 #[derive(Clone, Debug)]
 pub struct StoredObject {
-    /// The object, or as much of it as this version can read.
     pub object: Result<ClusterRedistribution, Undecodable>,
 }
 
 /// An object whose spec does not fit, and perhaps its status.
 #[derive(Clone, Debug)]
 pub struct Undecodable {
-    /// Its metadata.
     pub metadata: ObjectMeta,
-    /// Why it cannot be read.
     pub error: String,
     pub(super) spec: Value,
     status: Value,
@@ -46,7 +41,6 @@ impl StoredObject {
         self
     }
 
-    /// The object, or the metadata of one that cannot be read.
     pub fn decoded(&self) -> Result<&ClusterRedistribution, &ObjectMeta> {
         self.object.as_ref().map_err(|invalid| &invalid.metadata)
     }
@@ -62,7 +56,6 @@ impl StoredObject {
         }
     }
 
-    /// True if this object lacks something that was written.
     pub(super) fn is_hidden(&self) -> bool {
         match &self.object {
             Ok(object) => journal::hidden(object).is_some(),
@@ -79,7 +72,7 @@ impl Undecodable {
         Some(ClusterRedistribution { metadata: self.metadata.clone(), spec: fit(&spec)?, status })
     }
 
-    /// Its status with this one in its place; only its attempt is replaced if it does not fit.
+    /// This status in place of its own; if its own does not fit, only the attempt is replaced.
     pub(super) fn replaced_status(&self, status: &ClusterRedistributionStatus) -> Value {
         if self.status().is_some() {
             return json!(status);
@@ -100,7 +93,6 @@ fn fit<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
     T::deserialize(value).ok()
 }
 
-/// The fields of metadata that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Metadata {
@@ -130,7 +122,6 @@ struct Complete {
     status: Option<ClusterRedistributionStatus>,
 }
 
-/// Whatever the spec and the status are.
 #[derive(Deserialize)]
 struct Lenient {
     #[serde(default)]

@@ -1,6 +1,5 @@
 //! Records the outcome of an attempt: it retries, from a fresh read each time, until the outcome is written, status records
-//! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error. It claims no right and decides
-//! nothing.
+//! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -22,15 +21,12 @@ use crate::{
     runtime::jitter::{doubling, jittered},
 };
 
-/// First and longest pause between two writes of an outcome. The longest is short, so that an outcome is written within
-/// seconds of the API server's return.
+/// First and longest pause between two writes: short, so that an outcome is written soon after the API server's return.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 /// First and longest pause after a conflict, which proves that the API server answers. The longest is short: against a writer
 /// that changes the object without pause only more tries help.
 const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
-/// Log text for a status that is not found although the object exists.
 const NO_STATUS: &str = "the object exists but its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
-/// Log text for an object whose status is incomplete as read.
 const HIDDEN: &str = "the object's status is incomplete, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
 
 /// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
@@ -38,7 +34,6 @@ const HIDDEN: &str = "the object's status is incomplete, since an older CRD or a
 #[derive(Debug)]
 pub(super) struct RetryTurn {
     not_before: Instant,
-    /// Kinds of errors that were logged since the last successful write.
     logged: HashSet<&'static str>,
 }
 
@@ -48,7 +43,6 @@ impl Default for RetryTurn {
     }
 }
 
-/// The errors logged for one outcome, and its pauses.
 struct Retry<'a> {
     attempt_id: &'a str,
     logged: HashSet<&'static str>,
@@ -78,7 +72,6 @@ impl<'a> Retry<'a> {
         );
     }
 
-    /// Another writer changes the object: a short pause, a little longer each time.
     async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<RetryTurn>>) {
         // The API server answers: other outcomes need not wait for this object.
         if let Some(mut turn) = turn.take() {
@@ -88,21 +81,18 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// The result of recording an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// The outcome is in status.
     Written,
     /// Status already records an outcome of the same or a higher rank.
     Known,
     /// A newer attempt has replaced this one.
     Replaced,
-    /// The object is gone.
     Gone,
 }
 
 impl StatusStore {
-    /// Records the outcome of an attempt, starting from the object as the claim left it. Returns only once the result is certain.
+    /// Starts from the object as the claim left it. Returns only once the result is certain.
     pub async fn record(&self, claimed: ClusterRedistribution, attempt_id: &str, record: &Record) -> Recorded {
         self.until_written(claimed, attempt_id, true, |object| {
             transitions::recorded(&object.status(), generation(object), attempt_id, record, Timestamp::now())
@@ -110,9 +100,8 @@ impl StatusStore {
         .await
     }
 
-    /// Withdraws a claim that the installed CRD did not keep completely, starting from the pruned object. For the claimant
-    /// only, which knows that nothing was sent. A remaining part of the claim would look like a call with an unknown
-    /// outcome, and close the generation.
+    /// Withdraws a claim that the installed CRD did not keep whole, starting from the pruned object. For the claimant only,
+    /// which knows that nothing was sent. A part of the claim would look like an unknown outcome, and close the generation.
     pub async fn withdraw(&self, pruned: ClusterRedistribution, attempt_id: &str, message: &str) -> Recorded {
         let (left, reply) = (pruned.attempt().cloned(), pruned.metadata.resource_version.clone());
         self.until_written(pruned, attempt_id, false, |object| {
@@ -211,7 +200,6 @@ impl StatusStore {
         }
     }
 
-    /// Logs the error, and waits until it is this outcome's turn to be retried.
     async fn pause(
         &self,
         retry: &mut Retry<'_>,

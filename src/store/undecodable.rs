@@ -1,5 +1,4 @@
-//! Status of an object that does not fit this version's types: only its conditions are written, on the object as the API
-//! server has it; everything else is left untouched. Never a claim, never an outcome.
+//! The report of an object that does not fit this version's types.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use serde::de::IgnoredAny;
@@ -13,23 +12,19 @@ use crate::{
     },
 };
 
-/// The result of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
-    /// The report was written.
     Written,
-    /// Status contains the report already.
     Known,
     /// The object fits now, or is gone or being deleted.
     NoLongerApplies,
-    /// Status is not changed: it may be the only proof that this generation or an older one was called.
+    /// Status may be the only proof that this generation or an older one was called.
     LeftAlone,
 }
 
 impl StatusStore {
-    /// Reports in the object's status why it cannot be read, based on a fresh read. A status that is incomplete, or that
-    /// contains any evidence that this generation was called, or may have been, is not changed: it is more accurate than
-    /// this report, and may be the only proof that prevents a call.
+    /// Reports in the object's status, on a fresh read, why it cannot be read. A status that is incomplete, or is evidence
+    /// that this generation was or may have been called, is left alone.
     pub async fn report_undecodable(
         &self,
         metadata: &ObjectMeta,

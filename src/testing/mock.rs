@@ -56,7 +56,6 @@ pub enum Fault {
 
 type Script = dyn FnMut(&str, &mut Value) -> Option<Fault> + Send;
 
-/// An API server with one object.
 #[derive(Clone)]
 pub struct Server {
     object: Arc<Mutex<Value>>,
@@ -86,12 +85,10 @@ impl Server {
         *self.secret.lock() = code;
     }
 
-    /// Number of reads of a Secret.
     pub fn secret_reads(&self) -> usize {
         self.secret_reads.load(Ordering::SeqCst)
     }
 
-    /// A client of this server.
     pub fn client(&self) -> kube::Client {
         let server = self.clone();
         let service = tower::service_fn(move |request: http::Request<Body>| {
@@ -108,12 +105,10 @@ impl Server {
         bump(&mut object);
     }
 
-    /// The stored object as JSON.
     pub fn value(&self) -> Value {
         self.object.lock().clone()
     }
 
-    /// The stored object.
     pub fn object(&self) -> ClusterRedistribution {
         serde_json::from_value(self.value()).unwrap()
     }
@@ -165,19 +160,14 @@ fn reply(code: u16, body: &Value) -> http::Response<Body> {
     http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
-/// How a test's controller differs from others.
 pub struct Setup {
-    /// Whether it leads.
     pub leads: bool,
     /// Which first lists are complete; those of all by default.
     pub synced: Synced,
     /// Endpoint of the region `lab`; nothing listens at the default.
     pub endpoint: Url,
-    /// The clock that ends a permit to send.
     pub clock: Clock,
-    /// From the start of the claim to the request.
     pub send_budget: Duration,
-    /// With `--observe`.
     pub observe: Option<Observe>,
 }
 
@@ -196,7 +186,6 @@ impl Default for Setup {
     }
 }
 
-/// A controller with that API server.
 pub fn reconciler(server: &Server, setup: Setup) -> Arc<Reconciler> {
     let (client, metrics, timeout) = (server.client(), Metrics::default(), Duration::from_secs(2));
     let cloud = cloud::Client::new(&cloud::ClientSettings {

@@ -8,7 +8,6 @@ use url::Url;
 pub const NO_PROXY: &str =
     "NO_PROXY cannot be read: it must be *, or names and addresses with one comma between two of them";
 
-/// Schemes of proxies that kube supports.
 const SCHEMES: [&str; 3] = ["http", "https", "socks5"];
 
 /// The message for an invalid proxy in this setting, without any of its text.

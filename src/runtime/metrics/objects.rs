@@ -1,6 +1,6 @@
 //! The number of objects by reason, the objects that need a person, and the redistributions that have stopped. Fed by
 //! the watch, which sees every object, finished ones too: sixteen bytes are kept of a finished object, and names only
-//! of the few that need a person. Decides nothing, and no decision uses it.
+//! of the few that need a person. No decision uses it.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
@@ -26,7 +26,6 @@ const PENDING: &str = "Pending";
 /// Maximum number of series with the name of an object. Each is for a person, who will not read more.
 const MAX_NAMED: usize = 100;
 
-/// The objects that the watch has delivered.
 #[derive(Debug, Default)]
 pub struct Objects(Mutex<Known>);
 
@@ -54,7 +53,6 @@ struct Entry {
     is_queued: bool,
 }
 
-/// The reason that an object reports for its current generation.
 #[derive(Clone, Copy, Debug)]
 struct ReportedReason {
     reason: Reason,
@@ -63,13 +61,11 @@ struct ReportedReason {
 }
 
 impl Objects {
-    /// Whether this process leads, and so exports the gauges.
     pub fn export(&self, leads: bool) {
         self.0.lock().is_exported = leads;
     }
 
-    /// The watch delivered an object, or one that cannot be read. `queued`: a reconciliation will process it. `observe`:
-    /// redistributions are polled, so that status shows their current state.
+    /// `is_queued`: a reconciliation will process it. `observe`: status shows the current state of redistributions.
     pub fn seen(
         &self,
         scope: usize,
@@ -89,7 +85,6 @@ impl Objects {
         known.stopped.show(key, metadata, stopped.map(Phase::as_str));
     }
 
-    /// A reconciliation of the object starts.
     pub fn reconcile_started(&self, object: &ObjectMeta) {
         let mut known = self.0.lock();
         let key = known.key(object);
@@ -98,7 +93,6 @@ impl Objects {
         }
     }
 
-    /// The object was deleted.
     pub fn gone(&self, object: &ObjectMeta) {
         let mut known = self.0.lock();
         let key = known.key(object);
@@ -107,7 +101,6 @@ impl Objects {
         known.stopped.0.remove(&key);
     }
 
-    /// A list of this watch starts.
     pub fn listing(&self, scope: usize) {
         let mut known = self.0.lock();
         let list = known.lists.entry(index(scope)).or_default();
@@ -171,7 +164,6 @@ impl Collector for Objects {
     }
 }
 
-/// Objects by reason.
 type Counts = BTreeMap<&'static str, usize>;
 
 /// The objects that a gauge shows by name while there are few: namespace, name and reason by the object's key.
@@ -179,7 +171,7 @@ type Counts = BTreeMap<&'static str, usize>;
 struct Named(BTreeMap<u64, (String, String, &'static str)>);
 
 impl Named {
-    /// From now on the gauge shows the object for this reason; `None`: it does not show the object.
+    /// Shows the object for this reason from now on, or no longer.
     fn show(&mut self, key: u64, object: &ObjectMeta, reason: Option<&'static str>) {
         let Some(reason) = reason else {
             self.0.remove(&key);

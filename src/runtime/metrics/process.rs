@@ -19,7 +19,6 @@ pub struct ProcessMetrics;
 
 type Figure = (&'static str, &'static str, Option<Unit>, f64);
 
-/// The seconds of CPU time, and the gauges.
 #[allow(clippy::cast_precision_loss, reason = "a metric is a float, and these are far below 2^52")]
 fn read() -> ProcResult<(f64, [Figure; 5])> {
     let process = Process::myself()?;
