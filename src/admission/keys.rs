@@ -21,7 +21,7 @@ use crate::{
         lockout::{Lockout, REFUSAL_LASTS, Rejection},
     },
     protocol::hold::Hold,
-    runtime::jitter::jittered,
+    runtime::throttle::jittered,
 };
 
 /// The fifth refusal locks the key for everybody.

@@ -15,8 +15,8 @@ use crate::{
     api::Reason,
     protocol::{hold::Hold, regions::Endpoint},
     runtime::{
-        jitter::jittered_at_least,
         locks::{Lock, Locks},
+        throttle::jittered_at_least,
     },
 };
 

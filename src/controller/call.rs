@@ -20,7 +20,7 @@ use crate::{
         decide::{Plan, Step},
         hold::Hold,
     },
-    runtime::jitter::jittered,
+    runtime::throttle::jittered,
     store::StoreError,
 };
 

@@ -41,7 +41,7 @@ use crate::{
         decide::{Plan, Step},
         hold::{Hold, RECHECK_AFTER},
     },
-    runtime::{clock::Clock, jitter::jittered},
+    runtime::{clock::Clock, throttle::jittered},
     store::{
         StoreError,
         object::{StoredObject, Undecodable},

@@ -20,7 +20,7 @@ use crate::{
         status::{StatusChange, observed},
     },
     protocol::decide::Step,
-    runtime::jitter::jittered,
+    runtime::throttle::jittered,
     store::StoreError,
 };
 

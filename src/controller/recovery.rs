@@ -15,7 +15,7 @@ use crate::{
         lost::held_as_lost,
         record::Record,
     },
-    runtime::jitter::jittered,
+    runtime::throttle::jittered,
     store::Recorded,
 };
 

@@ -15,7 +15,7 @@ use crate::{
         record::Record,
         transitions,
     },
-    runtime::{events::Events, jitter::jittered, metrics::Metrics},
+    runtime::{events::Events, metrics::Metrics, throttle::jittered},
     store::{Recorded, Reported, StatusStore, StoreError, object::Undecodable},
 };
 

@@ -24,7 +24,7 @@ use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 use super::{Error, Reconciler, SOON, decider::Role, tasks::Over};
 use crate::{
     api::{ObjectKey, ObjectName},
-    runtime::{jitter::jittered, write_limit::ThrottledLog},
+    runtime::throttle::{ThrottledLog, jittered},
     store::{StoreError, object::StoredObject},
 };
 

@@ -16,7 +16,7 @@ use crate::{
         decide::Plan,
         hold::{Hold, RECHECK_AFTER},
     },
-    runtime::{jitter::jittered, write_limit::WriteLimit},
+    runtime::throttle::{WriteLimit, jittered},
 };
 
 /// A wait is not reported before, unless it is reported after [`SHORT`].

@@ -34,7 +34,7 @@ use crate::{
         tokens::{TokenCache, TokenKey, Wanted},
     },
     protocol::{hold::Hold, regions::Endpoint},
-    runtime::jitter::jittered,
+    runtime::throttle::jittered,
 };
 
 /// How often credentials that were refused are read again: their values may have changed.

@@ -24,8 +24,8 @@ use crate::{
     },
     protocol::{hold::Hold, regions::Endpoint},
     runtime::{
-        jitter::{jittered, jittered_at_least},
         locks::{Lock, Locks},
+        throttle::{jittered, jittered_at_least},
     },
 };
 

@@ -33,7 +33,7 @@ use crate::{
         journal::MAX_SEND_BUDGET,
         regions::Endpoint,
     },
-    runtime::{jitter::jittered, metrics::Metrics, synced::Synced},
+    runtime::{metrics::Metrics, synced::Synced, throttle::jittered},
 };
 
 /// A redistribution is polled for no longer than this after its call.

@@ -19,7 +19,7 @@ use crate::{
     cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
-    runtime::{jitter::jittered, metrics::Metrics},
+    runtime::{metrics::Metrics, throttle::jittered},
 };
 
 /// How long a baseline may be used for a claim; longer only if slots are further apart than that.

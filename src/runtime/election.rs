@@ -22,9 +22,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{
-    jitter::{doubling, jittered},
     metrics::Metrics,
-    write_limit::ThrottledLog,
+    throttle::{ThrottledLog, doubling, jittered},
 };
 
 pub type Leadership = watch::Receiver<bool>;

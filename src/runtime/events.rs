@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     api::{ClusterRedistribution, Reason, ReasonClass},
-    runtime::{metrics::Metrics, write_limit::WriteLimit},
+    runtime::{metrics::Metrics, throttle::WriteLimit},
 };
 
 /// Events waiting to be written. More than this at once are of no use to a reader.

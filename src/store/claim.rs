@@ -9,7 +9,7 @@ use super::{API_TIMEOUT, StatusStore, StoreError};
 use crate::{
     api::{Attempt, ClusterRedistribution, Reason},
     protocol::{conditions::reason_at, transitions},
-    runtime::jitter::doubling,
+    runtime::throttle::doubling,
 };
 
 /// First and longest pause between two reads.

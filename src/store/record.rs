@@ -18,7 +18,7 @@ use crate::{
         record::{Record, Recording},
         transitions,
     },
-    runtime::jitter::{doubling, jittered},
+    runtime::throttle::{doubling, jittered},
 };
 
 /// First and longest pause between two writes: short, so that an outcome is written soon after the API server's return.

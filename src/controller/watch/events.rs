@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    runtime::{jitter::jittered, write_limit::WriteLimit},
+    runtime::throttle::{WriteLimit, jittered},
     store::object::StoredObject,
 };
 

@@ -1,14 +1,32 @@
-//! PURE: how many of many equal things (events, lines of the log) may be written. Takes the clock as an argument.
+//! Pauses of a random length, so that requests that failed together are not repeated together, and limits of how many equal
+//! events, reports and lines of the log are written. The guarantee must not depend on them.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 /// Pause between two lines about the same kind of failure.
 const PAUSE: Duration = Duration::from_secs(600);
 /// A kind of failure that did not occur for this long is over: its next occurrence is logged at once.
 const OVER_AFTER: Duration = Duration::from_secs(180);
+
+/// A random time between half of `full` and `full`.
+pub fn jittered(full: Duration) -> Duration {
+    full.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+/// A random time from `least`, at least a second, to twice that.
+pub fn jittered_at_least(least: Duration) -> Duration {
+    jittered(least.max(Duration::from_secs(1)) * 2)
+}
+
+/// Pauses that double from `first` to `longest`; the caller adds the jitter.
+pub fn doubling(first: Duration, longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times().build()
+}
 
 /// Lets a burst through, and then one in each interval.
 #[derive(Debug)]
