@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
 
-use super::{Error, Reconciler, call::Prepared, decider::Decider, report::crd_outdated, tasks::Ended};
+use super::{Decider, Error, Reconciler, call::Prepared, report::crd_outdated, tasks::Ended};
 use crate::{
     admission::{Admitted, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},

@@ -3,7 +3,6 @@
 
 mod attempt;
 pub(crate) mod call;
-mod decider;
 mod polls;
 mod recovery;
 mod report;
@@ -15,11 +14,12 @@ pub mod watch;
 use std::{sync::Arc, time::Duration};
 
 use kube::runtime::controller::Action;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     attempt::Timing,
-    decider::{Decider, Role},
     report::Reporter,
     run::{FailedReconciles, run},
     tasks::Tasks,
@@ -38,10 +38,11 @@ use crate::{
     observe::{Observer, Stage},
     precheck::Precheck,
     protocol::{
-        decide::{Plan, Step},
+        attempts::AttemptTracker,
+        decide::{Now, Plan, Rules, Step, decide},
         hold::{Hold, RECHECK_AFTER},
     },
-    runtime::{clock::Clock, throttle::jittered},
+    runtime::{clock::Clock, election::Leadership, synced::Synced, throttle::jittered},
     store::{
         StoreError,
         object::{StoredObject, Undecodable},
@@ -70,6 +71,53 @@ pub enum Work {
     Call(Arc<Plan>),
     /// It polls the redistribution of the attempt with this id.
     Poll(String, Stage),
+}
+
+/// `decide`, with what this process remembers of attempts.
+#[derive(Clone)]
+pub struct Decider {
+    pub rules: Arc<Rules>,
+    attempts: Arc<Mutex<AttemptTracker>>,
+}
+
+impl Decider {
+    pub fn new(rules: Rules) -> Self {
+        Self { rules: Arc::new(rules), attempts: Arc::default() }
+    }
+
+    pub fn decide(&self, object: &ClusterRedistribution) -> Step {
+        let now = Now::read();
+        let mut attempts = self.attempts();
+        // The watch may not have delivered the object yet (the reply of a write): its grace starts now.
+        attempts.note(object, now.instant);
+        decide(object, &attempts, &self.rules, now)
+    }
+
+    pub fn attempts(&self) -> MutexGuard<'_, AttemptTracker> {
+        self.attempts.lock()
+    }
+}
+
+/// What this process may begin. Attempts with a claim continue either way.
+#[derive(Clone)]
+pub struct Role {
+    pub closing: CancellationToken,
+    pub leadership: Leadership,
+    pub synced: Synced,
+}
+
+impl Role {
+    /// Whether a new step may begin: this process leads and is not being stopped.
+    pub fn may_begin(&self) -> bool {
+        !self.closing.is_cancelled() && *self.leadership.borrow()
+    }
+
+    /// Whether the process may claim for an object of this namespace: not before the first list of its scope is complete,
+    /// since the earlier requests in the status of others are not known until then. The watch delivers the object again
+    /// when it is complete.
+    pub fn may_claim(&self, namespace: &str) -> bool {
+        self.may_begin() && self.synced.is_complete(namespace)
+    }
 }
 
 pub struct Reconciler {

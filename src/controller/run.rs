@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
-use super::{Error, Reconciler, SOON, decider::Role, tasks::Over};
+use super::{Error, Reconciler, Role, SOON, tasks::Over};
 use crate::{
     api::{ObjectKey, ObjectName},
     runtime::throttle::{ThrottledLog, jittered},

@@ -2,20 +2,20 @@
 //! name the place in a kubeconfig but not the content: kube's own quote lines, URLs and the output of credential plugins.
 //! Sends no request.
 
-mod proxy;
-
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use http::{Request, StatusCode, header::HeaderValue};
+use http::{Request, StatusCode, Uri, header::HeaderValue};
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
     Client, Config, Error,
     client::{AuthError, Body, ClientBuilder},
     config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
 };
 use secrecy::ExposeSecret;
+use url::Url;
 
 use crate::runtime::metrics::Metrics;
 
@@ -107,8 +107,8 @@ async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config,
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = made.map_err(|error| match error {
-        KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => proxy::invalid("HTTPS_PROXY"),
-        KubeconfigError::ParseNoProxy(_) => proxy::NO_PROXY.to_owned(),
+        KubeconfigError::ParseProxyUrl(_) if cluster.proxy_url.is_none() => invalid_proxy("HTTPS_PROXY"),
+        KubeconfigError::ParseNoProxy(_) => INVALID_NO_PROXY.to_owned(),
         error => invalid(&of_kubeconfig(&error)),
     })?;
     check(&config).map_err(invalid)?;
@@ -117,8 +117,8 @@ async fn from_file(file: Option<&Path>, context: Option<&str>) -> Result<Config,
     config.root_cert_file = cluster.certificate_authority.filter(|_| is_a_file).map(PathBuf::from);
     // kube compares NO_PROXY with the proxy's name, and sends requests to this machine through the proxy.
     config.proxy_url = match cluster.proxy_url.filter(|url| !url.is_empty()) {
-        Some(url) => Some(proxy::read(&url).ok_or_else(|| invalid(&proxy::invalid("proxy-url")))?),
-        None => proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())?,
+        Some(url) => Some(parse_proxy(&url).ok_or_else(|| invalid(&invalid_proxy("proxy-url")))?),
+        None => proxy_of_environment(&config.cluster_url, |name| std::env::var(name).ok())?,
     };
     if let Some(proxy) = &config.proxy_url {
         let (host, port) = (proxy.host().unwrap_or_default(), proxy.port_u16());
@@ -179,7 +179,7 @@ fn of_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
             "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
         }
-        KubeconfigError::ParseProxyUrl(_) => proxy::invalid("proxy-url"),
+        KubeconfigError::ParseProxyUrl(_) => invalid_proxy("proxy-url"),
         KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
         KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
         KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
@@ -221,6 +221,69 @@ fn of_credentials(error: &AuthError) -> String {
         }
         _ => "the credentials of its user cannot be used".to_owned(),
     }
+}
+
+/// An invalid NO_PROXY: kube rejects it as a whole if one part is invalid.
+const INVALID_NO_PROXY: &str =
+    "NO_PROXY cannot be read: it must be *, or names and addresses with one comma between two of them";
+
+const PROXY_SCHEMES: [&str; 3] = ["http", "https", "socks5"];
+
+/// The message for an invalid proxy in this setting, without any of its text.
+fn invalid_proxy(setting: &str) -> String {
+    format!(
+        "{setting} must be http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT; http and https may have a login, as http://USER:PASSWORD@HOST:PORT with %40 for @ and %2F for /"
+    )
+}
+
+/// Parses the URL of a proxy; without a scheme it is http.
+fn parse_proxy(text: &str) -> Option<Uri> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    // `Url` is stricter than `Uri`, which reads a port that is no number as no port.
+    Url::parse(&text).ok()?;
+    let url: Uri = text.parse().ok()?;
+    let scheme = url.scheme_str().filter(|scheme| PROXY_SCHEMES.contains(scheme))?;
+    // kube would not send the login of a socks5 proxy.
+    let has_login = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    let is_complete = url.host().is_some_and(|host| !host.is_empty()) && !(has_login && scheme == "socks5");
+    is_complete.then_some(url)
+}
+
+/// The proxy of the API server from the environment, by kubectl's rules (for the cloud only `--proxy` applies):
+/// `HTTPS_PROXY`, or `HTTP_PROXY` for a server without TLS, unless `NO_PROXY` names the server or it is on this machine.
+fn proxy_of_environment(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Uri>, String> {
+    let either = |upper: &str| {
+        let lower = upper.to_ascii_lowercase();
+        variable(upper).filter(|text| !text.is_empty()).or_else(|| variable(&lower)).filter(|text| !text.is_empty())
+    };
+    let name = if server.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
+    let Some(text) = either(name).filter(|_| !is_local(server)) else { return Ok(None) };
+    let proxy = parse_proxy(&text).ok_or_else(|| invalid_proxy(name))?;
+    let excepted = excepted(&either("NO_PROXY").unwrap_or_default(), server);
+    // The matcher only answers whether a proxy is used, so any proxy serves.
+    let anywhere = Matcher::builder().all("http://proxy.invalid").no(excepted).build();
+    Ok(anywhere.intercept(server).map(|_| proxy))
+}
+
+/// NO_PROXY in the form that the matcher reads: it supports neither ports nor `*.` before a name.
+fn excepted(text: &str, server: &Uri) -> String {
+    let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
+    let translated = |entry: &str| -> Option<String> {
+        let entry = entry.trim();
+        let entry = entry.strip_prefix("*.").map_or_else(|| entry.to_owned(), |domain| format!(".{domain}"));
+        match entry.rsplit_once(':') {
+            Some((host, entry_port)) if !host.contains(':') || host.ends_with(']') => {
+                (entry_port.parse() == Ok(port)).then(|| host.trim_matches(['[', ']']).to_owned())
+            }
+            _ => Some(entry),
+        }
+    };
+    text.split(',').filter_map(translated).collect::<Vec<_>>().join(",")
+}
+
+fn is_local(server: &Uri) -> bool {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 mod claim;
 pub mod object;
 mod record;
-mod undecodable;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -26,11 +25,14 @@ use self::object::StoredObject;
 pub use self::{
     claim::{Claim, ReadBack, check_claim},
     record::Recorded,
-    undecodable::Reported,
 };
 use crate::{
-    api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey},
-    protocol::lost,
+    api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey, Reason, text::truncate},
+    protocol::{
+        journal::{self, ATTEMPT_LOST, Journal},
+        lost,
+        transitions::held,
+    },
 };
 
 /// Requests at the API server at once, claims and outcomes aside: more would be throttled there.
@@ -88,6 +90,17 @@ impl StoreError {
     }
 }
 
+/// The result of the report of an object that does not fit this version's types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    Written,
+    Known,
+    /// The object fits now, or is gone or being deleted.
+    NoLongerApplies,
+    /// Status may be the only proof that this generation or an older one was called.
+    LeftAlone,
+}
+
 #[derive(Clone)]
 pub struct StatusStore {
     client: Client,
@@ -130,6 +143,34 @@ impl StatusStore {
     ) -> Result<(), StoreError> {
         let _one = self.limit.acquire().await;
         self.send::<IgnoredAny>(&object.metadata, (&object.spec, &next), API_TIMEOUT, false).await.map(|_| ())
+    }
+
+    /// Reports in the object's status, on a fresh read, why it cannot be read. A status that is incomplete, or is evidence
+    /// that this generation was or may have been called, is left alone.
+    pub async fn report_undecodable(
+        &self,
+        metadata: &ObjectMeta,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<Reported, StoreError> {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let key =
+            ObjectKey { namespace: text(&metadata.namespace), name: text(&metadata.name), uid: text(&metadata.uid) };
+        let object = match self.read_leniently(&key, API_TIMEOUT).await?.object {
+            Err(object) if object.metadata.deletion_timestamp.is_none() => object,
+            _ => return Ok(Reported::NoLongerApplies),
+        };
+        let Some(before) = object.without_spec().filter(may_be_written) else { return Ok(Reported::LeftAlone) };
+        let message = format!(
+            "This object does not match the schema of this controller's version: {}. No request is sent. Correct the spec (kubectl explain clusterredistribution.spec), or delete the object and apply a correct one",
+            truncate(error, 256)
+        );
+        let generation = object.metadata.generation.unwrap_or_default();
+        let Some(next) = held(before.status.as_ref(), generation, Reason::ObjectInvalid, &message, now) else {
+            return Ok(Reported::Known);
+        };
+        self.send::<IgnoredAny>(&object.metadata, (&object.spec, &next), API_TIMEOUT, false).await?;
+        Ok(Reported::Written)
     }
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
@@ -228,3 +269,17 @@ fn answer<T>(result: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>
         Ok(Err(error)) => Err(StoreError::Indeterminate(error.to_string())),
     }
 }
+
+/// True if the report erases no evidence of a call. An existing attempt is kept.
+fn may_be_written(object: &ClusterRedistribution) -> bool {
+    match journal::read(object) {
+        Journal::NoAttempt => true,
+        Journal::InFlight(attempt) => Some(attempt.generation) < object.metadata.generation,
+        Journal::CoolingDown { key, .. } => !key.starts_with(ATTEMPT_LOST),
+        Journal::Missing(_) | Journal::Invalid(_) | Journal::Closed | Journal::NotSent => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

@@ -73,3 +73,63 @@ async fn errors_name_the_place_and_not_the_content() {
         assert!(!error.contains("canary"), "{error}");
     }
 }
+
+fn proxy(server: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
+    let variable =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let found = proxy_of_environment(&server.parse().unwrap(), variable)?;
+    Ok(found.map(|url| url.to_string()))
+}
+
+#[test]
+fn no_proxy_applies_to_the_server_by_the_rules_of_kubectl() {
+    let through = |server: &str, no_proxy: &str| {
+        let variables = [("HTTPS_PROXY", "http://proxy.example.com:3128"), ("NO_PROXY", no_proxy)];
+        proxy(server, &variables).unwrap().is_some()
+    };
+    for (server, no_proxy, goes_through) in [
+        ("https://api.example.com:6443", "", true),
+        ("https://api.example.com:6443", "proxy.example.com", true),
+        ("https://api.example.com:6443", "example.com", false),
+        ("https://api.example.com:6443", ".example.com", false),
+        ("https://api.example.com:6443", "*.example.com", false),
+        ("https://api.example.com:6443", "ample.com", true),
+        ("https://api.example.com:6443", "*", false),
+        ("https://api.example.com:6443", " a.b , api.example.com", false),
+        ("https://api.example.com:6443", "api.example.com:6443", false),
+        ("https://api.example.com:6443", "api.example.com:443", true),
+        ("https://api.example.com", "api.example.com:443", false),
+        ("https://10.1.2.3:6443", "10.0.0.0/8", false),
+        ("https://10.1.2.3:6443", "11.0.0.0/8", true),
+        ("https://10.1.2.3:6443", "10.1.2.3:6443", false),
+        ("https://[fd00::1]:6443", "fd00::/8", false),
+        ("https://[fd00::1]:6443", "[fd00::1]:6443", false),
+        // Requests to this machine use no proxy of the environment.
+        ("https://127.0.0.1:6443", "", false),
+        ("https://[::1]:6443", "", false),
+        ("https://localhost:6443", "", false),
+    ] {
+        assert_eq!(through(server, no_proxy), goes_through, "{server} with NO_PROXY={no_proxy}");
+    }
+}
+
+#[test]
+fn the_variable_is_that_of_the_servers_scheme_in_either_case() {
+    let server = "https://api.example.com";
+    let url = |variables: &[(&str, &str)]| proxy(server, variables).unwrap();
+    assert_eq!(url(&[("https_proxy", "http://p:1")]).as_deref(), Some("http://p:1/"));
+    assert_eq!(url(&[("HTTPS_PROXY", ""), ("https_proxy", "p:1")]).as_deref(), Some("http://p:1/"));
+    assert_eq!(url(&[("HTTPS_PROXY", "user:pw@p:1")]).as_deref(), Some("http://user:pw@p:1/"));
+    assert_eq!(url(&[("HTTP_PROXY", "http://p:1"), ("ALL_PROXY", "http://p:1")]), None);
+    let plain = proxy("http://api.example.com", &[("HTTP_PROXY", "http://p:1")]).unwrap();
+    assert_eq!(plain.as_deref(), Some("http://p:1/"));
+}
+
+#[test]
+fn an_invalid_proxy_is_reported_without_its_login() {
+    for text in ["ftp://user:canary@p:1", "http://user:can^ary@p:1", "socks5://user:canary@p:1", "http://"] {
+        let error = proxy("https://api.example.com", &[("HTTPS_PROXY", text)]).unwrap_err();
+        assert!(error.starts_with("HTTPS_PROXY must be http://HOST:PORT"), "{error}");
+        assert!(!error.contains("canary") && !error.contains("can^ary"), "{error}");
+    }
+}
