@@ -70,7 +70,7 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let metrics = Metrics::default();
-    let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent().clone());
+    let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent_seconds.clone());
     let (kubeconfig, context) = (run.kubernetes.kubeconfig.as_deref(), run.kubernetes.context.as_deref());
     let client = kube_client::client(kubeconfig, context, &metrics).await?;
     let done = CancellationToken::new();
@@ -123,7 +123,7 @@ fn elect(
     done: &CancellationToken,
 ) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
     if !run.kubernetes.leader_election {
-        metrics.always_leading();
+        metrics.objects().export(true);
         return (election::without_election(), None);
     }
     let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);

@@ -130,13 +130,14 @@ impl Reconciler {
         mut slot: Slot,
         attempt_id: &str,
     ) -> Outcome {
-        let _in_flight = self.reporter.metrics.call_begins();
-        let started = Instant::now();
+        let (metrics, started) = (&self.reporter.metrics, Instant::now());
+        metrics.requests_in_flight.inc();
         slot.sends();
         // The request is built from the stored object, which the claim returned.
         let request = RedistributionRequest::from(&claimed.spec);
         let outcome = self.cloud.send(send_permit, &request, &credential.key, &plan.endpoint, Timestamp::now()).await;
-        self.reporter.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
+        metrics.requests_in_flight.dec();
+        metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
         if matches!(outcome, Outcome::Answered(_)) {
             self.cloud.health().reached(&plan.endpoint.host);
         }

@@ -54,7 +54,7 @@ pub async fn run(
     requeued: mpsc::UnboundedReceiver<ObjectName>,
 ) {
     let Role { closing, leadership, .. } = reconciler.role.clone();
-    reconciler.reporter.metrics.workers(WORKERS);
+    reconciler.reporter.metrics.max_workers.set(i64::from(WORKERS));
     // A new leader reconciles all pending objects: as a follower it has watched them and done nothing.
     let elected = WatchStream::new(leadership.clone()).filter(|leads| ready(*leads)).map(|_| ());
     let requeued = UnboundedReceiverStream::new(requeued)
@@ -86,24 +86,27 @@ pub async fn run(
 
 async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     let metrics = &reconciler.reporter.metrics;
-    let reconciling = metrics.reconciling(object.meta());
+    metrics.objects().reconcile_started(object.meta());
+    metrics.active_workers.inc();
+    let begun = Instant::now();
     let result = reconciler.reconcile(&object).await;
+    metrics.active_workers.dec();
+    metrics.reconcile_seconds.observe(begun.elapsed().as_secs_f64());
     let label = match &result {
         Ok(action) if *action == Action::await_change() => "success",
         Ok(_) => "requeue_after",
         Err(error) if is_expected(error, reconciler.failures.count(uid_of(&object)) + 1) => "requeue_after",
         Err(_) => "error",
     };
-    metrics.reconciled(&reconciling, label);
+    metrics.reconciles.get_or_create(&[("result", label)]).inc();
+    if label == "error" {
+        metrics.reconcile_errors.inc();
+    }
     result
 }
 
 fn uid_of(object: &StoredObject) -> &str {
-    let uid = match &object.object {
-        Ok(object) => object.metadata.uid.as_deref(),
-        Err(invalid) => invalid.metadata.uid.as_deref(),
-    };
-    uid.unwrap_or_default()
+    object.meta().uid.as_deref().unwrap_or_default()
 }
 
 /// Another writer changed or deleted the object in between, which is normal, but not many times in a row.

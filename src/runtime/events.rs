@@ -79,11 +79,11 @@ impl Events {
         note: &str,
     ) {
         if is_success && !self.successes.lock().allows(Instant::now()) {
-            self.metrics.event_dropped();
+            self.metrics.events_dropped.inc();
             return;
         }
         let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            self.metrics.event_dropped();
+            self.metrics.events_dropped.inc();
             return;
         };
         let event = Event {

@@ -7,10 +7,9 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{Arc, atomic::AtomicU64},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use procfs::{
     ProcResult,
     process::{LimitValue, Process},
@@ -29,6 +28,7 @@ use prometheus_client::{
 };
 
 use self::objects::Objects;
+use crate::api::Reason;
 
 /// The controller's name in the metrics that every controller exports.
 const CONTROLLER: &str = "clusterredistribution";
@@ -45,33 +45,29 @@ type Series<M, const LABELS: usize, Value = &'static str> = Family<[(&'static st
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    api_requests: Series<Counter, 3, String>,
+    leading: Series<Gauge, 1, String>,
+    pub reconciles: Series<Counter, 1>,
+    pub reconcile_errors: Counter,
+    pub reconcile_seconds: Histogram,
+    pub active_workers: Gauge,
+    pub max_workers: Gauge,
     requests: Series<Counter, 2, String>,
     request_seconds: Histogram,
+    pub requests_in_flight: Gauge,
     cluster_reads: Series<Counter, 1>,
     observations: Series<Counter, 1>,
-    reconciles: Series<Counter, 1>,
-    reconcile_errors: Counter,
-    reconcile_seconds: Histogram,
-    active_workers: Gauge,
-    max_workers: Gauge,
-    api_requests: Series<Counter, 3, String>,
     holds: Series<Counter, 1>,
-    in_flight: Gauge,
     hidden: Gauge,
     watch_errors: Counter,
-    watch_silent: Gauge<f64, AtomicU64>,
-    events_dropped: Counter,
-    leading: Series<Gauge, 1, String>,
+    pub watch_silent_seconds: Gauge<f64, AtomicU64>,
+    pub events_dropped: Counter,
     objects: Arc<Objects>,
 }
 
-fn keep<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
-}
-
-fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
-    keep(registry, name, help, M::default())
 }
 
 /// Series that start at zero, so that a rate over them has a first value.
@@ -89,64 +85,64 @@ impl Default for Metrics {
         let objects = Arc::<Objects>::default();
         all.register_collector(Box::new(Arc::clone(&objects)));
         all.register_collector(Box::new(ProcessMetrics));
-        let (name, help) = ("rest_client_requests", "Requests to the API server by status code and method");
-        let api_requests = add(&mut all, name, help);
-        let leading = add(&mut all, "leader_election_master_status", "1 while this process leads");
+        let help = "Requests to the API server by status code and method";
+        let api_requests = add(&mut all, "rest_client_requests", help, Family::default());
+        let help = "1 while this process leads";
+        let leading = add(&mut all, "leader_election_master_status", help, Family::default());
 
         let own = all.sub_registry_with_label((Cow::Borrowed("controller"), Cow::Borrowed(CONTROLLER)));
-        let (name, help) = ("controller_runtime_reconcile", "Reconciliations by result");
-        let reconciles = keep(own, name, help, from_zero(&RECONCILE_RESULTS));
-        let (name, help) = ("controller_runtime_reconcile_errors", "Reconciliations that failed and are retried");
-        let reconcile_errors = add(own, name, help);
+        let (help, results) = ("Reconciliations by result", from_zero(&RECONCILE_RESULTS));
+        let reconciles = add(own, "controller_runtime_reconcile", help, results);
+        let help = "Reconciliations that failed and are retried";
+        let reconcile_errors = add(own, "controller_runtime_reconcile_errors", help, Counter::default());
         let help = "Time of a reconciliation; calls and polls have tasks of their own";
         let seconds = Histogram::new(RECONCILE_BUCKETS);
-        let reconcile_seconds = keep(own, "controller_runtime_reconcile_time_seconds", help, seconds);
-        let active_workers = add(own, "controller_runtime_active_workers", "Reconciliations in progress");
-        let (name, help) =
-            ("controller_runtime_max_concurrent_reconciles", "Maximum number of concurrent reconciliations");
-        let max_workers = add(own, name, help);
+        let reconcile_seconds = add(own, "controller_runtime_reconcile_time_seconds", help, seconds);
+        let help = "Reconciliations in progress";
+        let active_workers = add(own, "controller_runtime_active_workers", help, Gauge::default());
+        let help = "Maximum number of concurrent reconciliations";
+        let max_workers = add(own, "controller_runtime_max_concurrent_reconciles", help, Gauge::default());
 
         let dws = all.sub_registry_with_prefix("dws_redistribution");
         dws.register("build", "Version of this binary", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let (clusters, details) = (from_zero(&CLUSTER_RESULTS), from_zero(&DETAILS_RESULTS));
-        let seconds = Histogram::new(REQUEST_BUCKETS);
+        let help = "Attempts to call the cloud, by outcome";
+        let requests = add(dws, "requests", help, Family::default());
+        let (help, seconds) = ("Time from sending a request to its outcome", Histogram::new(REQUEST_BUCKETS));
+        let request_seconds = add(dws, "request_duration_seconds", help, seconds);
+        let requests_in_flight = add(dws, "requests_in_flight", "Calls in flight", Gauge::default());
+        let cluster_reads = add(dws, "reads", "Reads of a cluster, by result", from_zero(&CLUSTER_RESULTS));
+        let help = "Reads of a redistribution, by result";
+        let observations = add(dws, "observations", help, from_zero(&DETAILS_RESULTS));
+        let help = "Number of times an object began to be held, by reason";
+        let holds = add(dws, "holds", help, Family::default());
+        let help = "Objects whose status lacks something that was written: an older CRD hides it, or it was lost";
+        let hidden = add(dws, "hidden_objects", help, Gauge::default());
+        let help = "Errors of the watch on the API server";
+        let watch_errors = add(dws, "watch_errors", help, Counter::default());
+        let help = "How long the watch has been silent while the API server answered; at --stale-after the process is not alive";
+        let watch_silent_seconds = add(dws, "watch_silent_seconds", help, Gauge::default());
+        let help = "Kubernetes Events that were dropped because there were too many at once";
+        let events_dropped = add(dws, "events_dropped", help, Counter::default());
         Self {
-            requests: add(dws, "requests", "Attempts to call the cloud, by outcome"),
-            request_seconds: keep(
-                dws,
-                "request_duration_seconds",
-                "Time from sending a request to its outcome",
-                seconds,
-            ),
-            cluster_reads: keep(dws, "reads", "Reads of a cluster, by result", clusters),
-            observations: keep(dws, "observations", "Reads of a redistribution, by result", details),
-            in_flight: add(dws, "requests_in_flight", "Calls in flight"),
-            hidden: add(
-                dws,
-                "hidden_objects",
-                "Objects whose status lacks something that was written: an older CRD hides it, or it was lost",
-            ),
-            holds: add(dws, "holds", "Number of times an object began to be held, by reason"),
-            watch_errors: add(dws, "watch_errors", "Errors of the watch on the API server"),
-            watch_silent: add(
-                dws,
-                "watch_silent_seconds",
-                "How long the watch has been silent while the API server answered; at --stale-after the process is not alive",
-            ),
-            events_dropped: add(
-                dws,
-                "events_dropped",
-                "Kubernetes Events that were dropped because there were too many at once",
-            ),
+            registry: Arc::new(all),
+            api_requests,
+            leading,
             reconciles,
             reconcile_errors,
             reconcile_seconds,
             active_workers,
             max_workers,
-            api_requests,
-            leading,
+            requests,
+            request_seconds,
+            requests_in_flight,
+            cluster_reads,
+            observations,
+            holds,
+            hidden,
+            watch_errors,
+            watch_silent_seconds,
+            events_dropped,
             objects,
-            registry: Arc::new(all),
         }
     }
 }
@@ -166,36 +162,14 @@ impl Metrics {
         self.observations.get_or_create(&[("result", result)]).inc();
     }
 
-    pub fn workers(&self, max: u16) {
-        self.max_workers.set(i64::from(max));
-    }
-
-    pub fn reconciling(&self, object: &ObjectMeta) -> Reconciling {
-        self.objects.reconcile_started(object);
-        Reconciling { _active: InProgress::of(&self.active_workers), begin: Instant::now() }
-    }
-
-    pub fn reconciled(&self, reconciling: &Reconciling, result: &'static str) {
-        self.reconciles.get_or_create(&[("result", result)]).inc();
-        self.reconcile_seconds.observe(reconciling.begin.elapsed().as_secs_f64());
-        if result == "error" {
-            self.reconcile_errors.inc();
-        }
-    }
-
-    /// A request to the API server was answered or failed; client-go's label names and values.
+    /// Client-go's label names and values.
     pub fn api_request(&self, code: &str, method: &str, host: &str) {
         let labels = [("code", code.to_owned()), ("method", method.to_owned()), ("host", host.to_owned())];
         self.api_requests.get_or_create(&labels).inc();
     }
 
-    pub fn hold(&self, reason: crate::api::Reason) {
+    pub fn hold(&self, reason: Reason) {
         self.holds.get_or_create(&[("reason", reason.as_str())]).inc();
-    }
-
-    /// A call is in flight until the returned value is dropped.
-    pub fn call_begins(&self) -> InProgress {
-        InProgress::of(&self.in_flight)
     }
 
     pub fn hidden(&self, objects: usize) {
@@ -206,22 +180,9 @@ impl Metrics {
         self.watch_errors.inc();
     }
 
-    pub const fn watch_silent(&self) -> &Gauge<f64, AtomicU64> {
-        &self.watch_silent
-    }
-
-    pub fn event_dropped(&self) {
-        self.events_dropped.inc();
-    }
-
     pub fn leading(&self, lease: &str, leads: bool) {
         self.leading.get_or_create(&[("name", lease.to_owned())]).set(i64::from(leads));
         self.objects.export(leads);
-    }
-
-    /// Without election: this process always leads.
-    pub fn always_leading(&self) {
-        self.objects.export(true);
     }
 
     pub fn objects(&self) -> &Objects {
@@ -235,26 +196,6 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
-}
-
-pub struct InProgress(Gauge);
-
-impl InProgress {
-    fn of(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-pub struct Reconciling {
-    _active: InProgress,
-    begin: Instant,
 }
 
 /// The kernel's figures of this process, under the names that every Prometheus client uses. Reads `/proc/self` at each
@@ -287,13 +228,7 @@ fn read_process() -> ProcResult<(f64, [Figure; 5])> {
 
 impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let (cpu_seconds, gauges) = match read_process() {
-            Ok(read) => read,
-            Err(error) => {
-                tracing::debug!(%error, "/proc/self could not be read");
-                return Ok(());
-            }
-        };
+        let Ok((cpu_seconds, gauges)) = read_process() else { return Ok(()) };
         let (cpu, help) = (ConstCounter::new(cpu_seconds), "CPU time, user and system");
         cpu.encode(encoder.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), cpu.metric_type())?)?;
         for (name, help, unit, value) in gauges {

@@ -91,7 +91,7 @@ async fn a_stopped_redistribution_is_exported_only_with_observation() {
         let paused: Vec<_> = serde_json::from_value(paused.clone()).unwrap();
         object.status.as_mut().unwrap().conditions.extend(paused);
         let mut pending = pending(observe, Synced::new(&[]));
-        pending.metrics().always_leading();
+        pending.metrics().objects().export(true);
         drop(pending.apply(0, Event::Apply(stored(object))));
         let text = pending.metrics().text();
         assert_eq!(text.contains("\ndws_redistribution_stopped{"), observe, "{state:?}: {text}");
