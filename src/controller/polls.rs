@@ -136,7 +136,7 @@ impl Reconciler {
             tracing::info!(namespace, name, generation, attempt = attempt.id, reason, message, "observed");
             let event_type = if *is_warning { EventType::Warning } else { EventType::Normal };
             let note = format!("{message} (generation {generation}, attempt {})", attempt.id);
-            self.reporter.events.emit_other(object, reason, event_type, reason, &note);
+            self.reporter.events.post(object, (reason, event_type, !is_warning), reason, &note);
         }
     }
 }

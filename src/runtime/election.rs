@@ -17,7 +17,7 @@ use kube::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -100,32 +100,25 @@ impl Candidate {
             let begun = Instant::now();
             let deadline = renewed.unwrap_or(begun) + renew_deadline;
             let round = timeout_at(deadline.min(begun + self.settings.request_timeout()), self.round()).await;
-            let failure = match round {
-                Ok(Ok(holds)) => {
+            let result = round.map_or_else(|_| Err("no answer in time".to_owned()), |r| r.map_err(|e| e.to_string()));
+            match &result {
+                Ok(holds) => {
                     renewed = holds.then_some(begun);
-                    None
+                    (pauses, throttle) = (doubling(retry, renew_deadline), ThrottledLog::default());
                 }
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("no answer in time".to_owned()),
-            };
-            if let Some(error) = &failure {
-                self.log(error, throttle.failed("lease", begun.into_std()).is_none());
-            } else {
-                (pauses, throttle) = (doubling(retry, renew_deadline), ThrottledLog::default());
+                Err(error) => self.log(error, throttle.failed("lease", begun.into_std()).is_some()),
             }
-            let is_failing = failure.is_some();
             renewed = renewed.filter(|renewed| renewed.elapsed() < renew_deadline);
             self.set_leading(renewed.is_some());
-            let rest = match renewed {
-                None if is_failing => jittered(pauses.next().unwrap_or(renew_deadline)),
-                None => jittered(retry),
+            let now = Instant::now();
+            let next = match (renewed, result) {
+                (Some(renewed), Ok(_)) => renewed + self.settings.renew(),
                 // A leader without answers must not sleep past its deadline.
-                Some(renewed) if is_failing => {
-                    jittered(retry / 2).min((renewed + renew_deadline).saturating_duration_since(Instant::now()))
-                }
-                Some(renewed) => (renewed + self.settings.renew()).saturating_duration_since(Instant::now()),
+                (Some(renewed), Err(_)) => (now + jittered(retry / 2)).min(renewed + renew_deadline),
+                (None, Ok(_)) => now + jittered(retry),
+                (None, Err(_)) => now + jittered(pauses.next().unwrap_or(renew_deadline)),
             };
-            tokio::select! { () = sleep(rest) => {}, () = stop.cancelled() => break }
+            tokio::select! { () = sleep_until(next) => {}, () = stop.cancelled() => break }
         }
         self.set_leading(false);
         if renewed.is_some() {
@@ -137,19 +130,18 @@ impl Candidate {
         }
     }
 
-    /// Warns of the first of several failures in a row, and again every ten minutes.
-    fn log(&self, error: &str, is_known: bool) {
+    fn log(&self, error: &str, is_news: bool) {
         let Settings { name: lease, namespace, .. } = &self.settings;
-        if is_known {
+        if is_news {
+            tracing::warn!(
+                lease,
+                namespace,
+                error,
+                "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
+            );
+        } else {
             tracing::debug!(lease, namespace, error, "the lease cannot be read or written");
-            return;
         }
-        tracing::warn!(
-            lease,
-            namespace,
-            error,
-            "the lease cannot be read or written, and without it nothing is claimed. The controller's role needs create on leases, and get and update on this one, in this namespace"
-        );
     }
 
     fn set_leading(&self, leads: bool) {
@@ -212,9 +204,8 @@ impl Candidate {
 
     async fn release(&self) -> Result<(), kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(()) };
-        if let Some(spec) =
-            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.settings.identity))
-        {
+        let is_own = |spec: &&mut LeaseSpec| spec.holder_identity.as_ref() == Some(&self.settings.identity);
+        if let Some(spec) = lease.spec.as_mut().filter(is_own) {
             spec.holder_identity = None;
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(now());
@@ -265,13 +256,10 @@ impl Observer {
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
         let version = &lease.metadata.resource_version;
-        let since = match &self.seen {
-            Some((seen_version, since)) if seen_version == version => *since,
-            _ => {
-                self.seen = Some((version.clone(), now));
-                now
-            }
-        };
+        if self.seen.as_ref().is_none_or(|(seen, _)| seen != version) {
+            self.seen = Some((version.clone(), now));
+        }
+        let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
         match holder {
             None => Step::Take,
             Some(holder) if holder == self.identity => Step::Renew,

@@ -48,8 +48,7 @@ impl Events {
         }
     }
 
-    /// `action` distinguishes events of the same reason: the recorder folds events of one reason and action into one series
-    /// and would show the first note for all of them.
+    /// Emits an event for a reason of an object's conditions.
     pub fn emit(&self, object: &ClusterRedistribution, reason: Reason, action: &str, note: &str) {
         let is_normal = matches!(reason.class(), ReasonClass::Blocked | ReasonClass::InFlight | ReasonClass::Delivered);
         // Nothing is wrong: most events of a burst are of these. A hold that a person has to fix gets an event for each
@@ -60,18 +59,9 @@ impl Events {
         self.post(object, (reason.as_str(), event_type, is_success), action, note);
     }
 
-    pub fn emit_other(
-        &self,
-        object: &ClusterRedistribution,
-        reason: &str,
-        event_type: EventType,
-        action: &str,
-        note: &str,
-    ) {
-        self.post(object, (reason, event_type, event_type == EventType::Normal), action, note);
-    }
-
-    fn post(
+    /// `action` distinguishes events of the same reason: the recorder folds events of one reason and action into one series
+    /// and would show the first note for all of them.
+    pub fn post(
         &self,
         object: &ClusterRedistribution,
         (reason, event_type, is_success): (&str, EventType, bool),

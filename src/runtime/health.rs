@@ -73,18 +73,15 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
     }
 }
 
-async fn livez(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+async fn livez(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
     if admin.watchdog.is_alive() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the watch has been silent for longer than --stale-after although the API server answers\n",
-        )
+        return (StatusCode::OK, "ok\n");
     }
+    let why = "the watch has been silent for longer than --stale-after although the API server answers\n";
+    (StatusCode::INTERNAL_SERVER_ERROR, why)
 }
 
-async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
     if admin.closing.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
     } else if admin.synced.are_all_complete() {
