@@ -164,35 +164,29 @@ const TOKEN: &str =
 const UNUSABLE: &str = "its configuration cannot be used";
 
 fn of_kubeconfig(error: &KubeconfigError) -> String {
+    let of_data = |field: &str, error: &LoadDataError| match error {
+        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
+        LoadDataError::ReadFile(error, file) => format!("{field} {}: {error}", file.display()),
+        LoadDataError::NoBase64DataOrFile => format!("{field} is empty"),
+    };
     match error {
-        KubeconfigError::ReadConfig(error, file) => format!("{} cannot be read: {error}", file.display()),
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => format!("line {}, column {}: it is not the YAML of a kubeconfig", at.line(), at.column()),
             None => "it is not the YAML of a kubeconfig".to_owned(),
         },
-        KubeconfigError::CurrentContextNotSet
-        | KubeconfigError::LoadContext(_)
-        | KubeconfigError::LoadClusterOfContext(_) => {
-            "it has no such context (--context, or its current-context), or not the cluster that the context names"
-                .to_owned()
-        }
-        KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
-            "the server of its cluster is not a URL such as https://HOST:PORT".to_owned()
-        }
         KubeconfigError::ParseProxyUrl(_) => invalid_proxy("proxy-url"),
         KubeconfigError::LoadCertificateAuthority(error) => of_data("certificate-authority", error),
         KubeconfigError::ParseCertificates(_) => "certificate-authority holds no certificates as PEM".to_owned(),
         KubeconfigError::LoadClientCertificate(error) => of_data("client-certificate", error),
         KubeconfigError::LoadClientKey(error) => of_data("client-key", error),
+        // These quote names and files only.
+        KubeconfigError::ReadConfig(..)
+        | KubeconfigError::CurrentContextNotSet
+        | KubeconfigError::LoadContext(_)
+        | KubeconfigError::LoadClusterOfContext(_)
+        | KubeconfigError::MissingClusterUrl
+        | KubeconfigError::ParseClusterUrl(_) => error.to_string(),
         _ => UNUSABLE.to_owned(),
-    }
-}
-
-fn of_data(field: &str, error: &LoadDataError) -> String {
-    match error {
-        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
-        LoadDataError::ReadFile(error, file) => format!("{field} {}: {error}", file.display()),
-        LoadDataError::NoBase64DataOrFile => format!("{field} is empty"),
     }
 }
 
