@@ -109,7 +109,7 @@ impl Reconciler {
             self.decider.attempts().abandon(&attempt.uid, &attempt.id);
         }
         drop(live);
-        if is_retried { Ended::NotSent } else { Ended::Done }
+        Ended::Done
     }
 
     /// The claim stands: from here on a request may be in flight.
@@ -169,7 +169,7 @@ impl Reconciler {
                 let message = "The spec changed while the claim was written, so nothing was sent";
                 self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
                 self.record(*latest, attempt, &not_sent(message)).await;
-                Ended::NotSent
+                Ended::Done
             }
             Claim::Pruned(latest) => {
                 let held = crd_outdated();

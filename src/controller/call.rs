@@ -38,7 +38,7 @@ pub struct Prepared {
 
 impl Reconciler {
     /// What runs after the longest waits is boxed: many tasks wait, and few are further.
-    pub(super) async fn call(self: Arc<Self>, plan: Arc<Plan>, handle: Handle<Work>) -> Ended {
+    pub(super) async fn call(self: Arc<Self>, plan: Arc<Plan>, handle: Handle) -> Ended {
         let turn = self.admission.cluster(&plan.object.namespace, plan.as_ref().into()).await;
         handle.waits_for(Wait::Place);
         let place = turn.place().await;
@@ -51,7 +51,7 @@ impl Reconciler {
     }
 
     /// Endpoint, credential, precheck and slot, in this order.
-    async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle<Work>) -> Result<Prepared, Ended> {
+    async fn prepare(&self, plan: &Plan, place: Place, handle: &Handle) -> Result<Prepared, Ended> {
         if self.cloud.reach(&plan.endpoint, plan.probe_first).await? {
             self.release(&[Reason::EndpointUnreachable]);
         }
@@ -72,7 +72,7 @@ impl Reconciler {
     }
 
     /// Decides on the object in the API server: a watch that was opened under an older CRD may lack the journal.
-    async fn decide_and_attempt(&self, plan: &Plan, prepared: Prepared, handle: &Handle<Work>) -> Result<Ended, Ended> {
+    async fn decide_and_attempt(&self, plan: &Plan, prepared: Prepared, handle: &Handle) -> Result<Ended, Ended> {
         let failed = |source| Ended::Failed(Error { object: plan.object.object_name(), source });
         let object = self.reporter.store.get(&plan.object).await.map_err(failed)?;
         if !is_call(&self.decider.decide(&object), plan) {

@@ -132,7 +132,7 @@ pub struct Reconciler {
     pub timing: Timing,
     pub clock: Clock,
     pub holder: String,
-    pub tasks: Arc<Tasks<Work>>,
+    pub tasks: Arc<Tasks>,
     pub requeue: UnboundedSender<ObjectName>,
     pub failures: FailedReconciles,
     pub wait_reports: WaitReports,

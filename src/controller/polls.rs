@@ -63,7 +63,7 @@ impl Reconciler {
         observer: Arc<Observer>,
         (object, attempt): (ClusterRedistribution, Attempt),
         stage: Stage,
-        handle: Handle<Work>,
+        handle: Handle,
     ) -> Ended {
         // It schedules the next poll before the write: the watch event that the write causes must not poll again at once.
         let finding = observer.poll(&object, &attempt, stage).await;

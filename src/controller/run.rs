@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 
-use super::{Error, Reconciler, Role, SOON, tasks::Over};
+use super::{Error, Reconciler, Role, SOON};
 use crate::{
     api::{ObjectKey, ObjectName},
     runtime::throttle::{ThrottledLog, jittered},
@@ -140,13 +140,13 @@ pub(super) fn error_policy(object: Arc<StoredObject>, error: &Error, reconciler:
 impl Reconciler {
     /// Has this object reconciled once its task is over. What a task has recorded is left to the watch for a moment: until
     /// then the cached view is old, and only a read would tell.
-    pub(super) fn requeue_at_end(self: &Arc<Self>, object: &ObjectKey) -> impl FnOnce(Over) + Send + use<> {
+    pub(super) fn requeue_at_end(self: &Arc<Self>, object: &ObjectKey) -> impl FnOnce(bool, bool) + Send + use<> {
         let (reconciler, object) = (Arc::clone(self), object.clone());
-        move |over| {
-            if over.has_claimed && !over.has_failed {
+        move |has_claimed, has_failed| {
+            if has_claimed && !has_failed {
                 reconciler.failures.reset(&object.uid);
             }
-            if over.has_claimed {
+            if has_claimed {
                 tokio::spawn(async move {
                     tokio::time::sleep(SOON).await;
                     reconciler.requeue(&object);

