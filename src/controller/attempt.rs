@@ -15,7 +15,7 @@ use crate::{
     },
     credentials::Credential,
     protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
-    store::{Claim, Recorded, StoreError},
+    store::{ReadBack, Recorded, StoreError},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +70,17 @@ impl Reconciler {
         // Two deadlines for one budget: the permit's counts the time in which the machine was frozen, this one bounds waits.
         let deadline = tokio::time::Instant::now() + self.timing.send_budget;
         let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
-        let claimed = match self.reporter.store.claim(&object, &attempt, &message, deadline, now).await {
-            Claim::Acquired(claimed) => claimed,
+        let claim = self.reporter.store.claim(&object, &attempt, &message, deadline, now).await;
+        let Ok((claimed, ReadBack::Complete)) = claim else {
             // Whatever the answer, the claim may still be applied: an intermediary may have answered. Its permit is dropped
             // unused, so no request of this id can have been sent.
-            other => {
-                self.decider.attempts().abandon(&attempt.uid, &attempt.id);
-                // No call is in flight; recording that may take longer.
-                drop((send_permit, slot, admitted));
-                return self.not_taken(other, &object, &attempt).await;
-            }
+            self.decider.attempts().abandon(&attempt.uid, &attempt.id);
+            // No call is in flight; recording that may take longer.
+            drop((send_permit, slot, admitted));
+            return match claim {
+                Ok((latest, shown)) => self.not_taken(latest, shown, &object, &attempt).await,
+                Err(error) => Ended::Failed(Error::new(&object, error)),
+            };
         };
         if let Some(note) = checked.note {
             self.reporter.announce_note(&object, &note);
@@ -103,7 +104,7 @@ impl Reconciler {
             }
             self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
         }
-        let recorded = self.record(*claimed, &attempt, &record).await;
+        let recorded = self.record(claimed, &attempt, &record).await;
         if is_retried && recorded == Recorded::Gone {
             // If the object still exists, this process still knows that nothing was sent when it sees the object again.
             self.decider.attempts().abandon(&attempt.uid, &attempt.id);
@@ -154,35 +155,34 @@ impl Reconciler {
         outcome
     }
 
-    async fn not_taken(&self, claim: Claim, object: &ClusterRedistribution, attempt: &Attempt) -> Ended {
-        let not_sent = |message| Record::new(AttemptState::NotSent, Reason::NotSent, message);
-        let failed = |error| Ended::Failed(Error::new(object, error));
-        match claim {
-            Claim::Acquired(_) => failed(StoreError::Conflict),
-            Claim::Lost(error) | Claim::Indeterminate(error) => failed(error),
-            Claim::Closed(latest) => {
-                let message = "Another controller let the claim expire before it could be used, so nothing was sent";
-                self.record(*latest, attempt, &not_sent(message)).await;
-                Ended::Done
-            }
-            Claim::Altered(latest) => {
-                let message = "The spec changed while the claim was written, so nothing was sent";
+    /// Handles a claim that gave no permit to call.
+    async fn not_taken(
+        &self,
+        latest: ClusterRedistribution,
+        shown: ReadBack,
+        object: &ClusterRedistribution,
+        attempt: &Attempt,
+    ) -> Ended {
+        let message = match shown {
+            ReadBack::Complete | ReadBack::Altered => {
                 self.decider.attempts().not_sent(&attempt.uid, attempt.generation, rand::random(), Instant::now());
-                self.record(*latest, attempt, &not_sent(message)).await;
-                Ended::Done
+                "The spec changed while the claim was written, so nothing was sent"
             }
-            Claim::Pruned(latest) => {
+            ReadBack::Closed => "Another controller let the claim expire before it could be used, so nothing was sent",
+            ReadBack::Pruned => {
                 let held = crd_outdated();
                 self.decider.attempts().crd_is_outdated();
-                match self.reporter.store.withdraw(*latest, &attempt.id, &held.message).await {
+                return match self.reporter.store.withdraw(latest, &attempt.id, &held.message).await {
                     Recorded::Written => {
                         self.reporter.announce(object, &held);
                         Ended::Hold(held)
                     }
-                    Recorded::Known | Recorded::Replaced | Recorded::Gone => failed(StoreError::Conflict),
-                }
+                    _ => Ended::Failed(Error::new(object, StoreError::Conflict)),
+                };
             }
-        }
+        };
+        self.record(latest, attempt, &Record::new(AttemptState::NotSent, Reason::NotSent, message)).await;
+        Ended::Done
     }
 
     async fn record(&self, object: ClusterRedistribution, attempt: &Attempt, record: &Record) -> Recorded {

@@ -15,25 +15,9 @@ use crate::{
 /// First and longest pause between two reads.
 const READ_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-#[derive(Debug)]
-pub enum Claim {
-    Acquired(Box<ClusterRedistribution>),
-    /// The claim is not written, and never will be.
-    Lost(StoreError),
-    /// The claim was written, but another process recorded it as Unknown before the read-back: it no longer permits a
-    /// call, and this process holds the proof that nothing was sent.
-    Closed(Box<ClusterRedistribution>),
-    /// The claim was written onto another spec or generation than it was made for: it is no right to call that one, and
-    /// this process holds the proof that nothing was sent.
-    Altered(Box<ClusterRedistribution>),
-    /// The claim was written, but the installed CRD dropped the journal, or a part of it; this is the object as it is now.
-    Pruned(Box<ClusterRedistribution>),
-    /// The claim was not found, but may be applied later. Its id must be abandoned before anything else happens.
-    Indeterminate(StoreError),
-}
-
 impl StatusStore {
-    /// Claims at the resourceVersion of `object`. Waits for no answer after `deadline`.
+    /// Claims at the resourceVersion of `object`, and returns what the API server has of the claim afterwards. Waits for no
+    /// answer after `deadline`. After an error the claim may still be applied: its id must be abandoned.
     pub async fn claim(
         &self,
         object: &ClusterRedistribution,
@@ -41,56 +25,49 @@ impl StatusStore {
         message: &str,
         deadline: Instant,
         now: Timestamp,
-    ) -> Claim {
+    ) -> Result<(ClusterRedistribution, ReadBack), StoreError> {
         let next = transitions::claimed(object.status.as_ref(), attempt.clone(), message, now);
         let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
-        let error = match self.put(object, next, within, false).await {
-            Ok(written) => return read_back(written, object, attempt),
-            Err(error) => error,
-        };
-        match error {
-            StoreError::Gone
-            | StoreError::Invalid(_)
-            | StoreError::Refused(_)
-            | StoreError::NoIdentity(_)
-            | StoreError::Encode(_) => Claim::Lost(error),
+        let written = match self.put(object, next, within, false).await {
             // A conflict may be with this very claim, sent twice by a proxy; after an indeterminate answer the claim may be
             // written. Only a read of the object can tell.
-            StoreError::Conflict
-            | StoreError::Undecodable(_)
-            | StoreError::KindNotServed(_)
-            | StoreError::Indeterminate(_) => self.find_claim(object, attempt, error, deadline).await,
-        }
+            Err(
+                error @ (StoreError::Conflict
+                | StoreError::Undecodable(_)
+                | StoreError::KindNotServed(_)
+                | StoreError::Indeterminate(_)),
+            ) => self.find_claim(object, attempt, error, deadline).await?,
+            written => written?,
+        };
+        let shown = check_claim(&written, object, attempt);
+        Ok((written, shown))
     }
 
+    /// Reads the object with the claim, until the API server answers or the deadline has passed.
     async fn find_claim(
         &self,
         object: &ClusterRedistribution,
         attempt: &Attempt,
         error: StoreError,
         deadline: Instant,
-    ) -> Claim {
+    ) -> Result<ClusterRedistribution, StoreError> {
         let mut pauses = doubling(READ_PAUSES.0, READ_PAUSES.1);
         loop {
             let within = deadline.saturating_duration_since(Instant::now()).min(API_TIMEOUT);
             if within.is_zero() {
-                return Claim::Indeterminate(error);
+                return Err(error);
             }
             match self.read(&object.key(), within).await {
                 Err(StoreError::Undecodable(_) | StoreError::KindNotServed(_) | StoreError::Indeterminate(_)) => {
                     tokio::time::sleep(pauses.next().unwrap_or(READ_PAUSES.1).min(within)).await;
                 }
-                Err(gone) => return Claim::Lost(gone),
-                Ok(latest) => {
-                    if latest.attempt().is_some_and(|written| written.id == attempt.id) {
-                        return read_back(latest, object, attempt);
-                    }
-                    // Another writer has changed the object: the claim's resourceVersion can never match again.
-                    if latest.metadata.resource_version != object.metadata.resource_version {
-                        return Claim::Lost(StoreError::Conflict);
-                    }
-                    return Claim::Indeterminate(error);
+                Ok(latest) if latest.attempt().is_some_and(|written| written.id == attempt.id) => return Ok(latest),
+                // Another writer has changed the object: the claim's resourceVersion can never match again.
+                Ok(latest) if latest.metadata.resource_version != object.metadata.resource_version => {
+                    return Err(StoreError::Conflict);
                 }
+                Ok(_) => return Err(error),
+                Err(gone) => return Err(gone),
             }
         }
     }
@@ -108,14 +85,15 @@ impl StatusStore {
     }
 }
 
-/// The part of a claim that the object shows after the write.
+/// The part of a claim that the object shows after the write. Only `Complete` permits a call; with the others this process
+/// holds the proof that nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBack {
     /// The whole claim, on the spec and generation that it was made for.
     Complete,
     /// The whole claim, on another spec or generation.
     Altered,
-    /// Its attempt, which another process has closed since.
+    /// Its attempt, which another process has recorded as Unknown since.
     Closed,
     /// Only a part of the claim: the installed CRD or an admission webhook dropped the rest.
     Pruned,
@@ -136,17 +114,6 @@ pub fn check_claim(written: &ClusterRedistribution, object: &ClusterRedistributi
         }
         Some(found) if found.id == attempt.id && found.known_state().is_some() && !found.is_open() => ReadBack::Closed,
         _ => ReadBack::Pruned,
-    }
-}
-
-fn read_back(written: ClusterRedistribution, object: &ClusterRedistribution, attempt: &Attempt) -> Claim {
-    let result = check_claim(&written, object, attempt);
-    let written = Box::new(written);
-    match result {
-        ReadBack::Complete => Claim::Acquired(written),
-        ReadBack::Altered => Claim::Altered(written),
-        ReadBack::Closed => Claim::Closed(written),
-        ReadBack::Pruned => Claim::Pruned(written),
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::{
 
 use self::object::StoredObject;
 pub use self::{
-    claim::{Claim, ReadBack, check_claim},
+    claim::{ReadBack, check_claim},
     record::Recorded,
 };
 use crate::{

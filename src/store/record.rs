@@ -1,13 +1,13 @@
 //! Records the outcome of an attempt: it retries, from a fresh read each time, until the outcome is written, status records
 //! an outcome of the same rank, or the object is gone. Each retry pauses, whatever the error.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use backon::ExponentialBackoff;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use tokio::{
-    sync::OwnedMutexGuard,
+    sync::{Mutex, OwnedMutexGuard},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -18,7 +18,7 @@ use crate::{
         record::{Record, Recording},
         transitions,
     },
-    runtime::throttle::{doubling, jittered},
+    runtime::throttle::{ThrottledLog, doubling, jittered},
 };
 
 /// First and longest pause between two writes: short, so that an outcome is written soon after the API server's return.
@@ -31,53 +31,63 @@ const HIDDEN: &str = "the object's status is incomplete, since an older CRD or a
 
 /// Outcomes that could not be written are retried one after the other, so that many of them send no more requests to an API
 /// server than one does. Once one is written, the others follow at once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RetryTurn {
-    not_before: Instant,
-    logged: HashSet<&'static str>,
+    not_before: Option<Instant>,
+    log: ThrottledLog,
 }
 
-impl Default for RetryTurn {
-    fn default() -> Self {
-        Self { not_before: Instant::now(), logged: HashSet::new() }
-    }
-}
-
+/// The retries of one outcome.
 struct Retry<'a> {
     attempt_id: &'a str,
-    logged: HashSet<&'static str>,
+    shared: Arc<Mutex<RetryTurn>>,
+    /// Held while it is this outcome's turn to be retried.
+    turn: Option<OwnedMutexGuard<RetryTurn>>,
     pauses: ExponentialBackoff,
     conflict_pauses: ExponentialBackoff,
 }
 
-impl<'a> Retry<'a> {
-    fn new(attempt_id: &'a str) -> Self {
-        let doubling = |(first, longest)| doubling(first, longest);
-        let (pauses, conflict_pauses) = (doubling(RECORD_PAUSES), doubling(CONFLICT_PAUSES));
-        Self { attempt_id, logged: HashSet::new(), pauses, conflict_pauses }
-    }
-
-    /// Warns of each kind of error once.
-    fn log(&mut self, turn: &mut RetryTurn, kind: &'static str, error: &str, pause: Duration) {
+impl Retry<'_> {
+    /// Logs the error, and waits until it is this outcome's turn to be retried.
+    async fn pause(&mut self, kind: &'static str, error: &str) {
+        let mut failed = match self.turn.take() {
+            Some(turn) => turn,
+            None => Arc::clone(&self.shared).lock_owned().await,
+        };
+        let pause = self.pauses.next().unwrap_or(RECORD_PAUSES.1);
         let (attempt, seconds) = (self.attempt_id, pause.as_secs());
-        if !self.logged.insert(kind) || !turn.logged.insert(kind) {
+        if failed.log.failed(kind, Instant::now().into_std()).is_some() {
+            tracing::warn!(
+                attempt,
+                error,
+                seconds,
+                "the outcome is not written yet; it is kept and the write is retried every few seconds until it succeeds"
+            );
+        } else {
             tracing::debug!(attempt, error, seconds, "the outcome is not written yet; this was reported before");
-            return;
         }
-        tracing::warn!(
-            attempt,
-            error,
-            seconds,
-            "the outcome is not written yet; it is kept and the write is retried every few seconds until it succeeds"
-        );
+        // For this outcome and for all that wait with it.
+        let not_before = Instant::now() + jittered(pause);
+        failed.not_before = Some(not_before);
+        drop(failed);
+        sleep_until(not_before).await;
+        let turn = self.turn.insert(Arc::clone(&self.shared).lock_owned().await);
+        if let Some(not_before) = turn.not_before {
+            sleep_until(not_before).await;
+        }
     }
 
-    async fn pause_after_conflict(&mut self, turn: &mut Option<OwnedMutexGuard<RetryTurn>>) {
+    async fn pause_after_conflict(&mut self) {
         // The API server answers: other outcomes need not wait for this object.
-        if let Some(mut turn) = turn.take() {
-            *turn = RetryTurn::default();
-        }
+        self.end_turn();
         sleep(jittered(self.conflict_pauses.next().unwrap_or(CONFLICT_PAUSES.1))).await;
+    }
+
+    /// Lets the others follow at once.
+    fn end_turn(&mut self) {
+        if let Some(mut turn) = self.turn.take() {
+            turn.not_before = None;
+        }
     }
 }
 
@@ -124,49 +134,48 @@ impl StatusStore {
     ) -> Recorded {
         let identity = object.key();
         let mut object = StoredObject { object: Ok(object) };
-        let (mut retry, mut turn, mut reduce) = (Retry::new(attempt_id), None::<OwnedMutexGuard<RetryTurn>>, None);
+        let mut retry = Retry {
+            attempt_id,
+            shared: Arc::clone(&self.turn),
+            turn: None,
+            pauses: doubling(RECORD_PAUSES.0, RECORD_PAUSES.1),
+            conflict_pauses: doubling(CONFLICT_PAUSES.0, CONFLICT_PAUSES.1),
+        };
+        let mut reduce = None;
         loop {
-            let next = match recording(&object) {
-                Recording::Write(next) if reduce.is_some() => transitions::reduced(&next),
-                Recording::Write(next) => *next,
-                Recording::Known => return Recorded::Known,
-                // The attempt may exist, and only this read lacks it.
-                Recording::Replaced if retry_while_hidden && object.is_hidden() => {
-                    self.pause(&mut retry, &mut turn, "hidden", HIDDEN).await;
-                    match self.reread(&identity, &mut retry, &mut turn).await {
-                        Err(ended) => return ended,
-                        Ok(latest) => object = latest.unwrap_or(object),
-                    }
-                    continue;
-                }
-                Recording::Replaced => return Recorded::Replaced,
-            };
             // Verified by a read: if the CRD serves no subresource status, a write is answered with 404 too.
             let mut is_not_found = false;
-            match self.put_leniently(&object, next).await {
-                Ok(()) => {
-                    if let Some(mut turn) = turn {
-                        *turn = RetryTurn::default();
+            match recording(&object) {
+                Recording::Known => return Recorded::Known,
+                // The attempt may exist, and only this read lacks it.
+                Recording::Replaced if retry_while_hidden && object.is_hidden() => retry.pause("hidden", HIDDEN).await,
+                Recording::Replaced => return Recorded::Replaced,
+                Recording::Write(next) => {
+                    let next = if reduce.is_some() { transitions::reduced(&next) } else { *next };
+                    match self.put_leniently(&object, next).await {
+                        Ok(()) => {
+                            retry.end_turn();
+                            if let Some(reason) = reduce {
+                                tracing::warn!(
+                                    attempt = attempt_id,
+                                    reason,
+                                    "the API server accepted the outcome only without its details"
+                                );
+                            }
+                            return Recorded::Written;
+                        }
+                        Err(StoreError::Gone) => is_not_found = true,
+                        Err(StoreError::Invalid(reason)) if reduce.is_none() => {
+                            reduce = Some(reason);
+                            retry.pause_after_conflict().await;
+                        }
+                        Err(StoreError::Conflict) => retry.pause_after_conflict().await,
+                        Err(error) => retry.pause(error.reason(), &error.to_string()).await,
                     }
-                    if let Some(reason) = reduce {
-                        tracing::warn!(
-                            attempt = attempt_id,
-                            reason,
-                            "the API server accepted the outcome only without its details"
-                        );
-                    }
-                    return Recorded::Written;
                 }
-                Err(StoreError::Gone) => is_not_found = true,
-                Err(StoreError::Invalid(reason)) if reduce.is_none() => {
-                    reduce = Some(reason);
-                    retry.pause_after_conflict(&mut turn).await;
-                }
-                Err(StoreError::Conflict) => retry.pause_after_conflict(&mut turn).await,
-                Err(error) => self.pause(&mut retry, &mut turn, error.reason(), &error.to_string()).await,
             }
             // Also after an indeterminate answer: the write may have succeeded.
-            match self.reread(&identity, &mut retry, &mut turn).await {
+            match self.reread(&identity, &mut retry).await {
                 Err(ended) => return ended,
                 Ok(Some(latest)) => object = latest,
                 Ok(None) => {}
@@ -174,53 +183,25 @@ impl StatusStore {
             if is_not_found {
                 // An administrator must install a CRD, and each retry is two requests.
                 sleep(RECORD_PAUSES.1).await;
-                self.pause(&mut retry, &mut turn, "no_status", NO_STATUS).await;
+                retry.pause("no_status", NO_STATUS).await;
             }
         }
     }
 
     /// Reads the object, with retries until it can be read or is gone. None if reading is forbidden: a write may still be
     /// allowed.
-    async fn reread(
-        &self,
-        identity: &ObjectKey,
-        retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
-    ) -> Result<Option<StoredObject>, Recorded> {
+    async fn reread(&self, identity: &ObjectKey, retry: &mut Retry<'_>) -> Result<Option<StoredObject>, Recorded> {
         loop {
             let error = match self.read_leniently(identity, API_TIMEOUT).await {
                 Ok(latest) => return Ok(Some(latest)),
                 Err(StoreError::Gone) => return Err(Recorded::Gone),
                 Err(error) => error,
             };
-            self.pause(retry, turn, error.reason(), &error.to_string()).await;
+            retry.pause(error.reason(), &error.to_string()).await;
             if matches!(error, StoreError::Refused(_)) {
                 return Ok(None);
             }
         }
-    }
-
-    async fn pause(
-        &self,
-        retry: &mut Retry<'_>,
-        turn: &mut Option<OwnedMutexGuard<RetryTurn>>,
-        kind: &'static str,
-        error: &str,
-    ) {
-        let mut failed = match turn.take() {
-            Some(turn) => turn,
-            None => Arc::clone(&self.turn).lock_owned().await,
-        };
-        let pause = retry.pauses.next().unwrap_or(RECORD_PAUSES.1);
-        retry.log(&mut failed, kind, error, pause);
-        // For this outcome and for all that wait with it.
-        let not_before = Instant::now() + jittered(pause);
-        failed.not_before = not_before;
-        drop(failed);
-        sleep_until(not_before).await;
-        let next = Arc::clone(&self.turn).lock_owned().await;
-        sleep_until(next.not_before).await;
-        *turn = Some(next);
     }
 
     /// Records an outcome without retries, on the object as it was read, for an attempt without a task. A conflict is no
