@@ -4,7 +4,6 @@
 mod attempt;
 pub(crate) mod call;
 mod polls;
-mod recovery;
 mod report;
 mod run;
 pub(crate) mod tasks;
