@@ -71,8 +71,8 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let metrics = Metrics::default();
     let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent_seconds.clone());
-    let (kubeconfig, context) = (run.kubernetes.kubeconfig.as_deref(), run.kubernetes.context.as_deref());
-    let client = kube_client::client(kubeconfig, context, &metrics).await?;
+    let kubernetes = &run.kubernetes;
+    let client = kube_client::client(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), &metrics).await?;
     let done = CancellationToken::new();
     let (leadership, election) = elect(&run, &client, &metrics, &done);
     let role = Role { closing: closing.clone(), leadership, synced: Synced::new(&run.kubernetes.namespaces) };

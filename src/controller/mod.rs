@@ -259,8 +259,7 @@ impl Reconciler {
             Step::Call(plan) => match report.filter(|_| *cached == fresh) {
                 Some((hold, action)) => self.report_wait(object, &hold, action).await,
                 None => match self.ensure(object, plan, true)? {
-                    Next::Later(action) => Ok(action),
-                    Next::Reread(pause) => Ok(Action::requeue(pause)),
+                    Next::Later(action) | Next::Reread(action) => Ok(action),
                     Next::Report(hold, action) => self.report_wait(object, &hold, action).await,
                 },
             },
@@ -281,7 +280,7 @@ impl Reconciler {
         Ok(match ensured {
             Ensured::Claimed => Next::Later(Action::await_change()),
             Ensured::Failed(error) => return Err(error),
-            Ensured::Rests(Rest::Differs, pause) => Next::Reread(pause),
+            Ensured::Rests(Rest::Differs, pause) => Next::Reread(Action::requeue(pause)),
             Ensured::Rests(Rest::Held(hold), wait) if !is_reported(object, hold.reason, &hold.message) => {
                 Next::Report(hold, Action::requeue(wait))
             }
@@ -302,8 +301,8 @@ enum Next {
     Later(Action),
     /// Report this, if the object in the API server leads to the same plan.
     Report(Hold, Action),
-    /// The task found an object that leads to another step; the same plan is not tried again before this time is over.
-    Reread(Duration),
+    /// The task found an object that leads to another step.
+    Reread(Action),
 }
 
 /// A hold that only a person can end is checked again.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use futures::{Stream, StreamExt, future::ready};
 use kube::{
     Resource,
@@ -24,7 +24,7 @@ use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 use super::{Error, Reconciler, Role, SOON};
 use crate::{
     api::{ObjectKey, ObjectName},
-    runtime::throttle::{ThrottledLog, jittered},
+    runtime::throttle::{ThrottledLog, doubling, jittered},
     store::{StoreError, object::StoredObject},
 };
 
@@ -60,28 +60,25 @@ pub async fn run(
     let requeued = UnboundedReceiverStream::new(requeued)
         .map(|(namespace, name)| ObjectRef::<StoredObject>::new(&name).within(&namespace));
     let tasks = Arc::clone(&reconciler.tasks);
-    let deposed = WatchStream::new(leadership).filter(|leads| ready(!*leads)).for_each(move |_| {
-        tasks.cancel_all();
-        ready(())
-    });
+    let deposed = async {
+        let mut lost = WatchStream::new(leadership).filter(|leads| ready(!*leads));
+        while lost.next().await.is_some() {
+            tasks.cancel_all();
+        }
+        std::future::pending().await
+    };
     let controller = Controller::for_stream(objects, cache)
         .reconcile_on(requeued)
         .reconcile_all_on(elected)
         .with_config(Config::default().concurrency(WORKERS))
         .graceful_shutdown_on(async move { closing.cancelled().await })
         .run(measured, error_policy, reconciler)
-        .for_each(|result| {
-            match result {
-                // Finished objects leave the cache while a requeue of them may still be due.
-                Ok(_) | Err(ControllerError::ObjectNotFound(_) | ControllerError::ReconcilerFailed(..)) => {}
-                Err(error) => tracing::warn!(%error, "the controller's queue reports an error"),
-            }
-            ready(())
+        .for_each(async |result| match result {
+            // Finished objects leave the cache while a requeue of them may still be due.
+            Ok(_) | Err(ControllerError::ObjectNotFound(_) | ControllerError::ReconcilerFailed(..)) => {}
+            Err(error) => tracing::warn!(%error, "the controller's queue reports an error"),
         });
-    tokio::select! {
-        () = controller => {}
-        () = async { deposed.await; std::future::pending().await } => {}
-    }
+    tokio::select! { () = controller => {}, () = deposed => {} }
 }
 
 async fn measured(object: Arc<StoredObject>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
@@ -146,14 +143,12 @@ impl Reconciler {
             if has_claimed && !has_failed {
                 reconciler.failures.reset(&object.uid);
             }
-            if has_claimed {
-                tokio::spawn(async move {
+            tokio::spawn(async move {
+                if has_claimed {
                     tokio::time::sleep(SOON).await;
-                    reconciler.requeue(&object);
-                });
-            } else {
+                }
                 reconciler.requeue(&object);
-            }
+            });
         }
     }
 
@@ -183,11 +178,7 @@ impl FailedReconciles {
     pub(super) fn pause_after(&self, uid: &str, now: Instant) -> Duration {
         let mut objects = self.objects.lock();
         objects.retain(|_, failing| now.saturating_duration_since(failing.last) < FORGOTTEN_AFTER);
-        let backoff = || {
-            let builder = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE_OF_MANY);
-            builder.without_max_times().build()
-        };
-        let new = || Failing { count: 0, backoff: backoff(), since: now, last: now };
+        let new = || Failing { count: 0, backoff: doubling(FIRST_PAUSE, MAX_PAUSE_OF_MANY), since: now, last: now };
         let failing = objects.entry(uid.to_owned()).or_insert_with(new);
         (failing.count, failing.last) = (failing.count.saturating_add(1), now);
         let is_long = now.saturating_duration_since(failing.since) >= LONG_OUTAGE;

@@ -115,28 +115,22 @@ struct Writer {
 }
 
 #[derive(Deserialize)]
-struct Complete {
+struct Fields<Spec, Status> {
     #[serde(default)]
     metadata: Metadata,
-    spec: ClusterRedistributionSpec,
-    status: Option<ClusterRedistributionStatus>,
+    spec: Spec,
+    status: Option<Status>,
 }
 
-#[derive(Deserialize)]
-struct Lenient {
-    #[serde(default)]
-    metadata: Metadata,
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
-}
+type Complete = Fields<ClusterRedistributionSpec, ClusterRedistributionStatus>;
+/// Whatever spec and status are.
+type Lenient = Fields<Option<Value>, Value>;
 
 impl<'de> Deserialize<'de> for StoredObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let error = match serde_json::from_str::<Complete>(raw.get()) {
-            Ok(Complete { metadata, spec, status }) => {
+            Ok(Fields { metadata, spec, status }) => {
                 let mut object = ClusterRedistribution { metadata: metadata.into(), spec, status };
                 if journal::hidden(&object).is_none() {
                     object.metadata.managed_fields = None;
@@ -148,7 +142,8 @@ impl<'de> Deserialize<'de> for StoredObject {
         // The same error without line and column: they refer to bytes that users never see and that change at each write.
         let value = serde_json::from_str::<Value>(raw.get()).map_err(D::Error::custom)?;
         let error = Complete::deserialize(&value).err().unwrap_or(error).to_string();
-        let Lenient { metadata, spec, status } = serde_json::from_value(value).map_err(D::Error::custom)?;
+        let Fields { metadata, spec, status }: Lenient = serde_json::from_value(value).map_err(D::Error::custom)?;
+        let (spec, status) = (spec.unwrap_or_default(), status.unwrap_or_default());
         Ok(Self { object: Err(Undecodable { metadata: metadata.into(), error, spec, status }) })
     }
 }
