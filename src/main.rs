@@ -9,7 +9,7 @@ use redistribution_operator::{
     api::{self, ObjectName},
     cli::{Action, Command, Run},
     cloud,
-    controller::{self, Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, watch},
+    controller::{self, Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, WaitReports, watch},
     credentials::{self, Credentials},
     observe::{Observe, Observer},
     precheck::{self, Precheck},
@@ -84,16 +84,11 @@ async fn operate(run: Run) -> Result<(), StartError> {
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     let mut config = watcher::Config::default().timeout(run.process.watch_seconds());
     config.label_selector.clone_from(&run.kubernetes.selector);
-    let observed = watch::Watching {
-        namespaces: run.kubernetes.namespaces.clone(),
-        config,
-        relist_every: run.process.relist_every,
-    };
+    let (namespaces, relist_every) = (run.kubernetes.namespaces.clone(), run.process.relist_every);
+    let observed = watch::Watching { namespaces, config, relist_every };
     let (objects, cache) = watch::pending(&client, &observed, Arc::clone(&reconciler), watchdog.clone());
-    tokio::spawn(health::serve(
-        listener,
-        Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() },
-    ));
+    let admin = Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() };
+    tokio::spawn(health::serve(listener, admin));
     tokio::spawn(watchdog.run(client));
     tokio::spawn(stop_on(signals, closing));
 
@@ -126,9 +121,8 @@ fn elect(
         metrics.objects().export(true);
         return (election::without_election(), None);
     }
-    let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);
     let settings = election::Settings {
-        identity: format!("{holder}_{:016x}", rand::random::<u64>()),
+        identity: format!("{}_{:016x}", holder(run), rand::random::<u64>()),
         name: run.kubernetes.lease_name.clone(),
         namespace: run.kubernetes.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
         duration: run.kubernetes.lease_duration,
@@ -145,93 +139,75 @@ fn assemble(
     metrics: &Metrics,
     requeue: mpsc::UnboundedSender<ObjectName>,
 ) -> Result<Reconciler, StartError> {
-    let holder = run.kubernetes.holder.clone().unwrap_or_else(host_name);
+    let (flags, limits, guards) = (&run.credentials, &run.limits, &run.guards);
+    if flags.default_credentials_dir.is_none() && !flags.default_credentials_namespaces.is_empty() {
+        let why =
+            "--default-credentials-namespace needs --default-credentials-dir, the directory with those credentials";
+        return Err(why.into());
+    }
+    let regions = Regions::new(run.cloud.region.as_deref(), &run.cloud.allowed_regions, &run.cloud.endpoints)?
+        .with_iam(&run.cloud.iam_endpoints)?;
+    let decider = Decider::new(Rules {
+        require_not_after: guards.require_not_after,
+        hold_reverts: guards.hold_reverts,
+        grace: limits.grace(),
+        regions,
+    });
+    // Parsed here and not by the command line's parser, which quotes an invalid value: the URL may contain a password.
+    let proxy = run.cloud.proxy.as_deref().map(Url::parse).transpose();
     let cloud = Arc::new(cloud::Client::new(&cloud::ClientSettings {
         ca_bundle: run.cloud.ca_bundle.clone(),
-        proxy: run.cloud.proxy.as_deref().map(proxy).transpose()?,
-        connect_timeout: run.limits.connect_timeout.min(run.limits.request_timeout / 2),
-        request_timeout: run.limits.request_timeout,
+        proxy: proxy.map_err(|error| format!("{}: {error}", cloud::ClientError::Proxy))?,
+        connect_timeout: limits.connect_timeout.min(limits.request_timeout / 2),
+        request_timeout: limits.request_timeout,
     })?);
-    let decider = Decider::new(rules(run)?);
     let store = StatusStore::new(client.clone());
-    let credentials = credentials(run, client, &store, &cloud)?;
+    let settings = credentials::Settings {
+        default_dir: flags.default_credentials_dir.clone(),
+        default_for: flags.default_credentials_namespaces.clone(),
+        request_timeout: limits.request_timeout,
+        send_budget: limits.send_budget,
+    };
+    let credentials = Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(&cloud), settings);
+    let (credentials, holder) = (Arc::new(credentials), holder(run));
     let events = Events::new(client.clone(), &holder, metrics.clone());
-    let reporter = Reporter { store, events, metrics: metrics.clone() };
-    let admission = Admission::new(usize::from(run.limits.concurrency), run.limits.rate_limit);
-    let settings = precheck::Settings { mode: run.guards.check_cluster, every: run.guards.check_every };
-    let precheck = Arc::new(Precheck::new(settings, run.observation.observe, Arc::clone(&cloud), metrics.clone()));
+    let admission = Admission::new(usize::from(limits.concurrency), limits.rate_limit);
+    let settings = precheck::Settings { mode: guards.check_cluster, every: guards.check_every };
+    let precheck = Precheck::new(settings, run.observation.observe, Arc::clone(&cloud), metrics.clone());
     let observer = run.observation.observe.then(|| {
         let settings = Observe { every: run.observation.observe_every, settle: run.observation.settle_time };
-        let known = (Arc::clone(&decider.rules), role.synced.clone());
-        let reads = (Arc::clone(&cloud), metrics.clone());
         Arc::new(Observer::new(
             (settings, precheck::VALID_FOR),
-            known,
+            (Arc::clone(&decider.rules), role.synced.clone()),
             Arc::clone(&admission),
             Arc::clone(&credentials),
-            reads,
+            (Arc::clone(&cloud), metrics.clone()),
         ))
     });
-    let tasks = Tasks::new(tracker.clone(), role.closing.clone());
     Ok(Reconciler {
+        tasks: Tasks::new(tracker.clone(), role.closing.clone()),
         decider,
         role,
-        reporter,
+        reporter: Reporter { store, events, metrics: metrics.clone() },
         admission,
         credentials,
         cloud,
-        precheck,
+        precheck: Arc::new(precheck),
         observer,
-        timing: Timing { send_budget: run.limits.send_budget, grace: run.limits.grace() },
+        send_budget: limits.send_budget,
         clock: Clock::of_this_host(),
         holder,
-        tasks,
         requeue,
         failures: FailedReconciles::default(),
         wait_reports: WaitReports::default(),
     })
 }
 
-fn rules(run: &Run) -> Result<Rules, StartError> {
-    Ok(Rules {
-        require_not_after: run.guards.require_not_after,
-        hold_reverts: run.guards.hold_reverts,
-        grace: run.limits.grace(),
-        regions: Regions::new(run.cloud.region.as_deref(), &run.cloud.allowed_regions, &run.cloud.endpoints)?
-            .with_iam(&run.cloud.iam_endpoints)?,
-    })
-}
-
-fn credentials(
-    run: &Run,
-    client: &Client,
-    store: &StatusStore,
-    cloud: &Arc<cloud::Client>,
-) -> Result<Arc<Credentials>, StartError> {
-    if run.credentials.default_credentials_dir.is_none() && !run.credentials.default_credentials_namespaces.is_empty() {
-        return Err(
-            "--default-credentials-namespace needs --default-credentials-dir, the directory with those credentials"
-                .into(),
-        );
-    }
-    let settings = credentials::Settings {
-        default_dir: run.credentials.default_credentials_dir.clone(),
-        default_for: run.credentials.default_credentials_namespaces.clone(),
-        request_timeout: run.limits.request_timeout,
-        send_budget: run.limits.send_budget,
-    };
-    Ok(Arc::new(Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(cloud), settings)))
-}
-
-/// Parsed here and not by the command line's parser, which quotes an invalid value: the URL may contain a password.
-fn proxy(text: &str) -> Result<Url, StartError> {
-    Url::parse(text).map_err(|error| format!("{}: {error}", cloud::ClientError::Proxy).into())
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
+/// By default the name of the host.
+fn holder(run: &Run) -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let name = run.kubernetes.holder.clone().unwrap_or_else(host);
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.

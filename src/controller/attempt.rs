@@ -1,6 +1,6 @@
 //! One attempt: claim, send, record, in this order and in one task that only the end of the process interrupts.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 use rand::{TryRng, rngs::SysRng};
@@ -17,14 +17,6 @@ use crate::{
     protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
     store::{ReadBack, Recorded, StoreError},
 };
-
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// From the start of the claim to the first byte of the request.
-    pub send_budget: Duration,
-    /// Send budget + request timeout + margin: after that an unfinished claim expires.
-    pub grace: Duration,
-}
 
 impl Reconciler {
     pub(super) fn new_attempt(
@@ -48,7 +40,7 @@ impl Reconciler {
             endpoint: Some(plan.endpoint.host.clone()),
             credentials: Some(credential.id.source.in_status()),
             spec_hash: Some(spec_hash(&object.spec)),
-            grace_seconds: i64::try_from(self.timing.grace.as_secs()).ok(),
+            grace_seconds: i64::try_from(self.decider.rules.grace.as_secs()).ok(),
             // Written from the start: since managed fields name it, a view without it is known to be incomplete.
             closed: Some(false),
             claimed_time: Some(to_second(now)),
@@ -66,9 +58,9 @@ impl Reconciler {
             Err(error) => return Ended::Failed(Error::new(&object, error)),
         };
         let live = Live::new(&self.decider, &attempt);
-        let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.timing.send_budget));
+        let send_permit = SendPermit::mint(attempt.id.clone(), self.clock.deadline(self.send_budget));
         // Two deadlines for one budget: the permit's counts the time in which the machine was frozen, this one bounds waits.
-        let deadline = tokio::time::Instant::now() + self.timing.send_budget;
+        let deadline = tokio::time::Instant::now() + self.send_budget;
         let message = format!("Calling {} for cluster {}", plan.endpoint.host, object.spec.cluster_id);
         let claim = self.reporter.store.claim(&object, &attempt, &message, deadline, now).await;
         let Ok((claimed, ReadBack::Complete)) = claim else {

@@ -18,7 +18,6 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    attempt::Timing,
     report::Reporter,
     run::{FailedReconciles, run},
     tasks::Tasks,
@@ -128,7 +127,8 @@ pub struct Reconciler {
     pub cloud: Arc<Client>,
     pub precheck: Arc<Precheck>,
     pub observer: Option<Arc<Observer>>,
-    pub timing: Timing,
+    /// From the start of the claim to the first byte of the request.
+    pub send_budget: Duration,
     pub clock: Clock,
     pub holder: String,
     pub tasks: Arc<Tasks>,

@@ -25,7 +25,7 @@ use crate::{
         identity::KeyDigests,
     },
     controller::{
-        Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, call::Prepared, tasks::Ended,
+        Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, WaitReports, call::Prepared, tasks::Ended,
     },
     credentials::{self, Credential, CredentialId, CredentialSource, Credentials},
     observe::{Observe, Observer},
@@ -187,59 +187,50 @@ impl Default for Setup {
 }
 
 pub fn reconciler(server: &Server, setup: Setup) -> Arc<Reconciler> {
-    let (client, metrics, timeout) = (server.client(), Metrics::default(), Duration::from_secs(2));
+    let (client, metrics, request_timeout) = (server.client(), Metrics::default(), Duration::from_secs(2));
     let cloud = cloud::Client::new(&cloud::ClientSettings {
         ca_bundle: None,
         proxy: None,
         connect_timeout: Duration::from_secs(1),
-        request_timeout: timeout,
+        request_timeout,
     });
-    let (cloud, grace) = (Arc::new(cloud.unwrap()), Duration::from_secs(75));
+    let cloud = Arc::new(cloud.unwrap());
     let decider = Decider::new(Rules {
         require_not_after: false,
         hold_reverts: false,
-        grace,
+        grace: Duration::from_secs(75),
         regions: Regions::new(Some("lab"), &[], &[("lab".to_owned(), setup.endpoint)]).unwrap(),
     });
     let role =
         Role { closing: CancellationToken::new(), leadership: watch::channel(setup.leads).1, synced: setup.synced };
     let store = StatusStore::new(client.clone());
-    let settings = credentials::Settings {
-        request_timeout: timeout,
-        send_budget: setup.send_budget,
-        ..credentials::Settings::default()
-    };
+    let settings = credentials::Settings { request_timeout, send_budget: setup.send_budget, ..Default::default() };
     let credentials = Credentials::new(client.clone(), Arc::clone(store.limit()), Arc::clone(&cloud), settings);
-    let events = Events::new(client, "mock", metrics.clone());
-    let reporter = Reporter { store, events, metrics: metrics.clone() };
     let (admission, credentials) = (Admission::new(8, 0.0), Arc::new(credentials));
     let settings = precheck::Settings { mode: Mode::Off, every: Duration::from_secs(60) };
-    let precheck = Arc::new(Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics.clone()));
+    let precheck = Precheck::new(settings, setup.observe.is_some(), Arc::clone(&cloud), metrics.clone());
     let observer = setup.observe.map(|settings| {
-        let known = (Arc::clone(&decider.rules), role.synced.clone());
-        let reads = (Arc::clone(&cloud), metrics);
         Arc::new(Observer::new(
             (settings, precheck::VALID_FOR),
-            known,
+            (Arc::clone(&decider.rules), role.synced.clone()),
             Arc::clone(&admission),
             Arc::clone(&credentials),
-            reads,
+            (Arc::clone(&cloud), metrics.clone()),
         ))
     });
-    let tasks = Tasks::new(TaskTracker::new(), role.closing.clone());
     Arc::new(Reconciler {
+        tasks: Tasks::new(TaskTracker::new(), role.closing.clone()),
         decider,
         role,
-        reporter,
+        reporter: Reporter { store, events: Events::new(client, "mock", metrics.clone()), metrics },
         admission,
         credentials,
         cloud,
-        precheck,
+        precheck: Arc::new(precheck),
         observer,
-        timing: Timing { send_budget: setup.send_budget, grace },
+        send_budget: setup.send_budget,
         clock: setup.clock,
         holder: "mock".to_owned(),
-        tasks,
         requeue: mpsc::unbounded_channel().0,
         failures: FailedReconciles::default(),
         wait_reports: WaitReports::default(),
