@@ -29,7 +29,8 @@ impl Reconciler {
     ) -> Result<Attempt, StoreError> {
         // From the operating system: an in-process generator would give the attempts of a cloned process the same ids.
         let mut id = [0; 16];
-        SysRng.try_fill_bytes(&mut id).map_err(|error| StoreError::NoIdentity(error.to_string()))?;
+        let no_id = |error| StoreError::NotPrepared(format!("the operating system gave no random id: {error}"));
+        SysRng.try_fill_bytes(&mut id).map_err(no_id)?;
         Ok(Attempt {
             id: hex::encode(id),
             uid: object.metadata.uid.clone().unwrap_or_default(),

@@ -78,79 +78,55 @@ impl WaitReports {
         let shown = reported_reason(object);
         // What the last try found is the best information until the next one is over.
         let is_last = shown.is_some() && shown == waiting.last.map(Reason::as_str);
+        let is_of_a_wait =
+            |reason| [Reason::Throttled.as_str(), Reason::AnotherCallInFlight.as_str()].contains(&reason);
         let shows_another = shown.is_some_and(|shown| !is_of_a_wait(shown)) && !is_last;
         let is_busy = matches!(waiting.on, Wait::Cluster | Wait::Credential);
         let quiet = if shows_another || is_busy { SHORT } else { QUIET };
         if since < quiet {
             return Err(quiet.saturating_sub(since));
         }
-        let pause = waiting.reported.map(|reported| EACH.saturating_sub(now.saturating_duration_since(reported)));
-        if let Some(wait) = pause.filter(|wait| !wait.is_zero()) {
-            return Err(wait);
+        if let Some(next) = waiting.reported.map(|reported| reported + EACH).filter(|next| *next > now) {
+            return Err(next.duration_since(now));
         }
         let hold = hold((plan, source), waiting.on, ahead);
         if is_reported(object, hold.reason, &hold.message) {
             return Err(jittered(WAIT_RECHECK));
         }
-        let allowed = self.0.lock().allows(now.into_std());
-        if allowed { Ok(hold) } else { Err(jittered(QUIET)) }
+        if self.0.lock().allows(now.into_std()) { Ok(hold) } else { Err(jittered(QUIET)) }
     }
 }
 
 pub fn is_for_same_cluster(work: &Work, plan: &Plan) -> bool {
-    match work {
-        Work::Call(other) => {
-            other.object.namespace == plan.object.namespace
-                && other.endpoint.host == plan.endpoint.host
-                && other.spec.project_id == plan.spec.project_id
-                && other.spec.cluster_id.eq_ignore_ascii_case(&plan.spec.cluster_id)
-        }
-        Work::Poll(..) => false,
-    }
-}
-
-fn is_of_a_wait(reason: &str) -> bool {
-    [Reason::Throttled, Reason::AnotherCallInFlight].iter().any(|wait| wait.as_str() == reason)
+    let Work::Call(other) = work else { return false };
+    other.object.namespace == plan.object.namespace
+        && other.endpoint.host == plan.endpoint.host
+        && other.spec.project_id == plan.spec.project_id
+        && other.spec.cluster_id.eq_ignore_ascii_case(&plan.spec.cluster_id)
 }
 
 fn hold((plan, source): (&Plan, &CredentialSource), on: Wait, ahead: impl FnOnce() -> Option<Work>) -> Hold {
-    let (reason, message) = match on {
+    let (source, host) = (source.in_message(), &plan.endpoint.host);
+    let message = match on {
         Wait::Cluster => {
             let by = match ahead() {
                 Some(Work::Call(ahead)) => format!("{}/{}", ahead.object.namespace, ahead.object.name),
                 _ => "Another object".to_owned(),
             };
-            let message = format!(
-                "{by} comes first for the same DWS cluster. This object continues when that call has ended"
-            );
-            (Reason::AnotherCallInFlight, message)
+            format!("{by} comes first for the same DWS cluster. This object continues when that call has ended")
         }
-        Wait::Credential => (
-            Reason::AnotherCallInFlight,
-            format!(
-                "Another object comes first for the same DWS cluster, with the same values as {}. This object continues when that call has ended",
-                source.in_message()
-            ),
+        Wait::Credential => format!(
+            "Another object comes first for the same DWS cluster, with the same values as {source}. This object continues when that call has ended"
         ),
-        Wait::Place => (
-            Reason::Throttled,
-            "Waiting for its turn: all places for calls (--concurrency) are taken, or the share of this namespace. This object continues automatically".to_owned(),
+        Wait::Place => "Waiting for its turn: all places for calls (--concurrency) are taken, or the share of this namespace. This object continues automatically".to_owned(),
+        Wait::Preparation => format!(
+            "Preparing the call: {host}, {source} or a login has not answered yet. This object continues automatically"
         ),
-        Wait::Preparation => (
-            Reason::Throttled,
-            format!(
-                "Preparing the call: {}, {} or a login has not answered yet. This object continues automatically",
-                plan.endpoint.host,
-                source.in_message()
-            ),
-        ),
-        Wait::Slot => (
-            Reason::Throttled,
-            format!(
-                "Waiting for a slot of the rate limit (--rate-limit) of {}, or for an answer to an earlier request with it. This object continues automatically",
-                source.in_message()
-            ),
+        Wait::Slot => format!(
+            "Waiting for a slot of the rate limit (--rate-limit) of {source}, or for an answer to an earlier request with it. This object continues automatically"
         ),
     };
+    let is_cluster_busy = matches!(on, Wait::Cluster | Wait::Credential);
+    let reason = if is_cluster_busy { Reason::AnotherCallInFlight } else { Reason::Throttled };
     Hold { reason, message, retry_after: RECHECK_AFTER }
 }

@@ -58,10 +58,9 @@ pub enum StoreError {
         "the API server refused the write: {0}. The controller's role needs get, list and watch on clusterredistributions, and get and update on clusterredistributions/status"
     )]
     Refused(String),
-    #[error("the operating system provided no random id for the attempt: {0}")]
-    NoIdentity(String),
-    #[error("the write could not be encoded as a request: {0}")]
-    Encode(String),
+    /// Nothing was written.
+    #[error("the write could not be prepared: {0}")]
+    NotPrepared(String),
     /// The answer does not fit this version's types, as under a newer CRD. It is not known whether anything was written.
     #[error("the object does not match the types of this controller's version: {0}")]
     Undecodable(String),
@@ -81,8 +80,7 @@ impl StoreError {
             Self::Gone => "gone",
             Self::Invalid(_) => "invalid",
             Self::Refused(_) => "refused",
-            Self::NoIdentity(_) => "no_id",
-            Self::Encode(_) => "encode",
+            Self::NotPrepared(_) => "not_prepared",
             Self::Undecodable(_) => "undecodable",
             Self::KindNotServed(_) => "not_served",
             Self::Indeterminate(_) => "indeterminate",
@@ -226,12 +224,12 @@ impl StatusStore {
         let metadata = ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() };
         let (api_version, kind) = (ClusterRedistribution::api_version(&()), ClusterRedistribution::kind(&()));
         let body = serde_json::to_vec(&Body { api_version, kind, metadata, spec, status })
-            .map_err(|error| StoreError::Encode(error.to_string()))?;
+            .map_err(|error| StoreError::NotPrepared(error.to_string()))?;
         let path = ClusterRedistribution::url_path(&(), Some(read.namespace.as_deref().unwrap_or_default()));
         let parameters = PostParams { dry_run, field_manager: None };
         let request = Request::new(path)
             .replace_subresource("status", read.name.as_deref().unwrap_or_default(), &parameters, body)
-            .map_err(|error| StoreError::Encode(error.to_string()))?;
+            .map_err(|error| StoreError::NotPrepared(error.to_string()))?;
         answer(timeout(within, self.client.request(request)).await)
     }
 }

@@ -151,10 +151,8 @@ impl Collector for Objects {
             known.count(|entry| entry.reported.filter(|reported| keep(*reported)).map(ReportedReason::as_str))
         };
         let help = "Objects that wait unclaimed, by reason; exported by the leader only";
-        by_reason(
-            &mut family(&mut encoder, "dws_redistribution_held_objects", help)?,
-            reported(ReportedReason::waits),
-        )?;
+        let counts = reported(ReportedReason::waits);
+        by_reason(&mut family(&mut encoder, "dws_redistribution_held_objects", help)?, counts)?;
         let help = "1 for each object that needs a person; beyond 100 their number, without names; exported by the leader only";
         let counts = reported(ReportedReason::needs_person);
         known.stalled.encode(&mut family(&mut encoder, "dws_redistribution_stalled", help)?, counts)?;
