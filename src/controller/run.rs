@@ -65,7 +65,7 @@ pub async fn run(
         while lost.next().await.is_some() {
             tasks.cancel_all();
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let controller = Controller::for_stream(objects, cache)
         .reconcile_on(requeued)

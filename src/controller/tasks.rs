@@ -259,7 +259,7 @@ impl Tasks {
         let is_ahead = |entry: &&Entry| match &entry.state {
             State::Waiting(waiting, _) => waiting.on != Wait::Cluster,
             State::Claimed => true,
-            _ => false,
+            State::Rests(..) => false,
         };
         self.table
             .lock()
