@@ -38,7 +38,7 @@
 //! | --- | --- |
 //! | [`api`] | the resource: spec, status, reasons, CRD |
 //! | [`protocol`] | rules (pure), and what this process knows of attempts |
-//! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks, locks, write limit, complete lists |
+//! | [`runtime`] | the process: Kubernetes client, election, metrics, events, health, logs, clocks, locks, back-off, complete lists |
 //! | [`store`] | the only writer of status: claim, read back, record |
 //! | [`cloud`] | the only sender: client, signature, outcome, reads, IAM login, health of endpoints |
 //! | [`credentials`] | which source an object uses, what it holds, tokens of users |
