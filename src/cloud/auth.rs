@@ -25,13 +25,12 @@ const FRESH_FOR: Duration = Duration::from_secs(300);
 /// The credentials of one request, as they were read or fetched for it.
 #[derive(Clone, Debug)]
 pub enum Key {
-    /// An access key: each request is signed with it.
+    /// Each request is signed with it.
     AccessKey(AccessKey),
-    /// A token of IAM: it is sent with each request.
+    /// It is sent with each request.
     Token(Token),
 }
 
-/// An access key.
 #[derive(Clone)]
 pub struct AccessKey {
     pub access: String,
@@ -40,14 +39,13 @@ pub struct AccessKey {
     pub token: Option<SecretString>,
 }
 
-/// Shows nothing: the access key names an account, and is half of what a thief needs.
+/// Shows nothing: the access key names an account.
 impl Debug for AccessKey {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("AccessKey").finish_non_exhaustive()
     }
 }
 
-/// A user of IAM.
 #[derive(Clone)]
 pub struct User {
     pub name: String,
@@ -56,7 +54,6 @@ pub struct User {
     pub domain: String,
 }
 
-/// Shows nothing.
 impl Debug for User {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("User").finish_non_exhaustive()
@@ -76,7 +73,6 @@ struct Inner {
     ended: AtomicBool,
 }
 
-/// Shows nothing.
 impl Debug for Token {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("Token").finish_non_exhaustive()
@@ -90,7 +86,6 @@ impl Token {
         Self(Arc::new(Inner { text, user, since, until: since + life, worked, ended }))
     }
 
-    /// The token itself, for the request header only.
     pub(super) fn text(&self) -> &str {
         self.0.text.expose_secret()
     }
@@ -105,12 +100,11 @@ impl Token {
         if self.has_ended() { Duration::ZERO } else { self.0.until.saturating_duration_since(now) }
     }
 
-    /// Whether an answer has ended it, or its user was refused.
     pub fn has_ended(&self) -> bool {
         self.0.ended.load(Ordering::Relaxed)
     }
 
-    /// Ends it: it is not used any more. Returns whether it had ended before.
+    /// It is not used any more. Returns whether it had ended before.
     pub fn end(&self) -> bool {
         self.0.ended.swap(true, Ordering::Relaxed)
     }

@@ -23,8 +23,7 @@ use crate::{
     runtime::clock::Deadline,
 };
 
-/// Timeout of a read or a login. Shorter than that of a call: a failed read loses nothing, and the request keeps its
-/// place meanwhile.
+/// Timeout of a read or a login. Shorter than that of a call, since a failed read loses nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 tokio::task_local! {
@@ -39,7 +38,6 @@ enum Purpose {
     Read,
     /// A request that must not leave after this deadline.
     Call(Deadline),
-    /// Only to be established.
     Probe,
 }
 
@@ -65,53 +63,44 @@ pub(super) enum NoAnswer {
 /// A setting of the client is invalid. Reported to the administrator at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The file of `--ca-bundle` cannot be used.
     #[error("--ca-bundle {0}. It must be a PEM file with certificates of authorities")]
     CaBundle(String),
-    /// The URL of `--proxy` is invalid.
     #[error(
         "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In user and password, write / as %2F, # as %23, ? as %3F and @ as %40"
     )]
     Proxy,
-    /// An error of the HTTP or TLS library, such as no certificate authority.
     #[error(
         "the HTTP client cannot be set up: {0}. If certificates are missing, install the system's CA certificates, or name a file with --ca-bundle"
     )]
     Setup(String),
 }
 
-/// Settings of the client. Without `Debug`, since the proxy's URL may hold a password.
+/// Without `Debug`, since the proxy's URL may hold a password.
 #[derive(Clone)]
 pub struct ClientSettings {
-    /// PEM file of additional certificate authorities.
     pub ca_bundle: Option<PathBuf>,
     /// Explicit proxy; proxy settings of the environment are ignored.
     pub proxy: Option<Url>,
     /// Timeout of connection and TLS handshake; DNS has its own. Well below `request_timeout`, since only a failure to
     /// connect proves that nothing was sent.
     pub connect_timeout: Duration,
-    /// Timeout of the whole call.
     pub request_timeout: Duration,
 }
 
-/// The client of the cloud, for calls, reads, logins and probes, which all connect in the same way.
 pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) dns: DnsCache,
     /// Without its credentials.
     pub(super) proxy: Option<Url>,
     pub(super) request_timeout: Duration,
-    /// Which endpoints could not be reached.
     pub(super) health: EndpointHealth,
 }
 
 impl Client {
-    /// Builds the client; connects to nothing yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         Self::with(settings, DnsCache::system())
     }
 
-    /// The same with another resolver.
     pub(super) fn with(settings: &ClientSettings, dns: DnsCache) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .redirect(Policy::none())

@@ -21,7 +21,6 @@ pub enum Task {
     Other(String),
 }
 
-/// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
     pub task: Task,

@@ -61,7 +61,7 @@ impl Client {
     }
 }
 
-/// Checked again just before the key is used: a request with a key leaves the host inside TLS or not at all.
+/// A request with a key leaves the host inside TLS or not at all: checked again just before the key is used.
 pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
     if endpoint.url.scheme() == "https" || is_loopback(&endpoint.url) {
         Ok(())
@@ -116,8 +116,7 @@ fn host_of(url: &url::Url) -> Option<String> {
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Classifies an answer; nothing of the key appears in the result. A token records the answer here, since every answer to a
-/// request with it passes here.
+/// Classifies an answer, and records it at the token. Nothing of the key appears in the result.
 pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> Answer {
     match key {
         Key::AccessKey(key) => {
@@ -132,8 +131,7 @@ pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> 
     }
 }
 
-/// The chain of causes of an error, as text that may be shown. It holds no query of a URL and no secret of this process:
-/// these are errors of names, sockets and certificates.
+/// The causes of an error, as text that may be shown: errors of names, sockets and certificates hold no secret.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let mut causes: Vec<_> = causes.map(ToString::to_string).collect();

@@ -5,7 +5,6 @@
 pub struct KeyIdentity([u8; 32]);
 
 impl KeyIdentity {
-    /// Its bytes, to derive another identity from it.
     pub const fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -42,16 +42,11 @@ impl SendPermit {
     }
 }
 
-/// The redistribution to request of the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedistributionRequest {
-    /// Project id, a path parameter.
     pub project_id: String,
-    /// Cluster id, a path parameter.
     pub cluster_id: String,
-    /// `redis_mode` of the body.
     pub redis_mode: RedisMode,
-    /// `parallel_jobs` of the body.
     pub parallel_jobs: i32,
 }
 
@@ -77,8 +72,8 @@ impl RedistributionRequest {
         self.path().map(|_| format!("/v1.0/{}/clusters/{}", self.project_id, self.cluster_id))
     }
 
-    /// The path; `None` if an id holds a character that could lead elsewhere. The CRD refuses such ids, but the signed path
-    /// must not depend on a schema that an administrator may have loosened.
+    /// `None` if an id holds a character that could lead elsewhere. The CRD refuses such ids, but an administrator may have
+    /// loosened it.
     pub fn path(&self) -> Option<String> {
         let is_safe = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_safe(&self.project_id) && is_safe(&self.cluster_id))

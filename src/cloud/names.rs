@@ -1,6 +1,5 @@
-//! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may,
-//! so names are resolved before either, and answers are cached for a while, also those that arrive after the caller's
-//! timeout. Connects to nothing.
+//! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may, so
+//! names are resolved before either, and answers are cached, also those that arrive after the caller's timeout.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,11 +21,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Time to live of an answer: longer than the time between the query before a claim and the call may be.
 const VALID_FOR: Duration = Duration::from_secs(60);
 
-/// The addresses of a name, or why it has none.
 type Addresses = Result<Arc<[SocketAddr]>, String>;
 /// A query, pending or answered, and the time of its answer.
 type Query = Shared<BoxFuture<'static, (Addresses, Instant)>>;
-/// The function that queries the system's resolver.
 type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 
 #[derive(Default)]
@@ -36,7 +33,6 @@ struct State {
     failing: HashSet<String>,
 }
 
-/// The cache; clones share it.
 #[derive(Clone)]
 pub struct DnsCache {
     state: Arc<Mutex<State>>,
@@ -44,19 +40,16 @@ pub struct DnsCache {
 }
 
 impl DnsCache {
-    /// A cache in front of the system's resolver.
     pub fn system() -> Self {
         Self::new(|name| async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }.boxed())
     }
 
-    /// A cache in front of `lookup`.
     pub fn new(
         lookup: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static,
     ) -> Self {
         Self { state: Arc::default(), lookup: Arc::new(lookup) }
     }
 
-    /// The addresses of a name, with port 0.
     pub async fn resolve(&self, name: &str) -> Addresses {
         let answer = match timeout(MAX_WAIT, self.query(name)).await {
             Ok((answer, _)) => answer,

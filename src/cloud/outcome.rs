@@ -20,12 +20,10 @@ use crate::api::{Reason, text::truncate};
 const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Wait after a 429 that names none.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
-/// Minimum wait: a 429 with 0 seconds or a time in the past does not allow an immediate retry.
+/// A 429 with 0 seconds or a time in the past does not allow an immediate retry.
 const MIN_WINDOW: Duration = Duration::from_secs(1);
-/// Maximum wait that is accepted.
 const MAX_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The head of an answer arrived.
@@ -46,7 +44,6 @@ impl Outcome {
         }
     }
 
-    /// HTTP status code, if there was an answer.
     pub const fn status_code(&self) -> Option<u16> {
         match self {
             Self::Answered(answer) => Some(answer.status_code),
@@ -55,16 +52,13 @@ impl Outcome {
     }
 }
 
-/// A classified answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// HTTP status code, 100 to 999.
     pub status_code: u16,
     /// The cloud's error code; letters, digits, dots, hyphens and underscores, at most 64.
     pub error_code: Option<String>,
     /// The cloud's id of the request; the same characters, at most 128.
     pub request_id: Option<String>,
-    /// Reason of the conditions.
     pub reason: Reason,
     /// What happened and what to do; at most 256 characters, no secrets.
     pub message: String,
@@ -72,19 +66,15 @@ pub struct Answer {
     pub key_effect: KeyEffect,
 }
 
-/// Why nothing was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotSent {
     /// Reason of the conditions: `EndpointUnreachable` or `ClaimTooSlow`.
     pub reason: Reason,
-    /// Message of the conditions.
     pub message: String,
 }
 
-/// Why the outcome is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unknown {
-    /// Message of the conditions.
     pub message: String,
 }
 
@@ -114,7 +104,6 @@ pub enum KeyEffect {
 /// The body of an answer, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The whole body.
     Complete(Vec<u8>),
     /// The part that arrived before the connection broke or the timeout passed.
     Broken(Vec<u8>),
@@ -123,7 +112,6 @@ pub enum Body {
 }
 
 impl Body {
-    /// The bytes that were read.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Complete(bytes) | Self::Broken(bytes) | Self::TooLarge(bytes) => bytes,
@@ -134,19 +122,13 @@ impl Body {
 /// An answer as it was read from the wire.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// HTTP status code.
     pub status: u16,
-    /// Header `Date`.
     pub date: Option<String>,
-    /// Header `Retry-After`.
     pub retry_after: Option<String>,
-    /// Header `X-Request-Id`.
     pub request_id: Option<String>,
-    /// Header `Content-Encoding`.
     pub encoding: Option<String>,
     /// Host of header `Location`, with its port if it names one.
     pub redirect: Option<String>,
-    /// The body.
     pub body: Body,
 }
 
@@ -303,7 +285,6 @@ fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
     (off > CLOCK_WINDOW).then_some(off)
 }
 
-/// Parses a header whose value is a date.
 pub(super) fn http_date(value: &str) -> Option<Timestamp> {
     // HTTP's own format ends in GMT, which RFC 2822 still allows.
     rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())

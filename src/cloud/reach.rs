@@ -32,7 +32,6 @@ struct Unreachable {
     next: Instant,
 }
 
-/// The endpoints that could not be reached, by name.
 #[derive(Debug, Default)]
 pub struct EndpointHealth {
     unreachable: Mutex<HashMap<String, Unreachable>>,
@@ -71,7 +70,6 @@ impl EndpointHealth {
         self.known().remove(endpoint).is_some()
     }
 
-    /// Whether the last connection failed.
     pub fn is_unreachable(&self, endpoint: &str) -> bool {
         self.known().contains_key(endpoint)
     }
@@ -104,7 +102,6 @@ impl Client {
         })
     }
 
-    /// What is known of the endpoints.
     pub const fn health(&self) -> &EndpointHealth {
         &self.health
     }

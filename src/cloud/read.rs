@@ -1,5 +1,4 @@
-//! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. This module
-//! must not decide what follows from the answers.
+//! Reads the state of a cluster and of its redistribution by GETs. This module must not decide what follows from them.
 
 use http::Method;
 use k8s_openapi::jiff::Timestamp;
@@ -14,14 +13,11 @@ use super::{
 };
 use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
 
-/// The result of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadResult<T> {
-    /// The resource that was read.
     Found(T),
     /// An answer without the resource. Its reason and its effect on the key are as for a call; its message is not.
     Refused(Answer),
-    /// The connection or the TLS handshake failed.
     Unreachable,
     /// An answer that could not be read, or none before the timeout. Holds a short description.
     Unreadable(&'static str),
@@ -39,7 +35,6 @@ impl<T> ReadResult<T> {
         }
     }
 
-    /// The resource, if it was read.
     pub const fn found(&self) -> Option<&T> {
         match self {
             Self::Found(found) => Some(found),
@@ -98,7 +93,6 @@ impl ReadResult<Option<Details>> {
 type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
 
 impl Client {
-    /// Reads the state of the cluster that a request is for.
     pub async fn cluster(
         &self,
         request: &RedistributionRequest,
@@ -110,7 +104,7 @@ impl Client {
         self.read(request.cluster_path(), request, key, endpoint, now, parse).await
     }
 
-    /// Reads the redistribution of the cluster that a request is for; `None` if the cloud shows none.
+    /// `None` if the cloud shows no redistribution.
     pub async fn details(
         &self,
         request: &RedistributionRequest,

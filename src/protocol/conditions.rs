@@ -8,7 +8,6 @@ use k8s_openapi::{
 
 use crate::api::{Reason, ReasonClass};
 
-/// The types of the four conditions.
 pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
 
 /// The condition that shows the state of the redistribution. Tools that read the four others do not evaluate it.

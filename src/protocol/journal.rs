@@ -11,11 +11,9 @@ pub use self::evidence::hidden;
 use self::evidence::{evidence_without_attempt, lost_older_generation};
 use crate::api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason};
 
-/// Largest value of `--send-budget`.
+/// The largest values of the flags of the same names.
 pub const MAX_SEND_BUDGET: Duration = Duration::from_secs(30);
-/// Largest value of `--request-timeout`.
 pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// Largest value of `--grace-margin`.
 pub const MAX_GRACE_MARGIN: Duration = Duration::from_secs(60);
 /// The largest grace that the flags allow; the grace of an attempt without `graceSeconds`.
 pub const MAX_GRACE: Duration = Duration::from_secs(390);
@@ -26,8 +24,8 @@ pub const ATTEMPT_LOST: &str = "lost at generation ";
 /// What the journal proves about the object's current generation.
 #[derive(Debug, PartialEq)]
 pub enum Journal<'a> {
-    /// The object as read lacks something that was written: the schema hides it, or it is lost. Only a dry run can tell
-    /// which, and until then nothing is written, since a write would erase what is hidden.
+    /// The object as read lacks something that was written: hidden by the schema, or lost. Only a dry run can tell which;
+    /// until then nothing is written, since a write would erase what is hidden.
     Missing(String),
     /// This generation has no attempt, and no older attempt is open.
     NoAttempt,
@@ -37,18 +35,12 @@ pub enum Journal<'a> {
     NotSent,
     /// A claimed attempt, of this generation or an older one, without a recorded outcome.
     InFlight(&'a Attempt),
-    /// A request of an older attempt may still be in flight; the next claim waits for its grace.
-    CoolingDown {
-        /// Key of the attempt, which this process must have known for the grace.
-        key: Cow<'a, str>,
-        /// Grace of the attempt.
-        grace: Duration,
-    },
+    /// A request of an older attempt may still be in flight: this process must know its key for its grace before it claims.
+    CoolingDown { key: Cow<'a, str>, grace: Duration },
     /// The journal contradicts the object, as the text explains: nothing is sent for this generation.
     Invalid(String),
 }
 
-/// Reads the journal of an object.
 pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     let Some(generation) = object.metadata.generation.filter(|generation| *generation > 0) else {
         return Journal::Invalid("the object has no generation".to_owned());
@@ -111,13 +103,11 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     }
 }
 
-/// The cool-down after a lost attempt: its grace is lost with it, so the longest applies. Each loss has a cool-down of its
-/// own.
+/// The grace of a lost attempt is lost with it, so the longest applies. Each loss has its own cool-down.
 fn lost_attempt(generation: i64) -> Journal<'static> {
     Journal::CoolingDown { key: Cow::Owned(format!("{ATTEMPT_LOST}{generation}")), grace: MAX_GRACE }
 }
 
-/// The contradiction between this object and its attempt, if there is one.
 fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: i64) -> Option<String> {
     if attempt.generation > generation {
         return Some(format!(

@@ -7,28 +7,21 @@ use crate::{
     protocol::conditions::to_second,
 };
 
-/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Answered, NotSent or Unknown.
     pub state: AttemptState,
-    /// Reason of the conditions.
     pub reason: Reason,
-    /// What happened and what to do, without any secret; at most 256 characters. For `NotSent` only what happened, as a
-    /// sentence without its full stop: it depends on the object whether the attempt is retried.
+    /// Without any secret. For `NotSent` a sentence without its full stop: the object decides whether it is retried.
     pub message: String,
-    /// HTTP status code of the answer.
     pub status_code: Option<i32>,
-    /// The cloud's error code.
     pub error_code: Option<String>,
-    /// The cloud's id of the request.
     pub request_id: Option<String>,
     /// Wait that a 429 asked for, in seconds.
     pub retry_after: Option<i64>,
 }
 
 impl Record {
-    /// An outcome without an answer.
     pub fn new(state: AttemptState, reason: Reason, message: &str) -> Self {
         let message = message.to_owned();
         Self { state, reason, message, status_code: None, error_code: None, request_id: None, retry_after: None }
@@ -38,7 +31,6 @@ impl Record {
 /// The effect of a record on the current status.
 #[derive(Debug, PartialEq)]
 pub enum Recording {
-    /// This status is to be written.
     Write(Box<ClusterRedistributionStatus>),
     /// The status already records an outcome of the same or a higher rank.
     Known,

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use url::{Host, Url};
 
-/// Suffix of most regions.
 const COM_SUFFIX: &str = "myhuaweicloud.com";
 /// Regions of the vendor's client libraries, by suffix. A host is `dws.<region>.<suffix>`.
 const REGIONS: [(&str, &str); 3] = [
@@ -37,7 +36,6 @@ pub struct RegionError(String);
 /// Target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Name of the region.
     pub region: String,
     /// Host, with its port if it is not the scheme's own.
     pub host: String,
@@ -45,7 +43,6 @@ pub struct Endpoint {
     pub url: Url,
 }
 
-/// The regions that the administrator allows.
 #[derive(Clone, Debug)]
 pub struct Regions {
     default: Option<String>,
@@ -85,12 +82,10 @@ impl Regions {
         Ok(self)
     }
 
-    /// The IAM endpoint of a region, if it is known.
     pub fn iam(&self, region: &str) -> Option<&Endpoint> {
         self.iam.get(region)
     }
 
-    /// The endpoint of an object's region.
     pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionError> {
         let Some(region) = region.or(self.default.as_deref()) else {
             return Err(RegionError(format!(
@@ -114,7 +109,6 @@ impl Regions {
     }
 }
 
-/// The built-in IAM of a region, if there is one.
 fn built_in_iam(region: &str) -> Result<Option<Endpoint>, RegionError> {
     if WITHOUT_IAM.contains(&region) {
         return Ok(None);

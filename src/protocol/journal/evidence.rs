@@ -56,14 +56,13 @@ pub(super) fn lost_older_generation(object: &ClusterRedistribution, generation: 
     in_flight.chain(without_ready).max()
 }
 
-/// True if a generation was observed and its condition `Ready` is missing.
 fn lacks_ready(object: &ClusterRedistribution) -> bool {
     let observed = observed_generation(object);
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     observed > 0 && condition_at(conditions, "Ready", observed).is_none()
 }
 
-/// The conditions that this product sets. Others are ignored.
+/// The conditions that this product sets.
 fn ours(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
     conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()))
 }
@@ -91,9 +90,8 @@ fn report_a_call(conditions: &[Condition], generation: i64) -> bool {
 /// A field that was written and that the object as read does not show.
 ///
 /// Every CRD of this product gives `observedGeneration` a default, so an object without it was read under another schema.
-/// Managed fields prove the other fields, since no schema prunes them: a CRD that lacks a field prunes it at each read, and
-/// from the store at the next write, while managed fields keep naming it. Once `Ready` is `JournalInvalid`, a field that is
-/// named and absent is known to be lost.
+/// The others are proved by managed fields, which keep naming a field that a CRD without it prunes, at each read and from the
+/// store at the next write. Once `Ready` is `JournalInvalid`, a field that is named and absent is known to be lost.
 pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
     let status = object.status.as_ref();
     let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
