@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::{Instant, timeout};
 
@@ -55,55 +56,50 @@ impl DnsCache {
             Ok((answer, _)) => answer,
             Err(_) => Err(format!("DNS did not answer for {name} within {} s", MAX_WAIT.as_secs())),
         };
-        self.with(|state| match &answer {
-            Ok(_) => drop(state.failing.remove(name)),
-            Err(_) => drop(state.failing.insert(name.to_owned())),
-        });
+        let mut state = self.state.lock();
+        if answer.is_ok() {
+            state.failing.remove(name);
+        } else {
+            state.failing.insert(name.to_owned());
+        }
+        drop(state);
         answer
     }
 
     /// Drops the cached addresses, since no server answers at them: the next call queries again.
     pub fn forget(&self, name: &str) {
-        self.with(|state| {
-            if state.queries.get(name).is_some_and(|query| query.peek().is_some()) {
-                state.queries.remove(name);
-            }
-        });
+        let is_pending = |query: &Query| query.peek().is_none();
+        self.state.lock().queries.retain(|known, query| known != name || is_pending(query));
     }
 
     /// Whether the last caller of `resolve` got no address.
     pub fn is_failing(&self, name: &str) -> bool {
-        self.with(|state| state.failing.contains(name))
+        self.state.lock().failing.contains(name)
     }
 
     /// A query with a valid answer, or a pending one, or a new one.
     fn query(&self, name: &str) -> Query {
-        self.with(|state| {
-            let is_valid = |query: &&Query| {
-                query.peek().is_none_or(|(addresses, time)| addresses.is_ok() && time.elapsed() < VALID_FOR)
+        let is_valid = |query: &&Query| {
+            query.peek().is_none_or(|(addresses, time)| addresses.is_ok() && time.elapsed() < VALID_FOR)
+        };
+        let mut state = self.state.lock();
+        if let Some(query) = state.queries.get(name).filter(is_valid) {
+            return query.clone();
+        }
+        let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
+        let query = async move {
+            let addresses = match lookup.await {
+                Ok(found) if found.is_empty() => Err("it has no address".to_owned()),
+                Ok(found) => Ok(found.into()),
+                Err(error) => Err(error.to_string()),
             };
-            if let Some(query) = state.queries.get(name).filter(is_valid) {
-                return query.clone();
-            }
-            let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
-            let query = async move {
-                let addresses = match lookup.await {
-                    Ok(found) if found.is_empty() => Err("it has no address".to_owned()),
-                    Ok(found) => Ok(found.into()),
-                    Err(error) => Err(error.to_string()),
-                };
-                (addresses.map_err(|why| format!("DNS does not resolve {queried}: {why}")), Instant::now())
-            };
-            let query = query.boxed().shared();
-            // The query continues after the task that started it has stopped waiting.
-            drop(tokio::spawn(query.clone()));
-            state.queries.insert(name.to_owned(), query.clone());
-            query
-        })
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+            (addresses.map_err(|why| format!("DNS does not resolve {queried}: {why}")), Instant::now())
+        };
+        let query = query.boxed().shared();
+        // The query continues after the task that started it has stopped waiting.
+        drop(tokio::spawn(query.clone()));
+        state.queries.insert(name.to_owned(), query.clone());
+        query
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use url::Host;
 
 use super::Client;
@@ -46,7 +46,7 @@ impl EndpointHealth {
             return Ok(None);
         }
         let probe = self.probes.lock(endpoint.to_owned()).await;
-        let known = self.known().get(endpoint).copied();
+        let known = self.unreachable.lock().get(endpoint).copied();
         match known.map(|known| known.next.saturating_duration_since(Instant::now())) {
             None => Ok(None),
             Some(wait) if wait.is_zero() => Ok(Some(probe)),
@@ -56,7 +56,7 @@ impl EndpointHealth {
 
     /// A connection failed. Returns the pause until the next one. Failures of requests that began together count once.
     pub fn failed(&self, endpoint: &str) -> Duration {
-        let (mut known, now) = (self.known(), Instant::now());
+        let (mut known, now) = (self.unreachable.lock(), Instant::now());
         let endpoint = known.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next: now });
         if endpoint.next <= now {
             endpoint.next = now + FIRST_PAUSE.saturating_mul(1 << endpoint.failures.min(5)).min(MAX_PAUSE);
@@ -67,16 +67,11 @@ impl EndpointHealth {
 
     /// A connection succeeded. Returns whether the endpoint was unreachable before.
     pub fn reached(&self, endpoint: &str) -> bool {
-        self.known().remove(endpoint).is_some()
+        self.unreachable.lock().remove(endpoint).is_some()
     }
 
     pub fn is_unreachable(&self, endpoint: &str) -> bool {
-        self.known().contains_key(endpoint)
-    }
-
-    /// What lies behind the lock is whole after each change.
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Unreachable>> {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unreachable.lock().contains_key(endpoint)
     }
 }
 
@@ -173,7 +168,7 @@ mod pauses {
         assert!(health.failed("a") <= FIRST_PAUSE, "failures that began together count once");
         assert!(matches!(health.enter("a").now_or_never(), Some(Err(_))));
         assert!(matches!(health.enter("b").now_or_never(), Some(Ok(None))));
-        for known in health.known().values_mut() {
+        for known in health.unreachable.lock().values_mut() {
             known.next = Instant::now();
         }
         let probe = health.enter("a").now_or_never();
@@ -190,7 +185,7 @@ mod pauses {
         let mut pauses = Vec::new();
         for _ in 0..7 {
             pauses.push(health.failed("a").as_secs());
-            health.known().values_mut().for_each(|known| known.next = Instant::now());
+            health.unreachable.lock().values_mut().for_each(|known| known.next = Instant::now());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
     }
