@@ -1,5 +1,5 @@
-//! What authenticates a request: an access key, or a token of IAM. `Debug` shows nothing of them. This module fetches no
-//! token.
+//! What authenticates a request: an access key, or a token of IAM; and digests that identify a key and do not reveal it.
+//! `Debug` shows nothing of them. This module fetches no token.
 
 use std::{
     fmt::{Debug, Formatter, Result},
@@ -12,10 +12,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    identity::KeyIdentity,
-    outcome::{Answer, KeyEffect},
-};
+use super::outcome::{Answer, KeyEffect};
 use crate::api::Reason;
 
 /// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted
@@ -136,6 +133,37 @@ impl Token {
             self.end();
         }
     }
+}
+
+/// Identifies a key without revealing it: a digest of its values and the endpoint under a random key of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyIdentity([u8; 32]);
+
+impl KeyIdentity {
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Debug for KeyIdentity {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        formatter.write_str(&hex::encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<[u8; 32]> for KeyIdentity {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+/// The digests of what a request is made with, by which requests and refusals are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyDigests {
+    /// Digest of the access key or the user, and the endpoint: the cloud counts wrong signatures by it.
+    pub key: KeyIdentity,
+    /// Digest of all values (access key, secret key, token), and the endpoint: whether they work is known by it.
+    pub values: KeyIdentity,
 }
 
 #[cfg(test)]

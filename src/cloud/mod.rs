@@ -4,9 +4,7 @@
 pub(crate) mod auth;
 mod client;
 pub(crate) mod cluster;
-pub(crate) mod details;
 mod exchange;
-pub(crate) mod identity;
 pub(crate) mod login;
 mod names;
 pub mod outcome;

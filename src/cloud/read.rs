@@ -6,8 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::{
     Client, RedistributionRequest,
     client::NoAnswer,
-    cluster::{self, ClusterState, Task},
-    details::{self, Details},
+    cluster::{ClusterState, Details, Task, read_cluster, read_details},
     exchange::{READ_LIMIT, TOO_LARGE, classified, reply},
     outcome::{Answer, Body, KeyEffect},
 };
@@ -100,7 +99,7 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<ClusterState> {
-        let parse: Parse<_> = (cluster::read, "the answer holds no cluster");
+        let parse: Parse<_> = (read_cluster, "the answer holds no cluster");
         self.read(request.cluster_path(), request, key, endpoint, now, parse).await
     }
 
@@ -112,7 +111,7 @@ impl Client {
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> ReadResult<Option<Details>> {
-        let parse: Parse<_> = (details::read, "the answer holds no redistribution");
+        let parse: Parse<_> = (read_details, "the answer holds no redistribution");
         self.read(request.path(), request, key, endpoint, now, parse).await
     }
 

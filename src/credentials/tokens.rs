@@ -18,8 +18,7 @@ use crate::{
     api::Reason,
     cloud::{
         Client,
-        auth::{Token, User},
-        identity::KeyIdentity,
+        auth::{KeyIdentity, Token, User},
         login::LoginFailure,
     },
     protocol::{hold::Hold, regions::Endpoint},

@@ -2,7 +2,10 @@
 
 use crate::{
     api::{Baseline, ClusterRedistributionStatus, NONE, Phase, Reason, Redistribution},
-    cloud::{ReadResult, RedistributionRequest, cluster::ClusterState, details::Details},
+    cloud::{
+        ReadResult, RedistributionRequest,
+        cluster::{ClusterState, Details},
+    },
     protocol::conditions::reason_at,
 };
 

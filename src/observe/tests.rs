@@ -9,8 +9,7 @@ use crate::{
     api::{AttemptState, Baseline, NONE, Phase, Redistribution},
     cloud::{
         ReadResult,
-        cluster::{ClusterState, Task},
-        details::{Details, RunState},
+        cluster::{ClusterState, Details, RunState, Task},
     },
     protocol::{
         attempts::AttemptTracker,

@@ -16,7 +16,10 @@ use self::judge::{Verdict, is_about_key, judge};
 use crate::{
     admission::{Admitted, Cluster},
     api::{Baseline, NONE},
-    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
+    cloud::{
+        Client, ReadResult, RedistributionRequest,
+        auth::{Key, KeyIdentity},
+    },
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
     runtime::{jitter::jittered, metrics::Metrics},

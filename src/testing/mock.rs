@@ -20,8 +20,7 @@ use crate::{
     api::ClusterRedistribution,
     cloud::{
         self,
-        auth::{AccessKey, Key},
-        identity::KeyDigests,
+        auth::{AccessKey, Key, KeyDigests},
     },
     controller::{
         Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, Timing, WaitReports, call::Prepared, tasks::Ended,

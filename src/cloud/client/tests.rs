@@ -19,8 +19,7 @@ mod proxied;
 use crate::{
     api::RedisMode,
     cloud::{
-        auth::{AccessKey, Token},
-        identity::KeyIdentity,
+        auth::{AccessKey, KeyIdentity, Token},
         signing,
     },
     protocol::regions::Regions,

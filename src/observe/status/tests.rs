@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{AttemptState, Baseline},
-    cloud::details::RunState,
+    cloud::cluster::RunState,
     protocol::{
         record::{Record, Recording},
         transitions::{claimed, recorded},
