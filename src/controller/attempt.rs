@@ -15,7 +15,7 @@ use crate::{
         outcome::{KeyEffect, Outcome},
     },
     credentials::Credential,
-    protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
+    protocol::{conditions::to_second, decide::Plan, journal::spec_hash, transitions::Record},
     store::{Claim, Recorded, StoreError},
 };
 

@@ -12,8 +12,7 @@ use crate::{
     protocol::{
         decide::{Step, journal_invalid},
         hold::{Hold, RECHECK_AFTER},
-        lost::held_as_lost,
-        record::Record,
+        transitions::{Record, held_as_lost},
     },
     runtime::jitter::jittered,
     store::Recorded,

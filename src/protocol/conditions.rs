@@ -28,7 +28,6 @@ const fn values(class: ReasonClass) -> [(&'static str, Option<&'static str>); 4]
 
 /// Sets all four conditions for `generation`. Returns whether a condition changed; the others are left untouched, and
 /// `lastTransitionTime` changes only with `status`.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
     set_class_at(conditions, generation, reason.class(), reason, message, now)
 }
@@ -44,7 +43,6 @@ pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bo
 }
 
 /// As [`set_at`], with a class that may differ from the reason's own.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_class_at(
     conditions: &mut Vec<Condition>,
     generation: i64,
@@ -60,7 +58,7 @@ pub fn set_class_at(
         conditions
             .retain(|condition| condition.type_ != type_ || (status.is_some() && !std::mem::replace(&mut seen, true)));
         if let Some(status) = status {
-            let _changed = set_one_at(conditions, type_, generation, (status, reason.as_str(), message), now);
+            set_one_at(conditions, type_, generation, (status, reason.as_str(), message), now);
         }
     }
     *conditions != before
@@ -72,7 +70,6 @@ pub fn to_second(now: Timestamp) -> Time {
 }
 
 /// Sets one condition for `generation`. Returns whether it changed; `lastTransitionTime` changes only with `status`.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_one_at(
     conditions: &mut Vec<Condition>,
     type_: &str,

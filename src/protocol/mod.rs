@@ -5,8 +5,6 @@ pub mod attempts;
 pub mod conditions;
 pub mod decide;
 pub mod journal;
-pub mod lost;
-pub mod record;
 pub mod regions;
 pub mod transitions;
 

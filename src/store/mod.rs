@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey},
-    protocol::lost,
+    protocol::transitions,
 };
 
 /// Requests at the API server at once, claims and outcomes aside: more would be throttled there.
@@ -144,7 +144,7 @@ impl StatusStore {
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, StoreError> {
-        let next = lost::full_status(object, now);
+        let next = transitions::full_status(object, now);
         let _one = self.limit.acquire().await;
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };

@@ -2,10 +2,7 @@ use super::*;
 use crate::{
     api::{AttemptState, Baseline},
     cloud::cluster::RunState,
-    protocol::{
-        record::{Record, Recording},
-        transitions::{claimed, recorded},
-    },
+    protocol::transitions::{Record, Recording, claimed, recorded},
     testing::sample::{at, attempt},
 };
 
