@@ -3,21 +3,20 @@
 
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
-use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use reqwest::{Certificate, redirect::Policy};
 use tower::{BoxError, util::MapResultLayer};
 use url::Url;
 
 use super::{
-    RedistributionRequest, SendPermit,
-    exchange::{CALL_LIMIT, classified, reply, root_cause},
+    SendPermit,
+    exchange::{CALL_LIMIT, Operation, classified, reply, root_cause},
     names::DnsCache,
     outcome::{NotSent, Outcome, Unknown},
     reach::EndpointHealth,
 };
 use crate::{
-    api::{Reason, text::truncate},
+    api::{ClusterRedistributionSpec, Reason, text::truncate},
     cloud::auth::Key,
     protocol::regions::Endpoint,
     runtime::clock::Deadline,
@@ -152,13 +151,13 @@ impl Client {
     pub async fn send(
         &self,
         permit: SendPermit,
-        request: &RedistributionRequest,
+        spec: &ClusterRedistributionSpec,
         key: &Key,
         endpoint: &Endpoint,
-        now: Timestamp,
     ) -> Outcome {
+        let now = Timestamp::now();
         // For this attempt only: a signature is valid for 15 minutes.
-        let request = match self.signed((Method::POST, request.path()), request, key, endpoint, now) {
+        let request = match self.signed(Operation::Redistribute, spec, key, endpoint, now) {
             Ok(request) => request,
             Err(why) => {
                 return not_sent(

@@ -56,7 +56,8 @@ pub enum LoginFailure {
 }
 
 impl Client {
-    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint, now: Timestamp) -> Login {
+    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint) -> Login {
+        let now = Timestamp::now();
         let request = leaves_in_tls(iam).and_then(|()| {
             let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
             let json = HeaderValue::from_static("application/json;charset=utf8");

@@ -1,16 +1,19 @@
 //! Reads the state of a cluster and of its redistribution by GETs. This module must not decide what follows from them.
 
-use http::Method;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Client, RedistributionRequest,
+    Client,
     client::NoAnswer,
     cluster::{ClusterState, Details, Task, read_cluster, read_details},
-    exchange::{READ_LIMIT, TOO_LARGE, classified, reply},
+    exchange::{Operation, READ_LIMIT, TOO_LARGE, classified, reply},
     outcome::{Answer, Body, KeyEffect},
 };
-use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
+use crate::{
+    api::{ClusterRedistributionSpec, Reason},
+    cloud::auth::Key,
+    protocol::regions::Endpoint,
+};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadResult<T> {
@@ -94,37 +97,35 @@ type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
 impl Client {
     pub async fn cluster(
         &self,
-        request: &RedistributionRequest,
+        spec: &ClusterRedistributionSpec,
         key: &Key,
         endpoint: &Endpoint,
-        now: Timestamp,
     ) -> ReadResult<ClusterState> {
         let parse: Parse<_> = (read_cluster, "the answer holds no cluster");
-        self.read(request.cluster_path(), request, key, endpoint, now, parse).await
+        self.read(Operation::ReadCluster, spec, key, endpoint, parse).await
     }
 
     /// `None` if the cloud shows no redistribution.
     pub async fn details(
         &self,
-        request: &RedistributionRequest,
+        spec: &ClusterRedistributionSpec,
         key: &Key,
         endpoint: &Endpoint,
-        now: Timestamp,
     ) -> ReadResult<Option<Details>> {
         let parse: Parse<_> = (read_details, "the answer holds no redistribution");
-        self.read(request.path(), request, key, endpoint, now, parse).await
+        self.read(Operation::ReadRedistribution, spec, key, endpoint, parse).await
     }
 
     async fn read<T>(
         &self,
-        path: Option<String>,
-        request: &RedistributionRequest,
+        operation: Operation,
+        spec: &ClusterRedistributionSpec,
         key: &Key,
         endpoint: &Endpoint,
-        now: Timestamp,
         (parse, otherwise): Parse<T>,
     ) -> ReadResult<T> {
-        let request = self.signed((Method::GET, path), request, key, endpoint, now);
+        let now = Timestamp::now();
+        let request = self.signed(operation, spec, key, endpoint, now);
         let reply = match self.ask(endpoint, request).await {
             Ok(response) => reply(response, READ_LIMIT).await,
             Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => return ReadResult::Unreachable,

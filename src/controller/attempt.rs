@@ -11,7 +11,7 @@ use crate::{
     admission::{Admitted, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        self, RedistributionRequest, SendPermit,
+        self, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
     credentials::Credential,
@@ -139,8 +139,7 @@ impl Reconciler {
         let started = Instant::now();
         slot.sends();
         // The request is built from the stored object, which the claim returned.
-        let request = RedistributionRequest::from(&claimed.spec);
-        let outcome = self.cloud.send(send_permit, &request, &credential.key, &plan.endpoint, Timestamp::now()).await;
+        let outcome = self.cloud.send(send_permit, &claimed.spec, &credential.key, &plan.endpoint).await;
         self.reporter.metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
         if matches!(outcome, Outcome::Answered(_)) {
             self.cloud.health().reached(&plan.endpoint.host);

@@ -91,7 +91,7 @@ impl Case {
         then(&Past {
             baseline: &self.baseline,
             known: self.known.as_ref(),
-            request: &RedistributionRequest::from(&spec()),
+            request: &spec(),
             hint: self.hint,
             others: OtherCalls { before: self.others_before, since: self.others_since },
             has_settled: self.has_settled,

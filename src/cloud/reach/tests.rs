@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpStream};
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
 use socket2::{Domain, Socket, Type};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     cloud::{
-        ClientSettings, RedistributionRequest, SendPermit,
+        ClientSettings, SendPermit,
         auth::{AccessKey, Key},
         names::DnsCache,
         outcome::Outcome,
@@ -80,7 +79,7 @@ async fn send(client: &Client, endpoint: &Endpoint) -> Outcome {
         secret: "SecretKey".to_owned().into(),
         token: None,
     });
-    client.send(permit, &RedistributionRequest::from(&sample::spec()), &key, endpoint, Timestamp::now()).await
+    client.send(permit, &sample::spec(), &key, endpoint).await
 }
 
 #[tokio::test]

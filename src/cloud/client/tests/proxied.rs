@@ -54,19 +54,13 @@ async fn send(client: &Client, cloud: &Simulator) -> Outcome {
 }
 
 async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
-    let request = RedistributionRequest {
-        project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
-        cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
-        redis_mode: RedisMode::Online,
-        parallel_jobs: 3,
-    };
     let key = Key::AccessKey(AccessKey {
         access: cloud.access_key().to_owned(),
         secret: cloud.secret_key().into(),
         token: None,
     });
     let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(5)));
-    client.send(permit, &request, &key, &endpoint(cloud), Timestamp::now()).await
+    client.send(permit, &spec(), &key, &endpoint(cloud)).await
 }
 
 #[tokio::test]
