@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::ClusterRedistributionSpec,
     cloud::auth::Key,
-    protocol::regions::{Endpoint, is_loopback},
+    protocol::regions::{Endpoint, host_of, is_loopback},
 };
 
 /// Maximum size of the body that is read after a call.
@@ -141,11 +141,6 @@ pub async fn reply(mut response: reqwest::Response, limit: usize) -> Reply {
         }
     };
     reply
-}
-
-fn host_of(url: &url::Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// Classifies an answer, and records it at the token. Nothing of the key appears in the result.

@@ -1,13 +1,7 @@
 //! A cache of DNS answers. A resolver that waits for a silent name server takes longer than a connection or a claim may, so
 //! names are resolved before either, and answers are cached, also those that arrive after the caller's timeout.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt,
@@ -27,16 +21,10 @@ type Addresses = Result<Arc<[SocketAddr]>, String>;
 type Query = Shared<BoxFuture<'static, (Addresses, Instant)>>;
 type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
 
-#[derive(Default)]
-struct State {
-    queries: HashMap<String, Query>,
-    /// Names whose last query returned no address.
-    failing: HashSet<String>,
-}
-
 #[derive(Clone)]
 pub struct DnsCache {
-    state: Arc<Mutex<State>>,
+    /// By name, each with the time of its beginning.
+    queries: Arc<Mutex<HashMap<String, (Instant, Query)>>>,
     lookup: Arc<Lookup>,
 }
 
@@ -48,42 +36,37 @@ impl DnsCache {
     pub fn new(
         lookup: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync + 'static,
     ) -> Self {
-        Self { state: Arc::default(), lookup: Arc::new(lookup) }
+        Self { queries: Arc::default(), lookup: Arc::new(lookup) }
     }
 
     pub async fn resolve(&self, name: &str) -> Addresses {
-        let answer = match timeout(MAX_WAIT, self.query(name)).await {
+        match timeout(MAX_WAIT, self.query(name)).await {
             Ok((answer, _)) => answer,
             Err(_) => Err(format!("DNS did not answer for {name} within {} s", MAX_WAIT.as_secs())),
-        };
-        let mut state = self.state.lock();
-        if answer.is_ok() {
-            state.failing.remove(name);
-        } else {
-            state.failing.insert(name.to_owned());
         }
-        drop(state);
-        answer
     }
 
     /// Drops the cached addresses, since no server answers at them: the next call queries again.
     pub fn forget(&self, name: &str) {
-        let is_pending = |query: &Query| query.peek().is_none();
-        self.state.lock().queries.retain(|known, query| known != name || is_pending(query));
+        self.queries.lock().retain(|known, (_, query)| known != name || query.peek().is_none());
     }
 
-    /// Whether the last caller of `resolve` got no address.
+    /// Whether the last query gave no address, or does not answer.
     pub fn is_failing(&self, name: &str) -> bool {
-        self.state.lock().failing.contains(name)
+        let has_failed = |(begun, query): &(Instant, Query)| match query.peek() {
+            Some((addresses, _)) => addresses.is_err(),
+            None => begun.elapsed() >= MAX_WAIT,
+        };
+        self.queries.lock().get(name).is_some_and(has_failed)
     }
 
     /// A query with a valid answer, or a pending one, or a new one.
     fn query(&self, name: &str) -> Query {
-        let is_valid = |query: &&Query| {
+        let is_valid = |query: &Query| {
             query.peek().is_none_or(|(addresses, time)| addresses.is_ok() && time.elapsed() < VALID_FOR)
         };
-        let mut state = self.state.lock();
-        if let Some(query) = state.queries.get(name).filter(is_valid) {
+        let mut queries = self.queries.lock();
+        if let Some((_, query)) = queries.get(name).filter(|(_, query)| is_valid(query)) {
             return query.clone();
         }
         let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
@@ -98,7 +81,7 @@ impl DnsCache {
         let query = query.boxed().shared();
         // The query continues after the task that started it has stopped waiting.
         drop(tokio::spawn(query.clone()));
-        state.queries.insert(name.to_owned(), query.clone());
+        queries.insert(name.to_owned(), (Instant::now(), query.clone()));
         query
     }
 }

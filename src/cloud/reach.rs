@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::ExponentialBackoff;
 use parking_lot::Mutex;
 use url::Host;
 
@@ -15,7 +16,7 @@ use crate::{
     api::Reason,
     protocol::{hold::Hold, regions::Endpoint},
     runtime::{
-        jitter::jittered_at_least,
+        jitter::{doubling, jittered_at_least},
         locks::{Lock, Locks},
     },
 };
@@ -25,16 +26,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, Debug)]
-struct Unreachable {
-    /// Failures in a row.
-    failures: u32,
-    next: Instant,
-}
-
 #[derive(Debug, Default)]
 pub struct EndpointHealth {
-    unreachable: Mutex<HashMap<String, Unreachable>>,
+    /// When an unreachable endpoint is tried again, and the pauses after that.
+    unreachable: Mutex<HashMap<String, (Instant, ExponentialBackoff)>>,
     probes: Locks<String>,
 }
 
@@ -46,8 +41,8 @@ impl EndpointHealth {
             return Ok(None);
         }
         let probe = self.probes.lock(endpoint.to_owned()).await;
-        let known = self.unreachable.lock().get(endpoint).copied();
-        match known.map(|known| known.next.saturating_duration_since(Instant::now())) {
+        let next = self.unreachable.lock().get(endpoint).map(|(next, _)| *next);
+        match next.map(|next| next.saturating_duration_since(Instant::now())) {
             None => Ok(None),
             Some(wait) if wait.is_zero() => Ok(Some(probe)),
             Some(wait) => Err(wait),
@@ -57,12 +52,12 @@ impl EndpointHealth {
     /// A connection failed. Returns the pause until the next one. Failures of requests that began together count once.
     pub fn failed(&self, endpoint: &str) -> Duration {
         let (mut known, now) = (self.unreachable.lock(), Instant::now());
-        let endpoint = known.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next: now });
-        if endpoint.next <= now {
-            endpoint.next = now + FIRST_PAUSE.saturating_mul(1 << endpoint.failures.min(5)).min(MAX_PAUSE);
-            endpoint.failures = endpoint.failures.saturating_add(1);
+        let new = || (now, doubling(FIRST_PAUSE, MAX_PAUSE));
+        let (next, pauses) = known.entry(endpoint.to_owned()).or_insert_with(new);
+        if *next <= now {
+            *next = now + pauses.next().unwrap_or(MAX_PAUSE);
         }
-        endpoint.next.saturating_duration_since(now)
+        next.saturating_duration_since(now)
     }
 
     /// A connection succeeded. Returns whether the endpoint was unreachable before.
@@ -168,8 +163,8 @@ mod pauses {
         assert!(health.failed("a") <= FIRST_PAUSE, "failures that began together count once");
         assert!(matches!(health.enter("a").now_or_never(), Some(Err(_))));
         assert!(matches!(health.enter("b").now_or_never(), Some(Ok(None))));
-        for known in health.unreachable.lock().values_mut() {
-            known.next = Instant::now();
+        for (next, _) in health.unreachable.lock().values_mut() {
+            *next = Instant::now();
         }
         let probe = health.enter("a").now_or_never();
         assert!(matches!(probe, Some(Ok(Some(_)))));
@@ -185,7 +180,7 @@ mod pauses {
         let mut pauses = Vec::new();
         for _ in 0..7 {
             pauses.push(health.failed("a").as_secs());
-            health.unreachable.lock().values_mut().for_each(|known| known.next = Instant::now());
+            health.unreachable.lock().values_mut().for_each(|(next, _)| *next = Instant::now());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
     }

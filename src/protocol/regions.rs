@@ -146,7 +146,7 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
     // The user information of such a URL may be a secret: it is not shown.
     let must_be =
         |what: &str| RegionError(format!("{flag} {region}={}: must be {what}", url.host_str().unwrap_or("?")));
-    let Some(host) = url.host_str().filter(|_| only_host) else {
+    let Some(host) = host_of(url).filter(|_| only_host) else {
         return Err(must_be("a scheme and a host with an optional port, and nothing else"));
     };
     let acceptable = match url.scheme() {
@@ -157,8 +157,13 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
     if !acceptable {
         return Err(must_be("https; plain http is allowed for loopback addresses only"));
     }
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
+}
+
+/// The host, with its port if it is not the scheme's own.
+pub fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// A literal loopback address, or `localhost`. Other names may resolve to anything, and to something else tomorrow.
