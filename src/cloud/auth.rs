@@ -58,9 +58,10 @@ impl Debug for User {
 }
 
 /// A token of IAM. Clones share what answers have proved about it, so that one refusal ends the token for all of them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Token(Arc<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     text: SecretString,
     user: KeyIdentity,
@@ -68,12 +69,6 @@ struct Inner {
     until: Instant,
     worked: AtomicBool,
     ended: AtomicBool,
-}
-
-impl Debug for Token {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
-        formatter.debug_struct("Token").finish_non_exhaustive()
-    }
 }
 
 impl Token {

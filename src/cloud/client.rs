@@ -12,7 +12,7 @@ use super::{
     SendPermit,
     exchange::{CALL_LIMIT, Operation, classified, reply, root_cause},
     names::DnsCache,
-    outcome::{NotSent, Outcome, Unknown},
+    outcome::Outcome,
     reach::EndpointHealth,
 };
 use crate::{
@@ -160,10 +160,8 @@ impl Client {
         let request = match self.signed(Operation::Redistribute, spec, key, endpoint, now) {
             Ok(request) => request,
             Err(why) => {
-                return not_sent(
-                    Reason::EndpointUnreachable,
-                    format!("The request for {} could not be built: {why}. Nothing was sent", endpoint.host),
-                );
+                let message = format!("The request for {} could not be built: {why}. Nothing was sent", endpoint.host);
+                return Outcome::NotSent { reason: Reason::EndpointUnreachable, message };
             }
         };
         // After the send budget other replicas may expire the claim, and this call must not overlap the next generation's.
@@ -181,21 +179,18 @@ impl Client {
             }
             Err(NoAnswer::TooLate) => return too_late("before the connection was established"),
             Err(NoAnswer::NotSent(why)) => {
-                let why = truncate(&why, 120);
-                return not_sent(
-                    Reason::EndpointUnreachable,
-                    format!("No connection to {}: {why}. Nothing was sent", endpoint.host),
-                );
+                let message = format!("No connection to {}: {}. Nothing was sent", endpoint.host, truncate(&why, 120));
+                return Outcome::NotSent { reason: Reason::EndpointUnreachable, message };
             }
             Err(NoAnswer::Silent) => "no answer came in time",
             Err(NoAnswer::Unreadable(why)) => why,
         };
-        Outcome::Unknown(Unknown {
+        Outcome::Unknown {
             message: format!(
                 "{}: {why}. The cloud may have accepted: check its console; only if no redistribution began there, set spec.trigger to a new value. The operator never sends the request again by itself",
                 endpoint.host
             ),
-        })
+        }
     }
 
     /// Sends a read or a login, and waits for the head of its answer.
@@ -246,18 +241,12 @@ impl Client {
     }
 }
 
-fn not_sent(reason: Reason, message: String) -> Outcome {
-    Outcome::NotSent(NotSent { reason, message })
-}
-
 /// The outcome of a request whose time was over before it could leave.
 pub fn too_late(when: &str) -> Outcome {
-    not_sent(
-        Reason::ClaimTooSlow,
-        format!(
-            "The time for the call (--send-budget) was over {when}: the API server or the connection was slow, or the machine stood still. Nothing was sent"
-        ),
-    )
+    let message = format!(
+        "The time for the call (--send-budget) was over {when}: the API server or the connection was slow, or the machine stood still. Nothing was sent"
+    );
+    Outcome::NotSent { reason: Reason::ClaimTooSlow, message }
 }
 
 /// Asked once the connection is established.

@@ -29,9 +29,9 @@ pub enum Outcome {
     /// The head of an answer arrived.
     Answered(Answer),
     /// Proven: no byte of the request was sent.
-    NotSent(NotSent),
+    NotSent { reason: Reason, message: String },
     /// The cloud may have received the request.
-    Unknown(Unknown),
+    Unknown { message: String },
 }
 
 impl Outcome {
@@ -39,15 +39,15 @@ impl Outcome {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
-            Self::NotSent(_) => "not_sent",
-            Self::Unknown(_) => "unknown",
+            Self::NotSent { .. } => "not_sent",
+            Self::Unknown { .. } => "unknown",
         }
     }
 
     pub const fn status_code(&self) -> Option<u16> {
         match self {
             Self::Answered(answer) => Some(answer.status_code),
-            Self::NotSent(_) | Self::Unknown(_) => None,
+            Self::NotSent { .. } | Self::Unknown { .. } => None,
         }
     }
 }
@@ -64,18 +64,6 @@ pub struct Answer {
     pub message: String,
     /// What the answer proves about the key.
     pub key_effect: KeyEffect,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct NotSent {
-    /// Reason of the conditions: `EndpointUnreachable` or `ClaimTooSlow`.
-    pub reason: Reason,
-    pub message: String,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unknown {
-    pub message: String,
 }
 
 /// What an answer proves about the key of its request.
@@ -162,25 +150,24 @@ pub fn classify_as(request: RequestKind, reply: &Reply, secrets: &[&str], now: T
     }
 }
 
+/// The table of what an answer means.
 fn reason(facts: &messages::Facts<'_>) -> Reason {
-    match facts.reply.status {
+    let (contents, status) = (facts.contents, facts.reply.status);
+    match (status, facts.code()) {
         // Whatever the body holds: a failing server does not report its own state reliably. HTTP has no status from 600 on,
         // and asks to treat one as a 5xx (RFC 9110, section 15): it does not prove a refusal.
-        500.. => Reason::ServerError,
-        200..=299 if facts.request.only_read => reason_of_read(facts),
-        200..=299 => reason_of_success(facts),
-        400..=499 => reason_of_refusal(facts),
+        (500.., _) => Reason::ServerError,
+        (200..=299, _) if facts.request.only_read => reason_of_read(facts),
+        (200..=299, Some(_)) if contents.has_different_codes() => Reason::OutcomeUnknown,
+        // Without a code, the part of the request that arrived before a 408 may have been forwarded.
+        (200..=299 | 408, Some(code)) => by_code(code).unwrap_or(Reason::Rejected),
+        (200..=299, None) if facts.is_whole() && contents.is_success(status) => Reason::Delivered,
+        (400..=499, Some(code)) => by_code(code).unwrap_or_else(|| by_status(facts)),
+        // The gateway's own answers: it has forwarded nothing.
+        (401 | 429, None) => by_status(facts),
+        (400..=407 | 409..=499, None) if facts.is_read() => by_status(facts),
         // A redirect does not prove whether the request was carried out before, or is to be sent elsewhere.
         _ => Reason::OutcomeUnknown,
-    }
-}
-
-fn reason_of_success(facts: &messages::Facts<'_>) -> Reason {
-    match facts.code() {
-        Some(_) if facts.contents.has_different_codes() => Reason::OutcomeUnknown,
-        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
-        None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
-        None => Reason::OutcomeUnknown,
     }
 }
 
@@ -190,19 +177,6 @@ fn reason_of_read(facts: &messages::Facts<'_>) -> Reason {
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
         None if facts.contents.is_shown(facts.reply.status) => Reason::Delivered,
         None => Reason::OutcomeUnknown,
-    }
-}
-
-fn reason_of_refusal(facts: &messages::Facts<'_>) -> Reason {
-    match (facts.code(), facts.reply.status) {
-        // Without a code, the part that arrived before the server's timeout may have been forwarded.
-        (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
-        (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
-        // The gateway's own answers: it has forwarded nothing.
-        (None, 401 | 429) => by_status(facts),
-        (None, 408) => Reason::OutcomeUnknown,
-        (None, _) if facts.is_read() => by_status(facts),
-        (None, _) => Reason::OutcomeUnknown,
     }
 }
 

@@ -101,7 +101,7 @@ impl Reconciler {
         };
         // Freed as soon as the outcome is known; recording the outcome may take longer.
         drop(admitted);
-        let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
+        let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent { .. }));
         if is_retried {
             if record.reason == Reason::EndpointUnreachable {
                 self.cloud.health().failed(&plan.endpoint.host);
@@ -151,8 +151,8 @@ impl Reconciler {
         slot.request_answered(match &outcome {
             Outcome::Answered(answer) => Some(answer.key_effect),
             // Nothing was sent that the gateway could count.
-            Outcome::NotSent(_) => Some(KeyEffect::Neutral),
-            Outcome::Unknown(_) => None,
+            Outcome::NotSent { .. } => Some(KeyEffect::Neutral),
+            Outcome::Unknown { .. } => None,
         });
         outcome
     }
@@ -211,8 +211,8 @@ fn record_of(outcome: &Outcome) -> Record {
             },
             ..Record::new(AttemptState::Answered, answer.reason, &answer.message)
         },
-        Outcome::NotSent(unsent) => Record::new(AttemptState::NotSent, unsent.reason, &unsent.message),
-        Outcome::Unknown(unknown) => Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, &unknown.message),
+        Outcome::NotSent { reason, message } => Record::new(AttemptState::NotSent, *reason, message),
+        Outcome::Unknown { message } => Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, message),
     }
 }
 

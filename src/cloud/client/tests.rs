@@ -138,11 +138,11 @@ impl Connection {
 }
 
 fn is_unreachable(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable)
+    matches!(outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. })
 }
 
 fn is_too_slow(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow)
+    matches!(outcome, Outcome::NotSent { reason: Reason::ClaimTooSlow, .. })
 }
 
 fn answered(outcome: &Outcome) -> (u16, Reason) {
@@ -250,16 +250,16 @@ async fn a_permit_that_expires_while_connecting_sends_nothing() {
 async fn a_connection_that_ends_before_an_answer_is_unknown() {
     let before = Peer::new(|connection| async move { drop(connection) }).await;
     let outcome = before.send().await;
-    assert!(matches!(outcome, Outcome::Unknown(_)), "closed unread: {outcome:?}");
+    assert!(matches!(outcome, Outcome::Unknown { .. }), "closed unread: {outcome:?}");
     let after = Peer::new(|mut connection| async move { connection.read_request().await }).await;
-    assert!(matches!(after.send().await, Outcome::Unknown(_)));
+    assert!(matches!(after.send().await, Outcome::Unknown { .. }));
     assert_eq!(after.requests(), 1);
     let reset = Peer::new(|mut connection| async move {
         connection.read_request().await;
         connection.reset();
     })
     .await;
-    assert!(matches!(reset.send().await, Outcome::Unknown(_)));
+    assert!(matches!(reset.send().await, Outcome::Unknown { .. }));
     assert_eq!(reset.requests(), 1);
 }
 
@@ -270,7 +270,7 @@ async fn no_answer_in_time_is_unknown() {
         std::future::pending::<()>().await;
     })
     .await;
-    assert!(matches!(peer.send().await, Outcome::Unknown(_)));
+    assert!(matches!(peer.send().await, Outcome::Unknown { .. }));
     assert_eq!(peer.requests(), 1);
 }
 
@@ -282,7 +282,7 @@ async fn an_incomplete_head_is_no_answer() {
         connection.reset();
     })
     .await;
-    assert!(matches!(peer.send().await, Outcome::Unknown(_)));
+    assert!(matches!(peer.send().await, Outcome::Unknown { .. }));
     assert_eq!(peer.requests(), 1);
 }
 
@@ -324,7 +324,7 @@ async fn an_interim_answer_is_not_the_final_answer() {
         let peer = Peer::answering(format!("{interim}{OK}").leak()).await;
         assert_eq!(answered(&peer.send().await), (200, Reason::Delivered));
         let alone = Peer::answering(interim).await;
-        assert!(matches!(alone.send().await, Outcome::Unknown(_)));
+        assert!(matches!(alone.send().await, Outcome::Unknown { .. }));
         assert_eq!((peer.requests(), alone.requests()), (1, 1));
     }
 }
@@ -333,7 +333,7 @@ async fn an_interim_answer_is_not_the_final_answer() {
 async fn an_unrequested_switch_of_protocols_is_no_answer() {
     let peer = Peer::answering("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
     let outcome = peer.send().await;
-    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(peer.requests(), 1);
 }
 
@@ -348,7 +348,7 @@ async fn plain_http_bypasses_the_proxy_and_never_leaves_the_host() {
     assert_eq!(answered(&outcome), (200, Reason::Delivered));
     assert_eq!((proxy.requests(), peer.requests()), (0, 1));
     let far = Endpoint { url: "http://dws.example.invalid".parse().unwrap(), ..here };
-    assert!(matches!(send(&far).await, Outcome::NotSent(not) if not.message.contains("plain http")));
+    assert!(matches!(send(&far).await, Outcome::NotSent { message, .. } if message.contains("plain http")));
 }
 
 #[tokio::test]

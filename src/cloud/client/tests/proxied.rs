@@ -98,7 +98,7 @@ async fn a_permit_that_expires_during_tunnel_and_tls_sends_nothing() {
         Reading { since_boot: Duration::from_secs(passed), wall: at(0) }
     });
     let outcome = send_by(&client(Some(url), Some(&cloud)), &cloud, &clock).await;
-    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::ClaimTooSlow, .. }), "{outcome:?}");
     assert_eq!((requests.lock().unwrap().len(), cloud.total_calls()), (1, 0));
 }
 
@@ -109,7 +109,7 @@ async fn call_and_probe_refuse_a_certificate_of_an_unknown_authority() {
     for trusted in [None, Some(&other)] {
         let client = client(None, trusted);
         let outcome = send(&client, &cloud).await;
-        assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
+        assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. }), "{outcome:?}");
         assert!(client.probe(&endpoint(&cloud)).await.is_err());
     }
     assert_eq!(cloud.total_calls(), 0);
