@@ -13,17 +13,16 @@ pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
 /// The condition that shows the state of the redistribution. Tools that read the four others do not evaluate it.
 pub const REDISTRIBUTED: &str = "Redistributed";
 
-/// The values of a class; `None` means that the condition is absent. Absent rather than False, since tools take the mere
-/// presence of the last two for a problem.
-const fn values(class: ReasonClass) -> [(&'static str, Option<&'static str>); 4] {
-    let (delivered, ready, reconciling, stalled) = match class {
-        ReasonClass::Blocked => ("False", "False", Some("True"), None),
-        ReasonClass::Stalled | ReasonClass::Refused => ("False", "False", None, Some("True")),
-        ReasonClass::InFlight => ("Unknown", "Unknown", Some("True"), None),
-        ReasonClass::Delivered => ("True", "True", None, None),
-        ReasonClass::Unknown => ("Unknown", "False", None, Some("True")),
-    };
-    [("Delivered", Some(delivered)), ("Ready", Some(ready)), ("Reconciling", reconciling), ("Stalled", stalled)]
+/// The values of [`TYPES`] for a class; `None` means that the condition is absent. Absent rather than False, since tools take
+/// the mere presence of the last two for a problem.
+const fn values(class: ReasonClass) -> [Option<&'static str>; 4] {
+    match class {
+        ReasonClass::Blocked => [Some("False"), Some("False"), Some("True"), None],
+        ReasonClass::Stalled | ReasonClass::Refused => [Some("False"), Some("False"), None, Some("True")],
+        ReasonClass::InFlight => [Some("Unknown"), Some("Unknown"), Some("True"), None],
+        ReasonClass::Delivered => [Some("True"), Some("True"), None, None],
+        ReasonClass::Unknown => [Some("Unknown"), Some("False"), None, Some("True")],
+    }
 }
 
 /// Sets all four conditions for `generation`. Returns whether a condition changed; the others are left untouched, and
@@ -34,12 +33,8 @@ pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, 
 
 /// Whether `generation` is blocked for `reason`: only a blocked object resumes without an edit.
 pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bool {
-    conditions.iter().any(|condition| {
-        condition.type_ == "Reconciling"
-            && condition.status == "True"
-            && condition.reason == reason
-            && condition.observed_generation == Some(generation)
-    })
+    let reconciling = condition_at(conditions, "Reconciling", generation);
+    reconciling.is_some_and(|condition| condition.status == "True" && condition.reason == reason)
 }
 
 /// As [`set_at`], with a class that may differ from the reason's own.
@@ -52,7 +47,7 @@ pub fn set_class_at(
     now: Timestamp,
 ) -> bool {
     let before = conditions.clone();
-    for (type_, status) in values(class) {
+    for (type_, status) in TYPES.into_iter().zip(values(class)) {
         // With two entries of one type a tool could read either; the first one is maintained.
         let mut seen = false;
         conditions

@@ -89,6 +89,10 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
     }
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+    let remaining_grace = |key: &str, grace: Duration| {
+        let remaining = rules.grace.max(grace).saturating_sub(attempts.known_for(uid, key, now.instant));
+        (!remaining.is_zero()).then_some(remaining)
+    };
     let journal = journal::read(object);
     if let Journal::Missing(what) = journal {
         return Step::Hidden(what);
@@ -114,14 +118,14 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
         // Its own task will record the outcome, however long that takes.
         Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(MAX_REQUEUE),
         Journal::InFlight(attempt) => {
-            return match remaining_grace(attempts, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
+            return match remaining_grace(&attempt.id, journal::grace_of(attempt)) {
                 Some(remaining) => Step::Wait(remaining),
                 None => Step::Expire { attempt_id: attempt.id.clone() },
             };
         }
         // A request of an older generation may still be in flight: two generations never overlap.
         Journal::CoolingDown { key, grace } => {
-            if let Some(remaining) = remaining_grace(attempts, rules, uid, key.as_ref(), *grace, now) {
+            if let Some(remaining) = remaining_grace(key, *grace) {
                 return Step::Wait(remaining);
             }
         }
@@ -183,18 +187,6 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
         switches,
         probe_first,
     })
-}
-
-fn remaining_grace(
-    attempts: &AttemptTracker,
-    rules: &Rules,
-    uid: &str,
-    key: &str,
-    grace: Duration,
-    now: Now,
-) -> Option<Duration> {
-    let remaining = rules.grace.max(grace).saturating_sub(attempts.known_for(uid, key, now.instant));
-    (!remaining.is_zero()).then_some(remaining)
 }
 
 pub fn journal_invalid(what: &str) -> String {
