@@ -16,7 +16,7 @@ use super::{
     reach::EndpointHealth,
 };
 use crate::{
-    api::{ClusterRedistributionSpec, Reason, text::truncate},
+    api::{ClusterRedistributionSpec as Spec, Reason, text::truncate},
     cloud::auth::Key,
     protocol::regions::Endpoint,
     runtime::clock::Deadline,
@@ -148,13 +148,7 @@ impl Client {
     }
 
     /// Sends the one request of an attempt. Consumes the permit, whatever the outcome.
-    pub async fn send(
-        &self,
-        permit: SendPermit,
-        spec: &ClusterRedistributionSpec,
-        key: &Key,
-        endpoint: &Endpoint,
-    ) -> Outcome {
+    pub async fn send(&self, permit: SendPermit, spec: &Spec, key: &Key, endpoint: &Endpoint) -> Outcome {
         let now = Timestamp::now();
         // For this attempt only: a signature is valid for 15 minutes.
         let request = match self.signed(Operation::Redistribute, spec, key, endpoint, now) {

@@ -10,7 +10,7 @@ use super::{
     signing,
 };
 use crate::{
-    api::ClusterRedistributionSpec,
+    api::ClusterRedistributionSpec as Spec,
     cloud::auth::Key,
     protocol::regions::{Endpoint, host_of, is_loopback},
 };
@@ -34,7 +34,7 @@ pub enum Operation {
 impl Operation {
     /// `None` if an id holds a character that could lead elsewhere. The CRD refuses such ids, but an administrator may have
     /// loosened it.
-    pub fn path(self, spec: &ClusterRedistributionSpec) -> Option<String> {
+    pub fn path(self, spec: &Spec) -> Option<String> {
         let (project, cluster) = (&spec.project_id, &spec.cluster_id);
         let is_safe = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (is_safe(project) && is_safe(cluster)).then(|| match self {
@@ -51,7 +51,7 @@ impl Client {
     pub(super) fn signed(
         &self,
         operation: Operation,
-        spec: &ClusterRedistributionSpec,
+        spec: &Spec,
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,

@@ -10,7 +10,7 @@ use super::{
     outcome::{Answer, Body, KeyEffect},
 };
 use crate::{
-    api::{ClusterRedistributionSpec, Reason},
+    api::{ClusterRedistributionSpec as Spec, Reason},
     cloud::auth::Key,
     protocol::regions::Endpoint,
 };
@@ -91,38 +91,23 @@ impl ReadResult<Option<Details>> {
     }
 }
 
-/// How a body is read, and what is reported if it cannot be.
-type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
-
 impl Client {
-    pub async fn cluster(
-        &self,
-        spec: &ClusterRedistributionSpec,
-        key: &Key,
-        endpoint: &Endpoint,
-    ) -> ReadResult<ClusterState> {
-        let parse: Parse<_> = (read_cluster, "the answer holds no cluster");
-        self.read(Operation::ReadCluster, spec, key, endpoint, parse).await
+    pub async fn cluster(&self, spec: &Spec, key: &Key, endpoint: &Endpoint) -> ReadResult<ClusterState> {
+        self.read(Operation::ReadCluster, spec, key, endpoint, read_cluster).await
     }
 
     /// `None` if the cloud shows no redistribution.
-    pub async fn details(
-        &self,
-        spec: &ClusterRedistributionSpec,
-        key: &Key,
-        endpoint: &Endpoint,
-    ) -> ReadResult<Option<Details>> {
-        let parse: Parse<_> = (read_details, "the answer holds no redistribution");
-        self.read(Operation::ReadRedistribution, spec, key, endpoint, parse).await
+    pub async fn details(&self, spec: &Spec, key: &Key, endpoint: &Endpoint) -> ReadResult<Option<Details>> {
+        self.read(Operation::ReadRedistribution, spec, key, endpoint, read_details).await
     }
 
     async fn read<T>(
         &self,
         operation: Operation,
-        spec: &ClusterRedistributionSpec,
+        spec: &Spec,
         key: &Key,
         endpoint: &Endpoint,
-        (parse, otherwise): Parse<T>,
+        parse: fn(&[u8]) -> Option<T>,
     ) -> ReadResult<T> {
         let now = Timestamp::now();
         let request = self.signed(operation, spec, key, endpoint, now);
@@ -131,6 +116,10 @@ impl Client {
             Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => return ReadResult::Unreachable,
             Err(NoAnswer::Silent) => return ReadResult::Unreadable("no answer came in time"),
             Err(NoAnswer::Unreadable(why)) => return ReadResult::Unreadable(why),
+        };
+        let otherwise = match operation {
+            Operation::ReadCluster => "the answer holds no cluster",
+            Operation::ReadRedistribution | Operation::Redistribute => "the answer holds no redistribution",
         };
         let answer = classified(&reply, key, true, now);
         let why = match (&reply.body, answer.reason) {

@@ -438,11 +438,7 @@ async fn a_wrong_setting_is_reported_in_one_sentence() {
 #[test]
 fn an_id_with_a_path_or_query_character_makes_no_request() {
     for (project_id, cluster_id) in [("../x", "a"), ("a", "b/c"), ("", "a"), ("a", "?"), ("a", "b%2f"), ("a", "é")] {
-        let spec = ClusterRedistributionSpec {
-            project_id: project_id.to_owned(),
-            cluster_id: cluster_id.to_owned(),
-            ..spec()
-        };
+        let spec = Spec { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..spec() };
         assert_eq!(Operation::Redistribute.path(&spec), None);
     }
 }
