@@ -69,14 +69,14 @@ impl DnsCache {
         if let Some((_, query)) = queries.get(name).filter(|(_, query)| is_valid(query)) {
             return query.clone();
         }
-        let (lookup, queried) = ((self.lookup)(name.to_owned()), name.to_owned());
+        let (lookup, failed) = ((self.lookup)(name.to_owned()), format!("DNS does not resolve {name}"));
         let query = async move {
             let addresses = match lookup.await {
                 Ok(found) if found.is_empty() => Err("it has no address".to_owned()),
                 Ok(found) => Ok(found.into()),
                 Err(error) => Err(error.to_string()),
             };
-            (addresses.map_err(|why| format!("DNS does not resolve {queried}: {why}")), Instant::now())
+            (addresses.map_err(|why| format!("{failed}: {why}")), Instant::now())
         };
         let query = query.boxed().shared();
         // The query continues after the task that started it has stopped waiting.
