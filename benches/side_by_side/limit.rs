@@ -17,7 +17,7 @@ use kube::{
 };
 use redistribution_operator::{
     api::{ClusterRedistribution, ClusterRedistributionStatus},
-    protocol::{record::Recording, transitions},
+    protocol::transitions::{self, Recording},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

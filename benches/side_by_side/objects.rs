@@ -10,8 +10,7 @@ use redistribution_operator::{
     api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, RedisMode},
     protocol::{
         journal::spec_hash,
-        record::{Record, Recording},
-        transitions,
+        transitions::{self, Record, Recording},
     },
 };
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use super::MAX_LATE;
 use crate::{
     api::Reason,
     cloud::{
-        identity::{KeyDigests, KeyIdentity},
+        auth::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::{

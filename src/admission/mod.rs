@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     api::ClusterRedistribution,
-    cloud::{auth::Key, identity::KeyIdentity},
+    cloud::auth::{Key, KeyIdentity},
     credentials::{Credential, CredentialId},
     protocol::{decide::Plan, hold::Hold},
     runtime::locks::{Lock, Locks},
@@ -186,7 +186,7 @@ mod tests {
     use tokio::task::unconstrained;
 
     use super::*;
-    use crate::{cloud::identity::KeyDigests, credentials::CredentialSource};
+    use crate::{cloud::auth::KeyDigests, credentials::CredentialSource};
 
     fn id(key: u8, values: u8) -> CredentialId {
         let digests = KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) };

@@ -13,7 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::keys::Keys;
 use crate::{
     api::{Attempt, ClusterRedistribution, MAX_RETRY_AFTER},
-    cloud::identity::KeyIdentity,
+    cloud::auth::KeyIdentity,
     credentials::{CredentialSource, lockout::REFUSAL_LASTS},
 };
 

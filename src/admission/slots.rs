@@ -12,7 +12,7 @@ use super::keys::{Keys, Unanswered};
 use crate::{
     cloud::{
         ReadResult,
-        identity::{KeyDigests, KeyIdentity},
+        auth::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::CredentialId,

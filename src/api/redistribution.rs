@@ -43,24 +43,20 @@ pub struct Baseline {
     #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cluster_id: Option<String>,
-
     /// The cluster's task_status; none if the cluster had none, absent if it could not be read. Example:
     /// WAITING_REDISTRIBUTION.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub task_status: Option<String>,
-
     /// Id of the redistribution that the cloud showed; none if it showed none, absent if it could not be read. Example:
     /// 2a9c1f0e-7b54-4f0b-9c55-0f3a1b2c3d4e.
     #[serde(rename = "redistributionID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub redistribution_id: Option<String>,
-
     /// Start time of that redistribution, as the cloud shows it: without a time zone. Example: 2026-11-20 14:04.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub start_time: Option<String>,
-
     /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
@@ -77,63 +73,49 @@ pub struct Redistribution {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub id: Option<String>,
-
     /// Running, Paused, Failed or Finished. Example: Running.
     #[schemars(length(max = 32))]
     pub state: String,
-
     /// Progress in whole percent, 0 to 100. Example: 45.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub progress_percent: Option<i32>,
-
     /// Number of tables that are done. Example: 45.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables_done: Option<i64>,
-
     /// Number of tables that are left. Example: 55.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables_left: Option<i64>,
-
     /// Number of bytes that are left. Example: 4279869440.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_left: Option<i64>,
-
     /// Speed, as the cloud reports it. Example: 21 MB/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub rate: Option<String>,
-
     /// Remaining time in seconds, as the cloud estimates it. Example: 726.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_seconds: Option<i64>,
-
     /// Start time, as the cloud shows it: without a time zone. Example: 2026-11-25 08:00.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub start_time: Option<String>,
-
     /// End time, as the cloud shows it: without a time zone. Example: 2026-11-25 09:12.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub end_time: Option<String>,
-
     /// Number of failures so far. Example: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_count: Option<i64>,
-
     /// True if a user paused it, false if the cloud did. Example: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_by_user: Option<bool>,
-
     /// True if it can be retried in the cloud's console. Example: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-
     /// Time of this reading, by the controller's clock. Example: 2026-11-25T08:01:00Z.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_time: Option<Time>,
-
     /// Fields of a newer version; they are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]

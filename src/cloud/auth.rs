@@ -1,5 +1,5 @@
-//! What authenticates a request: an access key, or a token of IAM. `Debug` shows nothing of them. This module fetches no
-//! token.
+//! What authenticates a request: an access key, or a token of IAM; and digests that identify a key and do not reveal it.
+//! `Debug` shows nothing of them. This module fetches no token.
 
 use std::{
     fmt::{Debug, Formatter, Result},
@@ -12,10 +12,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    identity::KeyIdentity,
-    outcome::{Answer, KeyEffect},
-};
+use super::outcome::{Answer, KeyEffect};
 use crate::api::Reason;
 
 /// A younger token is not replaced after a 403, since its successor would be refused too: permissions are rarely granted
@@ -25,13 +22,12 @@ const FRESH_FOR: Duration = Duration::from_secs(300);
 /// The credentials of one request, as they were read or fetched for it.
 #[derive(Clone, Debug)]
 pub enum Key {
-    /// An access key: each request is signed with it.
+    /// Each request is signed with it.
     AccessKey(AccessKey),
-    /// A token of IAM: it is sent with each request.
+    /// It is sent with each request.
     Token(Token),
 }
 
-/// An access key.
 #[derive(Clone)]
 pub struct AccessKey {
     pub access: String,
@@ -40,14 +36,13 @@ pub struct AccessKey {
     pub token: Option<SecretString>,
 }
 
-/// Shows nothing: the access key names an account, and is half of what a thief needs.
+/// Shows nothing: the access key names an account.
 impl Debug for AccessKey {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("AccessKey").finish_non_exhaustive()
     }
 }
 
-/// A user of IAM.
 #[derive(Clone)]
 pub struct User {
     pub name: String,
@@ -56,7 +51,6 @@ pub struct User {
     pub domain: String,
 }
 
-/// Shows nothing.
 impl Debug for User {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.debug_struct("User").finish_non_exhaustive()
@@ -64,9 +58,10 @@ impl Debug for User {
 }
 
 /// A token of IAM. Clones share what answers have proved about it, so that one refusal ends the token for all of them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Token(Arc<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     text: SecretString,
     user: KeyIdentity,
@@ -76,13 +71,6 @@ struct Inner {
     ended: AtomicBool,
 }
 
-/// Shows nothing.
-impl Debug for Token {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
-        formatter.debug_struct("Token").finish_non_exhaustive()
-    }
-}
-
 impl Token {
     /// A token that was requested for `user` at `since` and is valid for `life` from then on.
     pub fn new(text: SecretString, user: KeyIdentity, since: Instant, life: Duration) -> Self {
@@ -90,7 +78,6 @@ impl Token {
         Self(Arc::new(Inner { text, user, since, until: since + life, worked, ended }))
     }
 
-    /// The token itself, for the request header only.
     pub(super) fn text(&self) -> &str {
         self.0.text.expose_secret()
     }
@@ -105,12 +92,11 @@ impl Token {
         if self.has_ended() { Duration::ZERO } else { self.0.until.saturating_duration_since(now) }
     }
 
-    /// Whether an answer has ended it, or its user was refused.
     pub fn has_ended(&self) -> bool {
         self.0.ended.load(Ordering::Relaxed)
     }
 
-    /// Ends it: it is not used any more. Returns whether it had ended before.
+    /// It is not used any more. Returns whether it had ended before.
     pub fn end(&self) -> bool {
         self.0.ended.swap(true, Ordering::Relaxed)
     }
@@ -142,6 +128,37 @@ impl Token {
             self.end();
         }
     }
+}
+
+/// Identifies a key without revealing it: a digest of its values and the endpoint under a random key of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyIdentity([u8; 32]);
+
+impl KeyIdentity {
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Debug for KeyIdentity {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        formatter.write_str(&hex::encode(self.0.get(..4).unwrap_or_default()))
+    }
+}
+
+impl From<[u8; 32]> for KeyIdentity {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+/// The digests of what a request is made with, by which requests and refusals are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyDigests {
+    /// Digest of the access key or the user, and the endpoint: the cloud counts wrong signatures by it.
+    pub key: KeyIdentity,
+    /// Digest of all values (access key, secret key, token), and the endpoint: whether they work is known by it.
+    pub values: KeyIdentity,
 }
 
 #[cfg(test)]

@@ -3,28 +3,26 @@
 
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
-use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use reqwest::{Certificate, redirect::Policy};
 use tower::{BoxError, util::MapResultLayer};
 use url::Url;
 
 use super::{
-    RedistributionRequest, SendPermit,
-    exchange::{CALL_LIMIT, classified, reply, root_cause},
+    SendPermit,
+    exchange::{CALL_LIMIT, Operation, classified, reply, root_cause},
     names::DnsCache,
-    outcome::{NotSent, Outcome, Unknown},
+    outcome::Outcome,
     reach::EndpointHealth,
 };
 use crate::{
-    api::{Reason, text::truncate},
+    api::{ClusterRedistributionSpec as Spec, Reason, text::truncate},
     cloud::auth::Key,
     protocol::regions::Endpoint,
     runtime::clock::Deadline,
 };
 
-/// Timeout of a read or a login. Shorter than that of a call: a failed read loses nothing, and the request keeps its
-/// place meanwhile.
+/// Timeout of a read or a login. Shorter than that of a call, since a failed read loses nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 tokio::task_local! {
@@ -39,7 +37,6 @@ enum Purpose {
     Read,
     /// A request that must not leave after this deadline.
     Call(Deadline),
-    /// Only to be established.
     Probe,
 }
 
@@ -65,53 +62,44 @@ pub(super) enum NoAnswer {
 /// A setting of the client is invalid. Reported to the administrator at startup.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The file of `--ca-bundle` cannot be used.
     #[error("--ca-bundle {0}. It must be a PEM file with certificates of authorities")]
     CaBundle(String),
-    /// The URL of `--proxy` is invalid.
     #[error(
         "--proxy must be http://host:port or http://user:password@host:port; TLS to the cloud goes through it unopened. In user and password, write / as %2F, # as %23, ? as %3F and @ as %40"
     )]
     Proxy,
-    /// An error of the HTTP or TLS library, such as no certificate authority.
     #[error(
         "the HTTP client cannot be set up: {0}. If certificates are missing, install the system's CA certificates, or name a file with --ca-bundle"
     )]
     Setup(String),
 }
 
-/// Settings of the client. Without `Debug`, since the proxy's URL may hold a password.
+/// Without `Debug`, since the proxy's URL may hold a password.
 #[derive(Clone)]
 pub struct ClientSettings {
-    /// PEM file of additional certificate authorities.
     pub ca_bundle: Option<PathBuf>,
     /// Explicit proxy; proxy settings of the environment are ignored.
     pub proxy: Option<Url>,
     /// Timeout of connection and TLS handshake; DNS has its own. Well below `request_timeout`, since only a failure to
     /// connect proves that nothing was sent.
     pub connect_timeout: Duration,
-    /// Timeout of the whole call.
     pub request_timeout: Duration,
 }
 
-/// The client of the cloud, for calls, reads, logins and probes, which all connect in the same way.
 pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) dns: DnsCache,
     /// Without its credentials.
     pub(super) proxy: Option<Url>,
     pub(super) request_timeout: Duration,
-    /// Which endpoints could not be reached.
     pub(super) health: EndpointHealth,
 }
 
 impl Client {
-    /// Builds the client; connects to nothing yet.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         Self::with(settings, DnsCache::system())
     }
 
-    /// The same with another resolver.
     pub(super) fn with(settings: &ClientSettings, dns: DnsCache) -> Result<Self, ClientError> {
         let mut builder = reqwest::Client::builder()
             .redirect(Policy::none())
@@ -160,22 +148,14 @@ impl Client {
     }
 
     /// Sends the one request of an attempt. Consumes the permit, whatever the outcome.
-    pub async fn send(
-        &self,
-        permit: SendPermit,
-        request: &RedistributionRequest,
-        key: &Key,
-        endpoint: &Endpoint,
-        now: Timestamp,
-    ) -> Outcome {
+    pub async fn send(&self, permit: SendPermit, spec: &Spec, key: &Key, endpoint: &Endpoint) -> Outcome {
+        let now = Timestamp::now();
         // For this attempt only: a signature is valid for 15 minutes.
-        let request = match self.signed((Method::POST, request.path()), request, key, endpoint, now) {
+        let request = match self.signed(Operation::Redistribute, spec, key, endpoint, now) {
             Ok(request) => request,
             Err(why) => {
-                return not_sent(
-                    Reason::EndpointUnreachable,
-                    format!("The request for {} could not be built: {why}. Nothing was sent", endpoint.host),
-                );
+                let message = format!("The request for {} could not be built: {why}. Nothing was sent", endpoint.host);
+                return Outcome::NotSent { reason: Reason::EndpointUnreachable, message };
             }
         };
         // After the send budget other replicas may expire the claim, and this call must not overlap the next generation's.
@@ -193,21 +173,18 @@ impl Client {
             }
             Err(NoAnswer::TooLate) => return too_late("before the connection was established"),
             Err(NoAnswer::NotSent(why)) => {
-                let why = truncate(&why, 120);
-                return not_sent(
-                    Reason::EndpointUnreachable,
-                    format!("No connection to {}: {why}. Nothing was sent", endpoint.host),
-                );
+                let message = format!("No connection to {}: {}. Nothing was sent", endpoint.host, truncate(&why, 120));
+                return Outcome::NotSent { reason: Reason::EndpointUnreachable, message };
             }
             Err(NoAnswer::Silent) => "no answer came in time",
             Err(NoAnswer::Unreadable(why)) => why,
         };
-        Outcome::Unknown(Unknown {
+        Outcome::Unknown {
             message: format!(
                 "{}: {why}. The cloud may have accepted: check its console; only if no redistribution began there, set spec.trigger to a new value. The operator never sends the request again by itself",
                 endpoint.host
             ),
-        })
+        }
     }
 
     /// Sends a read or a login, and waits for the head of its answer.
@@ -258,18 +235,12 @@ impl Client {
     }
 }
 
-fn not_sent(reason: Reason, message: String) -> Outcome {
-    Outcome::NotSent(NotSent { reason, message })
-}
-
 /// The outcome of a request whose time was over before it could leave.
 pub fn too_late(when: &str) -> Outcome {
-    not_sent(
-        Reason::ClaimTooSlow,
-        format!(
-            "The time for the call (--send-budget) was over {when}: the API server or the connection was slow, or the machine stood still. Nothing was sent"
-        ),
-    )
+    let message = format!(
+        "The time for the call (--send-budget) was over {when}: the API server or the connection was slow, or the machine stood still. Nothing was sent"
+    );
+    Outcome::NotSent { reason: Reason::ClaimTooSlow, message }
 }
 
 /// Asked once the connection is established.

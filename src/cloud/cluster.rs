@@ -1,12 +1,15 @@
-//! PURE: parses the cloud's description of a cluster. Unknown values are shown as they are, and mean that another task
-//! occupies the cluster. Words are compared whole.
+//! PURE: parses the cloud's descriptions of a cluster and of its redistribution. Words are compared whole; an unknown task
+//! is shown as it is, and means that another task occupies the cluster.
+//!
+//! Numbers may be numbers or text, times have no zone and stay text, ids may be numbers of more than 32 bits. A field that
+//! cannot be parsed is absent, and never makes the rest unreadable.
 
 use serde_json::Value;
 
 use crate::api::text::truncate;
 
-/// Maximum length of a word that is shown, in characters.
-const MAX_WORD: usize = 64;
+/// Maximum length of a text that is shown, in characters.
+const MAX_TEXT: usize = 64;
 
 /// The task that occupies a cluster: its `task_status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,6 @@ pub enum Task {
     Other(String),
 }
 
-/// A cluster as the cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterState {
     pub task: Task,
@@ -31,7 +33,7 @@ pub struct ClusterState {
 }
 
 /// Parses the body of a cluster's details; `None` if it is not one, or holds neither a status nor a task.
-pub fn read(body: &[u8]) -> Option<ClusterState> {
+pub fn read_cluster(body: &[u8]) -> Option<ClusterState> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let cluster = body.get("cluster")?.as_object()?;
     let text = |name: &str| cluster.get(name).and_then(Value::as_str).map(word).filter(|word| !word.is_empty());
@@ -48,12 +50,6 @@ pub fn read(body: &[u8]) -> Option<ClusterState> {
     let sub_status = text("sub_status").unwrap_or_default();
     let members = sub_status.split('|').map(|member| member.trim().to_owned()).filter(|member| !member.is_empty());
     Some(ClusterState { task, status, sub_status: members.collect() })
-}
-
-/// Keeps only the characters of such words, since the result is shown in status.
-fn word(text: &str) -> String {
-    let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '|'));
-    truncate(&kept.collect::<String>(), MAX_WORD)
 }
 
 impl Task {
@@ -117,84 +113,153 @@ impl ClusterState {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
+/// The state of a redistribution: its `status`, which is not the `status` of its progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// `PREPARE` or `WAITING`: the documentation does not state whether it has started.
+    Preparing,
+    Running,
+    Paused,
+    Failed,
+    Finished,
+    Other,
+}
 
-    fn state(cluster: &str) -> ClusterState {
-        read(format!(r#"{{"cluster": {cluster}}}"#).as_bytes()).unwrap()
-    }
+/// A redistribution as the cloud shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// Its id, which distinguishes it from other redistributions.
+    pub id: String,
+    pub state: RunState,
+    pub mode: Option<String>,
+    pub parallel_jobs: Option<i64>,
+    /// The cloud's text, without a time zone, as is `end_time`.
+    pub start_time: Option<String>,
+    pub end_time: Option<String>,
+    pub percent: Option<i32>,
+    pub tables_done: Option<i64>,
+    pub tables_left: Option<i64>,
+    pub bytes_left: Option<i64>,
+    /// Its speed as the cloud's text, such as `21 MB/s`.
+    pub rate: Option<String>,
+    pub estimated_seconds: Option<i64>,
+    pub fail_count: Option<i64>,
+    pub paused_by_user: Option<bool>,
+    pub retryable: Option<bool>,
+}
 
-    #[test]
-    fn a_cluster_waits_only_by_the_exact_word() {
-        for (text, task) in [
-            (r#""WAITING_REDISTRIBUTION""#, Task::Waiting),
-            (r#""REDISTRIBUTING""#, Task::Redistributing),
-            (r#""REDISTRIBUTION_PAUSED""#, Task::Paused),
-            (r#""REDISTRIBUTE_FAILURE""#, Task::Failed),
-            (r#""""#, Task::Idle),
-            ("null", Task::Idle),
-            (r#""GROWING""#, Task::Other("GROWING".to_owned())),
-            (r#""waiting_redistribution""#, Task::Other("waiting_redistribution".to_owned())),
-            (r#""WAITING_REDISTRIBUTION_X""#, Task::Other("WAITING_REDISTRIBUTION_X".to_owned())),
-            (r#"["WAITING_REDISTRIBUTION"]"#, Task::Other("(no text)".to_owned())),
-        ] {
-            assert_eq!(state(&format!(r#"{{"task_status": {text}}}"#)).task, task, "{text}");
-        }
-        assert_eq!(state(r#"{"status": "AVAILABLE"}"#).task, Task::Idle);
-    }
+/// Parses the body of a redistribution's details. `None`: it is not one. `Some(None)`: the cloud shows no redistribution.
+#[allow(clippy::option_option, reason = "not readable, none, one")]
+pub fn read_details(body: &[u8]) -> Option<Option<Details>> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let info = match body.as_object()?.get("redis_info")? {
+        Value::Null => return Some(None),
+        Value::Object(info) if info.is_empty() => return Some(None),
+        Value::Object(info) => info,
+        _ => return None,
+    };
+    // Without an id it cannot be distinguished from the previous one.
+    let Some(id) = info.get("id").and_then(id) else { return Some(None) };
+    let conf = |field: &str| info.get("redis_conf").and_then(|conf| conf.get(field));
+    let progress = |field: &str| info.get("redis_progress").and_then(|progress| progress.get(field));
+    let flag = |value: Option<&Value>| value.and_then(Value::as_bool);
+    Some(Some(Details {
+        id,
+        state: run_state(info.get("status").and_then(Value::as_str).unwrap_or_default()),
+        mode: conf("redis_mode").and_then(text).map(|mode| mode.to_ascii_lowercase()),
+        parallel_jobs: conf("parallel_jobs").and_then(count),
+        start_time: info.get("start_time").and_then(text),
+        end_time: info.get("end_time").and_then(text),
+        percent: progress("total_progress").and_then(percent),
+        tables_done: progress("tables_done").and_then(count),
+        tables_left: progress("tables_left").and_then(count),
+        bytes_left: progress("byte_left").or_else(|| progress("bytes_left")).and_then(count),
+        rate: progress("redis_rate").and_then(text),
+        estimated_seconds: progress("estimated_time").and_then(seconds),
+        fail_count: progress("fail_count").and_then(count),
+        paused_by_user: flag(progress("pause_by_user")),
+        retryable: flag(body.get("retry_enable")),
+    }))
+}
 
-    #[test]
-    fn a_cluster_is_idle_only_with_the_status_of_a_working_one() {
-        for working in
-            [r#"{"status": "AVAILABLE"}"#, r#"{"status": "ACTIVE", "task_status": null, "sub_status": "NORMAL"}"#]
-        {
-            assert!(state(working).is_idle(), "{working}");
-        }
-        for other in [
-            r#"{"task_status": null}"#,
-            r#"{"task_status": "", "sub_status": "NORMAL"}"#,
-            r#"{"task_status": null, "status": ""}"#,
-            r#"{"task_status": null, "status": 1}"#,
-            r#"{"status": "FROZEN"}"#,
-            r#"{"status": "available"}"#,
-            r#"{"status": "AVAILABLE", "task_status": "GROWING"}"#,
-            r#"{"status": "AVAILABLE", "task_status": ["x"]}"#,
-            r#"{"status": "AVAILABLE", "sub_status": "REDISTRIBUTING"}"#,
-        ] {
-            assert!(!state(other).is_idle(), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_cluster_is_read_in_both_vocabularies_with_its_sub_status() {
-        for status in ["AVAILABLE", "ACTIVE"] {
-            let seen = state(&format!(r#"{{"status": "{status}", "sub_status": "UNBALANCED | REDISTRIBUTING"}}"#));
-            assert_eq!(seen.status.as_deref(), Some(status));
-            assert_eq!(seen.sub_status, ["UNBALANCED", "REDISTRIBUTING"]);
-        }
-    }
-
-    #[test]
-    fn a_body_without_a_cluster_is_not_read_as_an_idle_one() {
-        for body in
-            ["", "null", "[]", "{}", r#"{"cluster": null}"#, r#"{"cluster": "x"}"#, r#"{"error_code": "DWS.0047"}"#]
-        {
-            assert_eq!(read(body.as_bytes()), None, "{body}");
-        }
-        for silent in
-            ["{}", r#"{"id": "x"}"#, r#"{"status": ""}"#, r#"{"status": null}"#, r#"{"sub_status": "NORMAL"}"#]
-        {
-            assert_eq!(read(format!(r#"{{"cluster": {silent}}}"#).as_bytes()), None, "{silent}");
-        }
-    }
-
-    #[test]
-    fn words_of_the_cloud_are_truncated_and_stripped_of_other_characters() {
-        let long = "X".repeat(1000);
-        let seen = state(&format!(r#"{{"task_status": "<b>{long}\n", "status": "a\"b"}}"#));
-        assert_eq!(seen.task, Task::Other(format!("b{}", "X".repeat(63))));
-        assert_eq!(seen.status.as_deref(), Some("ab"));
+impl Details {
+    /// It had not ended when it was read. If the cloud shows only such redistributions, it cannot show an old one.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.state, RunState::Preparing | RunState::Running | RunState::Paused)
     }
 }
+
+fn run_state(word: &str) -> RunState {
+    match word.trim() {
+        "PREPARE" | "WAITING" => RunState::Preparing,
+        "RUNNING" => RunState::Running,
+        "PAUSE" | "PAUSING" => RunState::Paused,
+        "FAIL" => RunState::Failed,
+        "SUCCESS" => RunState::Finished,
+        _ => RunState::Other,
+    }
+}
+
+/// An id, as text or as a number.
+fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_) => text(value),
+        Value::Number(number) => Some(truncate(&number.to_string(), MAX_TEXT)),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    Some(kept(value.as_str()?, "_- :/.%+")).filter(|kept| !kept.is_empty())
+}
+
+fn word(text: &str) -> String {
+    kept(text, "_- |")
+}
+
+/// Only letters, digits and `others`, since the result is shown in status.
+fn kept(text: &str, others: &str) -> String {
+    let kept = text.trim().chars().filter(|c| c.is_ascii_alphanumeric() || others.contains(*c));
+    truncate(&kept.collect::<String>(), MAX_TEXT)
+}
+
+/// A non-negative integer.
+fn count(value: &Value) -> Option<i64> {
+    let count = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    count.filter(|count| *count >= 0)
+}
+
+/// Percent, rounded down to an integer: 100 means that all is done.
+fn percent(value: &Value) -> Option<i32> {
+    let share = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok()?,
+        _ => return None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    (0.0..=100.0).contains(&share).then_some(share as i32)
+}
+
+/// Seconds from `00:12:06`, with or without days before it, or from a number.
+fn seconds(value: &Value) -> Option<i64> {
+    if let Some(seconds) = count(value) {
+        return Some(seconds);
+    }
+    let parts: Vec<i64> = value.as_str()?.trim().split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [days, hours, minutes, seconds] = match *parts.as_slice() {
+        [hours, minutes, seconds] => [0, hours, minutes, seconds],
+        [days, hours, minutes, seconds] => [days, hours, minutes, seconds],
+        _ => return None,
+    };
+    let fits = (0..100_000).contains(&days) && (0..100_000).contains(&hours);
+    (fits && (0..60).contains(&minutes) && (0..60).contains(&seconds))
+        .then_some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -5,13 +5,14 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
-    Client, RedistributionRequest,
+    Client,
     outcome::{Answer, Body, Reply, RequestKind, classify_as, scrub},
     signing,
 };
 use crate::{
+    api::ClusterRedistributionSpec as Spec,
     cloud::auth::Key,
-    protocol::regions::{Endpoint, is_loopback},
+    protocol::regions::{Endpoint, host_of, is_loopback},
 };
 
 /// Maximum size of the body that is read after a call.
@@ -21,29 +22,60 @@ pub const READ_LIMIT: usize = 1024 * 1024;
 /// Reported for an answer larger than [`READ_LIMIT`].
 pub const TOO_LARGE: &str = "the answer is larger than 1 MiB";
 
+/// A request about a cluster.
+#[derive(Clone, Copy)]
+pub enum Operation {
+    /// The one call that is not idempotent.
+    Redistribute,
+    ReadRedistribution,
+    ReadCluster,
+}
+
+impl Operation {
+    /// `None` if an id holds a character that could lead elsewhere. The CRD refuses such ids, but an administrator may have
+    /// loosened it.
+    pub fn path(self, spec: &Spec) -> Option<String> {
+        let (project, cluster) = (&spec.project_id, &spec.cluster_id);
+        let is_safe = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_safe(project) && is_safe(cluster)).then(|| match self {
+            Self::Redistribute | Self::ReadRedistribution => {
+                format!("/v2/{project}/clusters/{cluster}/redistribution")
+            }
+            Self::ReadCluster => format!("/v1.0/{project}/clusters/{cluster}"),
+        })
+    }
+}
+
 impl Client {
     /// Signs a request, or adds the token, and builds it. Valid for a short time only, since the signature holds `now`.
     pub(super) fn signed(
         &self,
-        (method, path): (Method, Option<String>),
-        request: &RedistributionRequest,
+        operation: Operation,
+        spec: &Spec,
         key: &Key,
         endpoint: &Endpoint,
         now: Timestamp,
     ) -> Result<reqwest::Request, String> {
         leaves_in_tls(endpoint)?;
-        let path = path.ok_or("projectID or clusterID holds a character that no id has")?;
-        let body = if method == Method::POST { request.body() } else { String::new() };
+        let path = operation.path(spec).ok_or("projectID or clusterID holds a character that no id has")?;
+        let (method, body) = match operation {
+            Operation::Redistribute => {
+                let (mode, jobs) = (spec.redis_mode, spec.parallel_jobs);
+                // The fields are in the order of the API page.
+                (Method::POST, format!(r#"{{"redis_mode":"{mode}","parallel_jobs":{jobs}}}"#))
+            }
+            Operation::ReadRedistribution | Operation::ReadCluster => (Method::GET, String::new()),
+        };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, plain(&endpoint.host)?);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
         headers.insert("x-language", HeaderValue::from_static("en_us"));
-        headers.insert("x-project-id", plain(&request.project_id)?);
+        headers.insert("x-project-id", plain(&spec.project_id)?);
         match key {
             Key::AccessKey(key) => {
                 let date = signing::sdk_date(now);
                 let signed =
-                    [("host", endpoint.host.as_str()), ("x-project-id", &request.project_id), ("x-sdk-date", &date)];
+                    [("host", endpoint.host.as_str()), ("x-project-id", &spec.project_id), ("x-sdk-date", &date)];
                 let (method, body) = (method.as_str(), body.as_bytes());
                 let to_sign = signing::Request { method, path: &path, query: &[], headers: &signed, body };
                 let authorization = signing::authorization(&key.access, key.secret.expose_secret(), &date, &to_sign);
@@ -61,7 +93,7 @@ impl Client {
     }
 }
 
-/// Checked again just before the key is used: a request with a key leaves the host inside TLS or not at all.
+/// A request with a key leaves the host inside TLS or not at all: checked again just before the key is used.
 pub fn leaves_in_tls(endpoint: &Endpoint) -> Result<(), String> {
     if endpoint.url.scheme() == "https" || is_loopback(&endpoint.url) {
         Ok(())
@@ -111,13 +143,7 @@ pub async fn reply(mut response: reqwest::Response, limit: usize) -> Reply {
     reply
 }
 
-fn host_of(url: &url::Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
-/// Classifies an answer; nothing of the key appears in the result. A token records the answer here, since every answer to a
-/// request with it passes here.
+/// Classifies an answer, and records it at the token. Nothing of the key appears in the result.
 pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> Answer {
     match key {
         Key::AccessKey(key) => {
@@ -132,8 +158,7 @@ pub fn classified(reply: &Reply, key: &Key, only_read: bool, now: Timestamp) -> 
     }
 }
 
-/// The chain of causes of an error, as text that may be shown. It holds no query of a URL and no secret of this process:
-/// these are errors of names, sockets and certificates.
+/// The causes of an error, as text that may be shown: errors of names, sockets and certificates hold no secret.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let mut causes: Vec<_> = causes.map(ToString::to_string).collect();

@@ -32,36 +32,32 @@ const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A token, and its lifetime from the time of the request; or why there is none.
 pub type Login = Result<(SecretString, Duration), LoginFailure>;
 
-/// Why a login gave no token that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginFailure {
     /// User name, password or domain are wrong: five of these lock the user.
     Wrong,
     /// The user is locked for some minutes.
     Locked,
-    /// The user was authenticated, but has no role in this project, or no project has this id. With the HTTP status.
+    /// The user was authenticated, but has no role in this project, or no project has this id.
     Project(u16),
     /// 403: the user may not log in, or not from here.
     Forbidden,
     /// 429: no login as this user for this time.
     Throttled(Duration),
-    /// Any other refusal. With the HTTP status.
+    /// Any other refusal; numbers are the HTTP status.
     Refused(u16),
     /// The token's lifetime is too short for a call.
     ShortLived,
-    /// IAM failed. With the HTTP status.
+    /// 5xx.
     Failed(u16),
-    /// The connection or the TLS handshake failed.
     Unreachable,
-    /// No answer before the timeout.
     Silent,
-    /// An answer that could not be read. With a short description.
     Unreadable(&'static str),
 }
 
 impl Client {
-    /// Logs in as `user` for one project.
-    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint, now: Timestamp) -> Login {
+    pub async fn login(&self, user: &User, project: &str, iam: &Endpoint) -> Login {
+        let now = Timestamp::now();
         let request = leaves_in_tls(iam).and_then(|()| {
             let url = iam.url.join(PATH).map_err(|error| error.to_string())?;
             let json = HeaderValue::from_static("application/json;charset=utf8");

@@ -20,20 +20,18 @@ use crate::api::{Reason, text::truncate};
 const CLOCK_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Wait after a 429 that names none.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
-/// Minimum wait: a 429 with 0 seconds or a time in the past does not allow an immediate retry.
+/// A 429 with 0 seconds or a time in the past does not allow an immediate retry.
 const MIN_WINDOW: Duration = Duration::from_secs(1);
-/// Maximum wait that is accepted.
 const MAX_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The head of an answer arrived.
     Answered(Answer),
     /// Proven: no byte of the request was sent.
-    NotSent(NotSent),
+    NotSent { reason: Reason, message: String },
     /// The cloud may have received the request.
-    Unknown(Unknown),
+    Unknown { message: String },
 }
 
 impl Outcome {
@@ -41,51 +39,31 @@ impl Outcome {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
-            Self::NotSent(_) => "not_sent",
-            Self::Unknown(_) => "unknown",
+            Self::NotSent { .. } => "not_sent",
+            Self::Unknown { .. } => "unknown",
         }
     }
 
-    /// HTTP status code, if there was an answer.
     pub const fn status_code(&self) -> Option<u16> {
         match self {
             Self::Answered(answer) => Some(answer.status_code),
-            Self::NotSent(_) | Self::Unknown(_) => None,
+            Self::NotSent { .. } | Self::Unknown { .. } => None,
         }
     }
 }
 
-/// A classified answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// HTTP status code, 100 to 999.
     pub status_code: u16,
     /// The cloud's error code; letters, digits, dots, hyphens and underscores, at most 64.
     pub error_code: Option<String>,
     /// The cloud's id of the request; the same characters, at most 128.
     pub request_id: Option<String>,
-    /// Reason of the conditions.
     pub reason: Reason,
     /// What happened and what to do; at most 256 characters, no secrets.
     pub message: String,
     /// What the answer proves about the key.
     pub key_effect: KeyEffect,
-}
-
-/// Why nothing was sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NotSent {
-    /// Reason of the conditions: `EndpointUnreachable` or `ClaimTooSlow`.
-    pub reason: Reason,
-    /// Message of the conditions.
-    pub message: String,
-}
-
-/// Why the outcome is unknown.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unknown {
-    /// Message of the conditions.
-    pub message: String,
 }
 
 /// What an answer proves about the key of its request.
@@ -114,7 +92,6 @@ pub enum KeyEffect {
 /// The body of an answer, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The whole body.
     Complete(Vec<u8>),
     /// The part that arrived before the connection broke or the timeout passed.
     Broken(Vec<u8>),
@@ -123,7 +100,6 @@ pub enum Body {
 }
 
 impl Body {
-    /// The bytes that were read.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Complete(bytes) | Self::Broken(bytes) | Self::TooLarge(bytes) => bytes,
@@ -134,19 +110,13 @@ impl Body {
 /// An answer as it was read from the wire.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// HTTP status code.
     pub status: u16,
-    /// Header `Date`.
     pub date: Option<String>,
-    /// Header `Retry-After`.
     pub retry_after: Option<String>,
-    /// Header `X-Request-Id`.
     pub request_id: Option<String>,
-    /// Header `Content-Encoding`.
     pub encoding: Option<String>,
     /// Host of header `Location`, with its port if it names one.
     pub redirect: Option<String>,
-    /// The body.
     pub body: Body,
 }
 
@@ -180,25 +150,24 @@ pub fn classify_as(request: RequestKind, reply: &Reply, secrets: &[&str], now: T
     }
 }
 
+/// The table of what an answer means.
 fn reason(facts: &messages::Facts<'_>) -> Reason {
-    match facts.reply.status {
+    let (contents, status) = (facts.contents, facts.reply.status);
+    match (status, facts.code()) {
         // Whatever the body holds: a failing server does not report its own state reliably. HTTP has no status from 600 on,
         // and asks to treat one as a 5xx (RFC 9110, section 15): it does not prove a refusal.
-        500.. => Reason::ServerError,
-        200..=299 if facts.request.only_read => reason_of_read(facts),
-        200..=299 => reason_of_success(facts),
-        400..=499 => reason_of_refusal(facts),
+        (500.., _) => Reason::ServerError,
+        (200..=299, _) if facts.request.only_read => reason_of_read(facts),
+        (200..=299, Some(_)) if contents.has_different_codes() => Reason::OutcomeUnknown,
+        // Without a code, the part of the request that arrived before a 408 may have been forwarded.
+        (200..=299 | 408, Some(code)) => by_code(code).unwrap_or(Reason::Rejected),
+        (200..=299, None) if facts.is_whole() && contents.is_success(status) => Reason::Delivered,
+        (400..=499, Some(code)) => by_code(code).unwrap_or_else(|| by_status(facts)),
+        // The gateway's own answers: it has forwarded nothing.
+        (401 | 429, None) => by_status(facts),
+        (400..=407 | 409..=499, None) if facts.is_read() => by_status(facts),
         // A redirect does not prove whether the request was carried out before, or is to be sent elsewhere.
         _ => Reason::OutcomeUnknown,
-    }
-}
-
-fn reason_of_success(facts: &messages::Facts<'_>) -> Reason {
-    match facts.code() {
-        Some(_) if facts.contents.has_different_codes() => Reason::OutcomeUnknown,
-        Some(code) => by_code(code).unwrap_or(Reason::Rejected),
-        None if facts.is_whole() && facts.contents.is_success(facts.reply.status) => Reason::Delivered,
-        None => Reason::OutcomeUnknown,
     }
 }
 
@@ -208,19 +177,6 @@ fn reason_of_read(facts: &messages::Facts<'_>) -> Reason {
         Some(code) => by_code(code).unwrap_or(Reason::Rejected),
         None if facts.contents.is_shown(facts.reply.status) => Reason::Delivered,
         None => Reason::OutcomeUnknown,
-    }
-}
-
-fn reason_of_refusal(facts: &messages::Facts<'_>) -> Reason {
-    match (facts.code(), facts.reply.status) {
-        // Without a code, the part that arrived before the server's timeout may have been forwarded.
-        (Some(code), 408) => by_code(code).unwrap_or(Reason::Rejected),
-        (Some(code), _) => by_code(code).unwrap_or_else(|| by_status(facts)),
-        // The gateway's own answers: it has forwarded nothing.
-        (None, 401 | 429) => by_status(facts),
-        (None, 408) => Reason::OutcomeUnknown,
-        (None, _) if facts.is_read() => by_status(facts),
-        (None, _) => Reason::OutcomeUnknown,
     }
 }
 
@@ -303,7 +259,6 @@ fn skew(date: Option<&str>, now: Timestamp) -> Option<Duration> {
     (off > CLOCK_WINDOW).then_some(off)
 }
 
-/// Parses a header whose value is a date.
 pub(super) fn http_date(value: &str) -> Option<Timestamp> {
     // HTTP's own format ends in GMT, which RFC 2822 still allows.
     rfc2822::parse(value.trim()).ok().map(|zoned| zoned.timestamp())

@@ -4,10 +4,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use backon::ExponentialBackoff;
+use parking_lot::Mutex;
 use url::Host;
 
 use super::Client;
@@ -16,7 +17,7 @@ use crate::{
     protocol::{hold::Hold, regions::Endpoint},
     runtime::{
         locks::{Lock, Locks},
-        throttle::jittered_at_least,
+        throttle::{doubling, jittered_at_least},
     },
 };
 
@@ -25,17 +26,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, Debug)]
-struct Unreachable {
-    /// Failures in a row.
-    failures: u32,
-    next: Instant,
-}
-
-/// The endpoints that could not be reached, by name.
 #[derive(Debug, Default)]
 pub struct EndpointHealth {
-    unreachable: Mutex<HashMap<String, Unreachable>>,
+    /// When an unreachable endpoint is tried again, and the pauses after that.
+    unreachable: Mutex<HashMap<String, (Instant, ExponentialBackoff)>>,
     probes: Locks<String>,
 }
 
@@ -47,8 +41,8 @@ impl EndpointHealth {
             return Ok(None);
         }
         let probe = self.probes.lock(endpoint.to_owned()).await;
-        let known = self.known().get(endpoint).copied();
-        match known.map(|known| known.next.saturating_duration_since(Instant::now())) {
+        let next = self.unreachable.lock().get(endpoint).map(|(next, _)| *next);
+        match next.map(|next| next.saturating_duration_since(Instant::now())) {
             None => Ok(None),
             Some(wait) if wait.is_zero() => Ok(Some(probe)),
             Some(wait) => Err(wait),
@@ -57,28 +51,22 @@ impl EndpointHealth {
 
     /// A connection failed. Returns the pause until the next one. Failures of requests that began together count once.
     pub fn failed(&self, endpoint: &str) -> Duration {
-        let (mut known, now) = (self.known(), Instant::now());
-        let endpoint = known.entry(endpoint.to_owned()).or_insert(Unreachable { failures: 0, next: now });
-        if endpoint.next <= now {
-            endpoint.next = now + FIRST_PAUSE.saturating_mul(1 << endpoint.failures.min(5)).min(MAX_PAUSE);
-            endpoint.failures = endpoint.failures.saturating_add(1);
+        let (mut known, now) = (self.unreachable.lock(), Instant::now());
+        let new = || (now, doubling(FIRST_PAUSE, MAX_PAUSE));
+        let (next, pauses) = known.entry(endpoint.to_owned()).or_insert_with(new);
+        if *next <= now {
+            *next = now + pauses.next().unwrap_or(MAX_PAUSE);
         }
-        endpoint.next.saturating_duration_since(now)
+        next.saturating_duration_since(now)
     }
 
     /// A connection succeeded. Returns whether the endpoint was unreachable before.
     pub fn reached(&self, endpoint: &str) -> bool {
-        self.known().remove(endpoint).is_some()
+        self.unreachable.lock().remove(endpoint).is_some()
     }
 
-    /// Whether the last connection failed.
     pub fn is_unreachable(&self, endpoint: &str) -> bool {
-        self.known().contains_key(endpoint)
-    }
-
-    /// What lies behind the lock is whole after each change.
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Unreachable>> {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unreachable.lock().contains_key(endpoint)
     }
 }
 
@@ -104,7 +92,6 @@ impl Client {
         })
     }
 
-    /// What is known of the endpoints.
     pub const fn health(&self) -> &EndpointHealth {
         &self.health
     }
@@ -176,8 +163,8 @@ mod pauses {
         assert!(health.failed("a") <= FIRST_PAUSE, "failures that began together count once");
         assert!(matches!(health.enter("a").now_or_never(), Some(Err(_))));
         assert!(matches!(health.enter("b").now_or_never(), Some(Ok(None))));
-        for known in health.known().values_mut() {
-            known.next = Instant::now();
+        for (next, _) in health.unreachable.lock().values_mut() {
+            *next = Instant::now();
         }
         let probe = health.enter("a").now_or_never();
         assert!(matches!(probe, Some(Ok(Some(_)))));
@@ -193,7 +180,7 @@ mod pauses {
         let mut pauses = Vec::new();
         for _ in 0..7 {
             pauses.push(health.failed("a").as_secs());
-            health.known().values_mut().for_each(|known| known.next = Instant::now());
+            health.unreachable.lock().values_mut().for_each(|(next, _)| *next = Instant::now());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
     }

@@ -1,27 +1,25 @@
-//! Reads the state of a cluster and of its redistribution by signed GETs, which change nothing. This module
-//! must not decide what follows from the answers.
+//! Reads the state of a cluster and of its redistribution by GETs. This module must not decide what follows from them.
 
-use http::Method;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    Client, RedistributionRequest,
+    Client,
     client::NoAnswer,
-    cluster::{self, ClusterState, Task},
-    details::{self, Details},
-    exchange::{READ_LIMIT, TOO_LARGE, classified, reply},
+    cluster::{ClusterState, Details, Task, read_cluster, read_details},
+    exchange::{Operation, READ_LIMIT, TOO_LARGE, classified, reply},
     outcome::{Answer, Body, KeyEffect},
 };
-use crate::{api::Reason, cloud::auth::Key, protocol::regions::Endpoint};
+use crate::{
+    api::{ClusterRedistributionSpec as Spec, Reason},
+    cloud::auth::Key,
+    protocol::regions::Endpoint,
+};
 
-/// The result of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadResult<T> {
-    /// The resource that was read.
     Found(T),
     /// An answer without the resource. Its reason and its effect on the key are as for a call; its message is not.
     Refused(Answer),
-    /// The connection or the TLS handshake failed.
     Unreachable,
     /// An answer that could not be read, or none before the timeout. Holds a short description.
     Unreadable(&'static str),
@@ -39,7 +37,6 @@ impl<T> ReadResult<T> {
         }
     }
 
-    /// The resource, if it was read.
     pub const fn found(&self) -> Option<&T> {
         match self {
             Self::Found(found) => Some(found),
@@ -94,49 +91,35 @@ impl ReadResult<Option<Details>> {
     }
 }
 
-/// How a body is read, and what is reported if it cannot be.
-type Parse<T> = (fn(&[u8]) -> Option<T>, &'static str);
-
 impl Client {
-    /// Reads the state of the cluster that a request is for.
-    pub async fn cluster(
-        &self,
-        request: &RedistributionRequest,
-        key: &Key,
-        endpoint: &Endpoint,
-        now: Timestamp,
-    ) -> ReadResult<ClusterState> {
-        let parse: Parse<_> = (cluster::read, "the answer holds no cluster");
-        self.read(request.cluster_path(), request, key, endpoint, now, parse).await
+    pub async fn cluster(&self, spec: &Spec, key: &Key, endpoint: &Endpoint) -> ReadResult<ClusterState> {
+        self.read(Operation::ReadCluster, spec, key, endpoint, read_cluster).await
     }
 
-    /// Reads the redistribution of the cluster that a request is for; `None` if the cloud shows none.
-    pub async fn details(
-        &self,
-        request: &RedistributionRequest,
-        key: &Key,
-        endpoint: &Endpoint,
-        now: Timestamp,
-    ) -> ReadResult<Option<Details>> {
-        let parse: Parse<_> = (details::read, "the answer holds no redistribution");
-        self.read(request.path(), request, key, endpoint, now, parse).await
+    /// `None` if the cloud shows no redistribution.
+    pub async fn details(&self, spec: &Spec, key: &Key, endpoint: &Endpoint) -> ReadResult<Option<Details>> {
+        self.read(Operation::ReadRedistribution, spec, key, endpoint, read_details).await
     }
 
     async fn read<T>(
         &self,
-        path: Option<String>,
-        request: &RedistributionRequest,
+        operation: Operation,
+        spec: &Spec,
         key: &Key,
         endpoint: &Endpoint,
-        now: Timestamp,
-        (parse, otherwise): Parse<T>,
+        parse: fn(&[u8]) -> Option<T>,
     ) -> ReadResult<T> {
-        let request = self.signed((Method::GET, path), request, key, endpoint, now);
+        let now = Timestamp::now();
+        let request = self.signed(operation, spec, key, endpoint, now);
         let reply = match self.ask(endpoint, request).await {
             Ok(response) => reply(response, READ_LIMIT).await,
             Err(NoAnswer::NotSent(_) | NoAnswer::TooLate) => return ReadResult::Unreachable,
             Err(NoAnswer::Silent) => return ReadResult::Unreadable("no answer came in time"),
             Err(NoAnswer::Unreadable(why)) => return ReadResult::Unreadable(why),
+        };
+        let otherwise = match operation {
+            Operation::ReadCluster => "the answer holds no cluster",
+            Operation::ReadRedistribution | Operation::Redistribute => "the answer holds no redistribution",
         };
         let answer = classified(&reply, key, true, now);
         let why = match (&reply.body, answer.reason) {

@@ -5,13 +5,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 
-/// Name of the scheme in `Authorization`.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
 /// The parts of a request that are signed. Header names in any case and order; only those listed here are signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// HTTP method: `GET` or `POST`.
     pub method: &'a str,
     /// The path as it goes over the wire, not percent-encoded.
     pub path: &'a str,
@@ -28,7 +26,6 @@ pub fn sdk_date(now: Timestamp) -> String {
     now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The value of `Authorization`.
 pub fn authorization(access_key: &str, secret_key: &str, date: &str, request: &Request<'_>) -> String {
     let (signed_headers, _) = canonical_headers(request.headers);
     let signature = signature(secret_key, date, request);

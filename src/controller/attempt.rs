@@ -10,11 +10,11 @@ use crate::{
     admission::{Admitted, Slot},
     api::{Attempt, AttemptState, Baseline, ClusterRedistribution, Reason, text::truncate},
     cloud::{
-        self, RedistributionRequest, SendPermit,
+        self, SendPermit,
         outcome::{KeyEffect, Outcome},
     },
     credentials::Credential,
-    protocol::{conditions::to_second, decide::Plan, journal::spec_hash, record::Record},
+    protocol::{conditions::to_second, decide::Plan, journal::spec_hash, transitions::Record},
     store::{ReadBack, Recorded, StoreError},
 };
 
@@ -90,7 +90,7 @@ impl Reconciler {
         };
         // Freed as soon as the outcome is known; recording the outcome may take longer.
         drop(admitted);
-        let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent(_)));
+        let (record, is_retried) = (record_of(&outcome), matches!(outcome, Outcome::NotSent { .. }));
         if is_retried {
             if record.reason == Reason::EndpointUnreachable {
                 self.cloud.health().failed(&plan.endpoint.host);
@@ -128,8 +128,7 @@ impl Reconciler {
         metrics.requests_in_flight.inc();
         slot.sends();
         // The request is built from the stored object, which the claim returned.
-        let request = RedistributionRequest::from(&claimed.spec);
-        let outcome = self.cloud.send(send_permit, &request, &credential.key, &plan.endpoint, Timestamp::now()).await;
+        let outcome = self.cloud.send(send_permit, &claimed.spec, &credential.key, &plan.endpoint).await;
         metrics.requests_in_flight.dec();
         metrics.request(outcome.label(), outcome.status_code(), started.elapsed());
         if matches!(outcome, Outcome::Answered(_)) {
@@ -142,8 +141,8 @@ impl Reconciler {
         slot.request_answered(match &outcome {
             Outcome::Answered(answer) => Some(answer.key_effect),
             // Nothing was sent that the gateway could count.
-            Outcome::NotSent(_) => Some(KeyEffect::Neutral),
-            Outcome::Unknown(_) => None,
+            Outcome::NotSent { .. } => Some(KeyEffect::Neutral),
+            Outcome::Unknown { .. } => None,
         });
         outcome
     }
@@ -198,8 +197,8 @@ fn record_of(outcome: &Outcome) -> Record {
             },
             ..Record::new(AttemptState::Answered, answer.reason, &answer.message)
         },
-        Outcome::NotSent(unsent) => Record::new(AttemptState::NotSent, unsent.reason, &unsent.message),
-        Outcome::Unknown(unknown) => Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, &unknown.message),
+        Outcome::NotSent { reason, message } => Record::new(AttemptState::NotSent, *reason, message),
+        Outcome::Unknown { message } => Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, message),
     }
 }
 

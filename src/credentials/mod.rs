@@ -25,8 +25,7 @@ use crate::{
     api::Reason,
     cloud::{
         self,
-        auth::{Key, User},
-        identity::{KeyDigests, KeyIdentity},
+        auth::{Key, KeyDigests, KeyIdentity, User},
     },
     credentials::{
         secret::{Account, parse},

@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
 
 pub use self::cache::TokenKey;
 use self::cache::{Acquire, Core, Denied};
@@ -18,8 +17,7 @@ use crate::{
     api::Reason,
     cloud::{
         Client,
-        auth::{Token, User},
-        identity::KeyIdentity,
+        auth::{KeyIdentity, Token, User},
         login::LoginFailure,
     },
     protocol::{hold::Hold, regions::Endpoint},
@@ -113,7 +111,7 @@ async fn log_in(
     let name = format!("IAM {}", iam.host);
     let _probe = cloud.health().enter(&name).await.map_err(|wait| wanted.unreachable(jittered_at_least(wait)))?;
     let started = Instant::now();
-    let login = cloud.login(user, project, iam, Timestamp::now()).await;
+    let login = cloud.login(user, project, iam).await;
     let failure = login.as_ref().err().copied();
     tracing::info!(iam = iam.host, project, ?failure, "asked IAM for a token");
     let result = cache.lock().finish(wanted.key, login, started, Instant::now());

@@ -1,8 +1,11 @@
 //! PURE: what polls find, from which facts, and in which words.
 
 use crate::{
-    api::{Baseline, ClusterRedistributionStatus, NONE, Phase, Reason, Redistribution},
-    cloud::{ReadResult, RedistributionRequest, cluster::ClusterState, details::Details},
+    api::{Baseline, ClusterRedistributionSpec, ClusterRedistributionStatus, NONE, Phase, Reason, Redistribution},
+    cloud::{
+        ReadResult,
+        cluster::{ClusterState, Details},
+    },
     protocol::conditions::reason_at,
 };
 
@@ -68,7 +71,7 @@ pub struct Past<'a> {
     pub baseline: &'a Baseline,
     /// The redistribution as the last poll found it.
     pub known: Option<&'a Redistribution>,
-    pub request: &'a RedistributionRequest,
+    pub request: &'a ClusterRedistributionSpec,
     pub hint: Option<Hint>,
     pub others: OtherCalls,
     pub has_settled: bool,

@@ -8,8 +8,7 @@ use crate::{
     api::{NONE, Phase},
     cloud::{
         ReadResult,
-        cluster::{ClusterState, Task},
-        details::{Details, RunState},
+        cluster::{ClusterState, Details, RunState, Task},
     },
 };
 

@@ -23,7 +23,7 @@ use self::{
 use crate::{
     admission::Admission,
     api::{Attempt, ClusterRedistribution, Reason},
-    cloud::{Client, RedistributionRequest, outcome::KeyEffect},
+    cloud::{Client, outcome::KeyEffect},
     credentials::{Credential, Credentials, Purpose},
     protocol::{
         annotations,
@@ -172,24 +172,23 @@ impl Observer {
         }
         let (endpoint, credential) = self.route(object, attempt).await?;
         let slot = self.admission.read(&credential.id).await.map_err(|hold| hold.retry_after)?;
-        let request = RedistributionRequest::from(&object.spec);
         // A redistribution of a call may be missing in a baseline that was read so long before its claim.
         let blind = self.settings.settle + self.baseline_age + MAX_SEND_BUDGET;
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
         let past = Past {
             baseline: &attempt.baseline.clone().unwrap_or_default(),
             known: status.redistribution.as_deref(),
-            request: &request,
+            request: &object.spec,
             hint: scheduled.hint,
             others: self.schedule().others(&cluster, &attempt.uid, attempt.generation, blind),
             has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= self.settings.settle),
             reported: condition_at(&status.conditions, REDISTRIBUTED, attempt.generation)
                 .map(|reported| reported.reason.as_str()),
         };
-        let call = || (Arc::clone(&self.cloud), self.metrics.clone(), request.clone(), credential.key.clone());
-        let ((cloud, metrics, request, key), to) = (call(), Arc::clone(&endpoint));
+        let call = || (Arc::clone(&self.cloud), self.metrics.clone(), object.spec.clone(), credential.key.clone());
+        let ((cloud, metrics, spec, key), to) = (call(), Arc::clone(&endpoint));
         let details = slot.read(async move {
-            let result = cloud.details(&request, &key, &to, Timestamp::now()).await;
+            let result = cloud.details(&spec, &key, &to).await;
             metrics.observation(result.label());
             result
         });
@@ -202,9 +201,9 @@ impl Observer {
             && !is_refused
             && let Ok(slot) = self.admission.read(&credential.id).await
         {
-            let (cloud, metrics, request, key) = call();
+            let (cloud, metrics, spec, key) = call();
             let read = slot.read(async move {
-                let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
+                let result = cloud.cluster(&spec, &key, &endpoint).await;
                 metrics.cluster_read(result.label());
                 result
             });

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::{Finding, Unseen, unsettled};
 use crate::{
     api::{Attempt, ClusterRedistributionStatus, Phase, Reason, Redistribution, text::truncate},
-    cloud::details::Details,
+    cloud::cluster::Details,
     protocol::conditions::{REDISTRIBUTED, condition_at, set_at, set_one_at, to_second},
 };
 

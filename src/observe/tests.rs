@@ -9,8 +9,7 @@ use crate::{
     api::{AttemptState, Baseline, NONE, Phase, Redistribution},
     cloud::{
         ReadResult,
-        cluster::{ClusterState, Task},
-        details::{Details, RunState},
+        cluster::{ClusterState, Details, RunState, Task},
     },
     protocol::{
         attempts::AttemptTracker,
@@ -92,7 +91,7 @@ impl Case {
         then(&Past {
             baseline: &self.baseline,
             known: self.known.as_ref(),
-            request: &RedistributionRequest::from(&spec()),
+            request: &spec(),
             hint: self.hint,
             others: OtherCalls { before: self.others_before, since: self.others_since },
             has_settled: self.has_settled,

@@ -10,13 +10,15 @@ use std::{
 };
 
 use clap::ValueEnum;
-use k8s_openapi::jiff::Timestamp;
 
 use self::judge::{Verdict, is_about_key, judge};
 use crate::{
     admission::{Admitted, Cluster},
     api::{Baseline, NONE},
-    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
+    cloud::{
+        Client, ReadResult,
+        auth::{Key, KeyIdentity},
+    },
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
     runtime::{metrics::Metrics, throttle::jittered},
@@ -124,13 +126,12 @@ impl Precheck {
         credential: &Credential,
         admitted: &Admitted,
     ) -> Result<Option<Result<Checked, Hold>>, Hold> {
-        let request = RedistributionRequest::from(&plan.spec);
         let slot = admitted.slot().await?;
         let since = Instant::now();
         let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
-        let (read, key) = (request.clone(), credential.key.clone());
+        let (spec, key) = (plan.spec.clone(), credential.key.clone());
         let result = slot.read(async move {
-            let result = cloud.cluster(&read, &key, &endpoint, Timestamp::now()).await;
+            let result = cloud.cluster(&spec, &key, &endpoint).await;
             if let (Key::Token(token), ReadResult::Refused(answer)) = (&key, &result) {
                 token.record_denial(answer, Instant::now());
             }
@@ -155,9 +156,9 @@ impl Precheck {
         if self.with_baseline {
             let slot = admitted.slot().await?;
             let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
-            let key = credential.key.clone();
+            let (spec, key) = (plan.spec.clone(), credential.key.clone());
             let result = slot.read(async move {
-                let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
+                let result = cloud.details(&spec, &key, &endpoint).await;
                 metrics.observation(result.label());
                 result
             });

@@ -7,7 +7,6 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api::text::truncate;
 
-/// Prefix of every annotation this controller reads.
 pub const PREFIX: &str = "dws.huaweicloud.com/";
 /// `"true"`: no claim is made while it is set.
 pub const SUSPEND: &str = "dws.huaweicloud.com/suspend";
@@ -16,14 +15,10 @@ pub const NOT_AFTER: &str = "dws.huaweicloud.com/not-after";
 /// Name of the Secret to use, in the object's namespace.
 pub const CREDENTIALS_SECRET: &str = "dws.huaweicloud.com/credentials-secret";
 
-/// The values of an object's annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
-    /// No claim is made.
     pub suspended: bool,
-    /// No claim is made after this instant.
     pub not_after: Option<Timestamp>,
-    /// Name of a Secret in the object's namespace.
     pub credentials_secret: Option<String>,
 }
 

@@ -33,16 +33,16 @@ const REMEMBER_COOLED_DOWN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many abandoned claims of one object are remembered. Only the last few can still be in flight.
 const MAX_ABANDONED: usize = 32;
 
-/// The state of all attempts, by object uid or attempt id.
+/// By uid, `live` by attempt id.
 #[derive(Debug, Default)]
 pub struct AttemptTracker {
     seen: HashMap<String, FirstSeen>,
     live: HashMap<String, String>,
     abandoned: HashMap<String, VecDeque<String>>,
     retries: HashMap<String, Retry>,
-    /// By uid: the generation that was last sent, and when.
+    /// The generation that was last sent, and when.
     sent: HashMap<String, (i64, Instant)>,
-    /// By uid: objects whose status is incomplete as read, and when a dry run is due.
+    /// Objects whose status is incomplete as read, and when a dry run is due.
     hidden: HashMap<String, Hidden>,
     /// The installed CRD once did not keep all of status: every claim is preceded by a dry run.
     crd_was_outdated: bool,
@@ -107,18 +107,15 @@ impl AttemptTracker {
         }
     }
 
-    /// How long this process has known `key` on the object.
     pub fn known_for(&self, uid: &str, key: &str, now: Instant) -> Duration {
         let known = self.seen.get(uid).filter(|known| known.key == key);
         known.map_or(Duration::ZERO, |known| now.saturating_duration_since(known.first))
     }
 
-    /// A task of this process starts to claim, send and record this attempt.
     pub fn task_started(&mut self, uid: &str, attempt_id: &str) {
         self.live.insert(attempt_id.to_owned(), uid.to_owned());
     }
 
-    /// The task of this attempt has ended.
     pub fn task_ended(&mut self, attempt_id: &str) {
         self.live.remove(attempt_id);
     }
@@ -128,8 +125,8 @@ impl AttemptTracker {
         self.live.contains_key(attempt_id)
     }
 
-    /// This process abandons the claim and holds the proof that nothing was sent under its id: the unused permit. No
-    /// other id may be recorded as `NotSent` outside its own task.
+    /// This process abandons the claim; its unused permit proves that nothing was sent. No other id may be recorded as
+    /// `NotSent` outside its own task.
     pub fn abandon(&mut self, uid: &str, attempt_id: &str) {
         let abandoned = self.abandoned.entry(uid.to_owned()).or_default();
         abandoned.push_back(attempt_id.to_owned());
@@ -145,14 +142,12 @@ impl AttemptTracker {
         self.abandoned.get(&attempt.uid)?.contains(&attempt.id).then_some(attempt)
     }
 
-    /// This process is about to send for this generation.
     pub fn sending(&mut self, uid: &str, generation: i64, now: Instant) {
         self.sent.retain(|_, (_, sent_at)| now.saturating_duration_since(*sent_at) < REMEMBER_SENT);
         self.sent.insert(uid.to_owned(), (generation, now));
     }
 
-    /// The object's status is incomplete as read. Returns whether that is new, and the time until the next dry run. Each
-    /// pause is twice as long as the one before, up to 5 minutes.
+    /// The object's status is incomplete as read. Returns whether that is new, and the time until the next dry run.
     pub fn hidden(&mut self, uid: &str, now: Instant) -> (bool, Duration) {
         self.crd_was_outdated = true;
         let is_new = !self.hidden.contains_key(uid);
@@ -167,34 +162,30 @@ impl AttemptTracker {
         (is_new, if is_new { pause } else { Duration::ZERO })
     }
 
-    /// The object's status is complete as read.
     pub fn whole(&mut self, uid: &str) {
         self.hidden.remove(uid);
     }
 
-    /// How many objects have an incomplete status.
     pub fn hidden_objects(&self) -> usize {
         self.hidden.len()
     }
 
-    /// The API server did not keep all of a status, in a write or in a dry run.
+    /// The API server did not keep all of a status, in a write or a dry run.
     pub fn crd_is_outdated(&mut self) {
         self.crd_was_outdated = true;
     }
 
-    /// True once the API server did not keep all of a status.
     pub fn crd_was_outdated(&self) -> bool {
         self.crd_was_outdated
     }
 
-    /// True if this process may have sent for this generation recently. A journal that does not show the attempt is wrong:
-    /// an object that an outdated schema has pruned can carry a current resourceVersion.
+    /// This process may have sent for this generation recently: a journal that does not show the attempt is wrong, since an
+    /// object that an outdated schema has pruned can carry a current resourceVersion.
     pub fn may_have_sent(&self, uid: &str, generation: i64) -> bool {
         self.sent.get(uid).is_some_and(|(sent, _)| *sent == generation)
     }
 
-    /// A claim of this generation was proven not sent. The back-off before the next claim doubles each time, up
-    /// to 5 minutes. `jitter` is 0 to 1.
+    /// A claim of this generation was proven not sent. `jitter` is 0 to 1.
     pub fn not_sent(&mut self, uid: &str, generation: i64, jitter: f64, now: Instant) {
         let new = || Retry { generation, pauses: RETRIES.build(), not_before: now };
         let known = self.retries.remove(uid).filter(|retry| retry.generation == generation);
@@ -205,7 +196,6 @@ impl AttemptTracker {
         self.retries.insert(uid.to_owned(), retry);
     }
 
-    /// Remaining back-off of this generation, if any.
     pub fn retry_in(&self, uid: &str, generation: i64, now: Instant) -> Option<Duration> {
         let retry = self.retries.get(uid).filter(|retry| retry.generation == generation)?;
         Some(retry.not_before.saturating_duration_since(now)).filter(|left| !left.is_zero())
@@ -219,9 +209,8 @@ impl AttemptTracker {
         self.abandoned.remove(uid);
     }
 
-    /// Drops the state of all objects but `pending`, the unfinished ones of a complete list. An object that was deleted
-    /// during its preparation, call or poll has left state behind, and no event reports a deletion while no watch is open.
-    /// Returns the objects whose state is kept: these, and those whose attempt is under way.
+    /// Drops the state of all objects but `pending`, the unfinished ones of a complete list, and those whose attempt is under
+    /// way; returns both. No event reports a deletion while no watch is open.
     pub fn keep_only(&mut self, pending: &HashSet<String>, now: Instant) -> HashSet<String> {
         // Sent generations are kept for their time: without them a read that hides the journal would be trusted.
         let Self { seen, live, abandoned, retries, sent: _, hidden, crd_was_outdated: _ } = self;
@@ -247,8 +236,8 @@ fn version(object: &ClusterRedistribution) -> Option<u64> {
     object.metadata.resource_version.as_deref()?.parse().ok()
 }
 
-/// The attempt without a known outcome that must be known for its grace before the next claim, and whether it is still
-/// open. `Unknown` of the current generation counts too: the next generation must wait for it.
+/// The attempt without a known outcome whose grace the next claim must wait for, and whether it is still open. `Unknown` of
+/// the current generation counts too.
 fn pending(object: &ClusterRedistribution) -> Option<(Cow<'_, str>, bool)> {
     match journal::read(object) {
         journal::Journal::InFlight(attempt) => Some((attempt.id.as_str().into(), true)),

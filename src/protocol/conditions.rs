@@ -8,44 +8,36 @@ use k8s_openapi::{
 
 use crate::api::{Reason, ReasonClass};
 
-/// The types of the four conditions.
 pub const TYPES: [&str; 4] = ["Delivered", "Ready", "Reconciling", "Stalled"];
 
 /// The condition that shows the state of the redistribution. Tools that read the four others do not evaluate it.
 pub const REDISTRIBUTED: &str = "Redistributed";
 
-/// The values of a class; `None` means that the condition is absent. Absent rather than False, since tools take the mere
-/// presence of the last two for a problem.
-const fn values(class: ReasonClass) -> [(&'static str, Option<&'static str>); 4] {
-    let (delivered, ready, reconciling, stalled) = match class {
-        ReasonClass::Blocked => ("False", "False", Some("True"), None),
-        ReasonClass::Stalled | ReasonClass::Refused => ("False", "False", None, Some("True")),
-        ReasonClass::InFlight => ("Unknown", "Unknown", Some("True"), None),
-        ReasonClass::Delivered => ("True", "True", None, None),
-        ReasonClass::Unknown => ("Unknown", "False", None, Some("True")),
-    };
-    [("Delivered", Some(delivered)), ("Ready", Some(ready)), ("Reconciling", reconciling), ("Stalled", stalled)]
+/// The values of [`TYPES`] for a class; `None` means that the condition is absent. Absent rather than False, since tools take
+/// the mere presence of the last two for a problem.
+const fn values(class: ReasonClass) -> [Option<&'static str>; 4] {
+    match class {
+        ReasonClass::Blocked => [Some("False"), Some("False"), Some("True"), None],
+        ReasonClass::Stalled | ReasonClass::Refused => [Some("False"), Some("False"), None, Some("True")],
+        ReasonClass::InFlight => [Some("Unknown"), Some("Unknown"), Some("True"), None],
+        ReasonClass::Delivered => [Some("True"), Some("True"), None, None],
+        ReasonClass::Unknown => [Some("Unknown"), Some("False"), None, Some("True")],
+    }
 }
 
 /// Sets all four conditions for `generation`. Returns whether a condition changed; the others are left untouched, and
 /// `lastTransitionTime` changes only with `status`.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_at(conditions: &mut Vec<Condition>, generation: i64, reason: Reason, message: &str, now: Timestamp) -> bool {
     set_class_at(conditions, generation, reason.class(), reason, message, now)
 }
 
 /// Whether `generation` is blocked for `reason`: only a blocked object resumes without an edit.
 pub fn is_held_at(conditions: &[Condition], generation: i64, reason: &str) -> bool {
-    conditions.iter().any(|condition| {
-        condition.type_ == "Reconciling"
-            && condition.status == "True"
-            && condition.reason == reason
-            && condition.observed_generation == Some(generation)
-    })
+    let reconciling = condition_at(conditions, "Reconciling", generation);
+    reconciling.is_some_and(|condition| condition.status == "True" && condition.reason == reason)
 }
 
 /// As [`set_at`], with a class that may differ from the reason's own.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_class_at(
     conditions: &mut Vec<Condition>,
     generation: i64,
@@ -55,13 +47,13 @@ pub fn set_class_at(
     now: Timestamp,
 ) -> bool {
     let before = conditions.clone();
-    for (type_, status) in values(class) {
+    for (type_, status) in TYPES.into_iter().zip(values(class)) {
         // With two entries of one type a tool could read either; the first one is maintained.
         let mut seen = false;
         conditions
             .retain(|condition| condition.type_ != type_ || (status.is_some() && !std::mem::replace(&mut seen, true)));
         if let Some(status) = status {
-            let _changed = set_one_at(conditions, type_, generation, (status, reason.as_str(), message), now);
+            set_one_at(conditions, type_, generation, (status, reason.as_str(), message), now);
         }
     }
     *conditions != before
@@ -73,7 +65,6 @@ pub fn to_second(now: Timestamp) -> Time {
 }
 
 /// Sets one condition for `generation`. Returns whether it changed; `lastTransitionTime` changes only with `status`.
-#[must_use = "nothing is written when nothing changed"]
 pub fn set_one_at(
     conditions: &mut Vec<Condition>,
     type_: &str,

@@ -21,23 +21,19 @@ use crate::{
     },
 };
 
-/// Both clocks: the wall clock for times in the object such as `not-after`, the monotonic one for every wait.
+/// The wall clock, for times in the object such as `not-after`, and the monotonic one, for every wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// Time of the wall clock.
     pub wall: Timestamp,
-    /// Time of this process's monotonic clock.
     pub instant: Instant,
 }
 
 impl Now {
-    /// Reads both clocks.
     pub fn read() -> Self {
         Self { wall: Timestamp::now(), instant: Instant::now() }
     }
 }
 
-/// The administrator's settings that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// `--require-not-after`: objects without the annotation `not-after` are blocked.
@@ -46,11 +42,9 @@ pub struct Rules {
     pub hold_reverts: bool,
     /// Grace of this process's claims: send budget + request timeout + margin.
     pub grace: Duration,
-    /// The regions that the administrator allows.
     pub regions: Regions,
 }
 
-/// The next step.
 #[derive(Debug, PartialEq)]
 pub enum Step {
     /// The object is being deleted, or this generation is closed.
@@ -60,25 +54,14 @@ pub enum Step {
     Hidden(String),
     /// Nothing is written; the object is requeued after this time at the latest.
     Wait(Duration),
-    /// A claim that this process abandoned was written after all: record that it was never sent. Also when another process
-    /// leads or this one is being stopped, since no other process can know it.
-    Retract {
-        /// Id of the attempt.
-        attempt_id: String,
-    },
+    /// A claim that this process abandoned was written after all: record that it was never sent. Also without the lead or
+    /// during a shutdown, since no other process can know it.
+    Retract { attempt_id: String },
     /// A claim whose outcome was not recorded within its grace: record that the outcome is unknown.
-    Expire {
-        /// Id of the attempt.
-        attempt_id: String,
-    },
+    Expire { attempt_id: String },
     /// No request is sent; status reports why.
-    Hold {
-        /// Reason of the conditions.
-        reason: Reason,
-        /// What happened and what to do.
-        message: String,
-    },
-    /// Suspended: everything is prepared, so that the message can describe the request; nothing is claimed.
+    Hold { reason: Reason, message: String },
+    /// Suspended: describe the request, and claim nothing.
     Preview(Plan),
     /// Claim the right to call, then call.
     Call(Plan),
@@ -87,18 +70,12 @@ pub enum Step {
 /// What would be requested, for which object. Compared whole: any difference is another plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The object.
     pub object: ObjectKey,
-    /// Its spec generation.
     pub generation: i64,
-    /// The request.
     pub spec: ClusterRedistributionSpec,
-    /// Target of the request.
     pub endpoint: Arc<Endpoint>,
-    /// The values of the annotations.
     pub switches: Switches,
-    /// The last attempt of this generation was not sent: probe the endpoint before the next claim, so that an outage of
-    /// the cloud costs no writes.
+    /// The last attempt of this generation was not sent: probe the endpoint first, so that an outage costs no claims.
     pub probe_first: bool,
 }
 
@@ -112,6 +89,10 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
     }
     let (uid, generation) =
         (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+    let remaining_grace = |key: &str, grace: Duration| {
+        let remaining = rules.grace.max(grace).saturating_sub(attempts.known_for(uid, key, now.instant));
+        (!remaining.is_zero()).then_some(remaining)
+    };
     let journal = journal::read(object);
     if let Journal::Missing(what) = journal {
         return Step::Hidden(what);
@@ -137,14 +118,14 @@ pub fn decide(object: &ClusterRedistribution, attempts: &AttemptTracker, rules: 
         // Its own task will record the outcome, however long that takes.
         Journal::InFlight(attempt) if attempts.is_live(&attempt.id) => return Step::Wait(MAX_REQUEUE),
         Journal::InFlight(attempt) => {
-            return match remaining_grace(attempts, rules, uid, &attempt.id, journal::grace_of(attempt), now) {
+            return match remaining_grace(&attempt.id, journal::grace_of(attempt)) {
                 Some(remaining) => Step::Wait(remaining),
                 None => Step::Expire { attempt_id: attempt.id.clone() },
             };
         }
         // A request of an older generation may still be in flight: two generations never overlap.
         Journal::CoolingDown { key, grace } => {
-            if let Some(remaining) = remaining_grace(attempts, rules, uid, key.as_ref(), *grace, now) {
+            if let Some(remaining) = remaining_grace(key, *grace) {
                 return Step::Wait(remaining);
             }
         }
@@ -208,19 +189,6 @@ fn plan(object: &ClusterRedistribution, rules: &Rules, now: Now, probe_first: bo
     })
 }
 
-fn remaining_grace(
-    attempts: &AttemptTracker,
-    rules: &Rules,
-    uid: &str,
-    key: &str,
-    grace: Duration,
-    now: Now,
-) -> Option<Duration> {
-    let remaining = rules.grace.max(grace).saturating_sub(attempts.known_for(uid, key, now.instant));
-    (!remaining.is_zero()).then_some(remaining)
-}
-
-/// The message of `JournalInvalid` for this contradiction.
 pub fn journal_invalid(what: &str) -> String {
     format!(
         "The journal in status cannot be trusted: {what}. This generation may have been sent, so it is never sent again. Check the cluster in the cloud's console; only if nothing began there, set spec.trigger to a new value"

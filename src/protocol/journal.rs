@@ -1,21 +1,19 @@
 //! PURE: what the journal in status proves about an object's current generation. It only reads; `decide` decides what
 //! follows.
 
-mod evidence;
-
 use std::{borrow::Cow, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
-pub use self::evidence::hidden;
-use self::evidence::{evidence_without_attempt, lost_older_generation};
-use crate::api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason};
+use crate::{
+    api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionSpec, Reason, ReasonClass},
+    protocol::conditions::{REDISTRIBUTED, TYPES, condition_at, is_held_at},
+};
 
-/// Largest value of `--send-budget`.
+/// The largest values of the flags of the same names.
 pub const MAX_SEND_BUDGET: Duration = Duration::from_secs(30);
-/// Largest value of `--request-timeout`.
 pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// Largest value of `--grace-margin`.
 pub const MAX_GRACE_MARGIN: Duration = Duration::from_secs(60);
 /// The largest grace that the flags allow; the grace of an attempt without `graceSeconds`.
 pub const MAX_GRACE: Duration = Duration::from_secs(390);
@@ -26,8 +24,8 @@ pub const ATTEMPT_LOST: &str = "lost at generation ";
 /// What the journal proves about the object's current generation.
 #[derive(Debug, PartialEq)]
 pub enum Journal<'a> {
-    /// The object as read lacks something that was written: the schema hides it, or it is lost. Only a dry run can tell
-    /// which, and until then nothing is written, since a write would erase what is hidden.
+    /// The object as read lacks something that was written: hidden by the schema, or lost. Only a dry run can tell which;
+    /// until then nothing is written, since a write would erase what is hidden.
     Missing(String),
     /// This generation has no attempt, and no older attempt is open.
     NoAttempt,
@@ -37,18 +35,12 @@ pub enum Journal<'a> {
     NotSent,
     /// A claimed attempt, of this generation or an older one, without a recorded outcome.
     InFlight(&'a Attempt),
-    /// A request of an older attempt may still be in flight; the next claim waits for its grace.
-    CoolingDown {
-        /// Key of the attempt, which this process must have known for the grace.
-        key: Cow<'a, str>,
-        /// Grace of the attempt.
-        grace: Duration,
-    },
+    /// A request of an older attempt may still be in flight: this process must know its key for its grace before it claims.
+    CoolingDown { key: Cow<'a, str>, grace: Duration },
     /// The journal contradicts the object, as the text explains: nothing is sent for this generation.
     Invalid(String),
 }
 
-/// Reads the journal of an object.
 pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     let Some(generation) = object.metadata.generation.filter(|generation| *generation > 0) else {
         return Journal::Invalid("the object has no generation".to_owned());
@@ -111,13 +103,11 @@ pub fn read(object: &ClusterRedistribution) -> Journal<'_> {
     }
 }
 
-/// The cool-down after a lost attempt: its grace is lost with it, so the longest applies. Each loss has a cool-down of its
-/// own.
+/// The grace of a lost attempt is lost with it, so the longest applies. Each loss has its own cool-down.
 fn lost_attempt(generation: i64) -> Journal<'static> {
     Journal::CoolingDown { key: Cow::Owned(format!("{ATTEMPT_LOST}{generation}")), grace: MAX_GRACE }
 }
 
-/// The contradiction between this object and its attempt, if there is one.
 fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: i64) -> Option<String> {
     if attempt.generation > generation {
         return Some(format!(
@@ -141,6 +131,118 @@ fn contradiction(object: &ClusterRedistribution, attempt: &Attempt, generation: 
     let other_spec = attempt.spec_hash.as_deref().is_some_and(|hash| hash != spec_hash(&object.spec));
     (other_spec && state != AttemptState::NotSent)
         .then(|| "its attempt of this generation was made for another spec".to_owned())
+}
+
+/// Evidence of an attempt of this generation without the attempt itself, or without the `Ready` that every write of this
+/// product sets: they were deleted, or an older CRD pruned them. Either way a request may have been sent.
+fn evidence_without_attempt(object: &ClusterRedistribution, generation: i64) -> Option<String> {
+    let status = object.status.as_ref()?;
+    if let Some(past) = status.history.iter().find(|past| past.generation >= generation) {
+        return Some(format!("its history contains an attempt of generation {}", past.generation));
+    }
+    let observed = observed_generation(object);
+    let attempt = status.attempt.as_ref().filter(|attempt| attempt.generation == generation);
+    // A claim that was withdrawn under a CRD without conditions looks like this too, and proves that nothing was sent.
+    let is_unsent = attempt.is_some_and(|attempt| attempt.known_state() == Some(AttemptState::NotSent));
+    if observed == generation && lacks_ready(object) && !is_unsent {
+        return Some("this generation was observed, but its condition Ready is missing".to_owned());
+    }
+    if attempt.is_some() {
+        return None;
+    }
+    // A withdrawn claim leaves `Ready`, and a journal of another object is removed as a whole.
+    let has_ready = status.conditions.iter().any(|condition| condition.type_ == "Ready");
+    if status.attempt.is_none() && !status.history.is_empty() && !has_ready {
+        return Some("it contains a history, but neither an attempt nor the condition Ready".to_owned());
+    }
+    if status.status_code.is_some() && (observed == generation || observed <= 0) {
+        return Some("it contains an answer, but not the attempt of that answer".to_owned());
+    }
+    // Only a generation that was called is observed.
+    let was_observed = condition_at(&status.conditions, REDISTRIBUTED, generation).is_some();
+    (was_observed || report_a_call(&status.conditions, generation))
+        .then(|| "its conditions report a call for this generation, but the attempt is missing".to_owned())
+}
+
+/// The older generation whose attempt was lost: it was observed, and its conditions are missing; or conditions report a
+/// request of it that may be in flight, and its attempt is missing.
+fn lost_older_generation(object: &ClusterRedistribution, generation: i64) -> Option<i64> {
+    let status = object.status.as_ref()?;
+    let observed = observed_generation(object);
+    let without_ready = (observed < generation && lacks_ready(object)).then_some(observed);
+    // `read` handles JournalInvalid, where it compares the generation of the report.
+    let is_reported = invalid_generation(object).is_some();
+    let attempted = status.attempt.as_ref().map(|attempt| attempt.generation);
+    let in_flight = ours(&status.conditions)
+        .filter(|condition| matches!(class_of(condition), Some(ReasonClass::InFlight | ReasonClass::Unknown)))
+        .filter_map(|condition| condition.observed_generation)
+        .filter(|of| !is_reported && *of < generation && Some(*of) != attempted);
+    in_flight.chain(without_ready).max()
+}
+
+fn lacks_ready(object: &ClusterRedistribution) -> bool {
+    let observed = observed_generation(object);
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    observed > 0 && condition_at(conditions, "Ready", observed).is_none()
+}
+
+/// The conditions that this product sets.
+fn ours(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
+    conditions.iter().filter(|condition| TYPES.contains(&condition.type_.as_str()))
+}
+
+fn class_of(condition: &Condition) -> Option<ReasonClass> {
+    Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason).map(|reason| reason.class())
+}
+
+/// Whether conditions report that this generation was called, or may have been. Every condition of this product names
+/// its generation: one without it lost it to a CRD, and may be of any.
+fn report_a_call(conditions: &[Condition], generation: i64) -> bool {
+    ours(conditions).filter(|condition| condition.observed_generation.is_none_or(|of| of == generation)).any(
+        |condition| {
+            let is_after_claim = match class_of(condition) {
+                Some(ReasonClass::InFlight | ReasonClass::Delivered | ReasonClass::Unknown) => true,
+                // A precheck found why a call would have been refused: such an object resumes without an edit.
+                Some(ReasonClass::Refused) => !is_held_at(conditions, generation, &condition.reason),
+                Some(ReasonClass::Blocked | ReasonClass::Stalled) | None => false,
+            };
+            is_after_claim || (condition.type_ == "Delivered" && condition.status != "False")
+        },
+    )
+}
+
+/// A field that was written and that the object as read does not show.
+///
+/// Every CRD of this product gives `observedGeneration` a default, so an object without it was read under another schema.
+/// The others are proved by managed fields, which keep naming a field that a CRD without it prunes, at each read and from the
+/// store at the next write. Once `Ready` is `JournalInvalid`, a field that is named and absent is known to be lost.
+pub fn hidden(object: &ClusterRedistribution) -> Option<&'static str> {
+    let status = object.status.as_ref();
+    let Some(status) = status.filter(|status| status.observed_generation.is_some()) else {
+        return Some("status.observedGeneration");
+    };
+    if invalid_generation(object).is_some() {
+        return None;
+    }
+    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default();
+    let is_named = |field: &str| {
+        let path = format!("/f:{}", field.replace('.', "/f:"));
+        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| fields.0.pointer(&path).is_some())
+    };
+    let attempt = status.attempt.as_ref();
+    let shows = |is_present: fn(&Attempt) -> bool| attempt.is_some_and(|attempt| is_present(attempt));
+    // For other states it makes no difference: only NotSent does not close a generation by itself.
+    let needs_closed = |attempt: &Attempt| attempt.state == AttemptState::NotSent.as_str();
+    let fields = [
+        ("status.conditions", !status.conditions.is_empty()),
+        ("status.attempt", attempt.is_some()),
+        ("status.attempt.id", shows(|attempt| !attempt.id.is_empty())),
+        ("status.attempt.uid", shows(|attempt| !attempt.uid.is_empty())),
+        ("status.attempt.generation", shows(|attempt| attempt.generation != 0)),
+        ("status.attempt.state", shows(|attempt| !attempt.state.is_empty())),
+        ("status.attempt.closed", attempt.is_none_or(|attempt| attempt.closed.is_some() || !needs_closed(attempt))),
+    ];
+    fields.into_iter().find_map(|(field, is_present)| (!is_present && is_named(field)).then_some(field))
 }
 
 /// The object's own attempt, while its outcome is not proven.

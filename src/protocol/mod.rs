@@ -1,13 +1,10 @@
-//! The guarantee, without I/O: what the object requests, what its journal proves, what this process knows of attempts, the
-//! next step, and the status after it.
+//! The guarantee, without I/O: from the object and its journal to the next step and the status after it.
 
 pub mod annotations;
 pub mod attempts;
 pub mod conditions;
 pub mod decide;
 pub mod journal;
-pub mod lost;
-pub mod record;
 pub mod regions;
 pub mod transitions;
 
@@ -21,12 +18,10 @@ pub mod hold {
     /// How often a hold that only a person can end is checked again.
     pub const RECHECK_AFTER: Duration = Duration::from_secs(300);
 
-    /// A reason, what it means to a person, and when to try again at the latest.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Hold {
-        /// Reason of the conditions.
         pub reason: Reason,
-        /// What happened and what to do. Names no remaining time: each change of it would be a write.
+        /// Names no remaining time: each change of it would be a write.
         pub message: String,
         /// Longest time until the next try.
         pub retry_after: Duration,

@@ -8,26 +8,21 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use url::{Host, Url};
 
-/// Suffix of most regions.
-const COM_SUFFIX: &str = "myhuaweicloud.com";
-/// Regions of the vendor's client libraries, by suffix. A host is `dws.<region>.<suffix>`.
-const REGIONS: [(&str, &str); 3] = [
-    ("myhuaweicloud.cn", "ap-southeast-4 cn-east-4 cn-north-12 cn-south-4 tr-west-1"),
-    ("myhuaweicloud.eu", "eu-west-101"),
+/// The regions of the vendor's client libraries, with the suffixes of DWS and of IAM, if that is published. A host is
+/// `dws.<region>.<suffix>`.
+const REGIONS: [(&str, Option<&str>, &str); 5] = [
+    ("myhuaweicloud.cn", None, "cn-north-12 cn-south-4"),
+    ("myhuaweicloud.cn", Some("myhuaweicloud.com"), "ap-southeast-4 cn-east-4 tr-west-1"),
+    ("myhuaweicloud.eu", None, "eu-west-101"),
+    ("myhuaweicloud.com", None, "af-north-1 ap-southeast-5 cn-north-11 cn-southwest-3"),
     (
-        COM_SUFFIX,
-        "ae-ad-1 af-north-1 af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-5 cn-east-2 cn-east-3 \
-         cn-east-5 cn-north-1 cn-north-2 cn-north-4 cn-north-9 cn-north-11 cn-south-1 cn-southwest-2 cn-southwest-3 \
-         la-north-2 la-south-2 me-east-1 my-kualalumpur-1 na-mexico-1 ru-moscow-1 sa-brazil-1",
+        "myhuaweicloud.com",
+        Some("myhuaweicloud.com"),
+        "ae-ad-1 af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 cn-east-2 cn-east-3 cn-east-5 cn-north-1 \
+         cn-north-2 cn-north-4 cn-north-9 cn-south-1 cn-southwest-2 la-north-2 la-south-2 me-east-1 my-kualalumpur-1 \
+         na-mexico-1 ru-moscow-1 sa-brazil-1",
     ),
 ];
-
-/// Regions whose IAM has the suffix `COM_SUFFIX` although their DWS has another, in the vendor's client libraries.
-const IAM_UNDER_COM: [&str; 3] = ["ap-southeast-4", "cn-east-4", "tr-west-1"];
-
-/// Regions without an IAM in the vendor's client libraries.
-const WITHOUT_IAM: [&str; 7] =
-    ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-north-12", "cn-south-4", "cn-southwest-3", "eu-west-101"];
 
 /// A setting of regions is invalid, or an object's region cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +32,6 @@ pub struct RegionError(String);
 /// Target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Name of the region.
     pub region: String,
     /// Host, with its port if it is not the scheme's own.
     pub host: String,
@@ -45,7 +39,6 @@ pub struct Endpoint {
     pub url: Url,
 }
 
-/// The regions that the administrator allows.
 #[derive(Clone, Debug)]
 pub struct Regions {
     default: Option<String>,
@@ -64,8 +57,9 @@ impl Regions {
         }
         for region in default.into_iter().chain(allowed.iter().map(String::as_str)) {
             if !endpoints.contains_key(region) {
-                endpoints.insert(region.to_owned(), Arc::new(built_in_endpoint("dws", region)?));
-                iam.extend(built_in_iam(region)?.map(|iam| (region.to_owned(), iam)));
+                let (of_dws, of_iam) = built_in(region)?;
+                endpoints.insert(region.to_owned(), Arc::new(of_dws));
+                iam.extend(of_iam.map(|of_iam| (region.to_owned(), of_iam)));
             }
         }
         Ok(Self { default: default.map(str::to_owned), allowed: endpoints, iam })
@@ -85,12 +79,10 @@ impl Regions {
         Ok(self)
     }
 
-    /// The IAM endpoint of a region, if it is known.
     pub fn iam(&self, region: &str) -> Option<&Endpoint> {
         self.iam.get(region)
     }
 
-    /// The endpoint of an object's region.
     pub fn resolve(&self, region: Option<&str>) -> Result<Arc<Endpoint>, RegionError> {
         let Some(region) = region.or(self.default.as_deref()) else {
             return Err(RegionError(format!(
@@ -114,26 +106,17 @@ impl Regions {
     }
 }
 
-/// The built-in IAM of a region, if there is one.
-fn built_in_iam(region: &str) -> Result<Option<Endpoint>, RegionError> {
-    if WITHOUT_IAM.contains(&region) {
-        return Ok(None);
-    }
-    if IAM_UNDER_COM.contains(&region) { endpoint("iam", region, COM_SUFFIX) } else { built_in_endpoint("iam", region) }
-        .map(Some)
-}
-
-fn built_in_endpoint(service: &str, region: &str) -> Result<Endpoint, RegionError> {
+/// The endpoints of DWS and of IAM, if that is published.
+fn built_in(region: &str) -> Result<(Endpoint, Option<Endpoint>), RegionError> {
     check_name(region)?;
-    let suffix =
-        REGIONS.iter().find(|(_, regions)| regions.split(' ').any(|known| known == region)).map(|(suffix, _)| *suffix);
-    endpoint(service, region, suffix.ok_or_else(|| unknown(region))?)
-}
-
-fn endpoint(service: &str, region: &str, suffix: &str) -> Result<Endpoint, RegionError> {
-    let host = format!("{service}.{region}.{suffix}");
-    let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown(region))?;
-    Ok(Endpoint { region: region.to_owned(), host, url })
+    let known = REGIONS.iter().find(|(.., regions)| regions.split(' ').any(|known| known == region));
+    let (dws, iam, _) = known.ok_or_else(|| unknown(region))?;
+    let endpoint = |service: &str, suffix: &str| {
+        let host = format!("{service}.{region}.{suffix}");
+        let url = Url::parse(&format!("https://{host}")).map_err(|_| unknown(region))?;
+        Ok(Endpoint { region: region.to_owned(), host, url })
+    };
+    Ok((endpoint("dws", dws)?, iam.map(|suffix| endpoint("iam", suffix)).transpose()?))
 }
 
 fn unknown(region: &str) -> RegionError {
@@ -152,19 +135,19 @@ fn custom_endpoint(flag: &'static str, region: &str, url: &Url) -> Result<Endpoi
     // The user information of such a URL may be a secret: it is not shown.
     let must_be =
         |what: &str| RegionError(format!("{flag} {region}={}: must be {what}", url.host_str().unwrap_or("?")));
-    let Some(host) = url.host_str().filter(|_| only_host) else {
+    let Some(host) = host_of(url).filter(|_| only_host) else {
         return Err(must_be("a scheme and a host with an optional port, and nothing else"));
     };
-    let acceptable = match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(url),
-        _ => false,
-    };
-    if !acceptable {
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(url)) {
         return Err(must_be("https; plain http is allowed for loopback addresses only"));
     }
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Endpoint { region: region.to_owned(), host, url: url.clone() })
+}
+
+/// The host, with its port if it is not the scheme's own.
+pub fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// A literal loopback address, or `localhost`. Other names may resolve to anything, and to something else tomorrow.

@@ -30,8 +30,7 @@ use crate::{
     api::{ClusterRedistribution, ClusterRedistributionStatus, ObjectKey, Reason, text::truncate},
     protocol::{
         journal::{self, ATTEMPT_LOST, Journal},
-        lost,
-        transitions::held,
+        transitions::{self, held},
     },
 };
 
@@ -173,7 +172,7 @@ impl StatusStore {
 
     /// Whether the installed CRD would keep every field that is evidence of a call, by a dry run.
     pub async fn keeps_status(&self, object: &ClusterRedistribution, now: Timestamp) -> Result<bool, StoreError> {
-        let next = lost::full_status(object, now);
+        let next = transitions::full_status(object, now);
         let _one = self.limit.acquire().await;
         let echo = self.put(object, next.clone(), API_TIMEOUT, true).await?;
         let Some(kept) = echo.status else { return Ok(false) };

@@ -14,10 +14,7 @@ use tokio::{
 use super::{API_TIMEOUT, StatusStore, StoreError, object::StoredObject};
 use crate::{
     api::{ClusterRedistribution, ObjectKey},
-    protocol::{
-        record::{Record, Recording},
-        transitions,
-    },
+    protocol::transitions::{self, Record, Recording},
     runtime::throttle::{ThrottledLog, doubling, jittered},
 };
 

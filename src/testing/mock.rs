@@ -21,8 +21,7 @@ use crate::{
     api::ClusterRedistribution,
     cloud::{
         self,
-        auth::{AccessKey, Key},
-        identity::KeyDigests,
+        auth::{AccessKey, Key, KeyDigests},
     },
     controller::{
         Decider, FailedReconciles, Reconciler, Reporter, Role, Tasks, WaitReports, call::Prepared, tasks::Ended,

@@ -3,7 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::{
     api::{AttemptState, Reason},
-    cloud::identity::KeyDigests,
+    cloud::auth::KeyDigests,
     credentials::CredentialId,
     protocol::hold::Hold,
     testing::sample::{at, attempt, attempted},

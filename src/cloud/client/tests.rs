@@ -17,15 +17,13 @@ mod answers;
 mod proxied;
 
 use crate::{
-    api::RedisMode,
     cloud::{
-        auth::{AccessKey, Token},
-        identity::KeyIdentity,
+        auth::{AccessKey, KeyIdentity, Token},
         signing,
     },
     protocol::regions::Regions,
     runtime::clock::{Clock, Reading},
-    testing::sample::at,
+    testing::sample::{at, spec},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-request-id: r-1\r\n\r\n";
@@ -50,15 +48,6 @@ fn endpoint(url: &str) -> Endpoint {
     Regions::new(Some("lab"), &[], &[("lab".to_owned(), url)]).unwrap().resolve(None).unwrap().as_ref().clone()
 }
 
-fn request() -> RedistributionRequest {
-    RedistributionRequest {
-        project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
-        cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
-        redis_mode: RedisMode::Online,
-        parallel_jobs: 3,
-    }
-}
-
 fn key() -> Key {
     Key::AccessKey(AccessKey {
         access: "AccessKey".to_owned(),
@@ -72,7 +61,7 @@ fn permit() -> SendPermit {
 }
 
 async fn send(endpoint: &Endpoint) -> Outcome {
-    client().send(permit(), &request(), &key(), endpoint, Timestamp::now()).await
+    client().send(permit(), &spec(), &key(), endpoint).await
 }
 
 /// A peer that serves each connection by a given function, and counts the requests that it read whole.
@@ -149,11 +138,11 @@ impl Connection {
 }
 
 fn is_unreachable(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable)
+    matches!(outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. })
 }
 
 fn is_too_slow(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow)
+    matches!(outcome, Outcome::NotSent { reason: Reason::ClaimTooSlow, .. })
 }
 
 fn answered(outcome: &Outcome) -> (u16, Reason) {
@@ -190,7 +179,7 @@ async fn the_request_is_exactly_the_documented_one_and_signed() {
         ("x-project-id", &header("x-project-id")),
         ("x-sdk-date", &header("x-sdk-date")),
     ];
-    let path = request().path().unwrap();
+    let path = Operation::Redistribute.path(&spec()).unwrap();
     let request = signing::Request { method: "POST", path: &path, query: &[], headers: &signed, body: body.as_bytes() };
     assert_eq!(
         header("authorization"),
@@ -225,9 +214,7 @@ async fn a_stalled_or_failing_tls_handshake_is_not_sent() {
 async fn an_expired_permit_neither_connects_nor_sends() {
     let peer = Peer::answering(OK).await;
     let expired = SendPermit::mint("a".to_owned(), Clock::of_this_host().deadline(Duration::ZERO));
-    let outcome = client()
-        .send(expired, &request(), &key(), &endpoint(&format!("http://{}", peer.address)), Timestamp::now())
-        .await;
+    let outcome = client().send(expired, &spec(), &key(), &endpoint(&format!("http://{}", peer.address))).await;
     assert!(is_too_slow(&outcome), "{outcome:?}");
     assert_eq!(peer.requests(), 0);
 }
@@ -253,7 +240,7 @@ async fn a_permit_that_expires_while_connecting_sends_nothing() {
         });
         let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(2)));
         let endpoint = endpoint(&format!("http://{}", peer.address));
-        let outcome = client().send(permit, &request(), &key(), &endpoint, Timestamp::now()).await;
+        let outcome = client().send(permit, &spec(), &key(), &endpoint).await;
         assert!(is_too_slow(&outcome), "{outcome:?}");
         assert_eq!(received.recv().await.unwrap(), b"", "it connected, and wrote nothing");
     }
@@ -263,16 +250,16 @@ async fn a_permit_that_expires_while_connecting_sends_nothing() {
 async fn a_connection_that_ends_before_an_answer_is_unknown() {
     let before = Peer::new(|connection| async move { drop(connection) }).await;
     let outcome = before.send().await;
-    assert!(matches!(outcome, Outcome::Unknown(_)), "closed unread: {outcome:?}");
+    assert!(matches!(outcome, Outcome::Unknown { .. }), "closed unread: {outcome:?}");
     let after = Peer::new(|mut connection| async move { connection.read_request().await }).await;
-    assert!(matches!(after.send().await, Outcome::Unknown(_)));
+    assert!(matches!(after.send().await, Outcome::Unknown { .. }));
     assert_eq!(after.requests(), 1);
     let reset = Peer::new(|mut connection| async move {
         connection.read_request().await;
         connection.reset();
     })
     .await;
-    assert!(matches!(reset.send().await, Outcome::Unknown(_)));
+    assert!(matches!(reset.send().await, Outcome::Unknown { .. }));
     assert_eq!(reset.requests(), 1);
 }
 
@@ -283,7 +270,7 @@ async fn no_answer_in_time_is_unknown() {
         std::future::pending::<()>().await;
     })
     .await;
-    assert!(matches!(peer.send().await, Outcome::Unknown(_)));
+    assert!(matches!(peer.send().await, Outcome::Unknown { .. }));
     assert_eq!(peer.requests(), 1);
 }
 
@@ -295,7 +282,7 @@ async fn an_incomplete_head_is_no_answer() {
         connection.reset();
     })
     .await;
-    assert!(matches!(peer.send().await, Outcome::Unknown(_)));
+    assert!(matches!(peer.send().await, Outcome::Unknown { .. }));
     assert_eq!(peer.requests(), 1);
 }
 
@@ -337,7 +324,7 @@ async fn an_interim_answer_is_not_the_final_answer() {
         let peer = Peer::answering(format!("{interim}{OK}").leak()).await;
         assert_eq!(answered(&peer.send().await), (200, Reason::Delivered));
         let alone = Peer::answering(interim).await;
-        assert!(matches!(alone.send().await, Outcome::Unknown(_)));
+        assert!(matches!(alone.send().await, Outcome::Unknown { .. }));
         assert_eq!((peer.requests(), alone.requests()), (1, 1));
     }
 }
@@ -346,7 +333,7 @@ async fn an_interim_answer_is_not_the_final_answer() {
 async fn an_unrequested_switch_of_protocols_is_no_answer() {
     let peer = Peer::answering("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
     let outcome = peer.send().await;
-    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(peer.requests(), 1);
 }
 
@@ -357,11 +344,11 @@ async fn plain_http_bypasses_the_proxy_and_never_leaves_the_host() {
     let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
     let here = endpoint(&format!("http://{}", peer.address));
     client.probe(&here).await.unwrap();
-    let outcome = client.send(permit(), &request(), &key(), &here, Timestamp::now()).await;
+    let outcome = client.send(permit(), &spec(), &key(), &here).await;
     assert_eq!(answered(&outcome), (200, Reason::Delivered));
     assert_eq!((proxy.requests(), peer.requests()), (0, 1));
     let far = Endpoint { url: "http://dws.example.invalid".parse().unwrap(), ..here };
-    assert!(matches!(send(&far).await, Outcome::NotSent(not) if not.message.contains("plain http")));
+    assert!(matches!(send(&far).await, Outcome::NotSent { message, .. } if message.contains("plain http")));
 }
 
 #[tokio::test]
@@ -380,7 +367,7 @@ async fn a_kept_alive_connection_is_not_reused() {
     let client = client();
     let endpoint = endpoint(&format!("http://{}", peer.address));
     for _ in 0..3 {
-        let outcome = client.send(permit(), &request(), &key(), &endpoint, Timestamp::now()).await;
+        let outcome = client.send(permit(), &spec(), &key(), &endpoint).await;
         assert_eq!(answered(&outcome), (200, Reason::Delivered));
     }
     assert_eq!(connections.load(Ordering::SeqCst), 3);
@@ -424,7 +411,7 @@ async fn a_proxy_that_refuses_the_tunnel_means_not_sent() {
     .await;
     let client = client_with(Some(format!("http://{}", proxy.address).parse().unwrap()));
     let far = endpoint("https://dws.example.invalid");
-    let outcome = client.send(permit(), &request(), &key(), &far, Timestamp::now()).await;
+    let outcome = client.send(permit(), &spec(), &key(), &far).await;
     assert!(is_unreachable(&outcome), "{outcome:?}");
     let seen = proxy.seen.lock().unwrap().clone();
     assert!(seen.starts_with("CONNECT dws.example.invalid:443 ") && !seen.contains("SDK-HMAC"), "{seen}");
@@ -451,9 +438,8 @@ async fn a_wrong_setting_is_reported_in_one_sentence() {
 #[test]
 fn an_id_with_a_path_or_query_character_makes_no_request() {
     for (project_id, cluster_id) in [("../x", "a"), ("a", "b/c"), ("", "a"), ("a", "?"), ("a", "b%2f"), ("a", "é")] {
-        let request =
-            RedistributionRequest { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..request() };
-        assert_eq!(request.path(), None);
+        let spec = Spec { project_id: project_id.to_owned(), cluster_id: cluster_id.to_owned(), ..spec() };
+        assert_eq!(Operation::Redistribute.path(&spec), None);
     }
 }
 
@@ -461,12 +447,10 @@ fn an_id_with_a_path_or_query_character_makes_no_request() {
 fn a_token_is_sent_in_a_sensitive_header_and_nothing_is_signed() {
     let token = Token::new("canary".to_owned().into(), KeyIdentity::from([0; 32]), Instant::now(), Duration::ZERO);
     let far = endpoint("https://dws.example.com");
-    let sent = client()
-        .signed((Method::POST, request().path()), &request(), &Key::Token(token), &far, Timestamp::now())
-        .unwrap();
+    let sent = client().signed(Operation::Redistribute, &spec(), &Key::Token(token), &far, Timestamp::now()).unwrap();
     let headers = sent.headers();
     assert_eq!((&headers["x-auth-token"], headers["x-auth-token"].is_sensitive()), (&"canary".parse().unwrap(), true));
-    assert_eq!(headers["x-project-id"], request().project_id);
+    assert_eq!(headers["x-project-id"], spec().project_id);
     assert_eq!(headers["host"], "dws.example.com");
     for absent in ["authorization", "x-sdk-date", "x-security-token"] {
         assert!(!headers.contains_key(absent), "{absent}");

@@ -1,6 +1,5 @@
-//! PURE: reads a body: error codes in any of the shapes the cloud is known to use, however damaged, the text beside them,
-//! and whether the body reports success. This module must not classify an answer: it knows a status only as an
-//! argument.
+//! PURE: reads a body, however damaged: error codes, the text beside them, and whether it reports success. It must not
+//! classify an answer.
 
 use base64::{
     Engine,
@@ -13,7 +12,6 @@ use super::scan::{CODES, Entry, TEXTS, Value, decoded, walk};
 /// The code that reports success.
 const NO_ERROR: &str = "DWS.0000";
 
-/// The contents of a body.
 #[derive(Default)]
 pub struct Contents {
     /// The bytes without what wraps them.
@@ -70,7 +68,6 @@ impl Contents {
         self.codes.first().map(|code| code.text.as_str())
     }
 
-    /// It holds several different codes.
     pub fn has_different_codes(&self) -> bool {
         self.codes.iter().any(|code| Some(code.text.as_str()) != self.code())
     }
@@ -94,7 +91,6 @@ impl Contents {
         self.first(&TEXTS, |entry| object_of_code.is_none_or(|object| object == Some(entry.object)))
     }
 
-    /// The cloud's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         self.first(&["request_id"], |_| true)
     }

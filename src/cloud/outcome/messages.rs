@@ -9,16 +9,13 @@ use super::{
 };
 use crate::api::{Reason, text::truncate};
 
-/// Maximum length of a message, in characters.
+/// In characters, as the others.
 const MAX_MESSAGE: usize = 256;
-/// Maximum length of a quote of the service, in characters.
 const MAX_QUOTE: usize = 80;
-/// Maximum length of a host name in a message, in characters.
 const MAX_HOST: usize = 48;
 /// The first bytes of a gzip stream.
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// The facts about an answer.
 pub struct Facts<'a> {
     pub request: RequestKind,
     pub reply: &'a Reply,
@@ -36,17 +33,15 @@ impl Facts<'_> {
         }
     }
 
-    /// The text beside the code.
     pub fn text(&self) -> &str {
         self.contents.text().unwrap_or_default()
     }
 
-    /// The whole body has arrived.
     pub fn is_whole(&self) -> bool {
         matches!(self.reply.body, Body::Complete(_))
     }
 
-    /// The whole body has arrived, and a code in it would have been found: it is neither compressed nor truncated JSON.
+    /// A code would have been found: the whole body has arrived, and is neither compressed nor truncated JSON.
     pub fn is_read(&self) -> bool {
         self.is_whole() && !self.contents.is_truncated && !self.is_compressed()
     }
@@ -58,13 +53,12 @@ impl Facts<'_> {
         bytes.starts_with(GZIP) || (is_encoded && !bytes.is_empty())
     }
 
-    /// The answer is from DWS itself: the gateway accepted the signature, whatever else is wrong.
+    /// The answer is from DWS itself: the gateway accepted the signature.
     pub fn is_from_service(&self) -> bool {
         self.contents.code().is_some_and(|code| code.starts_with("DWS."))
     }
 
-    /// The answer is from the gateway itself, not from a service behind it: by its code, or because no code of DWS can have
-    /// been lost from it.
+    /// The answer is from the gateway, not from a service behind it: by its code, or because no code of DWS can be lost.
     pub fn is_gateways_own(&self) -> bool {
         !self.contents.mentions_service()
             && (self.contents.code().is_some() || (self.is_read() && self.contents.is_text()))
@@ -222,8 +216,8 @@ fn why_unauthenticated(facts: &Facts<'_>) -> &'static str {
     known.map_or("The cloud did not accept the credentials", |(_, why)| why)
 }
 
-/// A text that may be shown: without control characters, characters that are invisible or change the text direction, any of
-/// `secrets`, and words that look like a key; at most `limit` characters.
+/// A text that may be shown: without control and invisible characters, `secrets` and words that look like a key; at most
+/// `limit` characters.
 pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     // Invisible characters are removed before the search for secrets, since one could be in the middle of a secret.
     let visible = text.chars().filter(|character| !is_invisible(*character));
@@ -238,8 +232,7 @@ pub fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     truncate(&words.join(" "), limit).trim_end().to_owned()
 }
 
-/// Characters that are invisible or change the text direction: the text that is read would differ from the text that is
-/// stored.
+/// Invisible, or changes the text direction: people would not read the text that is stored.
 const fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

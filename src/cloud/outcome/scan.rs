@@ -10,7 +10,6 @@ pub const TEXTS: [&str; 3] = ["error_msg", "externalMessage", "message"];
 /// The other relevant keys.
 const OTHERS: [&str; 3] = ["request_id", "success", "errors"];
 
-/// The value of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Value {
     Text(String),
@@ -24,7 +23,6 @@ pub enum Value {
     Members,
 }
 
-/// A relevant key with its value.
 #[derive(Debug)]
 pub struct Entry {
     /// Number of the object that holds it, in the order of their beginnings.
@@ -42,14 +40,11 @@ struct Open {
     depth: usize,
     /// For an object, the key whose value comes next; for a list, the key whose value it is.
     key: Option<String>,
-    /// All keys so far.
     keys: HashSet<String>,
 }
 
-/// The result of a scan.
 #[derive(Default)]
 pub struct Walk {
-    /// In the order of the body.
     pub entries: Vec<Entry>,
     /// The body ends inside an object, a list or a text.
     pub is_truncated: bool,
@@ -113,7 +108,6 @@ pub fn walk(bytes: &[u8]) -> Walk {
     walk
 }
 
-/// A part of a body.
 #[derive(PartialEq)]
 enum Token {
     /// A text in quotes, decoded.

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpStream};
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
 use socket2::{Domain, Socket, Type};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -13,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     cloud::{
-        ClientSettings, RedistributionRequest, SendPermit,
+        ClientSettings, SendPermit,
         auth::{AccessKey, Key},
         names::DnsCache,
         outcome::Outcome,
@@ -80,7 +79,7 @@ async fn send(client: &Client, endpoint: &Endpoint) -> Outcome {
         secret: "SecretKey".to_owned().into(),
         token: None,
     });
-    client.send(permit, &RedistributionRequest::from(&sample::spec()), &key, endpoint, Timestamp::now()).await
+    client.send(permit, &sample::spec(), &key, endpoint).await
 }
 
 #[tokio::test]
@@ -95,7 +94,7 @@ async fn call_and_probe_connect_after_four_dead_addresses() {
 async fn probe_fails_where_a_call_cannot_connect() {
     let (client, endpoint, _dead) = five_addresses(false, Duration::ZERO).await;
     let outcome = send(&client, &endpoint).await;
-    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. }), "{outcome:?}");
     let error = client.probe(&endpoint).await.unwrap_err();
     assert!(!error.contains("DNS"), "{error}");
 }
@@ -116,7 +115,7 @@ async fn a_call_waits_for_dns_no_longer_than_for_its_connection() {
     let (client, endpoint, _dead) = five_addresses(true, Duration::from_secs(60)).await;
     let begun = Instant::now();
     let outcome = send(&client, &endpoint).await;
-    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. }), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(50));
     let failing = DnsCache::new(|_| async { Err(std::io::Error::other("Name or service not known")) }.boxed());
     let client = Client { dns: failing, ..client };

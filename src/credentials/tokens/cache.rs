@@ -8,8 +8,7 @@ use std::{
 
 use crate::{
     cloud::{
-        auth::Token,
-        identity::KeyIdentity,
+        auth::{KeyIdentity, Token},
         login::{Login, LoginFailure},
         outcome::KeyEffect,
     },

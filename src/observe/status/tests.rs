@@ -1,11 +1,8 @@
 use super::*;
 use crate::{
     api::{AttemptState, Baseline},
-    cloud::details::RunState,
-    protocol::{
-        record::{Record, Recording},
-        transitions::{claimed, recorded},
-    },
+    cloud::cluster::RunState,
+    protocol::transitions::{Record, Recording, claimed, recorded},
     testing::sample::{at, attempt},
 };
 

@@ -86,7 +86,7 @@ fn missing_field_counts_as_lost_once_journal_invalid_is_reported() {
 #[test]
 fn hold_after_a_lost_attempt_hides_nothing_and_keeps_the_wait() {
     let mut object = managed(fresh(1));
-    object.status = crate::protocol::lost::held_as_lost(object.status.as_ref(), (UID, 1), "why", at(0));
+    object.status = crate::protocol::transitions::held_as_lost(object.status.as_ref(), (UID, 1), "why", at(0));
     assert!(is_invalid(&object), "once reported, it stays invalid");
     object.metadata.generation = Some(2);
     let wait = read(&object);

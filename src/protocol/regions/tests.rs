@@ -6,9 +6,9 @@ fn overrides(region: &str, url: &str) -> Vec<(String, Url)> {
 
 #[test]
 fn every_built_in_region_has_its_host() {
-    let count = REGIONS.iter().map(|(_, regions)| regions.split(' ').count()).sum::<usize>();
+    let count = REGIONS.iter().map(|(.., regions)| regions.split(' ').count()).sum::<usize>();
     assert_eq!(count, 31);
-    for (suffix, regions) in REGIONS {
+    for (suffix, _, regions) in REGIONS {
         for region in regions.split(' ') {
             let endpoint = Regions::new(Some(region), &[], &[]).unwrap().resolve(None).unwrap();
             assert_eq!(endpoint.url.as_str(), format!("https://dws.{region}.{suffix}/"));

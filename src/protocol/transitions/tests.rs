@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    api::PastAttempt,
+    api::ClusterRedistributionStatus,
     testing::sample::{at, attempt},
 };
 

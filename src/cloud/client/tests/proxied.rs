@@ -54,19 +54,13 @@ async fn send(client: &Client, cloud: &Simulator) -> Outcome {
 }
 
 async fn send_by(client: &Client, cloud: &Simulator, clock: &Clock) -> Outcome {
-    let request = RedistributionRequest {
-        project_id: "89cd04f168b84af6be287f71730fdb4b".to_owned(),
-        cluster_id: "e59d6b86-9072-46eb-a996-13f8b44994c1".to_owned(),
-        redis_mode: RedisMode::Online,
-        parallel_jobs: 3,
-    };
     let key = Key::AccessKey(AccessKey {
         access: cloud.access_key().to_owned(),
         secret: cloud.secret_key().into(),
         token: None,
     });
     let permit = SendPermit::mint("a".to_owned(), clock.deadline(Duration::from_secs(5)));
-    client.send(permit, &request, &key, &endpoint(cloud), Timestamp::now()).await
+    client.send(permit, &spec(), &key, &endpoint(cloud)).await
 }
 
 #[tokio::test]
@@ -104,7 +98,7 @@ async fn a_permit_that_expires_during_tunnel_and_tls_sends_nothing() {
         Reading { since_boot: Duration::from_secs(passed), wall: at(0) }
     });
     let outcome = send_by(&client(Some(url), Some(&cloud)), &cloud, &clock).await;
-    assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::ClaimTooSlow), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::ClaimTooSlow, .. }), "{outcome:?}");
     assert_eq!((requests.lock().unwrap().len(), cloud.total_calls()), (1, 0));
 }
 
@@ -115,7 +109,7 @@ async fn call_and_probe_refuse_a_certificate_of_an_unknown_authority() {
     for trusted in [None, Some(&other)] {
         let client = client(None, trusted);
         let outcome = send(&client, &cloud).await;
-        assert!(matches!(&outcome, Outcome::NotSent(not) if not.reason == Reason::EndpointUnreachable), "{outcome:?}");
+        assert!(matches!(&outcome, Outcome::NotSent { reason: Reason::EndpointUnreachable, .. }), "{outcome:?}");
         assert!(client.probe(&endpoint(&cloud)).await.is_err());
     }
     assert_eq!(cloud.total_calls(), 0);

@@ -18,10 +18,8 @@ use redistribution_operator::{
         conditions::set_at,
         decide::{Now, Rules, Step, decide, journal_invalid},
         journal::{self, Journal},
-        lost::held_as_lost,
-        record::{Record, Recording},
         regions::Regions,
-        transitions,
+        transitions::{self, Record, Recording, held_as_lost},
     },
     store::{ReadBack, check_claim, object::StoredObject},
 };

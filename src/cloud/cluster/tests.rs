@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn parsed(info: &Value) -> Details {
-    read(json!({"redis_info": info, "retry_enable": true}).to_string().as_bytes()).unwrap().unwrap()
+    read_details(json!({"redis_info": info, "retry_enable": true}).to_string().as_bytes()).unwrap().unwrap()
 }
 
 #[test]
@@ -97,10 +97,10 @@ fn read_takes_an_id_larger_than_32_bits() {
 #[test]
 fn read_distinguishes_no_redistribution_from_an_unreadable_body() {
     for none in [r#"{"redis_info": null}"#, r#"{"redis_info": {}}"#, r#"{"redis_info": {"status": "RUNNING"}}"#] {
-        assert_eq!(read(none.as_bytes()), Some(None), "{none}");
+        assert_eq!(read_details(none.as_bytes()), Some(None), "{none}");
     }
     for unreadable in ["", "null", "[]", "{}", r#"{"redis_info": "x"}"#, r#"{"error_code": "DWS.0047"}"#] {
-        assert_eq!(read(unreadable.as_bytes()), None, "{unreadable}");
+        assert_eq!(read_details(unreadable.as_bytes()), None, "{unreadable}");
     }
 }
 
@@ -112,4 +112,77 @@ fn read_truncates_texts_and_removes_markup() {
     );
     assert_eq!(details.id.len(), 64);
     assert_eq!((details.start_time.as_deref(), details.rate), (Some("b2026-11-25 08:00/b"), None));
+}
+
+fn state(cluster: &str) -> ClusterState {
+    read_cluster(format!(r#"{{"cluster": {cluster}}}"#).as_bytes()).unwrap()
+}
+
+#[test]
+fn a_cluster_waits_only_by_the_exact_word() {
+    for (text, task) in [
+        (r#""WAITING_REDISTRIBUTION""#, Task::Waiting),
+        (r#""REDISTRIBUTING""#, Task::Redistributing),
+        (r#""REDISTRIBUTION_PAUSED""#, Task::Paused),
+        (r#""REDISTRIBUTE_FAILURE""#, Task::Failed),
+        (r#""""#, Task::Idle),
+        ("null", Task::Idle),
+        (r#""GROWING""#, Task::Other("GROWING".to_owned())),
+        (r#""waiting_redistribution""#, Task::Other("waiting_redistribution".to_owned())),
+        (r#""WAITING_REDISTRIBUTION_X""#, Task::Other("WAITING_REDISTRIBUTION_X".to_owned())),
+        (r#"["WAITING_REDISTRIBUTION"]"#, Task::Other("(no text)".to_owned())),
+    ] {
+        assert_eq!(state(&format!(r#"{{"task_status": {text}}}"#)).task, task, "{text}");
+    }
+    assert_eq!(state(r#"{"status": "AVAILABLE"}"#).task, Task::Idle);
+}
+
+#[test]
+fn a_cluster_is_idle_only_with_the_status_of_a_working_one() {
+    for working in
+        [r#"{"status": "AVAILABLE"}"#, r#"{"status": "ACTIVE", "task_status": null, "sub_status": "NORMAL"}"#]
+    {
+        assert!(state(working).is_idle(), "{working}");
+    }
+    for other in [
+        r#"{"task_status": null}"#,
+        r#"{"task_status": "", "sub_status": "NORMAL"}"#,
+        r#"{"task_status": null, "status": ""}"#,
+        r#"{"task_status": null, "status": 1}"#,
+        r#"{"status": "FROZEN"}"#,
+        r#"{"status": "available"}"#,
+        r#"{"status": "AVAILABLE", "task_status": "GROWING"}"#,
+        r#"{"status": "AVAILABLE", "task_status": ["x"]}"#,
+        r#"{"status": "AVAILABLE", "sub_status": "REDISTRIBUTING"}"#,
+    ] {
+        assert!(!state(other).is_idle(), "{other}");
+    }
+}
+
+#[test]
+fn a_cluster_is_read_in_both_vocabularies_with_its_sub_status() {
+    for status in ["AVAILABLE", "ACTIVE"] {
+        let seen = state(&format!(r#"{{"status": "{status}", "sub_status": "UNBALANCED | REDISTRIBUTING"}}"#));
+        assert_eq!(seen.status.as_deref(), Some(status));
+        assert_eq!(seen.sub_status, ["UNBALANCED", "REDISTRIBUTING"]);
+    }
+}
+
+#[test]
+fn a_body_without_a_cluster_is_not_read_as_an_idle_one() {
+    for body in ["", "null", "[]", "{}", r#"{"cluster": null}"#, r#"{"cluster": "x"}"#, r#"{"error_code": "DWS.0047"}"#]
+    {
+        assert_eq!(read_cluster(body.as_bytes()), None, "{body}");
+    }
+    for silent in ["{}", r#"{"id": "x"}"#, r#"{"status": ""}"#, r#"{"status": null}"#, r#"{"sub_status": "NORMAL"}"#] {
+        assert_eq!(read_cluster(format!(r#"{{"cluster": {silent}}}"#).as_bytes()), None, "{silent}");
+    }
+}
+
+#[test]
+fn words_of_the_cloud_are_truncated_and_stripped_of_other_characters() {
+    let long = "X".repeat(1000);
+    let seen = state(&format!(r#"{{"task_status": "<b>{long}\n", "status": "a\"b"}}"#));
+    assert_eq!(seen.task, Task::Other(format!("b{}", "X".repeat(63))));
+    assert_eq!(seen.status.as_deref(), Some("ab"));
 }
