@@ -14,11 +14,12 @@ mod restored;
 mod slots;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
 
 pub use self::slots::Slot;
 use self::{
@@ -126,21 +127,21 @@ impl Admission {
     pub fn restore_and_check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
         let digests = credential.id.digests;
         let now = Instant::now();
-        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let restored = self.restored.lock();
         let is_access_key = matches!(credential.key, Key::AccessKey(_));
-        restored.apply(&credential.id.source, endpoint, (digests.key, is_access_key), &mut self.slots.keys(), now);
+        restored.apply(&credential.id.source, endpoint, (digests.key, is_access_key), &mut self.slots.keys.lock(), now);
         drop(restored);
         self.slots.check(&credential.id)
     }
 
     /// This process makes the attempt, and so receives its answer itself.
     pub fn mark_own_attempt(&self, attempt_id: &str) {
-        self.restored.lock().unwrap_or_else(PoisonError::into_inner).note_own(attempt_id, Instant::now());
+        self.restored.lock().note_own(attempt_id, Instant::now());
     }
 
     /// Restores what an object's attempt in status records about its credential source.
     pub fn restore_from_status(&self, object: &ClusterRedistribution) {
-        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut restored = self.restored.lock();
         restored.add(object, Instant::now(), Timestamp::now());
     }
 }

@@ -1,11 +1,9 @@
 //! The slots of the rate limit of each key. Namespaces take turns: each has at most one request that waits for a slot of the
 //! key, and the others of the namespace wait for that one. Reads after a request are one namespace more.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 use super::keys::{Keys, Unanswered};
@@ -26,7 +24,7 @@ pub type Requester = Option<String>;
 #[derive(Debug)]
 pub struct Slots {
     interval: Duration,
-    keys: Mutex<Keys>,
+    pub keys: Mutex<Keys>,
     /// An answer came, or a request was given up before it was sent.
     changed: Notify,
     /// Values that have worked take turns apart from the others, which may have to wait for an answer.
@@ -62,19 +60,19 @@ impl Slots {
     }
 
     pub fn check(&self, id: &CredentialId) -> Result<(), Hold> {
-        self.keys().check(id, now())
+        self.keys.lock().check(id, now())
     }
 
     /// Waits for a slot. What is known against the values ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
         let began = Instant::now();
-        let is_proven = self.keys().is_proven(id.digests);
+        let is_proven = self.keys.lock().is_proven(id.digests);
         let _turn = self.turns.lock((id.digests.key, requester, is_proven)).await;
         // Waited for before the slot, so that proven values of the same key are not kept waiting.
         let mut slot = self.trial(id).await?;
         let _queue = self.queues.lock(id.digests.key).await;
         self.check(id)?;
-        let wait = self.keys().take_slot(id.digests, self.interval, now());
+        let wait = self.keys.lock().take_slot(id.digests, self.interval, now());
         tokio::time::sleep(wait).await;
         self.check(id)?;
         slot.waited = began.elapsed();
@@ -83,7 +81,7 @@ impl Slots {
 
     async fn trial(self: &Arc<Self>, id: &CredentialId) -> Result<Slot, Hold> {
         let digests = id.digests;
-        let is_proven = self.keys().is_proven(digests);
+        let is_proven = self.keys.lock().is_proven(digests);
         // Values that wait for their own answer keep no other values of the key waiting.
         let _values = if is_proven { None } else { Some(self.values.lock(digests.values).await) };
         self.answers(id, |keys| keys.is_untried(digests, now())).await?;
@@ -101,7 +99,7 @@ impl Slots {
         loop {
             let changed = self.changed.notified();
             self.check(id)?;
-            let result = attempt(&mut self.keys());
+            let result = attempt(&mut self.keys.lock());
             match result {
                 Ok(result) => return Ok(result),
                 Err(until) => {
@@ -109,11 +107,6 @@ impl Slots {
                 }
             }
         }
-    }
-
-    /// What lies behind the lock is whole after each change.
-    pub fn keys(&self) -> MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,18 +118,18 @@ impl Slot {
     /// Books the time at which a claimed request is sent: how long it has to wait once more, to keep its distance from the one
     /// before. `None`: longer than `within`, so that it must not be sent.
     pub fn book_send(&self, within: Duration) -> Option<Duration> {
-        self.slots.keys().take_send(self.digests, self.slots.interval, within, now())
+        self.slots.keys.lock().take_send(self.digests, self.slots.interval, within, now())
     }
 
     pub(crate) fn sends(&mut self) {
         self.is_sent = true;
-        self.slots.keys().sent(self.digests, self.unanswered, now());
+        self.slots.keys.lock().sent(self.digests, self.unanswered, now());
     }
 
     /// The answer to a read is there; `None`: it never will be.
     pub fn answered(self, effect: Option<KeyEffect>) {
         let Some(effect) = effect else { return };
-        let mut keys = self.slots.keys();
+        let mut keys = self.slots.keys.lock();
         keys.end(self.digests, self.unanswered);
         keys.learn(self.digests, effect, now());
         drop(keys);
@@ -160,7 +153,7 @@ impl Slot {
     /// The same for a redistribution request.
     pub fn request_answered(self, effect: Option<KeyEffect>) {
         if effect == Some(KeyEffect::Good) {
-            self.slots.keys().worked(self.digests);
+            self.slots.keys.lock().worked(self.digests);
         }
         self.answered(effect);
     }
@@ -169,7 +162,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.is_sent {
-            self.slots.keys().end(self.digests, self.unanswered);
+            self.slots.keys.lock().end(self.digests, self.unanswered);
             self.slots.changed.notify_waiters();
         }
     }

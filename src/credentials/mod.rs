@@ -8,7 +8,7 @@ mod tokens;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use backon::{ExponentialBuilder, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -173,7 +174,7 @@ impl Credentials {
     /// What the source holds now, and whether it could not be read before. After a failure the source is read again only
     /// after a pause, which the error comes with.
     async fn read(&self, source: &CredentialSource) -> Result<(Account, bool), (CredentialsError, Duration)> {
-        if let Some(known) = self.failures().known(source, Instant::now()) {
+        if let Some(known) = self.failures.lock().known(source, Instant::now()) {
             return Err(known);
         }
         let (first, tries) = RETRIES;
@@ -188,9 +189,9 @@ impl Credentials {
             .sleep(tokio::time::sleep)
             .when(|error| matches!(error, CredentialsError::Unavailable(..)));
         match account.await {
-            Ok(account) => Ok((account, self.failures().succeeded(source))),
+            Ok(account) => Ok((account, self.failures.lock().succeeded(source))),
             Err(error) => {
-                let pause = self.failures().failed(source, &error, Instant::now());
+                let pause = self.failures.lock().failed(source, &error, Instant::now());
                 Err((error, pause))
             }
         }
@@ -209,11 +210,6 @@ impl Credentials {
             iam: iam.clone(),
             project: purpose.project.to_owned(),
         })
-    }
-
-    /// What lies behind the lock is whole after each change.
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The digests of a key are made of its values, not of a resourceVersion: the same wrong values in another Secret are the

@@ -4,12 +4,13 @@
 mod cache;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
 
 pub use self::cache::TokenKey;
 use self::cache::{Acquire, Core, Denied};
@@ -60,7 +61,7 @@ impl TokenCache {
     pub async fn token(self: &Arc<Self>, cloud: &Arc<Client>, wanted: &Wanted) -> Result<Token, Hold> {
         let mut turn: Option<Lock<KeyIdentity>> = None;
         loop {
-            let acquired = self.lock().acquire(wanted.key, Instant::now());
+            let acquired = self.core.lock().acquire(wanted.key, Instant::now());
             match (acquired, turn.take()) {
                 (Acquire::Cached(token), _) => return Ok(token),
                 (Acquire::Denied(denied), _) => return Err(wanted.held(denied)),
@@ -86,18 +87,13 @@ impl TokenCache {
 
     /// The cached token, if a request may still be claimed with it.
     pub fn present(&self, wanted: &Wanted) -> Option<Token> {
-        self.lock().present(wanted.key).filter(|token| self.may_use(token, Instant::now()))
+        self.core.lock().present(wanted.key).filter(|token| self.may_use(token, Instant::now()))
     }
 
     /// Whether a request may still be claimed with this token: an answer to another request may have ended it, and the
     /// preparation took time.
     pub fn may_use(&self, token: &Token, now: Instant) -> bool {
         token.left(now) >= self.min_at_claim
-    }
-
-    /// What lies behind the lock is whole after each change.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,7 +112,7 @@ async fn log_in(
     let login = cloud.login(user, project, iam, Timestamp::now()).await;
     let failure = login.as_ref().err().copied();
     tracing::info!(iam = iam.host, project, ?failure, "asked IAM for a token");
-    let result = cache.lock().finish(wanted.key, login, started, Instant::now());
+    let result = cache.core.lock().finish(wanted.key, login, started, Instant::now());
     // Any answer shows that the host is reachable. A failure of this user's login does not affect other users.
     let is_away = matches!(failure, Some(LoginFailure::Unreachable | LoginFailure::Silent));
     let pause = is_away.then(|| cloud.health().failed(&name));
@@ -237,7 +233,7 @@ mod tests {
         // An hour ago, and due for renewal since.
         let started = Instant::now().checked_sub(Duration::from_secs(3600)).unwrap();
         let login = Ok(("canary".to_owned().into(), Duration::from_secs(3900)));
-        cache.lock().finish(wanted(1, 1).key, login, started, started).unwrap();
+        cache.core.lock().finish(wanted(1, 1).key, login, started, started).unwrap();
         let turn = cache.logins.lock(wanted(1, 1).key.user).await;
         assert!(cache.token(&cloud, &wanted(1, 1)).await.is_ok(), "its old token serves");
         let mut other_project = Box::pin(async { cache.token(&cloud, &wanted(1, 2)).await });

@@ -7,11 +7,12 @@ mod schedule;
 pub mod status;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 pub use self::finding::{Finding, Unseen, unsettled};
 use self::{
@@ -135,13 +136,13 @@ impl Observer {
     /// How long it is until the next poll of this attempt is due.
     pub fn due_in(&self, attempt: &Attempt) -> Duration {
         let first = jittered(MAX_FIRST_POLL_DELAY.min(self.settings.every));
-        let scheduled = self.schedule().entry(&attempt.uid, &attempt.id, first, Instant::now());
+        let scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, first, Instant::now());
         scheduled.next.saturating_duration_since(Instant::now())
     }
 
     /// One poll, which is due: what it has found, and when the next one is due.
     pub async fn poll(&self, object: &ClusterRedistribution, attempt: &Attempt, stage: Stage) -> Finding {
-        let mut scheduled = self.schedule().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
+        let mut scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
         let finding = if stage == Stage::Over {
             scheduled.next = Instant::now() + jittered(RECHECK_AFTER);
             over()
@@ -152,7 +153,7 @@ impl Observer {
                 Finding::Nothing
             })
         };
-        self.schedule().keep(&attempt.uid, scheduled);
+        self.schedule.lock().keep(&attempt.uid, scheduled);
         finding
     }
 
@@ -181,7 +182,7 @@ impl Observer {
             known: status.redistribution.as_deref(),
             request: &request,
             hint: scheduled.hint,
-            others: self.schedule().others(&cluster, &attempt.uid, attempt.generation, blind),
+            others: self.schedule.lock().others(&cluster, &attempt.uid, attempt.generation, blind),
             has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= self.settings.settle),
             reported: condition_at(&status.conditions, REDISTRIBUTED, attempt.generation)
                 .map(|reported| reported.reason.as_str()),
@@ -250,26 +251,22 @@ impl Observer {
 
     /// The watch has delivered this object: its status tells of calls.
     pub fn seen(&self, object: &ClusterRedistribution) {
-        self.schedule().record_status(object);
+        self.schedule.lock().record_status(object);
     }
 
     /// A call for this cluster begins.
     pub fn call_begins(&self, cluster: &str, attempt: &Attempt, at: Timestamp) {
-        self.schedule().record_call(cluster, &attempt.uid, attempt.generation, at);
+        self.schedule.lock().record_call(cluster, &attempt.uid, attempt.generation, at);
     }
 
     /// Ends the polls of an object.
     pub fn end(&self, uid: &str) {
-        self.schedule().end(uid);
+        self.schedule.lock().end(uid);
     }
 
     /// Ends the polls of all other objects.
     pub fn keep_only(&self, keeps: impl Fn(&String) -> bool) {
-        self.schedule().keep_only(keeps);
-    }
-
-    fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        self.schedule.lock().keep_only(keeps);
     }
 }
 

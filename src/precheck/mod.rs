@@ -5,12 +5,13 @@ mod judge;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
 
 use self::judge::{Verdict, is_about_key, judge};
 use crate::{
@@ -102,7 +103,7 @@ impl Precheck {
             return Ok(Some(Checked { note: None, baseline: None, since: None }));
         }
         let (uid, generation, values) = (&plan.object.uid, plan.generation, credential.id.digests.values);
-        let last = self.known().last(uid, (generation, values), Instant::now());
+        let last = self.known.lock().last(uid, (generation, values), Instant::now());
         match last {
             Some(Err(hold)) => return Err(hold),
             Some(Ok(checked)) if !self.is_old(&checked, admitted.cluster(), Duration::ZERO, Instant::now()) => {
@@ -112,7 +113,7 @@ impl Precheck {
         }
         let result = self.read(plan, credential, admitted).await?;
         if let Some(result) = &result {
-            self.known().keep(uid, (generation, values), result.clone(), Instant::now());
+            self.known.lock().keep(uid, (generation, values), result.clone(), Instant::now());
         }
         result.transpose()
     }
@@ -181,7 +182,7 @@ impl Precheck {
 
     /// A request for this cluster begins: earlier prechecks of it are old.
     pub fn request_begins(&self, cluster: &Cluster, now: Instant) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.begun.retain(|_, at| now.saturating_duration_since(*at) < REMEMBER_BEGUN);
         known.begun.insert(cluster.clone(), now);
     }
@@ -189,14 +190,9 @@ impl Precheck {
     /// Whether the cluster may have changed since. `last_wait`: how long the wait for the last slot took.
     pub fn is_old(&self, checked: &Checked, cluster: &Cluster, last_wait: Duration, now: Instant) -> bool {
         let Some(since) = checked.since else { return false };
-        let begun = self.known().begun.get(cluster).copied();
+        let begun = self.known.lock().begun.get(cluster).copied();
         begun.is_some_and(|begun| begun >= since)
             || now.saturating_duration_since(since) > VALID_FOR.max(last_wait.saturating_mul(WAITS))
-    }
-
-    /// What lies behind the lock is whole after each change.
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

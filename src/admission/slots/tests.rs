@@ -126,7 +126,7 @@ async fn unproven_values_never_make_five_wrong_signatures_of_one_key() {
 #[tokio::test(start_paused = true)]
 async fn proven_values_wait_for_no_trial_of_another_secret_of_their_key() {
     let slots = Slots::new(Duration::ZERO);
-    slots.keys().worked(id(1, 1).digests);
+    slots.keys.lock().worked(id(1, 1).digests);
     let mut hung = Vec::new();
     for values in 2..=4 {
         let mut slot = slots.slot(&id(1, values), Some("wrong".to_owned())).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_429_ends_the_wait_and_a_dropped_wait_takes_nothing() {
     });
     tokio::task::yield_now().await;
     dropped.abort();
-    slots.keys().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
+    slots.keys.lock().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
     assert_eq!(waiting.await.unwrap().unwrap_err().reason, Reason::Throttled);
     tokio::time::sleep(60 * SECOND).await;
     assert!(slots.slot(&id(1, 1), Some("c".to_owned())).await.is_ok());
