@@ -1,7 +1,6 @@
 //! Redistributions after their call: when each is read, and what the reads prove. Absence proves nothing, and no result
 //! ever leads to a call. Nothing is written here.
 
-mod finding;
 mod judge;
 mod schedule;
 pub mod status;
@@ -14,10 +13,9 @@ use std::{
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-pub use self::finding::{Finding, Unseen, unsettled};
+pub use self::judge::{Finding, Unseen, unsettled};
 use self::{
-    finding::{Past, Readings, over},
-    judge::{judge, needs_cluster},
+    judge::{Past, Readings, judge, needs_cluster, over},
     schedule::{Schedule, Scheduled, pause},
     status::observed,
 };

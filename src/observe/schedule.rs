@@ -10,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Observe, Stage,
-    finding::{Finding, Hint, OtherCalls, Unseen},
+    judge::{Finding, Hint, OtherCalls, Unseen},
 };
 use crate::{
     api::{AttemptState, ClusterRedistribution, Phase},

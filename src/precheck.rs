@@ -1,8 +1,6 @@
 //! Reads of the cluster before a request, and with `--observe` of the redistribution that it shows, each in a slot of the
 //! rate limit. A request that passes is still one request, and a request that is held was never claimed.
 
-mod judge;
-
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -13,11 +11,16 @@ use clap::ValueEnum;
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 
-use self::judge::{Verdict, is_about_key, judge};
 use crate::{
     admission::{Admitted, Cluster},
-    api::{Baseline, NONE},
-    cloud::{Client, ReadResult, RedistributionRequest, auth::Key, identity::KeyIdentity},
+    api::{Baseline, NONE, Reason},
+    cloud::{
+        Client, ReadResult, RedistributionRequest,
+        auth::Key,
+        cluster::{ClusterState, Task},
+        identity::KeyIdentity,
+        outcome::{Answer, KeyEffect},
+    },
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
     runtime::{jitter::jittered, metrics::Metrics},
@@ -218,28 +221,71 @@ impl Known {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::Reason;
+/// What a read means.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Make the call, and report this message, if there is one.
+    Call(Option<String>),
+    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
+    /// has recorded that, and reports it.
+    KeyRefused,
+    Unreachable,
+    /// Claim nothing, and report this reason and message.
+    Hold(Reason, String),
+}
 
-    #[test]
-    fn a_precheck_is_kept_for_its_generation_and_values_until_its_end() {
-        let (mut known, now) = (Known::default(), Instant::now());
-        let (values, other) = (KeyIdentity::from([1; 32]), KeyIdentity::from([2; 32]));
-        let passed = Checked { note: None, baseline: None, since: Some(now) };
-        known.keep("uid", (1, values), Ok(passed), now);
-        let half = now + VALID_FOR / 2;
-        assert!(matches!(known.last("uid", (1, values), half), Some(Ok(_))));
-        assert!(known.last("uid", (2, values), half).is_none() && known.last("uid", (1, other), half).is_none());
-        assert!(known.last("uid", (1, values), now + VALID_FOR).is_none());
-        let hour = Duration::from_secs(3600);
-        let hold = Hold { reason: Reason::ClusterNotWaiting, message: String::new(), retry_after: hour };
-        known.keep("uid", (1, values), Err(hold), now);
-        let again = known.last("uid", (1, values), now + hour / 4);
-        assert!(matches!(again, Some(Err(Hold { retry_after, .. })) if retry_after == hour / 4 * 3));
-        assert!(known.last("uid", (1, values), now + hour).is_none());
-        known.keep("another", (1, values), Ok(Checked { note: None, baseline: None, since: None }), now + hour);
-        assert_eq!(known.last.len(), 1, "what is over is forgotten");
+/// Judges a read of the cluster.
+fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
+    let (reason, message) = match result {
+        ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call(None),
+        ReadResult::Unreachable => return Verdict::Unreachable,
+        ReadResult::Refused(answer) if is_about_key(answer.key_effect) => return Verdict::KeyRefused,
+        ReadResult::Found(state) => {
+            (Reason::ClusterNotWaiting, format!("The cluster does not wait for a redistribution: {}", state.describe()))
+        }
+        ReadResult::Refused(answer) => refused(&answer),
+        ReadResult::Unreadable(why) => {
+            (Reason::ClusterNotWaiting, format!("Whether the cluster waits for a redistribution is not known: {why}"))
+        }
+    };
+    match mode {
+        Mode::Require => {
+            Verdict::Hold(reason, format!("{message}. Nothing is called; the cluster is checked again automatically"))
+        }
+        Mode::Warn => Verdict::Call(Some(message)),
+        Mode::Off => Verdict::Call(None),
     }
 }
+
+/// Whether the effect is about the key, not about the request.
+const fn is_about_key(effect: KeyEffect) -> bool {
+    !matches!(effect, KeyEffect::Good | KeyEffect::Neutral)
+}
+
+/// The same reasons as for a call, with messages for a read.
+fn refused(answer: &Answer) -> (Reason, String) {
+    let code = answer.error_code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
+    let answered = format!("the cloud answered HTTP {}{code}", answer.status_code);
+    let message = match answer.reason {
+        Reason::ClusterNotFound => {
+            format!("The cloud does not know this cluster ({answered}). Correct projectID, clusterID or region")
+        }
+        Reason::PermissionDenied => format!(
+            "The account may not read the cluster ({answered}). Grant it dws:openAPICluster:getDetail, or let the controller run without --check-cluster"
+        ),
+        Reason::NotFound => {
+            format!("Nothing is found at the cluster's address ({answered}). Check projectID, region and endpoint")
+        }
+        Reason::BadRequest => {
+            format!("The cloud refused the read of the cluster as invalid ({answered}). Correct projectID or clusterID")
+        }
+        _ => {
+            let message = format!("Whether the cluster waits for a redistribution is not known: {answered}");
+            return (Reason::ClusterNotWaiting, message);
+        }
+    };
+    (answer.reason, message)
+}
+
+#[cfg(test)]
+mod tests;
