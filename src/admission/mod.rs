@@ -9,30 +9,27 @@
 //! What the first three return is kept until the outcome is known.
 
 mod keys;
-mod places;
 mod restored;
 mod slots;
 
 use std::{
+    future::pending,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::slots::Slot;
-use self::{
-    places::{Held, Places},
-    restored::RestoredHolds,
-    slots::Slots,
-};
+use self::{restored::RestoredHolds, slots::Slots};
 use crate::{
     api::ClusterRedistribution,
     cloud::{auth::Key, identity::KeyIdentity},
     credentials::{Credential, CredentialId},
     protocol::{decide::Plan, hold::Hold},
-    runtime::locks::{Lock, Locks},
+    runtime::locks::{Entries, Entry, Lock, Locks},
 };
 
 /// Requests keep this much more distance than the rate limit asks for, in thousandths of the interval: a request that is
@@ -83,7 +80,7 @@ pub struct ClusterTurn {
 #[derive(Debug)]
 pub struct Place {
     // In this order: what is shared with the fewest is freed last.
-    place: Held,
+    place: HeldPlace,
     turn: ClusterTurn,
 }
 
@@ -92,7 +89,7 @@ pub struct Place {
 pub struct Admitted {
     // In this order: what is shared with the fewest is freed last.
     _credential: Lock<(KeyIdentity, Cluster)>,
-    _place: Held,
+    _place: HeldPlace,
     turn: ClusterTurn,
     id: CredentialId,
 }
@@ -181,51 +178,72 @@ impl Admitted {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use tokio::task::unconstrained;
+/// Places for requests that are prepared or in flight. Half of all places are reserved: a namespace holds at most one of
+/// them. The others are shared: a namespace holds at most a quarter of all. So a namespace that holds no place finds one
+/// while fewer than half as many other namespaces as there are places hold one, whatever these do.
+#[derive(Debug)]
+struct Places {
+    reserved: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
+    share: usize,
+    namespaces: Entries<String, Namespace>,
+}
 
-    use super::*;
-    use crate::{cloud::identity::KeyDigests, credentials::CredentialSource};
+#[derive(Debug)]
+struct Namespace {
+    /// One permit: for a reserved place.
+    lane: Arc<Semaphore>,
+    /// For shared places.
+    share: Arc<Semaphore>,
+}
 
-    fn id(key: u8, values: u8) -> CredentialId {
-        let digests = KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) };
-        CredentialId { digests, source: CredentialSource::Controller }
+#[derive(Debug)]
+struct HeldPlace {
+    // In this order: the entry of the namespace goes last.
+    _of_all: OwnedSemaphorePermit,
+    _of_namespace: OwnedSemaphorePermit,
+    _namespace: Entry<String, Namespace>,
+}
+
+impl Places {
+    /// `concurrency`: how many places there are, at least 1.
+    fn new(concurrency: usize) -> Self {
+        let all = concurrency.max(1);
+        let reserved = all.div_ceil(2);
+        Self {
+            reserved: Arc::new(Semaphore::new(reserved)),
+            shared: Arc::new(Semaphore::new(all - reserved)),
+            share: (all / 4).max(1),
+            namespaces: Entries::default(),
+        }
     }
 
-    fn cluster(name: &str) -> Cluster {
-        Cluster { endpoint: "dws.example.com".to_owned(), project: "project".to_owned(), cluster: name.to_owned() }
-    }
-
-    async fn enter(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Admitted {
-        admission.cluster(namespace, cluster(of)).await.place().await.with(id).await
-    }
-
-    fn admitted(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Option<Admitted> {
-        unconstrained(enter(admission, namespace, of, id)).now_or_never()
-    }
-
-    #[test]
-    fn requests_to_one_cluster_wait_for_their_namespace_and_credential() {
-        let admission = Admission::new(64, 0.0);
-        let held = admitted(&admission, "a", "one", id(1, 1));
-        assert!(held.is_some());
-        assert!(admitted(&admission, "a", "one", id(2, 2)).is_none(), "the same namespace");
-        assert!(admitted(&admission, "b", "one", id(1, 1)).is_none(), "the same credential");
-        assert!(admitted(&admission, "b", "one", id(2, 2)).is_some(), "another namespace with another credential");
-        assert!(admitted(&admission, "a", "two", id(1, 1)).is_some(), "another cluster");
-        drop(held);
-        assert!(admitted(&admission, "a", "one", id(2, 2)).is_some());
-        assert!(admission.of_namespace.is_empty() && admission.of_credential.is_empty());
-    }
-
-    #[test]
-    fn a_namespace_that_waits_for_a_credential_keeps_no_place_from_others() {
-        let admission = Admission::new(8, 0.0);
-        let _held = admitted(&admission, "a", "one", id(1, 1));
-        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(enter(&admission, "b", "one", id(1, 1)))).collect();
-        assert!(waiting.iter_mut().all(|wait| unconstrained(wait).now_or_never().is_none()));
-        assert!(admitted(&admission, "c", "two", id(3, 3)).is_some());
+    /// Waits for a reserved place and for a shared one, whichever comes first.
+    async fn enter(&self, namespace: &str) -> HeldPlace {
+        let new = || Namespace { lane: Arc::new(Semaphore::new(1)), share: Arc::new(Semaphore::new(self.share)) };
+        let entry = self.namespaces.entry(namespace.to_owned(), new);
+        let (of_namespace, of_all) = tokio::select! {
+            // The reserved one first, so that shared ones stay free for those that hold a reserved one.
+            biased;
+            permits = both(&entry.value().lane, &self.reserved) => permits,
+            permits = both(&entry.value().share, &self.shared) => permits,
+        };
+        HeldPlace { _of_all: of_all, _of_namespace: of_namespace, _namespace: entry }
     }
 }
+
+/// A permit of the first, and then one of the second.
+async fn both(first: &Arc<Semaphore>, second: &Arc<Semaphore>) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
+    (acquire(first).await, acquire(second).await)
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        // Nobody closes these semaphores.
+        Err(_) => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
