@@ -4,9 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::keys::{Keys, Unanswered};
+use super::keys::Keys;
 use crate::{
     cloud::{
         ReadResult,
@@ -15,8 +16,11 @@ use crate::{
     },
     credentials::CredentialId,
     protocol::hold::Hold,
-    runtime::locks::Locks,
+    runtime::locks::{Lock, Locks},
 };
+
+/// A request without an answer counts for so long: a gateway that refuses does so at once.
+const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
 
 /// Who takes turns with the others of one key: a namespace; `None` for all that is read after requests.
 pub type Requester = Option<String>;
@@ -25,23 +29,22 @@ pub type Requester = Option<String>;
 pub struct Slots {
     interval: Duration,
     pub keys: Mutex<Keys>,
-    /// An answer came, or a request was given up before it was sent.
-    changed: Notify,
     /// Values that have worked take turns apart from the others, which may have to wait for an answer.
     turns: Locks<(KeyIdentity, Requester, bool)>,
-    values: Locks<KeyIdentity>,
+    /// A request with unproven values, until it has an answer: one for each key, so that refusals and requests without an
+    /// answer together never lock the key.
     trials: Locks<KeyIdentity>,
     queues: Locks<KeyIdentity>,
 }
 
-/// The right to make one request now. Dropped after its request was sent and without an
-/// answer, it counts as unanswered for a while if its values are unproven.
+/// The right to make one request now.
 #[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
     digests: KeyDigests,
-    unanswered: Option<Unanswered>,
-    is_sent: bool,
+    /// Of unproven values, until the request is sent.
+    trial: Option<Lock<KeyIdentity>>,
+    answered: CancellationToken,
     waited: Duration,
 }
 
@@ -51,9 +54,7 @@ impl Slots {
         Arc::new(Self {
             interval,
             keys: Mutex::default(),
-            changed: Notify::new(),
             turns: Locks::default(),
-            values: Locks::default(),
             trials: Locks::default(),
             queues: Locks::default(),
         })
@@ -65,48 +66,22 @@ impl Slots {
 
     /// Waits for a slot. What is known against the values ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
-        let began = Instant::now();
-        let is_proven = self.keys.lock().is_proven(id.digests);
-        let _turn = self.turns.lock((id.digests.key, requester, is_proven)).await;
-        // Waited for before the slot, so that proven values of the same key are not kept waiting.
-        let mut slot = self.trial(id).await?;
-        let _queue = self.queues.lock(id.digests.key).await;
+        let (began, digests) = (Instant::now(), id.digests);
+        let is_proven = || self.keys.lock().is_proven(digests);
+        let _turn = self.turns.lock((digests.key, requester, is_proven())).await;
         self.check(id)?;
-        let wait = self.keys.lock().take_slot(id.digests, self.interval, now());
+        // Waited for before the slot, so that proven values of the same key are not kept waiting.
+        let trial = if is_proven() { None } else { Some(self.trials.lock(digests.key).await) };
+        // The answer to the request before may have proven these values.
+        let trial = trial.filter(|_| !is_proven());
+        self.check(id)?;
+        let _queue = self.queues.lock(digests.key).await;
+        self.check(id)?;
+        let wait = self.keys.lock().take_slot(digests, self.interval, now());
         tokio::time::sleep(wait).await;
         self.check(id)?;
-        slot.waited = began.elapsed();
-        Ok(slot)
-    }
-
-    async fn trial(self: &Arc<Self>, id: &CredentialId) -> Result<Slot, Hold> {
-        let digests = id.digests;
-        let is_proven = self.keys.lock().is_proven(digests);
-        // Values that wait for their own answer keep no other values of the key waiting.
-        let _values = if is_proven { None } else { Some(self.values.lock(digests.values).await) };
-        self.answers(id, |keys| keys.is_untried(digests, now())).await?;
-        let _trial = if is_proven { None } else { Some(self.trials.lock(digests.key).await) };
-        let unanswered = self.answers(id, |keys| keys.begin(digests, now())).await?;
-        Ok(Slot { slots: Arc::clone(self), digests, unanswered, is_sent: false, waited: Duration::ZERO })
-    }
-
-    /// Waits for answers, or for the time when they count no more, until this succeeds.
-    async fn answers<T>(
-        &self,
-        id: &CredentialId,
-        attempt: impl Fn(&mut Keys) -> Result<T, std::time::Instant>,
-    ) -> Result<T, Hold> {
-        loop {
-            let changed = self.changed.notified();
-            self.check(id)?;
-            let result = attempt(&mut self.keys.lock());
-            match result {
-                Ok(result) => return Ok(result),
-                Err(until) => {
-                    tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
-                }
-            }
-        }
+        let (slots, answered) = (Arc::clone(self), CancellationToken::new());
+        Ok(Slot { slots, digests, trial, answered, waited: began.elapsed() })
     }
 }
 
@@ -121,19 +96,23 @@ impl Slot {
         self.slots.keys.lock().take_send(self.digests, self.slots.interval, within, now())
     }
 
+    /// The request is sent now. Its trial ends with its answer, also if nobody waits for that, or by the time.
     pub(crate) fn sends(&mut self) {
-        self.is_sent = true;
-        self.slots.keys.lock().sent(self.digests, self.unanswered, now());
+        if let Some(trial) = self.trial.take() {
+            let answered = self.answered.clone();
+            tokio::spawn(async move {
+                let _in_time = tokio::time::timeout(UNANSWERED_COUNTS_FOR, answered.cancelled()).await;
+                drop(trial);
+            });
+        }
     }
 
     /// The answer to a read is there; `None`: it never will be.
     pub fn answered(self, effect: Option<KeyEffect>) {
-        let Some(effect) = effect else { return };
-        let mut keys = self.slots.keys.lock();
-        keys.end(self.digests, self.unanswered);
-        keys.learn(self.digests, effect, now());
-        drop(keys);
-        self.slots.changed.notify_waiters();
+        if let Some(effect) = effect {
+            self.slots.keys.lock().learn(self.digests, effect, now());
+            self.answered.cancel();
+        }
     }
 
     /// Sends a read, in a task of its own: once it is sent, its answer counts even if its caller is gone.
@@ -156,15 +135,6 @@ impl Slot {
             self.slots.keys.lock().worked(self.digests);
         }
         self.answered(effect);
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.is_sent {
-            self.slots.keys.lock().end(self.digests, self.unanswered);
-            self.slots.changed.notify_waiters();
-        }
     }
 }
 
