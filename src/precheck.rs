@@ -8,18 +8,17 @@ use std::{
 };
 
 use clap::ValueEnum;
-use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::{
-    admission::{Admitted, Cluster},
+    admission::{Admitted, CloudRead, Cluster, is_about_key},
     api::{Baseline, NONE, Reason},
     cloud::{
         Client, ReadResult, RedistributionRequest,
         auth::Key,
         cluster::{ClusterState, Task},
         identity::KeyIdentity,
-        outcome::{Answer, KeyEffect},
+        outcome::Answer,
     },
     credentials::Credential,
     protocol::{decide::Plan, hold::Hold},
@@ -79,7 +78,7 @@ struct Last {
 }
 
 /// What a precheck found, and nothing that prevents the request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// A finding to report.
     pub note: Option<String>,
@@ -103,10 +102,10 @@ impl Precheck {
         admitted: &Admitted,
     ) -> Result<Option<Checked>, Hold> {
         if self.settings.mode == Mode::Off && !self.with_baseline {
-            return Ok(Some(Checked { note: None, baseline: None, since: None }));
+            return Ok(Some(Checked::default()));
         }
-        let (uid, generation, values) = (&plan.object.uid, plan.generation, credential.id.digests.values);
-        let last = self.known.lock().last(uid, (generation, values), Instant::now());
+        let (uid, of) = (&plan.object.uid, (plan.generation, credential.id.digests.values));
+        let last = self.known.lock().last(uid, of, Instant::now());
         match last {
             Some(Err(hold)) => return Err(hold),
             Some(Ok(checked)) if !self.is_old(&checked, admitted.cluster(), Duration::ZERO, Instant::now()) => {
@@ -114,38 +113,21 @@ impl Precheck {
             }
             _ => {}
         }
-        let result = self.read(plan, credential, admitted).await?;
-        if let Some(result) = &result {
-            self.known.lock().keep(uid, (generation, values), result.clone(), Instant::now());
-        }
-        result.transpose()
-    }
-
-    /// The outer result is about the key and the endpoint, the inner one about the cluster.
-    async fn read(
-        &self,
-        plan: &Plan,
-        credential: &Credential,
-        admitted: &Admitted,
-    ) -> Result<Option<Result<Checked, Hold>>, Hold> {
-        let request = RedistributionRequest::from(&plan.spec);
+        let read = CloudRead {
+            cloud: Arc::clone(&self.cloud),
+            metrics: self.metrics.clone(),
+            request: RedistributionRequest::from(&plan.spec),
+            endpoint: Arc::clone(&plan.endpoint),
+            key: credential.key.clone(),
+        };
         let slot = admitted.slot().await?;
-        let since = Instant::now();
-        let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
-        let (read, key) = (request.clone(), credential.key.clone());
-        let result = slot.read(async move {
-            let result = cloud.cluster(&read, &key, &endpoint, Timestamp::now()).await;
-            if let (Key::Token(token), ReadResult::Refused(answer)) = (&key, &result) {
-                token.record_denial(answer, Instant::now());
-            }
-            metrics.cluster_read(result.label());
-            result
-        });
-        let result = result.await;
-        let mut checked = Checked { note: None, baseline: None, since: Some(since) };
-        let task_status = result.found().map(|state| state.task.word().to_owned());
-        let task_status = task_status.map(|word| if word.is_empty() { NONE.to_owned() } else { word });
-        match judge(self.settings.mode, result) {
+        let mut checked = Checked { since: Some(Instant::now()), ..Checked::default() };
+        let cluster = read.clone().cluster(slot).await;
+        if let (Key::Token(token), ReadResult::Refused(answer)) = (&credential.key, &cluster) {
+            token.record_denial(answer, Instant::now());
+        }
+        let task_status = cluster.found().map(|state| state.task.word().to_owned());
+        match judge(self.settings.mode, cluster) {
             Verdict::Call(note) => checked.note = note,
             Verdict::KeyRefused => return admitted.check().map(|()| None),
             Verdict::Unreachable => {
@@ -153,34 +135,30 @@ impl Precheck {
                 return Err(self.cloud.unreachable(&plan.endpoint, pause));
             }
             Verdict::Hold(reason, message) => {
-                return Ok(Some(Err(Hold { reason, message, retry_after: jittered(self.settings.every) })));
+                let hold = Hold { reason, message, retry_after: jittered(self.settings.every) };
+                self.known.lock().keep(uid, of, Err(hold.clone()), Instant::now());
+                return Err(hold);
             }
         }
         if self.with_baseline {
-            let slot = admitted.slot().await?;
-            let (cloud, metrics, endpoint) = (Arc::clone(&self.cloud), self.metrics.clone(), plan.endpoint.clone());
-            let key = credential.key.clone();
-            let result = slot.read(async move {
-                let result = cloud.details(&request, &key, &endpoint, Timestamp::now()).await;
-                metrics.observation(result.label());
-                result
-            });
-            let result = result.await;
-            if result.key_effect().is_some_and(is_about_key) {
+            let details = read.details(admitted.slot().await?).await;
+            if details.key_effect().is_some_and(is_about_key) {
                 return admitted.check().map(|()| None);
             }
+            let or_none = |word: String| if word.is_empty() { NONE.to_owned() } else { word };
             // A part that cannot be read stays empty and then proves nothing later.
-            let shown = result.shown();
+            let shown = details.shown();
             checked.baseline = Some(Baseline {
                 cluster_id: Some(plan.spec.cluster_id.clone()),
-                task_status,
+                task_status: task_status.map(or_none),
                 redistribution_id: shown
                     .map(|shown| shown.map_or_else(|| NONE.to_owned(), |details| details.id.clone())),
                 start_time: shown.flatten().and_then(|details| details.start_time.clone()),
                 ..Baseline::default()
             });
         }
-        Ok(Some(Ok(checked)))
+        self.known.lock().keep(uid, of, Ok(checked.clone()), Instant::now());
+        Ok(Some(checked))
     }
 
     /// A request for this cluster begins: earlier prechecks of it are old.
@@ -255,11 +233,6 @@ fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
         Mode::Warn => Verdict::Call(Some(message)),
         Mode::Off => Verdict::Call(None),
     }
-}
-
-/// Whether the effect is about the key, not about the request.
-const fn is_about_key(effect: KeyEffect) -> bool {
-    !matches!(effect, KeyEffect::Good | KeyEffect::Neutral)
 }
 
 /// The same reasons as for a call, with messages for a read.

@@ -22,7 +22,7 @@ use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use self::slots::Slot;
+pub use self::slots::{CloudRead, Slot, is_about_key};
 use self::{restored::RestoredHolds, slots::Slots};
 use crate::{
     api::ClusterRedistribution,

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -10,13 +11,19 @@ use tokio_util::sync::CancellationToken;
 use super::keys::Keys;
 use crate::{
     cloud::{
-        ReadResult,
+        Client, ReadResult, RedistributionRequest,
+        auth::Key,
+        cluster::ClusterState,
+        details::Details,
         identity::{KeyDigests, KeyIdentity},
         outcome::KeyEffect,
     },
     credentials::CredentialId,
-    protocol::hold::Hold,
-    runtime::locks::{Lock, Locks},
+    protocol::{hold::Hold, regions::Endpoint},
+    runtime::{
+        locks::{Lock, Locks},
+        metrics::Metrics,
+    },
 };
 
 /// A request without an answer counts for so long: a gateway that refuses does so at once.
@@ -108,7 +115,7 @@ impl Slot {
     }
 
     /// The answer to a read is there; `None`: it never will be.
-    pub fn answered(self, effect: Option<KeyEffect>) {
+    fn answered(self, effect: Option<KeyEffect>) {
         if let Some(effect) = effect {
             self.slots.keys.lock().learn(self.digests, effect, now());
             self.answered.cancel();
@@ -116,7 +123,7 @@ impl Slot {
     }
 
     /// Sends a read, in a task of its own: once it is sent, its answer counts even if its caller is gone.
-    pub async fn read<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         mut self,
         read: impl Future<Output = ReadResult<T>> + Send + 'static,
     ) -> ReadResult<T> {
@@ -136,6 +143,42 @@ impl Slot {
         }
         self.answered(effect);
     }
+}
+
+/// What is read of the cloud, where and with which key.
+#[derive(Clone)]
+pub struct CloudRead {
+    pub cloud: Arc<Client>,
+    pub metrics: Metrics,
+    pub request: RedistributionRequest,
+    pub endpoint: Arc<Endpoint>,
+    pub key: Key,
+}
+
+impl CloudRead {
+    pub async fn cluster(self, slot: Slot) -> ReadResult<ClusterState> {
+        let read = async move {
+            let result = self.cloud.cluster(&self.request, &self.key, &self.endpoint, Timestamp::now()).await;
+            self.metrics.cluster_read(result.label());
+            result
+        };
+        slot.read(read).await
+    }
+
+    /// The redistribution of the cluster.
+    pub async fn details(self, slot: Slot) -> ReadResult<Option<Details>> {
+        let read = async move {
+            let result = self.cloud.details(&self.request, &self.key, &self.endpoint, Timestamp::now()).await;
+            self.metrics.observation(result.label());
+            result
+        };
+        slot.read(read).await
+    }
+}
+
+/// Whether the effect is about the key, not about the request.
+pub const fn is_about_key(effect: KeyEffect) -> bool {
+    !matches!(effect, KeyEffect::Good | KeyEffect::Neutral)
 }
 
 /// By tokio's clock, so that tests need not wait.

@@ -20,9 +20,9 @@ use self::{
     status::observed,
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, CloudRead, is_about_key},
     api::{Attempt, ClusterRedistribution, Reason},
-    cloud::{Client, RedistributionRequest, outcome::KeyEffect},
+    cloud::{Client, RedistributionRequest},
     credentials::{Credential, Credentials, Purpose},
     protocol::{
         annotations,
@@ -185,29 +185,22 @@ impl Observer {
             reported: condition_at(&status.conditions, REDISTRIBUTED, attempt.generation)
                 .map(|reported| reported.reason.as_str()),
         };
-        let call = || (Arc::clone(&self.cloud), self.metrics.clone(), request.clone(), credential.key.clone());
-        let ((cloud, metrics, request, key), to) = (call(), Arc::clone(&endpoint));
-        let details = slot.read(async move {
-            let result = cloud.details(&request, &key, &to, Timestamp::now()).await;
-            metrics.observation(result.label());
-            result
-        });
-        let details = details.await;
+        let read = CloudRead {
+            cloud: Arc::clone(&self.cloud),
+            metrics: self.metrics.clone(),
+            request: request.clone(),
+            endpoint,
+            key: credential.key.clone(),
+        };
+        let details = read.clone().details(slot).await;
         // A key that the gateway refuses is not sent to it a second time.
-        let is_refused =
-            details.key_effect().is_some_and(|effect| !matches!(effect, KeyEffect::Good | KeyEffect::Neutral));
+        let is_refused = details.key_effect().is_some_and(is_about_key);
         let mut cluster = None;
         if needs_cluster(stage, &past, &details)
             && !is_refused
             && let Ok(slot) = self.admission.read(&credential.id).await
         {
-            let (cloud, metrics, request, key) = call();
-            let read = slot.read(async move {
-                let result = cloud.cluster(&request, &key, &endpoint, Timestamp::now()).await;
-                metrics.cluster_read(result.label());
-                result
-            });
-            cluster = Some(read.await);
+            cluster = Some(read.cluster(slot).await);
         }
         let readings = Readings { details: &details, cluster: cluster.as_ref() };
         let (finding, hint) = judge(stage, &past, &readings);

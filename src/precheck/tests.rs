@@ -1,4 +1,5 @@
 use super::*;
+use crate::cloud::outcome::KeyEffect;
 
 #[test]
 fn a_precheck_is_kept_for_its_generation_and_values_until_its_end() {
