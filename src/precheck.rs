@@ -25,11 +25,11 @@ use crate::{
     runtime::{jitter::jittered, metrics::Metrics},
 };
 
-/// How long a baseline may be used for a claim; longer only if slots are further apart than that.
+/// For a baseline; longer only if slots are further apart than that.
 pub const VALID_FOR: Duration = Duration::from_secs(60);
-/// After the first read there are up to two more waits of about the same length: the precheck must outlast them.
+/// After the first read up to two more waits of about the same length follow.
 const WAITS: u32 = 3;
-/// How long the begin of a request is remembered: longer than any precheck is used.
+/// Longer than any precheck is used.
 const REMEMBER_BEGUN: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether the cluster is read before a call.
@@ -43,16 +43,13 @@ pub enum Mode {
     Require,
 }
 
-/// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Mode of `--check-cluster`.
     pub mode: Mode,
-    /// Interval between two prechecks of a cluster that does not wait for a redistribution yet.
+    /// Between two prechecks of a cluster that does not wait for a redistribution yet.
     pub every: Duration,
 }
 
-/// Reads clusters before their requests.
 pub struct Precheck {
     settings: Settings,
     with_baseline: bool,
@@ -63,10 +60,9 @@ pub struct Precheck {
 
 #[derive(Default)]
 struct Known {
-    /// When a request last began, by cluster.
+    /// The begin of the last request.
     begun: HashMap<Cluster, Instant>,
-    /// The last precheck of each object, by its uid. Until the next one is due, the same request with the same values is not
-    /// prechecked again.
+    /// By object uid. Until the next one is due, the same request with the same values is not prechecked again.
     last: HashMap<String, Last>,
 }
 
@@ -77,19 +73,18 @@ struct Last {
     next: Instant,
 }
 
-/// What a precheck found, and nothing that prevents the request.
+/// A precheck that does not prevent the request.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
-    /// A finding to report.
     pub note: Option<String>,
-    /// The state of the cluster, for comparison after the request.
+    /// For comparison after the request.
     pub baseline: Option<Baseline>,
     /// When the first read began; `None`: nothing was read.
     since: Option<Instant>,
 }
 
 impl Precheck {
-    /// `with_baseline`: redistributions are observed after their request.
+    /// `with_baseline`: for `--observe`.
     pub fn new(settings: Settings, with_baseline: bool, cloud: Arc<Client>, metrics: Metrics) -> Self {
         Self { settings, with_baseline, cloud, metrics, known: Mutex::default() }
     }
@@ -168,7 +163,7 @@ impl Precheck {
         known.begun.insert(cluster.clone(), now);
     }
 
-    /// Whether the cluster may have changed since. `last_wait`: how long the wait for the last slot took.
+    /// Whether the cluster may have changed since. `last_wait`: the wait for the last slot.
     pub fn is_old(&self, checked: &Checked, cluster: &Cluster, last_wait: Duration, now: Instant) -> bool {
         let Some(since) = checked.since else { return false };
         let begun = self.known.lock().begun.get(cluster).copied();
@@ -199,20 +194,16 @@ impl Known {
     }
 }
 
-/// What a read means.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Make the call, and report this message, if there is one.
+    /// With a message to report.
     Call(Option<String>),
-    /// The gateway refused the key, as it would refuse a call, but without using up the object's one call. The admission
-    /// has recorded that, and reports it.
+    /// The gateway would refuse a call too; this way the object's one call is not used up. Admission knows why.
     KeyRefused,
     Unreachable,
-    /// Claim nothing, and report this reason and message.
     Hold(Reason, String),
 }
 
-/// Judges a read of the cluster.
 fn judge(mode: Mode, result: ReadResult<ClusterState>) -> Verdict {
     let (reason, message) = match result {
         ReadResult::Found(ClusterState { task: Task::Waiting, .. }) => return Verdict::Call(None),

@@ -26,10 +26,8 @@ use crate::{
 
 /// The fifth refusal locks the key for everybody.
 const MAX_REFUSALS: usize = 4;
-/// Keys and values without a use for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
-/// Refused values are kept longer: an object that waits for others asks again and again, and must not use them anew each
-/// hour.
+/// Longer, since an object that waits for others asks again and again, and must not use them anew each hour.
 const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Default)]
@@ -40,15 +38,13 @@ struct ValuesRecord {
 
 #[derive(Debug, Default)]
 struct KeyRecord {
-    /// When the next slot begins.
     next_slot: Option<Instant>,
-    /// When the next claimed request may be sent: claims take longer or shorter, and the distance counts where requests
-    /// arrive.
+    /// A claim takes longer or shorter, and the distance counts where requests arrive.
     next_send: Option<Instant>,
     throttled_until: Option<Instant>,
-    /// The cloud has locked the key, whatever secret it is used with.
+    /// Whatever secret it is used with.
     locked_until: Option<Instant>,
-    /// How long each refusal counts, by attempt where another process met it.
+    /// Until when each counts; by attempt where another process met it.
     refusals: HashMap<String, Instant>,
     used: Option<Instant>,
 }
@@ -77,13 +73,12 @@ impl Keys {
         left(key.throttled_until, now).map_or(Ok(()), |wait| Err(throttled(wait, source)))
     }
 
-    /// Whether an answer has shown that these values work.
     pub fn is_proven(&self, digests: KeyDigests) -> bool {
         self.values.get(&digests.values).is_some_and(|values| values.lockout.is_proven())
     }
 
-    /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
-    /// keeps its slot, so that small delays do not add up; after a longer pause a new series of slots begins.
+    /// Takes the next slot and returns the wait until then. After a request that was a little late the next one keeps
+    /// its slot, so that small delays do not add up; after a longer pause a new series begins.
     pub fn take_slot(&mut self, digests: KeyDigests, interval: Duration, now: Instant) -> Duration {
         let key = self.by_key.entry(digests.key).or_default();
         let late = (interval / 10).min(MAX_LATE);
@@ -95,8 +90,8 @@ impl Keys {
         slot.saturating_duration_since(now)
     }
 
-    /// A claimed request is about to be sent: how long it has to wait to keep its distance from the one before. Zero unless
-    /// that one's claim took longer. `None`: longer than `within`; then the request must not be sent, and takes nothing.
+    /// How long a claimed request has to wait to keep its distance from the one before. `None`: longer than `within`;
+    /// then it must not be sent, and takes nothing.
     pub fn take_send(
         &mut self,
         digests: KeyDigests,
@@ -114,7 +109,6 @@ impl Keys {
         Some(wait)
     }
 
-    /// Takes in what an answer says.
     pub fn learn(&mut self, digests: KeyDigests, effect: KeyEffect, now: Instant) {
         if let KeyEffect::Throttled(wait) = effect {
             return self.throttle(digests.key, now + wait);
@@ -130,17 +124,17 @@ impl Keys {
         }
     }
 
-    /// A redistribution request was let through: the values work, whatever was known against the user's tokens.
+    /// A redistribution request was accepted, whatever was known against the user's tokens.
     pub fn worked(&mut self, digests: KeyDigests) {
         self.values.entry(digests.values).or_default().lockout.worked();
     }
 
-    /// A refusal of this key counts until then. Named, so that one that is seen again does not count twice.
+    /// Named, so that a refusal that is seen again does not count twice.
     pub fn refused(&mut self, key: KeyIdentity, name: &str, until: Instant) {
         self.by_key.entry(key).or_default().refusals.insert(name.to_owned(), until);
     }
 
-    /// The cloud asked this key to wait. Of two windows the longer one holds.
+    /// Of two windows the longer one holds.
     pub fn throttle(&mut self, key: KeyIdentity, until: Instant) {
         let key = self.by_key.entry(key).or_default();
         key.throttled_until = key.throttled_until.max(Some(until));
@@ -167,7 +161,7 @@ impl KeyRecord {
     }
 }
 
-/// Whether the last use was within this time. What was only heard of counts from the first look at it.
+/// What was only heard of counts from the first look at it.
 fn is_recent(used: &mut Option<Instant>, within: Duration, now: Instant) -> bool {
     now.saturating_duration_since(*used.get_or_insert(now)) < within
 }
@@ -176,7 +170,6 @@ fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
     until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
 }
 
-/// The cloud asked the key to wait for so long (429).
 fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
     Hold {
         reason: Reason::Throttled,
@@ -188,7 +181,7 @@ fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
     }
 }
 
-/// The gateway refused the key, and it may be tried again after so long; `None`: not before its values change.
+/// `wait`: `None` if not before the values change.
 fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -> Hold {
     let secret = source.in_message();
     let retry = "It is tried again 5 minutes after the last refusal";
@@ -212,7 +205,7 @@ fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -
             "The gateway refused the date of a signature with {secret}: the clock of the controller's node is wrong. {retry}. Correct the clock"
         ),
     };
-    // A changed Secret has to be noticed before that.
+    // A changed Secret has to be noticed sooner.
     let wait = wait.unwrap_or(REFUSED_RECHECK).min(REFUSED_RECHECK).max(Duration::from_secs(1));
     Hold { reason: Reason::CredentialsRejected, message, retry_after: jittered(wait) }
 }

@@ -32,20 +32,18 @@ use crate::{
     runtime::locks::{Entries, Entry, Lock, Locks},
 };
 
-/// Requests keep this much more distance than the rate limit asks for, in thousandths of the interval: a request that is
-/// sent on its slot arrives a little earlier or later, and must not exceed the rate where it arrives.
+/// Thousandths of the interval that requests keep in addition: one that is sent on its slot arrives a little earlier or
+/// later, and must not exceed the rate there.
 const SLACK: u32 = 15;
-/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
+/// A request that is later than its slot by less than this delays no other: the slack of one second.
 const MAX_LATE: Duration = Duration::from_millis(SLACK as u64);
 
 /// A cluster of the cloud, as far as requests to it must not overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cluster {
-    /// Host of the endpoint.
     pub endpoint: String,
-    /// Project, as spec has it.
     pub project: String,
-    /// Cluster, in lower case.
+    /// In lower case.
     pub cluster: String,
 }
 
@@ -59,7 +57,6 @@ impl From<&Plan> for Cluster {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub struct Admission {
     places: Places,
@@ -69,14 +66,12 @@ pub struct Admission {
     restored: Mutex<RestoredHolds>,
 }
 
-/// The turn of one namespace with one cluster.
 #[derive(Debug)]
 pub struct ClusterTurn {
     admission: Arc<Admission>,
     lock: Lock<(String, Cluster)>,
 }
 
-/// A place among the requests in flight.
 #[derive(Debug)]
 pub struct Place {
     // In this order: what is shared with the fewest is freed last.
@@ -84,7 +79,7 @@ pub struct Place {
     turn: ClusterTurn,
 }
 
-/// Everything that a request waits for, but its slot.
+/// All that a request waits for, but its slot.
 #[derive(Debug)]
 pub struct Admitted {
     // In this order: what is shared with the fewest is freed last.
@@ -108,7 +103,6 @@ impl Admission {
         })
     }
 
-    /// Waits for the other requests of this namespace to this cluster.
     pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> ClusterTurn {
         let lock = self.of_namespace.lock((namespace.to_owned(), cluster)).await;
         ClusterTurn { admission: Arc::clone(self), lock }
@@ -119,8 +113,8 @@ impl Admission {
         self.slots.slot(id, None).await
     }
 
-    /// Why no request may be made with this credential now, by what answers have said; what other processes met is restored
-    /// first, as far as the status of objects records it for the credential's source.
+    /// Why no request may be made with this credential now. What other processes met is restored first, as far as the
+    /// status of objects records it for the source.
     pub fn restore_and_check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
         let digests = credential.id.digests;
         let now = Instant::now();
@@ -131,7 +125,7 @@ impl Admission {
         self.slots.check(&credential.id)
     }
 
-    /// This process makes the attempt, and so receives its answer itself.
+    /// This process receives the answer itself.
     pub fn mark_own_attempt(&self, attempt_id: &str) {
         self.restored.lock().note_own(attempt_id, Instant::now());
     }
@@ -144,7 +138,6 @@ impl Admission {
 }
 
 impl ClusterTurn {
-    /// Waits for a place.
     pub async fn place(self) -> Place {
         let place = self.admission.places.enter(&self.lock.name().0).await;
         Place { place, turn: self }
@@ -152,7 +145,6 @@ impl ClusterTurn {
 }
 
 impl Place {
-    /// Waits for the other requests to this cluster that use the same values.
     pub async fn with(self, id: CredentialId) -> Admitted {
         let Self { place, turn } = self;
         let lock = turn.admission.of_credential.lock((id.digests.values, turn.lock.name().1.clone())).await;
@@ -161,26 +153,24 @@ impl Place {
 }
 
 impl Admitted {
-    /// Waits for a slot, the last wait before a request. What is known against the key ends it.
+    /// The last wait before a request. What is known against the key ends it.
     pub async fn slot(&self) -> Result<Slot, Hold> {
         let namespace = self.turn.lock.name().0.clone();
         self.turn.admission.slots.slot(&self.id, Some(namespace)).await
     }
 
-    /// Why the request may not be made now, if something is known against the key.
     pub fn check(&self) -> Result<(), Hold> {
         self.turn.admission.slots.check(&self.id)
     }
 
-    /// The cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.turn.lock.name().1
     }
 }
 
-/// Places for requests that are prepared or in flight. Half of all places are reserved: a namespace holds at most one of
-/// them. The others are shared: a namespace holds at most a quarter of all. So a namespace that holds no place finds one
-/// while fewer than half as many other namespaces as there are places hold one, whatever these do.
+/// Half of all places are reserved: a namespace holds at most one of them. The others are shared: a namespace holds at
+/// most a quarter of all. So a namespace without a place finds one while fewer than half as many other namespaces as
+/// there are places hold one, whatever these do.
 #[derive(Debug)]
 struct Places {
     reserved: Arc<Semaphore>,
@@ -191,7 +181,7 @@ struct Places {
 
 #[derive(Debug)]
 struct Namespace {
-    /// One permit: for a reserved place.
+    /// One permit, for a reserved place.
     lane: Arc<Semaphore>,
     /// For shared places.
     share: Arc<Semaphore>,
@@ -206,7 +196,7 @@ struct HeldPlace {
 }
 
 impl Places {
-    /// `concurrency`: how many places there are, at least 1.
+    /// `concurrency`: at least 1.
     fn new(concurrency: usize) -> Self {
         let all = concurrency.max(1);
         let reserved = all.div_ceil(2);
@@ -232,7 +222,6 @@ impl Places {
     }
 }
 
-/// A permit of the first, and then one of the second.
 async fn both(first: &Arc<Semaphore>, second: &Arc<Semaphore>) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
     (acquire(first).await, acquire(second).await)
 }

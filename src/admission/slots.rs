@@ -29,7 +29,7 @@ use crate::{
 /// A request without an answer counts for so long: a gateway that refuses does so at once.
 const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
 
-/// Who takes turns with the others of one key: a namespace; `None` for all that is read after requests.
+/// A namespace; `None` for all reads after requests.
 pub type Requester = Option<String>;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct Slots {
 pub struct Slot {
     slots: Arc<Slots>,
     digests: KeyDigests,
-    /// Of unproven values, until the request is sent.
+    /// Of unproven values, until sent.
     trial: Option<Lock<KeyIdentity>>,
     answered: CancellationToken,
     waited: Duration,
@@ -71,7 +71,7 @@ impl Slots {
         self.keys.lock().check(id, now())
     }
 
-    /// Waits for a slot. What is known against the values ends the wait, before and after it.
+    /// What is known against the values ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
         let (began, digests) = (Instant::now(), id.digests);
         let is_proven = || self.keys.lock().is_proven(digests);
@@ -97,13 +97,13 @@ impl Slot {
         self.waited
     }
 
-    /// Books the time at which a claimed request is sent: how long it has to wait once more, to keep its distance from the one
-    /// before. `None`: longer than `within`, so that it must not be sent.
+    /// The wait of a claimed request, to keep its distance from the one before. `None`: longer than `within`, so that
+    /// it must not be sent.
     pub fn book_send(&self, within: Duration) -> Option<Duration> {
         self.slots.keys.lock().take_send(self.digests, self.slots.interval, within, now())
     }
 
-    /// The request is sent now. Its trial ends with its answer, also if nobody waits for that, or by the time.
+    /// The trial ends with the answer, also if its caller is gone, or by the time.
     pub(crate) fn sends(&mut self) {
         if let Some(trial) = self.trial.take() {
             let answered = self.answered.clone();
@@ -114,7 +114,7 @@ impl Slot {
         }
     }
 
-    /// The answer to a read is there; `None`: it never will be.
+    /// `None`: there will be no answer.
     fn answered(self, effect: Option<KeyEffect>) {
         if let Some(effect) = effect {
             self.slots.keys.lock().learn(self.digests, effect, now());
@@ -136,7 +136,6 @@ impl Slot {
         read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
     }
 
-    /// The same for a redistribution request.
     pub fn request_answered(self, effect: Option<KeyEffect>) {
         if effect == Some(KeyEffect::Good) {
             self.slots.keys.lock().worked(self.digests);
@@ -165,7 +164,6 @@ impl CloudRead {
         slot.read(read).await
     }
 
-    /// The redistribution of the cluster.
     pub async fn details(self, slot: Slot) -> ReadResult<Option<Details>> {
         let read = async move {
             let result = self.cloud.details(&self.request, &self.key, &self.endpoint, Timestamp::now()).await;

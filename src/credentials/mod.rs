@@ -38,49 +38,39 @@ use crate::{
     runtime::jitter::jittered,
 };
 
-/// How often credentials that were refused are read again: their values may have changed.
+/// Refused credentials are read again after this: their values may have changed.
 pub const REFUSED_RECHECK: Duration = Duration::from_secs(30);
 /// First pause and number of further tries, if the API server does not answer: that says nothing about the object.
 const RETRIES: (Duration, usize) = (Duration::from_millis(500), 2);
 /// The Secret of an object's namespace that is used if no other source is configured.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
-/// Minimum remaining lifetime of a temporary key or a new token beyond the request timeout.
+/// Remaining lifetime of a temporary key or a new token beyond the request timeout.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// What a request is made with, without a secret.
 #[derive(Clone, Debug)]
 pub struct CredentialId {
-    /// By which requests and refusals are counted.
     pub digests: KeyDigests,
-    /// Where it was read.
     pub source: CredentialSource,
 }
 
-/// What a request is made with.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// The key or token.
     pub key: Key,
-    /// The same without a secret.
     pub id: CredentialId,
-    /// The source could not be read before: objects that are held for that may go on.
+    /// The source could not be read before: objects held for that may go on.
     pub is_recovered: bool,
 }
 
-/// For what credentials are wanted.
 #[derive(Clone, Debug)]
 pub struct Purpose<'a> {
-    /// Where they are read.
     pub source: CredentialSource,
-    /// Where the request goes.
     pub endpoint: &'a Endpoint,
-    /// Where a user logs in; `None` if that is not known.
+    /// `None` if that is not known.
     pub iam: Option<&'a Endpoint>,
-    /// Project of the request.
     pub project: &'a str,
 }
 
-/// Chooses and reads the credentials of objects.
 pub struct Credentials {
     reader: SourceReader,
     limit: Arc<Semaphore>,
@@ -91,14 +81,12 @@ pub struct Credentials {
     digest_key: [u8; 32],
 }
 
-/// The administrator's settings of credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Directory of the default credentials.
     pub default_dir: Option<PathBuf>,
-    /// Namespaces that use them, `*` for all.
+    /// `*` for all.
     pub default_for: Vec<String>,
-    /// Longest wait for the cloud's answer: no credential may expire before.
+    /// No credential may expire before.
     pub request_timeout: Duration,
     /// From the start of a claim to its request.
     pub send_budget: Duration,
@@ -118,7 +106,7 @@ impl Credentials {
         }
     }
 
-    /// Chooses the one source for an object, by its annotation and namespace alone.
+    /// By the annotation and namespace alone.
     pub fn choose(&self, annotation: Option<&str>, namespace: &str) -> CredentialSource {
         let secret = |name: &str| CredentialSource::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
         match annotation {
@@ -130,7 +118,7 @@ impl Credentials {
         }
     }
 
-    /// The credentials for a request, read now; for a user with a token, by a login if there is none yet.
+    /// Reads the source now; for a user without a token, a login follows.
     pub async fn resolve(&self, purpose: &Purpose<'_>) -> Result<Credential, Hold> {
         let source = &purpose.source;
         let (account, is_recovered) = self.read(source).await.map_err(|(error, wait)| held(&error, wait))?;
@@ -162,7 +150,7 @@ impl Credentials {
         })
     }
 
-    /// What would prevent a request with these credentials, as far as that can be known without a login.
+    /// As far as that can be known without a login.
     pub async fn problem(&self, purpose: &Purpose<'_>) -> Option<CredentialsError> {
         match self.read(&purpose.source).await {
             Ok((Account::User(_), _)) if purpose.iam.is_none() => Some(purpose.no_iam()),
@@ -171,8 +159,8 @@ impl Credentials {
         }
     }
 
-    /// What the source holds now, and whether it could not be read before. After a failure the source is read again only
-    /// after a pause, which the error comes with.
+    /// With whether it could not be read before. After a failure the source is read again only after the pause in the
+    /// error.
     async fn read(&self, source: &CredentialSource) -> Result<(Account, bool), (CredentialsError, Duration)> {
         if let Some(known) = self.failures.lock().known(source, Instant::now()) {
             return Err(known);
@@ -212,9 +200,8 @@ impl Credentials {
         })
     }
 
-    /// The digests of a key are made of its values, not of a resourceVersion: the same wrong values in another Secret are the
-    /// same wrong key, and another label on the Secret does not make it right. Those of a token are made of its user, since
-    /// tokens change.
+    /// Of a key's values, not of a resourceVersion: the same wrong values in another Secret are the same wrong key, and
+    /// another label on the Secret does not make it right. Of a token's user, since tokens change.
     fn digests(&self, key: &Key, endpoint: &Endpoint) -> KeyDigests {
         let url = endpoint.url.as_str().as_bytes();
         match key {
@@ -233,7 +220,7 @@ impl Credentials {
         }
     }
 
-    /// The identity of a user for the lock-out: the same user is locked everywhere, at whichever IAM the login is.
+    /// For the lock-out: the same user is locked everywhere, at whichever IAM the login is.
     fn user_identity(&self, user: &User) -> KeyIdentity {
         let password = user.password.expose_secret().as_bytes();
         self.digest(&[b"user", user.name.as_bytes(), user.domain.as_bytes(), password])
@@ -256,7 +243,6 @@ impl Purpose<'_> {
     }
 }
 
-/// The hold for credentials that cannot be used.
 fn held(error: &CredentialsError, wait: Duration) -> Hold {
     let (reason, message) = match error.reason() {
         Some(reason) => (reason, error.to_string()),

@@ -1,5 +1,5 @@
-//! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing
-//! but failures, and checks no value.
+//! Reads a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing but
+//! failures, and checks no value.
 
 use std::{
     collections::HashMap,
@@ -18,18 +18,18 @@ use crate::protocol::annotations::CREDENTIALS_SECRET;
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// First pause: a user may be about to create the Secret.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// A source that was not asked for so long is forgotten.
+/// Without a use.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-/// The source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialSource {
-    /// The default credentials of the controller.
     Controller,
-    /// A Secret in the object's namespace.
-    Secret { namespace: String, name: String },
+    /// In the object's namespace.
+    Secret {
+        namespace: String,
+        name: String,
+    },
 }
 
 impl CredentialSource {
@@ -49,7 +49,7 @@ impl CredentialSource {
         }
     }
 
-    /// Its name as the subject of an error message.
+    /// As the subject of an error message.
     pub fn subject(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
@@ -57,7 +57,7 @@ impl CredentialSource {
         }
     }
 
-    /// Its name inside a message, with what chooses it.
+    /// Inside a message, with what chooses it.
     pub fn in_message(&self) -> String {
         match self {
             Self::Controller => "the controller's default credentials".to_owned(),
@@ -68,16 +68,13 @@ impl CredentialSource {
     }
 }
 
-/// Reads the data of sources.
 #[derive(Clone)]
 pub struct SourceReader {
     pub client: Client,
-    /// Directory of the default credentials.
     pub default_dir: Option<PathBuf>,
 }
 
 impl SourceReader {
-    /// `subject`: the source's, for errors.
     pub async fn read(&self, source: &CredentialSource, subject: &str) -> Result<Data, CredentialsError> {
         match source {
             CredentialSource::Controller => self.read_files(subject).await,
@@ -161,20 +158,20 @@ struct Failure {
     backoff: ExponentialBackoff,
 }
 
-/// Sources that could not be read. A failure is shared by all objects of the source until its next read, which comes later
-/// each time. The clock is an argument.
+/// A failure is shared by all objects of the source until its next read, which comes later each time. The clock is an
+/// argument.
 #[derive(Debug, Default)]
 pub struct Failures(HashMap<CredentialSource, Failure>);
 
 impl Failures {
-    /// Why this source is not read now, and how long.
+    /// Why it is not read now, and for how long.
     pub fn known(&self, source: &CredentialSource, now: Instant) -> Option<(CredentialsError, Duration)> {
         let failure = self.0.get(source)?;
         let wait = failure.next.saturating_duration_since(now);
         (!wait.is_zero()).then(|| (failure.error.clone(), wait))
     }
 
-    /// A read failed. Returns the pause until the next one. Failures of reads that began together count once.
+    /// Returns the pause until the next read. Failures of reads that began together count once.
     pub fn failed(&mut self, source: &CredentialSource, error: &CredentialsError, now: Instant) -> Duration {
         self.0.retain(|_, failure| now.saturating_duration_since(failure.next) < FORGET_AFTER);
         let backoff = || {
@@ -198,7 +195,7 @@ impl Failures {
         }
     }
 
-    /// A read succeeded. Returns whether the last one had failed.
+    /// Returns whether the last read had failed.
     pub fn succeeded(&mut self, source: &CredentialSource) -> bool {
         self.0.remove(source).is_some()
     }

@@ -30,34 +30,31 @@ use crate::{
     },
 };
 
-/// A token that is wanted: whose, of which IAM and for which project.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub key: TokenKey,
     pub user: User,
-    /// Where the user's password was read, for messages.
+    /// Of the password, for messages.
     pub source: CredentialSource,
     pub iam: Endpoint,
     pub project: String,
 }
 
-/// The tokens of users, and the logins in flight.
 pub struct TokenCache {
     core: Mutex<Core>,
-    /// The users that log in.
+    /// In flight, by user.
     logins: Locks<KeyIdentity>,
-    /// Minimum remaining lifetime of a token at a claim.
+    /// Remaining lifetime of a token at a claim.
     min_at_claim: Duration,
 }
 
 impl TokenCache {
-    /// A cache for requests with these timeouts.
     pub fn new(request_timeout: Duration, send_budget: Duration) -> Arc<Self> {
         let core = Mutex::new(Core::new(request_timeout + MARGIN));
         Arc::new(Self { core, logins: Locks::default(), min_at_claim: request_timeout + send_budget })
     }
 
-    /// The token, from the cache or by a login.
+    /// From the cache or by a login.
     pub async fn token(self: &Arc<Self>, cloud: &Arc<Client>, wanted: &Wanted) -> Result<Token, Hold> {
         let mut turn: Option<Lock<KeyIdentity>> = None;
         loop {
@@ -85,19 +82,18 @@ impl TokenCache {
         }
     }
 
-    /// The cached token, if a request may still be claimed with it.
+    /// If a request may still be claimed with it.
     pub fn present(&self, wanted: &Wanted) -> Option<Token> {
         self.core.lock().present(wanted.key).filter(|token| self.may_use(token, Instant::now()))
     }
 
-    /// Whether a request may still be claimed with this token: an answer to another request may have ended it, and the
-    /// preparation took time.
+    /// An answer to another request may have ended the token, and the preparation took time.
     pub fn may_use(&self, token: &Token, now: Instant) -> bool {
         token.left(now) >= self.min_at_claim
     }
 }
 
-/// One login, unless IAM is unreachable and the time to try again has not come.
+/// Logs in, unless IAM is unreachable and the time to try again has not come.
 async fn log_in(
     cache: Arc<TokenCache>,
     cloud: Arc<Client>,
@@ -130,7 +126,7 @@ impl Wanted {
         Hold { retry_after, ..self.held(Denied::Failed(LoginFailure::Unreachable, retry_after)) }
     }
 
-    /// There is no token, for this cause. No message holds the remaining time or quotes IAM.
+    /// No message holds the remaining time or quotes IAM.
     fn held(&self, denied: Denied) -> Hold {
         let ((reason, why, advice), wait) = match denied {
             Denied::Rejected(why, wait) => (rejected(why), wait.unwrap_or(REFUSED_RECHECK)),

@@ -18,13 +18,13 @@ pub enum Unseen {
     NotStarted,
     /// The cloud's answers cannot be read.
     NotReadable,
-    /// It is unknown whether the cloud accepted, and no poll within the settle time has confirmed it. Polling has ended.
+    /// The outcome is unknown, and no poll within the settle time has confirmed it. Polling has ended.
     Unconfirmed,
-    /// The redistribution ran, and is not shown any more, without a poll that showed its end. Polling has ended.
+    /// It ran, and is not shown any more, without a poll that showed its end. Polling has ended.
     EndNotSeen,
 }
 
-/// A result that needs a second poll in a row to be reported: a read may be late, or between two states.
+/// A result that is reported by the second poll in a row: a read may be late, or between two states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// The cluster redistributes, with unknown parameters.
@@ -43,14 +43,11 @@ pub struct OtherCalls {
     pub since: bool,
 }
 
-/// The finding of a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// Nothing to report.
     Nothing,
-    /// The redistribution of this call, with its details if they are shown.
+    /// Of this call, with its details if they are shown.
     Run(Phase, Option<Box<Details>>),
-    /// The progress is not known, and why.
     Unseen(Unseen, String),
 }
 
@@ -67,7 +64,6 @@ impl Readings<'_> {
     }
 }
 
-/// The facts that were known before a poll.
 #[derive(Clone, Copy, Debug)]
 pub struct Past<'a> {
     pub baseline: &'a Baseline,
@@ -81,7 +77,7 @@ pub struct Past<'a> {
     pub reported: Option<&'a str>,
 }
 
-/// The reason of a generation whose call may have been sent, if it is unknown whether the cloud accepted it.
+/// The reported reason, if it says that it is unknown whether the cloud accepted.
 pub fn unsettled(status: &ClusterRedistributionStatus, generation: i64) -> Option<Reason> {
     let reported = reason_at(&status.conditions, generation)?;
     [Reason::OutcomeUnknown, Reason::ServerError].into_iter().find(|reason| reason.as_str() == reported)
@@ -91,7 +87,6 @@ impl Unseen {
     /// After these, polling ends.
     pub const FINAL: [Self; 2] = [Self::Unconfirmed, Self::EndNotSeen];
 
-    /// The condition's reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotStarted => "NotStarted",
@@ -104,7 +99,6 @@ impl Unseen {
 
 type Judged = (Finding, Option<Hint>);
 
-/// Judges a poll: its finding, and its hint for the next one.
 pub fn judge(stage: Stage, past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     match stage {
         Stage::Settling => settling(past, readings),
@@ -113,7 +107,7 @@ pub fn judge(stage: Stage, past: &Past<'_>, readings: &Readings<'_>) -> Judged {
     }
 }
 
-/// Whether the cluster must be read too: not if the details are sufficient.
+/// Not if the details are sufficient.
 pub fn needs_cluster(stage: Stage, past: &Past<'_>, details: &ReadResult<Option<Details>>) -> bool {
     let details_only = Readings { details, cluster: None };
     stage == Stage::Settling || !matches!(judge(stage, past, &details_only).0, Finding::Run(..))
@@ -228,7 +222,7 @@ fn is_new(stage: Stage, past: &Past<'_>, details: &Details, task: Option<&Task>)
     }
 }
 
-/// Whether it runs with the parameters of the request, as far as they are shown.
+/// As far as they are shown.
 fn is_as_requested(past: &Past<'_>, details: &Details) -> bool {
     let same_mode = details.mode.as_deref().is_none_or(|mode| mode == past.request.redis_mode.as_str());
     same_mode && details.parallel_jobs.is_none_or(|jobs| jobs == i64::from(past.request.parallel_jobs))
@@ -291,8 +285,7 @@ fn unconfirmed(past: &Past<'_>, readings: &Readings<'_>, shown: Option<&Details>
     format!("{cluster}; {details}")
 }
 
-/// Neither the redistribution nor the cluster can be read. The message holds no varying cause, since each change would be a
-/// write.
+/// The message holds no varying cause, since each change would be a write.
 fn not_readable(readings: &Readings<'_>) -> Finding {
     let message = match readings.details {
         ReadResult::Refused(answer) if answer.reason == Reason::PermissionDenied => format!(
@@ -305,13 +298,11 @@ fn not_readable(readings: &Readings<'_>) -> Finding {
     Finding::Unseen(Unseen::NotReadable, message)
 }
 
-/// The cloud accepted, and the cluster does not show the redistribution.
 fn not_started(state: &ClusterState) -> Finding {
     let message = format!("The cloud accepted, but shows no redistribution of this call yet: {}", state.describe());
     Finding::Unseen(Unseen::NotStarted, message)
 }
 
-/// The finding at the end of the polls.
 pub fn over() -> Finding {
     let message =
         "Polling ended 30 days after the call: the end was not seen. Look at the cluster in the cloud's console";

@@ -35,26 +35,22 @@ use crate::{
     runtime::{jitter::jittered, metrics::Metrics, synced::Synced},
 };
 
-/// A redistribution is polled for no longer than this after its call.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Longest pause before the first poll: a restart must not poll everything at once, and a user who has just made a call
-/// wants to see something.
+/// Before the first poll: a restart must not poll everything at once, and a user wants to see something soon.
 const MAX_FIRST_POLL_DELAY: Duration = Duration::from_secs(10);
-/// Pause after a poll that cannot be made at the moment.
+/// After a poll that cannot be made at the moment.
 const POSTPONED_FOR: Duration = Duration::from_secs(2);
-/// Longest pause after such a poll: the Secret may have been fixed.
+/// Longest pause after such a poll: the Secret may have been corrected.
 const MAX_POSTPONEMENT: Duration = Duration::from_secs(900);
 
-/// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Observe {
-    /// Interval between the polls of a redistribution that progresses.
+    /// Between the polls of a redistribution that progresses.
     pub every: Duration,
-    /// How long a redistribution may take to appear before it is reported as unconfirmed.
+    /// How long it may take to appear before it is reported as unconfirmed.
     pub settle: Duration,
 }
 
-/// The question that the polls answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It is unknown whether the cloud accepted: has a redistribution begun?
@@ -89,13 +85,12 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
     Some(if wall.duration_since(since) > MAX_AGE { Stage::Over } else { stage })
 }
 
-/// The stage of the polls of an object whose next step is this one: they are due only where nothing else is.
+/// Polls are due only where nothing else is.
 pub fn due(object: &ClusterRedistribution, step: &Step, wall: Timestamp) -> Option<Stage> {
     let is_deleted = object.metadata.deletion_timestamp.is_some();
     stage(object, wall).filter(|_| *step == Step::Done && !is_deleted)
 }
 
-/// Polls redistributions, and knows the calls of all clusters.
 pub struct Observer {
     settings: Observe,
     baseline_age: Duration,
@@ -109,8 +104,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// `baseline_age`: how old a baseline may be when it is used. `synced`: without all objects, calls of others are not
-    /// known.
+    /// `baseline_age`: of a baseline at its use. `synced`: without all objects, calls of others are not known.
     pub fn new(
         (settings, baseline_age): (Observe, Duration),
         (rules, synced): (Arc<Rules>, Synced),
@@ -131,14 +125,14 @@ impl Observer {
         }
     }
 
-    /// How long it is until the next poll of this attempt is due.
+    /// Until the next poll of this attempt.
     pub fn due_in(&self, attempt: &Attempt) -> Duration {
         let first = jittered(MAX_FIRST_POLL_DELAY.min(self.settings.every));
         let scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, first, Instant::now());
         scheduled.next.saturating_duration_since(Instant::now())
     }
 
-    /// One poll, which is due: what it has found, and when the next one is due.
+    /// Makes the poll that is due, and schedules the next one.
     pub async fn poll(&self, object: &ClusterRedistribution, attempt: &Attempt, stage: Stage) -> Finding {
         let mut scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
         let finding = if stage == Stage::Over {
@@ -155,7 +149,7 @@ impl Observer {
         finding
     }
 
-    /// Reads the redistribution and, if needed, the cluster, and judges the result; or how long to wait at least.
+    /// The error: how long to wait at least.
     async fn read(
         &self,
         object: &ClusterRedistribution,
@@ -165,7 +159,7 @@ impl Observer {
     ) -> Result<Finding, Duration> {
         let status = object.status.clone().unwrap_or_default();
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        // Whether another object has called for the cluster is known only when all visible objects are known.
+        // Calls of other objects for the cluster are known only when all visible objects are known.
         if status.redistribution.is_none() && !self.synced.is_all_known_for(namespace) {
             return Err(MAX_FIRST_POLL_DELAY.min(self.settings.every));
         }
@@ -215,7 +209,7 @@ impl Observer {
         Ok(finding)
     }
 
-    /// Where a poll goes, and with which credential; or how long to wait at least.
+    /// The error: how long to wait at least.
     async fn route(
         &self,
         object: &ClusterRedistribution,
@@ -240,22 +234,19 @@ impl Observer {
         Ok((endpoint, credential))
     }
 
-    /// The watch has delivered this object: its status tells of calls.
+    /// Takes the calls that its status tells of.
     pub fn seen(&self, object: &ClusterRedistribution) {
         self.schedule.lock().record_status(object);
     }
 
-    /// A call for this cluster begins.
     pub fn call_begins(&self, cluster: &str, attempt: &Attempt, at: Timestamp) {
         self.schedule.lock().record_call(cluster, &attempt.uid, attempt.generation, at);
     }
 
-    /// Ends the polls of an object.
     pub fn end(&self, uid: &str) {
         self.schedule.lock().end(uid);
     }
 
-    /// Ends the polls of all other objects.
     pub fn keep_only(&self, keeps: impl Fn(&String) -> bool) {
         self.schedule.lock().keep_only(keeps);
     }
