@@ -31,7 +31,7 @@ use crate::{
     },
     credentials::{
         secret::{Account, parse},
-        source::{Failures, SourceReader},
+        source::{Failures, read_files, read_secret},
         tokens::{TokenCache, TokenKey, Wanted},
     },
     protocol::{hold::Hold, regions::Endpoint},
@@ -72,7 +72,7 @@ pub struct Purpose<'a> {
 }
 
 pub struct Credentials {
-    reader: SourceReader,
+    client: Client,
     limit: Arc<Semaphore>,
     cloud: Arc<cloud::Client>,
     tokens: Arc<TokenCache>,
@@ -96,7 +96,7 @@ impl Credentials {
     /// `limit`: of the requests at the API server at once.
     pub fn new(client: Client, limit: Arc<Semaphore>, cloud: Arc<cloud::Client>, settings: Settings) -> Self {
         Self {
-            reader: SourceReader { client, default_dir: settings.default_dir.clone() },
+            client,
             limit,
             cloud,
             tokens: TokenCache::new(settings.request_timeout, settings.send_budget),
@@ -121,7 +121,7 @@ impl Credentials {
     /// Reads the source now; for a user without a token, a login follows.
     pub async fn resolve(&self, purpose: &Purpose<'_>) -> Result<Credential, Hold> {
         let source = &purpose.source;
-        let (account, is_recovered) = self.read(source).await.map_err(|(error, wait)| held(&error, wait))?;
+        let (account, is_recovered) = self.read(source).await?;
         let key = match account {
             Account::AccessKey(key) => Key::AccessKey(key),
             Account::User(user) => Key::Token(self.tokens.token(&self.cloud, &self.wanted(purpose, user)?).await?),
@@ -133,7 +133,7 @@ impl Credentials {
     /// The credential again after a wait, by another read of its source: the same, or with the user's present token. Never
     /// logs in. `None`: the source holds other values, or there is no token.
     pub async fn refresh(&self, purpose: &Purpose<'_>, credential: Credential) -> Result<Option<Credential>, Hold> {
-        let (account, _) = self.read(&purpose.source).await.map_err(|(error, wait)| held(&error, wait))?;
+        let (account, _) = self.read(&purpose.source).await?;
         Ok(match (account, &credential.key) {
             (Account::AccessKey(key), Key::AccessKey(_)) => {
                 (self.digests(&Key::AccessKey(key), purpose.endpoint) == credential.id.digests).then_some(credential)
@@ -159,18 +159,23 @@ impl Credentials {
         }
     }
 
-    /// With whether it could not be read before. After a failure the source is read again only after the pause in the
-    /// error.
+    /// Reads the source; `true`: the last read had failed. After a failure it is read again only after the pause in the error.
     async fn read(&self, source: &CredentialSource) -> Result<(Account, bool), (CredentialsError, Duration)> {
         if let Some(known) = self.failures.lock().known(source, Instant::now()) {
             return Err(known);
         }
         let (first, tries) = RETRIES;
-        let (name, must_outlive) = (source.subject(), self.settings.request_timeout + MARGIN);
+        let (subject, must_outlive) = (source.subject(), self.settings.request_timeout + MARGIN);
         let read = || async {
             let _one = self.limit.acquire().await;
-            let data = self.reader.read(source, &name).await?;
-            parse(&data, &name, Timestamp::now(), must_outlive)
+            let data = match (source, &self.settings.default_dir) {
+                (CredentialSource::Secret { namespace, name }, _) => {
+                    read_secret(&self.client, (namespace, name), subject.clone()).await?
+                }
+                (CredentialSource::Controller, Some(directory)) => read_files(directory, subject.clone()).await?,
+                (CredentialSource::Controller, None) => return Err(CredentialsError::NotFound(subject.clone())),
+            };
+            parse(&data, &subject, Timestamp::now(), must_outlive)
         };
         let account = read
             .retry(ExponentialBuilder::default().with_min_delay(first).with_max_times(tries))
@@ -186,7 +191,7 @@ impl Credentials {
     }
 
     fn wanted(&self, purpose: &Purpose<'_>, user: User) -> Result<Wanted, Hold> {
-        let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
+        let iam = purpose.iam.ok_or_else(|| (purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
         let identity = self.user_identity(&user);
         // Fetched by this user at this IAM, for calls of this project at this endpoint.
         let (at, endpoint) = (iam.url.as_str().as_bytes(), purpose.endpoint.url.as_str().as_bytes());
@@ -243,14 +248,18 @@ impl Purpose<'_> {
     }
 }
 
-fn held(error: &CredentialsError, wait: Duration) -> Hold {
-    let (reason, message) = match error.reason() {
-        Some(reason) => (reason, error.to_string()),
-        None => {
-            (Reason::CredentialsInvalid, format!("{error}. The operator retries automatically, less often each time"))
-        }
-    };
-    Hold { reason, message, retry_after: wait.max(Duration::from_secs(1)) }
+/// Of an error and the pause after it.
+impl From<(CredentialsError, Duration)> for Hold {
+    fn from((error, pause): (CredentialsError, Duration)) -> Self {
+        let (reason, message) = match error.reason() {
+            Some(reason) => (reason, error.to_string()),
+            None => (
+                Reason::CredentialsInvalid,
+                format!("{error}. The operator retries automatically, less often each time"),
+            ),
+        };
+        Self { reason, message, retry_after: pause.max(Duration::from_secs(1)) }
+    }
 }
 
 #[cfg(test)]

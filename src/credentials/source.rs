@@ -3,17 +3,17 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
 use super::secret::{CredentialsError, Data, KEYS};
-use crate::protocol::annotations::CREDENTIALS_SECRET;
+use crate::{protocol::annotations::CREDENTIALS_SECRET, runtime::jitter::doubling};
 
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// First pause: a user may be about to create the Secret.
@@ -68,60 +68,43 @@ impl CredentialSource {
     }
 }
 
-#[derive(Clone)]
-pub struct SourceReader {
-    pub client: Client,
-    pub default_dir: Option<PathBuf>,
+pub async fn read_secret(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    subject: String,
+) -> Result<Data, CredentialsError> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let unavailable = match timeout(API_TIMEOUT, secrets.get(name)).await {
+        Ok(Ok(secret)) => {
+            return Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect());
+        }
+        Ok(Err(kube::Error::Api(status))) => match status.code {
+            404 => return Err(CredentialsError::NotFound(subject)),
+            403 => return Err(CredentialsError::Forbidden(subject)),
+            code => format!("the API server answered {code}"),
+        },
+        // Never the error's own text: it could quote the Secret.
+        Ok(Err(kube::Error::SerdeError(_))) => "the answer could not be read".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the API server did not answer in time".to_owned(),
+    };
+    Err(CredentialsError::Unavailable(subject, unavailable))
 }
 
-impl SourceReader {
-    pub async fn read(&self, source: &CredentialSource, subject: &str) -> Result<Data, CredentialsError> {
-        match source {
-            CredentialSource::Controller => self.read_files(subject).await,
-            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, subject).await,
-        }
-    }
-
-    async fn read_secret(&self, namespace: &str, name: &str, subject: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable(subject.to_owned(), why);
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
-            Ok(Ok(secret)) => secret,
-            Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
-            Ok(Err(kube::Error::Api(status))) => {
-                return Err(match status.code {
-                    404 => CredentialsError::NotFound(subject.to_owned()),
-                    403 => CredentialsError::Forbidden(subject.to_owned()),
-                    code => unavailable(format!("the API server answered {code}")),
-                });
-            }
-            // Never the error's own text: it could quote the Secret.
-            Ok(Err(kube::Error::SerdeError(_))) => return Err(unavailable("the answer could not be read".to_owned())),
-            Ok(Err(error)) => return Err(unavailable(error.to_string())),
-        };
-        Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-    }
-
-    async fn read_files(&self, subject: &str) -> Result<Data, CredentialsError> {
-        let not_found = || CredentialsError::NotFound(subject.to_owned());
-        let directory = self.default_dir.as_deref().ok_or_else(not_found)?;
-        let shown = directory.display();
-        match stable(|| read_files(directory)).await {
-            Err(error) => {
-                let why = format!("a file in {shown} cannot be read: {}", error.kind());
-                Err(CredentialsError::Unreadable(subject.to_owned(), why))
-            }
-            Ok(None) => {
-                let why = format!("the files in {shown} are being replaced");
-                Err(CredentialsError::Unavailable(subject.to_owned(), why))
-            }
-            Ok(Some(data)) if data.is_empty() => Err(not_found()),
-            Ok(Some(data)) => Ok(data),
+pub async fn read_files(directory: &Path, subject: String) -> Result<Data, CredentialsError> {
+    let shown = directory.display();
+    match stable(|| read_once(directory)).await {
+        Ok(Some(data)) if data.is_empty() => Err(CredentialsError::NotFound(subject)),
+        Ok(Some(data)) => Ok(data),
+        Ok(None) => Err(CredentialsError::Unavailable(subject, format!("the files in {shown} are being replaced"))),
+        Err(error) => {
+            let why = format!("a file in {shown} cannot be read: {}", error.kind());
+            Err(CredentialsError::Unreadable(subject, why))
         }
     }
 }
 
-async fn read_files(directory: &Path) -> std::io::Result<Data> {
+async fn read_once(directory: &Path) -> std::io::Result<Data> {
     let mut data = Data::new();
     for key in KEYS {
         match tokio::fs::read(directory.join(key)).await {
@@ -174,11 +157,7 @@ impl Failures {
     /// Returns the pause until the next read. Failures of reads that began together count once.
     pub fn failed(&mut self, source: &CredentialSource, error: &CredentialsError, now: Instant) -> Duration {
         self.0.retain(|_, failure| now.saturating_duration_since(failure.next) < FORGET_AFTER);
-        let backoff = || {
-            let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
-            builder.with_factor(2.0).without_max_times().build()
-        };
-        let new = || Failure { error: error.clone(), next: now, backoff: backoff() };
+        let new = || Failure { error: error.clone(), next: now, backoff: doubling(FIRST_PAUSE, MAX_PAUSE) };
         let failure = self.0.entry(source.clone()).or_insert_with(new);
         failure.error = error.clone();
         if failure.next <= now {

@@ -229,7 +229,7 @@ async fn a_failed_read_is_shared_until_its_pause_and_the_recovery_is_told() {
 async fn default_credentials_are_read_anew_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.default_dir = Some(directory.path().to_owned());
+    credentials.settings.default_dir = Some(directory.path().to_owned());
     for secret in ["one", "two"] {
         std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
         std::fs::write(directory.path().join("secretKey"), secret).unwrap();
@@ -266,7 +266,7 @@ async fn an_unreadable_default_credentials_file_is_reported_with_its_directory()
     // A directory cannot be read as a file, even by root.
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.default_dir = Some(directory.path().to_owned());
+    credentials.settings.default_dir = Some(directory.path().to_owned());
     let (error, _) = credentials.read(&CredentialSource::Controller).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
