@@ -58,19 +58,15 @@ pub struct Precheck {
     known: Mutex<Known>,
 }
 
+/// Object uid, generation and values.
+type Of = (String, i64, KeyIdentity);
+
 #[derive(Default)]
 struct Known {
     /// The begin of the last request.
     begun: HashMap<Cluster, Instant>,
-    /// By object uid. Until the next one is due, the same request with the same values is not prechecked again.
-    last: HashMap<String, Last>,
-}
-
-struct Last {
-    generation: i64,
-    values: KeyIdentity,
-    result: Result<Checked, Hold>,
-    next: Instant,
+    /// With the time of the next one: until then the same request with the same values is not prechecked again.
+    last: HashMap<Of, (Result<Checked, Hold>, Instant)>,
 }
 
 /// A precheck that does not prevent the request.
@@ -174,10 +170,10 @@ impl Precheck {
 
 impl Known {
     /// The last precheck of this generation with these values, if the next one is not due yet. A hold ends when it is.
-    fn last(&self, uid: &str, of: (i64, KeyIdentity), now: Instant) -> Option<Result<Checked, Hold>> {
-        let last = self.last.get(uid).filter(|last| (last.generation, last.values) == of)?;
-        let wait = last.next.saturating_duration_since(now);
-        let result = || last.result.clone().map_err(|hold| Hold { retry_after: wait, ..hold });
+    fn last(&self, uid: &str, (generation, values): (i64, KeyIdentity), now: Instant) -> Option<Result<Checked, Hold>> {
+        let (result, next) = self.last.get(&(uid.to_owned(), generation, values))?;
+        let wait = next.saturating_duration_since(now);
+        let result = || result.clone().map_err(|hold| Hold { retry_after: wait, ..hold });
         (!wait.is_zero()).then(result)
     }
 
@@ -188,9 +184,9 @@ impl Known {
         result: Result<Checked, Hold>,
         now: Instant,
     ) {
-        self.last.retain(|_, last| last.next > now);
+        self.last.retain(|_, (_, next)| *next > now);
         let next = now + result.as_ref().map_or_else(|hold| hold.retry_after, |_| VALID_FOR);
-        self.last.insert(uid.to_owned(), Last { generation, values, result, next });
+        self.last.insert((uid.to_owned(), generation, values), (result, next));
     }
 }
 
