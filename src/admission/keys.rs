@@ -26,18 +26,9 @@ use crate::{
 
 /// The fifth refusal locks the key for everybody.
 const MAX_REFUSALS: usize = 4;
-/// Requests with unproven values that may be without an answer at once.
-const MAX_UNANSWERED: usize = 3;
-/// A request without an answer counts for so long: a gateway that refuses does so at once.
-const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
-/// Keys and values without a use for so long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
-/// Refused values are kept longer: an object that waits for others asks again and again, and must not use them anew each
-/// hour.
+/// Longer, since an object that waits for others asks again and again, and must not use them anew each hour.
 const FORGET_REFUSED_AFTER: Duration = Duration::from_secs(24 * 3600);
-
-/// The name of a request with unproven values that has no answer yet.
-pub type Unanswered = u64;
 
 #[derive(Debug, Default)]
 struct ValuesRecord {
@@ -47,18 +38,14 @@ struct ValuesRecord {
 
 #[derive(Debug, Default)]
 struct KeyRecord {
-    /// When the next slot begins.
     next_slot: Option<Instant>,
-    /// When the next claimed request may be sent: claims take longer or shorter, and the distance counts where requests
-    /// arrive.
+    /// A claim takes longer or shorter, and the distance counts where requests arrive.
     next_send: Option<Instant>,
     throttled_until: Option<Instant>,
-    /// The cloud has locked the key, whatever secret it is used with.
+    /// Whatever secret it is used with.
     locked_until: Option<Instant>,
-    /// How long each refusal counts, by attempt where another process met it.
+    /// Until when each counts; by attempt where another process met it.
     refusals: HashMap<String, Instant>,
-    /// The requests without an answer: the values of each, and since when; `None`: it is not sent yet.
-    unanswered: HashMap<Unanswered, (KeyIdentity, Option<Instant>)>,
     used: Option<Instant>,
 }
 
@@ -74,70 +61,24 @@ impl Keys {
         self.forget_old(now);
         let CredentialId { digests, source } = id;
         let values = self.values.entry(digests.values).or_default();
-        values.used = Some(now);
-        if let Some((why, wait)) = values.lockout.rejection(now) {
+        let key = self.by_key.entry(digests.key).or_default();
+        (values.used, key.used) = (Some(now), Some(now));
+        let locked = || left(key.locked_until, now).map(|wait| (Rejection::Locked, Some(wait)));
+        let too_often = || left(key.refusals_end(), now).map(|wait| (Rejection::RefusedTooOften, Some(wait)));
+        let rejection = values.lockout.rejection(now).or_else(locked);
+        let rejection = rejection.or_else(|| if values.lockout.is_proven() { None } else { too_often() });
+        if let Some((why, wait)) = rejection {
             return Err(rejected(why, wait, source));
         }
-        let is_proven = values.lockout.is_proven();
-        let key = self.by_key.entry(digests.key).or_default();
-        key.used = Some(now);
-        if let Some(wait) =
-            key.locked_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
-        {
-            return Err(rejected(Rejection::Locked, Some(wait), source));
-        }
-        if let Some(end) = key.locks_until(now).filter(|_| !is_proven) {
-            let wait = Some(end.saturating_duration_since(now));
-            return Err(rejected(Rejection::RefusedTooOften, wait, source));
-        }
-        match key.throttled_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero()) {
-            Some(wait) => Err(throttled(wait, source)),
-            None => Ok(()),
-        }
+        left(key.throttled_until, now).map_or(Ok(()), |wait| Err(throttled(wait, source)))
     }
 
-    /// Whether an answer has shown that these values work.
     pub fn is_proven(&self, digests: KeyDigests) -> bool {
         self.values.get(&digests.values).is_some_and(|values| values.lockout.is_proven())
     }
 
-    /// The error: until when these values, if they are unproven, have a request without an answer. They have one at a time:
-    /// if they are wrong, one object fails and not all.
-    pub fn is_untried(&mut self, digests: KeyDigests, now: Instant) -> Result<(), Instant> {
-        if self.is_proven(digests) {
-            return Ok(());
-        }
-        let key = self.by_key.entry(digests.key).or_default();
-        key.forget_unanswered(now);
-        let mut of_values = key.unanswered.values().filter(|(values, _)| *values == digests.values);
-        // One that is not sent yet ends by an answer or by being dropped, which is told.
-        of_values.next().map_or(Ok(()), |(_, since)| Err(since.unwrap_or(now) + UNANSWERED_COUNTS_FOR))
-    }
-
-    /// Adds a request to those without an answer, if the values are unproven: refusals of a key and requests without an
-    /// answer, with whatever values, must together stay below what locks the key. Returns its name; proven values need
-    /// none. The error: not before then, or before an answer.
-    pub fn begin(&mut self, digests: KeyDigests, now: Instant) -> Result<Option<Unanswered>, Instant> {
-        if self.is_proven(digests) {
-            return Ok(None);
-        }
-        let key = self.by_key.entry(digests.key).or_default();
-        key.forget_unanswered(now);
-        let refusals = key.refusals.values().filter(|until| **until > now);
-        let is_full =
-            key.unanswered.len() >= MAX_UNANSWERED || refusals.clone().count() + key.unanswered.len() >= MAX_REFUSALS;
-        if !is_full {
-            self.count = self.count.wrapping_add(1);
-            key.unanswered.insert(self.count, (digests.values, None));
-            return Ok(Some(self.count));
-        }
-        let ends = key.unanswered.values().filter_map(|(_, since)| *since).map(|since| since + UNANSWERED_COUNTS_FOR);
-        // Those that are not sent yet end by an answer or by being dropped, which is told.
-        Err(ends.chain(refusals.copied()).min().unwrap_or(now + UNANSWERED_COUNTS_FOR))
-    }
-
-    /// Takes the next slot, and returns how long it is until then. After a request that was a little late the next one
-    /// keeps its slot, so that small delays do not add up; after a longer pause a new series of slots begins.
+    /// Takes the next slot and returns the wait until then. After a request that was a little late the next one keeps
+    /// its slot, so that small delays do not add up; after a longer pause a new series begins.
     pub fn take_slot(&mut self, digests: KeyDigests, interval: Duration, now: Instant) -> Duration {
         let key = self.by_key.entry(digests.key).or_default();
         let late = (interval / 10).min(MAX_LATE);
@@ -149,8 +90,8 @@ impl Keys {
         slot.saturating_duration_since(now)
     }
 
-    /// A claimed request is about to be sent: how long it has to wait to keep its distance from the one before. Zero unless
-    /// that one's claim took longer. `None`: longer than `within`; then the request must not be sent, and takes nothing.
+    /// How long a claimed request has to wait to keep its distance from the one before. `None`: longer than `within`;
+    /// then it must not be sent, and takes nothing.
     pub fn take_send(
         &mut self,
         digests: KeyDigests,
@@ -168,21 +109,6 @@ impl Keys {
         Some(wait)
     }
 
-    pub fn sent(&mut self, digests: KeyDigests, name: Option<Unanswered>, now: Instant) {
-        let key = self.by_key.get_mut(&digests.key);
-        if let Some((_, since)) = name.and_then(|name| key?.unanswered.get_mut(&name)) {
-            *since = Some(now);
-        }
-    }
-
-    /// The request was not sent, or has its answer.
-    pub fn end(&mut self, digests: KeyDigests, name: Option<Unanswered>) {
-        if let (Some(key), Some(name)) = (self.by_key.get_mut(&digests.key), name) {
-            key.unanswered.remove(&name);
-        }
-    }
-
-    /// Takes in what an answer says.
     pub fn learn(&mut self, digests: KeyDigests, effect: KeyEffect, now: Instant) {
         if let KeyEffect::Throttled(wait) = effect {
             return self.throttle(digests.key, now + wait);
@@ -198,51 +124,52 @@ impl Keys {
         }
     }
 
-    /// A redistribution request was let through: the values work, whatever was known against the user's tokens.
+    /// A redistribution request was accepted, whatever was known against the user's tokens.
     pub fn worked(&mut self, digests: KeyDigests) {
         self.values.entry(digests.values).or_default().lockout.worked();
     }
 
-    /// A refusal of this key counts until then. Named, so that one that is seen again does not count twice.
+    /// Named, so that a refusal that is seen again does not count twice.
     pub fn refused(&mut self, key: KeyIdentity, name: &str, until: Instant) {
         self.by_key.entry(key).or_default().refusals.insert(name.to_owned(), until);
     }
 
-    /// The cloud asked this key to wait. Of two windows the longer one holds.
+    /// Of two windows the longer one holds.
     pub fn throttle(&mut self, key: KeyIdentity, until: Instant) {
         let key = self.by_key.entry(key).or_default();
         key.throttled_until = key.throttled_until.max(Some(until));
     }
 
     fn forget_old(&mut self, now: Instant) {
-        let is_old =
-            |used: Option<Instant>, after| used.is_none_or(|used| now.saturating_duration_since(used) >= after);
-        // What was only heard of counts from the first look at it.
-        self.values.values_mut().for_each(|values| values.used = values.used.or(Some(now)));
-        self.by_key.values_mut().for_each(|key| key.used = key.used.or(Some(now)));
         self.values.retain(|_, values| {
-            !is_old(values.used, if values.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER })
+            let after = if values.lockout.is_rejected() { FORGET_REFUSED_AFTER } else { FORGET_AFTER };
+            is_recent(&mut values.used, after, now)
         });
-        self.by_key.values_mut().for_each(|key| key.forget_unanswered(now));
-        self.by_key.retain(|_, key| !is_old(key.used, FORGET_AFTER) || !key.unanswered.is_empty());
+        self.by_key.retain(|_, key| {
+            key.refusals.retain(|_, until| *until > now);
+            is_recent(&mut key.used, FORGET_AFTER, now)
+        });
     }
 }
 
 impl KeyRecord {
-    fn forget_unanswered(&mut self, now: Instant) {
-        self.unanswered.retain(|_, (_, since)| since.is_none_or(|since| since + UNANSWERED_COUNTS_FOR > now));
-    }
-
     /// Until when one more refusal would lock the key.
-    fn locks_until(&mut self, now: Instant) -> Option<Instant> {
-        self.refusals.retain(|_, until| *until > now);
+    fn refusals_end(&self) -> Option<Instant> {
         let mut ends: Vec<_> = self.refusals.values().copied().collect();
         ends.sort_unstable();
-        ends.len().checked_sub(MAX_REFUSALS).and_then(|at| ends.get(at)).copied()
+        ends.into_iter().nth_back(MAX_REFUSALS - 1)
     }
 }
 
-/// The cloud asked the key to wait for so long (429).
+/// What was only heard of counts from the first look at it.
+fn is_recent(used: &mut Option<Instant>, within: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(*used.get_or_insert(now)) < within
+}
+
+fn left(until: Option<Instant>, now: Instant) -> Option<Duration> {
+    until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+}
+
 fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
     Hold {
         reason: Reason::Throttled,
@@ -254,7 +181,7 @@ fn throttled(wait: Duration, source: &CredentialSource) -> Hold {
     }
 }
 
-/// The gateway refused the key, and it may be tried again after so long; `None`: not before its values change.
+/// `wait`: `None` if not before the values change.
 fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -> Hold {
     let secret = source.in_message();
     let retry = "It is tried again 5 minutes after the last refusal";
@@ -278,7 +205,7 @@ fn rejected(why: Rejection, wait: Option<Duration>, source: &CredentialSource) -
             "The gateway refused the date of a signature with {secret}: the clock of the controller's node is wrong. {retry}. Correct the clock"
         ),
     };
-    // A changed Secret has to be noticed before that.
+    // A changed Secret has to be noticed sooner.
     let wait = wait.unwrap_or(REFUSED_RECHECK).min(REFUSED_RECHECK).max(Duration::from_secs(1));
     Hold { reason: Reason::CredentialsRejected, message, retry_after: jittered(wait) }
 }
@@ -305,20 +232,11 @@ mod tests {
             .find(|words| hold.message.contains(words))
     }
 
-    fn send(keys: &mut Keys, digests: KeyDigests, now: Instant) -> Option<Unanswered> {
-        let name = keys.begin(digests, now).ok()?;
-        keys.sent(digests, name, now);
-        name
-    }
-
     #[test]
     fn four_refusals_of_one_key_by_whatever_secret_stop_a_fifth() {
         let (mut keys, now) = (Keys::default(), Instant::now());
         for values in 1..=4 {
             assert!(keys.check(&id(digests(1, values)), now).is_ok());
-            let name = send(&mut keys, digests(1, values), now);
-            assert!(name.is_some(), "{values}");
-            keys.end(digests(1, values), name);
             keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
             assert_eq!(why(&mut keys, digests(1, values), now), Some("which had not worked"));
         }
@@ -336,50 +254,7 @@ mod tests {
             keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
         }
         assert!(keys.check(&id(digests(1, 1)), now).is_ok());
-        assert_eq!(keys.begin(digests(1, 1), now), Ok(None));
-    }
-
-    #[test]
-    fn at_most_three_unproven_requests_are_without_an_answer_at_once() {
-        let (mut keys, now) = (Keys::default(), Instant::now());
-        let sent: Vec<_> = (0..5).filter_map(|values| send(&mut keys, digests(1, values), now)).collect();
-        assert_eq!(sent.len(), 3);
-        assert_eq!(keys.begin(digests(1, 9), now), Err(now + UNANSWERED_COUNTS_FOR));
-        assert!(send(&mut keys, digests(1, 9), now + UNANSWERED_COUNTS_FOR).is_some());
-    }
-
-    #[test]
-    fn unproven_values_have_one_request_without_an_answer() {
-        let (mut keys, now) = (Keys::default(), Instant::now());
-        let first = send(&mut keys, digests(1, 1), now);
-        assert_eq!(keys.is_untried(digests(1, 1), now), Err(now + UNANSWERED_COUNTS_FOR));
-        assert_eq!(keys.is_untried(digests(1, 2), now), Ok(()), "another secret of the same key");
-        assert_eq!(keys.is_untried(digests(1, 1), now + UNANSWERED_COUNTS_FOR), Ok(()));
-        keys.end(digests(1, 1), first);
-        assert_eq!(keys.is_untried(digests(1, 1), now), Ok(()));
-        let _hung = send(&mut keys, digests(1, 1), now);
-        keys.worked(digests(1, 1));
-        assert_eq!(keys.is_untried(digests(1, 1), now), Ok(()), "values that work have as many as they like");
-    }
-
-    #[test]
-    fn refusals_and_requests_without_an_answer_stay_below_what_locks_the_key() {
-        let (mut keys, now) = (Keys::default(), Instant::now());
-        for values in 1..=2 {
-            keys.learn(digests(1, values), KeyEffect::RejectedByGateway, now);
-        }
-        let sent = (3..9).filter_map(|values| send(&mut keys, digests(1, values), now)).count();
-        assert_eq!(sent, 2);
-    }
-
-    #[test]
-    fn a_request_that_is_not_sent_or_has_its_answer_makes_room() {
-        let (mut keys, now) = (Keys::default(), Instant::now());
-        let sent: Vec<_> = (0..3).map(|values| keys.begin(digests(1, values), now)).collect();
-        let Some(Ok(first)) = sent.first() else { unreachable!("the first is let through") };
-        assert!(keys.begin(digests(1, 9), now).is_err());
-        keys.end(digests(1, 0), *first);
-        assert!(matches!(keys.begin(digests(1, 9), now), Ok(Some(_))));
+        assert!(keys.is_proven(digests(1, 1)));
     }
 
     #[test]
@@ -389,7 +264,7 @@ mod tests {
         keys.learn(digests(1, 1), KeyEffect::RejectedByGateway, now);
         assert_eq!(why(&mut keys, digests(1, 1), now), Some("which had worked"));
         assert_eq!(why(&mut keys, digests(1, 1), now + 5 * MINUTE), None);
-        assert!(matches!(keys.begin(digests(1, 1), now + 5 * MINUTE), Ok(Some(_))), "as unproven");
+        assert!(!keys.is_proven(digests(1, 1)));
     }
 
     #[test]

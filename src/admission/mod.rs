@@ -9,45 +9,41 @@
 //! What the first three return is kept until the outcome is known.
 
 mod keys;
-mod places;
 mod restored;
 mod slots;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    future::pending,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use self::slots::Slot;
-use self::{
-    places::{Held, Places},
-    restored::RestoredHolds,
-    slots::Slots,
-};
+pub use self::slots::{CloudRead, Slot, is_about_key};
+use self::{restored::RestoredHolds, slots::Slots};
 use crate::{
     api::ClusterRedistribution,
     cloud::auth::{Key, KeyIdentity},
     credentials::{Credential, CredentialId},
     protocol::{decide::Plan, hold::Hold},
-    runtime::locks::{Lock, Locks},
+    runtime::locks::{Entries, Entry, Lock, Locks},
 };
 
-/// Requests keep this much more distance than the rate limit asks for, in thousandths of the interval: a request that is
-/// sent on its slot arrives a little earlier or later, and must not exceed the rate where it arrives.
+/// Thousandths of the interval that requests keep in addition: one that is sent on its slot arrives a little earlier or
+/// later, and must not exceed the rate there.
 const SLACK: u32 = 15;
-/// So much later than its slot a request may be, and the next one still keeps its own: the slack of one second.
+/// A request that is later than its slot by less than this delays no other: the slack of one second.
 const MAX_LATE: Duration = Duration::from_millis(SLACK as u64);
 
 /// A cluster of the cloud, as far as requests to it must not overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cluster {
-    /// Host of the endpoint.
     pub endpoint: String,
-    /// Project, as spec has it.
     pub project: String,
-    /// Cluster, in lower case.
+    /// In lower case.
     pub cluster: String,
 }
 
@@ -61,7 +57,6 @@ impl From<&Plan> for Cluster {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub struct Admission {
     places: Places,
@@ -71,27 +66,25 @@ pub struct Admission {
     restored: Mutex<RestoredHolds>,
 }
 
-/// The turn of one namespace with one cluster.
 #[derive(Debug)]
 pub struct ClusterTurn {
     admission: Arc<Admission>,
     lock: Lock<(String, Cluster)>,
 }
 
-/// A place among the requests in flight.
 #[derive(Debug)]
 pub struct Place {
     // In this order: what is shared with the fewest is freed last.
-    place: Held,
+    place: HeldPlace,
     turn: ClusterTurn,
 }
 
-/// Everything that a request waits for, but its slot.
+/// All that a request waits for, but its slot.
 #[derive(Debug)]
 pub struct Admitted {
     // In this order: what is shared with the fewest is freed last.
     _credential: Lock<(KeyIdentity, Cluster)>,
-    _place: Held,
+    _place: HeldPlace,
     turn: ClusterTurn,
     id: CredentialId,
 }
@@ -110,7 +103,6 @@ impl Admission {
         })
     }
 
-    /// Waits for the other requests of this namespace to this cluster.
     pub async fn cluster(self: &Arc<Self>, namespace: &str, cluster: Cluster) -> ClusterTurn {
         let lock = self.of_namespace.lock((namespace.to_owned(), cluster)).await;
         ClusterTurn { admission: Arc::clone(self), lock }
@@ -121,32 +113,31 @@ impl Admission {
         self.slots.slot(id, None).await
     }
 
-    /// Why no request may be made with this credential now, by what answers have said; what other processes met is restored
-    /// first, as far as the status of objects records it for the credential's source.
+    /// Why no request may be made with this credential now. What other processes met is restored first, as far as the
+    /// status of objects records it for the source.
     pub fn restore_and_check(&self, credential: &Credential, endpoint: &str) -> Result<(), Hold> {
         let digests = credential.id.digests;
         let now = Instant::now();
-        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let restored = self.restored.lock();
         let is_access_key = matches!(credential.key, Key::AccessKey(_));
-        restored.apply(&credential.id.source, endpoint, (digests.key, is_access_key), &mut self.slots.keys(), now);
+        restored.apply(&credential.id.source, endpoint, (digests.key, is_access_key), &mut self.slots.keys.lock(), now);
         drop(restored);
         self.slots.check(&credential.id)
     }
 
-    /// This process makes the attempt, and so receives its answer itself.
+    /// This process receives the answer itself.
     pub fn mark_own_attempt(&self, attempt_id: &str) {
-        self.restored.lock().unwrap_or_else(PoisonError::into_inner).note_own(attempt_id, Instant::now());
+        self.restored.lock().note_own(attempt_id, Instant::now());
     }
 
     /// Restores what an object's attempt in status records about its credential source.
     pub fn restore_from_status(&self, object: &ClusterRedistribution) {
-        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut restored = self.restored.lock();
         restored.add(object, Instant::now(), Timestamp::now());
     }
 }
 
 impl ClusterTurn {
-    /// Waits for a place.
     pub async fn place(self) -> Place {
         let place = self.admission.places.enter(&self.lock.name().0).await;
         Place { place, turn: self }
@@ -154,7 +145,6 @@ impl ClusterTurn {
 }
 
 impl Place {
-    /// Waits for the other requests to this cluster that use the same values.
     pub async fn with(self, id: CredentialId) -> Admitted {
         let Self { place, turn } = self;
         let lock = turn.admission.of_credential.lock((id.digests.values, turn.lock.name().1.clone())).await;
@@ -163,68 +153,86 @@ impl Place {
 }
 
 impl Admitted {
-    /// Waits for a slot, the last wait before a request. What is known against the key ends it.
+    /// The last wait before a request. What is known against the key ends it.
     pub async fn slot(&self) -> Result<Slot, Hold> {
         let namespace = self.turn.lock.name().0.clone();
         self.turn.admission.slots.slot(&self.id, Some(namespace)).await
     }
 
-    /// Why the request may not be made now, if something is known against the key.
     pub fn check(&self) -> Result<(), Hold> {
         self.turn.admission.slots.check(&self.id)
     }
 
-    /// The cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.turn.lock.name().1
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use tokio::task::unconstrained;
+/// Half of all places are reserved: a namespace holds at most one of them. The others are shared: a namespace holds at
+/// most a quarter of all. So a namespace without a place finds one while fewer than half as many other namespaces as
+/// there are places hold one, whatever these do.
+#[derive(Debug)]
+struct Places {
+    reserved: Arc<Semaphore>,
+    shared: Arc<Semaphore>,
+    share: usize,
+    namespaces: Entries<String, Namespace>,
+}
 
-    use super::*;
-    use crate::{cloud::auth::KeyDigests, credentials::CredentialSource};
+#[derive(Debug)]
+struct Namespace {
+    /// One permit, for a reserved place.
+    lane: Arc<Semaphore>,
+    /// For shared places.
+    share: Arc<Semaphore>,
+}
 
-    fn id(key: u8, values: u8) -> CredentialId {
-        let digests = KeyDigests { key: KeyIdentity::from([key; 32]), values: KeyIdentity::from([values; 32]) };
-        CredentialId { digests, source: CredentialSource::Controller }
+#[derive(Debug)]
+struct HeldPlace {
+    // In this order: the entry of the namespace goes last.
+    _of_all: OwnedSemaphorePermit,
+    _of_namespace: OwnedSemaphorePermit,
+    _namespace: Entry<String, Namespace>,
+}
+
+impl Places {
+    /// `concurrency`: at least 1.
+    fn new(concurrency: usize) -> Self {
+        let all = concurrency.max(1);
+        let reserved = all.div_ceil(2);
+        Self {
+            reserved: Arc::new(Semaphore::new(reserved)),
+            shared: Arc::new(Semaphore::new(all - reserved)),
+            share: (all / 4).max(1),
+            namespaces: Entries::default(),
+        }
     }
 
-    fn cluster(name: &str) -> Cluster {
-        Cluster { endpoint: "dws.example.com".to_owned(), project: "project".to_owned(), cluster: name.to_owned() }
-    }
-
-    async fn enter(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Admitted {
-        admission.cluster(namespace, cluster(of)).await.place().await.with(id).await
-    }
-
-    fn admitted(admission: &Arc<Admission>, namespace: &str, of: &str, id: CredentialId) -> Option<Admitted> {
-        unconstrained(enter(admission, namespace, of, id)).now_or_never()
-    }
-
-    #[test]
-    fn requests_to_one_cluster_wait_for_their_namespace_and_credential() {
-        let admission = Admission::new(64, 0.0);
-        let held = admitted(&admission, "a", "one", id(1, 1));
-        assert!(held.is_some());
-        assert!(admitted(&admission, "a", "one", id(2, 2)).is_none(), "the same namespace");
-        assert!(admitted(&admission, "b", "one", id(1, 1)).is_none(), "the same credential");
-        assert!(admitted(&admission, "b", "one", id(2, 2)).is_some(), "another namespace with another credential");
-        assert!(admitted(&admission, "a", "two", id(1, 1)).is_some(), "another cluster");
-        drop(held);
-        assert!(admitted(&admission, "a", "one", id(2, 2)).is_some());
-        assert!(admission.of_namespace.is_empty() && admission.of_credential.is_empty());
-    }
-
-    #[test]
-    fn a_namespace_that_waits_for_a_credential_keeps_no_place_from_others() {
-        let admission = Admission::new(8, 0.0);
-        let _held = admitted(&admission, "a", "one", id(1, 1));
-        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(enter(&admission, "b", "one", id(1, 1)))).collect();
-        assert!(waiting.iter_mut().all(|wait| unconstrained(wait).now_or_never().is_none()));
-        assert!(admitted(&admission, "c", "two", id(3, 3)).is_some());
+    /// Waits for a reserved place and for a shared one, whichever comes first.
+    async fn enter(&self, namespace: &str) -> HeldPlace {
+        let new = || Namespace { lane: Arc::new(Semaphore::new(1)), share: Arc::new(Semaphore::new(self.share)) };
+        let entry = self.namespaces.entry(namespace.to_owned(), new);
+        let (of_namespace, of_all) = tokio::select! {
+            // The reserved one first, so that shared ones stay free for those that hold a reserved one.
+            biased;
+            permits = both(&entry.value().lane, &self.reserved) => permits,
+            permits = both(&entry.value().share, &self.shared) => permits,
+        };
+        HeldPlace { _of_all: of_all, _of_namespace: of_namespace, _namespace: entry }
     }
 }
+
+async fn both(first: &Arc<Semaphore>, second: &Arc<Semaphore>) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
+    (acquire(first).await, acquire(second).await)
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        // Nobody closes these semaphores.
+        Err(_) => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
-//! PURE: facts about credential sources that attempts in status record and this process did not receive itself: the
-//! Retry-After time of a 429, and the gateway's 401. Without them each restart would meet the same 429 with another
-//! object and use that up. Status names the source, not the key; the facts apply to the key once the source is read.
-//! Both clocks are arguments.
+//! PURE: what attempts in status record about their credential source and this process did not receive itself: the
+//! Retry-After time of a 429, and the gateway's 401. Without it each restart would meet the same 429 with another
+//! object and use that up. Status names the source, not the key; it counts for the key once the source is read. Both
+//! clocks are arguments.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,14 @@ use crate::{
     credentials::{CredentialSource, lockout::REFUSAL_LASTS},
 };
 
-/// How long the attempts of this process are remembered: longer than their record in status may count.
+/// Longer than their record in status may count.
 const REMEMBER_OWN: Duration = Duration::from_secs(1800);
 
-/// Retry-After times and refusals restored from status.
 #[derive(Debug, Default)]
 pub struct RestoredHolds {
     /// By attempt id, so that an attempt that is seen again counts neither twice nor for longer.
     holds: HashMap<String, RestoredHold>,
-    /// By attempt id: attempts of this process, which received the answer itself.
+    /// Attempts of this process, by id.
     own_attempts: HashMap<String, Instant>,
 }
 
@@ -34,9 +33,9 @@ struct RestoredHold {
     source: CredentialSource,
     endpoint: String,
     effect: Effect,
-    /// By this process's clock, counted from when the attempt was first seen.
+    /// By this process's clock, counted from the first sight of the attempt.
     until: Instant,
-    /// By the wall clock: an attempt that is seen again after that no longer counts.
+    /// By the wall clock: seen again after that, the attempt no longer counts.
     ends_at: Timestamp,
 }
 
@@ -52,7 +51,7 @@ impl RestoredHolds {
         self.own_attempts.insert(attempt_id.to_owned(), now);
     }
 
-    /// Adds what an object's attempt records, if it is new.
+    /// Adds what is new in an object's attempt.
     pub fn add(&mut self, object: &ClusterRedistribution, now: Instant, wall: Timestamp) {
         let Some(attempt) = object.attempt() else { return };
         let Some((effect, lasts)) = effect(attempt) else { return };
@@ -75,8 +74,7 @@ impl RestoredHolds {
         self.holds.insert(attempt.id.clone(), hold);
     }
 
-    /// A credential source was read and holds this key (`true`: an access key): what status recorded for the source now
-    /// counts for the key. Refusals count against access keys only.
+    /// The source was read and holds this key (`true`: an access key). Refusals count against access keys only.
     pub fn apply(
         &self,
         source: &CredentialSource,

@@ -1,49 +1,55 @@
 //! The slots of the rate limit of each key. Namespaces take turns: each has at most one request that waits for a slot of the
 //! key, and the others of the namespace wait for that one. Reads after a request are one namespace more.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, time::Instant};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::keys::{Keys, Unanswered};
+use super::keys::Keys;
 use crate::{
+    api::ClusterRedistributionSpec,
     cloud::{
-        ReadResult,
-        auth::{KeyDigests, KeyIdentity},
+        Client, ReadResult,
+        auth::{Key, KeyDigests, KeyIdentity},
+        cluster::{ClusterState, Details},
         outcome::KeyEffect,
     },
     credentials::CredentialId,
-    protocol::hold::Hold,
-    runtime::locks::Locks,
+    protocol::{hold::Hold, regions::Endpoint},
+    runtime::{
+        locks::{Lock, Locks},
+        metrics::Metrics,
+    },
 };
 
-/// Who takes turns with the others of one key: a namespace; `None` for all that is read after requests.
+/// A request without an answer counts for so long: a gateway that refuses does so at once.
+const UNANSWERED_COUNTS_FOR: Duration = Duration::from_secs(10);
+
+/// A namespace; `None` for all reads after requests.
 pub type Requester = Option<String>;
 
 #[derive(Debug)]
 pub struct Slots {
     interval: Duration,
-    keys: Mutex<Keys>,
-    /// An answer came, or a request was given up before it was sent.
-    changed: Notify,
+    pub keys: Mutex<Keys>,
     /// Values that have worked take turns apart from the others, which may have to wait for an answer.
     turns: Locks<(KeyIdentity, Requester, bool)>,
-    values: Locks<KeyIdentity>,
+    /// A request with unproven values, until it has an answer: one for each key, so that refusals and requests without an
+    /// answer together never lock the key.
     trials: Locks<KeyIdentity>,
     queues: Locks<KeyIdentity>,
 }
 
-/// The right to make one request now. Dropped after its request was sent and without an
-/// answer, it counts as unanswered for a while if its values are unproven.
+/// The right to make one request now.
 #[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
     digests: KeyDigests,
-    unanswered: Option<Unanswered>,
-    is_sent: bool,
+    /// Of unproven values, until sent.
+    trial: Option<Lock<KeyIdentity>>,
+    answered: CancellationToken,
     waited: Duration,
 }
 
@@ -53,67 +59,34 @@ impl Slots {
         Arc::new(Self {
             interval,
             keys: Mutex::default(),
-            changed: Notify::new(),
             turns: Locks::default(),
-            values: Locks::default(),
             trials: Locks::default(),
             queues: Locks::default(),
         })
     }
 
     pub fn check(&self, id: &CredentialId) -> Result<(), Hold> {
-        self.keys().check(id, now())
+        self.keys.lock().check(id, now())
     }
 
-    /// Waits for a slot. What is known against the values ends the wait, before and after it.
+    /// What is known against the values ends the wait, before and after it.
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
-        let began = Instant::now();
-        let is_proven = self.keys().is_proven(id.digests);
-        let _turn = self.turns.lock((id.digests.key, requester, is_proven)).await;
-        // Waited for before the slot, so that proven values of the same key are not kept waiting.
-        let mut slot = self.trial(id).await?;
-        let _queue = self.queues.lock(id.digests.key).await;
+        let (began, digests) = (Instant::now(), id.digests);
+        let is_proven = || self.keys.lock().is_proven(digests);
+        let _turn = self.turns.lock((digests.key, requester, is_proven())).await;
         self.check(id)?;
-        let wait = self.keys().take_slot(id.digests, self.interval, now());
+        // Waited for before the slot, so that proven values of the same key are not kept waiting.
+        let trial = if is_proven() { None } else { Some(self.trials.lock(digests.key).await) };
+        // The answer to the request before may have proven these values.
+        let trial = trial.filter(|_| !is_proven());
+        self.check(id)?;
+        let _queue = self.queues.lock(digests.key).await;
+        self.check(id)?;
+        let wait = self.keys.lock().take_slot(digests, self.interval, now());
         tokio::time::sleep(wait).await;
         self.check(id)?;
-        slot.waited = began.elapsed();
-        Ok(slot)
-    }
-
-    async fn trial(self: &Arc<Self>, id: &CredentialId) -> Result<Slot, Hold> {
-        let digests = id.digests;
-        let is_proven = self.keys().is_proven(digests);
-        // Values that wait for their own answer keep no other values of the key waiting.
-        let _values = if is_proven { None } else { Some(self.values.lock(digests.values).await) };
-        self.answers(id, |keys| keys.is_untried(digests, now())).await?;
-        let _trial = if is_proven { None } else { Some(self.trials.lock(digests.key).await) };
-        let unanswered = self.answers(id, |keys| keys.begin(digests, now())).await?;
-        Ok(Slot { slots: Arc::clone(self), digests, unanswered, is_sent: false, waited: Duration::ZERO })
-    }
-
-    /// Waits for answers, or for the time when they count no more, until this succeeds.
-    async fn answers<T>(
-        &self,
-        id: &CredentialId,
-        attempt: impl Fn(&mut Keys) -> Result<T, std::time::Instant>,
-    ) -> Result<T, Hold> {
-        loop {
-            let changed = self.changed.notified();
-            self.check(id)?;
-            let result = attempt(&mut self.keys());
-            match result {
-                Ok(result) => return Ok(result),
-                Err(until) => {
-                    tokio::select! { () = changed => {}, () = tokio::time::sleep_until(until.into()) => {} }
-                }
-            }
-        }
-    }
-
-    /// What lies behind the lock is whole after each change.
-    pub fn keys(&self) -> MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        let (slots, answered) = (Arc::clone(self), CancellationToken::new());
+        Ok(Slot { slots, digests, trial, answered, waited: began.elapsed() })
     }
 }
 
@@ -122,29 +95,33 @@ impl Slot {
         self.waited
     }
 
-    /// Books the time at which a claimed request is sent: how long it has to wait once more, to keep its distance from the one
-    /// before. `None`: longer than `within`, so that it must not be sent.
+    /// The wait of a claimed request, to keep its distance from the one before. `None`: longer than `within`, so that
+    /// it must not be sent.
     pub fn book_send(&self, within: Duration) -> Option<Duration> {
-        self.slots.keys().take_send(self.digests, self.slots.interval, within, now())
+        self.slots.keys.lock().take_send(self.digests, self.slots.interval, within, now())
     }
 
+    /// The trial ends with the answer, also if its caller is gone, or by the time.
     pub(crate) fn sends(&mut self) {
-        self.is_sent = true;
-        self.slots.keys().sent(self.digests, self.unanswered, now());
+        if let Some(trial) = self.trial.take() {
+            let answered = self.answered.clone();
+            tokio::spawn(async move {
+                let _in_time = tokio::time::timeout(UNANSWERED_COUNTS_FOR, answered.cancelled()).await;
+                drop(trial);
+            });
+        }
     }
 
-    /// The answer to a read is there; `None`: it never will be.
-    pub fn answered(self, effect: Option<KeyEffect>) {
-        let Some(effect) = effect else { return };
-        let mut keys = self.slots.keys();
-        keys.end(self.digests, self.unanswered);
-        keys.learn(self.digests, effect, now());
-        drop(keys);
-        self.slots.changed.notify_waiters();
+    /// `None`: there will be no answer.
+    fn answered(self, effect: Option<KeyEffect>) {
+        if let Some(effect) = effect {
+            self.slots.keys.lock().learn(self.digests, effect, now());
+            self.answered.cancel();
+        }
     }
 
     /// Sends a read, in a task of its own: once it is sent, its answer counts even if its caller is gone.
-    pub async fn read<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         mut self,
         read: impl Future<Output = ReadResult<T>> + Send + 'static,
     ) -> ReadResult<T> {
@@ -157,22 +134,47 @@ impl Slot {
         read.await.unwrap_or(ReadResult::Unreadable("the read ended early"))
     }
 
-    /// The same for a redistribution request.
     pub fn request_answered(self, effect: Option<KeyEffect>) {
         if effect == Some(KeyEffect::Good) {
-            self.slots.keys().worked(self.digests);
+            self.slots.keys.lock().worked(self.digests);
         }
         self.answered(effect);
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.is_sent {
-            self.slots.keys().end(self.digests, self.unanswered);
-            self.slots.changed.notify_waiters();
-        }
+/// What is read of the cloud, where and with which key.
+#[derive(Clone)]
+pub struct CloudRead {
+    pub cloud: Arc<Client>,
+    pub metrics: Metrics,
+    pub spec: ClusterRedistributionSpec,
+    pub endpoint: Arc<Endpoint>,
+    pub key: Key,
+}
+
+impl CloudRead {
+    pub async fn cluster(self, slot: Slot) -> ReadResult<ClusterState> {
+        let read = async move {
+            let result = self.cloud.cluster(&self.spec, &self.key, &self.endpoint).await;
+            self.metrics.cluster_read(result.label());
+            result
+        };
+        slot.read(read).await
     }
+
+    pub async fn details(self, slot: Slot) -> ReadResult<Option<Details>> {
+        let read = async move {
+            let result = self.cloud.details(&self.spec, &self.key, &self.endpoint).await;
+            self.metrics.observation(result.label());
+            result
+        };
+        slot.read(read).await
+    }
+}
+
+/// Whether the effect is about the key, not about the request.
+pub const fn is_about_key(effect: KeyEffect) -> bool {
+    !matches!(effect, KeyEffect::Good | KeyEffect::Neutral)
 }
 
 /// By tokio's clock, so that tests need not wait.

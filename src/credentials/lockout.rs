@@ -1,34 +1,31 @@
-//! PURE: whether a secret may be used, by what answers have said about it: of the gateway about access key and secret key,
-//! of IAM about a password. Five wrong ones lock an account for all its users. The clock is an argument.
+//! PURE: whether a secret may be used, by what the gateway said about access key and secret key, or IAM about a
+//! password. Five wrong ones lock an account for all its users. The clock is an argument.
 
 use std::time::{Duration, Instant};
 
 use crate::cloud::outcome::KeyEffect;
 
-/// How long a secret that had worked is not used after a refusal: for that long the cloud remembers the refusal.
+/// How long the cloud remembers a refusal, and a secret that had worked is not used after it.
 pub const REFUSAL_LASTS: Duration = Duration::from_secs(300);
-/// If a token works at first and is then refused, within this time of another such token, no token of this user is
-/// accepted for all requests. Twice the pause, so that the first one after the pause meets the same.
+/// If a second token within this time works at first and is then refused, the tokens of this user are not accepted for
+/// all requests. Twice the pause, so that the first one after the pause meets the same.
 const TOKEN_ENDED_WINDOW: Duration = Duration::from_secs(600);
 
-/// Why a secret is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// It is wrong, and has never worked here: not used again.
     Wrong,
-    /// It worked before, and is tried again after a pause.
+    /// Tried again after a pause.
     WorkedBefore,
-    /// The cloud locked it for some minutes.
+    /// By the cloud, for some minutes.
     Locked,
-    /// The clock was off.
     Clock,
-    /// The gateway did not accept the tokens of the user.
+    /// The gateway does not accept the tokens of the user.
     Token,
-    /// Its access key was refused so often within 5 minutes that one more refusal would lock it.
+    /// One more refusal of its access key within 5 minutes would lock it.
     RefusedTooOften,
 }
 
-/// What answers have said about one secret.
 #[derive(Debug, Default)]
 pub struct Lockout {
     has_worked: bool,
@@ -38,7 +35,7 @@ pub struct Lockout {
 }
 
 impl Lockout {
-    /// Why the secret may not be used now, and for how long; `None`: not before its values change.
+    /// With how long; `None`: not before its values change.
     pub fn rejection(&self, now: Instant) -> Option<(Rejection, Option<Duration>)> {
         let (since, why) = self.rejected?;
         let rest = REFUSAL_LASTS.saturating_sub(now.saturating_duration_since(since));
@@ -48,17 +45,17 @@ impl Lockout {
         }
     }
 
-    /// The secret has worked, and was not refused since.
+    /// Has worked, and was not refused since.
     pub const fn is_proven(&self) -> bool {
         self.has_worked && self.rejected.is_none()
     }
 
-    /// The secret was refused, and has not worked since.
+    /// Was refused, and has not worked since.
     pub const fn is_rejected(&self) -> bool {
         self.rejected.is_some()
     }
 
-    /// Takes in what an answer says. What it says about the rate is not about the secret.
+    /// What an answer says about the rate is not about the secret.
     pub fn learn(&mut self, effect: KeyEffect, now: Instant) {
         let why = match effect {
             KeyEffect::Neutral | KeyEffect::TokenAlreadyEnded | KeyEffect::Throttled(_) => return,
@@ -84,7 +81,6 @@ impl Lockout {
         self.rejected = Some((now, why));
     }
 
-    /// The secret works.
     pub const fn worked(&mut self) {
         self.has_worked = true;
         self.rejected = None;

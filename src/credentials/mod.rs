@@ -8,7 +8,7 @@ mod tokens;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use backon::{ExponentialBuilder, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -29,58 +30,48 @@ use crate::{
     },
     credentials::{
         secret::{Account, parse},
-        source::{Failures, SourceReader},
+        source::{Failures, read_files, read_secret},
         tokens::{TokenCache, TokenKey, Wanted},
     },
     protocol::{hold::Hold, regions::Endpoint},
     runtime::throttle::jittered,
 };
 
-/// How often credentials that were refused are read again: their values may have changed.
+/// Refused credentials are read again after this: their values may have changed.
 pub const REFUSED_RECHECK: Duration = Duration::from_secs(30);
 /// First pause and number of further tries, if the API server does not answer: that says nothing about the object.
 const RETRIES: (Duration, usize) = (Duration::from_millis(500), 2);
 /// The Secret of an object's namespace that is used if no other source is configured.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
-/// Minimum remaining lifetime of a temporary key or a new token beyond the request timeout.
+/// Remaining lifetime of a temporary key or a new token beyond the request timeout.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// What a request is made with, without a secret.
 #[derive(Clone, Debug)]
 pub struct CredentialId {
-    /// By which requests and refusals are counted.
     pub digests: KeyDigests,
-    /// Where it was read.
     pub source: CredentialSource,
 }
 
-/// What a request is made with.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// The key or token.
     pub key: Key,
-    /// The same without a secret.
     pub id: CredentialId,
-    /// The source could not be read before: objects that are held for that may go on.
+    /// The source could not be read before: objects held for that may go on.
     pub is_recovered: bool,
 }
 
-/// For what credentials are wanted.
 #[derive(Clone, Debug)]
 pub struct Purpose<'a> {
-    /// Where they are read.
     pub source: CredentialSource,
-    /// Where the request goes.
     pub endpoint: &'a Endpoint,
-    /// Where a user logs in; `None` if that is not known.
+    /// `None` if that is not known.
     pub iam: Option<&'a Endpoint>,
-    /// Project of the request.
     pub project: &'a str,
 }
 
-/// Chooses and reads the credentials of objects.
 pub struct Credentials {
-    reader: SourceReader,
+    client: Client,
     limit: Arc<Semaphore>,
     cloud: Arc<cloud::Client>,
     tokens: Arc<TokenCache>,
@@ -89,14 +80,12 @@ pub struct Credentials {
     digest_key: [u8; 32],
 }
 
-/// The administrator's settings of credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Directory of the default credentials.
     pub default_dir: Option<PathBuf>,
-    /// Namespaces that use them, `*` for all.
+    /// `*` for all.
     pub default_for: Vec<String>,
-    /// Longest wait for the cloud's answer: no credential may expire before.
+    /// No credential may expire before.
     pub request_timeout: Duration,
     /// From the start of a claim to its request.
     pub send_budget: Duration,
@@ -106,7 +95,7 @@ impl Credentials {
     /// `limit`: of the requests at the API server at once.
     pub fn new(client: Client, limit: Arc<Semaphore>, cloud: Arc<cloud::Client>, settings: Settings) -> Self {
         Self {
-            reader: SourceReader { client, default_dir: settings.default_dir.clone() },
+            client,
             limit,
             cloud,
             tokens: TokenCache::new(settings.request_timeout, settings.send_budget),
@@ -116,7 +105,7 @@ impl Credentials {
         }
     }
 
-    /// Chooses the one source for an object, by its annotation and namespace alone.
+    /// By the annotation and namespace alone.
     pub fn choose(&self, annotation: Option<&str>, namespace: &str) -> CredentialSource {
         let secret = |name: &str| CredentialSource::Secret { namespace: namespace.to_owned(), name: name.to_owned() };
         match annotation {
@@ -128,10 +117,10 @@ impl Credentials {
         }
     }
 
-    /// The credentials for a request, read now; for a user with a token, by a login if there is none yet.
+    /// Reads the source now; for a user without a token, a login follows.
     pub async fn resolve(&self, purpose: &Purpose<'_>) -> Result<Credential, Hold> {
         let source = &purpose.source;
-        let (account, is_recovered) = self.read(source).await.map_err(|(error, wait)| held(&error, wait))?;
+        let (account, is_recovered) = self.read(source).await?;
         let key = match account {
             Account::AccessKey(key) => Key::AccessKey(key),
             Account::User(user) => Key::Token(self.tokens.token(&self.cloud, &self.wanted(purpose, user)?).await?),
@@ -143,7 +132,7 @@ impl Credentials {
     /// The credential again after a wait, by another read of its source: the same, or with the user's present token. Never
     /// logs in. `None`: the source holds other values, or there is no token.
     pub async fn refresh(&self, purpose: &Purpose<'_>, credential: Credential) -> Result<Option<Credential>, Hold> {
-        let (account, _) = self.read(&purpose.source).await.map_err(|(error, wait)| held(&error, wait))?;
+        let (account, _) = self.read(&purpose.source).await?;
         Ok(match (account, &credential.key) {
             (Account::AccessKey(key), Key::AccessKey(_)) => {
                 (self.digests(&Key::AccessKey(key), purpose.endpoint) == credential.id.digests).then_some(credential)
@@ -160,7 +149,7 @@ impl Credentials {
         })
     }
 
-    /// What would prevent a request with these credentials, as far as that can be known without a login.
+    /// As far as that can be known without a login.
     pub async fn problem(&self, purpose: &Purpose<'_>) -> Option<CredentialsError> {
         match self.read(&purpose.source).await {
             Ok((Account::User(_), _)) if purpose.iam.is_none() => Some(purpose.no_iam()),
@@ -169,34 +158,39 @@ impl Credentials {
         }
     }
 
-    /// What the source holds now, and whether it could not be read before. After a failure the source is read again only
-    /// after a pause, which the error comes with.
+    /// Reads the source; `true`: the last read had failed. After a failure it is read again only after the pause in the error.
     async fn read(&self, source: &CredentialSource) -> Result<(Account, bool), (CredentialsError, Duration)> {
-        if let Some(known) = self.failures().known(source, Instant::now()) {
+        if let Some(known) = self.failures.lock().known(source, Instant::now()) {
             return Err(known);
         }
         let (first, tries) = RETRIES;
-        let (name, must_outlive) = (source.subject(), self.settings.request_timeout + MARGIN);
+        let (subject, must_outlive) = (source.subject(), self.settings.request_timeout + MARGIN);
         let read = || async {
             let _one = self.limit.acquire().await;
-            let data = self.reader.read(source, &name).await?;
-            parse(&data, &name, Timestamp::now(), must_outlive)
+            let data = match (source, &self.settings.default_dir) {
+                (CredentialSource::Secret { namespace, name }, _) => {
+                    read_secret(&self.client, (namespace, name), subject.clone()).await?
+                }
+                (CredentialSource::Controller, Some(directory)) => read_files(directory, subject.clone()).await?,
+                (CredentialSource::Controller, None) => return Err(CredentialsError::NotFound(subject.clone())),
+            };
+            parse(&data, &subject, Timestamp::now(), must_outlive)
         };
         let account = read
             .retry(ExponentialBuilder::default().with_min_delay(first).with_max_times(tries))
             .sleep(tokio::time::sleep)
             .when(|error| matches!(error, CredentialsError::Unavailable(..)));
         match account.await {
-            Ok(account) => Ok((account, self.failures().succeeded(source))),
+            Ok(account) => Ok((account, self.failures.lock().succeeded(source))),
             Err(error) => {
-                let pause = self.failures().failed(source, &error, Instant::now());
+                let pause = self.failures.lock().failed(source, &error, Instant::now());
                 Err((error, pause))
             }
         }
     }
 
     fn wanted(&self, purpose: &Purpose<'_>, user: User) -> Result<Wanted, Hold> {
-        let iam = purpose.iam.ok_or_else(|| held(&purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
+        let iam = purpose.iam.ok_or_else(|| (purpose.no_iam(), jittered(REFUSED_RECHECK)))?;
         let identity = self.user_identity(&user);
         // Fetched by this user at this IAM, for calls of this project at this endpoint.
         let (at, endpoint) = (iam.url.as_str().as_bytes(), purpose.endpoint.url.as_str().as_bytes());
@@ -210,14 +204,8 @@ impl Credentials {
         })
     }
 
-    /// What lies behind the lock is whole after each change.
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The digests of a key are made of its values, not of a resourceVersion: the same wrong values in another Secret are the
-    /// same wrong key, and another label on the Secret does not make it right. Those of a token are made of its user, since
-    /// tokens change.
+    /// Of a key's values, not of a resourceVersion: the same wrong values in another Secret are the same wrong key, and
+    /// another label on the Secret does not make it right. Of a token's user, since tokens change.
     fn digests(&self, key: &Key, endpoint: &Endpoint) -> KeyDigests {
         let url = endpoint.url.as_str().as_bytes();
         match key {
@@ -236,7 +224,7 @@ impl Credentials {
         }
     }
 
-    /// The identity of a user for the lock-out: the same user is locked everywhere, at whichever IAM the login is.
+    /// For the lock-out: the same user is locked everywhere, at whichever IAM the login is.
     fn user_identity(&self, user: &User) -> KeyIdentity {
         let password = user.password.expose_secret().as_bytes();
         self.digest(&[b"user", user.name.as_bytes(), user.domain.as_bytes(), password])
@@ -259,15 +247,18 @@ impl Purpose<'_> {
     }
 }
 
-/// The hold for credentials that cannot be used.
-fn held(error: &CredentialsError, wait: Duration) -> Hold {
-    let (reason, message) = match error.reason() {
-        Some(reason) => (reason, error.to_string()),
-        None => {
-            (Reason::CredentialsInvalid, format!("{error}. The operator retries automatically, less often each time"))
-        }
-    };
-    Hold { reason, message, retry_after: wait.max(Duration::from_secs(1)) }
+/// Of an error and the pause after it.
+impl From<(CredentialsError, Duration)> for Hold {
+    fn from((error, pause): (CredentialsError, Duration)) -> Self {
+        let (reason, message) = match error.reason() {
+            Some(reason) => (reason, error.to_string()),
+            None => (
+                Reason::CredentialsInvalid,
+                format!("{error}. The operator retries automatically, less often each time"),
+            ),
+        };
+        Self { reason, message, retry_after: pause.max(Duration::from_secs(1)) }
+    }
 }
 
 #[cfg(test)]

@@ -11,27 +11,22 @@ use crate::{
     protocol::annotations::CREDENTIALS_SECRET,
 };
 
-/// The keys and values of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
-/// The keys for an access key.
 const ACCESS_KEY: [&str; 4] = ["accessKey", "secretKey", "securityToken", "expiresAt"];
-/// The keys for a user.
 const USER: [&str; 3] = ["username", "password", "domainName"];
-/// All keys that are read.
 pub const KEYS: [&str; 7] = [ACCESS_KEY[0], ACCESS_KEY[1], ACCESS_KEY[2], ACCESS_KEY[3], USER[0], USER[1], USER[2]];
-/// Maximum length of a name or password, in bytes. The cloud's own limits are lower.
+/// Of a name or password, in bytes. The cloud's own limits are lower.
 const MAX_LENGTH: usize = 512;
 
-/// Why credentials cannot be used. Each begins with the source, as the subject of the message. Messages name the Secret and
-/// the remedy, never a value.
+/// Each begins with the source, as the subject, and names the remedy, never a value.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CredentialsError {
     #[error(
         "{0} does not exist. Create it with the keys accessKey and secretKey, or username, password and domainName, or name another with annotation {CREDENTIALS_SECRET}"
     )]
     NotFound(String),
-    /// A key inside it, and its problem.
+    /// The key inside it, and what is wrong with it.
     #[error(
         "{0}: {1} {2}. Correct it; expected are accessKey and secretKey, for temporary keys also securityToken and expiresAt; or username, password and domainName of a user of IAM"
     )]
@@ -60,8 +55,8 @@ pub enum CredentialsError {
 }
 
 impl CredentialsError {
-    /// The reason that status shows. `None`: a transient error, which is reported as `CredentialsInvalid` once three tries
-    /// have failed, with the remark that the operator retries.
+    /// `None`: a transient error, reported as `CredentialsInvalid` once three tries have failed, with the remark that
+    /// the operator retries.
     pub const fn reason(&self) -> Option<Reason> {
         match self {
             Self::NotFound(_) => Some(Reason::CredentialsNotFound),
@@ -75,16 +70,13 @@ impl CredentialsError {
     }
 }
 
-/// The account in a Secret.
 #[derive(Clone, Debug)]
 pub enum Account {
     AccessKey(AccessKey),
-    /// Who has to log in.
     User(User),
 }
 
-/// Parses the data of a Secret. `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a
-/// temporary key.
+/// `name`: its display name, for errors; `needed`: the minimum remaining lifetime of a temporary key.
 pub fn parse(data: &Data, name: &str, now: Timestamp, needed: Duration) -> Result<Account, CredentialsError> {
     let present = |keys: &[&'static str]| -> Vec<&'static str> {
         keys.iter().copied().filter(|key| data.contains_key(*key)).collect()

@@ -1,35 +1,35 @@
-//! Reads the data of a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing
-//! but failures, and checks no value.
+//! Reads a source on each call: a Secret by `get`, or the files of the default credentials. Caches nothing but
+//! failures, and checks no value.
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
 use super::secret::{CredentialsError, Data, KEYS};
-use crate::protocol::annotations::CREDENTIALS_SECRET;
+use crate::{protocol::annotations::CREDENTIALS_SECRET, runtime::throttle::doubling};
 
 const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// First pause: a user may be about to create the Secret.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// A source that was not asked for so long is forgotten.
+/// Without a use.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-/// The source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialSource {
-    /// The default credentials of the controller.
     Controller,
-    /// A Secret in the object's namespace.
-    Secret { namespace: String, name: String },
+    /// In the object's namespace.
+    Secret {
+        namespace: String,
+        name: String,
+    },
 }
 
 impl CredentialSource {
@@ -49,7 +49,7 @@ impl CredentialSource {
         }
     }
 
-    /// Its name as the subject of an error message.
+    /// As the subject of an error message.
     pub fn subject(&self) -> String {
         match self {
             Self::Controller => "The controller's own credentials".to_owned(),
@@ -57,7 +57,7 @@ impl CredentialSource {
         }
     }
 
-    /// Its name inside a message, with what chooses it.
+    /// Inside a message, with what chooses it.
     pub fn in_message(&self) -> String {
         match self {
             Self::Controller => "the controller's default credentials".to_owned(),
@@ -68,63 +68,43 @@ impl CredentialSource {
     }
 }
 
-/// Reads the data of sources.
-#[derive(Clone)]
-pub struct SourceReader {
-    pub client: Client,
-    /// Directory of the default credentials.
-    pub default_dir: Option<PathBuf>,
+pub async fn read_secret(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    subject: String,
+) -> Result<Data, CredentialsError> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let unavailable = match timeout(API_TIMEOUT, secrets.get(name)).await {
+        Ok(Ok(secret)) => {
+            return Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect());
+        }
+        Ok(Err(kube::Error::Api(status))) => match status.code {
+            404 => return Err(CredentialsError::NotFound(subject)),
+            403 => return Err(CredentialsError::Forbidden(subject)),
+            code => format!("the API server answered {code}"),
+        },
+        // Never the error's own text: it could quote the Secret.
+        Ok(Err(kube::Error::SerdeError(_))) => "the answer could not be read".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the API server did not answer in time".to_owned(),
+    };
+    Err(CredentialsError::Unavailable(subject, unavailable))
 }
 
-impl SourceReader {
-    /// `subject`: the source's, for errors.
-    pub async fn read(&self, source: &CredentialSource, subject: &str) -> Result<Data, CredentialsError> {
-        match source {
-            CredentialSource::Controller => self.read_files(subject).await,
-            CredentialSource::Secret { namespace, name } => self.read_secret(namespace, name, subject).await,
-        }
-    }
-
-    async fn read_secret(&self, namespace: &str, name: &str, subject: &str) -> Result<Data, CredentialsError> {
-        let unavailable = |why: String| CredentialsError::Unavailable(subject.to_owned(), why);
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let secret = match timeout(API_TIMEOUT, secrets.get(name)).await {
-            Ok(Ok(secret)) => secret,
-            Err(_) => return Err(unavailable("the API server did not answer in time".to_owned())),
-            Ok(Err(kube::Error::Api(status))) => {
-                return Err(match status.code {
-                    404 => CredentialsError::NotFound(subject.to_owned()),
-                    403 => CredentialsError::Forbidden(subject.to_owned()),
-                    code => unavailable(format!("the API server answered {code}")),
-                });
-            }
-            // Never the error's own text: it could quote the Secret.
-            Ok(Err(kube::Error::SerdeError(_))) => return Err(unavailable("the answer could not be read".to_owned())),
-            Ok(Err(error)) => return Err(unavailable(error.to_string())),
-        };
-        Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-    }
-
-    async fn read_files(&self, subject: &str) -> Result<Data, CredentialsError> {
-        let not_found = || CredentialsError::NotFound(subject.to_owned());
-        let directory = self.default_dir.as_deref().ok_or_else(not_found)?;
-        let shown = directory.display();
-        match stable(|| read_files(directory)).await {
-            Err(error) => {
-                let why = format!("a file in {shown} cannot be read: {}", error.kind());
-                Err(CredentialsError::Unreadable(subject.to_owned(), why))
-            }
-            Ok(None) => {
-                let why = format!("the files in {shown} are being replaced");
-                Err(CredentialsError::Unavailable(subject.to_owned(), why))
-            }
-            Ok(Some(data)) if data.is_empty() => Err(not_found()),
-            Ok(Some(data)) => Ok(data),
+pub async fn read_files(directory: &Path, subject: String) -> Result<Data, CredentialsError> {
+    let shown = directory.display();
+    match stable(|| read_once(directory)).await {
+        Ok(Some(data)) if data.is_empty() => Err(CredentialsError::NotFound(subject)),
+        Ok(Some(data)) => Ok(data),
+        Ok(None) => Err(CredentialsError::Unavailable(subject, format!("the files in {shown} are being replaced"))),
+        Err(error) => {
+            let why = format!("a file in {shown} cannot be read: {}", error.kind());
+            Err(CredentialsError::Unreadable(subject, why))
         }
     }
 }
 
-async fn read_files(directory: &Path) -> std::io::Result<Data> {
+async fn read_once(directory: &Path) -> std::io::Result<Data> {
     let mut data = Data::new();
     for key in KEYS {
         match tokio::fs::read(directory.join(key)).await {
@@ -161,27 +141,23 @@ struct Failure {
     backoff: ExponentialBackoff,
 }
 
-/// Sources that could not be read. A failure is shared by all objects of the source until its next read, which comes later
-/// each time. The clock is an argument.
+/// A failure is shared by all objects of the source until its next read, which comes later each time. The clock is an
+/// argument.
 #[derive(Debug, Default)]
 pub struct Failures(HashMap<CredentialSource, Failure>);
 
 impl Failures {
-    /// Why this source is not read now, and how long.
+    /// Why it is not read now, and for how long.
     pub fn known(&self, source: &CredentialSource, now: Instant) -> Option<(CredentialsError, Duration)> {
         let failure = self.0.get(source)?;
         let wait = failure.next.saturating_duration_since(now);
         (!wait.is_zero()).then(|| (failure.error.clone(), wait))
     }
 
-    /// A read failed. Returns the pause until the next one. Failures of reads that began together count once.
+    /// Returns the pause until the next read. Failures of reads that began together count once.
     pub fn failed(&mut self, source: &CredentialSource, error: &CredentialsError, now: Instant) -> Duration {
         self.0.retain(|_, failure| now.saturating_duration_since(failure.next) < FORGET_AFTER);
-        let backoff = || {
-            let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
-            builder.with_factor(2.0).without_max_times().build()
-        };
-        let new = || Failure { error: error.clone(), next: now, backoff: backoff() };
+        let new = || Failure { error: error.clone(), next: now, backoff: doubling(FIRST_PAUSE, MAX_PAUSE) };
         let failure = self.0.entry(source.clone()).or_insert_with(new);
         failure.error = error.clone();
         if failure.next <= now {
@@ -198,7 +174,7 @@ impl Failures {
         }
     }
 
-    /// A read succeeded. Returns whether the last one had failed.
+    /// Returns whether the last read had failed.
     pub fn succeeded(&mut self, source: &CredentialSource) -> bool {
         self.0.remove(source).is_some()
     }

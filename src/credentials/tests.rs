@@ -185,15 +185,14 @@ async fn names_are_equal_only_for_equal_values_and_endpoints() {
 async fn other_values_in_the_secret_are_noticed_by_the_second_read() {
     let secret = Arc::new(Mutex::new("one"));
     let of_secret = Arc::clone(&secret);
-    let credentials = with_secret(move || {
-        (200, vec![("accessKey", "AK".to_owned()), ("secretKey", (*of_secret.lock().unwrap()).to_owned())])
-    });
+    let credentials =
+        with_secret(move || (200, vec![("accessKey", "AK".to_owned()), ("secretKey", (*of_secret.lock()).to_owned())]));
     let here = endpoint("https://a.example");
     let source = credentials.choose(Some("named"), "team");
     let purpose = Purpose { source, endpoint: &here, iam: None, project: "project" };
     let credential = credentials.resolve(&purpose).await.unwrap();
     assert!(credentials.refresh(&purpose, credential.clone()).await.unwrap().is_some());
-    *secret.lock().unwrap() = "two";
+    *secret.lock() = "two";
     assert!(credentials.refresh(&purpose, credential).await.unwrap().is_none());
 }
 
@@ -202,8 +201,8 @@ async fn a_failed_read_is_shared_until_its_pause_and_the_recovery_is_told() {
     let (code, reads) = (Arc::new(Mutex::new(404)), Arc::new(Mutex::new(0)));
     let (of_code, counted) = (Arc::clone(&code), Arc::clone(&reads));
     let credentials = with_secret(move || {
-        *counted.lock().unwrap() += 1;
-        (*of_code.lock().unwrap(), GOOD.map(|(key, value)| (key, value.to_owned())).into())
+        *counted.lock() += 1;
+        (*of_code.lock(), GOOD.map(|(key, value)| (key, value.to_owned())).into())
     });
     let here = endpoint("https://a.example");
     let purpose = |name| Purpose {
@@ -217,11 +216,11 @@ async fn a_failed_read_is_shared_until_its_pause_and_the_recovery_is_told() {
         assert_eq!(hold.reason, Reason::CredentialsNotFound);
         assert!(hold.retry_after <= Duration::from_secs(5));
     }
-    assert_eq!(*reads.lock().unwrap(), 1);
-    *code.lock().unwrap() = 200;
+    assert_eq!(*reads.lock(), 1);
+    *code.lock() = 200;
     assert!(!credentials.resolve(&purpose("other")).await.unwrap().is_recovered, "another source");
     let missing = credentials.choose(Some("missing"), "team");
-    credentials.failures().make_due(&missing);
+    credentials.failures.lock().make_due(&missing);
     assert!(credentials.resolve(&purpose("missing")).await.unwrap().is_recovered);
     assert!(!credentials.resolve(&purpose("missing")).await.unwrap().is_recovered);
 }
@@ -230,7 +229,7 @@ async fn a_failed_read_is_shared_until_its_pause_and_the_recovery_is_told() {
 async fn default_credentials_are_read_anew_each_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.default_dir = Some(directory.path().to_owned());
+    credentials.settings.default_dir = Some(directory.path().to_owned());
     for secret in ["one", "two"] {
         std::fs::write(directory.path().join("accessKey"), "AK\n").unwrap();
         std::fs::write(directory.path().join("secretKey"), secret).unwrap();
@@ -251,12 +250,12 @@ async fn an_error_of_the_api_server_is_a_reason_at_once_or_after_three_tries() {
         let reads = Arc::new(Mutex::new(0));
         let counted = Arc::clone(&reads);
         let credentials = with_secret(move || {
-            *counted.lock().unwrap() += 1;
+            *counted.lock() += 1;
             (code, Vec::new())
         });
         let source = credentials.choose(Some("named"), "team");
         let (error, _) = credentials.read(&source).await.unwrap_err();
-        assert_eq!((error.reason(), *reads.lock().unwrap()), (reason, expected), "{code}: {error}");
+        assert_eq!((error.reason(), *reads.lock()), (reason, expected), "{code}: {error}");
         assert!(error.to_string().contains("Secret team/named"), "{error}");
     }
 }
@@ -267,7 +266,7 @@ async fn an_unreadable_default_credentials_file_is_reported_with_its_directory()
     // A directory cannot be read as a file, even by root.
     std::fs::create_dir(directory.path().join("accessKey")).unwrap();
     let mut credentials = credentials(&["*"]);
-    credentials.reader.default_dir = Some(directory.path().to_owned());
+    credentials.settings.default_dir = Some(directory.path().to_owned());
     let (error, _) = credentials.read(&CredentialSource::Controller).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::CredentialsInvalid), "{error}");
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");

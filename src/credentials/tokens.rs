@@ -4,11 +4,12 @@
 mod cache;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 
 pub use self::cache::TokenKey;
 use self::cache::{Acquire, Core, Denied};
@@ -27,38 +28,35 @@ use crate::{
     },
 };
 
-/// A token that is wanted: whose, of which IAM and for which project.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub key: TokenKey,
     pub user: User,
-    /// Where the user's password was read, for messages.
+    /// Of the password, for messages.
     pub source: CredentialSource,
     pub iam: Endpoint,
     pub project: String,
 }
 
-/// The tokens of users, and the logins in flight.
 pub struct TokenCache {
     core: Mutex<Core>,
-    /// The users that log in.
+    /// In flight, by user.
     logins: Locks<KeyIdentity>,
-    /// Minimum remaining lifetime of a token at a claim.
+    /// Remaining lifetime of a token at a claim.
     min_at_claim: Duration,
 }
 
 impl TokenCache {
-    /// A cache for requests with these timeouts.
     pub fn new(request_timeout: Duration, send_budget: Duration) -> Arc<Self> {
         let core = Mutex::new(Core::new(request_timeout + MARGIN));
         Arc::new(Self { core, logins: Locks::default(), min_at_claim: request_timeout + send_budget })
     }
 
-    /// The token, from the cache or by a login.
+    /// From the cache or by a login.
     pub async fn token(self: &Arc<Self>, cloud: &Arc<Client>, wanted: &Wanted) -> Result<Token, Hold> {
         let mut turn: Option<Lock<KeyIdentity>> = None;
         loop {
-            let acquired = self.lock().acquire(wanted.key, Instant::now());
+            let acquired = self.core.lock().acquire(wanted.key, Instant::now());
             match (acquired, turn.take()) {
                 (Acquire::Cached(token), _) => return Ok(token),
                 (Acquire::Denied(denied), _) => return Err(wanted.held(denied)),
@@ -82,24 +80,18 @@ impl TokenCache {
         }
     }
 
-    /// The cached token, if a request may still be claimed with it.
+    /// If a request may still be claimed with it.
     pub fn present(&self, wanted: &Wanted) -> Option<Token> {
-        self.lock().present(wanted.key).filter(|token| self.may_use(token, Instant::now()))
+        self.core.lock().present(wanted.key).filter(|token| self.may_use(token, Instant::now()))
     }
 
-    /// Whether a request may still be claimed with this token: an answer to another request may have ended it, and the
-    /// preparation took time.
+    /// An answer to another request may have ended the token, and the preparation took time.
     pub fn may_use(&self, token: &Token, now: Instant) -> bool {
         token.left(now) >= self.min_at_claim
     }
-
-    /// What lies behind the lock is whole after each change.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// One login, unless IAM is unreachable and the time to try again has not come.
+/// Logs in, unless IAM is unreachable and the time to try again has not come.
 async fn log_in(
     cache: Arc<TokenCache>,
     cloud: Arc<Client>,
@@ -114,7 +106,7 @@ async fn log_in(
     let login = cloud.login(user, project, iam).await;
     let failure = login.as_ref().err().copied();
     tracing::info!(iam = iam.host, project, ?failure, "asked IAM for a token");
-    let result = cache.lock().finish(wanted.key, login, started, Instant::now());
+    let result = cache.core.lock().finish(wanted.key, login, started, Instant::now());
     // Any answer shows that the host is reachable. A failure of this user's login does not affect other users.
     let is_away = matches!(failure, Some(LoginFailure::Unreachable | LoginFailure::Silent));
     let pause = is_away.then(|| cloud.health().failed(&name));
@@ -132,7 +124,7 @@ impl Wanted {
         Hold { retry_after, ..self.held(Denied::Failed(LoginFailure::Unreachable, retry_after)) }
     }
 
-    /// There is no token, for this cause. No message holds the remaining time or quotes IAM.
+    /// No message holds the remaining time or quotes IAM.
     fn held(&self, denied: Denied) -> Hold {
         let ((reason, why, advice), wait) = match denied {
             Denied::Rejected(why, wait) => (rejected(why), wait.unwrap_or(REFUSED_RECHECK)),
@@ -235,7 +227,7 @@ mod tests {
         // An hour ago, and due for renewal since.
         let started = Instant::now().checked_sub(Duration::from_secs(3600)).unwrap();
         let login = Ok(("canary".to_owned().into(), Duration::from_secs(3900)));
-        cache.lock().finish(wanted(1, 1).key, login, started, started).unwrap();
+        cache.core.lock().finish(wanted(1, 1).key, login, started, started).unwrap();
         let turn = cache.logins.lock(wanted(1, 1).key.user).await;
         assert!(cache.token(&cloud, &wanted(1, 1)).await.is_ok(), "its old token serves");
         let mut other_project = Box::pin(async { cache.token(&cloud, &wanted(1, 2)).await });

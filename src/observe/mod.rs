@@ -1,29 +1,28 @@
 //! Redistributions after their call: when each is read, and what the reads prove. Absence proves nothing, and no result
 //! ever leads to a call. Nothing is written here.
 
-mod finding;
 mod judge;
 mod schedule;
 pub mod status;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
-pub use self::finding::{Finding, Unseen, unsettled};
+pub use self::judge::{Finding, Unseen, unsettled};
 use self::{
-    finding::{Past, Readings, over},
-    judge::{judge, needs_cluster},
+    judge::{Past, Readings, judge, needs_cluster, over},
     schedule::{Schedule, Scheduled, pause},
     status::observed,
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, CloudRead, is_about_key},
     api::{Attempt, ClusterRedistribution, Reason},
-    cloud::{Client, outcome::KeyEffect},
+    cloud::Client,
     credentials::{Credential, Credentials, Purpose},
     protocol::{
         annotations,
@@ -36,26 +35,22 @@ use crate::{
     runtime::{metrics::Metrics, synced::Synced, throttle::jittered},
 };
 
-/// A redistribution is polled for no longer than this after its call.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Longest pause before the first poll: a restart must not poll everything at once, and a user who has just made a call
-/// wants to see something.
+/// Before the first poll: a restart must not poll everything at once, and a user wants to see something soon.
 const MAX_FIRST_POLL_DELAY: Duration = Duration::from_secs(10);
-/// Pause after a poll that cannot be made at the moment.
+/// After a poll that cannot be made at the moment.
 const POSTPONED_FOR: Duration = Duration::from_secs(2);
-/// Longest pause after such a poll: the Secret may have been fixed.
+/// Longest pause after such a poll: the Secret may have been corrected.
 const MAX_POSTPONEMENT: Duration = Duration::from_secs(900);
 
-/// The administrator's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Observe {
-    /// Interval between the polls of a redistribution that progresses.
+    /// Between the polls of a redistribution that progresses.
     pub every: Duration,
-    /// How long a redistribution may take to appear before it is reported as unconfirmed.
+    /// How long it may take to appear before it is reported as unconfirmed.
     pub settle: Duration,
 }
 
-/// The question that the polls answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It is unknown whether the cloud accepted: has a redistribution begun?
@@ -90,13 +85,12 @@ pub fn stage(object: &ClusterRedistribution, wall: Timestamp) -> Option<Stage> {
     Some(if wall.duration_since(since) > MAX_AGE { Stage::Over } else { stage })
 }
 
-/// The stage of the polls of an object whose next step is this one: they are due only where nothing else is.
+/// Polls are due only where nothing else is.
 pub fn due(object: &ClusterRedistribution, step: &Step, wall: Timestamp) -> Option<Stage> {
     let is_deleted = object.metadata.deletion_timestamp.is_some();
     stage(object, wall).filter(|_| *step == Step::Done && !is_deleted)
 }
 
-/// Polls redistributions, and knows the calls of all clusters.
 pub struct Observer {
     settings: Observe,
     baseline_age: Duration,
@@ -110,8 +104,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// `baseline_age`: how old a baseline may be when it is used. `synced`: without all objects, calls of others are not
-    /// known.
+    /// `baseline_age`: of a baseline at its use. `synced`: without all objects, calls of others are not known.
     pub fn new(
         (settings, baseline_age): (Observe, Duration),
         (rules, synced): (Arc<Rules>, Synced),
@@ -132,16 +125,16 @@ impl Observer {
         }
     }
 
-    /// How long it is until the next poll of this attempt is due.
+    /// Until the next poll of this attempt.
     pub fn due_in(&self, attempt: &Attempt) -> Duration {
         let first = jittered(MAX_FIRST_POLL_DELAY.min(self.settings.every));
-        let scheduled = self.schedule().entry(&attempt.uid, &attempt.id, first, Instant::now());
+        let scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, first, Instant::now());
         scheduled.next.saturating_duration_since(Instant::now())
     }
 
-    /// One poll, which is due: what it has found, and when the next one is due.
+    /// Makes the poll that is due, and schedules the next one.
     pub async fn poll(&self, object: &ClusterRedistribution, attempt: &Attempt, stage: Stage) -> Finding {
-        let mut scheduled = self.schedule().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
+        let mut scheduled = self.schedule.lock().entry(&attempt.uid, &attempt.id, Duration::ZERO, Instant::now());
         let finding = if stage == Stage::Over {
             scheduled.next = Instant::now() + jittered(RECHECK_AFTER);
             over()
@@ -152,11 +145,11 @@ impl Observer {
                 Finding::Nothing
             })
         };
-        self.schedule().keep(&attempt.uid, scheduled);
+        self.schedule.lock().keep(&attempt.uid, scheduled);
         finding
     }
 
-    /// Reads the redistribution and, if needed, the cluster, and judges the result; or how long to wait at least.
+    /// The error: how long to wait at least.
     async fn read(
         &self,
         object: &ClusterRedistribution,
@@ -166,7 +159,7 @@ impl Observer {
     ) -> Result<Finding, Duration> {
         let status = object.status.clone().unwrap_or_default();
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        // Whether another object has called for the cluster is known only when all visible objects are known.
+        // Calls of other objects for the cluster are known only when all visible objects are known.
         if status.redistribution.is_none() && !self.synced.is_all_known_for(namespace) {
             return Err(MAX_FIRST_POLL_DELAY.min(self.settings.every));
         }
@@ -180,34 +173,27 @@ impl Observer {
             known: status.redistribution.as_deref(),
             request: &object.spec,
             hint: scheduled.hint,
-            others: self.schedule().others(&cluster, &attempt.uid, attempt.generation, blind),
+            others: self.schedule.lock().others(&cluster, &attempt.uid, attempt.generation, blind),
             has_settled: scheduled.since.is_some_and(|since| since.elapsed() >= self.settings.settle),
             reported: condition_at(&status.conditions, REDISTRIBUTED, attempt.generation)
                 .map(|reported| reported.reason.as_str()),
         };
-        let call = || (Arc::clone(&self.cloud), self.metrics.clone(), object.spec.clone(), credential.key.clone());
-        let ((cloud, metrics, spec, key), to) = (call(), Arc::clone(&endpoint));
-        let details = slot.read(async move {
-            let result = cloud.details(&spec, &key, &to).await;
-            metrics.observation(result.label());
-            result
-        });
-        let details = details.await;
+        let read = CloudRead {
+            cloud: Arc::clone(&self.cloud),
+            metrics: self.metrics.clone(),
+            spec: object.spec.clone(),
+            endpoint,
+            key: credential.key.clone(),
+        };
+        let details = read.clone().details(slot).await;
         // A key that the gateway refuses is not sent to it a second time.
-        let is_refused =
-            details.key_effect().is_some_and(|effect| !matches!(effect, KeyEffect::Good | KeyEffect::Neutral));
+        let is_refused = details.key_effect().is_some_and(is_about_key);
         let mut cluster = None;
         if needs_cluster(stage, &past, &details)
             && !is_refused
             && let Ok(slot) = self.admission.read(&credential.id).await
         {
-            let (cloud, metrics, spec, key) = call();
-            let read = slot.read(async move {
-                let result = cloud.cluster(&spec, &key, &endpoint).await;
-                metrics.cluster_read(result.label());
-                result
-            });
-            cluster = Some(read.await);
+            cluster = Some(read.cluster(slot).await);
         }
         let readings = Readings { details: &details, cluster: cluster.as_ref() };
         let (finding, hint) = judge(stage, &past, &readings);
@@ -222,7 +208,7 @@ impl Observer {
         Ok(finding)
     }
 
-    /// Where a poll goes, and with which credential; or how long to wait at least.
+    /// The error: how long to wait at least.
     async fn route(
         &self,
         object: &ClusterRedistribution,
@@ -247,28 +233,21 @@ impl Observer {
         Ok((endpoint, credential))
     }
 
-    /// The watch has delivered this object: its status tells of calls.
+    /// Takes the calls that its status tells of.
     pub fn seen(&self, object: &ClusterRedistribution) {
-        self.schedule().record_status(object);
+        self.schedule.lock().record_status(object);
     }
 
-    /// A call for this cluster begins.
     pub fn call_begins(&self, cluster: &str, attempt: &Attempt, at: Timestamp) {
-        self.schedule().record_call(cluster, &attempt.uid, attempt.generation, at);
+        self.schedule.lock().record_call(cluster, &attempt.uid, attempt.generation, at);
     }
 
-    /// Ends the polls of an object.
     pub fn end(&self, uid: &str) {
-        self.schedule().end(uid);
+        self.schedule.lock().end(uid);
     }
 
-    /// Ends the polls of all other objects.
     pub fn keep_only(&self, keeps: impl Fn(&String) -> bool) {
-        self.schedule().keep_only(keeps);
-    }
-
-    fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        self.schedule.lock().keep_only(keeps);
     }
 }
 

@@ -1,5 +1,5 @@
-//! The schedule of polls after calls, in memory: when the next one is due, and the facts that are not in status. After a
-//! restart it starts empty, which costs one poll per object. No clock of its own, no I/O.
+//! When polls are due, and the facts that are not in status, in memory. After a restart it starts empty, which costs
+//! one poll per object. No clock of its own, no I/O.
 
 use std::{
     collections::HashMap,
@@ -10,27 +10,26 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Observe, Stage,
-    finding::{Finding, Hint, OtherCalls, Unseen},
+    judge::{Finding, Hint, OtherCalls, Unseen},
 };
 use crate::{
     api::{AttemptState, ClusterRedistribution, Phase},
     cloud::outcome,
 };
 
-/// Maximum number of calls that are kept for a cluster, the latest ones. The redistributions of a cluster with more calls
-/// within the settle time cannot be distinguished anyway.
+/// The latest calls of a cluster. With more of them within the settle time, its redistributions cannot be
+/// distinguished.
 const MAX_CALLS: usize = 8;
 
 const MAX_CLUSTERS: usize = 10_000;
 
-/// The interval doubles each time this many polls in a row have shown no change.
+/// The interval doubles after each such number of polls in a row without a change.
 const POLLS_PER_DOUBLING: u32 = 5;
 /// Upper bound of the factor without progress; also the factor while a person has to act.
 const SLOW: u32 = 5;
 /// The factor if a change without intervention is unlikely.
 const SLOWEST: u32 = 15;
 
-/// The polls of one object's redistribution.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     pub attempt_id: String,
@@ -41,7 +40,7 @@ pub struct Scheduled {
     pub hint: Option<Hint>,
 }
 
-/// The scheduled polls by object uid, and the known calls by cluster.
+/// By object uid, and by cluster.
 #[derive(Debug, Default)]
 pub struct Schedule {
     objects: HashMap<String, Scheduled>,
@@ -57,7 +56,7 @@ struct Call {
 }
 
 impl Schedule {
-    /// The polls of this attempt; for a new attempt the first poll is due after `first`.
+    /// For a new attempt the first poll is due after `first`.
     pub fn entry(&mut self, uid: &str, attempt_id: &str, first: Duration, now: Instant) -> Scheduled {
         let new = || Scheduled {
             attempt_id: attempt_id.to_owned(),
@@ -73,7 +72,7 @@ impl Schedule {
         scheduled.clone()
     }
 
-    /// Stores the result of a poll, unless the object was deleted or a new attempt was made since.
+    /// Unless the object was deleted or a new attempt was made since.
     pub fn keep(&mut self, uid: &str, scheduled: Scheduled) {
         if let Some(current) = self.objects.get_mut(uid).filter(|current| current.attempt_id == scheduled.attempt_id) {
             *current = scheduled;
@@ -88,7 +87,6 @@ impl Schedule {
         self.objects.retain(|uid, _| keeps(uid));
     }
 
-    /// Records the calls in the status of an object.
     pub fn record_status(&mut self, object: &ClusterRedistribution) {
         let (Some(uid), Some(status)) = (&object.metadata.uid, &object.status) else { return };
         let cluster = object.spec.cluster_id.to_ascii_lowercase();
@@ -96,8 +94,8 @@ impl Schedule {
             let state = AttemptState::parse(state);
             state != Some(AttemptState::NotSent) && !(state == Some(AttemptState::Answered) && is_refusal(code, error))
         };
-        // A call of an older generation may have been for another cluster. If its cluster was not recorded, since
-        // observation was off then, it counts for the present one.
+        // An older generation may have been for another cluster; if that was not recorded, since observation was off
+        // then, its call counts for the present one.
         let cluster_of =
             |cluster_id: Option<&String>| cluster_id.map_or_else(|| cluster.clone(), |id| id.to_ascii_lowercase());
         for past in &status.history {
@@ -120,7 +118,7 @@ impl Schedule {
         }
     }
 
-    /// Records a call for a cluster. An earlier record of that call is kept.
+    /// An earlier record of the same call is kept.
     pub fn record_call(&mut self, cluster: &str, uid: &str, generation: i64, at: Timestamp) {
         let calls = self.calls.entry(cluster.to_owned()).or_default();
         if calls.iter().any(|call| call.uid == uid && call.generation == generation) {
@@ -133,14 +131,14 @@ impl Schedule {
         }
         if self.calls.len() > MAX_CLUSTERS {
             let mut latest: Vec<_> = self.calls.values().filter_map(|calls| calls.last()).map(|call| call.at).collect();
-            // Removes half of them at once, so that a long list of objects is not searched for each new cluster.
+            // Half of them at once, so that a long list of objects is not searched for each new cluster.
             let (_, median, _) = latest.select_nth_unstable(MAX_CLUSTERS / 2);
             let median = *median;
             self.calls.retain(|_, calls| calls.last().is_some_and(|call| call.at >= median));
         }
     }
 
-    /// Removes a call that started nothing.
+    /// It started nothing.
     pub fn remove_call(&mut self, cluster: &str, uid: &str, generation: i64) {
         if let Some(calls) = self.calls.get_mut(cluster) {
             calls.retain(|call| call.uid != uid || call.generation != generation);
@@ -150,8 +148,8 @@ impl Schedule {
         }
     }
 
-    /// Whether other requests called for that cluster, within `shortly` before this one or since. If the time of this
-    /// call is not known, any other counts as a later one.
+    /// Calls for that cluster within `shortly` before this one, or since. If the time of this one is not known, any
+    /// other is a later one.
     pub fn others(&self, cluster: &str, uid: &str, generation: i64, shortly: Duration) -> OtherCalls {
         let Some(calls) = self.calls.get(cluster) else { return OtherCalls::default() };
         let is_own = |call: &&Call| call.uid == uid && call.generation == generation;
@@ -171,8 +169,8 @@ impl Schedule {
     }
 }
 
-/// The pause until the next poll. `unchanged_polls`: polls in a row without a change; `reads`: number of reads of this
-/// poll; `jitter` is 0 to 1 and only lengthens, so that no more is read than the administrator allowed.
+/// `unchanged_polls`: in a row; `reads`: of this poll; `jitter` is 0 to 1 and only lengthens, so that no more is read
+/// than the administrator allowed.
 pub fn pause(
     observe: &Observe,
     stage: Stage,
@@ -192,8 +190,8 @@ pub fn pause(
     observe.every.saturating_mul(factor.max(reads)).mul_f64(1.0 + 0.25 * jitter.clamp(0.0, 1.0))
 }
 
-/// Whether an answer in status proves that nothing began: a 4xx with a code that proves it, or a 401 or 429, which prove
-/// it in any case. Without a code, a body that was not read whole may have held one that proves nothing.
+/// Whether an answer in status proves that nothing began: a 401, a 429, or another 4xx with a code that proves it.
+/// Without a code, a body that was not read whole may have held one that proves nothing.
 pub fn is_refusal(status_code: Option<i32>, error_code: Option<&str>) -> bool {
     let proves = match status_code {
         Some(401 | 429) => true,

@@ -1,5 +1,4 @@
-//! PURE: the changes of status by a poll after the call. Never changes the journal: the attempt records what was sent,
-//! and the result of polls is recorded beside it.
+//! PURE: the changes of status by a poll. Never changes the journal: the attempt records what was sent.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -13,15 +12,12 @@ use crate::{
 /// A change that is also reported by an event and in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusChange {
-    /// The event's reason.
     pub reason: &'static str,
-    /// Whether a person should look.
     pub is_warning: bool,
-    /// What has changed.
     pub message: String,
 }
 
-/// The status after a poll, and its changes. `None` if nothing that status shows has changed.
+/// `None` if nothing that status shows has changed.
 pub fn observed(
     status: &ClusterRedistributionStatus,
     generation: i64,
@@ -56,8 +52,7 @@ pub fn observed(
     (moved || is_new).then_some((next, changes))
 }
 
-/// Confirms an unknown outcome: a redistribution began after the claim that was not there before. No status code is
-/// invented for it.
+/// An unknown outcome is confirmed by a redistribution that was not there before the claim. No status code is invented.
 fn confirm(
     next: &mut ClusterRedistributionStatus,
     generation: i64,
@@ -80,7 +75,7 @@ fn confirm(
     changes.push(StatusChange { reason: "ConfirmedByObservation", is_warning: false, message });
 }
 
-/// No poll has confirmed the outcome in time. The four conditions keep their values; their message adds the evidence.
+/// The four conditions keep their values; their message adds the evidence.
 fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, evidence: &str, now: Timestamp) -> String {
     let outcome = next.attempt.as_deref().and_then(|attempt: &Attempt| attempt.message.as_deref()).unwrap_or_default();
     let polled =
@@ -92,8 +87,7 @@ fn unconfirmed(next: &mut ClusterRedistributionStatus, generation: i64, evidence
     polled
 }
 
-/// The redistribution as status shows it from now on. Values that only earlier polls showed are kept, unless the end
-/// implies other ones.
+/// Values that only earlier polls showed are kept, unless the end implies other ones.
 fn redistribution(
     before: Option<&Redistribution>,
     phase: Phase,
@@ -152,7 +146,7 @@ fn message(phase: Phase, seen: &Redistribution) -> String {
     }
 }
 
-/// Adds the change of phase, once: when the condition changes.
+/// Once: when the condition changes.
 fn report_phase(
     status: &ClusterRedistributionStatus,
     generation: i64,

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::{
-    finding::{Hint, OtherCalls},
+    judge::{Hint, OtherCalls},
     schedule::is_refusal,
     *,
 };

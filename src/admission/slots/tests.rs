@@ -104,10 +104,20 @@ async fn a_refusal_ends_the_wait_of_all_that_would_use_the_same_values() {
 
 #[tokio::test(start_paused = true)]
 async fn unproven_values_never_make_five_wrong_signatures_of_one_key() {
-    let slots = Slots::new(Duration::ZERO);
+    for refusals in 0..=2 {
+        let slots = Slots::new(Duration::ZERO);
+        for values in 101..101 + refusals {
+            slots.keys.lock().learn(id(1, values).digests, KeyEffect::RejectedByGateway, now());
+        }
+        assert_eq!(usize::from(refusals) + refused_signatures(&slots).await, 4);
+    }
+}
+
+/// How many of forty requests with wrong values of one key are refused by the gateway.
+async fn refused_signatures(slots: &Arc<Slots>) -> usize {
     let mut tries = Vec::new();
     for values in 0..40_u8 {
-        let slots = Arc::clone(&slots);
+        let slots = Arc::clone(slots);
         tries.push(tokio::spawn(async move {
             let mut slot = slots.slot(&id(1, values), Some(format!("team-{values}"))).await?;
             slot.sends();
@@ -120,22 +130,44 @@ async fn unproven_values_never_make_five_wrong_signatures_of_one_key() {
     for one in tries {
         refused += usize::from(one.await.unwrap().is_ok());
     }
-    assert_eq!(refused, 4);
+    refused
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_one_unproven_request_without_an_answer_for_ten_seconds() {
+    let slots = Slots::new(Duration::ZERO);
+    let slot = async |values| slots.slot(&id(1, values), Some("team".to_owned())).await.unwrap();
+    let began = Instant::now();
+    let unsent = slot(1).await;
+    assert!(slot(2).now_or_never().is_none());
+    drop(unsent);
+    let mut answered = slot(2).await;
+    answered.sends();
+    answered.answered(Some(KeyEffect::Neutral));
+    let mut dropped = slot(3).await;
+    dropped.sends();
+    drop(dropped);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    for (values, seconds) in [(1, 10), (2, 20)] {
+        let mut hung = slot(values).await;
+        assert_eq!(began.elapsed(), seconds * SECOND);
+        hung.sends();
+        hung.answered(None);
+    }
+    slots.keys.lock().worked(id(1, 1).digests);
+    let _several = (slot(1).await, slot(1).await);
+    assert_eq!(began.elapsed(), 20 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
 async fn proven_values_wait_for_no_trial_of_another_secret_of_their_key() {
     let slots = Slots::new(Duration::ZERO);
-    slots.keys().worked(id(1, 1).digests);
-    let mut hung = Vec::new();
-    for values in 2..=4 {
-        let mut slot = slots.slot(&id(1, values), Some("wrong".to_owned())).await.unwrap();
-        slot.sends();
-        hung.push(slot);
-    }
-    let last = id(1, 5);
-    let mut fourth = Box::pin(slots.slot(&last, Some("wrong".to_owned())));
-    assert!((&mut fourth).now_or_never().is_none());
+    slots.keys.lock().worked(id(1, 1).digests);
+    let mut hung = slots.slot(&id(1, 2), Some("wrong".to_owned())).await.unwrap();
+    hung.sends();
+    let last = id(1, 3);
+    let mut second = Box::pin(slots.slot(&last, Some("wrong".to_owned())));
+    assert!((&mut second).now_or_never().is_none());
     for name in ["right", "wrong"] {
         assert!(slots.slot(&id(1, 1), Some(name.to_owned())).now_or_never().is_some(), "{name}");
     }
@@ -155,7 +187,7 @@ async fn a_429_ends_the_wait_and_a_dropped_wait_takes_nothing() {
     });
     tokio::task::yield_now().await;
     dropped.abort();
-    slots.keys().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
+    slots.keys.lock().throttle(id(1, 1).digests.key, (Instant::now() + 60 * SECOND).into_std());
     assert_eq!(waiting.await.unwrap().unwrap_err().reason, Reason::Throttled);
     tokio::time::sleep(60 * SECOND).await;
     assert!(slots.slot(&id(1, 1), Some("c".to_owned())).await.is_ok());

@@ -1,5 +1,5 @@
-//! PURE core of the token cache: the cached tokens, and who may not log in now. A lock-out as for access keys, and a back-off
-//! for a project that was refused and after logins without an answer. The clock is an argument.
+//! PURE: the cached tokens, and who may not log in now: a lock-out as for access keys, and a back-off for a project
+//! that was refused and after logins without an answer. The clock is an argument.
 
 use std::{
     collections::HashMap,
@@ -20,20 +20,19 @@ use crate::{
 
 /// How long before its end a token is renewed; a quarter of its lifetime if that is less.
 const RENEW_BEFORE: Duration = Duration::from_secs(600);
-/// Back-off of a login for a project that IAM refused.
 const SCOPE_BACK_OFF: Duration = Duration::from_secs(300);
-/// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after it was
-/// fetched: if that repeats, IAM gets a login every five seconds and not one for each object.
+/// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after its
+/// login: if that repeats, IAM gets a login every five seconds and not one for each object.
 const MIN_LOGIN_INTERVAL: Duration = Duration::from_secs(5);
-/// Maximum number of cached users, and of cached scopes.
+/// Users, and scopes.
 const MAX_ENTRIES: usize = 1000;
-/// Back-off of a user whose password was never accepted, and may be wrong.
+/// Of a user whose password was never accepted, and may be wrong.
 const UNPROVEN_BACK_OFF: Duration = Duration::from_secs(300);
-/// First back-off of a user whose password was accepted before; each is four times the previous one.
+/// Of a user whose password was accepted before; each back-off is four times the previous one.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(2);
 /// Five wrong passwords within this time lock a user.
 const WINDOW: Duration = Duration::from_secs(900);
-/// Maximum number of unanswered logins within the window.
+/// Unanswered logins.
 const MAX_IN_WINDOW: usize = 4;
 /// Maximum exponent of the back-off: beyond it the window is the bound.
 const MAX_GROWTH: usize = 4;
@@ -46,7 +45,6 @@ pub struct TokenKey {
     pub scope: KeyIdentity,
 }
 
-/// Why there is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// The user was refused or locked, and for how long; `None`: not before its values change.
@@ -55,18 +53,16 @@ pub enum Denied {
     Failed(LoginFailure, Duration),
 }
 
-/// The result of [`Core::acquire`].
 #[derive(Clone, Debug)]
 pub enum Acquire {
     Cached(Token),
-    /// A login is due. The token, if there is one, is still valid for a call.
+    /// The token, if there is one, is still valid for a call.
     Login(Option<Token>),
-    /// The last login was too recent; the next one is allowed after this time.
+    /// The last login was too recent.
     BackOff(Duration),
     Denied(Denied),
 }
 
-/// Why and until when there is no login.
 type Pause = Option<(LoginFailure, Instant)>;
 
 fn denied(pause: Pause, now: Instant) -> Option<Denied> {
@@ -78,14 +74,14 @@ fn denied(pause: Pause, now: Instant) -> Option<Denied> {
 struct UserState {
     password: Lockout,
     pause: Pause,
-    /// Times of the logins within the window that were sent and had no answer that proves whether the password was right.
-    /// IAM may have counted each as a wrong one, and five of these lock the user.
+    /// Logins within the window without an answer that proves whether the password was right. IAM may have counted each
+    /// as a wrong one, and five of these lock the user.
     unanswered: Vec<Instant>,
     used: Option<Instant>,
 }
 
 impl UserState {
-    /// Why a login is denied now. A refusal is preferred to an unanswered login, since it proves more.
+    /// A refusal is preferred to an unanswered login, since it proves more.
     fn denied(&self, now: Instant) -> Option<Denied> {
         let rejected = self.password.rejection(now).map(|(why, wait)| Denied::Rejected(why, wait));
         rejected.or_else(|| denied(self.pause, now))
@@ -113,7 +109,6 @@ struct Scope {
     user: KeyIdentity,
     token: Option<Token>,
     fetched: Option<Instant>,
-    /// When the token is due for renewal.
     renew_at: Instant,
     /// The last refusal, and the end of its back-off.
     error: Pause,
@@ -128,12 +123,11 @@ pub struct Core {
 }
 
 impl Core {
-    /// `min_left`: the minimum remaining lifetime of a token to prepare and make a call.
+    /// `min_left`: remaining lifetime of a token to prepare and make a call.
     pub fn new(min_left: Duration) -> Self {
         Self { min_left, users: HashMap::new(), scopes: HashMap::new() }
     }
 
-    /// A token for a call now, or that a login is due, or why neither.
     pub fn acquire(&mut self, key: TokenKey, now: Instant) -> Acquire {
         let min_left = self.min_left;
         let (user, scope) = self.entries(key, now);
@@ -150,12 +144,12 @@ impl Core {
         }
     }
 
-    /// The cached token, whatever its remaining lifetime.
+    /// Whatever its remaining lifetime.
     pub fn present(&self, key: TokenKey) -> Option<Token> {
         self.scopes.get(&key.scope)?.token.clone()
     }
 
-    /// Records the result of a login that started at `started`. Its result about the user applies to all projects.
+    /// What a login says about the user applies to all projects.
     pub fn finish(&mut self, key: TokenKey, login: Login, started: Instant, now: Instant) -> Result<Token, Denied> {
         let min_left = self.min_left;
         let (user, scope) = self.entries(key, now);
@@ -203,7 +197,6 @@ impl Core {
         Err(denied)
     }
 
-    /// Both entries, created if absent.
     fn entries(&mut self, key: TokenKey, now: Instant) -> (&mut UserState, &mut Scope) {
         make_room(&mut self.users, key.user, |user| user.used);
         make_room(&mut self.scopes, key.scope, |scope| scope.used);

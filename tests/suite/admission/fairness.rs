@@ -115,7 +115,7 @@ async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
     }
     let all: Vec<_> = others.iter().chain([&healthy]).collect();
     let _operator = operator(&world, &all, &[NO_TIMEOUT]).await;
-    // A key that has not worked yet has at most three requests without an answer.
+    // A key that has not worked yet has one request without an answer.
     for other in &others {
         other.create("first", &world.cluster(), 4).await;
         other.settled("first", "Delivered").await;
