@@ -1,7 +1,7 @@
 //! Results of reads after a call without an answer: a redistribution that was not there before confirms it, its absence
 //! proves nothing, and neither ever leads to a second call.
 
-use redistribution_operator::api::{ClusterRedistribution, crd_json};
+use redistribution_operator::api::ClusterRedistribution;
 use testbed::{
     eventually,
     simulator::{Act, Lag, NoRun, Read, Script, Shape},
@@ -9,7 +9,10 @@ use testbed::{
 
 use crate::{
     observe::progress::{OBSERVE, read_again, redistributed, redistribution_of, wait_for_progress},
-    support::world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
+    support::{
+        crd,
+        world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
+    },
 };
 
 const SETTLE: [&str; 3] = ["--observe", "--observe-every=1s", "--settle-time=4s"];
@@ -252,10 +255,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
 
 #[tokio::test]
 async fn a_crd_that_does_not_keep_the_baseline_holds_the_call() {
-    let mut crd = crd_json().unwrap();
-    let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/attempt/properties";
-    crd.pointer_mut(attempt).unwrap().as_object_mut().unwrap().remove("baseline").unwrap();
-    let world = crate::guarantee::pruned::world_with(&crd).await;
+    let world = crd::world(&crd::without(&["attempt/properties/baseline"])).await;
     let cluster = world.cluster();
     let operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;

@@ -24,6 +24,8 @@ pub const NO_TIMEOUT: &str = "--request-timeout=5m";
 /// For tests that wait until a claim expires: a grace of 15 s instead of 42 s. The price is that a machine which pauses
 /// for 3 s between claim and call legitimately has the call put off.
 pub const SHORT_GRACE: &str = "--send-budget=3s";
+/// Prefix of the resource's annotations.
+pub const PREFIX: &str = "dws.huaweicloud.com/";
 /// Name of the Secret an object uses by default.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
 
@@ -126,6 +128,29 @@ impl World {
         let mut object = ClusterRedistribution::new(name, spec(cluster));
         change(&mut object);
         self.api().create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// With these annotations, whose keys are given without the resource's prefix.
+    pub async fn create_annotated(
+        &self,
+        name: &str,
+        cluster: &str,
+        annotations: &[(&str, &str)],
+    ) -> ClusterRedistribution {
+        let prefixed = annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned()));
+        let annotations = prefixed.collect();
+        self.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await
+    }
+
+    /// Objects `request-0`, `request-1`, ..., created one after the other, each for a cluster of its own; the clusters.
+    pub async fn create_many(&self, objects: usize) -> Vec<String> {
+        let mut clusters = Vec::new();
+        for number in 0..objects {
+            let cluster = self.cluster();
+            self.create(&format!("request-{number}"), &cluster).await;
+            clusters.push(cluster);
+        }
+        clusters
     }
 
     pub async fn patch(&self, name: &str, patch: Value) -> ClusterRedistribution {
