@@ -10,7 +10,7 @@ use testbed::{
 
 use crate::support::{
     crd,
-    world::{NO_TIMEOUT, PATIENCE, World},
+    world::{NO_TIMEOUT, PATIENCE, World, reported_waits},
 };
 
 /// A call that is put off because the machine paused legitimately costs two more writes; that is not tested here.
@@ -57,15 +57,6 @@ async fn costs_with(plane: &ControlPlane, before: Costs, writes: u64) -> Costs {
         if costs.writes - before.writes >= writes { Ok(costs) } else { Err(format!("{costs:?}")) }
     })
     .await
-}
-
-/// How often the operator has reported that an object waits for its slot; counted after the write, and before the
-/// object can be called.
-async fn reported_waits(operator: &Operator) -> u64 {
-    let text = operator.metrics().await.unwrap();
-    let reported =
-        text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
-    reported.map_or(0, |reported| reported.parse().unwrap())
 }
 
 async fn own_world() -> (&'static ControlPlane, World) {

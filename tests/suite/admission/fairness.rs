@@ -97,14 +97,6 @@ async fn arrived_whole(world: &World, wanted: usize) {
     .await;
 }
 
-async fn until_calls(world: &World, wanted: usize) {
-    eventually(PATIENCE, &format!("{wanted} calls have arrived"), async || {
-        let calls = world.cloud.total_calls();
-        if calls >= wanted { Ok(()) } else { Err(format!("{calls} calls")) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
@@ -124,7 +116,7 @@ async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
         other.create_many(12, None, || Some(Script::held())).await;
     }
     // Of the 64 places each of them has one of the 32 reserved ones, and all of them together the 32 shared ones.
-    until_calls(&world, 10 + 10 + 32).await;
+    world.cloud.any_arrived(10 + 10 + 32).await;
     let from = world.cloud.total_calls();
     healthy.create("request", &world.cluster(), 7).await;
     healthy.settled("request", "Delivered").await;
@@ -141,7 +133,7 @@ async fn a_namespace_waits_one_slot_for_another_with_three_thousand_objects() {
     many.create_many(3000, None, || None).await;
     // Two seconds from slot to slot.
     let _operator = operator(&world, &[&many, &one], &["--rate-limit=0.5"]).await;
-    until_calls(&world, 3).await;
+    world.cloud.any_arrived(3).await;
     one.create("request", &world.cluster(), 7).await;
     let from = world.cloud.total_calls();
     one.settled("request", "Delivered").await;

@@ -8,15 +8,15 @@ use crate::support::world::{World, condition};
 /// The beginning of a body, which includes the code.
 const CODE: &str = r#"{"error_code":"DWS.7023","#;
 
-struct ReasonClass {
+struct Row {
     name: &'static str,
     script: Script,
     reason: &'static str,
     status_code: Option<i32>,
 }
 
-fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> ReasonClass {
-    ReasonClass { name, script: Script::new(act), reason, status_code }
+fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> Row {
+    Row { name, script: Script::new(act), reason, status_code }
 }
 
 #[tokio::test]
@@ -51,11 +51,11 @@ async fn every_wire_fault_is_classified_correctly_and_sent_once() {
         row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
         row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
         row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
-        ReasonClass { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
-        ReasonClass { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
+        Row { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
+        Row { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
     ];
     let mut expected = Vec::new();
-    for ReasonClass { name, script, reason, status_code } in rows {
+    for Row { name, script, reason, status_code } in rows {
         let cluster = world.cluster();
         world.cloud.script(&cluster, [script]);
         world.create(name, &cluster).await;

@@ -1,8 +1,6 @@
 //! CRD and controller upgraded, rolled back and upgraded again, with objects in every state: nothing is called again,
 //! and no status is false.
 
-use std::collections::BTreeMap;
-
 use kube::api::ListParams;
 use redistribution_operator::api::ClusterRedistribution;
 use serde_json::{Value, json};
@@ -10,43 +8,9 @@ use testbed::{eventually, simulator::Script};
 
 use crate::support::{
     crd,
+    states::objects_in_every_state,
     world::{PATIENCE, SHORT_GRACE, World, condition, reason_of},
 };
-
-/// Objects in every state, and the final reason of each.
-async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'static str> {
-    let scripts = [
-        ("delivered", Some(Script::status(200)), "Delivered"),
-        ("refused", Some(Script::status(403)), "PermissionDenied"),
-        ("server-error", Some(Script::status(500)), "ServerError"),
-        ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
-    ];
-    let mut reasons = BTreeMap::new();
-    for (name, script, reason) in scripts {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
-        world.settled(name, reason).await;
-        reasons.insert(name, reason);
-    }
-    let held = [
-        ("suspended", "suspend", "true", "Suspended"),
-        ("expired", "not-after", "2026-01-01T00:00:00Z", "Expired"),
-        ("misspelt", "suspended", "true", "InvalidAnnotation"),
-        ("no-secret", "credentials-secret", "missing", "CredentialsNotFound"),
-    ];
-    for (name, key, value, reason) in held {
-        world.create_annotated(name, &world.cluster(), &[(key, value)]).await;
-        world.settled(name, reason).await;
-        reasons.insert(name, reason);
-    }
-    let invalid = json!({"attempt": {"id": "f", "uid": "another", "generation": 1, "state": "Answered"}});
-    world.create_annotated("invalid", &world.cluster(), &[("suspend", "true")]).await;
-    world.patch_status("invalid", invalid).await;
-    world.settled("invalid", "JournalInvalid").await;
-    reasons.insert("invalid", "JournalInvalid");
-    reasons
-}
 
 /// Every status agrees with the cloud's ledger: a call counts by its cluster, each object has its own.
 async fn nothing_is_false(world: &World) {

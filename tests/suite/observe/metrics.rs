@@ -72,12 +72,7 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
     world.cloud.script(&bad, [Script::status(400)]);
     world.create("delivered", &good).await;
     world.create("refused", &bad).await;
-    world
-        .create_with("held", &world.cluster(), |object| {
-            let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())];
-            object.metadata.annotations = Some(annotations.into());
-        })
-        .await;
+    world.create_annotated("held", &world.cluster(), &[("suspend", "true")]).await;
     world.settled("delivered", "Delivered").await;
     world.settled("refused", "BadRequest").await;
     world.settled("held", "Suspended").await;

@@ -3,10 +3,10 @@
 
 use std::{collections::HashSet, ffi::OsString, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use redistribution_operator::api::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode, crd_yaml};
 use serde_json::{Value, json};
@@ -196,8 +196,7 @@ impl World {
         let (mut settled, what) = (0, format!("one more object says one of {reasons:?}"));
         loop {
             let progress = eventually(PATIENCE, &what, async || {
-                let objects =
-                    api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
+                let objects = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
                 let is_settled = |object: &&ClusterRedistribution| {
                     reason_of(object).is_some_and(|reason| wanted.contains(reason.as_str()))
                 };
@@ -216,6 +215,12 @@ impl World {
         }
     }
 
+    /// The events of the namespace.
+    pub async fn events(&self) -> Vec<Event> {
+        let events = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
+        events.list(&ListParams::default()).await.unwrap().items
+    }
+
     /// Calls that arrived at the cloud for that cluster.
     pub fn calls(&self, cluster: &str) -> usize {
         self.cloud.calls(cluster)
@@ -230,12 +235,29 @@ pub async fn wait_for_output(operator: &Operator, words: &str) {
     .await;
 }
 
-/// Reconciliations of this operator that left an object held.
-pub async fn held(operator: &Operator) -> usize {
+/// The value of a series, named with its labels; 0 if there is none.
+pub async fn metric(operator: &Operator, series: &str) -> u64 {
     let metrics = operator.metrics().await.unwrap();
-    let held = "controller_runtime_reconcile_total{controller=\"clusterredistribution\",result=\"requeue_after\"} ";
-    let count = metrics.lines().find_map(|line| line.strip_prefix(held));
-    count.map_or(0, |count| count.parse().unwrap())
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Reconciliations of this operator that left an object held.
+pub async fn held(operator: &Operator) -> u64 {
+    let series = r#"controller_runtime_reconcile_total{controller="clusterredistribution",result="requeue_after"}"#;
+    metric(operator, series).await
+}
+
+/// How often the operator has reported that an object waits for its slot; counted after the write, and before the
+/// object can be called.
+pub async fn reported_waits(operator: &Operator) -> u64 {
+    metric(operator, r#"dws_redistribution_holds_total{reason="Throttled"}"#).await
+}
+
+/// Replaces the endpoint in the flags of an operator.
+pub fn set_endpoint(options: &mut OperatorOptions<'_>, url: &str) {
+    options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
+    options.arguments.push(format!("--endpoint=lab={url}").into());
 }
 
 /// The operator's binary: built by cargo for this very test run, or the one that `OPERATOR_BINARY` names.

@@ -17,7 +17,6 @@ use crate::{
 const USER: &str = "dws-operator 用户";
 const DOMAIN: &str = "Warehouse ä GmbH";
 const PASSWORD: &str = "right \"ß\\";
-const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
 const OTHER_PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
 /// A world whose default Secret holds a user that IAM, at an address of its own, accepts.
@@ -40,11 +39,6 @@ async fn user(world: &World, secret: &str, password: &str) {
 async fn operator(world: &World, flags: &[&str]) -> Operator {
     let iam = format!("--iam-endpoint=lab={}", world.cloud.iam_url());
     world.operator_with(&[&[iam.as_str()], flags].concat()).await
-}
-
-async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
-    let annotations = [(NAMED.to_owned(), secret.to_owned())].into();
-    world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
 }
 
 async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
@@ -103,7 +97,7 @@ async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     // Another Secret with the same values is the same wrong password.
     user(&world, "duplicate", "wrong").await;
     let cluster = world.cluster();
-    create_naming(&world, "duplicate", &cluster, "duplicate").await;
+    world.create_annotated("duplicate", &cluster, &[("credentials-secret", "duplicate")]).await;
     let _operator = operator(&world, &[]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_unclaimed(&object);
@@ -171,41 +165,6 @@ async fn a_rejected_token_does_not_blame_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_password_costs_one_try_of_the_old_one() {
-    let world = world().await;
-    let _operator = operator(&world, &[]).await;
-    delivered(&world, "before").await;
-    world.cloud.set_password(USER, "another");
-    let (first, second) = (world.cluster(), world.cluster());
-    world.create("first", &first).await;
-    world.settled("first", "AuthenticationFailed").await;
-    world.create("second", &second).await;
-    let held = world.settled("second", "CredentialsRejected").await;
-    assert!(message(&held).contains("had logged in before"), "{}", message(&held));
-    is_unclaimed(&held);
-    user(&world, DEFAULT_SECRET, "another").await;
-    world.settled("second", "Delivered").await;
-    assert_eq!((world.calls(&first), world.calls(&second), logins(&world)), (1, 1, 3));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_for_a_missing_right_costs_others_no_login() {
-    let world = world().await;
-    let _operator = operator(&world, &["--check-cluster=warn"]).await;
-    for name in ["first", "second"] {
-        let cluster = world.cluster();
-        let denied = || Script::error(Shape::Plain, 403, "DWS.5036", "No permission.");
-        world.cloud.script_reads(&cluster, Read::Cluster, [denied()]);
-        world.cloud.script(&cluster, [denied()]);
-        world.create(name, &cluster).await;
-        world.settled(name, "PermissionDenied").await;
-        assert_eq!(world.calls(&cluster), 1);
-    }
-    delivered(&world, "granted").await;
-    assert_eq!(logins(&world), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
     let world = world().await;
     let clusters: Vec<_> = (0..10).map(|_| world.cluster()).collect();
@@ -250,31 +209,6 @@ async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     assert_eq!(world.cloud.login_entries().len(), 0, "a suspended object logs nobody in");
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.settled("request", "Delivered").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_with_mixed_or_missing_keys_is_held_and_its_keys_are_named() {
-    let world = world().await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    let pair = [("accessKey", access.as_str()), ("secretKey", secret.as_str())];
-    let whole = [("username", USER), ("password", PASSWORD), ("domainName", DOMAIN)];
-    world.secret("both", &[&pair[..], &whole[..]].concat()).await;
-    world.secret("mixed", &[pair[0], whole[1]]).await;
-    world.secret("half", &whole[..2]).await;
-    let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
-    for (name, told) in [
-        ("both", "accessKey, secretKey, username, password, domainName"),
-        ("mixed", "accessKey, password"),
-        ("half", "domainName is missing"),
-    ] {
-        create_naming(&world, name, &cluster, name).await;
-        let held = world.settled(name, "CredentialsInvalid").await;
-        is_unclaimed(&held);
-        let message = message(&held);
-        assert!(message.contains(told) && !message.contains(PASSWORD), "{message}");
-    }
-    assert_eq!((world.cloud.total_calls(), world.cloud.login_entries().len()), (0, 0));
 }
 
 fn faults() -> [Script; 6] {
@@ -328,7 +262,7 @@ async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
         let another = [("username", "another"), ("password", PASSWORD), ("domainName", DOMAIN)];
         world.secret("another", &another).await;
         let third = world.cluster();
-        create_naming(&world, "third", &third, "another").await;
+        world.create_annotated("third", &third, &[("credentials-secret", "another")]).await;
         world.settled("third", "Delivered").await;
         assert_eq!((world.cloud.login_entries().len(), world.cloud.total_calls()), (2, 1), "{fault:?}");
     }
@@ -347,7 +281,7 @@ async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     // An access key needs no IAM.
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret("pair", &[("accessKey", &access), ("secretKey", &secret)]).await;
-    create_naming(&world, "with-a-key", &other, "pair").await;
+    world.create_annotated("with-a-key", &other, &[("credentials-secret", "pair")]).await;
     world.settled("with-a-key", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
 }
@@ -366,58 +300,6 @@ async fn an_iam_429_is_retried_when_its_time_is_over() {
     world.settled("request", "Delivered").await;
     let arrived: Vec<_> = world.cloud.login_entries().iter().map(|entry| entry.arrived_millis).collect();
     assert!(arrived.len() == 2 && arrived[1] - arrived[0] >= 3_900, "{arrived:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_iam_refusal_of_a_project_holds_that_project_only() {
-    let cases = [
-        (
-            Script::error(Shape::NumericCode, 401, "Unauthorized", "The project does not exist."),
-            "CredentialsForbidden",
-            "role",
-        ),
-        (
-            Script::error(Shape::NumericCode, 403, "Forbidden", "Forbidden."),
-            "CredentialsForbidden",
-            "programmatic access",
-        ),
-        (Script::error(Shape::NumericCode, 400, "Bad Request", "Invalid."), "CredentialsInvalid", "domainName"),
-    ];
-    for (script, reason, told) in cases {
-        let world = world().await;
-        world.cloud.script_logins([script]);
-        let _operator = operator(&world, &[]).await;
-        let cluster = world.cluster();
-        world.create("held", &cluster).await;
-        let held = world.settled("held", reason).await;
-        is_unclaimed(&held);
-        assert!(message(&held).contains(told), "{}", message(&held));
-        let other = world.cluster();
-        world.cloud.add_cluster(OTHER_PROJECT, &other);
-        create_in_other_project(&world, "other", &other).await;
-        world.settled("other", "Delivered").await;
-        assert_eq!(reason_of(&world.api().get("held").await.unwrap()).as_deref(), Some(reason));
-        assert_eq!((logins(&world), world.calls(&cluster), world.calls(&other)), (2, 0, 1));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_a_short_life_are_used_once_and_too_short_ones_never() {
-    // A call may take 10 s here, and a minute more must be left.
-    let world = world().await;
-    world.cloud.token_lifetime(Duration::from_secs(75));
-    let operator_first = operator(&world, &[]).await;
-    delivered(&world, "first").await;
-    delivered(&world, "second").await;
-    assert_eq!(logins(&world), 2);
-    operator_first.terminate().await.unwrap();
-    world.cloud.token_lifetime(Duration::from_secs(60));
-    let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
-    world.create("third", &cluster).await;
-    let held = world.settled("third", "CredentialsExpired").await;
-    is_unclaimed(&held);
-    assert_eq!(world.calls(&cluster), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

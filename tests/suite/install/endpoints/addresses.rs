@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use testbed::simulator::Options;
 
 use super::network::{is_root, with_names};
-use crate::support::world::{World, binary, condition, message, wait_for_output};
+use crate::support::world::{World, binary, condition, message, set_endpoint, wait_for_output};
 
 const NAME: &str = "dws.lab.example";
 /// Address of the DNS server in these tests: no other process uses it.
@@ -43,11 +43,9 @@ async fn world() -> World {
 async fn operator(world: &World, hosts: &str, resolv: &str) -> Option<(testbed::Operator, tempfile::TempDir)> {
     let directory = tempfile::tempdir().unwrap();
     let program = with_names(directory.path(), hosts, resolv)?;
-    let endpoint = format!("--endpoint=lab=https://{NAME}:{}", world.cloud.address().port());
     let operator = world.operator_from(|options| {
         options.binary = program;
-        options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-        options.arguments.push(endpoint.into());
+        set_endpoint(options, &format!("https://{NAME}:{}", world.cloud.address().port()));
     });
     Some((operator.await, directory))
 }
@@ -117,12 +115,7 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
 #[tokio::test]
 async fn an_unknown_host_name_costs_no_claim_and_is_reported() {
     let world = World::new().await;
-    let operator = world
-        .operator_from(|options| {
-            options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-            options.arguments.push("--endpoint=lab=https://dws.invalid".into());
-        })
-        .await;
+    let operator = world.operator_from(|options| set_endpoint(options, "https://dws.invalid")).await;
     world.create("request", &world.cluster()).await;
     let held = world.settled("request", "EndpointUnreachable").await;
     assert!(message(&held).contains("DNS gives no address for dws.invalid"), "{}", message(&held));
