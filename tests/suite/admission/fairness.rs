@@ -14,7 +14,7 @@ use testbed::{
     simulator::{Entry, Options, Script},
 };
 
-use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, describe, reason_of, spec};
+use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, describe, reaches, reason_of, spec};
 
 /// A namespace with credentials of its own choice.
 struct Tenant<'a> {
@@ -90,11 +90,7 @@ fn before(world: &World, from: usize, jobs: i32) -> Vec<Entry> {
 
 /// Waits until so many calls have arrived whole: their bodies tell them apart.
 async fn arrived_whole(world: &World, wanted: usize) {
-    eventually(PATIENCE, &format!("{wanted} calls have arrived whole"), async || {
-        let whole = world.cloud.entries().iter().filter(|entry| entry.whole_body).count();
-        if whole >= wanted { Ok(()) } else { Err(format!("{whole} calls")) }
-    })
-    .await;
+    reaches(wanted, "whole calls", || world.cloud.entries().iter().filter(|entry| entry.whole_body).count()).await;
 }
 
 #[tokio::test]

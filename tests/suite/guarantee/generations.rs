@@ -137,12 +137,7 @@ async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
 #[tokio::test]
 async fn two_operators_without_election_send_one_call_for_each_object() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    let mut clusters = Vec::new();
-    for number in 0..100 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-        clusters.push(cluster);
-    }
+    let clusters = world.create_many(100).await;
     let (_one, _two) = tokio::join!(
         world.operator(),
         world.operator_from(|options| "second".clone_into(&mut options.service_account))

@@ -125,24 +125,3 @@ async fn every_object_is_counted_by_its_reason_until_it_is_deleted() {
     world.api().delete("lost", &DeleteParams::default()).await.unwrap();
     counted(1.0, 0.0).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follower_shows_no_objects_that_the_leader_counts() {
-    let world = World::new().await;
-    let leader = world.operator_with(&["--leader-election"]).await;
-    world.create("one", &world.cluster()).await;
-    world.settled("one", "Delivered").await;
-    let follower = world.operator_with(&["--leader-election"]).await;
-    let counted = async |operator: &testbed::Operator, objects: f64, leads: f64| {
-        eventually(PATIENCE, &format!("{objects} objects, leads: {leads}"), async || {
-            let text = operator.metrics().await.map_err(|error| error.to_string())?;
-            let seen =
-                (value(&text, "dws_redistribution_objects", &[]), value(&text, "leader_election_master_status", &[]));
-            if seen == (objects, leads) { Ok(()) } else { Err(format!("{seen:?}")) }
-        })
-        .await;
-    };
-    counted(&leader, 1.0, 1.0).await;
-    // It is ready, and has therefore seen the object too.
-    counted(&follower, 0.0, 0.0).await;
-}

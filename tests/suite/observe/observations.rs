@@ -2,16 +2,13 @@
 //! proves nothing, and neither ever leads to a second call.
 
 use redistribution_operator::api::ClusterRedistribution;
-use testbed::{
-    eventually,
-    simulator::{Act, NoRun, Read, Script, Shape},
-};
+use testbed::simulator::{Act, NoRun, Read, Script, Shape};
 
 use crate::{
     observe::progress::{OBSERVE, redistributed, redistribution_of, wait_for_progress},
     support::{
         crd,
-        world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
+        world::{SHORT_GRACE, World, condition, message, reaches},
     },
 };
 
@@ -105,11 +102,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         let first = world.operator_with(&flags).await;
         world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
-        eventually(PATIENCE, "the call was read", async || {
-            let done = !executed || world.cloud.executions(&cluster) == 1;
-            if done { Ok(()) } else { Err("not yet") }
-        })
-        .await;
+        reaches(usize::from(executed), "executions", || world.cloud.executions(&cluster)).await;
         first.kill().await.unwrap();
         let _second = world.operator_with(&flags).await;
         if executed {
@@ -140,19 +133,6 @@ async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     let done = wait_for_progress(&world, "request", "Finished").await;
     assert!(redistribution_of(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
-    let world = World::new().await;
-    let access = world.cloud.access_key().to_owned();
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    for number in 0..5 {
-        world.create(&format!("request-{number}"), &world.cluster()).await;
-    }
-    let _operator = world.operator_with(&OBSERVE).await;
-    world.all_settled(&["CredentialsRejected"]).await;
-    assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
 }
 
 #[tokio::test]

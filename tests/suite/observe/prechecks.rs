@@ -9,7 +9,7 @@ use testbed::{
 
 use crate::{
     support::proxied::Proxied,
-    support::world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, reported_waits},
+    support::world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, reaches, reported_waits},
 };
 
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
@@ -36,11 +36,7 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     let held = world.settled("request", "ClusterNotWaiting").await;
     is_held(&held);
     assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
-    eventually(PATIENCE, "twenty looks", async || {
-        let count = prechecks(&world, &cluster);
-        if count >= 20 { Ok(()) } else { Err(count) }
-    })
-    .await;
+    reaches(20, "prechecks", || prechecks(&world, &cluster)).await;
     assert_eq!(world.calls(&cluster), 0);
     let before = prechecks(&world, &cluster);
     world.cloud.waiting(&cluster);
@@ -76,18 +72,14 @@ async fn only_a_cluster_that_waits_for_a_redistribution_is_called() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_is_found_by_one_precheck_and_fails_no_call() {
     let world = World::new().await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    world.wrong_key().await;
+    let clusters = world.create_many(20).await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_held(&object);
     }
     assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    world.key(DEFAULT_SECRET).await;
     world.all_settled(&["Delivered"]).await;
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
 }
@@ -157,11 +149,7 @@ async fn reconciles_of_a_waiting_object_cause_no_extra_precheck() {
     assert_eq!(prechecks(&world, &cluster), 1);
     // An edit of the spec is another request: its precheck is made at once.
     world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    eventually(PATIENCE, "a second precheck", async || match prechecks(&world, &cluster) {
-        2 => Ok(()),
-        count => Err(count),
-    })
-    .await;
+    reaches(2, "prechecks", || prechecks(&world, &cluster)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,11 +165,7 @@ async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
     world.all_settled(&["ClusterNotWaiting"]).await;
     let before = reported_waits(&operator).await;
     let read_before = world.cloud.all_reads().len();
-    eventually(PATIENCE, "six more reads", async || {
-        let count = world.cloud.all_reads().len();
-        if count >= read_before + 6 { Ok(()) } else { Err(count) }
-    })
-    .await;
+    reaches(read_before + 6, "reads", || world.cloud.all_reads().len()).await;
     assert_eq!(reported_waits(&operator).await, before);
     world.all_settled(&["ClusterNotWaiting"]).await;
     for cluster in &clusters {

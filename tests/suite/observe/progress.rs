@@ -12,7 +12,7 @@ use testbed::{
 
 use crate::{
     support::burst::history,
-    support::world::{PATIENCE, World, condition},
+    support::world::{PATIENCE, World, condition, reaches},
 };
 
 pub const OBSERVE: [&str; 2] = ["--observe", "--observe-every=1s"];
@@ -48,11 +48,7 @@ pub fn redistribution_of(object: &ClusterRedistribution) -> Redistribution {
 /// Waits until the cluster's redistribution was read this many more times.
 pub async fn read_again(world: &World, cluster: &str, times: usize) {
     let before = world.cloud.reads_of(cluster, Read::Redistribution);
-    eventually(PATIENCE, "further reads", async || {
-        let count = world.cloud.reads_of(cluster, Read::Redistribution);
-        if count >= before + times { Ok(()) } else { Err(count) }
-    })
-    .await;
+    reaches(before + times, "reads", || world.cloud.reads_of(cluster, Read::Redistribution)).await;
 }
 
 /// Waits until each event was reported this many times.

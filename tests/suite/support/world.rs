@@ -56,8 +56,7 @@ impl World {
         let namespace = fresh_namespace(&client, "suite").await.unwrap();
         let cloud = Simulator::start(&options).unwrap();
         let world = Self { plane, client, namespace, cloud };
-        let (access, secret) = (world.cloud.access_key(), world.cloud.secret_key());
-        world.secret(DEFAULT_SECRET, &[("accessKey", access), ("secretKey", secret)]).await;
+        world.key(DEFAULT_SECRET).await;
         world
     }
 
@@ -166,6 +165,17 @@ impl World {
         self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await
     }
 
+    /// A Secret with the key that the cloud accepts.
+    pub async fn key(&self, name: &str) {
+        self.secret(name, &[("accessKey", self.cloud.access_key()), ("secretKey", self.cloud.secret_key())]).await;
+    }
+
+    /// A wrong secret key in the default Secret.
+    pub async fn wrong_key(&self) {
+        let pair = [("accessKey", self.cloud.access_key()), ("secretKey", "wrong-secret")];
+        self.secret(DEFAULT_SECRET, &pair).await;
+    }
+
     pub async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
         self.secret_in(&self.namespace, name, pairs).await;
     }
@@ -225,6 +235,15 @@ impl World {
     pub fn calls(&self, cluster: &str) -> usize {
         self.cloud.calls(cluster)
     }
+}
+
+/// Waits until so many are counted, or more.
+pub async fn reaches(wanted: usize, what: &str, count: impl Fn() -> usize) {
+    eventually(PATIENCE, &format!("{wanted} {what}"), async || {
+        let count = count();
+        if count >= wanted { Ok(()) } else { Err(count) }
+    })
+    .await;
 }
 
 /// Waits until the operator's output contains this.

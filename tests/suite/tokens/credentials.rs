@@ -107,20 +107,16 @@ async fn a_temporary_key_is_sent_with_its_token() {
 #[tokio::test]
 async fn a_wrong_key_costs_one_call_and_all_calls_follow_its_fix() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    for number in 0..100 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+    world.wrong_key().await;
+    world.create_many(100).await;
     let _operator = world.operator().await;
     let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
     let failed: Vec<_> =
         objects.iter().filter(|object| reason_of(object).as_deref() == Some("AuthenticationFailed")).collect();
     assert_eq!((failed.len(), world.cloud.total_calls()), (1, 1));
     assert!(message(failed[0]).contains("secret key does not belong"), "{}", message(failed[0]));
-    assert!(!world.cloud.is_locked(&access));
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    assert!(!world.cloud.is_locked(world.cloud.access_key()));
+    world.key(DEFAULT_SECRET).await;
     let objects = world.all_settled(&["AuthenticationFailed", "Delivered"]).await;
     let delivered = objects.iter().filter(|object| reason_of(object).as_deref() == Some("Delivered")).count();
     assert_eq!((delivered, world.cloud.total_calls()), (99, 100));
@@ -147,10 +143,7 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
         world.cloud.throttle(Some(Throttle { limit: 3, seconds: 15, retry_after }));
         let _operator = world.operator_with(&["--concurrency=1"]).await;
-        for number in 0..6 {
-            let cluster = world.cluster();
-            world.create(&format!("request-{number}"), &cluster).await;
-        }
+        world.create_many(6).await;
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
         assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one call meets the limit, the others wait");

@@ -71,10 +71,7 @@ fn is_unclaimed(object: &ClusterRedistribution) {
 async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once() {
     let world = world_with(Options { accept_any_cluster: true, ..Options::default() }).await;
     world.cloud.script_logins([Script::ordinary().after(Duration::from_secs(1))]);
-    let clusters: Vec<_> = (0..100).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    let clusters = world.create_many(100).await;
     let _operator = operator(&world, &[]).await;
     world.all_settled(&["Delivered"]).await;
     assert_eq!((logins(&world), world.cloud.max_logins_in_flight(USER)), (1, 1));
@@ -90,10 +87,7 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
 async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     let world = world().await;
     user(&world, DEFAULT_SECRET, "wrong").await;
-    let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    let clusters = world.create_many(20).await;
     // Another Secret with the same values is the same wrong password.
     user(&world, "duplicate", "wrong").await;
     let cluster = world.cluster();
@@ -279,8 +273,7 @@ async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     is_unclaimed(&held);
     assert!(message(&held).starts_with("IAM at 127.0.0.1:9 gives no token"), "{}", message(&held));
     // An access key needs no IAM.
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret("pair", &[("accessKey", &access), ("secretKey", &secret)]).await;
+    world.key("pair").await;
     world.create_annotated("with-a-key", &other, &[("credentials-secret", "pair")]).await;
     world.settled("with-a-key", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
