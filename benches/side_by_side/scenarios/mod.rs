@@ -62,23 +62,29 @@ impl Case {
     }
 }
 
+/// The requested cases: of each scenario, one for each number of objects.
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let of = |scenario| match scenario {
-        Scenario::Drain => drain::cases(arguments),
-        Scenario::Cpu => cpu::cases(arguments),
-        Scenario::Memory => memory::cases(arguments),
-        Scenario::Restart => restart::cases(arguments),
-        Scenario::Latency => latency::cases(arguments),
-        Scenario::Idle => idle::cases(arguments),
-        Scenario::Pace => pace::cases(arguments),
-        Scenario::Size => size::cases(arguments),
-    };
-    let mut cases: Vec<_> = arguments.chosen().into_iter().flat_map(of).collect();
-    if !arguments.candidates.is_empty() {
-        let stays = |candidate: &Candidate| *candidate == Candidate::Limit || arguments.candidates.contains(candidate);
-        for case in &mut cases {
-            case.candidates.retain(stays);
+    let mut cases = Vec::new();
+    for scenario in arguments.chosen() {
+        let (sizes, case): (&[usize], fn(usize) -> Case) = match scenario {
+            Scenario::Drain => (&[1_000, 10_000], drain::case),
+            Scenario::Cpu => (&[2_000], cpu::case),
+            Scenario::Memory => (&[0, 10_000, 100_000], memory::case),
+            Scenario::Restart => (&[100_000], restart::case),
+            Scenario::Latency => (&[200], latency::case),
+            Scenario::Idle => (&[10_000], idle::case),
+            Scenario::Pace => (&[500], pace::case),
+            Scenario::Size => (&[1], size::case),
+        };
+        cases.extend(arguments.sizes(sizes).into_iter().map(case));
+    }
+    for case in &mut cases {
+        if let Some(minutes) = arguments.minutes {
+            case.watched = Duration::from_secs_f64(60.0 * minutes);
         }
+        let is_asked_for =
+            |candidate: &Candidate| *candidate == Candidate::Limit || arguments.candidates.contains(candidate);
+        case.candidates.retain(|candidate| arguments.candidates.is_empty() || is_asked_for(candidate));
     }
     cases
 }
