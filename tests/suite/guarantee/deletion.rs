@@ -20,9 +20,7 @@ async fn with_objects_in_every_state() -> (World, testbed::Operator) {
     world.plane.ensure_controller_manager().unwrap();
     let operator = world.operator_with(&[NO_TIMEOUT]).await;
     objects_in_every_state(&world).await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held()]);
-    world.create("in-flight", &cluster).await;
+    world.create_for("in-flight", Script::held()).await;
     world.settled("in-flight", "RequestInFlight").await;
     let objects = world.api().list(&ListParams::default()).await.unwrap().items;
     assert!(objects.iter().all(|object| object.metadata.finalizers.is_none()));

@@ -92,8 +92,7 @@ async fn a_lost_journal_is_reported_also_where_managed_fields_were_emptied() {
 #[tokio::test]
 async fn a_restored_object_whose_managed_fields_name_a_status_is_reported() {
     let world = World::new().await;
-    let cluster = world.cluster();
-    world.create("restored", &cluster).await;
+    let cluster = world.create_for("restored", None).await;
     let names = json!({"f:status": {"f:attempt": {"f:id": {}}, "f:conditions": {}}});
     let entry: Value = json!({
         "manager": "backup", "operation": "Update", "apiVersion": "dws.huaweicloud.com/v1alpha1",

@@ -69,10 +69,7 @@ async fn a_suspended_object_also_reports_a_missing_secret() {
 
 #[tokio::test]
 async fn not_after_can_be_required() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator_with(&["--require-not-after"]).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&["--require-not-after"], None).await;
     world.settled("request", "NotAfterMissing").await;
     world.annotate("request", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
     world.settled("request", "Expired").await;

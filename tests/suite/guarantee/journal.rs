@@ -81,25 +81,6 @@ async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
 }
 
 #[tokio::test]
-async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
-    let mut old = crd::without(&["attempt"]);
-    let columns = old.pointer_mut("/spec/versions/0/additionalPrinterColumns").unwrap().as_array_mut().unwrap();
-    columns.retain(|column| !column["jsonPath"].as_str().unwrap().contains("attempt"));
-    let world = crd::world(&old).await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
-    let object = world.settled("request", "CRDOutdated").await;
-    assert!(message(&object).contains("crds/"), "{}", message(&object));
-    assert_eq!(world.cloud.total_calls(), 0);
-    crd::replace(&world, &crd::current()).await;
-    // Requeued every 5 minutes, or as soon as the object changes.
-    world.patch("request", json!({"metadata": {"labels": {"look": "again"}}})).await;
-    world.settled("request", "Delivered").await;
-    assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
 async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
     let mut loose = crd::current();
     let spec = loose.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();

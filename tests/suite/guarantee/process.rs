@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use kube::{Api, ResourceExt, api::PostParams};
 use redistribution_operator::api::ClusterRedistribution;
-use testbed::{eventually, fresh_namespace, simulator::Script};
+use testbed::{eventually, fresh_namespace};
 
 use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, binary, describe, reason_of, spec};
 
@@ -85,27 +85,6 @@ async fn the_pages_answer_and_readiness_ends_with_the_first_signal() {
         world.cloud.release(&cluster);
     });
     assert!(ended.unwrap().success());
-}
-
-#[tokio::test]
-async fn metrics_count_calls_by_outcome() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    for (name, script) in [("one", None), ("two", Some(Script::lost_reply()))] {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
-        world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
-    }
-    let metrics = operator.metrics().await.unwrap();
-    for line in [
-        r#"dws_redistribution_requests_total{outcome="answered",code="200"} 1"#,
-        r#"dws_redistribution_requests_total{outcome="unknown",code=""} 1"#,
-        "dws_redistribution_request_duration_seconds_count 2",
-        "dws_redistribution_build_info{version=",
-    ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
-    }
 }
 
 #[tokio::test]

@@ -29,9 +29,7 @@ async fn an_answer_of_each_class_sets_its_conditions() {
         ("timeout", empty(408), 408, None, "OutcomeUnknown", unknown),
         ("internal", failed, 500, Some("DWS.0005"), "ServerError", unknown),
     ] {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, [script]);
-        world.create(name, &cluster).await;
+        let cluster = world.create_for(name, script).await;
         let object = world.settled(name, reason).await;
         let seen = ["Delivered", "Ready", "Stalled", "Reconciling"].map(|type_| condition(&object, type_));
         assert_eq!(seen.each_ref().map(Option::as_deref), [Some(delivered), Some(ready), stalled, None], "{name}");
@@ -69,10 +67,7 @@ async fn kubectl_wait_returns_at_the_right_time_even_right_after_an_edit() {
 
 #[tokio::test]
 async fn kubectl_get_shows_the_columns_a_person_needs() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&[], None).await;
     world.settled("request", "Delivered").await;
     let get = |more: &[&str]| {
         let arguments = [&["get", "dwsredist", "-n", &world.namespace], more].concat();

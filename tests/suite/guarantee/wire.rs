@@ -56,9 +56,7 @@ async fn every_wire_fault_is_classified_correctly_and_sent_once() {
     ];
     let mut expected = Vec::new();
     for Row { name, script, reason, status_code } in rows {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, [script]);
-        world.create(name, &cluster).await;
+        let cluster = world.create_for(name, script).await;
         if name == "slow" {
             world.cloud.arrived(&cluster, 1).await;
             world.cloud.release(&cluster);

@@ -94,7 +94,7 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_object_is_counted_by_its_reason_until_it_is_deleted() {
+async fn objects_are_counted_by_reason_until_deleted_and_requests_by_outcome() {
     let world = World::new().await;
     let operator = world.operator().await;
     let bad = world.cluster();
@@ -121,6 +121,10 @@ async fn every_object_is_counted_by_its_reason_until_it_is_deleted() {
         .await;
     };
     counted(2.0, 1.0).await;
+    let text = operator.metrics().await.unwrap();
+    let requests = |outcome: &str| value(&text, "dws_redistribution_requests_total", &[("outcome", outcome)]);
+    let timed = value(&text, "dws_redistribution_request_duration_seconds_count", &[]);
+    assert_eq!((requests("answered"), requests("unknown"), timed), (2.0, 1.0, 3.0));
     world.api().delete("one", &DeleteParams::default()).await.unwrap();
     world.api().delete("lost", &DeleteParams::default()).await.unwrap();
     counted(1.0, 0.0).await;

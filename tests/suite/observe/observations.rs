@@ -47,11 +47,7 @@ async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
 
 #[tokio::test]
 async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::new(Act::Cut)]);
-    let operator = world.operator_with(&SETTLE).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, operator) = World::with_request(&SETTLE, [Script::new(Act::Cut)]).await;
     let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));

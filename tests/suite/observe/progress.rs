@@ -207,10 +207,7 @@ async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
 
 #[tokio::test]
 async fn without_the_flag_nothing_is_read_and_no_such_condition_is_there() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, _, _operator) = World::with_request(&[], None).await;
     let object = world.settled("request", "Delivered").await;
     assert_eq!((redistributed(&object), world.cloud.all_reads().len()), (None, 0));
     assert_eq!(object.status.unwrap().attempt.unwrap().baseline, None);

@@ -16,9 +16,7 @@ pub async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'s
         ("server-error", Script::status(500), "ServerError"),
         ("unknown", Script::lost_reply(), "OutcomeUnknown"),
     ] {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, [script]);
-        world.create(name, &cluster).await;
+        world.create_for(name, script).await;
         world.settled(name, reason).await;
         reasons.insert(name, reason);
     }

@@ -63,12 +63,19 @@ impl World {
     /// A world whose operator, with these further flags, has sent the call of `request` and waits for the answer until
     /// the test releases it.
     pub async fn with_a_call_in_flight(flags: &[&str]) -> (Self, String, Operator) {
+        let (world, cluster, operator) = Self::with_request(flags, [Script::held()]).await;
+        world.cloud.arrived(&cluster, 1).await;
+        (world, cluster, operator)
+    }
+
+    /// A world with an operator with these further flags and the object `request`, the calls for whose cluster meet
+    /// these scripts.
+    pub async fn with_request(flags: &[&str], scripts: impl IntoIterator<Item = Script>) -> (Self, String, Operator) {
         let world = Self::new().await;
         let cluster = world.cluster();
-        world.cloud.script(&cluster, [Script::held()]);
+        world.cloud.script(&cluster, scripts);
         let operator = world.operator_with(flags).await;
         world.create("request", &cluster).await;
-        world.cloud.arrived(&cluster, 1).await;
         (world, cluster, operator)
     }
 
@@ -141,13 +148,19 @@ impl World {
         self.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await
     }
 
+    /// An object for a new cluster, whose first call meets this script; the cluster.
+    pub async fn create_for(&self, name: &str, script: impl Into<Option<Script>>) -> String {
+        let cluster = self.cluster();
+        self.cloud.script(&cluster, script.into());
+        self.create(name, &cluster).await;
+        cluster
+    }
+
     /// Objects `request-0`, `request-1`, ..., created one after the other, each for a cluster of its own; the clusters.
     pub async fn create_many(&self, objects: usize) -> Vec<String> {
         let mut clusters = Vec::new();
         for number in 0..objects {
-            let cluster = self.cluster();
-            self.create(&format!("request-{number}"), &cluster).await;
-            clusters.push(cluster);
+            clusters.push(self.create_for(&format!("request-{number}"), None).await);
         }
         clusters
     }

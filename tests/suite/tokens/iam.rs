@@ -51,8 +51,7 @@ async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
 
 /// Creates an object for a new cluster and waits until it is delivered.
 async fn delivered(world: &World, name: &str) {
-    let cluster = world.cluster();
-    world.create(name, &cluster).await;
+    let cluster = world.create_for(name, None).await;
     world.settled(name, "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
@@ -113,8 +112,7 @@ async fn a_revoked_token_fails_one_call_and_the_others_get_a_new_one() {
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
     world.cloud.revoke_tokens(USER);
-    let cluster = world.cluster();
-    world.create("meets-it", &cluster).await;
+    let cluster = world.create_for("meets-it", None).await;
     let object = world.settled("meets-it", "AuthenticationFailed").await;
     assert!(message(&object).contains("refused the token"), "{}", message(&object));
     let attempt = object.status.unwrap().attempt.unwrap();
@@ -140,17 +138,14 @@ async fn a_rejected_token_does_not_blame_the_password() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")]);
-    world.create("refused", &cluster).await;
+    world.create_for("refused", Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")).await;
     world.settled("refused", "AuthenticationFailed").await;
     // The next token is refused too: that costs one more call, and then none is made until the cause has been found.
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0307", "The token must be updated")]);
-    world.create("refused-too", &cluster).await;
+    world
+        .create_for("refused-too", Script::error(Shape::WithRequestId, 401, "APIGW.0307", "The token must be updated"))
+        .await;
     world.settled("refused-too", "AuthenticationFailed").await;
-    let cluster = world.cluster();
-    world.create("waits", &cluster).await;
+    let cluster = world.create_for("waits", None).await;
     let held = world.settled("waits", "CredentialsRejected").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("rejects the tokens"), "{}", message(&held));
@@ -184,8 +179,7 @@ async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
 async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     let world = world().await;
     let operator_without = world.operator().await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    world.create_for("request", None).await;
     let held = world.settled("request", "CredentialsInvalid").await;
     assert!(message(&held).contains("--iam-endpoint lab=https://"), "{}", message(&held));
     is_unclaimed(&held);
@@ -300,8 +294,7 @@ async fn a_login_in_flight_is_cancelled_when_the_process_ends() {
     let world = world().await;
     world.cloud.script_logins([Script::ordinary().when_released()]);
     let operator = operator(&world, &["--request-timeout=300s"]).await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     world.cloud.logins_arrived(USER, 1).await;
     // It ends although the login is never answered.
     operator.terminate().await.unwrap();
@@ -319,8 +312,7 @@ async fn default_credentials_may_be_an_iam_user_and_prechecks_use_its_token() {
     let own = format!("--default-credentials-dir={}", own.path().display());
     let flags = [&own, "--default-credentials-namespace=*", "--check-cluster=require"];
     let _operator = operator(&world, &flags).await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().credentials.as_deref(), Some("Controller"));
     assert_eq!((logins(&world), world.cloud.reads_of(&cluster, Read::Cluster)), (1, 1));

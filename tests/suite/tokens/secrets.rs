@@ -42,9 +42,7 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
         ("half", Some(Script::new(Act::HalfHead))),
     ];
     for (name, script) in scripts {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
+        world.create_for(name, script).await;
     }
     let cluster = world.cluster();
     for secret in ["broken", "wrong"] {

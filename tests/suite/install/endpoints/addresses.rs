@@ -59,8 +59,7 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let all_dead: Vec<_> = (1..=4).map(|last| format!("{} {NAME}\n", at(last).ip())).collect();
     let all_dead = format!("127.0.0.1 localhost\n{}", all_dead.concat());
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     wait_for_output(&operator, "the endpoint cannot be reached").await;
     assert_eq!(world.calls(&cluster), 0);
     // In place: the file is mounted.
@@ -104,8 +103,7 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     }
     let resolv = "nameserver 127.0.77.53\n";
     let Some((operator, _directory)) = operator(&world, "127.0.0.1 localhost\n", resolv).await else { return };
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
     operator.terminate().await.unwrap();

@@ -181,9 +181,7 @@ async fn a_certificate_authority_that_is_replaced_in_its_file_is_read_again() {
     let operator = Operator::run(command).unwrap();
     operator.wait_ready().await.unwrap();
     // An answer that is already known when the authority changes is written too.
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", testbed::simulator::Script::held()).await;
     world.cloud.arrived(&cluster, 1).await;
     fs::write(&ca, after.ca_pem()).unwrap();
     leads_to.send(at(&after)).unwrap();
