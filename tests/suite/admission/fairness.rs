@@ -171,8 +171,7 @@ async fn an_edited_suspended_or_deleted_waiting_object_is_not_called_as_it_was()
     let world = World::new().await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     // A key that has not worked yet has one request without an answer.
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     let (busy, free) = (world.cluster(), world.cluster());
     world.cloud.script(&busy, [Script::held()]);
     world.create("request", &busy).await;

@@ -9,8 +9,7 @@ use crate::support::world::{NO_TIMEOUT, World, reason_of, wait_for_output};
 
 /// Another object that is delivered now proves that the operator has processed all earlier objects.
 async fn all_processed(world: &World, name: &str) {
-    world.create_for(name, None).await;
-    world.settled(name, "Delivered").await;
+    world.delivered(name).await;
 }
 
 fn accepting(count: usize) -> impl Iterator<Item = Script> {

@@ -39,8 +39,7 @@ async fn a_thousand_lost_or_refused_requests_are_not_sent_again() {
 
 /// A key that has never had an answer carries one call in ten seconds, since each may have been a wrong signature.
 async fn prove_the_key(world: &World) {
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     world.api().delete("first", &kube::api::DeleteParams::default()).await.unwrap();
 }
 
@@ -135,8 +134,7 @@ async fn orphaned_claims_expire_after_the_grace_and_no_sooner() {
     // A namespace has a quarter of the places and one more.
     let first = world.operator_with(&["--concurrency=76", SHORT_GRACE, "--request-timeout=25s"]).await;
     // A key carries one call at a time until it has had its first answer.
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     let clusters = burst(&world, 20, |_| Some(Script::held())).await;
     for cluster in &clusters {
         world.cloud.arrived(cluster, 1).await;

@@ -25,8 +25,7 @@ async fn every_wire_fault_is_classified_correctly_and_sent_once() {
     // Two rows wait for the timeout; on all others the answer comes at once, or when the test releases it.
     let _operator = world.operator_with(&["--request-timeout=30s"]).await;
     // A key without a first answer carries one call: the rows would wait for each other.
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     let (ok, refused, unknown) = (|| Answer::empty(200), || Answer::empty(403), "OutcomeUnknown");
     let rows = [
         row("closed-after-reading", Act::Cut, unknown, None),

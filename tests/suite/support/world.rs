@@ -156,6 +156,13 @@ impl World {
         cluster
     }
 
+    /// An object for a new cluster, once it was delivered; the cluster.
+    pub async fn delivered(&self, name: &str) -> String {
+        let cluster = self.create_for(name, None).await;
+        self.settled(name, "Delivered").await;
+        cluster
+    }
+
     /// Objects `request-0`, `request-1`, ..., created one after the other, each for a cluster of its own; the clusters.
     pub async fn create_many(&self, objects: usize) -> Vec<String> {
         let mut clusters = Vec::new();

@@ -51,8 +51,7 @@ async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
 
 /// Creates an object for a new cluster and waits until it is delivered.
 async fn delivered(world: &World, name: &str) {
-    let cluster = world.create_for(name, None).await;
-    world.settled(name, "Delivered").await;
+    let cluster = world.delivered(name).await;
     assert_eq!(world.calls(&cluster), 1);
 }
 

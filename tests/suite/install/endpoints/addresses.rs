@@ -103,8 +103,7 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     }
     let resolv = "nameserver 127.0.77.53\n";
     let Some((operator, _directory)) = operator(&world, "127.0.0.1 localhost\n", resolv).await else { return };
-    let cluster = world.create_for("request", None).await;
-    world.settled("request", "Delivered").await;
+    let cluster = world.delivered("request").await;
     assert_eq!(world.calls(&cluster), 1);
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("the endpoint cannot be reached"), "{}", operator.output());
