@@ -57,7 +57,8 @@ async fn outcomes_that_the_api_server_never_takes_delay_no_other_object() {
         if calls == OUTCOMES { Ok(()) } else { Err(format!("{calls} calls")) }
     })
     .await;
-    world.create_annotated("held", &world.cluster(), &[("suspend", "true")]).await;
+    let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
+    world.create_with("held", &world.cluster(), |object| object.metadata.annotations = Some(suspend)).await;
     world.settled("held", "Suspended").await;
     assert!(lines(&operator, "\"WARN\"") <= 4, "{}", operator.output());
     policy.delete().await;
