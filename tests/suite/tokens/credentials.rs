@@ -3,12 +3,9 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
-use testbed::simulator::{Entry, Options, Throttle};
+use testbed::simulator::{Options, Throttle};
 
-use crate::{
-    support::burst::burst,
-    support::world::{DEFAULT_SECRET, World, message, reason_of},
-};
+use crate::support::world::{DEFAULT_SECRET, World, message, reason_of};
 
 /// Default credentials, valid ones, with the newline that editors append.
 fn default_credentials(world: &World) -> tempfile::TempDir {
@@ -153,38 +150,4 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let begins_at = if retry_after { arrived[0] } else { arrived[3] };
         assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
     }
-}
-
-/// Twenty calls, eight at once, meet a limit of five in 15 s: long enough for six of them on a slow machine too.
-async fn meet_a_limit(retry_after: bool) {
-    let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    world.cloud.throttle(Some(Throttle { limit: 5, seconds: 15, retry_after }));
-    let clusters = burst(&world, 20, |_| None).await;
-    // A namespace has a quarter of these places and one more.
-    let _operator = world.operator_with(&["--concurrency=28"]).await;
-    let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
-    assert_eq!(objects.len(), 20);
-    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1), "each object is called exactly once");
-    let entries = world.cloud.entries();
-    let refused = entries.iter().filter(|entry| entry.outcome.as_deref() == Some("429 of the gateway")).count();
-    let shown = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
-    assert_eq!(refused, shown);
-    // A call refused in a window was in flight when the first refusal arrived, and eight may be: all others wait until
-    // the window is over. So more than eight are refused in two windows at least, and in each of these five were
-    // accepted before the first refusal: of twenty calls that leaves ten. Without the wait it would be fifteen.
-    assert!((1..=10).contains(&refused), "{refused} were refused: {}", describe(&entries));
-}
-
-#[tokio::test]
-async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
-    tokio::join!(meet_a_limit(true), meet_a_limit(false));
-}
-
-/// When each call came, and its answer.
-fn describe(entries: &[Entry]) -> String {
-    let first = entries.first().map_or(0, |entry| entry.arrived_millis);
-    let texts = entries.iter().map(|entry| {
-        format!("+{} ms: {}", entry.arrived_millis - first, entry.outcome.as_deref().unwrap_or("no answer"))
-    });
-    texts.collect::<Vec<_>>().join(", ")
 }
