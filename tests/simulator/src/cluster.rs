@@ -146,19 +146,15 @@ impl Cluster {
     }
 
     fn step(&mut self, now: Timestamp) {
-        match &mut self.behind {
-            Some((_, left)) => {
-                *left -= 1;
-                if *left == 0 {
-                    self.behind = None;
-                }
+        if let Some((_, left)) = &mut self.behind {
+            *left -= 1;
+            if *left == 0 {
+                self.behind = None;
             }
-            None => {
-                let Some(run) = self.run.as_mut().filter(|_| self.state == TaskState::Redistributing) else { return };
-                run.move_tables(self.tables_per_read);
-                if self.tables_per_read > 0 && run.tables_left == 0 {
-                    self.set(TaskState::Idle, now);
-                }
+        } else if let Some(run) = self.run.as_mut().filter(|_| self.state == TaskState::Redistributing) {
+            run.move_tables(self.tables_per_read);
+            if self.tables_per_read > 0 && run.tables_left == 0 {
+                self.set(TaskState::Idle, now);
             }
         }
     }
