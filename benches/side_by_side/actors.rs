@@ -1,13 +1,6 @@
 //! The start of nearly every step: a stage, the runner's watch on it, and a running candidate. It measures nothing.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
-use tokio::time::sleep;
+use std::{collections::HashMap, future::Future};
 
 use crate::{
     Failure,
@@ -65,31 +58,4 @@ impl<'a> Actors<'a> {
 /// Awaits the future; on failure, adds the candidate's last output to the error.
 pub async fn explained<T>(running: &Running, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     what.await.map_err(|error| format!("{error}; {}", running.last_output()).into())
-}
-
-/// Samples the memory of a process at an interval until dropped; returns seconds and MiB.
-pub struct MemoryCurve {
-    task: tokio::task::JoinHandle<()>,
-    points: Arc<Mutex<Vec<(f64, f64)>>>,
-}
-
-impl MemoryCurve {
-    pub fn begin(pid: Option<u32>, every: Duration) -> Self {
-        let points = Arc::<Mutex<Vec<_>>>::default();
-        let (taken, begin) = (Arc::clone(&points), Instant::now());
-        let task = tokio::spawn(async move {
-            // A process that has ended has no memory, and the curve ends with it.
-            while let Some(Ok((mib, _))) = pid.map(process::memory) {
-                taken.lock().unwrap_or_else(PoisonError::into_inner).push((begin.elapsed().as_secs_f64(), mib));
-                sleep(every).await;
-            }
-        });
-        Self { task, points }
-    }
-
-    /// Ends sampling.
-    pub fn end(self) -> Vec<(f64, f64)> {
-        self.task.abort();
-        self.points.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }

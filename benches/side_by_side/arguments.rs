@@ -20,7 +20,7 @@ pub struct Arguments {
     /// This number of rounds instead of the scenario's own number.
     #[arg(long, value_name = "NUMBER")]
     pub rounds: Option<usize>,
-    /// This number of minutes instead of the scenario's own, in scenarios that watch for a time (writes, idle, growth).
+    /// This number of minutes of idle instead of ten.
     #[arg(long, value_name = "NUMBER")]
     pub minutes: Option<f64>,
     /// This number of the operator's calls in flight in drain, instead of 16.
@@ -60,8 +60,6 @@ pub struct Arguments {
 pub enum Scenario {
     /// Waiting objects: how many a second, against the limit.
     Drain,
-    /// Status writes for an accepted generation, and for a finished object afterwards.
-    Writes,
     /// CPU of the controller for an object that is created while it runs.
     Cpu,
     /// Memory beside finished objects.
@@ -74,12 +72,8 @@ pub enum Scenario {
     Idle,
     /// A cloud that takes five calls a second.
     Pace,
-    /// A cloud that answers late.
-    Slow,
     /// The binary, and how soon it is ready.
     Size,
-    /// Memory over an hour of objects that come and go.
-    Growth,
 }
 
 impl Arguments {

@@ -30,9 +30,9 @@ pub enum Bar {
 /// Whether the operator meets a bar.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
+    pub figure: String,
     pub asked: String,
-    pub seen: String,
-    /// Whether the bar is met; nothing if there were no data to judge by.
+    /// Nothing if there were no data to judge by.
     pub holds: Option<bool>,
 }
 
@@ -47,31 +47,20 @@ impl Bar {
             Self::AboveEveryPeer(figure) => (*figure, "above every peer".to_owned()),
             Self::BelowEveryPeer(figure) => (*figure, "below every peer".to_owned()),
         };
-        let asked = format!("{figure}: {asked}");
-        let Some(own) = summary.spread(Candidate::Operator, figure) else {
-            return Verdict { asked, seen: "not measured".to_owned(), holds: None };
-        };
-        let same = |one: f64, other: f64| (one - other).abs() < 1e-9;
-        let (holds, beside) = match self {
-            Self::AtMost(_, most) | Self::ShareAtMost(most) => (Some(own.median <= *most), String::new()),
-            Self::AtLeast(_, least) | Self::ShareAtLeast(least) => (Some(own.median >= *least), String::new()),
-            Self::Exactly(_, value) => (Some(same(own.least, *value) && same(own.most, *value)), String::new()),
-            Self::AboveEveryPeer(_) | Self::BelowEveryPeer(_) => self.beside(own, figure, summary),
-        };
-        Verdict { asked, seen: spread(own) + &beside, holds }
+        let holds = summary.spread(Candidate::Operator, figure).and_then(|own| self.holds(own, figure, summary));
+        Verdict { figure: figure.to_owned(), asked, holds }
     }
 
-    fn beside(&self, own: Spread, figure: &str, summary: &Summary) -> (Option<bool>, String) {
-        let above = matches!(self, Self::AboveEveryPeer(_));
+    fn holds(&self, own: Spread, figure: &str, summary: &Summary) -> Option<bool> {
+        let same = |one: f64, other: f64| (one - other).abs() < 1e-9;
         let peers = summary.candidates().into_iter().filter(|candidate| candidate.is_peer());
-        let medians = peers.filter_map(|peer| Some((peer, summary.spread(peer, figure)?.median)));
-        let best = medians.reduce(|one, other| if (one.1 > other.1) == above { one } else { other });
-        match best {
-            None => (None, ", no peer was measured".to_owned()),
-            Some((peer, median)) => {
-                let holds = if above { own.median > median } else { own.median < median };
-                (Some(holds), format!(", best peer ({}) {}", peer.title(), number(median)))
-            }
+        let medians = peers.filter_map(|peer| Some(summary.spread(peer, figure)?.median));
+        match self {
+            Self::AtMost(_, most) | Self::ShareAtMost(most) => Some(own.median <= *most),
+            Self::AtLeast(_, least) | Self::ShareAtLeast(least) => Some(own.median >= *least),
+            Self::Exactly(_, value) => Some(same(own.least, *value) && same(own.most, *value)),
+            Self::AboveEveryPeer(_) => Some(own.median > medians.reduce(f64::max)?),
+            Self::BelowEveryPeer(_) => Some(own.median < medians.reduce(f64::min)?),
         }
     }
 }

@@ -2,10 +2,7 @@
 //! preconditions and the call between them, with one watch open. It has no cache, no logs, no decisions and none of a
 //! controller's other work. With one object at a time it is the bare chain of requests that latency is compared with.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use http::Request;
@@ -15,6 +12,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
     core::WatchEvent,
 };
+use parking_lot::Mutex;
 use redistribution_operator::{
     api::{ClusterRedistribution, ClusterRedistributionStatus},
     protocol::transitions::{self, Recording},
@@ -105,7 +103,7 @@ impl Limit {
             let (chain, told) = (Arc::clone(&chain), Arc::clone(&told));
             async move {
                 if let Err(error) = chain.carry_out(&object).await {
-                    told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
+                    told.lock().get_or_insert(error.to_string());
                 }
             }
         }));
@@ -114,7 +112,7 @@ impl Limit {
 
     /// The first failure, if there was one.
     pub fn last_output(&self) -> String {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| "no failure".to_owned())
+        self.failed.lock().clone().unwrap_or_else(|| "no failure".to_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Objects under measurement: new ones, finished ones, and their deletion. It never waits for a candidate.
+//! Objects under measurement: new and finished ones. It never waits for a candidate.
 
 use std::time::Instant;
 
@@ -51,11 +51,6 @@ pub async fn create(client: &Client, place: &Place, number: usize) -> Result<Ins
 pub async fn create_all(client: &Client, place: &Place, numbers: std::ops::Range<usize>) -> Result<(), Failure> {
     let created = stream::iter(numbers).map(|number| create(client, place, number)).buffer_unordered(IN_FLIGHT);
     created.try_for_each(|_| async { Ok(()) }).await
-}
-
-pub async fn delete(client: &Client, place: &Place, number: usize) -> Result<(), Failure> {
-    let path = format!("{}/{}", path(&place.namespace), name(number));
-    send(client, "DELETE", &path, &Value::Null).await.map(drop)
 }
 
 /// Creates objects whose one call was answered long ago, with the status that the operator itself leaves. For kopf they
@@ -148,7 +143,6 @@ fn object(name: &str, number: usize, metadata: &Value) -> Value {
 }
 
 async fn send(client: &Client, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
-    let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
-    let request = Request::builder().method(method).uri(path).header("Content-Type", "application/json").body(body)?;
-    Ok(client.request(request).await?)
+    let request = Request::builder().method(method).uri(path).header("Content-Type", "application/json");
+    Ok(client.request(request.body(serde_json::to_vec(body)?)?).await?)
 }

@@ -56,28 +56,27 @@ impl Report {
 
 /// A case as Markdown, which is readable on a terminal too.
 pub fn table(case: &Summary) -> String {
-    let mut text = format!("\n## {}\n\n{}\n\n", case.name, case.how);
-    let (candidates, figures) = (case.candidates(), case.figures());
-    let head: Vec<_> = candidates.iter().map(|candidate| candidate.title().to_owned()).collect();
-    text += &row("", &head);
-    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(candidates.len()));
-    for figure in figures {
+    let mut text = format!("\n## {}\n\n{} {}\n\n", case.name, case.how, rounds(case));
+    let candidates = case.candidates();
+    let head = candidates.iter().map(|candidate| candidate.title().to_owned());
+    text += &row("", std::iter::once("bar for the operator".to_owned()).chain(head));
+    let _ = writeln!(text, "| --- | --- |{}", " ---: |".repeat(candidates.len()));
+    for figure in case.figures() {
         let cells = candidates.iter().map(|candidate| case.spread(*candidate, &figure).map_or(String::new(), spread));
-        text += &row(&figure, &cells.collect::<Vec<_>>());
-    }
-    let _ = write!(text, "\n{}\n", rounds(case));
-    if !case.verdicts.is_empty() {
-        text += "\n| asked of the operator | seen | |\n| --- | --- | --- |\n";
-        for verdict in &case.verdicts {
-            let word = match verdict.holds {
-                Some(true) => "holds",
-                Some(false) => "**missed**",
-                None => "not judged",
-            };
-            let _ = writeln!(text, "| {} | {} | {word} |", verdict.asked, verdict.seen);
-        }
+        text += &row(&figure, std::iter::once(bars(case, &figure)).chain(cells));
     }
     text
+}
+
+/// The bars for a figure, each with a word if it was missed.
+fn bars(case: &Summary, figure: &str) -> String {
+    let of_it = case.verdicts.iter().filter(|verdict| verdict.figure == figure);
+    let bars = of_it.map(|verdict| match verdict.holds {
+        Some(true) => verdict.asked.clone(),
+        Some(false) => format!("{}: **missed**", verdict.asked),
+        None => format!("{}: not judged", verdict.asked),
+    });
+    bars.collect::<Vec<_>>().join("; ")
 }
 
 fn rounds(case: &Summary) -> String {
@@ -98,6 +97,6 @@ fn rounds(case: &Summary) -> String {
     text
 }
 
-fn row(first: &str, cells: &[String]) -> String {
-    format!("| {first} | {} |\n", cells.join(" | "))
+fn row(first: &str, cells: impl Iterator<Item = String>) -> String {
+    format!("| {first} | {} |\n", cells.collect::<Vec<_>>().join(" | "))
 }

@@ -1,10 +1,9 @@
 //! State that all steps of a run share: the command line, the programs, and the best depth for the limit. It measures
 //! nothing.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 
 use crate::{arguments::Arguments, programs::Programs};
 
@@ -23,14 +22,10 @@ impl Setting {
 
     /// The limit's depth with this number of objects, if it was determined.
     pub fn depth(&self, objects: usize) -> Option<u16> {
-        self.depths().get(&objects).copied()
+        self.depths.lock().get(&objects).copied()
     }
 
     pub fn set_depth(&self, objects: usize, depth: u16) {
-        self.depths().insert(objects, depth);
-    }
-
-    fn depths(&self) -> MutexGuard<'_, HashMap<usize, u16>> {
-        self.depths.lock().unwrap_or_else(PoisonError::into_inner)
+        self.depths.lock().insert(objects, depth);
     }
 }

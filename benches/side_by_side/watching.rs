@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task::AbortHandle, time::timeout};
 
@@ -76,7 +77,7 @@ impl Watching {
                 let Ok(Event::Apply(object) | Event::InitApply(object)) = event else { continue };
                 let delivered = is_true(&object, "Ready");
                 if delivered || is_true(&object, "Stalled") {
-                    let mut settled = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut settled = seen.lock();
                     settled.entry(object.name_any()).or_insert_with(|| Settled { at: Instant::now(), delivered });
                     tell.send_replace(settled.len());
                 }
@@ -104,7 +105,7 @@ impl Watching {
     pub async fn settled_at(&self, number: usize) -> Result<Instant, Failure> {
         let (mut changed, name) = (self.changed.clone(), objects::name(number));
         loop {
-            let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+            let settled = self.settled.lock().get(&name).copied();
             if let Some(settled) = settled {
                 return Ok(settled.at);
             }
@@ -124,7 +125,7 @@ impl Watching {
     }
 
     fn all(&self) -> HashMap<String, Settled> {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settled.lock().clone()
     }
 }
 

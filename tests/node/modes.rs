@@ -11,7 +11,6 @@ use crate::story::{PATIENCE, Story};
 pub fn stories() -> Vec<Trial> {
     vec![
         crate::story("with watchNamespaces it works by Roles alone", namespaced),
-        crate::story("the rights are those of the table and no others", rights),
         crate::story("without a replica objects can be made and edited and deleted", no_replica),
         crate::story("a cluster without objects is no reason to restart", || {
             // Four times the silence after which a watch counts as dead.
@@ -37,72 +36,6 @@ async fn namespaced() {
     story.apply(&story.request("request", &Story::warehouse(1)));
     story.wait_for_reason("Delivered").await;
     assert_eq!(story.cloud.calls(&Story::warehouse(1)), 1);
-}
-
-/// The operator's rights in any namespace, in its own namespace, and rights that it must not have.
-async fn rights() {
-    let story = Story::new().await;
-    story.install(&["replicaCount=1"]);
-    let account = story.ok(&["get", "pods", "--output", "jsonpath={.items[0].spec.serviceAccountName}"]);
-    let account = format!("--as=system:serviceaccount:{}:{account}", story.namespace);
-    let may = |verb: &str, what: &str, namespace: &str| {
-        // Its exit code is 1 for "no".
-        let (what, part) = what.split_once(" of ").map_or((what, ""), |(part, what)| (what, part));
-        let part = format!("--subresource={part}");
-        let output = story.cluster.kubectl(&["auth", "can-i", verb, what, &part, "--namespace", namespace, &account]);
-        match String::from_utf8_lossy(&output.stdout).trim() {
-            "yes" => true,
-            "no" => false,
-            _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
-        }
-    };
-    let (requests, status) =
-        ("clusterredistributions.dws.huaweicloud.com", "status of clusterredistributions.dws.huaweicloud.com");
-    let (lease, own) = (story.ok(&["get", "leases", "--output=name"]), story.namespace.as_str());
-    let lease = lease.trim().replace("lease.coordination.k8s.io", "leases.coordination.k8s.io");
-    let secret = "secrets/dws-redistribution-credentials";
-    let allowed = [
-        ("get", requests, "default"),
-        ("list", requests, "default"),
-        ("watch", requests, "default"),
-        ("get", status, "default"),
-        ("update", status, "default"),
-        ("get", secret, "default"),
-        ("create", "events.events.k8s.io", "default"),
-        ("patch", "events.events.k8s.io", "default"),
-        ("create", "leases.coordination.k8s.io", own),
-        ("get", &lease, own),
-        ("update", &lease, own),
-    ];
-    for (verb, what, namespace) in allowed {
-        assert!(may(verb, what, namespace), "{verb} {what} in {namespace}");
-    }
-    let refused = [
-        ("create", requests, own),
-        ("update", requests, own),
-        ("patch", requests, own),
-        ("delete", requests, own),
-        ("patch", status, own),
-        ("delete", status, own),
-        ("list", "secrets", own),
-        ("watch", "secrets", own),
-        ("create", "secrets", own),
-        ("update", secret, own),
-        ("get", "secrets/another", own),
-        ("get", "leases.coordination.k8s.io/another", own),
-        ("create", "leases.coordination.k8s.io", "default"),
-        ("delete", &lease, own),
-        ("list", "leases.coordination.k8s.io", own),
-        ("get", "configmaps", own),
-        ("list", "pods", own),
-        ("list", "namespaces", own),
-        ("create", "pods", own),
-        ("impersonate", "users", own),
-        ("get", "customresourcedefinitions.apiextensions.k8s.io", own),
-    ];
-    for (verb, what, namespace) in refused {
-        assert!(!may(verb, what, namespace), "{verb} {what} in {namespace}");
-    }
 }
 
 async fn no_replica() {

@@ -4,7 +4,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::Bar,
     candidate::{Candidate, Settings},
     objects,
@@ -16,15 +16,12 @@ use crate::{
 
 const CPU: &str = "CPU us per object";
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects| {
-        let how = "The candidate is at work; objects are created, 16 at once. CPU of its process by /proc.";
-        let mut case = Case::new(Scenario::Cpu, "cpu", how).beside_all(false);
-        (case.objects, case.mirrored, case.rounds) = (objects, true, 5);
-        case.bars = vec![Bar::AtMost(CPU, 300.0), Bar::BelowEveryPeer(CPU), Bar::Exactly("duplicates", 0.0)];
-        case
-    };
-    arguments.sizes(&[2_000]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let how = "The candidate is at work; objects are created, 16 at once. CPU of its process by /proc.";
+    let mut case = Case::new(Scenario::Cpu, "cpu", how).beside_all(false);
+    (case.objects, case.mirrored, case.rounds) = (objects, true, 5);
+    case.bars = vec![Bar::AtMost(CPU, 300.0), Bar::BelowEveryPeer(CPU), Bar::Exactly("duplicates", 0.0)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

@@ -9,7 +9,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
@@ -27,16 +27,13 @@ const OBJECTS_FOR_A_TRY: usize = 2_000;
 /// Time after the last record: requests in this time belong to the drain as well.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects: usize| {
-        let how = "Objects wait; the candidate is started. Throughput runs from the first call to the last record.";
-        let name = format!("drain of {}", number(as_float(objects as u64)));
-        let mut case = Case::new(Scenario::Drain, name, how).beside_all(true);
-        (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(PER_SECOND));
-        case.bars = vec![Bar::ShareAtLeast(0.95), Bar::AboveEveryPeer(PER_SECOND), Bar::Exactly("duplicates", 0.0)];
-        case
-    };
-    arguments.sizes(&[1_000, 10_000]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let how = "Objects wait; the candidate is started. Throughput runs from the first call to the last record.";
+    let name = format!("drain of {}", number(as_float(objects as u64)));
+    let mut case = Case::new(Scenario::Drain, name, how).beside_all(true);
+    (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(PER_SECOND));
+    case.bars = vec![Bar::ShareAtLeast(0.95), Bar::AboveEveryPeer(PER_SECOND), Bar::Exactly("duplicates", 0.0)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

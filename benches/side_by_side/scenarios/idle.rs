@@ -6,7 +6,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::Actors,
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::Bar,
     candidate::{Candidate, Settings},
     counts::Counts,
@@ -20,16 +20,13 @@ use crate::{
 const CPU: &str = "CPU, % of a core";
 const REQUESTS: &str = "requests per second";
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects| {
-        let how = "Beside finished objects, after a start and one new object, nothing happens. Requests of the candidate's \
-                   account by the API server's count, its Lease and watches included.";
-        let mut case = Case::new(Scenario::Idle, "idle", how).beside_all(false);
-        (case.objects, case.watched) = (objects, Duration::from_secs_f64(60.0 * arguments.minutes.unwrap_or(10.0)));
-        case.bars = vec![Bar::AtMost(CPU, 0.05), Bar::AtMost(REQUESTS, 0.3)];
-        case
-    };
-    arguments.sizes(&[10_000]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let how = "Beside finished objects, after a start and one new object, nothing happens. Requests of the candidate's \
+               account by the API server's count, its Lease and watches included.";
+    let mut case = Case::new(Scenario::Idle, "idle", how).beside_all(false);
+    (case.objects, case.watched) = (objects, Duration::from_secs(600));
+    case.bars = vec![Bar::AtMost(CPU, 0.05), Bar::AtMost(REQUESTS, 0.3)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

@@ -7,7 +7,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::Bar,
     candidate::{Candidate, Settings},
     objects,
@@ -20,16 +20,13 @@ const DONE: &str = "ms to done, p50";
 /// A pause between two objects, so that each meets an idle system.
 const APART: Duration = Duration::from_millis(50);
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects| {
-        let how =
-            "One object at a time, 50 ms apart, each created once the one before is done. The limit is the bare chain.";
-        let mut case = Case::new(Scenario::Latency, "latency", how).beside_all(true);
-        (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(DONE));
-        case.bars = vec![Bar::ShareAtMost(1.1), Bar::BelowEveryPeer(DONE)];
-        case
-    };
-    arguments.sizes(&[200]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let how =
+        "One object at a time, 50 ms apart, each created once the one before is done. The limit is the bare chain.";
+    let mut case = Case::new(Scenario::Latency, "latency", how).beside_all(true);
+    (case.objects, case.mirrored, case.rounds, case.ratio) = (objects, true, 5, Some(DONE));
+    case.bars = vec![Bar::ShareAtMost(1.1), Bar::BelowEveryPeer(DONE)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

@@ -6,7 +6,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::{Bar, number},
     candidate::{Candidate, Running, Settings},
     counts::Counts,
@@ -25,21 +25,18 @@ const LAST: usize = 9_500_000;
 /// Number of the one object of a candidate that has no other.
 const ONLY: usize = 9_400_000;
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects: usize| {
-        let name = format!("memory with {} finished", number(as_float(objects as u64)));
-        let how = "The candidate is started beside finished objects, serves one new object, and rests.";
-        let mut case = Case::new(Scenario::Memory, name, how).beside_all(false);
-        (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
-        let most = match objects {
-            0 => 8.0,
-            1..=10_000 => 10.0,
-            _ => 16.0,
-        };
-        case.bars = vec![Bar::AtMost(RSS, most), Bar::AtMost(RATIO, 1.25), Bar::BelowEveryPeer(RSS)];
-        case
+pub fn case(objects: usize) -> Case {
+    let name = format!("memory with {} finished", number(as_float(objects as u64)));
+    let how = "The candidate is started beside finished objects, serves one new object, and rests.";
+    let mut case = Case::new(Scenario::Memory, name, how).beside_all(false);
+    (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
+    let most = match objects {
+        0 => 8.0,
+        1..=10_000 => 10.0,
+        _ => 16.0,
     };
-    arguments.sizes(&[0, 10_000, 100_000]).into_iter().map(case).collect()
+    case.bars = vec![Bar::AtMost(RSS, most), Bar::AtMost(RATIO, 1.25), Bar::BelowEveryPeer(RSS)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

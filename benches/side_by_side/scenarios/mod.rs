@@ -2,15 +2,12 @@
 
 mod cpu;
 mod drain;
-mod growth;
 mod idle;
 mod latency;
 pub mod memory;
 mod pace;
 mod restart;
 mod size;
-mod slow;
-mod writes;
 
 use std::time::Duration;
 
@@ -31,9 +28,6 @@ pub struct Case {
     pub how: String,
     pub objects: usize,
     pub watched: Duration,
-    pub late: Duration,
-    /// Calls in flight, if not the default.
-    pub in_flight: u16,
     pub candidates: Vec<Candidate>,
     /// Measured in the order A, B, B, A; otherwise once a round.
     pub mirrored: bool,
@@ -51,8 +45,6 @@ impl Case {
             how: how.into(),
             objects: 0,
             watched: Duration::ZERO,
-            late: Duration::ZERO,
-            in_flight: 8,
             candidates: Vec::new(),
             mirrored: false,
             rounds: 1,
@@ -70,26 +62,29 @@ impl Case {
     }
 }
 
+/// The requested cases: of each scenario, one for each number of objects.
 pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let of = |scenario| match scenario {
-        Scenario::Drain => drain::cases(arguments),
-        Scenario::Writes => writes::cases(arguments),
-        Scenario::Cpu => cpu::cases(arguments),
-        Scenario::Memory => memory::cases(arguments),
-        Scenario::Restart => restart::cases(arguments),
-        Scenario::Latency => latency::cases(arguments),
-        Scenario::Idle => idle::cases(arguments),
-        Scenario::Pace => pace::cases(arguments),
-        Scenario::Slow => slow::cases(arguments),
-        Scenario::Size => size::cases(arguments),
-        Scenario::Growth => growth::cases(arguments),
-    };
-    let mut cases: Vec<_> = arguments.chosen().into_iter().flat_map(of).collect();
-    if !arguments.candidates.is_empty() {
-        let stays = |candidate: &Candidate| *candidate == Candidate::Limit || arguments.candidates.contains(candidate);
-        for case in &mut cases {
-            case.candidates.retain(stays);
+    let mut cases = Vec::new();
+    for scenario in arguments.chosen() {
+        let (sizes, case): (&[usize], fn(usize) -> Case) = match scenario {
+            Scenario::Drain => (&[1_000, 10_000], drain::case),
+            Scenario::Cpu => (&[2_000], cpu::case),
+            Scenario::Memory => (&[0, 10_000, 100_000], memory::case),
+            Scenario::Restart => (&[100_000], restart::case),
+            Scenario::Latency => (&[200], latency::case),
+            Scenario::Idle => (&[10_000], idle::case),
+            Scenario::Pace => (&[500], pace::case),
+            Scenario::Size => (&[1], size::case),
+        };
+        cases.extend(arguments.sizes(sizes).into_iter().map(case));
+    }
+    for case in &mut cases {
+        if let Some(minutes) = arguments.minutes {
+            case.watched = Duration::from_secs_f64(60.0 * minutes);
         }
+        let is_asked_for =
+            |candidate: &Candidate| *candidate == Candidate::Limit || arguments.candidates.contains(candidate);
+        case.candidates.retain(|candidate| arguments.candidates.is_empty() || is_asked_for(candidate));
     }
     cases
 }
@@ -98,15 +93,12 @@ pub fn cases(arguments: &Arguments) -> Vec<Case> {
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
     match case.scenario {
         Scenario::Drain => drain::step(case, setting, candidate).await,
-        Scenario::Writes => writes::step(case, setting, candidate).await,
         Scenario::Cpu => cpu::step(case, setting, candidate).await,
         Scenario::Memory => memory::step(case, setting, candidate).await,
         Scenario::Restart => restart::step(case, setting, candidate).await,
         Scenario::Latency => latency::step(case, setting, candidate).await,
         Scenario::Idle => idle::step(case, setting, candidate).await,
         Scenario::Pace => pace::step(case, setting, candidate).await,
-        Scenario::Slow => slow::step(case, setting, candidate).await,
         Scenario::Size => size::step(case, setting, candidate).await,
-        Scenario::Growth => growth::step(case, setting, candidate).await,
     }
 }

@@ -9,7 +9,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::Bar,
     candidate::{Candidate, Settings},
     objects,
@@ -24,21 +24,18 @@ const USED: &str = "% of the allowed calls used";
 const REFUSED: &str = "% of calls refused";
 const OUT_OF_ORDER: &str = "places out of order, most";
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects| {
-        let how = "The cloud takes 5 calls a second and refuses more with 429 and Retry-After. All objects are created at \
-                   once. The operator and controller-runtime have a pace of 5 a second; the others know none.";
-        let mut case = Case::new(Scenario::Pace, "pace", how).beside_all(false);
-        case.objects = objects;
-        case.bars = vec![
-            Bar::AtLeast(USED, 98.0),
-            Bar::AtMost(REFUSED, 1.0),
-            Bar::Exactly("duplicates", 0.0),
-            Bar::AtMost(OUT_OF_ORDER, 0.0),
-        ];
-        case
-    };
-    arguments.sizes(&[500]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let how = "The cloud takes 5 calls a second and refuses more with 429 and Retry-After. All objects are created at \
+               once. The operator and controller-runtime have a pace of 5 a second; the others know none.";
+    let mut case = Case::new(Scenario::Pace, "pace", how).beside_all(false);
+    case.objects = objects;
+    case.bars = vec![
+        Bar::AtLeast(USED, 98.0),
+        Bar::AtMost(REFUSED, 1.0),
+        Bar::Exactly("duplicates", 0.0),
+        Bar::AtMost(OUT_OF_ORDER, 0.0),
+    ];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

@@ -7,7 +7,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::{Actors, explained},
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::{Bar, number},
     candidate::{Candidate, Settings},
     counts::Counts,
@@ -26,17 +26,14 @@ const NEW: [usize; 2] = [9_500_000, 9_500_001];
 /// Writes that the new object itself costs each candidate.
 const OWN_WRITES: f64 = 2.0;
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
-    let case = |objects: usize| {
-        let name = format!("restart with {} finished", number(as_float(objects as u64)));
-        let how = "The candidate rests beside finished objects and is ended (SIGTERM); a new object is created, and the candidate \
-                   started again.";
-        let mut case = Case::new(Scenario::Restart, name, how).beside_all(false);
-        (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
-        case.bars = vec![Bar::Exactly(CALLS, 0.0), Bar::Exactly(WRITES, 0.0), Bar::AtMost(SECONDS, 1.0)];
-        case
-    };
-    arguments.sizes(&[100_000]).into_iter().map(case).collect()
+pub fn case(objects: usize) -> Case {
+    let name = format!("restart with {} finished", number(as_float(objects as u64)));
+    let how = "The candidate rests beside finished objects and is ended (SIGTERM); a new object is created, and the candidate \
+               started again.";
+    let mut case = Case::new(Scenario::Restart, name, how).beside_all(false);
+    (case.objects, case.rounds) = (objects, if objects > 50_000 { 2 } else { 5 });
+    case.bars = vec![Bar::Exactly(CALLS, 0.0), Bar::Exactly(WRITES, 0.0), Bar::AtMost(SECONDS, 1.0)];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {

@@ -10,7 +10,7 @@ use super::Case;
 use crate::{
     Failure,
     actors::Actors,
-    arguments::{Arguments, Scenario},
+    arguments::Scenario,
     bars::Bar,
     candidate::{Candidate, Running, Settings},
     objects,
@@ -22,22 +22,17 @@ use crate::{
 };
 
 const SIZE: &str = "program, MB";
-const STATIC: &str = "static";
 const READY: &str = "ms from start to ready";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-pub fn cases(arguments: &Arguments) -> Vec<Case> {
+pub fn case(objects: usize) -> Case {
     let how = "The program on disk (of kopf, its environment without the interpreter); one object waits when it is started. \
                Ready is the operator's own /readyz.";
     let mut case = Case::new(Scenario::Size, "size", how).beside_all(false);
-    (case.objects, case.rounds, case.mirrored) = (arguments.objects.unwrap_or(1), 5, true);
-    case.bars = vec![
-        Bar::AtMost(SIZE, 8.0),
-        Bar::Exactly(STATIC, 1.0),
-        Bar::AtMost(READY, 50.0),
-        Bar::BelowEveryPeer("ms from start to first call"),
-    ];
-    vec![case]
+    (case.objects, case.rounds, case.mirrored) = (objects, 5, true);
+    case.bars =
+        vec![Bar::AtMost(SIZE, 8.0), Bar::AtMost(READY, 50.0), Bar::BelowEveryPeer("ms from start to first call")];
+    case
 }
 
 pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Result<Sample, Failure> {
@@ -55,14 +50,10 @@ pub async fn step(case: &Case, setting: &Setting, candidate: Candidate) -> Resul
     });
     let seen = window.measured()?;
     running.kill().await?;
-    let (bytes, is_static) = program(candidate, &setting.programs)?;
     let mut sample = Sample::new(candidate)
         .measured(seen)
-        .figure(SIZE, as_float(bytes) / 1e6)
+        .figure(SIZE, as_float(bytes(candidate, &setting.programs)?) / 1e6)
         .figure("ms from start to first call", called.as_secs_f64() * 1000.0);
-    if let Some(is_static) = is_static {
-        sample = sample.figure(STATIC, f64::from(u8::from(is_static)));
-    }
     if let Some(ready) = ready? {
         sample = sample.figure(READY, ready.as_secs_f64() * 1000.0);
     }
@@ -91,38 +82,23 @@ async fn ready(
     Err("the operator is not ready".into())
 }
 
-/// Bytes, and whether a native program needs no dynamic linker.
-fn program(candidate: Candidate, programs: &Programs) -> Result<(u64, Option<bool>), Failure> {
+/// Bytes of a candidate's program.
+fn bytes(candidate: Candidate, programs: &Programs) -> Result<u64, Failure> {
     let file = match candidate {
-        Candidate::Limit => return Ok((0, None)),
-        Candidate::Kopf => {
-            let environment = programs.kopf.parent().and_then(Path::parent).ok_or("kopf has no environment")?;
-            return Ok((bytes_below(environment)?, None));
-        }
+        Candidate::Limit => return Ok(0),
+        // Its environment.
+        Candidate::Kopf => programs.kopf.parent().and_then(Path::parent).ok_or("kopf has no environment")?,
         Candidate::Operator => &programs.operator,
         Candidate::Go | Candidate::GoWorkers => &programs.go,
         Candidate::Textbook => &programs.textbook,
     };
-    let content = fs::read(file)?;
-    Ok((content.len() as u64, Some(!asks_for_an_interpreter(&content))))
+    bytes_of(file)
 }
 
-fn bytes_below(directory: &Path) -> Result<u64, Failure> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
+fn bytes_of(path: &Path) -> Result<u64, Failure> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
     }
-    Ok(bytes)
-}
-
-/// Whether a program header of this 64-bit little-endian ELF file is of the type `PT_INTERP`.
-fn asks_for_an_interpreter(file: &[u8]) -> bool {
-    let number = |at: usize, bytes: usize| {
-        let field = file.get(at..at + bytes).unwrap_or_default();
-        field.iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
-    };
-    let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-    (0..count).any(|index| number(table + index * size, 4) == 3)
+    fs::read_dir(path)?.map(|entry| bytes_of(&entry?.path())).sum()
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::{
     Options,
     address::Read,
-    cluster::{Cluster, Lag},
+    cluster::Cluster,
     gateway::{Denial, Gateway, Key, Meter, Throttle},
     iam::Iam,
     ledger::Ledger,
@@ -41,7 +41,7 @@ pub struct Cloud {
     secret_key: String,
     accept_any_cluster: bool,
     clock_offset: i64,
-    lag: Lag,
+    lag: usize,
     tables_per_read: u64,
     print: bool,
     print_reads: bool,

@@ -12,15 +12,6 @@ use super::{
     task::TaskState,
 };
 
-/// How long a cluster shows its state from before a redistribution began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lag {
-    /// This number of reads, of either kind; those that met a script do not count.
-    Reads(usize),
-    /// Without end.
-    Never,
-}
-
 /// The answer to a read of the details when no redistribution is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoRun {
@@ -36,7 +27,6 @@ pub enum NoRun {
 /// Changes to the ordinary answer to one kind of read.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    pub body: Option<Value>,
     /// Is merged into the body, field by field.
     pub amendment: Option<Value>,
     pub scripts: Queue,
@@ -51,21 +41,20 @@ pub struct Cluster {
     pub changed: Timestamp,
     pub executions: usize,
     pub calls: Queue,
-    pub next_run: Run,
     pub run: Option<Run>,
     pub last_run: Option<Run>,
     pub no_run: NoRun,
-    pub lag: Lag,
+    pub lag: usize,
     pub tables_per_read: u64,
     /// The state shown instead of the actual one, and for how much longer.
-    pub behind: Option<(TaskState, Lag)>,
+    pub behind: Option<(TaskState, usize)>,
     for_detail: Overlay,
     for_details: Overlay,
 }
 
 impl Cluster {
     /// One that waits for a redistribution.
-    pub fn new(id: &str, lag: Lag, tables_per_read: u64, now: Timestamp) -> Self {
+    pub fn new(id: &str, lag: usize, tables_per_read: u64, now: Timestamp) -> Self {
         Self {
             id: id.to_owned(),
             project: String::new(),
@@ -74,7 +63,6 @@ impl Cluster {
             changed: now,
             executions: 0,
             calls: Queue::default(),
-            next_run: Run::default(),
             run: None,
             last_run: None,
             no_run: NoRun::default(),
@@ -105,7 +93,7 @@ impl Cluster {
             }
             run.parallel_jobs = asked["parallel_jobs"].as_i64().unwrap_or(run.parallel_jobs);
         }
-        self.behind = (self.lag != Lag::Reads(0)).then_some((shown, self.lag));
+        self.behind = (self.lag != 0).then_some((shown, self.lag));
     }
 
     /// Sets its task, and shows it at once.
@@ -113,7 +101,7 @@ impl Cluster {
         self.behind = None;
         self.changed = now;
         if state.has_a_run() && self.run.is_none() {
-            self.run = Some(self.next_run.clone().started(now));
+            self.run = Some(Run::default().started(now));
         }
         match (&state, &mut self.run) {
             (TaskState::Redistributing, Some(run)) => run.running(),
@@ -148,9 +136,6 @@ impl Cluster {
         };
         self.step(now);
         let overlay = self.overlay(read);
-        if let Some(body) = &overlay.body {
-            return Answer::with_body(200, body.to_string());
-        }
         let Some(mut body) = body else {
             return Answer::error(Shape::Plain, 404, "DWS.5037", "The redistribution does not exist.");
         };
@@ -161,20 +146,15 @@ impl Cluster {
     }
 
     fn step(&mut self, now: Timestamp) {
-        match &mut self.behind {
-            Some((_, Lag::Never)) => {}
-            Some((_, Lag::Reads(left))) => {
-                *left -= 1;
-                if *left == 0 {
-                    self.behind = None;
-                }
+        if let Some((_, left)) = &mut self.behind {
+            *left -= 1;
+            if *left == 0 {
+                self.behind = None;
             }
-            None => {
-                let Some(run) = self.run.as_mut().filter(|_| self.state == TaskState::Redistributing) else { return };
-                run.move_tables(self.tables_per_read);
-                if self.tables_per_read > 0 && run.tables_left == 0 {
-                    self.set(TaskState::Idle, now);
-                }
+        } else if let Some(run) = self.run.as_mut().filter(|_| self.state == TaskState::Redistributing) {
+            run.move_tables(self.tables_per_read);
+            if self.tables_per_read > 0 && run.tables_left == 0 {
+                self.set(TaskState::Idle, now);
             }
         }
     }

@@ -40,7 +40,6 @@ pub struct Iam {
     /// By name, which is unique over all domains here.
     pub users: HashMap<String, User>,
     pub tokens: HashMap<String, Token>,
-    pub lifetime: Duration,
 }
 
 struct Asked {
@@ -52,7 +51,7 @@ struct Asked {
 
 impl Iam {
     pub fn new() -> Self {
-        Self { users: HashMap::new(), tokens: HashMap::new(), lifetime: Duration::from_secs(24 * 60 * 60) }
+        Self { users: HashMap::new(), tokens: HashMap::new() }
     }
 
     pub fn login(&mut self, target: &str, body: &[u8], time: Timestamp, now: Instant) -> Answer {
@@ -83,8 +82,7 @@ impl Iam {
     }
 
     fn issue(&mut self, asked: &Asked, project: Option<String>, catalogue: bool, time: Timestamp) -> Answer {
-        let lifetime = SignedDuration::try_from(self.lifetime).unwrap_or(SignedDuration::MAX);
-        let expires = time.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+        let expires = time.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
         let random = || format!("{:032x}", rand::random::<u128>());
         let text: String = std::iter::repeat_with(random).take(TOKEN_CHARACTERS / 32).collect();
         let domain = json!({"id": "d78cbac186b744899480f25bd022f468", "name": asked.domain});

@@ -79,7 +79,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 pub use address::{Kind, Read};
 pub use answer::{Answer, Shape};
 pub use cloud::Cloud;
-pub use cluster::{Lag, NoRun};
+pub use cluster::NoRun;
 pub use ending::asked_to_end;
 pub use gateway::{Denial, Throttle};
 pub use ledger::Entry;

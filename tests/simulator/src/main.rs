@@ -9,7 +9,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-use simulator::{Failure, Lag, Options, Simulator, TaskState};
+use simulator::{Failure, Options, Simulator, TaskState};
 
 /// A simulated GaussDB(DWS) cloud that accepts redistributions, shows their progress, checks signatures and tokens, and
 /// keeps a ledger. It costs nothing and moves no data.
@@ -86,7 +86,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         secret_key: arguments.secret_key,
         accept_any_cluster: arguments.clusters.is_empty(),
         lock: Duration::from_secs(arguments.lock),
-        lag: Lag::Reads(arguments.lag),
+        lag: arguments.lag,
         tables_per_read: arguments.tables_per_read,
         // An image without a shell holds this program; --ca-out writes the needed file.
         ca_file: false,

@@ -2,8 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::cluster::Lag;
-
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
@@ -27,7 +25,7 @@ pub struct Options {
     /// How long five wrong signatures lock a key.
     pub lock: Duration,
     /// How long a cluster shows its state from before a redistribution, unless it is set for the cluster.
-    pub lag: Lag,
+    pub lag: usize,
     /// How many tables each read moves, unless it is set for the cluster.
     pub tables_per_read: u64,
     pub mode: Mode,
@@ -50,7 +48,7 @@ impl Default for Options {
             accept_any_cluster: false,
             clock_offset: 0,
             lock: Duration::from_secs(300),
-            lag: Lag::Reads(0),
+            lag: 0,
             tables_per_read: 0,
             mode: Mode::Cloud,
             print: false,

@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use redistribution_operator::api::crd_yaml;
 use testbed::{
-    ControlPlane, Operator, Options as PlaneOptions, Tools, apply_crd, eventually,
+    ControlPlane, Operator, eventually,
     simulator::{Options, Script},
 };
 
-use crate::support::world::{NO_TIMEOUT, PATIENCE, World};
+use crate::support::{
+    crd,
+    world::{NO_TIMEOUT, PATIENCE, World, reported_waits},
+};
 
 /// A call that is put off because the machine paused legitimately costs two more writes; that is not tested here.
 const LONG_TIMEOUTS: [&str; 2] = [NO_TIMEOUT, "--connect-timeout=30s"];
@@ -57,34 +59,17 @@ async fn costs_with(plane: &ControlPlane, before: Costs, writes: u64) -> Costs {
     .await
 }
 
-/// How often the operator has reported that an object waits for its slot; counted after the write, and before the
-/// object can be called.
-async fn reported_waits(operator: &Operator) -> u64 {
-    let text = operator.metrics().await.unwrap();
-    let reported =
-        text.lines().find_map(|line| line.strip_prefix("dws_redistribution_holds_total{reason=\"Throttled\"} "));
-    reported.map_or(0, |reported| reported.parse().unwrap())
-}
-
 async fn own_world() -> (&'static ControlPlane, World) {
-    let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
-    apply_crd(&plane.client().await.unwrap(), &crd_yaml().unwrap()).await.unwrap();
-    (plane, World::on(plane, Options { accept_any_cluster: true, ..Options::default() }).await)
+    let world = crd::world_with(&crd::current(), Options { accept_any_cluster: true, ..Options::default() }).await;
+    (world.plane, world)
 }
 
-#[tokio::test]
-async fn an_accepted_generation_costs_two_writes_and_three_reads() {
-    let (plane, world) = own_world().await;
-    let operator = world.operator_with(&LONG_TIMEOUTS).await;
-    let (before, began) = (costs(plane).await, Instant::now());
-    for number in 0..50 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+/// Waits until the 50 objects are delivered, and checks their costs.
+async fn fifty_cost_two_writes_and_three_reads_each(world: &World, operator: &Operator, before: Costs, began: Instant) {
     // Read by list, so that the test's own reads of objects are not counted.
     world.all_settled(&["Delivered"]).await;
-    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
+    let plane = world.plane;
+    let (took, reported) = (began.elapsed(), reported_waits(operator).await);
     let after = costs_with(plane, before, 100 + reported).await;
     assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
     assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
@@ -102,27 +87,22 @@ async fn an_accepted_generation_costs_two_writes_and_three_reads() {
 }
 
 #[tokio::test]
+async fn an_accepted_generation_costs_two_writes_and_three_reads() {
+    let (plane, world) = own_world().await;
+    let operator = world.operator_with(&LONG_TIMEOUTS).await;
+    let (before, began) = (costs(plane).await, Instant::now());
+    world.create_many(50).await;
+    fifty_cost_two_writes_and_three_reads_each(&world, &operator, before, began).await;
+}
+
+#[tokio::test]
 async fn a_backlog_costs_what_its_objects_cost_one_by_one() {
     let (plane, world) = own_world().await;
     let before = costs(plane).await;
-    for number in 0..50 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+    world.create_many(50).await;
     let began = Instant::now();
     let operator = world.operator_with(&LONG_TIMEOUTS).await;
-    world.all_settled(&["Delivered"]).await;
-    let (took, reported) = (began.elapsed(), reported_waits(&operator).await);
-    let after = costs_with(plane, before, 100 + reported).await;
-    assert_eq!(after.writes - before.writes, 100 + reported, "writes to status, {reported} of which report a wait");
-    assert!(reported == 0 || took >= REPORTED_AFTER, "{reported} reported a wait, within {took:?}");
-    // An object that has reported its wait is read once more for that.
-    if reported == 0 {
-        assert_eq!(after.secrets - before.secrets, 100, "reads of Secrets");
-        // A reconcile that sees an object as it was before its outcome reads it once more.
-        let reads = after.reads - before.reads;
-        assert!((50..=100).contains(&reads), "reads of objects: {reads}");
-    }
+    fifty_cost_two_writes_and_three_reads_each(&world, &operator, before, began).await;
 }
 
 #[tokio::test]
@@ -135,10 +115,7 @@ async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
     world.create("long", &long).await;
     world.cloud.arrived(&long, 1).await;
     let before = costs_with(plane, start, 1).await;
-    for number in 0..40 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+    world.create_many(40).await;
     world.all_settled(&["RequestInFlight", "Throttled"]).await;
     let waiting = costs_with(plane, before, 40).await;
     assert_eq!(waiting.writes - before.writes, 40, "writes to status");
@@ -152,10 +129,7 @@ async fn a_burst_behind_a_slow_call_reports_its_wait_once_for_each_object() {
 #[tokio::test]
 async fn five_hundred_finished_objects_cost_nothing_for_a_minute() {
     let (plane, world) = own_world().await;
-    for number in 0..500 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+    world.create_many(500).await;
     let operator = world.operator().await;
     world.all_settled(&["Delivered"]).await;
     let restarted = operator.terminate().await.unwrap();

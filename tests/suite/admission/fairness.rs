@@ -14,7 +14,7 @@ use testbed::{
     simulator::{Entry, Options, Script},
 };
 
-use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, describe, reason_of, spec};
+use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, describe, reaches, reason_of, spec};
 
 /// A namespace with credentials of its own choice.
 struct Tenant<'a> {
@@ -90,19 +90,7 @@ fn before(world: &World, from: usize, jobs: i32) -> Vec<Entry> {
 
 /// Waits until so many calls have arrived whole: their bodies tell them apart.
 async fn arrived_whole(world: &World, wanted: usize) {
-    eventually(PATIENCE, &format!("{wanted} calls have arrived whole"), async || {
-        let whole = world.cloud.entries().iter().filter(|entry| entry.whole_body).count();
-        if whole >= wanted { Ok(()) } else { Err(format!("{whole} calls")) }
-    })
-    .await;
-}
-
-async fn until_calls(world: &World, wanted: usize) {
-    eventually(PATIENCE, &format!("{wanted} calls have arrived"), async || {
-        let calls = world.cloud.total_calls();
-        if calls >= wanted { Ok(()) } else { Err(format!("{calls} calls")) }
-    })
-    .await;
+    reaches(wanted, "whole calls", || world.cloud.entries().iter().filter(|entry| entry.whole_body).count()).await;
 }
 
 #[tokio::test]
@@ -124,7 +112,7 @@ async fn a_healthy_namespace_is_called_next_beside_ten_whose_calls_never_end() {
         other.create_many(12, None, || Some(Script::held())).await;
     }
     // Of the 64 places each of them has one of the 32 reserved ones, and all of them together the 32 shared ones.
-    until_calls(&world, 10 + 10 + 32).await;
+    world.cloud.any_arrived(10 + 10 + 32).await;
     let from = world.cloud.total_calls();
     healthy.create("request", &world.cluster(), 7).await;
     healthy.settled("request", "Delivered").await;
@@ -141,7 +129,7 @@ async fn a_namespace_waits_one_slot_for_another_with_three_thousand_objects() {
     many.create_many(3000, None, || None).await;
     // Two seconds from slot to slot.
     let _operator = operator(&world, &[&many, &one], &["--rate-limit=0.5"]).await;
-    until_calls(&world, 3).await;
+    world.cloud.any_arrived(3).await;
     one.create("request", &world.cluster(), 7).await;
     let from = world.cloud.total_calls();
     one.settled("request", "Delivered").await;
@@ -183,8 +171,7 @@ async fn an_edited_suspended_or_deleted_waiting_object_is_not_called_as_it_was()
     let world = World::new().await;
     let _operator = world.operator_with(&[NO_TIMEOUT]).await;
     // A key that has not worked yet has one request without an answer.
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     let (busy, free) = (world.cluster(), world.cluster());
     world.cloud.script(&busy, [Script::held()]);
     world.create("request", &busy).await;

@@ -28,8 +28,7 @@ async fn a_live_burst_is_called_in_the_order_of_its_creation() {
     let operator = world.operator_with(&[NO_TIMEOUT, "--rate-limit=5"]).await;
     let mut wanted = Vec::new();
     for number in 0..60 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
+        let cluster = world.create_for(&format!("request-{number}"), None).await;
         wanted.push(cluster);
         begun(&operator, number + 1).await;
     }

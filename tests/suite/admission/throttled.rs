@@ -19,9 +19,7 @@ fn too_many_requests(seconds: u32) -> Script {
 /// Objects whose calls would meet these, of which an operator calls the first one.
 async fn the_first_meets_a_429<const OBJECTS: usize>(world: &World, scripts: [Option<Script>; OBJECTS]) {
     for (number, script) in scripts.into_iter().enumerate() {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(&format!("request-{number}"), &cluster).await;
+        world.create_for(&format!("request-{number}"), script).await;
         // One after the other: the first one is called.
         world.all_settled(&["TooManyRequests", "Throttled"]).await;
     }

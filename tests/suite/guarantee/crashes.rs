@@ -11,20 +11,7 @@ use testbed::{Operator, access::Grant, simulator::Script};
 use crate::support::world::{NO_TIMEOUT, SHORT_GRACE, World, condition, wait_for_output};
 
 #[tokio::test]
-async fn sigterm_during_a_slow_answer_waits_for_it_and_records_it() {
-    let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
-    let (status, ()) = tokio::join!(operator.terminate(), async {
-        wait_for_output(&operator, "no new claim is made").await;
-        world.cloud.release(&cluster);
-    });
-    assert!(status.unwrap().success());
-    let object = world.settled("request", "Delivered").await;
-    assert_eq!(object.status.unwrap().status_code, Some(200));
-    assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn sigterm_makes_no_new_claim() {
+async fn sigterm_records_the_answer_under_way_and_makes_no_new_claim() {
     let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
     let other = world.cluster();
     let (status, ()) = tokio::join!(operator.terminate(), async {
@@ -33,8 +20,9 @@ async fn sigterm_makes_no_new_claim() {
         world.cloud.release(&cluster);
     });
     assert!(status.unwrap().success());
-    world.settled("request", "Delivered").await;
-    assert_eq!(world.calls(&other), 0);
+    let object = world.settled("request", "Delivered").await;
+    assert_eq!(object.status.unwrap().status_code, Some(200));
+    assert_eq!((world.calls(&cluster), world.calls(&other)), (1, 0));
     let _next = world.operator().await;
     world.settled("too-late", "Delivered").await;
 }

@@ -8,45 +8,20 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
-use serde_json::json;
 use testbed::{eventually, simulator::Script};
 
-use crate::support::world::{NO_TIMEOUT, PATIENCE, World};
+use crate::support::{
+    states::objects_in_every_state,
+    world::{NO_TIMEOUT, PATIENCE, World},
+};
 
 async fn with_objects_in_every_state() -> (World, testbed::Operator) {
     let world = World::new().await;
     world.plane.ensure_controller_manager().unwrap();
     let operator = world.operator_with(&[NO_TIMEOUT]).await;
-    let scripts = [
-        ("delivered", Some(Script::status(200)), "Delivered"),
-        ("refused", Some(Script::status(403)), "PermissionDenied"),
-        ("server-error", Some(Script::status(500)), "ServerError"),
-        ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
-        ("in-flight", Some(Script::held()), "RequestInFlight"),
-    ];
-    for (name, script, reason) in scripts {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
-        world.settled(name, reason).await;
-    }
-    for (name, key, value, reason) in [
-        ("suspended", "suspend", "true", "Suspended"),
-        ("expired", "not-after", "2026-01-01T00:00:00Z", "Expired"),
-        ("misspelt", "suspended", "true", "InvalidAnnotation"),
-        ("no-secret", "credentials-secret", "missing", "CredentialsNotFound"),
-    ] {
-        let annotations = [(format!("dws.huaweicloud.com/{key}"), value.to_owned())].into();
-        world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
-        world.settled(name, reason).await;
-    }
-    world
-        .patch_status(
-            "expired",
-            json!({"attempt": {"id": "f", "uid": "another", "generation": 1, "state": "Answered"}}),
-        )
-        .await;
-    world.settled("expired", "JournalInvalid").await;
+    objects_in_every_state(&world).await;
+    world.create_for("in-flight", Script::held()).await;
+    world.settled("in-flight", "RequestInFlight").await;
     let objects = world.api().list(&ListParams::default()).await.unwrap().items;
     assert!(objects.iter().all(|object| object.metadata.finalizers.is_none()));
     (world, operator)
@@ -98,9 +73,5 @@ async fn a_recreated_object_waits_for_the_call_of_its_predecessor() {
     world.settled("request", "AnotherCallInFlight").await;
     assert_eq!(world.calls(&cluster), 1);
     world.cloud.release(&cluster);
-    eventually(PATIENCE, "the new object is called", async || {
-        let calls = world.calls(&cluster);
-        if calls == 2 { Ok(()) } else { Err(format!("{calls} calls")) }
-    })
-    .await;
+    world.cloud.arrived(&cluster, 2).await;
 }

@@ -8,10 +8,7 @@ use crate::support::world::{World, condition, message};
 
 #[tokio::test]
 async fn an_applied_object_is_delivered_once_and_its_status_shows_it() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&[], None).await;
     let object = world.settled("request", "Delivered").await;
     let status = object.status.clone().unwrap();
     let attempt = status.attempt.unwrap();
@@ -34,11 +31,7 @@ async fn an_applied_object_is_delivered_once_and_its_status_shows_it() {
 
 #[tokio::test]
 async fn a_lost_reply_is_outcome_unknown_and_never_sent_again() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::lost_reply()]);
-    let operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, operator) = World::with_request(&[], [Script::lost_reply()]).await;
     let object = world.settled("request", "OutcomeUnknown").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));

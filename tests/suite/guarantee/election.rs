@@ -39,9 +39,7 @@ async fn a_follower_is_ready_and_does_nothing() {
     let (leader, follower) = two(&world, &LASTING).await;
     assert_eq!(follower.get("/readyz").await.unwrap().0, 200);
     assert!(!leads(&follower).await);
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
-    world.settled("request", "Delivered").await;
+    let cluster = world.delivered("request").await;
     // It is reported after it is written.
     wait_for_output(&leader, "\"outcome\"").await;
     assert!(!follower.output().contains("\"outcome\""));
@@ -53,9 +51,7 @@ async fn a_killed_leader_is_replaced_after_its_lease_and_pending_calls_are_made(
     let world = World::new().await;
     let (leader, follower) = two(&world, &FLAGS).await;
     leader.kill().await.unwrap();
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
-    world.settled("request", "Delivered").await;
+    let cluster = world.delivered("request").await;
     assert!(leads(&follower).await);
     assert_eq!(world.calls(&cluster), 1);
 }

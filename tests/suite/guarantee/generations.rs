@@ -9,9 +9,7 @@ use crate::support::world::{NO_TIMEOUT, World, reason_of, wait_for_output};
 
 /// Another object that is delivered now proves that the operator has processed all earlier objects.
 async fn all_processed(world: &World, name: &str) {
-    let cluster = world.cluster();
-    world.create(name, &cluster).await;
-    world.settled(name, "Delivered").await;
+    world.delivered(name).await;
 }
 
 fn accepting(count: usize) -> impl Iterator<Item = Script> {
@@ -40,10 +38,7 @@ async fn a_restart_while_idle_sends_nothing() {
 
 #[tokio::test]
 async fn edits_outside_the_spec_send_nothing() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&[], None).await;
     world.settled("request", "Delivered").await;
     world.patch("request", json!({"metadata": {"labels": {"team": "x"}}})).await;
     world.annotate("request", "dws.huaweicloud.com/not-after", Some("2999-01-01T00:00:00Z")).await;
@@ -56,28 +51,8 @@ async fn edits_outside_the_spec_send_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_and_recreated_object_is_a_new_request() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, accepting(2));
-    let _operator = world.operator().await;
-    for calls in 1..=2 {
-        world.create("request", &cluster).await;
-        world.settled("request", "Delivered").await;
-        assert_eq!(world.calls(&cluster), calls);
-        world.api().delete("request", &DeleteParams::default()).await.unwrap();
-    }
-    all_processed(&world, "later").await;
-    assert_eq!(world.calls(&cluster), 2, "deleting sends nothing");
-}
-
-#[tokio::test]
 async fn three_to_five_to_three_jobs_are_three_calls() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, accepting(3));
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&[], accepting(3)).await;
     world.settled("request", "Delivered").await;
     for jobs in [5, 3] {
         world.patch("request", json!({"spec": {"parallelJobs": jobs}})).await;
@@ -91,30 +66,8 @@ async fn three_to_five_to_three_jobs_are_three_calls() {
 }
 
 #[tokio::test]
-async fn with_hold_reverts_three_to_five_to_three_jobs_are_two_calls() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, accepting(3));
-    let _operator = world.operator_with(&["--hold-reverts"]).await;
-    world.create("request", &cluster).await;
-    world.settled("request", "Delivered").await;
-    world.patch("request", json!({"spec": {"parallelJobs": 5}})).await;
-    world.settled("request", "Delivered").await;
-    world.patch("request", json!({"spec": {"parallelJobs": 3}})).await;
-    world.settled("request", "AskedBefore").await;
-    assert_eq!(world.calls(&cluster), 2);
-    world.patch("request", json!({"spec": {"trigger": "really"}})).await;
-    world.settled("request", "Delivered").await;
-    assert_eq!(world.calls(&cluster), 3);
-}
-
-#[tokio::test]
 async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, accepting(60));
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&[], accepting(60)).await;
     for edit in 0..50 {
         // No two generations have the same spec, so that the ledger shows the generation of each call.
         let (jobs, mode) = (edit % 25 + 4, if edit < 25 { "online" } else { "offline" });
@@ -137,12 +90,7 @@ async fn fifty_quick_edits_cost_one_call_each_at_most_and_one_for_the_last() {
 #[tokio::test]
 async fn two_operators_without_election_send_one_call_for_each_object() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    let mut clusters = Vec::new();
-    for number in 0..100 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-        clusters.push(cluster);
-    }
+    let clusters = world.create_many(100).await;
     let (_one, _two) = tokio::join!(
         world.operator(),
         world.operator_from(|options| "second".clone_into(&mut options.service_account))
@@ -226,11 +174,7 @@ async fn two_objects_for_one_cluster_are_called_one_after_the_other() {
 
 #[tokio::test]
 async fn an_object_deleted_during_its_call_disturbs_no_other() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held(), Script::status(200)]);
-    let operator = world.operator_with(&[NO_TIMEOUT]).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, operator) = World::with_request(&[NO_TIMEOUT], [Script::held(), Script::status(200)]).await;
     world.cloud.arrived(&cluster, 1).await;
     world.api().delete("request", &DeleteParams::default()).await.unwrap();
     world.create("request", &cluster).await;

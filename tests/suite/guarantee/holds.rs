@@ -1,9 +1,12 @@
 //! Switches and settings that hold a call: each fails closed, reports why, and releases the call when it is fixed.
 
 use serde_json::json;
-use testbed::simulator::{Mode, Simulator};
+use testbed::{
+    eventually,
+    simulator::{Mode, Options, Simulator},
+};
 
-use crate::support::world::{DEFAULT_SECRET, World, condition, message};
+use crate::support::world::{DEFAULT_SECRET, PATIENCE, World, condition, message, set_endpoint};
 
 const SUSPEND: &str = "dws.huaweicloud.com/suspend";
 const NOT_AFTER: &str = "dws.huaweicloud.com/not-after";
@@ -14,18 +17,17 @@ async fn no_misspelt_or_unreadable_switch_lets_a_call_through() {
     let cluster = world.cluster();
     let _operator = world.operator().await;
     let wrong = [
-        ("dws.huaweicloud.com/suspended", "true"),
-        ("dws.huaweicloud.com/Suspend", "true"),
-        ("dws.huaweicloud.com/not-afer", "2999-01-01T00:00:00Z"),
-        ("dws.huaweicloud.com/anything", ""),
-        (SUSPEND, "maybe"),
-        (NOT_AFTER, "tomorrow"),
-        ("dws.huaweicloud.com/credentials-secret", "No Such Name"),
+        ("suspended", "true"),
+        ("Suspend", "true"),
+        ("not-afer", "2999-01-01T00:00:00Z"),
+        ("anything", ""),
+        ("suspend", "maybe"),
+        ("not-after", "tomorrow"),
+        ("credentials-secret", "No Such Name"),
     ];
     for (number, (key, value)) in wrong.into_iter().enumerate() {
         let name = format!("request-{number}");
-        let annotations = [(key.to_owned(), value.to_owned())].into();
-        world.create_with(&name, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+        world.create_annotated(&name, &cluster, &[(key, value)]).await;
         let object = world.settled(&name, "InvalidAnnotation").await;
         for known in [SUSPEND, NOT_AFTER, "credentials-secret"].into_iter().filter(|_| number < 4) {
             assert!(message(&object).contains(known), "{}", message(&object));
@@ -43,11 +45,7 @@ async fn a_suspended_object_shows_its_request_and_is_sent_once_when_released() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    world
-        .create_with("request", &cluster, |object| {
-            object.metadata.annotations = Some([(SUSPEND.to_owned(), "true".to_owned())].into());
-        })
-        .await;
+    world.create_annotated("request", &cluster, &[("suspend", "true")]).await;
     let object = world.settled("request", "Suspended").await;
     let message = message(&object);
     let told = ["online", "3 parallel_jobs", &cluster, &world.cloud.address().to_string(), DEFAULT_SECRET];
@@ -64,21 +62,14 @@ async fn a_suspended_object_also_reports_a_missing_secret() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    let annotations = [
-        (SUSPEND.to_owned(), "true".to_owned()),
-        ("dws.huaweicloud.com/credentials-secret".to_owned(), "absent".to_owned()),
-    ];
-    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations.into())).await;
+    world.create_annotated("request", &cluster, &[("suspend", "true"), ("credentials-secret", "absent")]).await;
     let object = world.settled("request", "Suspended").await;
     assert!(message(&object).contains("absent does not exist"), "{}", message(&object));
 }
 
 #[tokio::test]
 async fn not_after_can_be_required() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator_with(&["--require-not-after"]).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(&["--require-not-after"], None).await;
     world.settled("request", "NotAfterMissing").await;
     world.annotate("request", NOT_AFTER, Some("2020-01-01T00:00:00Z")).await;
     world.settled("request", "Expired").await;
@@ -107,15 +98,13 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
     let cluster = world.cluster();
     for (name, mode) in [("not-tls", Some(Mode::NotTls)), ("stalled", Some(Mode::StalledTls)), ("foreign", None)] {
         // Without a mode it is another cloud, with an authority that is not trusted.
-        let other = mode
-            .map_or_else(|| Simulator::start(&testbed::simulator::Options::default()), Simulator::start_mode)
-            .unwrap();
-        let endpoint = format!("--endpoint=lab={}", other.url());
-        let operator = world.operator_from(|options| {
-            options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-            options.arguments.extend([endpoint.into(), "--connect-timeout=1s".into()]);
-        });
-        let operator = operator.await;
+        let other = mode.map_or_else(|| Simulator::start(&Options::default()), Simulator::start_mode).unwrap();
+        let operator = world
+            .operator_from(|options| {
+                set_endpoint(options, &other.url());
+                options.arguments.push("--connect-timeout=1s".into());
+            })
+            .await;
         world.create(name, &cluster).await;
         let object = world.settled(name, "EndpointUnreachable").await;
         assert_eq!(condition(&object, "Delivered").as_deref(), Some("False"));
@@ -126,14 +115,14 @@ async fn an_endpoint_that_cannot_be_reached_costs_no_attempt_but_the_first() {
         let second = world.settled(&second, "EndpointUnreachable").await;
         assert_eq!(second.status.unwrap().attempt, None);
         // The outcome of the one attempt is followed by one hold; from then on probes cost no write.
-        let held = testbed::eventually(crate::support::world::PATIENCE, "the first object is held", async || {
+        let held = eventually(PATIENCE, "the first object is held", async || {
             let object = world.api().get(name).await.map_err(|error| error.to_string())?;
             if message(&object).contains("cannot be reached") { Ok(object) } else { Err(message(&object)) }
         })
         .await;
         let probes = || operator.output().matches("the endpoint cannot be reached").count();
         let before = probes();
-        testbed::eventually(crate::support::world::PATIENCE, "the endpoint is probed once more", async || {
+        eventually(PATIENCE, "the endpoint is probed once more", async || {
             if probes() > before { Ok(()) } else { Err(format!("{} probes", probes())) }
         })
         .await;

@@ -1,16 +1,14 @@
 //! A journal that cannot be trusted, a CRD that does not keep one, and objects that cannot be read: no call, a reason,
 //! and no other object is disturbed.
 
-use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
-use redistribution_operator::{
-    api::{Reason, crd_json},
-    protocol::transitions,
-};
 use serde_json::{Value, json};
-use testbed::{ControlPlane, Options as PlaneOptions, Tools, apply_crd, simulator::Script};
+use testbed::{eventually, simulator::Script};
 
-use crate::support::world::{SHORT_GRACE, World, condition, message};
+use crate::support::{
+    crd,
+    world::{PATIENCE, SHORT_GRACE, World, condition, message},
+};
 
 fn forged(uid: &str, generation: i64, state: &str) -> Value {
     json!({"id": "f".repeat(32), "uid": uid, "generation": generation, "state": state, "graceSeconds": 15})
@@ -69,9 +67,7 @@ async fn a_restored_status_is_reported_at_every_waiting_generation() {
 async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
     let world = World::new().await;
     let cluster = world.cluster();
-    let suspend = "dws.huaweicloud.com/suspend";
-    let annotations = [(suspend.to_owned(), "true".to_owned())].into();
-    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+    world.create_annotated("request", &cluster, &[("suspend", "true")]).await;
     let history = json!([{"id": "e".repeat(32), "generation": 7, "state": "Answered"}]);
     world.patch_status("request", json!({"attempt": forged("another-uid", 1, "Answered"), "history": history})).await;
     let _operator = world.operator_with(&[SHORT_GRACE]).await;
@@ -79,67 +75,20 @@ async fn a_suspended_object_restored_with_status_is_sent_once_after_an_edit() {
     world.patch("request", json!({"spec": {"trigger": "on"}})).await;
     let object = world.settled("request", "Suspended").await;
     assert!(object.status.unwrap().attempt.is_none(), "the copied journal is no history of this object");
-    world.annotate("request", suspend, None).await;
-    world.settled("request", "Delivered").await;
-    assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn an_orphaned_claim_expires_as_unknown() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let uid = world.create("request", &cluster).await.metadata.uid.unwrap();
-    let mut status = json!(transitions::held(None, 1, Reason::RequestInFlight, "calling", Timestamp::now()).unwrap());
-    status["attempt"] = forged(&uid, 1, "Claimed");
-    world.patch_status("request", status).await;
-    let _operator = world.operator_with(&[SHORT_GRACE]).await;
-    world.settled("request", "OutcomeUnknown").await;
-    assert_eq!(world.cloud.total_calls(), 0);
-}
-
-/// A control plane of its own, since a CRD applies to all namespaces.
-fn own_plane() -> &'static ControlPlane {
-    let plane = ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap();
-    // Its supervisor ends it with the process, like the shared one.
-    Box::leak(Box::new(plane))
-}
-
-#[tokio::test]
-async fn an_old_crd_that_prunes_the_journal_holds_calls_until_it_is_replaced() {
-    let plane = own_plane();
-    let mut old = crd_json().unwrap();
-    let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
-    old.pointer_mut(attempt).unwrap().as_object_mut().unwrap().remove("attempt");
-    let columns = old.pointer_mut("/spec/versions/0/additionalPrinterColumns").unwrap().as_array_mut().unwrap();
-    columns.retain(|column| !column["jsonPath"].as_str().unwrap().contains("attempt"));
-    let client = plane.client().await.unwrap();
-    apply_crd(&client, &old.to_string()).await.unwrap();
-    let world = World::on(plane, testbed::simulator::Options::default()).await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
-    let object = world.settled("request", "CRDOutdated").await;
-    assert!(message(&object).contains("crds/"), "{}", message(&object));
-    assert_eq!(world.cloud.total_calls(), 0);
-    apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
-    // Requeued every 5 minutes, or as soon as the object changes.
-    world.patch("request", json!({"metadata": {"labels": {"look": "again"}}})).await;
+    world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.settled("request", "Delivered").await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
 #[tokio::test]
 async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
-    let plane = own_plane();
-    let mut loose = crd_json().unwrap();
+    let mut loose = crd::current();
     let spec = loose.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
     spec.as_object_mut().unwrap().remove("required");
     let mode = spec.pointer_mut("/properties/redisMode").unwrap().as_object_mut().unwrap();
     mode.remove("enum");
     mode.insert("maxLength".to_owned(), json!(64));
-    let client = plane.client().await.unwrap();
-    apply_crd(&client, &loose.to_string()).await.unwrap();
-    let world = World::on(plane, testbed::simulator::Options::default()).await;
+    let world = crd::world(&loose).await;
     let cluster = world.cluster();
     world.cloud.script(&cluster, [Script::status(200)]);
     for number in 0..5 {
@@ -152,34 +101,25 @@ async fn unreadable_objects_get_a_condition_and_disturb_no_other() {
             "apiVersion": "dws.huaweicloud.com/v1alpha1", "kind": "ClusterRedistribution",
             "metadata": {"name": format!("odd-{number}"), "namespace": world.namespace}, "spec": spec
         });
-        let output = plane.kubectl_with_input(&["create", "-f", "-"], &object.to_string()).unwrap();
+        let output = world.plane.kubectl_with_input(&["create", "-f", "-"], &object.to_string()).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    apply_crd(&client, &crd_json().unwrap().to_string()).await.unwrap();
+    crd::replace(&world, &crd::current()).await;
     let _operator = world.operator().await;
+    world.create_many(95).await;
     for number in 0..95 {
-        let cluster = world.cluster();
-        world.create(&format!("good-{number}"), &cluster).await;
-    }
-    for number in 0..95 {
-        world.settled(&format!("good-{number}"), "Delivered").await;
+        world.settled(&format!("request-{number}"), "Delivered").await;
     }
     for number in 0..5 {
         let name = format!("odd-{number}");
-        testbed::eventually(
-            crate::support::world::PATIENCE,
-            &format!("{name} has the reason ObjectInvalid"),
-            async || {
-                let output = plane
-                    .kubectl(&["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"])
-                    .map_err(|error| error.to_string())?;
-                let object: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-                let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-                let ready =
-                    conditions.iter().find(|condition| condition["type"] == "Ready").cloned().unwrap_or_default();
-                if ready["reason"] == "ObjectInvalid" { Ok(()) } else { Err(ready.to_string()) }
-            },
-        )
+        eventually(PATIENCE, &format!("{name} has the reason ObjectInvalid"), async || {
+            let arguments = ["get", "dwsredist", &name, "-n", &world.namespace, "-o", "json"];
+            let output = world.plane.kubectl(&arguments).map_err(|error| error.to_string())?;
+            let object: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+            let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+            let ready = conditions.find(|condition| condition["type"] == "Ready").cloned().unwrap_or_default();
+            if ready["reason"] == "ObjectInvalid" { Ok(()) } else { Err(ready.to_string()) }
+        })
         .await;
     }
     assert_eq!(world.cloud.total_calls(), 95);
@@ -192,8 +132,7 @@ async fn restored_objects_without_status_are_sent_only_before_their_not_after() 
     let _operator = world.operator().await;
     // A backup contains spec and annotations, not uid and status.
     let restore = async |name: &str, cluster: &str, not_after: &str| {
-        let annotations = [("dws.huaweicloud.com/not-after".to_owned(), not_after.to_owned())].into();
-        world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
+        world.create_annotated(name, cluster, &[("not-after", not_after)]).await;
     };
     restore("request", &cluster, "2999-01-01T00:00:00Z").await;
     world.settled("request", "Delivered").await;

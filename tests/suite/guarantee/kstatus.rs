@@ -84,11 +84,11 @@ async fn an_object_without_or_with_empty_status_is_in_progress() {
 
 #[tokio::test]
 async fn real_objects_are_judged_rightly_on_their_way() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::held(), Script::new(Act::Answer(Answer::empty(403))), Script::lost_reply()]);
-    let _operator = world.operator_with(&[NO_TIMEOUT]).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, _operator) = World::with_request(
+        &[NO_TIMEOUT],
+        [Script::held(), Script::new(Act::Answer(Answer::empty(403))), Script::lost_reply()],
+    )
+    .await;
     world.cloud.arrived(&cluster, 1).await;
     assert_eq!(verdict(&world.settled("request", "RequestInFlight").await), Verdict::InProgress);
     world.cloud.release(&cluster);

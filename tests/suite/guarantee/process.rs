@@ -2,10 +2,11 @@
 
 use std::process::{Command, Output};
 
-use kube::ResourceExt;
+use kube::{Api, ResourceExt, api::PostParams};
+use redistribution_operator::api::ClusterRedistribution;
 use testbed::{eventually, fresh_namespace};
 
-use crate::support::world::{NO_TIMEOUT, PATIENCE, World, binary};
+use crate::support::world::{DEFAULT_SECRET, NO_TIMEOUT, PATIENCE, World, binary, describe, reason_of, spec};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(binary()).arg("run").args(arguments).env_clear().output().unwrap()
@@ -67,15 +68,10 @@ fn help_explains_every_flag_with_its_environment_variable() {
 
 #[tokio::test]
 async fn the_pages_answer_and_readiness_ends_with_the_first_signal() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [testbed::simulator::Script::held()]);
-    let operator = world.operator_with(&[NO_TIMEOUT]).await;
-    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
-    assert_eq!(operator.get("/readyz").await.unwrap().0, 200);
-    assert_eq!(operator.get("/nothing").await.unwrap().0, 404);
-    world.create("request", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
+    let (world, cluster, operator) = World::with_a_call_in_flight(&[NO_TIMEOUT]).await;
+    for (page, status) in [("/livez", 200), ("/readyz", 200), ("/nothing", 404)] {
+        assert_eq!(operator.get(page).await.unwrap().0, status, "{page}");
+    }
     let metrics = operator.metrics().await.unwrap();
     assert!(metrics.contains("dws_redistribution_requests_in_flight 1"), "{metrics}");
     let (ended, ()) = tokio::join!(operator.terminate(), async {
@@ -92,40 +88,16 @@ async fn the_pages_answer_and_readiness_ends_with_the_first_signal() {
 }
 
 #[tokio::test]
-async fn metrics_count_calls_by_outcome() {
-    let world = World::new().await;
-    let operator = world.operator().await;
-    for (name, script) in [("one", None), ("two", Some(testbed::simulator::Script::lost_reply()))] {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
-        world.all_settled(&["Delivered", "OutcomeUnknown"]).await;
-    }
-    let metrics = operator.metrics().await.unwrap();
-    for line in [
-        r#"dws_redistribution_requests_total{outcome="answered",code="200"} 1"#,
-        r#"dws_redistribution_requests_total{outcome="unknown",code=""} 1"#,
-        "dws_redistribution_request_duration_seconds_count 2",
-        "dws_redistribution_build_info{version=",
-    ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
-    }
-}
-
-#[tokio::test]
 async fn each_outcome_and_each_new_hold_is_one_event() {
     let world = World::new().await;
     let cluster = world.cluster();
     let _operator = world.operator().await;
-    let suspend = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
-    world.create_with("request", &cluster, |object| object.metadata.annotations = Some(suspend)).await;
+    world.create_annotated("request", &cluster, &[("suspend", "true")]).await;
     world.settled("request", "Suspended").await;
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.settled("request", "Delivered").await;
-    let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(world.client.clone(), &world.namespace);
     eventually(PATIENCE, "two events", async || {
-        let events = events.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
-        let mut reasons: Vec<_> = events.iter().filter_map(|event| event.reason.clone()).collect();
+        let mut reasons: Vec<_> = world.events().await.into_iter().filter_map(|event| event.reason).collect();
         reasons.sort();
         if reasons == ["Delivered", "Suspended"] { Ok(()) } else { Err(format!("{reasons:?}")) }
     })
@@ -146,22 +118,15 @@ async fn only_configured_namespaces_and_labels_are_watched() {
         .await;
     let create = async |namespace: &str, label: &str| {
         let cluster = world.cluster();
-        let mut object =
-            redistribution_operator::api::ClusterRedistribution::new("request", crate::support::world::spec(&cluster));
-        object.metadata.name = Some(format!("request-{label}"));
+        let mut object = ClusterRedistribution::new(&format!("request-{label}"), spec(&cluster));
         object.labels_mut().insert("team".to_owned(), label.to_owned());
-        let api = kube::Api::namespaced(world.client.clone(), namespace);
-        api.create(&kube::api::PostParams::default(), &object).await.unwrap();
+        let api = Api::namespaced(world.client.clone(), namespace);
+        api.create(&PostParams::default(), &object).await.unwrap();
         (api, cluster)
     };
-    let secret = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), &world.namespace);
-    let mut copy = secret.get(crate::support::world::DEFAULT_SECRET).await.unwrap();
-    copy.metadata = kube::api::ObjectMeta { name: copy.metadata.name, ..Default::default() };
+    let key = [("accessKey", world.cloud.access_key()), ("secretKey", world.cloud.secret_key())];
     for namespace in [&second, &unwatched] {
-        kube::Api::namespaced(world.client.clone(), namespace)
-            .create(&kube::api::PostParams::default(), &copy)
-            .await
-            .unwrap();
+        world.secret_in(namespace, DEFAULT_SECRET, &key).await;
     }
     let mut silent = Vec::new();
     for (namespace, label) in [(&unwatched, "warehouse"), (&second, "other"), (&world.namespace, "other")] {
@@ -171,11 +136,7 @@ async fn only_configured_namespaces_and_labels_are_watched() {
         let (api, cluster) = create(namespace, "warehouse").await;
         eventually(PATIENCE, "the watched object is delivered", async || {
             let object = api.get("request-warehouse").await.map_err(|error| error.to_string())?;
-            if crate::support::world::reason_of(&object).as_deref() == Some("Delivered") {
-                Ok(())
-            } else {
-                Err(crate::support::world::describe(&object))
-            }
+            if reason_of(&object).as_deref() == Some("Delivered") { Ok(()) } else { Err(describe(&object)) }
         })
         .await;
         assert_eq!(world.calls(&cluster), 1);

@@ -8,57 +8,45 @@ use crate::support::world::{World, condition};
 /// The beginning of a body, which includes the code.
 const CODE: &str = r#"{"error_code":"DWS.7023","#;
 
-struct ReasonClass {
-    name: &'static str,
-    script: Script,
-    reason: &'static str,
-    status_code: Option<i32>,
-}
-
-fn row(name: &'static str, act: Act, reason: &'static str, status_code: Option<i32>) -> ReasonClass {
-    ReasonClass { name, script: Script::new(act), reason, status_code }
-}
-
 #[tokio::test]
 async fn every_wire_fault_is_classified_correctly_and_sent_once() {
     let world = World::new().await;
     // Two rows wait for the timeout; on all others the answer comes at once, or when the test releases it.
     let _operator = world.operator_with(&["--request-timeout=30s"]).await;
     // A key without a first answer carries one call: the rows would wait for each other.
-    world.create("first", &world.cluster()).await;
-    world.settled("first", "Delivered").await;
+    world.delivered("first").await;
     let (ok, refused, unknown) = (|| Answer::empty(200), || Answer::empty(403), "OutcomeUnknown");
     let rows = [
-        row("closed-after-reading", Act::Cut, unknown, None),
-        row("reset-after-reading", Act::Reset, unknown, None),
-        row("no-answer", Act::Hang, unknown, None),
-        row("half-a-head", Act::HalfHead, unknown, None),
-        row("half-a-head-reset", Act::HalfHeadReset, unknown, None),
-        row("half-a-body", Act::HalfBody(Answer::with_body(200, "{")), unknown, Some(200)),
-        row("half-the-chunks", Act::HalfChunks(Answer::with_body(200, "{")), unknown, Some(200)),
-        row("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), unknown, Some(403)),
-        row("half-a-refusal-with-its-code", Act::HalfBody(Answer::with_body(403, CODE)), "ClusterNotReady", Some(403)),
-        row("half-an-ok-with-a-code", Act::HalfChunks(Answer::with_body(200, CODE)), "ClusterNotReady", Some(200)),
-        row("half-a-401", Act::HalfBody(Answer::with_body(401, CODE)), "ClusterNotReady", Some(401)),
-        row("large-refusal", Act::LargeBody(403), unknown, Some(403)),
-        row("large-body", Act::LargeBody(200), unknown, Some(200)),
-        row("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), unknown, Some(301)),
-        row("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), unknown, Some(307)),
-        row("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), unknown, Some(308)),
-        row("redirect-303", Act::Answer(Answer::empty(303).header("Location", "/done")), unknown, Some(303)),
-        row("control-in-a-header", Act::Answer(ok().header("X-Trace", "a\u{1b}[31mb")), "Delivered", Some(200)),
-        row("control-in-a-name", Act::Answer(refused().header("X-\u{7}", "b")), "PermissionDenied", Some(403)),
-        row("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
-        row("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
-        row("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
-        ReasonClass { script: Script::held(), ..row("slow", Act::Cut, "Delivered", Some(200)) },
-        ReasonClass { script: Script::held(), ..row("too-slow", Act::Cut, unknown, None) },
+        ("closed-after-reading", Act::Cut, unknown, None),
+        ("reset-after-reading", Act::Reset, unknown, None),
+        ("no-answer", Act::Hang, unknown, None),
+        ("half-a-head", Act::HalfHead, unknown, None),
+        ("half-a-head-reset", Act::HalfHeadReset, unknown, None),
+        ("half-a-body", Act::HalfBody(Answer::with_body(200, "{")), unknown, Some(200)),
+        ("half-the-chunks", Act::HalfChunks(Answer::with_body(200, "{")), unknown, Some(200)),
+        ("half-a-refusal", Act::HalfBody(Answer::with_body(403, "{")), unknown, Some(403)),
+        ("half-a-refusal-with-its-code", Act::HalfBody(Answer::with_body(403, CODE)), "ClusterNotReady", Some(403)),
+        ("half-an-ok-with-a-code", Act::HalfChunks(Answer::with_body(200, CODE)), "ClusterNotReady", Some(200)),
+        ("half-a-401", Act::HalfBody(Answer::with_body(401, CODE)), "ClusterNotReady", Some(401)),
+        ("large-refusal", Act::LargeBody(403), unknown, Some(403)),
+        ("large-body", Act::LargeBody(200), unknown, Some(200)),
+        ("redirect-301", Act::Answer(Answer::empty(301).header("Location", "/again")), unknown, Some(301)),
+        ("redirect-307", Act::Answer(Answer::empty(307).header("Location", "/again")), unknown, Some(307)),
+        ("redirect-308", Act::Answer(Answer::empty(308).header("Location", "/again")), unknown, Some(308)),
+        ("redirect-303", Act::Answer(Answer::empty(303).header("Location", "/done")), unknown, Some(303)),
+        ("control-in-a-header", Act::Answer(ok().header("X-Trace", "a\u{1b}[31mb")), "Delivered", Some(200)),
+        ("control-in-a-name", Act::Answer(refused().header("X-\u{7}", "b")), "PermissionDenied", Some(403)),
+        ("continue-100", Act::Interim(100, ok()), "Delivered", Some(200)),
+        ("early-hints-103", Act::Interim(103, ok()), "Delivered", Some(200)),
+        ("answered-early", Act::BeforeBody(refused()), "PermissionDenied", Some(403)),
+        // These two are held until the test releases them.
+        ("slow", Act::Ordinary, "Delivered", Some(200)),
+        ("too-slow", Act::Ordinary, unknown, None),
     ];
     let mut expected = Vec::new();
-    for ReasonClass { name, script, reason, status_code } in rows {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, [script]);
-        world.create(name, &cluster).await;
+    for (name, act, reason, status_code) in rows {
+        let script = if name.ends_with("slow") { Script::held() } else { Script::new(act) };
+        let cluster = world.create_for(name, script).await;
         if name == "slow" {
             world.cloud.arrived(&cluster, 1).await;
             world.cloud.release(&cluster);

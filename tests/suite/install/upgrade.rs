@@ -1,73 +1,16 @@
 //! CRD and controller upgraded, rolled back and upgraded again, with objects in every state: nothing is called again,
 //! and no status is false.
 
-use std::collections::BTreeMap;
-
 use kube::api::ListParams;
-use redistribution_operator::api::{ClusterRedistribution, crd_json};
+use redistribution_operator::api::ClusterRedistribution;
 use serde_json::{Value, json};
-use testbed::{
-    ControlPlane, Operator, Options as PlaneOptions, Tools, apply_crd,
-    simulator::{Options, Script},
+use testbed::{eventually, simulator::Script};
+
+use crate::support::{
+    crd,
+    states::objects_in_every_state,
+    world::{PATIENCE, SHORT_GRACE, World, condition, reason_of},
 };
-
-use crate::support::world::{SHORT_GRACE, World, condition, reason_of};
-
-/// The schema of `status` in a CRD.
-const STATUS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
-
-/// A CRD as an earlier version could have had it: without these fields of `status`, or of its attempt.
-fn earlier(without: &[&str], without_of_attempt: &[&str]) -> Value {
-    let mut crd = crd_json().unwrap();
-    let status = crd.pointer_mut(STATUS).unwrap().as_object_mut().unwrap();
-    for field in without {
-        assert!(status.remove(*field).is_some(), "status has no {field}");
-    }
-    if let Some(attempt) = status.get_mut("attempt") {
-        let fields = attempt.pointer_mut("/properties").unwrap().as_object_mut().unwrap();
-        for field in without_of_attempt {
-            assert!(fields.remove(*field).is_some(), "an attempt has no {field}");
-        }
-    }
-    crd
-}
-
-/// Objects in every state, and the final reason of each.
-async fn objects_in_every_state(world: &World) -> BTreeMap<&'static str, &'static str> {
-    let scripts = [
-        ("delivered", Some(Script::status(200)), "Delivered"),
-        ("refused", Some(Script::status(403)), "PermissionDenied"),
-        ("server-error", Some(Script::status(500)), "ServerError"),
-        ("unknown", Some(Script::lost_reply()), "OutcomeUnknown"),
-    ];
-    let mut reasons = BTreeMap::new();
-    for (name, script, reason) in scripts {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
-        world.settled(name, reason).await;
-        reasons.insert(name, reason);
-    }
-    let held = [
-        ("suspended", "dws.huaweicloud.com/suspend", "true", "Suspended"),
-        ("expired", "dws.huaweicloud.com/not-after", "2026-01-01T00:00:00Z", "Expired"),
-        ("misspelt", "dws.huaweicloud.com/suspended", "true", "InvalidAnnotation"),
-        ("no-secret", "dws.huaweicloud.com/credentials-secret", "missing", "CredentialsNotFound"),
-    ];
-    for (name, key, value, reason) in held {
-        let annotations = [(key.to_owned(), value.to_owned())].into();
-        world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
-        world.settled(name, reason).await;
-        reasons.insert(name, reason);
-    }
-    let invalid = json!({"attempt": {"id": "f", "uid": "another", "generation": 1, "state": "Answered"}});
-    let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
-    world.create_with("invalid", &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
-    world.patch_status("invalid", invalid).await;
-    world.settled("invalid", "JournalInvalid").await;
-    reasons.insert("invalid", "JournalInvalid");
-    reasons
-}
 
 /// Every status agrees with the cloud's ledger: a call counts by its cluster, each object has its own.
 async fn nothing_is_false(world: &World) {
@@ -82,17 +25,12 @@ async fn nothing_is_false(world: &World) {
 
 /// The operator has processed all earlier objects: a fresh object was served after them.
 async fn all_processed(world: &World, name: &str) -> ClusterRedistribution {
-    let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())].into();
-    world.create_with(name, &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+    world.create_annotated(name, &world.cluster(), &[("suspend", "true")]).await;
     world.settled(name, "Suspended").await
 }
 
-async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
-    let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
-    let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
-    apply_crd(&client, &current).await.unwrap();
-    let world = World::on(plane, Options::default()).await;
+async fn roll_back_and_forth(older: &Value, keeps_attempts: bool) {
+    let world = crd::world(&crd::current()).await;
     let operator = world.operator_with(&[SHORT_GRACE]).await;
     let reasons = objects_in_every_state(&world).await;
     // One more, whose claim is orphaned.
@@ -103,7 +41,7 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     operator.kill().await.unwrap();
     let calls = world.cloud.total_calls();
 
-    apply_crd(&client, &older.to_string()).await.unwrap();
+    crd::replace(&world, older).await;
     let under_the_older = world.operator_with(&[SHORT_GRACE]).await;
     all_processed(&world, "processed-1").await;
     nothing_is_false(&world).await;
@@ -114,8 +52,8 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
     all_processed(&world, "processed-2").await;
     under_the_older.kill().await.unwrap();
 
-    apply_crd(&client, &current).await.unwrap();
-    let again: Operator = world.operator_with(&[SHORT_GRACE]).await;
+    crd::replace(&world, &crd::current()).await;
+    let again = world.operator_with(&[SHORT_GRACE]).await;
     all_processed(&world, "processed-3").await;
     assert!(again.terminate().await.unwrap().success());
     let _and_again = world.operator_with(&[SHORT_GRACE]).await;
@@ -141,17 +79,18 @@ async fn roll_back_and_forth(older: Value, keeps_attempts: bool) {
 
 #[tokio::test]
 async fn a_crd_that_prunes_parts_of_an_attempt_leads_to_no_second_call() {
-    roll_back_and_forth(earlier(&["history"], &["closed", "specHash"]), true).await;
+    let older = crd::without(&["history", "attempt/properties/closed", "attempt/properties/specHash"]);
+    roll_back_and_forth(&older, true).await;
 }
 
 #[tokio::test]
 async fn a_crd_that_knows_no_journal_for_a_while_leads_to_no_second_call() {
-    roll_back_and_forth(earlier(&["history", "attempt"], &[]), false).await;
+    roll_back_and_forth(&crd::without(&["history", "attempt"]), false).await;
 }
 
 /// A CRD without any schema of status: what was written stays in the store, and no view shows it.
 fn placeholder() -> Value {
-    let mut crd = crd_json().unwrap();
+    let mut crd = crd::current();
     let version = crd.pointer_mut("/spec/versions/0").unwrap().as_object_mut().unwrap();
     version.remove("selectableFields");
     version.remove("additionalPrinterColumns");
@@ -161,22 +100,18 @@ fn placeholder() -> Value {
 
 #[tokio::test]
 async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() {
-    let plane: &'static ControlPlane =
-        Box::leak(Box::new(ControlPlane::start(&Tools::new(), PlaneOptions::default()).unwrap()));
-    let (client, current) = (plane.client().await.unwrap(), crd_json().unwrap().to_string());
-    apply_crd(&client, &current).await.unwrap();
-    let world = World::on(plane, Options::default()).await;
+    let world = crd::world(&crd::current()).await;
     let (called, new) = (world.cluster(), world.cluster());
     let operator = world.operator().await;
     world.create("called", &called).await;
     world.settled("called", "Delivered").await;
     operator.kill().await.unwrap();
 
-    apply_crd(&client, &placeholder().to_string()).await.unwrap();
+    crd::replace(&world, &placeholder()).await;
     let under_the_placeholder = world.operator().await;
     world.create("new", &new).await;
     for name in ["called", "new"] {
-        testbed::eventually(crate::support::world::PATIENCE, &format!("{name} is held for the CRD"), async || {
+        eventually(PATIENCE, &format!("{name} is held for the CRD"), async || {
             let log = under_the_placeholder.output();
             let says = |line: &str| line.contains(&format!("\"name\":\"{name}\"")) && line.contains("CRDOutdated");
             if log.lines().any(says) { Ok(()) } else { Err(log) }
@@ -185,7 +120,7 @@ async fn a_crd_that_hides_status_for_a_while_erases_nothing_and_sends_nothing() 
     }
 
     // The watch that was opened under the placeholder continues to hide status, under resourceVersions that are current.
-    apply_crd(&client, &current).await.unwrap();
+    crd::replace(&world, &crd::current()).await;
     for name in ["called", "new"] {
         world.annotate(name, "example.com/touched", Some("yes")).await;
     }

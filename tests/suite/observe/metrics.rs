@@ -72,12 +72,7 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
     world.cloud.script(&bad, [Script::status(400)]);
     world.create("delivered", &good).await;
     world.create("refused", &bad).await;
-    world
-        .create_with("held", &world.cluster(), |object| {
-            let annotations = [("dws.huaweicloud.com/suspend".to_owned(), "true".to_owned())];
-            object.metadata.annotations = Some(annotations.into());
-        })
-        .await;
+    world.create_annotated("held", &world.cluster(), &[("suspend", "true")]).await;
     world.settled("delivered", "Delivered").await;
     world.settled("refused", "BadRequest").await;
     world.settled("held", "Suspended").await;
@@ -99,7 +94,7 @@ async fn a_running_operator_shows_what_is_documented_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_object_is_counted_by_its_reason_until_it_is_deleted() {
+async fn objects_are_counted_by_reason_until_deleted_and_requests_by_outcome() {
     let world = World::new().await;
     let operator = world.operator().await;
     let bad = world.cluster();
@@ -126,28 +121,11 @@ async fn every_object_is_counted_by_its_reason_until_it_is_deleted() {
         .await;
     };
     counted(2.0, 1.0).await;
+    let text = operator.metrics().await.unwrap();
+    let requests = |outcome: &str| value(&text, "dws_redistribution_requests_total", &[("outcome", outcome)]);
+    let timed = value(&text, "dws_redistribution_request_duration_seconds_count", &[]);
+    assert_eq!((requests("answered"), requests("unknown"), timed), (2.0, 1.0, 3.0));
     world.api().delete("one", &DeleteParams::default()).await.unwrap();
     world.api().delete("lost", &DeleteParams::default()).await.unwrap();
     counted(1.0, 0.0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follower_shows_no_objects_that_the_leader_counts() {
-    let world = World::new().await;
-    let leader = world.operator_with(&["--leader-election"]).await;
-    world.create("one", &world.cluster()).await;
-    world.settled("one", "Delivered").await;
-    let follower = world.operator_with(&["--leader-election"]).await;
-    let counted = async |operator: &testbed::Operator, objects: f64, leads: f64| {
-        eventually(PATIENCE, &format!("{objects} objects, leads: {leads}"), async || {
-            let text = operator.metrics().await.map_err(|error| error.to_string())?;
-            let seen =
-                (value(&text, "dws_redistribution_objects", &[]), value(&text, "leader_election_master_status", &[]));
-            if seen == (objects, leads) { Ok(()) } else { Err(format!("{seen:?}")) }
-        })
-        .await;
-    };
-    counted(&leader, 1.0, 1.0).await;
-    // It is ready, and has therefore seen the object too.
-    counted(&follower, 0.0, 0.0).await;
 }

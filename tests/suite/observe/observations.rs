@@ -1,15 +1,15 @@
 //! Results of reads after a call without an answer: a redistribution that was not there before confirms it, its absence
 //! proves nothing, and neither ever leads to a second call.
 
-use redistribution_operator::api::{ClusterRedistribution, crd_json};
-use testbed::{
-    eventually,
-    simulator::{Act, Lag, NoRun, Read, Script, Shape},
-};
+use redistribution_operator::api::ClusterRedistribution;
+use testbed::simulator::{Act, NoRun, Read, Script, Shape};
 
 use crate::{
-    observe::progress::{OBSERVE, read_again, redistributed, redistribution_of, wait_for_progress},
-    support::world::{DEFAULT_SECRET, PATIENCE, SHORT_GRACE, World, condition, message},
+    observe::progress::{OBSERVE, redistributed, redistribution_of, wait_for_progress},
+    support::{
+        crd,
+        world::{SHORT_GRACE, World, condition, message, reaches},
+    },
 };
 
 const SETTLE: [&str; 3] = ["--observe", "--observe-every=1s", "--settle-time=4s"];
@@ -30,7 +30,7 @@ async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
         let world = World::new().await;
         let cluster = world.cluster();
         world.cloud.script(&cluster, [script]);
-        world.cloud.lag(&cluster, Lag::Reads(6));
+        world.cloud.lag(&cluster, 6);
         let _operator = world.operator_with(&OBSERVE).await;
         world.create("request", &cluster).await;
         let object = world.settled("request", "ConfirmedByObservation").await;
@@ -47,11 +47,7 @@ async fn a_lost_answer_is_confirmed_by_observation_and_keeps_its_journal() {
 
 #[tokio::test]
 async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::new(Act::Cut)]);
-    let operator = world.operator_with(&SETTLE).await;
-    world.create("request", &cluster).await;
+    let (world, cluster, operator) = World::with_request(&SETTLE, [Script::new(Act::Cut)]).await;
     let object = wait_for_progress(&world, "request", "Unconfirmed").await;
     assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
     assert_eq!(condition(&object, "Stalled").as_deref(), Some("True"));
@@ -70,37 +66,6 @@ async fn a_call_not_carried_out_stays_unknown_and_its_polling_ends() {
     assert_eq!(world.cloud.reads(&cluster).len(), reads);
     assert_eq!(world.settled("request", "OutcomeUnknown").await.status, object.status);
     assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn a_redistribution_with_other_parameters_confirms_nothing() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::new(Act::Cut).when_released()]);
-    let _operator = world.operator_with(&SETTLE).await;
-    world.create("request", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
-    world.cloud.next_run(&cluster, |run| run.parallel_jobs = 8);
-    world.cloud.redistributing(&cluster);
-    world.cloud.release(&cluster);
-    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
-    assert!(message(&object).contains("parallel_jobs 8"), "{}", message(&object));
-    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
-}
-
-#[tokio::test]
-async fn the_call_of_another_object_for_the_same_cluster_confirms_nothing() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::new(Act::Cut), Script::status(200)]);
-    let _operator = world.operator_with(&SETTLE).await;
-    world.create("lost", &cluster).await;
-    world.cloud.arrived(&cluster, 1).await;
-    world.create("other", &cluster).await;
-    world.settled("other", "Delivered").await;
-    let lost = wait_for_progress(&world, "lost", "Unconfirmed").await;
-    assert_eq!(condition(&lost, "Delivered").as_deref(), Some("Unknown"));
-    assert_eq!(world.calls(&cluster), 2, "one for each object");
 }
 
 #[tokio::test]
@@ -133,11 +98,7 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         let first = world.operator_with(&flags).await;
         world.create("request", &cluster).await;
         world.cloud.arrived(&cluster, 1).await;
-        eventually(PATIENCE, "the call was read", async || {
-            let done = !executed || world.cloud.executions(&cluster) == 1;
-            if done { Ok(()) } else { Err("not yet") }
-        })
-        .await;
+        reaches(usize::from(executed), "executions", || world.cloud.executions(&cluster)).await;
         first.kill().await.unwrap();
         let _second = world.operator_with(&flags).await;
         if executed {
@@ -148,19 +109,6 @@ async fn a_claim_whose_process_was_killed_is_confirmed_by_the_next_one() {
         }
         assert_eq!(world.calls(&cluster), 1);
     }
-}
-
-#[tokio::test]
-async fn an_invisible_redistribution_is_no_proof_that_no_call_arrived() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::lost_reply()]);
-    world.cloud.lag(&cluster, Lag::Never);
-    let _operator = world.operator_with(&SETTLE).await;
-    world.create("request", &cluster).await;
-    let object = wait_for_progress(&world, "request", "Unconfirmed").await;
-    assert_eq!(condition(&object, "Delivered").as_deref(), Some("Unknown"));
-    assert_eq!((world.calls(&cluster), world.cloud.executions(&cluster)), (1, 1));
 }
 
 #[tokio::test]
@@ -181,45 +129,6 @@ async fn a_redistribution_that_ended_unseen_is_confirmed_by_its_name() {
     let done = wait_for_progress(&world, "request", "Finished").await;
     assert!(redistribution_of(&done).id.is_some());
     assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn an_empty_cluster_detail_ends_no_redistribution() {
-    for silent in [
-        serde_json::json!({}),
-        serde_json::json!({"id": "x", "sub_status": "NORMAL"}),
-        serde_json::json!({"task_status": null}),
-    ] {
-        let world = World::new().await;
-        let cluster = world.cluster();
-        let _operator = world.operator_with(&OBSERVE).await;
-        world.create("request", &cluster).await;
-        wait_for_progress(&world, "request", "Running").await;
-        world.cloud.replace(&cluster, Read::Redistribution, Some(serde_json::json!({"redis_info": null})));
-        world.cloud.replace(&cluster, Read::Cluster, Some(serde_json::json!({"cluster": silent})));
-        read_again(&world, &cluster, 5).await;
-        let object = world.api().get("request").await.unwrap();
-        assert_eq!(redistributed(&object), Some(("False".to_owned(), "Running".to_owned())), "{silent}");
-        // It continues, and its end is seen.
-        world.cloud.replace(&cluster, Read::Redistribution, None);
-        world.cloud.replace(&cluster, Read::Cluster, None);
-        world.cloud.idle(&cluster);
-        wait_for_progress(&world, "request", "Finished").await;
-        assert_eq!(world.calls(&cluster), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_key_is_found_by_the_read_before_the_claim() {
-    let world = World::new().await;
-    let access = world.cloud.access_key().to_owned();
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    for number in 0..5 {
-        world.create(&format!("request-{number}"), &world.cluster()).await;
-    }
-    let _operator = world.operator_with(&OBSERVE).await;
-    world.all_settled(&["CredentialsRejected"]).await;
-    assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
 }
 
 #[tokio::test]
@@ -252,10 +161,7 @@ async fn reads_that_fail_in_every_way_neither_confirm_nor_hold_anything_up() {
 
 #[tokio::test]
 async fn a_crd_that_does_not_keep_the_baseline_holds_the_call() {
-    let mut crd = crd_json().unwrap();
-    let attempt = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/attempt/properties";
-    crd.pointer_mut(attempt).unwrap().as_object_mut().unwrap().remove("baseline").unwrap();
-    let world = crate::guarantee::pruned::world_with(&crd).await;
+    let world = crd::world(&crd::without(&["attempt/properties/baseline"])).await;
     let cluster = world.cluster();
     let operator = world.operator_with(&OBSERVE).await;
     world.create("request", &cluster).await;

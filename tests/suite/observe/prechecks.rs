@@ -1,8 +1,6 @@
 //! The precheck of the cluster before a call: what it holds, what it finds without spending a call, and how rarely it
 //! is made.
 
-use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use redistribution_operator::api::ClusterRedistribution;
 use testbed::{
     eventually,
@@ -11,11 +9,8 @@ use testbed::{
 
 use crate::{
     support::proxied::Proxied,
-    support::world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, spec},
+    support::world::{DEFAULT_SECRET, PATIENCE, World, condition, held, message, reaches, reported_waits},
 };
-
-/// A name, how the cloud gets there, and the expected report.
-type State = (&'static str, fn(&World, &str), &'static str);
 
 const REQUIRE: [&str; 2] = ["--check-cluster=require", "--check-every=1s"];
 
@@ -41,11 +36,7 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
     let held = world.settled("request", "ClusterNotWaiting").await;
     is_held(&held);
     assert!(message(&held).contains("task_status is GROWING (it is being scaled out)"), "{}", message(&held));
-    eventually(PATIENCE, "twenty looks", async || {
-        let count = prechecks(&world, &cluster);
-        if count >= 20 { Ok(()) } else { Err(count) }
-    })
-    .await;
+    reaches(20, "prechecks", || prechecks(&world, &cluster)).await;
     assert_eq!(world.calls(&cluster), 0);
     let before = prechecks(&world, &cluster);
     world.cloud.waiting(&cluster);
@@ -61,25 +52,15 @@ async fn a_cluster_ready_after_twenty_prechecks_is_called_once_and_at_once() {
 async fn only_a_cluster_that_waits_for_a_redistribution_is_called() {
     let world = World::new().await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
-    let states: [State; 6] = [
-        ("idle", |world, cluster| world.cloud.idle(cluster), "task_status is empty"),
-        ("running", |world, cluster| world.cloud.redistributing(cluster), "task_status is REDISTRIBUTING"),
-        ("paused", |world, cluster| world.cloud.paused(cluster, false), "task_status is REDISTRIBUTION_PAUSED"),
-        ("failed", |world, cluster| world.cloud.failed(cluster), "task_status is REDISTRIBUTE_FAILURE"),
-        (
-            "garbled",
-            |world, cluster| world.cloud.script_reads(cluster, Read::Cluster, [answer("<html>")]),
-            "holds no cluster",
-        ),
-        (
-            "broken",
-            |world, cluster| world.cloud.script_reads(cluster, Read::Cluster, [Script::new(Act::Cut)]),
-            "the connection broke",
-        ),
-    ];
-    for (name, set, told) in states {
+    let page = Script::new(Act::Answer(Answer::with_body(200, "<html>")));
+    for (name, script, told) in [
+        ("idle", None, "task_status is empty"),
+        ("garbled", Some(page), "holds no cluster"),
+        ("broken", Some(Script::new(Act::Cut)), "the connection broke"),
+    ] {
         let cluster = world.cluster();
-        set(&world, &cluster);
+        world.cloud.idle(&cluster);
+        world.cloud.script_reads(&cluster, Read::Cluster, script);
         world.create(name, &cluster).await;
         let held = world.settled(name, "ClusterNotWaiting").await;
         is_held(&held);
@@ -88,25 +69,17 @@ async fn only_a_cluster_that_waits_for_a_redistribution_is_called() {
     assert_eq!(world.cloud.total_calls(), 0);
 }
 
-fn answer(body: &str) -> Script {
-    Script::new(Act::Answer(Answer::with_body(200, body)))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_is_found_by_one_precheck_and_fails_no_call() {
     let world = World::new().await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    world.wrong_key().await;
+    let clusters = world.create_many(20).await;
     let _operator = world.operator_with(&["--check-cluster=require"]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_held(&object);
     }
     assert_eq!((world.cloud.total_calls(), world.cloud.all_reads().len()), (0, 1));
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    world.key(DEFAULT_SECRET).await;
     world.all_settled(&["Delivered"]).await;
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
 }
@@ -129,18 +102,6 @@ async fn a_missing_permission_holds_until_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_cluster_is_reported_and_a_corrected_spec_is_called() {
-    let world = World::new().await;
-    let _operator = world.operator_with(&REQUIRE).await;
-    world.create("request", "00000000-0000-0000-0000-000000000001").await;
-    is_held(&world.settled("request", "ClusterNotFound").await);
-    let cluster = world.cluster();
-    world.patch("request", serde_json::json!({"spec": spec(&cluster)})).await;
-    world.settled("request", "Delivered").await;
-    assert_eq!((world.calls(&cluster), world.cloud.total_calls()), (1, 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     let world = World::new().await;
     let cluster = world.cluster();
@@ -151,9 +112,8 @@ async fn with_warn_the_call_is_made_and_an_event_reports_the_state() {
     world.settled("request", "Delivered").await;
     assert_eq!((world.calls(&cluster), prechecks(&world, &cluster)), (1, 1));
     crate::support::world::wait_for_output(&operator, "task_status is GROWING").await;
-    let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
     eventually(PATIENCE, "an event reports the state", async || {
-        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let events = world.events().await;
         let told = events.iter().filter(|event| event.reason.as_deref() == Some("ClusterNotWaiting"));
         let notes: Vec<_> = told.filter_map(|event| event.note.clone()).collect();
         let is_it = |note: &String| note.contains("task_status is GROWING") && note.contains("called all the same");
@@ -189,11 +149,7 @@ async fn reconciles_of_a_waiting_object_cause_no_extra_precheck() {
     assert_eq!(prechecks(&world, &cluster), 1);
     // An edit of the spec is another request: its precheck is made at once.
     world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    eventually(PATIENCE, "a second precheck", async || match prechecks(&world, &cluster) {
-        2 => Ok(()),
-        count => Err(count),
-    })
-    .await;
+    reaches(2, "prechecks", || prechecks(&world, &cluster)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,34 +163,16 @@ async fn rate_limited_prechecks_do_not_change_the_reason_of_waiting_objects() {
     // Two reads a second for six objects that want one each second.
     let operator = world.operator_with(&["--check-cluster=require", "--check-every=1s", "--rate-limit=2"]).await;
     world.all_settled(&["ClusterNotWaiting"]).await;
-    let held = |text: &str| {
-        let held = text.lines().filter(|line| line.starts_with("dws_redistribution_holds_total{reason=\"Throttled\"}"));
-        held.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let before = held(&operator.metrics().await.unwrap());
+    let before = reported_waits(&operator).await;
     let read_before = world.cloud.all_reads().len();
-    eventually(PATIENCE, "six more reads", async || {
-        let count = world.cloud.all_reads().len();
-        if count >= read_before + 6 { Ok(()) } else { Err(count) }
-    })
-    .await;
-    assert_eq!(held(&operator.metrics().await.unwrap()), before);
+    reaches(read_before + 6, "reads", || world.cloud.all_reads().len()).await;
+    assert_eq!(reported_waits(&operator).await, before);
     world.all_settled(&["ClusterNotWaiting"]).await;
     for cluster in &clusters {
         world.cloud.waiting(cluster);
     }
     world.all_settled(&["Delivered"]).await;
     assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn by_default_no_cluster_is_read() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
-    world.settled("request", "Delivered").await;
-    assert_eq!((world.calls(&cluster), world.cloud.all_reads().len()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

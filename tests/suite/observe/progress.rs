@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::events::v1::Event;
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::ResourceExt;
 use redistribution_operator::api::{ClusterRedistribution, Redistribution};
 use testbed::{
     eventually,
@@ -13,7 +12,7 @@ use testbed::{
 
 use crate::{
     support::burst::history,
-    support::world::{PATIENCE, World, condition},
+    support::world::{PATIENCE, World, condition, reaches},
 };
 
 pub const OBSERVE: [&str; 2] = ["--observe", "--observe-every=1s"];
@@ -49,28 +48,16 @@ pub fn redistribution_of(object: &ClusterRedistribution) -> Redistribution {
 /// Waits until the cluster's redistribution was read this many more times.
 pub async fn read_again(world: &World, cluster: &str, times: usize) {
     let before = world.cloud.reads_of(cluster, Read::Redistribution);
-    eventually(PATIENCE, "further reads", async || {
-        let count = world.cloud.reads_of(cluster, Read::Redistribution);
-        if count >= before + times { Ok(()) } else { Err(count) }
-    })
-    .await;
+    reaches(before + times, "reads", || world.cloud.reads_of(cluster, Read::Redistribution)).await;
 }
 
-/// Reasons of events, each as often as it was reported.
-async fn events(world: &World) -> Vec<String> {
-    let events = Api::<Event>::namespaced(world.client.clone(), &world.namespace);
-    let events = events.list(&ListParams::default()).await.unwrap().items;
-    let told = |event: Event| {
-        let times = event.series.map_or(1, |series| usize::try_from(series.count).unwrap());
-        std::iter::repeat_n(event.reason.unwrap_or_default(), times)
-    };
-    events.into_iter().flat_map(told).collect()
-}
-
-async fn assert_events(world: &World, expected: &[(&str, usize)]) {
-    eventually(PATIENCE, "each event once", async || {
-        let events = events(world).await;
-        let count = |reason: &str| events.iter().filter(|event| *event == reason).count();
+/// Waits until each event was reported this many times.
+async fn assert_events(world: &World, expected: &[(&str, i32)]) {
+    eventually(PATIENCE, &format!("{expected:?}"), async || {
+        let events = world.events().await;
+        let of_reason = |reason| events.iter().filter(move |event| event.reason.as_deref() == Some(reason));
+        let count =
+            |reason| of_reason(reason).map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum::<i32>();
         if expected.iter().all(|&(reason, times)| count(reason) == times) { Ok(()) } else { Err(format!("{events:?}")) }
     })
     .await;
@@ -149,20 +136,6 @@ async fn follow_to_the_end(tables: u64) {
 }
 
 #[tokio::test]
-async fn unchanged_progress_is_not_written_and_read_once_for_each_poll() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator_with(&OBSERVE).await;
-    world.create("request", &cluster).await;
-    let running = wait_for_progress(&world, "request", "Running").await;
-    let clusters = world.cloud.reads_of(&cluster, Read::Cluster);
-    read_again(&world, &cluster, 4).await;
-    let later = world.api().get("request").await.unwrap();
-    assert_eq!(later.resource_version(), running.resource_version());
-    assert_eq!(world.cloud.reads_of(&cluster, Read::Cluster), clusters, "the details are sufficient");
-}
-
-#[tokio::test]
 async fn pause_failure_and_retry_are_shown_and_reported() {
     let world = World::new().await;
     let cluster = world.cluster();
@@ -233,64 +206,8 @@ async fn a_missing_right_to_read_is_reported_and_prevents_no_call() {
 }
 
 #[tokio::test]
-async fn an_earlier_redistribution_is_never_shown_as_this_calls() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    // An earlier one that is over, and is shown whenever none is under way.
-    world.cloud.redistributing(&cluster);
-    world.cloud.idle(&cluster);
-    world.cloud.no_run(&cluster, NoRun::LastRun);
-    world.cloud.waiting(&cluster);
-    let old = world.cloud.run_of(&cluster).map(|run| run.id);
-    world.cloud.lag(&cluster, testbed::simulator::Lag::Reads(5));
-    let versions = history(&world).await;
-    let _operator = world.operator_with(&OBSERVE).await;
-    world.create("request", &cluster).await;
-    // At first only the cluster shows it.
-    let api = world.api();
-    let running = eventually(PATIENCE, "the redistribution has a name", async || {
-        let object = api.get("request").await.map_err(|error| error.to_string())?;
-        if redistribution_of(&object).id.is_some() { Ok(object) } else { Err(format!("{:?}", redistributed(&object))) }
-    })
-    .await;
-    let id = redistribution_of(&running).id;
-    let attempt = running.status.unwrap().attempt.unwrap();
-    let before = attempt.baseline.unwrap();
-    assert_eq!(before.task_status.as_deref(), Some("WAITING_REDISTRIBUTION"));
-    assert!(id.is_some() && id != before.redistribution_id && before.redistribution_id.as_deref() != Some("none"));
-    assert!(old.is_none() || old == before.redistribution_id);
-    let finished = versions.lock().unwrap().iter().any(|object| {
-        redistributed(object).is_some_and(|(_, reason)| reason == "Finished")
-            || redistribution_of(object).id == before.redistribution_id
-    });
-    assert!(!finished, "the old one was mistaken for this one");
-}
-
-#[tokio::test]
-async fn a_new_generation_begins_without_the_progress_of_the_old_one() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator =
-        world.operator_with(&["--observe", "--observe-every=1s", "--check-cluster=require", "--check-every=1s"]).await;
-    world.create("request", &cluster).await;
-    let first = redistribution_of(&wait_for_progress(&world, "request", "Running").await);
-    world.patch("request", serde_json::json!({"spec": {"trigger": "again"}})).await;
-    let held = world.settled("request", "ClusterNotWaiting").await;
-    assert_eq!((redistributed(&held), held.status.unwrap().redistribution), (None, None));
-    world.cloud.idle(&cluster);
-    world.cloud.waiting(&cluster);
-    world.settled("request", "Delivered").await;
-    let second = redistribution_of(&wait_for_progress(&world, "request", "Running").await);
-    assert!(first.id.is_some() && second.id.is_some() && first.id != second.id, "{first:?} {second:?}");
-    assert_eq!(world.calls(&cluster), 2);
-}
-
-#[tokio::test]
 async fn without_the_flag_nothing_is_read_and_no_such_condition_is_there() {
-    let world = World::new().await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
+    let (world, _, _operator) = World::with_request(&[], None).await;
     let object = world.settled("request", "Delivered").await;
     assert_eq!((redistributed(&object), world.cloud.all_reads().len()), (None, 0));
     assert_eq!(object.status.unwrap().attempt.unwrap().baseline, None);

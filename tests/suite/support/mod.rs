@@ -1,5 +1,7 @@
-//! Worlds, bursts and proxies for the tests of the other groups.
+//! Worlds, bursts, CRDs, proxies and states for the tests of the other groups.
 
 pub mod burst;
+pub mod crd;
 pub mod proxied;
+pub mod states;
 pub mod world;

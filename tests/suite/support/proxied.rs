@@ -8,7 +8,7 @@ use testbed::{
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::support::world::{World, binary};
+use crate::support::world::{World, binary, set_endpoint};
 
 pub struct Proxied {
     network: Network,
@@ -42,8 +42,7 @@ impl Proxied {
         let mut options = OperatorOptions::new(binary(), world.plane, &world.namespace);
         options.through = Some((self.proxy.kubernetes_url(), self.network.ca_pem().to_owned()));
         options.arguments = world.flags();
-        options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-        options.arguments.push(format!("--endpoint=lab={}", self.proxy.cloud_url()).into());
+        set_endpoint(&mut options, &self.proxy.cloud_url());
         options.arguments.push(format!("--ca-bundle={}", self.network.ca_file().display()).into());
         change(&mut options);
         Operator::start(options).await.unwrap()

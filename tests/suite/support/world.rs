@@ -3,10 +3,10 @@
 
 use std::{collections::HashSet, ffi::OsString, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use redistribution_operator::api::{ClusterRedistribution, ClusterRedistributionSpec, RedisMode, crd_yaml};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub const NO_TIMEOUT: &str = "--request-timeout=5m";
 /// For tests that wait until a claim expires: a grace of 15 s instead of 42 s. The price is that a machine which pauses
 /// for 3 s between claim and call legitimately has the call put off.
 pub const SHORT_GRACE: &str = "--send-budget=3s";
+/// Prefix of the resource's annotations.
+pub const PREFIX: &str = "dws.huaweicloud.com/";
 /// Name of the Secret an object uses by default.
 pub const DEFAULT_SECRET: &str = "dws-redistribution-credentials";
 
@@ -54,20 +56,26 @@ impl World {
         let namespace = fresh_namespace(&client, "suite").await.unwrap();
         let cloud = Simulator::start(&options).unwrap();
         let world = Self { plane, client, namespace, cloud };
-        let (access, secret) = (world.cloud.access_key(), world.cloud.secret_key());
-        world.secret(DEFAULT_SECRET, &[("accessKey", access), ("secretKey", secret)]).await;
+        world.key(DEFAULT_SECRET).await;
         world
     }
 
     /// A world whose operator, with these further flags, has sent the call of `request` and waits for the answer until
     /// the test releases it.
     pub async fn with_a_call_in_flight(flags: &[&str]) -> (Self, String, Operator) {
+        let (world, cluster, operator) = Self::with_request(flags, [Script::held()]).await;
+        world.cloud.arrived(&cluster, 1).await;
+        (world, cluster, operator)
+    }
+
+    /// A world with an operator with these further flags and the object `request`, the calls for whose cluster meet
+    /// these scripts.
+    pub async fn with_request(flags: &[&str], scripts: impl IntoIterator<Item = Script>) -> (Self, String, Operator) {
         let world = Self::new().await;
         let cluster = world.cluster();
-        world.cloud.script(&cluster, [Script::held()]);
+        world.cloud.script(&cluster, scripts);
         let operator = world.operator_with(flags).await;
         world.create("request", &cluster).await;
-        world.cloud.arrived(&cluster, 1).await;
         (world, cluster, operator)
     }
 
@@ -128,6 +136,42 @@ impl World {
         self.api().create(&PostParams::default(), &object).await.unwrap()
     }
 
+    /// With these annotations, whose keys are given without the resource's prefix.
+    pub async fn create_annotated(
+        &self,
+        name: &str,
+        cluster: &str,
+        annotations: &[(&str, &str)],
+    ) -> ClusterRedistribution {
+        let prefixed = annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned()));
+        let annotations = prefixed.collect();
+        self.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await
+    }
+
+    /// An object for a new cluster, whose first call meets this script; the cluster.
+    pub async fn create_for(&self, name: &str, script: impl Into<Option<Script>>) -> String {
+        let cluster = self.cluster();
+        self.cloud.script(&cluster, script.into());
+        self.create(name, &cluster).await;
+        cluster
+    }
+
+    /// An object for a new cluster, once it was delivered; the cluster.
+    pub async fn delivered(&self, name: &str) -> String {
+        let cluster = self.create_for(name, None).await;
+        self.settled(name, "Delivered").await;
+        cluster
+    }
+
+    /// Objects `request-0`, `request-1`, ..., created one after the other, each for a cluster of its own; the clusters.
+    pub async fn create_many(&self, objects: usize) -> Vec<String> {
+        let mut clusters = Vec::new();
+        for number in 0..objects {
+            clusters.push(self.create_for(&format!("request-{number}"), None).await);
+        }
+        clusters
+    }
+
     pub async fn patch(&self, name: &str, patch: Value) -> ClusterRedistribution {
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
@@ -139,6 +183,17 @@ impl World {
 
     pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) -> ClusterRedistribution {
         self.patch(name, json!({"metadata": {"annotations": {key: value}}})).await
+    }
+
+    /// A Secret with the key that the cloud accepts.
+    pub async fn key(&self, name: &str) {
+        self.secret(name, &[("accessKey", self.cloud.access_key()), ("secretKey", self.cloud.secret_key())]).await;
+    }
+
+    /// A wrong secret key in the default Secret.
+    pub async fn wrong_key(&self) {
+        let pair = [("accessKey", self.cloud.access_key()), ("secretKey", "wrong-secret")];
+        self.secret(DEFAULT_SECRET, &pair).await;
     }
 
     pub async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
@@ -171,8 +226,7 @@ impl World {
         let (mut settled, what) = (0, format!("one more object says one of {reasons:?}"));
         loop {
             let progress = eventually(PATIENCE, &what, async || {
-                let objects =
-                    api.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?.items;
+                let objects = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
                 let is_settled = |object: &&ClusterRedistribution| {
                     reason_of(object).is_some_and(|reason| wanted.contains(reason.as_str()))
                 };
@@ -191,10 +245,25 @@ impl World {
         }
     }
 
+    /// The events of the namespace.
+    pub async fn events(&self) -> Vec<Event> {
+        let events = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
+        events.list(&ListParams::default()).await.unwrap().items
+    }
+
     /// Calls that arrived at the cloud for that cluster.
     pub fn calls(&self, cluster: &str) -> usize {
         self.cloud.calls(cluster)
     }
+}
+
+/// Waits until so many are counted, or more.
+pub async fn reaches(wanted: usize, what: &str, count: impl Fn() -> usize) {
+    eventually(PATIENCE, &format!("{wanted} {what}"), async || {
+        let count = count();
+        if count >= wanted { Ok(()) } else { Err(count) }
+    })
+    .await;
 }
 
 /// Waits until the operator's output contains this.
@@ -205,12 +274,29 @@ pub async fn wait_for_output(operator: &Operator, words: &str) {
     .await;
 }
 
-/// Reconciliations of this operator that left an object held.
-pub async fn held(operator: &Operator) -> usize {
+/// The value of a series, named with its labels; 0 if there is none.
+pub async fn metric(operator: &Operator, series: &str) -> u64 {
     let metrics = operator.metrics().await.unwrap();
-    let held = "controller_runtime_reconcile_total{controller=\"clusterredistribution\",result=\"requeue_after\"} ";
-    let count = metrics.lines().find_map(|line| line.strip_prefix(held));
-    count.map_or(0, |count| count.parse().unwrap())
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Reconciliations of this operator that left an object held.
+pub async fn held(operator: &Operator) -> u64 {
+    let series = r#"controller_runtime_reconcile_total{controller="clusterredistribution",result="requeue_after"}"#;
+    metric(operator, series).await
+}
+
+/// How often the operator has reported that an object waits for its slot; counted after the write, and before the
+/// object can be called.
+pub async fn reported_waits(operator: &Operator) -> u64 {
+    metric(operator, r#"dws_redistribution_holds_total{reason="Throttled"}"#).await
+}
+
+/// Replaces the endpoint in the flags of an operator.
+pub fn set_endpoint(options: &mut OperatorOptions<'_>, url: &str) {
+    options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
+    options.arguments.push(format!("--endpoint=lab={url}").into());
 }
 
 /// The operator's binary: built by cargo for this very test run, or the one that `OPERATOR_BINARY` names.

@@ -3,19 +3,9 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
-use testbed::simulator::{Entry, Options, Throttle};
+use testbed::simulator::{Options, Throttle};
 
-use crate::{
-    support::burst::burst,
-    support::world::{DEFAULT_SECRET, World, message, reason_of},
-};
-
-const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
-
-async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
-    let annotations = [(NAMED.to_owned(), secret.to_owned())].into();
-    world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
-}
+use crate::support::world::{DEFAULT_SECRET, World, message, reason_of};
 
 /// Default credentials, valid ones, with the newline that editors append.
 fn default_credentials(world: &World) -> tempfile::TempDir {
@@ -35,55 +25,26 @@ async fn an_invalid_named_secret_is_never_replaced_by_another_source() {
     let cluster = world.cluster();
     let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
     world.secret("no-secret-key", &[("accessKey", &access)]).await;
-    world.secret("empty", &[("accessKey", &access), ("secretKey", "")]).await;
+    world.secret("quoted", &[("accessKey", &access), ("secretKey", &format!("'{secret}'"))]).await;
     world
         .secret("expired", &[("accessKey", &access), ("secretKey", &secret), ("expiresAt", "2020-01-01T00:00:00Z")])
         .await;
     let cases = [
         ("missing", "CredentialsNotFound", "missing does not exist"),
         ("no-secret-key", "CredentialsInvalid", "secretKey is missing"),
-        ("empty", "CredentialsInvalid", "secretKey is empty"),
+        ("quoted", "CredentialsInvalid", "secretKey"),
         ("expired", "CredentialsExpired", "2020-01-01T00:00:00Z"),
     ];
     for (secret, reason, expected) in cases {
-        create_naming(&world, secret, &cluster, secret).await;
+        world.create_annotated(secret, &cluster, &[("credentials-secret", secret)]).await;
         let object = world.settled(secret, reason).await;
         assert!(message(&object).contains(expected), "{}", message(&object));
         assert!(!message(&object).contains(world.cloud.secret_key()));
     }
     assert_eq!(world.cloud.total_calls(), 0);
-    // With the fixed Secret it continues by itself within half a minute.
-    world.secret("missing", &[("accessKey", &access), ("secretKey", &secret)]).await;
-    world.settled("missing", "Delivered").await;
-    assert_eq!(world.calls(&cluster), 1);
-}
-
-#[tokio::test]
-async fn a_key_that_was_stored_with_its_quotes_is_invalid_and_is_never_sent() {
-    let world = World::new().await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    let quoted = |text: &str| format!("\"{text}\"");
-    for (name, access, secret, expected) in [
-        ("quoted-access", quoted(&access), secret.clone(), "accessKey"),
-        ("quoted-secret", access.clone(), format!("'{secret}'"), "secretKey"),
-        ("blank-inside", format!("{access} {access}"), secret.clone(), "accessKey"),
-        ("blank-before", access.clone(), format!(" {secret}"), "secretKey"),
-    ] {
-        world.secret(name, &[("accessKey", &access), ("secretKey", &secret)]).await;
-        create_naming(&world, name, &cluster, name).await;
-        let object = world.settled(name, "CredentialsInvalid").await;
-        let said = message(&object);
-        assert!(said.contains(expected) && !said.contains(world.cloud.secret_key()), "{said}");
-        assert_eq!(object.status.unwrap().attempt, None, "{name}");
-    }
-    assert_eq!(world.cloud.total_calls(), 0);
-    // With the corrected key it continues by itself, in the same generation; a newline at the end is what editors
-    // append.
-    let (access, secret) = (format!("{access}\n"), format!("{secret}\r\n"));
-    world.secret("quoted-access", &[("accessKey", &access), ("secretKey", &secret)]).await;
-    let object = world.settled("quoted-access", "Delivered").await;
+    // With the fixed Secret it continues by itself, in the same generation; a newline at the end is what editors append.
+    world.secret("quoted", &[("accessKey", &access), ("secretKey", &format!("{secret}\r\n"))]).await;
+    let object = world.settled("quoted", "Delivered").await;
     assert_eq!((object.metadata.generation, world.calls(&cluster)), (Some(1), 1));
 }
 
@@ -99,7 +60,7 @@ async fn a_forbidden_secret_holds_the_call_and_no_other_source_is_used() {
             options.arguments.extend([directory.into(), "--default-credentials-namespace=*".into()]);
         })
         .await;
-    create_naming(&world, "request", &cluster, DEFAULT_SECRET).await;
+    world.create_annotated("request", &cluster, &[("credentials-secret", DEFAULT_SECRET)]).await;
     let object = world.settled("request", "CredentialsForbidden").await;
     assert!(message(&object).contains(DEFAULT_SECRET), "{}", message(&object));
     // Default credentials exist and are valid, but only for objects that name no Secret.
@@ -136,41 +97,26 @@ async fn a_temporary_key_is_sent_with_its_token() {
         [("accessKey", "TEMPORARY"), ("secretKey", "temporary-secret"), ("expiresAt", "2999-01-01T00:00:00.123456Z")];
     world.secret("good", &[key[0], key[1], key[2], ("securityToken", "temporary-token\n")]).await;
     let _operator = world.operator().await;
-    create_naming(&world, "request", &cluster, "good").await;
+    world.create_annotated("request", &cluster, &[("credentials-secret", "good")]).await;
     world.settled("request", "Delivered").await;
 }
 
 #[tokio::test]
 async fn a_wrong_key_costs_one_call_and_all_calls_follow_its_fix() {
     let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", "wrong-secret")]).await;
-    for number in 0..100 {
-        let cluster = world.cluster();
-        world.create(&format!("request-{number}"), &cluster).await;
-    }
+    world.wrong_key().await;
+    world.create_many(100).await;
     let _operator = world.operator().await;
     let objects = world.all_settled(&["AuthenticationFailed", "CredentialsRejected"]).await;
     let failed: Vec<_> =
         objects.iter().filter(|object| reason_of(object).as_deref() == Some("AuthenticationFailed")).collect();
     assert_eq!((failed.len(), world.cloud.total_calls()), (1, 1));
     assert!(message(failed[0]).contains("secret key does not belong"), "{}", message(failed[0]));
-    assert!(!world.cloud.is_locked(&access));
-    world.secret(DEFAULT_SECRET, &[("accessKey", &access), ("secretKey", &secret)]).await;
+    assert!(!world.cloud.is_locked(world.cloud.access_key()));
+    world.key(DEFAULT_SECRET).await;
     let objects = world.all_settled(&["AuthenticationFailed", "Delivered"]).await;
     let delivered = objects.iter().filter(|object| reason_of(object).as_deref() == Some("Delivered")).count();
     assert_eq!((delivered, world.cloud.total_calls()), (99, 100));
-}
-
-#[tokio::test]
-async fn an_unknown_key_is_distinguished_from_a_wrong_secret() {
-    let world = World::new().await;
-    world.secret(DEFAULT_SECRET, &[("accessKey", "NOBODYSKEY"), ("secretKey", "x")]).await;
-    let cluster = world.cluster();
-    let _operator = world.operator().await;
-    world.create("request", &cluster).await;
-    let object = world.settled("request", "AuthenticationFailed").await;
-    assert!(message(&object).contains("does not know the access key"), "{}", message(&object));
 }
 
 #[tokio::test]
@@ -194,10 +140,7 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
         world.cloud.throttle(Some(Throttle { limit: 3, seconds: 15, retry_after }));
         let _operator = world.operator_with(&["--concurrency=1"]).await;
-        for number in 0..6 {
-            let cluster = world.cluster();
-            world.create(&format!("request-{number}"), &cluster).await;
-        }
+        world.create_many(6).await;
         let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
         let refused = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
         assert_eq!((refused, world.cloud.total_calls()), (1, 6), "one call meets the limit, the others wait");
@@ -207,38 +150,4 @@ async fn after_a_429_the_others_wait_as_long_as_it_says() {
         let begins_at = if retry_after { arrived[0] } else { arrived[3] };
         assert!(arrived[4] - begins_at >= 15_000, "{arrived:?}");
     }
-}
-
-/// Twenty calls, eight at once, meet a limit of five in 15 s: long enough for six of them on a slow machine too.
-async fn meet_a_limit(retry_after: bool) {
-    let world = World::with(Options { accept_any_cluster: true, ..Options::default() }).await;
-    world.cloud.throttle(Some(Throttle { limit: 5, seconds: 15, retry_after }));
-    let clusters = burst(&world, 20, |_| None).await;
-    // A namespace has a quarter of these places and one more.
-    let _operator = world.operator_with(&["--concurrency=28"]).await;
-    let objects = world.all_settled(&["Delivered", "TooManyRequests"]).await;
-    assert_eq!(objects.len(), 20);
-    assert!(clusters.iter().all(|cluster| world.calls(cluster) == 1), "each object is called exactly once");
-    let entries = world.cloud.entries();
-    let refused = entries.iter().filter(|entry| entry.outcome.as_deref() == Some("429 of the gateway")).count();
-    let shown = objects.iter().filter(|object| reason_of(object).as_deref() == Some("TooManyRequests")).count();
-    assert_eq!(refused, shown);
-    // A call refused in a window was in flight when the first refusal arrived, and eight may be: all others wait until
-    // the window is over. So more than eight are refused in two windows at least, and in each of these five were
-    // accepted before the first refusal: of twenty calls that leaves ten. Without the wait it would be fifteen.
-    assert!((1..=10).contains(&refused), "{refused} were refused: {}", describe(&entries));
-}
-
-#[tokio::test]
-async fn calls_that_share_a_429_are_made_once_each_and_the_rest_wait() {
-    tokio::join!(meet_a_limit(true), meet_a_limit(false));
-}
-
-/// When each call came, and its answer.
-fn describe(entries: &[Entry]) -> String {
-    let first = entries.first().map_or(0, |entry| entry.arrived_millis);
-    let texts = entries.iter().map(|entry| {
-        format!("+{} ms: {}", entry.arrived_millis - first, entry.outcome.as_deref().unwrap_or("no answer"))
-    });
-    texts.collect::<Vec<_>>().join(", ")
 }

@@ -17,7 +17,6 @@ use crate::{
 const USER: &str = "dws-operator 用户";
 const DOMAIN: &str = "Warehouse ä GmbH";
 const PASSWORD: &str = "right \"ß\\";
-const NAMED: &str = "dws.huaweicloud.com/credentials-secret";
 const OTHER_PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
 /// A world whose default Secret holds a user that IAM, at an address of its own, accepts.
@@ -42,11 +41,6 @@ async fn operator(world: &World, flags: &[&str]) -> Operator {
     world.operator_with(&[&[iam.as_str()], flags].concat()).await
 }
 
-async fn create_naming(world: &World, name: &str, cluster: &str, secret: &str) {
-    let annotations = [(NAMED.to_owned(), secret.to_owned())].into();
-    world.create_with(name, cluster, |object| object.metadata.annotations = Some(annotations)).await;
-}
-
 async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
     let other = |object: &mut ClusterRedistribution| {
         object.spec = spec(cluster);
@@ -57,9 +51,7 @@ async fn create_in_other_project(world: &World, name: &str, cluster: &str) {
 
 /// Creates an object for a new cluster and waits until it is delivered.
 async fn delivered(world: &World, name: &str) {
-    let cluster = world.cluster();
-    world.create(name, &cluster).await;
-    world.settled(name, "Delivered").await;
+    let cluster = world.delivered(name).await;
     assert_eq!(world.calls(&cluster), 1);
 }
 
@@ -77,10 +69,7 @@ fn is_unclaimed(object: &ClusterRedistribution) {
 async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once() {
     let world = world_with(Options { accept_any_cluster: true, ..Options::default() }).await;
     world.cloud.script_logins([Script::ordinary().after(Duration::from_secs(1))]);
-    let clusters: Vec<_> = (0..100).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    let clusters = world.create_many(100).await;
     let _operator = operator(&world, &[]).await;
     world.all_settled(&["Delivered"]).await;
     assert_eq!((logins(&world), world.cloud.max_logins_in_flight(USER)), (1, 1));
@@ -96,14 +85,11 @@ async fn a_hundred_objects_of_one_user_cost_one_login_and_are_each_called_once()
 async fn a_wrong_password_costs_one_login_and_all_calls_follow_its_fix() {
     let world = world().await;
     user(&world, DEFAULT_SECRET, "wrong").await;
-    let clusters: Vec<_> = (0..20).map(|_| world.cluster()).collect();
-    for (number, cluster) in clusters.iter().enumerate() {
-        world.create(&format!("request-{number}"), cluster).await;
-    }
+    let clusters = world.create_many(20).await;
     // Another Secret with the same values is the same wrong password.
     user(&world, "duplicate", "wrong").await;
     let cluster = world.cluster();
-    create_naming(&world, "duplicate", &cluster, "duplicate").await;
+    world.create_annotated("duplicate", &cluster, &[("credentials-secret", "duplicate")]).await;
     let _operator = operator(&world, &[]).await;
     for object in world.all_settled(&["CredentialsRejected"]).await {
         is_unclaimed(&object);
@@ -125,8 +111,7 @@ async fn a_revoked_token_fails_one_call_and_the_others_get_a_new_one() {
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
     world.cloud.revoke_tokens(USER);
-    let cluster = world.cluster();
-    world.create("meets-it", &cluster).await;
+    let cluster = world.create_for("meets-it", None).await;
     let object = world.settled("meets-it", "AuthenticationFailed").await;
     assert!(message(&object).contains("refused the token"), "{}", message(&object));
     let attempt = object.status.unwrap().attempt.unwrap();
@@ -152,57 +137,19 @@ async fn a_rejected_token_does_not_blame_the_password() {
     let world = world().await;
     let _operator = operator(&world, &[]).await;
     delivered(&world, "before").await;
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")]);
-    world.create("refused", &cluster).await;
+    world.create_for("refused", Script::error(Shape::WithRequestId, 401, "APIGW.0301", "decrypt token fail")).await;
     world.settled("refused", "AuthenticationFailed").await;
     // The next token is refused too: that costs one more call, and then none is made until the cause has been found.
-    let cluster = world.cluster();
-    world.cloud.script(&cluster, [Script::error(Shape::WithRequestId, 401, "APIGW.0307", "The token must be updated")]);
-    world.create("refused-too", &cluster).await;
+    world
+        .create_for("refused-too", Script::error(Shape::WithRequestId, 401, "APIGW.0307", "The token must be updated"))
+        .await;
     world.settled("refused-too", "AuthenticationFailed").await;
-    let cluster = world.cluster();
-    world.create("waits", &cluster).await;
+    let cluster = world.create_for("waits", None).await;
     let held = world.settled("waits", "CredentialsRejected").await;
     is_unclaimed(&held);
     assert!(message(&held).contains("rejects the tokens"), "{}", message(&held));
     assert_eq!(world.calls(&cluster), 0);
     assert!(!world.cloud.is_user_locked(USER));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_changed_password_costs_one_try_of_the_old_one() {
-    let world = world().await;
-    let _operator = operator(&world, &[]).await;
-    delivered(&world, "before").await;
-    world.cloud.set_password(USER, "another");
-    let (first, second) = (world.cluster(), world.cluster());
-    world.create("first", &first).await;
-    world.settled("first", "AuthenticationFailed").await;
-    world.create("second", &second).await;
-    let held = world.settled("second", "CredentialsRejected").await;
-    assert!(message(&held).contains("had logged in before"), "{}", message(&held));
-    is_unclaimed(&held);
-    user(&world, DEFAULT_SECRET, "another").await;
-    world.settled("second", "Delivered").await;
-    assert_eq!((world.calls(&first), world.calls(&second), logins(&world)), (1, 1, 3));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_for_a_missing_right_costs_others_no_login() {
-    let world = world().await;
-    let _operator = operator(&world, &["--check-cluster=warn"]).await;
-    for name in ["first", "second"] {
-        let cluster = world.cluster();
-        let denied = || Script::error(Shape::Plain, 403, "DWS.5036", "No permission.");
-        world.cloud.script_reads(&cluster, Read::Cluster, [denied()]);
-        world.cloud.script(&cluster, [denied()]);
-        world.create(name, &cluster).await;
-        world.settled(name, "PermissionDenied").await;
-        assert_eq!(world.calls(&cluster), 1);
-    }
-    delivered(&world, "granted").await;
-    assert_eq!(logins(&world), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,8 +178,7 @@ async fn a_gateway_that_accepts_tokens_for_reads_only_fails_two_calls() {
 async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     let world = world().await;
     let operator_without = world.operator().await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    world.create_for("request", None).await;
     let held = world.settled("request", "CredentialsInvalid").await;
     assert!(message(&held).contains("--iam-endpoint lab=https://"), "{}", message(&held));
     is_unclaimed(&held);
@@ -250,31 +196,6 @@ async fn a_region_whose_iam_is_not_known_holds_and_no_password_leaves() {
     assert_eq!(world.cloud.login_entries().len(), 0, "a suspended object logs nobody in");
     world.annotate("request", "dws.huaweicloud.com/suspend", None).await;
     world.settled("request", "Delivered").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_with_mixed_or_missing_keys_is_held_and_its_keys_are_named() {
-    let world = world().await;
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    let pair = [("accessKey", access.as_str()), ("secretKey", secret.as_str())];
-    let whole = [("username", USER), ("password", PASSWORD), ("domainName", DOMAIN)];
-    world.secret("both", &[&pair[..], &whole[..]].concat()).await;
-    world.secret("mixed", &[pair[0], whole[1]]).await;
-    world.secret("half", &whole[..2]).await;
-    let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
-    for (name, told) in [
-        ("both", "accessKey, secretKey, username, password, domainName"),
-        ("mixed", "accessKey, password"),
-        ("half", "domainName is missing"),
-    ] {
-        create_naming(&world, name, &cluster, name).await;
-        let held = world.settled(name, "CredentialsInvalid").await;
-        is_unclaimed(&held);
-        let message = message(&held);
-        assert!(message.contains(told) && !message.contains(PASSWORD), "{message}");
-    }
-    assert_eq!((world.cloud.total_calls(), world.cloud.login_entries().len()), (0, 0));
 }
 
 fn faults() -> [Script; 6] {
@@ -328,7 +249,7 @@ async fn an_unproven_password_is_not_retried_soon_after_a_lost_answer() {
         let another = [("username", "another"), ("password", PASSWORD), ("domainName", DOMAIN)];
         world.secret("another", &another).await;
         let third = world.cluster();
-        create_naming(&world, "third", &third, "another").await;
+        world.create_annotated("third", &third, &[("credentials-secret", "another")]).await;
         world.settled("third", "Delivered").await;
         assert_eq!((world.cloud.login_entries().len(), world.cloud.total_calls()), (2, 1), "{fault:?}");
     }
@@ -345,9 +266,8 @@ async fn an_unreachable_iam_is_distinguished_from_the_endpoint() {
     is_unclaimed(&held);
     assert!(message(&held).starts_with("IAM at 127.0.0.1:9 gives no token"), "{}", message(&held));
     // An access key needs no IAM.
-    let (access, secret) = (world.cloud.access_key().to_owned(), world.cloud.secret_key().to_owned());
-    world.secret("pair", &[("accessKey", &access), ("secretKey", &secret)]).await;
-    create_naming(&world, "with-a-key", &other, "pair").await;
+    world.key("pair").await;
+    world.create_annotated("with-a-key", &other, &[("credentials-secret", "pair")]).await;
     world.settled("with-a-key", "Delivered").await;
     assert_eq!((world.calls(&cluster), world.calls(&other)), (0, 1));
 }
@@ -369,64 +289,11 @@ async fn an_iam_429_is_retried_when_its_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_iam_refusal_of_a_project_holds_that_project_only() {
-    let cases = [
-        (
-            Script::error(Shape::NumericCode, 401, "Unauthorized", "The project does not exist."),
-            "CredentialsForbidden",
-            "role",
-        ),
-        (
-            Script::error(Shape::NumericCode, 403, "Forbidden", "Forbidden."),
-            "CredentialsForbidden",
-            "programmatic access",
-        ),
-        (Script::error(Shape::NumericCode, 400, "Bad Request", "Invalid."), "CredentialsInvalid", "domainName"),
-    ];
-    for (script, reason, told) in cases {
-        let world = world().await;
-        world.cloud.script_logins([script]);
-        let _operator = operator(&world, &[]).await;
-        let cluster = world.cluster();
-        world.create("held", &cluster).await;
-        let held = world.settled("held", reason).await;
-        is_unclaimed(&held);
-        assert!(message(&held).contains(told), "{}", message(&held));
-        let other = world.cluster();
-        world.cloud.add_cluster(OTHER_PROJECT, &other);
-        create_in_other_project(&world, "other", &other).await;
-        world.settled("other", "Delivered").await;
-        assert_eq!(reason_of(&world.api().get("held").await.unwrap()).as_deref(), Some(reason));
-        assert_eq!((logins(&world), world.calls(&cluster), world.calls(&other)), (2, 0, 1));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_a_short_life_are_used_once_and_too_short_ones_never() {
-    // A call may take 10 s here, and a minute more must be left.
-    let world = world().await;
-    world.cloud.token_lifetime(Duration::from_secs(75));
-    let operator_first = operator(&world, &[]).await;
-    delivered(&world, "first").await;
-    delivered(&world, "second").await;
-    assert_eq!(logins(&world), 2);
-    operator_first.terminate().await.unwrap();
-    world.cloud.token_lifetime(Duration::from_secs(60));
-    let _operator = operator(&world, &[]).await;
-    let cluster = world.cluster();
-    world.create("third", &cluster).await;
-    let held = world.settled("third", "CredentialsExpired").await;
-    is_unclaimed(&held);
-    assert_eq!(world.calls(&cluster), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_login_in_flight_is_cancelled_when_the_process_ends() {
     let world = world().await;
     world.cloud.script_logins([Script::ordinary().when_released()]);
     let operator = operator(&world, &["--request-timeout=300s"]).await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     world.cloud.logins_arrived(USER, 1).await;
     // It ends although the login is never answered.
     operator.terminate().await.unwrap();
@@ -444,8 +311,7 @@ async fn default_credentials_may_be_an_iam_user_and_prechecks_use_its_token() {
     let own = format!("--default-credentials-dir={}", own.path().display());
     let flags = [&own, "--default-credentials-namespace=*", "--check-cluster=require"];
     let _operator = operator(&world, &flags).await;
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     let object = world.settled("request", "Delivered").await;
     assert_eq!(object.status.unwrap().attempt.unwrap().credentials.as_deref(), Some("Controller"));
     assert_eq!((logins(&world), world.cloud.reads_of(&cluster, Read::Cluster)), (1, 1));

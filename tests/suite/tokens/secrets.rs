@@ -42,14 +42,11 @@ async fn canaries_appear_nowhere_at_trace_level_whatever_the_cloud_answers() {
         ("half", Some(Script::new(Act::HalfHead))),
     ];
     for (name, script) in scripts {
-        let cluster = world.cluster();
-        world.cloud.script(&cluster, script);
-        world.create(name, &cluster).await;
+        world.create_for(name, script).await;
     }
     let cluster = world.cluster();
     for secret in ["broken", "wrong"] {
-        let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), secret.to_owned())].into();
-        world.create_with(secret, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+        world.create_annotated(secret, &cluster, &[("credentials-secret", secret)]).await;
     }
     log_in(&world).await;
     let objects = world
@@ -100,8 +97,7 @@ async fn log_in(world: &World) {
         world.cloud.script_logins([Script::new(Act::Answer(login))]);
         let cluster = world.cluster();
         world.cloud.script(&cluster, [Script::new(Act::BeforeBody(echo.clone()))]);
-        let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), name.to_owned())].into();
-        world.create_with(name, &cluster, |object| object.metadata.annotations = Some(annotations)).await;
+        world.create_annotated(name, &cluster, &[("credentials-secret", name)]).await;
         world.settled(name, reason).await;
     }
 }

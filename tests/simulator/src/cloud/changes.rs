@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     super::{
         address::Read,
-        cluster::{Lag, NoRun},
+        cluster::NoRun,
         run::Run,
         script::{Act, Script},
         task::TaskState,
@@ -66,18 +66,13 @@ impl Cloud {
         self.with(cluster, |cluster, _| cluster.run.as_mut().or(cluster.last_run.as_mut()).map(change).is_some())
     }
 
-    /// Changes the initial fields of its next run. Id and start are the run's own; mode and jobs those of the call.
-    pub fn next_run(&self, cluster: &str, change: impl FnOnce(&mut Run)) {
-        self.with(cluster, |cluster, _| change(&mut cluster.next_run));
-    }
-
     /// It is found in every project from now on, for users that distinguish calls by their project.
     pub fn any_project(&self, cluster: &str) {
         self.with(cluster, |cluster, _| cluster.any_project = true);
     }
 
     /// How long it shows its state from before the next execution. Calls meet its actual state.
-    pub fn lag(&self, cluster: &str, lag: Lag) {
+    pub fn lag(&self, cluster: &str, lag: usize) {
         self.with(cluster, |cluster, _| cluster.lag = lag);
     }
 
@@ -89,11 +84,6 @@ impl Cloud {
     /// The answer to a read of the details when no redistribution is under way.
     pub fn no_run(&self, cluster: &str, no_run: NoRun) {
         self.with(cluster, |cluster, _| cluster.no_run = no_run);
-    }
-
-    /// Replaces the ordinary body of this kind of read; or no longer.
-    pub fn replace(&self, cluster: &str, read: Read, body: Option<Value>) {
-        self.with(cluster, |cluster, _| cluster.overlay(read).body = body);
     }
 
     /// Merges these fields into the ordinary body of this kind of read; or no longer.

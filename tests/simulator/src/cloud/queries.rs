@@ -6,7 +6,6 @@ use super::{
     super::{
         address::{Kind, Read},
         ledger::Entry,
-        run::Run,
     },
     Cloud,
 };
@@ -15,13 +14,6 @@ use super::{
 const ARRIVES_WITHIN: Duration = Duration::from_secs(600);
 
 impl Cloud {
-    /// Its present run, or else the last one.
-    pub fn run_of(&self, cluster: &str) -> Option<Run> {
-        let state = self.state();
-        let cluster = state.clusters.get(&cluster.to_lowercase())?;
-        cluster.run.clone().or_else(|| cluster.last_run.clone())
-    }
-
     /// Redistributions the cluster carried out because of calls.
     pub fn executions(&self, cluster: &str) -> usize {
         self.state().clusters.get(&cluster.to_lowercase()).map_or(0, |cluster| cluster.executions)

@@ -1,6 +1,6 @@
 //! Changes to the cloud's IAM, and queries of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{
     super::{iam::User, ledger::Entry, script::Script},
@@ -15,23 +15,9 @@ impl Cloud {
         self.state().gateway.iam.users.insert(user.to_owned(), new);
     }
 
-    /// Changes the user's password. All tokens of the user end, as is documented.
-    pub fn set_password(&self, user: &str, password: &str) {
-        let iam = &mut self.state().gateway.iam;
-        if let Some(user) = iam.users.get_mut(user) {
-            password.clone_into(&mut user.password);
-        }
-        iam.revoke(user);
-    }
-
     /// Ends all tokens of a user: 401 `APIGW.0307` from now on.
     pub fn revoke_tokens(&self, user: &str) {
         self.state().gateway.iam.revoke(user);
-    }
-
-    /// How long the tokens of the next logins are good for.
-    pub fn token_lifetime(&self, lifetime: Duration) {
-        self.state().gateway.iam.lifetime = lifetime;
     }
 
     /// True while a user is locked for wrong passwords.

@@ -109,10 +109,3 @@ fn names_that_yaml_would_read_as_something_else_stay_names() {
         assert_eq!(secrets["rules"][3]["resourceNames"], serde_json::json!([name]));
     }
 }
-
-#[test]
-fn no_flag_names_the_namespace_that_kustomize_may_change() {
-    let rendered = release("dws", "dws-system", &[]).unwrap();
-    let deployment = rendered.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    assert!(!deployment["spec"].to_string().contains("dws-system"), "{deployment}");
-}

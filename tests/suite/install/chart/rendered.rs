@@ -79,6 +79,7 @@ async fn the_rights_are_these_and_no_others() {
     assert!(taken, "{said}");
     let account = format!("system:serviceaccount:{0}:{0}", world.namespace);
     let lease = format!("leases/{}", world.namespace);
+    let own = world.namespace.as_str();
     let table = [
         (true, "list", "clusterredistributions", "other"),
         (true, "watch", "clusterredistributions", "other"),
@@ -87,19 +88,33 @@ async fn the_rights_are_these_and_no_others() {
         (false, "patch", "clusterredistributions", "other"),
         (false, "delete", "clusterredistributions", "other"),
         (false, "create", "clusterredistributions", "other"),
+        (true, "get", "clusterredistributions/status", "other"),
         (true, "update", "clusterredistributions/status", "other"),
         (false, "patch", "clusterredistributions/status", "other"),
+        (false, "delete", "clusterredistributions/status", "other"),
         (true, "get", "secrets/dws-redistribution-credentials", "other"),
         (false, "get", "secrets/another", "other"),
         (false, "list", "secrets", "other"),
         (false, "watch", "secrets", "other"),
+        (false, "create", "secrets", own),
+        (false, "update", "secrets/dws-redistribution-credentials", own),
         (true, "create", "events.events.k8s.io", "other"),
-        (true, "create", "leases", &world.namespace),
-        (true, "update", &lease, &world.namespace),
-        (false, "update", "leases/another", &world.namespace),
+        (true, "patch", "events.events.k8s.io", "other"),
+        (true, "create", "leases", own),
+        (true, "get", &lease, own),
+        (true, "update", &lease, own),
+        (false, "delete", &lease, own),
+        (false, "list", "leases", own),
+        (false, "get", "leases/another", own),
+        (false, "update", "leases/another", own),
         (false, "create", "leases", "other"),
         (false, "get", "pods", "other"),
-        (false, "get", "configmaps", &world.namespace),
+        (false, "list", "pods", own),
+        (false, "create", "pods", own),
+        (false, "get", "configmaps", own),
+        (false, "list", "namespaces", own),
+        (false, "impersonate", "users", own),
+        (false, "get", "customresourcedefinitions.apiextensions.k8s.io", own),
     ];
     for (may, verb, resource, namespace) in table {
         // kubectl treats a word with a slash as a name.

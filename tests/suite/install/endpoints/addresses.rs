@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use testbed::simulator::Options;
 
 use super::network::{is_root, with_names};
-use crate::support::world::{World, binary, condition, message, wait_for_output};
+use crate::support::world::{World, binary, condition, message, set_endpoint, wait_for_output};
 
 const NAME: &str = "dws.lab.example";
 /// Address of the DNS server in these tests: no other process uses it.
@@ -43,11 +43,9 @@ async fn world() -> World {
 async fn operator(world: &World, hosts: &str, resolv: &str) -> Option<(testbed::Operator, tempfile::TempDir)> {
     let directory = tempfile::tempdir().unwrap();
     let program = with_names(directory.path(), hosts, resolv)?;
-    let endpoint = format!("--endpoint=lab=https://{NAME}:{}", world.cloud.address().port());
     let operator = world.operator_from(|options| {
         options.binary = program;
-        options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-        options.arguments.push(endpoint.into());
+        set_endpoint(options, &format!("https://{NAME}:{}", world.cloud.address().port()));
     });
     Some((operator.await, directory))
 }
@@ -61,8 +59,7 @@ async fn four_dead_addresses_and_a_living_one_are_probed_as_they_are_called() {
     let all_dead: Vec<_> = (1..=4).map(|last| format!("{} {NAME}\n", at(last).ip())).collect();
     let all_dead = format!("127.0.0.1 localhost\n{}", all_dead.concat());
     let Some((operator, directory)) = operator(&world, &all_dead, "").await else { return };
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
+    let cluster = world.create_for("request", None).await;
     wait_for_output(&operator, "the endpoint cannot be reached").await;
     assert_eq!(world.calls(&cluster), 0);
     // In place: the file is mounted.
@@ -106,9 +103,7 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
     }
     let resolv = "nameserver 127.0.77.53\n";
     let Some((operator, _directory)) = operator(&world, "127.0.0.1 localhost\n", resolv).await else { return };
-    let cluster = world.cluster();
-    world.create("request", &cluster).await;
-    world.settled("request", "Delivered").await;
+    let cluster = world.delivered("request").await;
     assert_eq!(world.calls(&cluster), 1);
     operator.terminate().await.unwrap();
     assert!(!operator.output().contains("the endpoint cannot be reached"), "{}", operator.output());
@@ -117,12 +112,7 @@ async fn a_name_server_silent_about_ipv6_does_not_prevent_a_call() {
 #[tokio::test]
 async fn an_unknown_host_name_costs_no_claim_and_is_reported() {
     let world = World::new().await;
-    let operator = world
-        .operator_from(|options| {
-            options.arguments.retain(|flag| !flag.to_string_lossy().starts_with("--endpoint="));
-            options.arguments.push("--endpoint=lab=https://dws.invalid".into());
-        })
-        .await;
+    let operator = world.operator_from(|options| set_endpoint(options, "https://dws.invalid")).await;
     world.create("request", &world.cluster()).await;
     let held = world.settled("request", "EndpointUnreachable").await;
     assert!(message(&held).contains("DNS gives no address for dws.invalid"), "{}", message(&held));

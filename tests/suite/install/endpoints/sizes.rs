@@ -43,8 +43,7 @@ async fn a_login_whose_answer_has_214_kilobytes_gives_its_token() {
     let _operator = world.operator_with(&[&iam]).await;
     world.create("request", &cluster).await;
     world.settled("request", "Delivered").await;
-    let annotations = [("dws.huaweicloud.com/credentials-secret".to_owned(), "huge".to_owned())].into();
-    world.create_with("huge", &world.cluster(), |object| object.metadata.annotations = Some(annotations)).await;
+    world.create_annotated("huge", &world.cluster(), &[("credentials-secret", "huge")]).await;
     let held = world.settled("huge", "EndpointUnreachable").await;
     assert!(message(&held).contains("the answer is larger than 1 MiB"), "{}", message(&held));
     assert_eq!(world.calls(&cluster), 1);

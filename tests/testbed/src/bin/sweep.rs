@@ -158,7 +158,7 @@ async fn sweep(arguments: Arguments) -> Result<bool, Failure> {
             if log {
                 println!("{}", outcome.log.join("\n"));
             }
-            println!("{}\nends as {:?}", outcome.trace.join("\n"), outcome.reasons);
+            println!("{}", outcome.story());
             Report::of(&[&outcome], outcome.seconds)
         }
     };
@@ -197,6 +197,9 @@ fn report_of(outcomes: &[Outcome], begin: Instant) -> Report {
     );
     for outcome in outcomes.iter().filter(|outcome| outcome.late > 0) {
         println!("late: {} {}", outcome.late, outcome.plan);
+        if report.losing > 0 {
+            println!("{}", outcome.story());
+        }
     }
     if report.losing > 0 {
         println!("under {} faults so many answers were late that the operator must lose them", report.losing);

@@ -30,7 +30,8 @@ pub async fn run(bench: &Bench, plans: Vec<Plan>, parallel: usize) -> Vec<Outcom
         if !outcome.violations.is_empty() {
             broken += 1;
             let violations: Vec<_> = outcome.violations.iter().map(ToString::to_string).collect();
-            eprintln!("{}: {}", outcome.plan, violations.join("; "));
+            // At once and whole: a failure may not show again when the plan is replayed.
+            eprintln!("{}: {}\n{}", outcome.plan, violations.join("; "), outcome.story());
         }
         outcomes.push(outcome);
         if outcomes.len() % LINE_EVERY == 0 {

@@ -45,6 +45,11 @@ impl Outcome {
         self.reasons.iter().filter(|reason| *reason == "OutcomeUnknown").count()
     }
 
+    /// What happened, for a person.
+    pub fn story(&self) -> String {
+        format!("{}\nends as {:?}", self.trace.join("\n"), self.reasons)
+    }
+
     pub fn count(&self, property: Property) -> usize {
         self.violations.iter().filter(|violation| violation.property == property).count()
     }
