@@ -32,8 +32,9 @@ use crate::{
 const WORKERS: u16 = 32;
 /// So many conflicts in a row with another writer of an object are no longer a coincidence.
 const EXPECTED_CONFLICTS: u32 = 4;
-/// Longest pause after a conflict: against a writer that changes the object without pause only more tries help.
-const MAX_CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause after a conflict: the API server answers, and against a writer that changes the object without pause only
+/// more tries help.
+const MAX_CONFLICT_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause after a failure that has not lasted long.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

@@ -20,9 +20,8 @@ use crate::{
 
 /// First and longest pause between two writes: short, so that an outcome is written soon after the API server's return.
 const RECORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// First and longest pause after a conflict, which proves that the API server answers. The longest is short: against a writer
-/// that changes the object without pause only more tries help.
-const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// First and longest pause after a conflict, which proves that the API server answers.
+const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(20), RECORD_PAUSES.1);
 const NO_STATUS: &str = "the object exists but its status is not found: the installed CustomResourceDefinition serves no subresource status. Install the CRD of the controller's version";
 const HIDDEN: &str = "the object's status is incomplete, since an older CRD or an admission webhook hides a part of it. Install the CRD of the controller's version";
 
