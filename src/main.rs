@@ -26,6 +26,7 @@ use redistribution_operator::{
     },
     store::StatusStore,
 };
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -39,11 +40,13 @@ type StartError = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let command = Command::parse();
     let result = match command.action {
-        Action::Crd => api::crd_yaml().map(|yaml| print!("{yaml}")).map_err(StartError::from),
+        Action::Crd => {
+            api::crd_yaml().map(|yaml| print!("{yaml}")).map(|()| ExitCode::SUCCESS).map_err(StartError::from)
+        }
         Action::Run(run) => start(*run),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("redistribution-operator: {error}");
             ExitCode::from(2)
@@ -51,25 +54,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(run: Run) -> Result<(), StartError> {
+fn start(run: Run) -> Result<ExitCode, StartError> {
     // Two TLS libraries could each install a provider; this selects one before either does.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err("a TLS provider is installed already".into());
     }
-    telemetry::start(run.process.log_format, &run.process.log_level)?;
+    let log = telemetry::start(run.process.log_format, &run.process.log_level)?;
+    if let Err(error) = hide_memory() {
+        tracing::warn!(%error, "a core file or a debugger could show keys in this process's memory");
+    }
     // One thread: an object takes a millisecond of work and waits for the rest of its time. More threads would spend as
     // much on waking each other, and each would keep its own memory. Other threads read files.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(operate(run));
+    let result = runtime.block_on(operate(run, &log));
     // An abandoned DNS query may still block a thread for many seconds.
     runtime.shutdown_background();
     result
 }
 
-async fn operate(run: Run) -> Result<(), StartError> {
+/// Keys in the memory of this process go into no core file, and no other process of its user reads them.
+fn hide_memory() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
+async fn operate(run: Run, log: &telemetry::Log) -> Result<ExitCode, StartError> {
     let closing = CancellationToken::new();
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(Some(log.dropped.clone()));
     let watchdog = Watchdog::new(run.process.stale_after, metrics.watch_silent_seconds.clone());
     let kubernetes = &run.kubernetes;
     let client = kube_client::client(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), &metrics).await?;
@@ -90,24 +102,30 @@ async fn operate(run: Run) -> Result<(), StartError> {
     let admin = Admin { metrics, watchdog: watchdog.clone(), synced, closing: closing.clone() };
     tokio::spawn(health::serve(listener, admin));
     tokio::spawn(watchdog.run(client));
-    tokio::spawn(stop_on(signals, closing));
-
-    controller::run(reconciler, objects, cache, requeued).await;
-    // The stream and every reconciliation have ended; attempts with a claim still send and record.
-    tracker.close();
-    if !tracker.is_empty() {
-        tracing::info!(tasks = tracker.len(), "waiting for tasks to end");
+    let served = async {
+        controller::run(reconciler, objects, cache, requeued).await;
+        // The stream and every reconciliation have ended; attempts with a claim still send and record.
+        tracker.close();
+        if !tracker.is_empty() {
+            tracing::info!(tasks = tracker.len(), "waiting for tasks to end");
+        }
+        tracker.wait().await;
+        // Only now may another process lead: every attempt of this one is recorded.
+        done.cancel();
+        if let Some(election) = election
+            && let Err(error) = election.await
+        {
+            tracing::warn!(%error, "the election ended early");
+        }
+        tracing::info!("stopped");
+    };
+    tokio::select! {
+        () = served => Ok(ExitCode::SUCCESS),
+        () = second_signal(signals, closing) => {
+            tracing::warn!("ended by a second signal");
+            Ok(ExitCode::FAILURE)
+        }
     }
-    tracker.wait().await;
-    // Only now may another process lead: every attempt of this one is recorded.
-    done.cancel();
-    if let Some(election) = election
-        && let Err(error) = election.await
-    {
-        tracing::warn!(%error, "the election ended early");
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Without `--leader-election` this process always leads.
@@ -211,13 +229,11 @@ fn holder(run: &Run) -> String {
 }
 
 /// The first signal stops new claims and lets calls in flight finish; the second ends the process at once.
-async fn stop_on((mut terminate, mut interrupt): (Signal, Signal), closing: CancellationToken) {
+async fn second_signal((mut terminate, mut interrupt): (Signal, Signal), closing: CancellationToken) {
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!(
         "stopping: no new claim is made, calls in flight are finished and recorded; a second signal ends at once"
     );
     closing.cancel();
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    tracing::warn!("ended by a second signal");
-    std::process::exit(1);
 }

@@ -1,9 +1,13 @@
 //! The three pages for probes and monitoring, and the watchdog behind `/livez`. They change nothing.
 //!
+//! Anybody in the cluster may reach the port, so connections, heads and times are bounded: neither memory nor file
+//! descriptors nor probes suffer, whatever clients do.
+//!
 //! The watchdog distinguishes a watch that is silent because nothing happens from a dead one: the API server ends an idle
 //! watch, and it is opened again, within a minute.
 
 use std::{
+    collections::VecDeque,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -13,12 +17,19 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use kube::Client;
 use prometheus_client::metrics::gauge::Gauge;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
-    net::TcpListener,
-    time::{Instant, interval, timeout},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +38,16 @@ use crate::runtime::{metrics::Metrics, synced::Synced};
 /// Checks within `stale_after`: enough to distinguish a server that answers from an unavailable one.
 const CHECKS: u32 = 15;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once, and at most a quarter of the file descriptors that the process may open: calls need them too.
+const MAX_CONNECTIONS: usize = 64;
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 * 1024;
+/// From the start of a connection until its head is complete.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// From the start of a connection until its end.
+const CONNECTION_TIME: Duration = Duration::from_secs(30);
+/// Pause after a connection could not be accepted, such as without a free file descriptor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 pub struct Admin {
@@ -68,8 +89,43 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(admin));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the server of /livez, /readyz and /metrics has failed");
+    let max_connections = max_connections(getrlimit(Resource::Nofile).current);
+    let mut connections = VecDeque::<AbortHandle>::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a connection for /livez, /readyz or /metrics could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        connections.retain(|connection| !connection.is_finished());
+        // The oldest one makes room: a probe is answered at once, and who holds a connection open has had its time.
+        if connections.len() >= max_connections
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
+        connections.push_back(tokio::spawn(answer(stream, router.clone())).abort_handle());
+    }
+}
+
+fn max_connections(file_descriptors: Option<u64>) -> usize {
+    let quarter = file_descriptors.and_then(|limit| usize::try_from(limit / 4).ok());
+    quarter.map_or(MAX_CONNECTIONS, |quarter| quarter.clamp(1, MAX_CONNECTIONS))
+}
+
+/// One request each: a client that sends many and reads no response would else keep as many responses in memory.
+async fn answer(stream: TcpStream, router: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_HEAD)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Ok(Err(error)) = timeout(CONNECTION_TIME, served).await {
+        tracing::debug!(%error, "a connection for /livez, /readyz or /metrics failed");
     }
 }
 
@@ -147,6 +203,11 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn connections_take_at_most_a_quarter_of_the_file_descriptors() {
+        assert_eq!([Some(64), Some(2), Some(1 << 20), None].map(max_connections), [16, 1, 64, 64]);
+    }
 
     fn watchdog() -> Watchdog {
         Watchdog::new(5 * MINUTE, Gauge::default())

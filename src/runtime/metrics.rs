@@ -27,6 +27,8 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
+use tracing_appender::non_blocking::ErrorCounter;
+
 use self::objects::Objects;
 use crate::api::Reason;
 
@@ -81,10 +83,18 @@ fn from_zero(results: &[&'static str]) -> Series<Counter, 1> {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Metrics {
+    /// `dropped`: counts lines of the log.
+    pub fn new(dropped: Option<ErrorCounter>) -> Self {
         let mut all = Registry::default();
         let objects = Arc::<Objects>::default();
         all.register_collector(Box::new(Arc::clone(&objects)));
         all.register_collector(Box::new(ProcessMetrics));
+        all.register_collector(Box::new(DroppedLines(dropped)));
         let help = "Requests to the API server by status code and method";
         let api_requests = add(&mut all, "rest_client_requests", help, Family::default());
         let help = "1 while this process leads";
@@ -145,9 +155,7 @@ impl Default for Metrics {
             objects,
         }
     }
-}
 
-impl Metrics {
     pub fn request(&self, outcome: &'static str, status_code: Option<u16>, took: Duration) {
         let code = status_code.map(|code| code.to_string()).unwrap_or_default();
         self.requests.get_or_create(&[("outcome", outcome.to_owned()), ("code", code)]).inc();
@@ -195,6 +203,21 @@ impl Metrics {
         // Writing into a String cannot fail; if it did, half a text would be better than none.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[derive(Debug)]
+struct DroppedLines(Option<ErrorCounter>);
+
+impl Collector for DroppedLines {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let dropped = self.0.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        let (counter, help) = (
+            ConstCounter::new(u64::try_from(dropped).unwrap_or(u64::MAX)),
+            "Lines of the log that were dropped because nobody read the earlier ones",
+        );
+        let name = "dws_redistribution_log_lines_dropped";
+        counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
     }
 }
 

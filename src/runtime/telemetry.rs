@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use std::io;
 
 use tracing::{Level, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::{Targets, filter_fn},
@@ -28,14 +29,31 @@ const WIRE_LEVEL: [&str; 9] =
 /// Failures that these targets log at each try reach this program as errors, and it logs them once.
 const LOGGED_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
 
-/// Starts logging to standard output.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+/// Lines that wait to be written. Beyond that they are dropped.
+const MAX_WAITING_LINES: usize = 4096;
+
+/// The running log. Dropped at the end of the process, it writes what waits, for a second at most.
+pub struct Log {
+    _writes: WorkerGuard,
+    /// Lines that were dropped since nobody read the earlier ones.
+    pub dropped: ErrorCounter,
+}
+
+/// Starts logging to standard output, unless the filter cannot be read.
+pub fn start(format: LogFormat, filter: &str) -> Result<Log, String> {
     let invalid = |reason: &dyn std::fmt::Display| {
         format!("--log-level {filter:?} is not a level or filter such as debug or info,kube=debug: {reason}")
     };
     // Levels by target, and no filters by field, which would make up a twentieth of the whole program.
     let targets = filter.parse::<Targets>().map_err(|error| invalid(&error))?;
-    log(format, targets, io::stdout).try_init().map_err(|error| invalid(&error))
+    let (writer, writes) = lossy(MAX_WAITING_LINES, io::stdout());
+    let dropped = writer.error_counter();
+    log(format, targets, writer).try_init().map_err(|error| invalid(&error))?;
+    Ok(Log { _writes: writes, dropped })
+}
+
+fn lossy(max_waiting: usize, output: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(max_waiting).thread_name("log").finish(output)
 }
 
 fn log<W>(format: LogFormat, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
@@ -63,7 +81,7 @@ fn is_harmless(target: &str, level: Level) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, mpsc};
 
     use super::*;
 
@@ -78,6 +96,32 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// An output that nobody reads.
+    struct Full(mpsc::Receiver<()>);
+
+    impl io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_dropped_and_counted() {
+        let (reads, full) = mpsc::channel();
+        let (writer, _writes) = lossy(2, Full(full));
+        let dropped = writer.error_counter();
+        let log = log(LogFormat::Json, "info".parse().unwrap(), writer);
+        tracing::subscriber::with_default(log, || (0..100).for_each(|number| tracing::info!(number, "a line")));
+        // One is being written, and two wait.
+        assert!(dropped.dropped_lines() >= 97, "{}", dropped.dropped_lines());
+        drop(reads);
     }
 
     #[test]

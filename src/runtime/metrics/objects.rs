@@ -175,10 +175,26 @@ impl Named {
             self.0.remove(&key);
             return;
         };
-        if self.0.len() < MAX_NAMED || self.0.contains_key(&key) {
-            let text = |field: &Option<String>| field.clone().unwrap_or_default();
-            self.0.insert(key, (text(&object.namespace), text(&object.name), reason));
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let namespace = text(&object.namespace);
+        if self.0.contains_key(&key) || self.has_room_for(&namespace) {
+            self.0.insert(key, (namespace, text(&object.name), reason));
         }
+    }
+
+    /// Namespaces share the series: the one with the most gives one up for one with fewer.
+    fn has_room_for(&mut self, namespace: &str) -> bool {
+        if self.0.len() < MAX_NAMED {
+            return true;
+        }
+        let mut counts = HashMap::<&str, usize>::new();
+        for (namespace, ..) in self.0.values() {
+            *counts.entry(namespace).or_default() += 1;
+        }
+        let own = counts.get(namespace).copied().unwrap_or_default();
+        let Some((fullest, most)) = counts.into_iter().max_by_key(|(_, count)| *count) else { return false };
+        let taken = self.0.iter().find(|(_, (namespace, ..))| namespace == fullest).map(|(key, _)| *key);
+        most > own + 1 && taken.is_some_and(|key| self.0.remove(&key).is_some())
     }
 
     /// One series for each object shown by name. The rest of `all` is counted in series without names.

@@ -98,6 +98,21 @@ fn stalled_objects_beyond_a_hundred_are_counted_without_names() {
     assert_eq!(stalled[0], r#"dws_redistribution_stalled{namespace="",name="",reason="OutcomeUnknown"} 900"#);
 }
 
+#[test]
+fn namespaces_share_the_series_with_names() {
+    let objects = leading();
+    for (namespace, count) in [("many", 1000), ("few", 3)] {
+        for number in 0..count {
+            let mut object = object(&format!("{namespace}-{number}"), "OutcomeUnknown");
+            object.metadata.namespace = Some(namespace.to_owned());
+            objects.seen(0, Ok(&object), (false, false));
+        }
+    }
+    let lines = exported(objects);
+    let of = |namespace: &str| lines.iter().filter(|line| line.contains(&format!("namespace=\"{namespace}\""))).count();
+    assert_eq!((of("many"), of("few")), (97, 3));
+}
+
 /// The series of stopped redistributions.
 fn stopped(objects: Objects) -> Vec<String> {
     exported(objects).into_iter().filter(|line| line.starts_with("dws_redistribution_stopped")).collect()
