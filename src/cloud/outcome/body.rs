@@ -156,13 +156,15 @@ fn codes_anywhere(bytes: &[u8]) -> Vec<String> {
 /// The text without the blanks around it, if it is an error code.
 pub fn code(text: &str) -> Option<&str> {
     let text = text.trim();
-    let (service, number) = text.split_once('.')?;
-    let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (is_service && is_number(number) && !text.eq_ignore_ascii_case(NO_ERROR)).then_some(text)
+    let is_service = service(text)?.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_service && !text.eq_ignore_ascii_case(NO_ERROR)).then_some(text)
 }
 
-fn is_number(text: &str) -> bool {
-    (4..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+/// The part before the dot of a text that has the form of a code.
+fn service(text: &str) -> Option<&str> {
+    let (service, number) = text.split_once('.')?;
+    let is_number = (4..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && (2..=10).contains(&service.len())).then_some(service)
 }
 
 /// The only code of DWS in a text, as in the text of the catch-all `DWS.9999`.
@@ -190,22 +192,17 @@ fn is_code_key(entry: &Entry) -> bool {
 /// A code such as `PAP5.0001` of the new IAM. Never one that looks like the service's own.
 fn name(value: &Value) -> Option<&str> {
     let Value::Text(text) = value else { return None };
-    let (service, number) = text.split_once('.')?;
-    let is_service = (2..=10).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (is_service && is_number(number) && service != "DWS").then_some(text)
+    let service = service(text)?;
+    (service != "DWS" && service.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(text)
 }
 
 /// Whether a key reports a failure, so that the body of a 2xx must not hold it.
 fn reports_failure(entry: &Entry, status: u16) -> bool {
-    let is_nothing = match &entry.value {
-        Value::Text(text) => text.trim().is_empty(),
-        Value::Bare(word) => word == "null",
-        Value::Empty => true,
-        Value::Element(_) | Value::Members => false,
-    };
-    let word = match &entry.value {
-        Value::Text(word) | Value::Bare(word) => word.trim(),
-        _ => "",
+    let (word, is_nothing) = match &entry.value {
+        Value::Text(text) => (text.trim(), text.trim().is_empty()),
+        Value::Bare(word) => (word.as_str(), word == "null"),
+        Value::Empty => ("", true),
+        Value::Element(_) | Value::Members => ("", false),
     };
     match entry.key.as_str() {
         "success" => word == "0" || word.eq_ignore_ascii_case("false"),
