@@ -34,6 +34,10 @@ fn wrong_values_are_refused_with_a_message() {
         (json!({"cloud": {"iamEndpoints": {"lab": "iam.example.com"}}}), "/cloud/iamEndpoints/lab"),
         (json!({"cloud": {"iamEndpoints": {"lab": "http://localhost.example.com"}}}), "/cloud/iamEndpoints/lab"),
         (json!({"networkPolicy": {"extraPorts": [0]}}), "/networkPolicy/extraPorts/0"),
+        (
+            json!({"networkPolicy": {"ingress": {"from": [{"ports": [{"port": 8080}]}]}}}),
+            "/networkPolicy/ingress/from/0",
+        ),
         (json!({"cloud": {"proxy": "https://proxy.example.com"}}), "/cloud/proxy"),
         (
             json!({"image": {"repository": "a"}, "pace": {"requestTimeout": "1m15s"}}),
@@ -87,6 +91,11 @@ fn values_under_old_names_are_refused_and_the_new_names_are_shown() {
         ),
         (json!({"metrics": {"dashboard": {"labels": {}}}}), "metrics.dashboard is called dashboard: "),
         (json!({"metrics": {"service": {"port": 9090}}}), "metrics.service.port is called metrics.port: "),
+        (
+            json!({"networkPolicy": {"ingress": [{"from": [{"podSelector": {}}]}]}}),
+            "networkPolicy.ingress is not a list of rules: list the peers that may reach metrics.port in networkPolicy.ingress.from",
+        ),
+        (json!({"networkPolicy": {"ingress": []}}), "networkPolicy.ingress is not a list of rules: "),
     ] {
         let said = refused(&values);
         assert!(said.contains(words), "{values}: {said}");
