@@ -4,6 +4,7 @@ Each template begins with this, so that none of them uses a value that does not 
 resources, is one value here: a key that they set to null stays absent.
 */}}
 {{- define "operator.defaults" -}}
+{{- include "operator.renamed" . -}}
 {{- range $path, $default := .Files.Get "files/defaults.json" | fromJson -}}
 {{- $place := $.Values -}}
 {{- range initial (splitList "." $path) -}}

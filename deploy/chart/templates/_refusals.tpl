@@ -1,6 +1,5 @@
 {{/* Checks that the schema cannot express in a readable message, made before anything is installed. */}}
 {{- define "operator.refusals" -}}
-{{- include "operator.renamed" . -}}
 {{- $values := .Values -}}
 {{- $name := include "operator.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
@@ -42,7 +41,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Values with their names from before the first release. The schema accepts them, so that a readable message can be given here. */}}
+{{/* Values in their form from before the first release. The schema accepts them, so that a readable message can be given here. */}}
 {{- define "operator.renamed" -}}
 {{- $renamed := dict
       "replicas" "replicaCount"
@@ -57,6 +56,9 @@
 {{- if not (kindIs "invalid" $place) -}}
 {{- fail (printf "%s is called %s: rename it in your values" $old $new) -}}
 {{- end -}}
+{{- end -}}
+{{- if kindIs "slice" (default dict .Values.networkPolicy).ingress -}}
+{{- fail "networkPolicy.ingress is not a list of rules: list the peers that may reach metrics.port in networkPolicy.ingress.from" -}}
 {{- end -}}
 {{- end }}
 

@@ -4,7 +4,7 @@
 const FEATURES: [&str; 15] = [
     "serviceMonitor.enabled=true,serviceMonitor.namespace=monitoring,prometheusRule.enabled=true",
     "dashboard.enabled=true,dashboard.namespace=monitoring,dashboard.annotations.folder=DWS",
-    "networkPolicy.enabled=true,networkPolicy.extraPorts={5353,8443}",
+    "networkPolicy.enabled=true,networkPolicy.extraPorts={5353,8443},networkPolicy.ingress.from[0].podSelector.matchLabels.app=prometheus",
     "podMonitor.enabled=true,metrics.service.enabled=false,prometheusRule.enabled=true",
     "leaderElection.enabled=false,replicaCount=1",
     "hostNetwork=true,metrics.port=9102",

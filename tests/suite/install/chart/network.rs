@@ -38,10 +38,14 @@ fn ingress_can_be_narrowed_and_is_the_metrics_port_by_default() {
         only("NetworkPolicy", &flags)["spec"]["ingress"].clone()
     };
     assert_eq!(ingress(&[]), json!([{"ports": [{"port": 8080, "protocol": "TCP"}]}]));
-    let rule = r#"networkPolicy.ingress=[{"from":[{"namespaceSelector":{}}],"ports":[{"port":8080}]}]"#;
+    let peers =
+        r#"networkPolicy.ingress.from=[{"namespaceSelector":{},"podSelector":{}},{"ipBlock":{"cidr":"10.0.0.0/8"}}]"#;
     assert_eq!(
-        ingress(&["--set-json", rule]),
-        json!([{"from": [{"namespaceSelector": {}}], "ports": [{"port": 8080}]}])
+        ingress(&["--set-json", peers, "--set", "metrics.port=9102"]),
+        json!([{
+            "from": [{"namespaceSelector": {}, "podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}],
+            "ports": [{"port": 9102, "protocol": "TCP"}],
+        }])
     );
 }
 

@@ -33,6 +33,7 @@ fn wrong_and_conflicting_values_are_refused_with_a_message() {
         ("cloud.iamEndpoints.lab=http://localhost.example.com", "/cloud/iamEndpoints/lab"),
         ("cloud.proxy=https://proxy.example.com", "/cloud/proxy"),
         ("cloud.allowedRegions={a,a}", "'/cloud/allowedRegions': items at 0 and 1 are equal"),
+        ("networkPolicy.ingress.from[0].ports[0].port=8080", "/networkPolicy/ingress/from/0"),
         ("networkPolicy.extraPorts={0}", "/networkPolicy/extraPorts/0"),
         ("networkPolicy.extraPorts={1,1}", "'/networkPolicy/extraPorts': items at 0 and 1 are equal"),
         ("credentials.secretNames={a,a}", "'/credentials/secretNames': items at 0 and 1 are equal"),
@@ -82,6 +83,11 @@ fn values_under_old_names_are_refused_and_the_new_names_are_shown() {
         ("metrics.prometheusRule.enabled=false", "metrics.prometheusRule is called prometheusRule: "),
         ("metrics.dashboard.enabled=true", "metrics.dashboard is called dashboard: "),
         ("metrics.service.port=9090", "metrics.service.port is called metrics.port: "),
+        (
+            "networkPolicy.ingress[0].from[0].ipBlock.cidr=10.0.0.0/8",
+            "networkPolicy.ingress is not a list of rules: list the peers that may reach metrics.port in networkPolicy.ingress.from",
+        ),
+        ("networkPolicy.ingress={}", "networkPolicy.ingress is not a list of rules: "),
     ] {
         let said = refusal(&["--set", values]);
         assert!(said.contains(words), "{values}: {said}");
