@@ -11,6 +11,8 @@ super::fault::words! {
     Kind {
         List = "list",
         Watch = "watch",
+        /// A watch that begins with all objects: a streamed list.
+        Stream = "stream",
         Get = "get",
         Secret = "secret",
         Put = "put",
@@ -57,6 +59,11 @@ impl Plan {
     pub fn of(steps: Vec<Step>, operators: usize) -> Self {
         let another = steps.iter().any(|step| step.fault.needs_another_operator());
         Self { operators: operators.max(if another { 2 } else { 1 }), steps }
+    }
+
+    /// Lists come by pages: its faults meet a list or the watch after it, and no streamed list.
+    pub fn is_paged(&self) -> bool {
+        self.has(|step| matches!(step.kind, Kind::List | Kind::Watch)) && !self.has(|step| step.kind == Kind::Stream)
     }
 
     /// Whether this is true for any of its faults.

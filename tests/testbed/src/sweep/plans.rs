@@ -24,13 +24,15 @@ impl Space {
             numbers.max().unwrap_or_default()
         };
         let mut counts: Vec<_> = Kind::ALL.iter().map(|&kind| (kind, last(kind))).collect();
-        // A connection has no line of its own; there is one for each read and each call.
-        let requests = counts.iter().filter(|(kind, _)| matches!(kind, Kind::Look | Kind::Call));
-        let requests = requests.map(|&(_, count)| count).sum();
+        // A connection has no line of its own; there is one for each read and each call. A plan with a fault at a list or a
+        // watch has both in place of a streamed list.
+        let (streams, requests) = (last(Kind::Stream), last(Kind::Look) + last(Kind::Call));
         for (kind, count) in &mut counts {
-            if *kind == Kind::Connect {
-                *count = requests;
-            }
+            *count += match kind {
+                Kind::List | Kind::Watch => streams,
+                Kind::Connect => requests,
+                _ => 0,
+            };
         }
         counts.retain(|&(_, count)| count > 0);
         Self(counts)
