@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn lists_come_by_pages_where_a_fault_needs_them_and_none_meets_a_stream() {
+        for (plan, is_paged) in [
+            ("nothing", false),
+            ("put#1:hang", false),
+            ("put#1:hang+list#1:500", true),
+            ("watch#1:410", true),
+            ("stream#1:torn+watch#1:410", false),
+        ] {
+            assert_eq!(plan.parse::<Plan>().unwrap().is_paged(), is_paged, "{plan}");
+        }
+    }
+
+    #[test]
     fn an_invalid_plan_is_an_error() {
         for text in ["", "put", "put#0:hang", "put#1", "put#1:melt", "put#1:swallow-1", "call#1:409", "x*put#1:hang"] {
             assert!(text.parse::<Plan>().is_err(), "{text}");

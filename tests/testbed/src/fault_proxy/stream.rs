@@ -92,3 +92,24 @@ async fn copy(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{DynamicObject, WatchEvent};
+
+    use super::*;
+
+    #[test]
+    fn a_list_becomes_its_objects_and_the_bookmark_after_them() {
+        let object = json!({"apiVersion": "g/v1", "kind": "Thing", "metadata": {"name": "one"}});
+        let list =
+            json!({"apiVersion": "g/v1", "kind": "ThingList", "metadata": {"resourceVersion": "7"}, "items": [object]});
+        let stream = streamed(&list.to_string());
+        let events: Vec<_> =
+            stream.lines().map(|line| serde_json::from_str::<WatchEvent<DynamicObject>>(line)).collect();
+        let [Ok(WatchEvent::Added(object)), Ok(WatchEvent::Bookmark(end))] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((object.metadata.name.as_deref(), end.types.kind.as_str()), (Some("one"), "Thing"));
+        assert_eq!(end.metadata.resource_version, "7");
+        assert!(end.metadata.annotations.contains_key(END_OF_LIST));
+    }
+}

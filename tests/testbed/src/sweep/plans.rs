@@ -92,15 +92,16 @@ mod tests {
     use super::*;
 
     fn space() -> Space {
-        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
+        let lines = ["    3 ms  1 stream#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
         Space::of(&lines.map(str::to_owned))
     }
 
     #[test]
-    fn every_request_meets_every_fault_of_its_kind() {
+    fn every_request_meets_every_fault_of_its_kind_and_pages_replace_a_stream() {
         let space = space();
-        assert_eq!(space.boundaries(), 3);
-        assert_eq!(space.single().len(), Kind::List.faults().len() + 2 * Kind::Put.faults().len());
+        assert_eq!(space.boundaries(), 5);
+        let faults = [Kind::List, Kind::Watch, Kind::Stream, Kind::Put, Kind::Put].map(|kind| kind.faults().len());
+        assert_eq!(space.single().len(), faults.iter().sum::<usize>());
     }
 
     #[test]
