@@ -5,7 +5,7 @@ mod events;
 
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -80,8 +80,10 @@ pub fn pending(
     let Watching { namespaces, config, relist_every } = watching;
     let namespaces =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect::<Vec<_>>() };
+    let streams = Arc::new(AtomicBool::new(true));
     let watch = |(scope, namespace): (usize, &Option<String>)| {
-        let events = objects(client, namespace.as_deref(), (config, *relist_every), namespaces.len());
+        let events =
+            objects(client, namespace.as_deref(), (config, *relist_every), (namespaces.len(), Arc::clone(&streams)));
         events.map(move |event| (scope, event)).boxed()
     };
     let watches: Vec<_> = namespaces.iter().enumerate().map(watch).collect();
@@ -165,8 +167,11 @@ impl Pending {
             tracing::debug!(%error, "a watch is too old to continue, and all objects are listed again");
             return;
         };
-        let is_refused =
-            matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403);
+        let is_refused = matches!(
+            error,
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+                | watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403
+        );
         self.reconciler.role.synced.failed(scope, is_refused);
         if !self.errors.failed(scope, error.to_string(), Instant::now()) {
             tracing::debug!(%error, seconds = pause.as_secs_f64(), "a watch failed again");

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, StatusCode, Uri, header::HeaderValue};
+use futures::StreamExt;
+use http::{Request, Response, StatusCode, Uri, header::HeaderValue};
+use http_body_util::{BodyStream, Either, Limited, StreamBody};
+use hyper::body::{Body as HttpBody, Bytes, Frame};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
     Client, Config, Error,
@@ -15,6 +18,7 @@ use kube::{
     config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
 };
 use secrecy::ExposeSecret;
+use tower::BoxError;
 use url::Url;
 
 use crate::runtime::metrics::Metrics;
@@ -24,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of an answer. Above the 55 s after which kube-runtime ends a silent watch, so that only a request that
 /// opens a watch or a list can meet it; all others have shorter limits of their own.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest answer, and longest event of a watch, in bytes. No object comes near: etcd takes requests of 1.5 MiB.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The client, or why there is none; that text never quotes a kubeconfig, which may hold a token or a password.
 ///
@@ -42,13 +48,35 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>, metrics: &
         let (inner, metrics, host) = (inner.clone(), metrics.clone(), host.clone());
         async move {
             let method = request.method().to_string();
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             let answer = inner.send(request).await.map_err(without_output);
-            let status = answer.as_ref().map(http::Response::status).ok();
+            let status = answer.as_ref().map(Response::status).ok();
             metrics.api_request(status.as_ref().map_or("<error>", StatusCode::as_str), &method, &host);
-            answer
+            answer.map(|answer| limited(answer, is_watch))
         }
     });
     Ok(Client::new(service, namespace))
+}
+
+/// The answer with an error in place of what is too long. A watch has no end; each of its events is one line.
+fn limited(answer: Response<Body>, is_watch: bool) -> Response<impl HttpBody<Data = Bytes, Error = BoxError>> {
+    let mut line = 0;
+    let by_line = move |frame: Result<Frame<Bytes>, Error>| {
+        let frame = frame?;
+        let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
+        line = match data.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => data.len() - end - 1,
+            None => line + data.len(),
+        };
+        if line > MAX_ANSWER { Err(BoxError::from("an event of a watch is too long")) } else { Ok(frame) }
+    };
+    answer.map(|body| {
+        if is_watch {
+            Either::Right(StreamBody::new(BodyStream::new(body).map(by_line)))
+        } else {
+            Either::Left(Limited::new(body, MAX_ANSWER))
+        }
+    })
 }
 
 fn unusable(why: &str) -> String {

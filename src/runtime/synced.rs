@@ -1,7 +1,9 @@
 //! Which of the watched scopes (namespaces, or all of them as one) have completed their first list. Before that, the
 //! history in the status of a scope's objects is not known. Decides nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// The scopes and whether their first lists are complete. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ impl Synced {
 
     /// Whether the first list of this namespace's watch is complete; never for a namespace that is not watched.
     pub fn is_complete(&self, namespace: &str) -> bool {
-        let scopes = self.scopes();
+        let scopes = self.scopes.lock();
         let mut watched = scopes.iter().filter(|scope| scope.contains(namespace)).peekable();
         watched.peek().is_some() && watched.all(|scope| scope.is_complete)
     }
@@ -40,34 +42,30 @@ impl Synced {
     /// Whether everything that can be known of other objects is known for an object of this namespace: its own list is
     /// complete, and each other list is complete or not allowed.
     pub fn is_all_known_for(&self, namespace: &str) -> bool {
-        self.is_complete(namespace) && self.scopes().iter().all(|scope| scope.is_complete || scope.is_refused)
+        self.is_complete(namespace) && self.scopes.lock().iter().all(|scope| scope.is_complete || scope.is_refused)
     }
 
     /// The watch of this scope failed: because the API server does not allow its list (`is_refused`), or for another
     /// reason.
     pub fn failed(&self, scope: usize, is_refused: bool) {
-        if let Some(scope) = self.scopes().get_mut(scope) {
+        if let Some(scope) = self.scopes.lock().get_mut(scope) {
             scope.is_refused = is_refused;
         }
     }
 
     /// Whether all first lists are complete.
     pub fn are_all_complete(&self) -> bool {
-        self.scopes().iter().all(|scope| scope.is_complete)
+        self.scopes.lock().iter().all(|scope| scope.is_complete)
     }
 
     /// A list of this scope is complete. Returns whether it was the first.
     pub fn complete(&self, scope: usize) -> bool {
-        let mut scopes = self.scopes();
+        let mut scopes = self.scopes.lock();
         let is_first = scopes.get_mut(scope).is_some_and(|scope| !std::mem::replace(&mut scope.is_complete, true));
         if is_first && scopes.iter().all(|scope| scope.is_complete) {
             tracing::info!("watching");
         }
         is_first
-    }
-
-    fn scopes(&self) -> MutexGuard<'_, Vec<Scope>> {
-        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

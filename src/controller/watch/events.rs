@@ -1,7 +1,17 @@
-//! One endless watch: a list, the events after it, and a new list at intervals. Failures are retried with a growing
-//! back-off, and a new error is logged, not one that goes on. Decides nothing about an object.
+//! One endless watch: a list, the events after it, and a new list at intervals. The API server streams the list as
+//! events of the watch, or sends pages if it cannot. Failures are retried with a growing back-off, and a new error is
+//! logged, not one that goes on. Decides nothing about an object.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::{
@@ -9,7 +19,8 @@ use futures::{
     future::OptionFuture,
     stream::{self, BoxStream},
 };
-use http::Request;
+use http::{Request, Uri, uri::InvalidUri};
+use http_body_util::LengthLimitError;
 use kube::{
     Api, Client,
     client::Body,
@@ -27,6 +38,8 @@ use crate::{
 
 /// Objects per page of a list: few, since a page is in memory at once, however many objects there are.
 const PAGE: u32 = 200;
+/// Objects per page after one that was too long.
+const SMALLER_PAGES: [u32; 3] = [50, 10, 1];
 /// First pause. Short, since a user may wait for an object, and only the watch shows it.
 const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of a single watch: one request per ten seconds is no burden for an API server that recovers.
@@ -54,24 +67,27 @@ pub enum WatchEvent {
     Failed(watcher::Error, Option<Duration>),
 }
 
-/// One of `watches` watches, of this namespace or of all.
+/// One of `watches` watches, of this namespace or of all. They share `streams`: whether the API server streams lists.
 pub fn objects(
     client: &Client,
     namespace: Option<&str>,
     (config, relist_every): (&watcher::Config, Duration),
-    watches: usize,
+    (watches, streams): (usize, Arc<AtomicBool>),
 ) -> impl Stream<Item = WatchEvent> + Send + use<> {
     let (client, answers) = counted(client);
     let api =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-    let config = config.clone().page_size(PAGE);
     let watch = Watch {
         api,
-        config,
+        config: config.clone(),
         relist_every,
         answers,
+        streams,
+        by_pages: false,
+        page: PAGE,
         events: None,
-        is_listed: false,
+        is_streamed: false,
+        list: List::Requested,
         relist_at: None,
         pauses: Pauses::new(watches),
         pause: None,
@@ -79,13 +95,15 @@ pub fn objects(
     stream::unfold(watch, |mut watch| async { Some((watch.next().await, watch)) })
 }
 
-/// The same client with the number of its successful responses: kube-runtime does not report when a watch is open.
+/// The same client with the number of its successful responses: kube-runtime does not report when a watch is open. And
+/// with lists that are current: kube-runtime streams those from version 0, that is, from a cache of any age.
 fn counted(client: &Client) -> (Client, watch::Receiver<u64>) {
     let (answers, answered) = watch::channel(0_u64);
     let inner = client.clone();
-    let service = tower::service_fn(move |request: Request<Body>| {
+    let service = tower::service_fn(move |mut request: Request<Body>| {
         let (inner, answers) = (inner.clone(), answers.clone());
         async move {
+            *request.uri_mut() = current(request.uri()).map_err(|error| kube::Error::HttpError(error.into()))?;
             let response = inner.send(request).await?;
             if response.status().is_success() {
                 answers.send_modify(|answers| *answers = answers.wrapping_add(1));
@@ -96,20 +114,40 @@ fn counted(client: &Client) -> (Client, watch::Receiver<u64>) {
     (Client::new(service, client.default_namespace()), answered)
 }
 
+/// Without a version, a streamed list is at least as new as its request.
+fn current(uri: &Uri) -> Result<Uri, InvalidUri> {
+    uri.to_string().replace("&resourceVersion=0", "&resourceVersion=").parse()
+}
+
 struct Watch {
     api: Api<StoredObject>,
     config: watcher::Config,
     relist_every: Duration,
     answers: watch::Receiver<u64>,
+    /// False once the API server has refused to stream a list.
+    streams: Arc<AtomicBool>,
+    /// The next list comes by pages, since the last one was streamed and broke off.
+    by_pages: bool,
+    /// Objects per page.
+    page: u32,
     /// `None`: the next step is a list.
     events: Option<BoxStream<'static, watcher::Result<Event<StoredObject>>>>,
-    /// The list is complete, so that the next request is a watch.
-    is_listed: bool,
+    /// Whether the list of these events is streamed.
+    is_streamed: bool,
+    list: List,
     /// kube-runtime lists again only after a 410: without this, an object whose last event was lost would wait without
     /// end.
     relist_at: Option<Instant>,
     pauses: Pauses,
     pause: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    Requested,
+    Begun,
+    /// The events after it follow.
+    Complete,
 }
 
 impl Watch {
@@ -119,45 +157,102 @@ impl Watch {
         }
         loop {
             let events = self.events.get_or_insert_with(|| {
-                self.is_listed = false;
-                watcher(self.api.clone(), self.config.clone()).boxed()
+                self.list = List::Requested;
+                self.is_streamed = self.streams.load(Ordering::Relaxed) && !self.by_pages;
+                let config = if self.is_streamed {
+                    self.config.clone().streaming_lists()
+                } else {
+                    self.config.clone().page_size(self.page)
+                };
+                watcher(self.api.clone(), config).boxed()
             });
             tokio::select! {
                 // Received events come before the report that the watch is open.
                 biased;
                 event = events.next() => match event {
+                    Some(Ok(Event::Init)) if self.is_streamed && self.list == List::Begun => {
+                        // The stream ended before its list did, and kube-runtime has begun another one.
+                        (self.events, self.by_pages) = (None, true);
+                    }
                     Some(Ok(event)) => {
-                        if matches!(event, Event::InitDone) {
-                            self.listed();
+                        match event {
+                            Event::Init => self.list = List::Begun,
+                            Event::InitDone => self.listed(),
+                            _ => {}
                         }
                         return WatchEvent::Event(event);
                     }
-                    Some(Err(error)) => return self.failed(error),
+                    Some(Err(error)) => if let Some(failed) = self.failed(error) {
+                        return failed;
+                    },
                     None => self.events = None,
                 },
                 Some(()) = OptionFuture::from(self.relist_at.map(sleep_until)) => (self.events, self.relist_at) = (None, None),
-                Ok(()) = self.answers.changed(), if self.is_listed => return WatchEvent::Open,
+                Ok(()) = self.answers.changed(), if self.list == List::Complete => return WatchEvent::Open,
             }
         }
     }
 
     fn listed(&mut self) {
-        self.is_listed = true;
+        (self.list, self.by_pages) = (List::Complete, false);
         self.relist_at = Some(Instant::now() + jittered(self.relist_every));
-        // The responses so far belong to the list.
-        self.answers.mark_unchanged();
+        // The responses so far belong to the pages. A streamed list has one response, and that is the open watch.
+        if !self.is_streamed {
+            self.answers.mark_unchanged();
+        }
     }
 
-    fn failed(&mut self, error: watcher::Error) -> WatchEvent {
-        let is_gone = is_gone(&error);
-        if is_gone {
-            // If a 410 answers the request for the watch itself, kube-runtime would repeat that request.
+    /// `None`: not a failure, since the list can be read in another way.
+    fn failed(&mut self, error: watcher::Error) -> Option<WatchEvent> {
+        let (is_gone, is_listing) = (is_gone(&error), self.list != List::Complete);
+        if is_gone || is_listing {
+            // kube-runtime would repeat the request for the watch that was answered with 410, and go on with a streamed
+            // list that lacks an object.
             (self.events, self.relist_at) = (None, None);
+        }
+        if is_listing && self.lists_otherwise(&error) {
+            return None;
         }
         let pause = self.pauses.after_failure(is_gone, std::time::Instant::now());
         self.pause = (!pause.is_zero()).then(|| jittered(pause));
-        WatchEvent::Failed(error, self.pause)
+        Some(WatchEvent::Failed(error, self.pause))
     }
+
+    /// A list failed. Returns whether it can be read in another way at once.
+    fn lists_otherwise(&mut self, error: &watcher::Error) -> bool {
+        // A stream that breaks off, or a cache of the API server that lags behind, may do so again and again.
+        self.by_pages |= self.is_streamed && self.list == List::Begun;
+        match error {
+            watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 422 => {
+                if self.streams.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the API server does not stream lists; they are read by pages from now on");
+                }
+                true
+            }
+            watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+                self.by_pages |= status.code >= 500;
+                false
+            }
+            watcher::Error::InitialListFailed(error) if is_too_long(error) => {
+                let smaller = SMALLER_PAGES.into_iter().find(|objects| *objects < self.page);
+                if let Some(objects) = smaller {
+                    tracing::info!(
+                        objects,
+                        "a page of a list was too long; pages have at most this many objects from now on"
+                    );
+                    self.page = objects;
+                }
+                smaller.is_some()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether an answer was longer than the client takes.
+fn is_too_long(error: &kube::Error) -> bool {
+    let mut causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
+    causes.any(|cause| cause.is::<LengthLimitError>())
 }
 
 /// Whether the version to continue from is too old (410).

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use http_body_util::BodyExt;
 use testbed::simulator::{Options, Simulator};
 
 use super::*;
@@ -132,4 +133,17 @@ fn an_invalid_proxy_is_reported_without_its_login() {
         assert!(error.starts_with("HTTPS_PROXY must be http://HOST:PORT"), "{error}");
         assert!(!error.contains("canary") && !error.contains("can^ary"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_limited_as_a_whole_and_a_watch_line_by_line() {
+    let is_read = async |text: String, is_watch| {
+        let body = Body::from(text.into_bytes());
+        BodyExt::collect(limited(Response::new(body), is_watch).into_body()).await.is_ok()
+    };
+    let long = "x".repeat(MAX_ANSWER + 1);
+    let lines = format!("{}\n", "x".repeat(MAX_ANSWER - 1)).repeat(2);
+    assert!(is_read("x".repeat(MAX_ANSWER), false).await && is_read("x".repeat(MAX_ANSWER), true).await);
+    assert!(!is_read(long.clone(), false).await && !is_read(long, true).await);
+    assert!(!is_read(lines.clone(), false).await && is_read(lines, true).await);
 }

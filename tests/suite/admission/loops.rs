@@ -187,7 +187,7 @@ async fn twenty_forbidden_namespaces_are_retried_ever_slower_with_few_log_lines(
     tokio::time::sleep(LASTS).await;
     let requests = proxied.proxy.requests() - before;
     assert!(requests <= 20 * 6, "{requests} requests in {LASTS:?}");
-    let said = lines(&operator, "a watch failed;") + lines(&operator, "watch list error with 403");
+    let said = lines(&operator, "a watch failed;") + lines(&operator, "watch initlist error with 403");
     assert!((1..=4).contains(&said), "{said} lines: {}", operator.output());
 }
 

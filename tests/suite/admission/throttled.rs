@@ -66,7 +66,7 @@ async fn objects_held_by_a_429_before_a_restart_are_called_after_it() {
 async fn a_new_object_is_not_called_before_the_first_list_is_complete() {
     let world = World::new().await;
     // The second operator's list comes late; objects that no operator has seen come before it in the list.
-    let proxied = Proxied::new(&world, "list#2:delay").await;
+    let proxied = Proxied::new(&world, "stream#2:delay").await;
     let operator = proxied.operator(&world, &[]).await;
     the_first_meets_a_429(&world, [Some(too_many_requests(900))]).await;
     operator.kill().await.unwrap();

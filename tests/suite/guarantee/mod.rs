@@ -9,6 +9,7 @@ pub mod hidden;
 pub mod holds;
 pub mod journal;
 pub mod kstatus;
+pub mod lists;
 pub mod many;
 pub mod model;
 pub mod outage;

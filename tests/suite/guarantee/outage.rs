@@ -72,7 +72,7 @@ async fn an_answer_is_written_every_four_seconds_until_an_outage_ends() {
 #[tokio::test]
 async fn a_silent_watch_is_reopened_without_a_restart_and_loses_nothing() {
     let world = World::new().await;
-    let proxied = Proxied::new(&world, "watch#1:black-hole").await;
+    let proxied = Proxied::new(&world, "stream#1:black-hole").await;
     let (first, unseen) = (world.cluster(), world.cluster());
     // Present from the start, so that the first event comes on the first watch, which is renewed every five seconds.
     world.create("first", &first).await;
@@ -92,7 +92,7 @@ async fn a_silent_watch_is_reopened_without_a_restart_and_loses_nothing() {
 #[tokio::test]
 async fn a_dead_watch_fails_the_liveness_probe_and_loses_nothing() {
     let world = World::new().await;
-    let proxied = Proxied::new(&world, "watch#1:black-hole+watch#1:hang").await;
+    let proxied = Proxied::new(&world, "stream#1:black-hole+watch#1:hang").await;
     let (first, unseen) = (world.cluster(), world.cluster());
     world.create("first", &first).await;
     let operator = proxied.operator(&world, &FLAGS).await;

@@ -23,13 +23,24 @@ struct State {
 #[derive(Debug)]
 pub struct Armed {
     steps: Vec<Step>,
+    is_paged: bool,
     state: Mutex<State>,
     changes: watch::Sender<usize>,
 }
 
 impl Armed {
     pub fn new(plan: &Plan) -> Self {
-        Self { steps: plan.steps.clone(), state: Mutex::default(), changes: watch::channel(0).0 }
+        Self {
+            steps: plan.steps.clone(),
+            is_paged: plan.is_paged(),
+            state: Mutex::default(),
+            changes: watch::channel(0).0,
+        }
+    }
+
+    /// Lists are not streamed.
+    pub const fn is_paged(&self) -> bool {
+        self.is_paged
     }
 
     /// A request of this kind has come: its number, and its fault.

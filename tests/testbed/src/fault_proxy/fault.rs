@@ -6,11 +6,12 @@ use super::plan::Kind;
 
 impl Kind {
     /// The faults of a kind of request. They are declared in this order: for all of Kubernetes, for a watch, for a
-    /// connection to the cloud, for a call.
+    /// streamed list, for a connection to the cloud, for a call.
     pub fn faults(self) -> Vec<Fault> {
         let no_call = [F::Delay, F::Conflict, F::ConflictApplied, F::Unavailable, F::Timeout];
         let fits = |fault: &Fault| match self {
             Self::Watch => *fault <= F::Swallow6,
+            Self::Stream => *fault <= F::Torn,
             Self::Connect => (F::Refuse..=F::HangUnread).contains(fault),
             Self::Look | Self::Call => {
                 *fault > F::HangUnread || (*fault <= F::TimeoutApplied && !no_call.contains(fault))
@@ -103,6 +104,8 @@ words! {
         Swallow4 = "swallow-4",
         Swallow5 = "swallow-5",
         Swallow6 = "swallow-6",
+        /// The stream ends before its list does.
+        Torn = "torn",
         /// No process listens.
         Refuse = "refuse",
         /// SYNs are dropped.

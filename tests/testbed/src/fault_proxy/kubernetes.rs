@@ -97,8 +97,11 @@ impl Exchange {
         record.trace(format_args!("{label} {what}{}", fault.map_or_else(String::new, |f| format!(" <- {}", f.word()))));
         let request = Request::from_parts(head, Full::new(body));
         let armed = &self.shared.armed;
-        if kind == Kind::List && armed.takes_old_list() {
-            return self.old_list(request, &label).await;
+        if kind == Kind::Stream && armed.is_paged() {
+            return Ok(answer(422, status(422, "Invalid", "lists are not streamed").to_string()));
+        }
+        if matches!(kind, Kind::List | Kind::Stream) && armed.takes_old_list() {
+            return self.old_list(request, kind, &label).await;
         }
         match fault {
             None => self.forward(request, kind, &label).await,
@@ -181,19 +184,24 @@ impl Exchange {
             }
             stream_fault => {
                 let reply = self.forward(request, kind, label).await?;
-                Ok(reply.map(|body| stream::disturb(body, stream_fault, Arc::clone(&self.shared))))
+                Ok(reply.map(|body| stream::disturb(body, kind, stream_fault, Arc::clone(&self.shared))))
             }
         }
     }
 
     /// The list as it was when the object had just been made.
-    async fn old_list(self, request: Request<Full<Bytes>>, label: &str) -> Result<Response<Body>, BoxError> {
+    async fn old_list(
+        self,
+        request: Request<Full<Bytes>>,
+        kind: Kind,
+        label: &str,
+    ) -> Result<Response<Body>, BoxError> {
         match self.shared.old_list() {
             Some(list) => {
                 self.shared.record.trace(format_args!("{label} gets an old list"));
-                Ok(answer(200, list))
+                Ok(answer(200, if kind == Kind::Stream { stream::streamed(&list) } else { list }))
             }
-            None => self.forward(request, Kind::List, label).await,
+            None => self.forward(request, kind, label).await,
         }
     }
 
@@ -228,7 +236,7 @@ impl Exchange {
             self.shared.record.applied(&path, &body);
         }
         let (head, body) = reply.into_parts();
-        if kind == Kind::Watch {
+        if matches!(kind, Kind::Watch | Kind::Stream) {
             return Ok(Response::from_parts(head, body.map_err(Into::into).boxed_unsync()));
         }
         // Whole, so that the next event really comes after a reply.
@@ -241,6 +249,7 @@ fn kind_of(method: &Method, path: &str, query: &str) -> Kind {
     let resource = "/clusterredistributions";
     let is_collection = path.ends_with(resource);
     match method.as_str() {
+        "GET" if is_collection && query.contains("sendInitialEvents=true") => Kind::Stream,
         "GET" if is_collection && query.contains("watch=true") => Kind::Watch,
         "GET" if is_collection => Kind::List,
         "GET" if path.contains(resource) => Kind::Get,

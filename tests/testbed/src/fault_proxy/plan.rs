@@ -11,6 +11,8 @@ super::fault::words! {
     Kind {
         List = "list",
         Watch = "watch",
+        /// A watch that begins with all objects: a streamed list.
+        Stream = "stream",
         Get = "get",
         Secret = "secret",
         Put = "put",
@@ -57,6 +59,11 @@ impl Plan {
     pub fn of(steps: Vec<Step>, operators: usize) -> Self {
         let another = steps.iter().any(|step| step.fault.needs_another_operator());
         Self { operators: operators.max(if another { 2 } else { 1 }), steps }
+    }
+
+    /// Lists come by pages: its faults meet a list or the watch after it, and no streamed list.
+    pub fn is_paged(&self) -> bool {
+        self.has(|step| matches!(step.kind, Kind::List | Kind::Watch)) && !self.has(|step| step.kind == Kind::Stream)
     }
 
     /// Whether this is true for any of its faults.
@@ -138,6 +145,19 @@ mod tests {
         let pair = "3*put#2:kill-after+get#1:hang";
         assert_eq!(pair.parse::<Plan>().unwrap().to_string(), pair);
         assert_eq!("nothing".parse::<Plan>().unwrap(), Plan::nothing());
+    }
+
+    #[test]
+    fn lists_come_by_pages_where_a_fault_needs_them_and_none_meets_a_stream() {
+        for (plan, is_paged) in [
+            ("nothing", false),
+            ("put#1:hang", false),
+            ("put#1:hang+list#1:500", true),
+            ("watch#1:410", true),
+            ("stream#1:torn+watch#1:410", false),
+        ] {
+            assert_eq!(plan.parse::<Plan>().unwrap().is_paged(), is_paged, "{plan}");
+        }
     }
 
     #[test]

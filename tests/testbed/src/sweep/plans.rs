@@ -24,13 +24,15 @@ impl Space {
             numbers.max().unwrap_or_default()
         };
         let mut counts: Vec<_> = Kind::ALL.iter().map(|&kind| (kind, last(kind))).collect();
-        // A connection has no line of its own; there is one for each read and each call.
-        let requests = counts.iter().filter(|(kind, _)| matches!(kind, Kind::Look | Kind::Call));
-        let requests = requests.map(|&(_, count)| count).sum();
+        // A connection has no line of its own; there is one for each read and each call. A plan with a fault at a list or a
+        // watch has both in place of a streamed list.
+        let (streams, requests) = (last(Kind::Stream), last(Kind::Look) + last(Kind::Call));
         for (kind, count) in &mut counts {
-            if *kind == Kind::Connect {
-                *count = requests;
-            }
+            *count += match kind {
+                Kind::List | Kind::Watch => streams,
+                Kind::Connect => requests,
+                _ => 0,
+            };
         }
         counts.retain(|&(_, count)| count > 0);
         Self(counts)
@@ -90,15 +92,16 @@ mod tests {
     use super::*;
 
     fn space() -> Space {
-        let lines = ["    3 ms  1 list#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
+        let lines = ["    3 ms  1 stream#1 /apis", "    9 ms  1 put#1 request", "   12 ms  1 put#2 request -> 200"];
         Space::of(&lines.map(str::to_owned))
     }
 
     #[test]
-    fn every_request_meets_every_fault_of_its_kind() {
+    fn every_request_meets_every_fault_of_its_kind_and_pages_replace_a_stream() {
         let space = space();
-        assert_eq!(space.boundaries(), 3);
-        assert_eq!(space.single().len(), Kind::List.faults().len() + 2 * Kind::Put.faults().len());
+        assert_eq!(space.boundaries(), 5);
+        let faults = [Kind::List, Kind::Watch, Kind::Stream, Kind::Put, Kind::Put].map(|kind| kind.faults().len());
+        assert_eq!(space.single().len(), faults.iter().sum::<usize>());
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub fn judge_whole(record: &Record, plan: &Plan, ledger: &[Entry], probe_ended: 
         record.violated(Property::TooManyWrites, format!("{writes} status writes, more than {bound}"));
     }
     let silent = plan.has(|step| {
-        matches!(step.kind, Kind::List | Kind::Watch)
+        matches!(step.kind, Kind::List | Kind::Watch | Kind::Stream)
             && matches!(step.fault, Fault::Hang | Fault::HangReply | Fault::Late | Fault::BlackHole | Fault::Freeze)
     });
     if probe_ended > 0 && !silent {
