@@ -184,7 +184,7 @@ impl Reconciler {
         if self.decider.attempts().may_have_sent(uid, generation) {
             return Ok(recheck());
         }
-        self.reporter.undecodable(invalid).await.map(Action::requeue)
+        self.reporter.undecodable(invalid).await
     }
 
     /// Decides again on the object in the API server, and carries that out. `step` and `report` are of the watched view.
@@ -233,18 +233,15 @@ impl Reconciler {
         cached: &Step,
     ) -> Result<Action, Error> {
         match &fresh {
-            Step::Retract { attempt_id } => self.retract(object, attempt_id).await.map(|()| Action::requeue(SOON)),
+            Step::Retract { attempt_id } => self.retract(object, attempt_id).await,
             _ if !self.role.may_begin() => Ok(Action::await_change()),
             Step::Done => match self.stage(object, &fresh) {
                 Some(stage) => self.poll(object, stage, true),
                 None => Ok(Action::await_change()),
             },
-            Step::Hidden(field) => {
-                let next = self.hidden(object, field).await?;
-                Ok(next.map_or_else(Action::await_change, Action::requeue))
-            }
+            Step::Hidden(field) => self.hidden(object, field).await,
             Step::Wait(pause) => Ok(Action::requeue(*pause)),
-            Step::Expire { attempt_id } => self.expire(object, attempt_id).await.map(|()| Action::requeue(SOON)),
+            Step::Expire { attempt_id } => self.expire(object, attempt_id).await,
             Step::Hold { reason, message } => {
                 let held = Hold { reason: *reason, message: message.clone(), retry_after: RECHECK_AFTER };
                 self.reporter.hold(object, &held).await.map(|()| recheck())

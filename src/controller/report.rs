@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
 
-use super::{Error, Reconciler, SOON};
+use super::{Error, Reconciler, SOON, recheck};
 use crate::{
     api::{Attempt, AttemptState, ClusterRedistribution, ClusterRedistributionStatus, Reason},
     credentials::{CredentialSource, CredentialsError, REFUSED_RECHECK},
@@ -74,8 +75,7 @@ impl Reporter {
         self.metrics.hold(held.reason);
     }
 
-    /// Returns when to look again.
-    pub(super) async fn undecodable(&self, invalid: &Undecodable) -> Result<Duration, Error> {
+    pub(super) async fn undecodable(&self, invalid: &Undecodable) -> Result<Action, Error> {
         let (metadata, error) = (&invalid.metadata, &invalid.error);
         let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
         match self.store.report_undecodable(metadata, error, Timestamp::now()).await {
@@ -93,14 +93,14 @@ impl Reporter {
             }
             Ok(Reported::Known) => {}
             Ok(Reported::NoLongerApplies) | Err(StoreError::Conflict | StoreError::Gone) => {
-                return Ok(jittered(SOON));
+                return Ok(Action::requeue(jittered(SOON)));
             }
             Err(source) => {
                 let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
                 return Err(Error { object: (text(namespace), text(name)), source });
             }
         }
-        Ok(jittered(RECHECK_AFTER))
+        Ok(recheck())
     }
 
     /// The call is made although the precheck did not find the cluster waiting.
@@ -146,14 +146,15 @@ impl Reporter {
 impl Reconciler {
     /// Expires an unfinished claim: its process is gone together with the outcome, or alive and cut off from the API
     /// server; then that process may still record the outcome.
-    pub(super) async fn expire(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
+    pub(super) async fn expire(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
         let record = Record::new(AttemptState::Unknown, Reason::OutcomeUnknown, NO_OUTCOME);
-        self.close(object, attempt_id, &record).await.map(drop)
+        self.close(object, attempt_id, &record).await?;
+        Ok(Action::requeue(SOON))
     }
 
     /// Retracts a claim that this process abandoned and that was applied after all. Its permit was never used, which only
     /// this process can know.
-    pub(super) async fn retract(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<(), Error> {
+    pub(super) async fn retract(&self, object: &ClusterRedistribution, attempt_id: &str) -> Result<Action, Error> {
         let message = "The API server did not confirm the claim in time, so nothing was sent";
         let record = Record::new(AttemptState::NotSent, Reason::ClaimTooSlow, message);
         let is_written = self.close(object, attempt_id, &record).await?;
@@ -163,7 +164,7 @@ impl Reconciler {
         if let Some(generation) = generation.filter(|_| generation == object.metadata.generation) {
             self.decider.attempts().not_sent(uid, generation, rand::random(), Instant::now());
         }
-        Ok(())
+        Ok(Action::requeue(SOON))
     }
 
     async fn close(&self, object: &ClusterRedistribution, attempt_id: &str, record: &Record) -> Result<bool, Error> {
@@ -176,12 +177,8 @@ impl Reconciler {
     }
 
     /// Waits for the CRD to show the whole status again. If the object still lacks the field after a dry run in which the API
-    /// server keeps all of status, the field is lost: `JournalInvalid`. Returns when to look again, if at all.
-    pub(super) async fn hidden(
-        &self,
-        object: &ClusterRedistribution,
-        missing: &str,
-    ) -> Result<Option<Duration>, Error> {
+    /// server keeps all of status, the field is lost: `JournalInvalid`.
+    pub(super) async fn hidden(&self, object: &ClusterRedistribution, missing: &str) -> Result<Action, Error> {
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let ((is_new, wait), hidden) = {
             let mut attempts = self.decider.attempts();
@@ -192,29 +189,29 @@ impl Reconciler {
             self.reporter.announce(object, &status_hidden(missing));
         }
         if !wait.is_zero() {
-            return Ok(Some(wait));
+            return Ok(Action::requeue(wait));
         }
         let (store, failed) = (&self.reporter.store, |source| Error::new(object, source));
         if !store.keeps_status(object, Timestamp::now()).await.map_err(failed)? {
-            return Ok(Some(SOON));
+            return Ok(Action::requeue(SOON));
         }
         let latest = store.get(&object.key()).await.map_err(failed)?;
         match self.decider.decide(&latest) {
             Step::Hidden(missing) => self.report_lost(&latest, journal_invalid(&missing)).await,
-            _ => Ok(Some(SOON)),
+            _ => Ok(Action::requeue(SOON)),
         }
     }
 
-    async fn report_lost(&self, object: &ClusterRedistribution, message: String) -> Result<Option<Duration>, Error> {
+    async fn report_lost(&self, object: &ClusterRedistribution, message: String) -> Result<Action, Error> {
         let (uid, generation) =
             (object.metadata.uid.as_deref().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
         let next = held_as_lost(object.status.as_ref(), (uid, generation), &message, Timestamp::now());
-        let Some(next) = next else { return Ok(None) };
+        let Some(next) = next else { return Ok(Action::await_change()) };
         self.reporter.store.write(object, next).await.map_err(|source| Error::new(object, source))?;
         let held = Hold { reason: Reason::JournalInvalid, message, retry_after: jittered(RECHECK_AFTER) };
         self.reporter.announce(object, &held);
         self.mark_whole(object);
-        Ok(None)
+        Ok(Action::await_change())
     }
 
     /// The view of the object contains everything that was written.

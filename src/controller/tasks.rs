@@ -261,14 +261,8 @@ impl Tasks {
             State::Claimed => true,
             State::Rests(..) => false,
         };
-        self.table
-            .lock()
-            .entries
-            .values()
-            .filter(is_ahead)
-            .map(|entry| &entry.work)
-            .find(|work| is_sought(work))
-            .cloned()
+        let table = self.table.lock();
+        table.entries.values().filter(is_ahead).map(|entry| &entry.work).find(|work| is_sought(work)).cloned()
     }
 
     fn has_claimed(&self, uid: &str, number: u64) -> bool {
