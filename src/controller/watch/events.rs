@@ -252,7 +252,7 @@ impl Watch {
 /// Whether an answer was longer than the client takes.
 fn is_too_long(error: &kube::Error) -> bool {
     let mut causes = iter::successors(Some(error as &dyn Error), |&error| error.source());
-    causes.any(|cause| cause.is::<LengthLimitError>())
+    causes.any(<dyn Error>::is::<LengthLimitError>)
 }
 
 /// Whether the version to continue from is too old (410).
@@ -340,4 +340,5 @@ impl WatchErrors {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

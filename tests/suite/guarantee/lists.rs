@@ -63,7 +63,7 @@ async fn large_objects_are_read_by_small_pages_where_lists_are_not_streamed() {
         let annotations = annotations.map(|(key, value)| (key.to_owned(), value)).into();
         world
             .create_with(&format!("request-{number}"), &cluster, |object| {
-                object.metadata.annotations = Some(annotations)
+                object.metadata.annotations = Some(annotations);
             })
             .await;
     }
