@@ -138,7 +138,12 @@ pub struct MemoryLimit(PathBuf);
 impl MemoryLimit {
     /// None without the rights to make one, or without cgroup v2.
     pub fn new() -> Option<Self> {
-        let limit = Self(Path::new("/sys/fs/cgroup").join(format!("hostile-{}", std::process::id())));
+        let root = Path::new("/sys/fs/cgroup");
+        let controllers = fs::read_to_string(root.join("cgroup.subtree_control")).ok()?;
+        if !controllers.split_whitespace().any(|name| name == "memory") {
+            return None;
+        }
+        let limit = Self(root.join(format!("hostile-{}", std::process::id())));
         fs::create_dir(&limit.0).ok()?;
         fs::write(limit.0.join("memory.max"), MEMORY_LIMIT.to_string()).ok()?;
         Some(limit)
