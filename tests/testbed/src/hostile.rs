@@ -6,7 +6,7 @@
 //! | [`attacks`] | which attacks exist, what does each do, and what must hold? |
 //! | [`stage`], [`victim`], [`tenant`] | what do all attacks share, how is the operator started, what may a tenant do? |
 //! | [`measure`] | how soon is B called, how soon does `/livez` answer, how much memory was used? |
-//! | [`memory`], [`calls`], [`keys`], [`admin_port`] | how is each attack carried out? |
+//! | [`memory`], [`calls`], [`keys`], [`names`], [`admin_port`] | how is each attack carried out? |
 //! | [`figure`] | did the bars hold? |
 
 pub mod admin_port;
@@ -16,6 +16,7 @@ pub mod figure;
 pub mod keys;
 pub mod measure;
 pub mod memory;
+pub mod names;
 pub mod stage;
 pub mod tenant;
 pub mod victim;

@@ -55,12 +55,13 @@ fn main() -> ExitCode {
 async fn hostile(arguments: Arguments) -> Result<bool, Failure> {
     let begin = Instant::now();
     let stage = Stage::start(arguments.operator, arguments.small).await?;
-    match &stage.limit {
-        Some(_) => println!("the operator runs under the chart's memory limit of 128 MiB (cgroup)"),
-        None => {
-            println!("no memory limit can be imposed here (that takes root and cgroup v2): memory is only measured")
+    println!(
+        "{}",
+        match &stage.limit {
+            Some(_) => "the operator runs under the chart's memory limit of 128 MiB (cgroup)",
+            None => "no memory limit can be imposed here (that takes root and cgroup v2): memory is only measured",
         }
-    }
+    );
     let is_chosen =
         |attack: &&Attack| arguments.attacks.is_empty() || arguments.attacks.iter().any(|name| name == attack.name);
     let (mut figures, mut broken) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use futures::future::LocalBoxFuture;
 
-use super::{admin_port, calls, figure::Figure, keys, memory, stage::Stage};
+use super::{admin_port, calls, figure::Figure, keys, memory, names, stage::Stage};
 use crate::Failure;
 
 pub type Figures = Vec<Figure>;
@@ -45,6 +45,8 @@ attacks! {
     "edits" calls::edits: "edits 20 objects without pause" => CALLED;
     "wrong-secret" keys::wrong_secret: "B's access key with seven wrong secret keys" =>
         "at most 4 wrong signatures in 5 minutes; B within 2 s where its key has worked, else within 5 minutes; across a restart";
+    "names" names::names: "120 stalled objects, and B's credential for B's cluster" =>
+        "B's status does not name A's namespace; A's objects take no series from B's";
     "half-heads" admin_port::half_heads: "10,000 connections to the admin port with half a head" => PROCESS;
     "big-heads" admin_port::big_heads: "300 connections with a head of 390 kB" => PROCESS;
     "pipeline" admin_port::pipeline: "200 clients that ask for /metrics again and again and never read" => PROCESS;

@@ -57,23 +57,23 @@ struct Flood {
 
 pub async fn slow(stage: &Stage) -> Result<Figures, Failure> {
     let script = Some(Script::status(200).after(Duration::from_secs(30)));
-    let objects = stage.size(900, 150);
+    let objects = stage.size(900, 300);
     flood(stage, "slow", Flood { tenants: 1, objects, script, rate_limit: NO_RATE_LIMIT, begun: 10 }).await
 }
 
 pub async fn slow_keys(stage: &Stage) -> Result<Figures, Failure> {
     let script = Some(Script::status(200).after(Duration::from_secs(30)));
-    let objects = stage.size(300, 50);
+    let objects = stage.size(300, 100);
     flood(stage, "slow-keys", Flood { tenants: 3, objects, script, rate_limit: NO_RATE_LIMIT, begun: 20 }).await
 }
 
 pub async fn hung(stage: &Stage) -> Result<Figures, Failure> {
-    let (objects, script) = (stage.size(120, 20), Some(Script::new(Act::Hang)));
+    let (objects, script) = (stage.size(120, 40), Some(Script::new(Act::Hang)));
     flood(stage, "hung", Flood { tenants: 10, objects, script, rate_limit: NO_RATE_LIMIT, begun: 30 }).await
 }
 
 pub async fn three_thousand(stage: &Stage) -> Result<Figures, Failure> {
-    let objects = stage.size(3000, 400);
+    let objects = stage.size(3000, 1000);
     let flooded = Flood { tenants: 1, objects, script: None, rate_limit: RATE_LIMIT, begun: 2 };
     flood(stage, "three-thousand", flooded).await
 }
@@ -226,7 +226,7 @@ async fn beside_a_dead_region(stage: &Stage, attack: &'static str, url: &str) ->
         object
     };
     let first = a.create(new()).await?;
-    a.create_many(stage.size(300, 60), new).await?;
+    a.create_many(stage.size(300, 100), new).await?;
     a.until_it_says(&first, |reason| ["EndpointUnreachable", "RequestInFlight"].contains(&reason)).await?;
     Ok(vec![called(stage, attack, &b).await?])
 }

@@ -93,7 +93,7 @@ pub async fn bad_keys(stage: &Stage) -> Result<Figures, Failure> {
     let a = Tenant::new(stage, &known.access_key, "wrong").await?;
     let _victim = Victim::start(stage, &[&a, &b], Setting::flags(["--rate-limit=0"])).await?;
     b.prove_key(stage).await?;
-    a.create_many(stage.size(300, 60), || object(&stage.cluster(None))).await?;
+    a.create_many(stage.size(300, 100), || object(&stage.cluster(None))).await?;
     begun(stage, &[&a], 1).await?;
     Ok(vec![called(stage, "bad-keys", &b).await?])
 }

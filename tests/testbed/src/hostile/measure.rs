@@ -62,6 +62,7 @@ pub async fn called(stage: &Stage, b: &Tenant, objects: usize, cluster: Option<&
         if find().len() > 1 {
             return Err(format!("two calls for one object of B: {:?}", find()).into());
         }
+        tokio::time::sleep(stage.between()).await;
     }
     Ok(Called { worst: worst(times), before })
 }

@@ -20,12 +20,12 @@ const TIMES_PLAIN: f64 = 1.5;
 pub async fn labels(stage: &Stage) -> Result<Figures, Failure> {
     let labels: Map<String, Value> =
         (0..LABELS).map(|number| (format!("{}.com/{number:063}", "a".repeat(230)), json!("v".repeat(63)))).collect();
-    peaks(stage, "labels", stage.size(36, 12), |object| object["metadata"]["labels"] = json!(labels)).await
+    peaks(stage, "labels", stage.size(36, 18), |object| object["metadata"]["labels"] = json!(labels)).await
 }
 
 pub async fn annotations(stage: &Stage) -> Result<Figures, Failure> {
     let foreign = "x".repeat(ANNOTATION_BYTES);
-    peaks(stage, "annotations", stage.size(330, 60), |object| {
+    peaks(stage, "annotations", stage.size(330, 100), |object| {
         object["metadata"]["annotations"]["example.com/foreign"] = json!(foreign);
     })
     .await
@@ -61,7 +61,15 @@ async fn peak(stage: &Stage, count: usize, change: impl Fn(&mut Value)) -> Resul
         object
     };
     a.create_many(count, object).await?;
-    let victim = Victim::start(stage, &[&a], Setting::default()).await?;
+    let victim = match Victim::start(stage, &[&a], Setting::default()).await {
+        Ok(victim) => victim,
+        // The limit has killed it at its first list.
+        Err(error) if stage.limit.is_some() => {
+            eprintln!("{error}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     victim.until_objects("Suspended", count).await?;
     Ok(victim.peak())
 }

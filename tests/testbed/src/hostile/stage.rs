@@ -56,6 +56,11 @@ impl Stage {
         Duration::from_secs(if self.small { 15 } else { 60 })
     }
 
+    /// Between two objects of B: an attack may need a while to take effect.
+    pub fn between(&self) -> Duration {
+        Duration::from_millis(if self.small { 300 } else { 2000 })
+    }
+
     /// A new cluster that waits for its redistribution, and its next answer.
     pub fn cluster(&self, script: Option<Script>) -> String {
         let id = random_uuid();

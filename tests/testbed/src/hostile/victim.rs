@@ -52,19 +52,13 @@ impl Victim {
         if setting.unread_output && !Command::new("mkfifo").arg(&pipe).status()?.success() {
             return Err("mkfifo failed".into());
         }
-        let mut script = String::from("#!/bin/sh\n");
-        if let Some(files) = setting.open_files {
-            script += &format!("ulimit -n {files}\n");
-        }
-        if let Some(limit) = &stage.limit {
-            script += &format!("echo $$ >'{}'\n", limit.0.join("cgroup.procs").display());
-        }
-        script += &format!("exec '{}' \"$@\"", command.binary.display());
-        if setting.unread_output {
-            script += &format!(" >'{}' 2>&1", pipe.display());
-        }
+        let mut script = vec!["#!/bin/sh".to_owned()];
+        script.extend(setting.open_files.map(|files| format!("ulimit -n {files}")));
+        script.extend(stage.limit.as_ref().map(|limit| format!("echo $$ >'{}/cgroup.procs'", limit.0.display())));
+        let output = if setting.unread_output { format!(">'{}' 2>&1", pipe.display()) } else { String::new() };
+        script.push(format!("exec '{}' \"$@\" {output}\n", command.binary.display()));
         command.binary = directory.join(format!("{:016x}.sh", rand::random::<u64>()));
-        fs::write(&command.binary, script + "\n")?;
+        fs::write(&command.binary, script.join("\n"))?;
         fs::set_permissions(&command.binary, fs::Permissions::from_mode(0o700))?;
 
         let operator = Operator::run(command)?;
@@ -82,6 +76,10 @@ impl Victim {
         peak(&fs::read_to_string(format!("/proc/{}/status", self.operator.pid())).ok()?)
     }
 
+    pub async fn metrics(&self) -> Result<String, Failure> {
+        self.operator.metrics().await
+    }
+
     pub async fn kill(&self) -> Result<(), Failure> {
         self.operator.kill_if_running().await.map(drop)
     }
@@ -89,7 +87,7 @@ impl Victim {
     /// Waits until its metrics say that so many objects have this reason.
     pub async fn until_objects(&self, reason: &str, count: usize) -> Result<(), Failure> {
         let line = format!("dws_redistribution_objects{{reason=\"{reason}\"}} {count}");
-        let said = try_eventually(STEP, &line, async || match self.operator.metrics().await {
+        let said = try_eventually(STEP, &line, async || match self.metrics().await {
             Ok(metrics) if metrics.lines().any(|other| other == line) => Ok(true),
             // A process that was killed for its memory says nothing any more.
             _ if self.peak().is_none() => Ok(false),
