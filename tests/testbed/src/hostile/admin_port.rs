@@ -42,17 +42,17 @@ enum Sends {
 
 pub async fn half_heads(stage: &Stage) -> Result<Figures, Failure> {
     let head = format!("GET /metrics HTTP/1.1\r\nHost: operator\r\nX-Half: {}", "a".repeat(200));
-    attacked(stage, "half-heads", stage.size(10_000, 1000), Sends::Once(head.into_bytes().into()), None).await
+    attacked(stage, "half-heads", stage.size(10_000, 5000), Sends::Once(head.into_bytes().into()), None).await
 }
 
 pub async fn big_heads(stage: &Stage) -> Result<Figures, Failure> {
     let head = format!("GET /metrics HTTP/1.1\r\nHost: operator\r\nX-Half: {}", "a".repeat(390_000));
-    attacked(stage, "big-heads", stage.size(300, 100), Sends::Once(head.into_bytes().into()), None).await
+    attacked(stage, "big-heads", stage.size(300, 200), Sends::Once(head.into_bytes().into()), None).await
 }
 
 pub async fn pipeline(stage: &Stage) -> Result<Figures, Failure> {
     let requests = "GET /metrics HTTP/1.1\r\nHost: operator\r\n\r\n".repeat(100);
-    attacked(stage, "pipeline", stage.size(200, 50), Sends::Always(requests.into_bytes().into()), None).await
+    attacked(stage, "pipeline", stage.size(200, 100), Sends::Always(requests.into_bytes().into()), None).await
 }
 
 pub async fn nofile(stage: &Stage) -> Result<Figures, Failure> {

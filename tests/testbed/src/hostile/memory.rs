@@ -20,12 +20,12 @@ const TIMES_PLAIN: f64 = 1.5;
 pub async fn labels(stage: &Stage) -> Result<Figures, Failure> {
     let labels: Map<String, Value> =
         (0..LABELS).map(|number| (format!("{}.com/{number:063}", "a".repeat(230)), json!("v".repeat(63)))).collect();
-    peaks(stage, "labels", stage.size(36, 18), |object| object["metadata"]["labels"] = json!(labels)).await
+    peaks(stage, "labels", stage.size(36, 24), |object| object["metadata"]["labels"] = json!(labels)).await
 }
 
 pub async fn annotations(stage: &Stage) -> Result<Figures, Failure> {
     let foreign = "x".repeat(ANNOTATION_BYTES);
-    peaks(stage, "annotations", stage.size(330, 100), |object| {
+    peaks(stage, "annotations", stage.size(330, 150), |object| {
         object["metadata"]["annotations"]["example.com/foreign"] = json!(foreign);
     })
     .await
