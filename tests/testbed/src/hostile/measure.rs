@@ -1,6 +1,6 @@
 //! Measures what B and the kubelet notice. It judges nothing.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::Range, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
@@ -15,6 +15,9 @@ use crate::{Failure, eventually::try_eventually, simulator::Entry};
 
 /// An answer of `/livez` that takes longer counts as none.
 const LIVEZ_WITHIN: Duration = Duration::from_secs(10);
+
+/// Those of B's ten objects tell their requests from those of others for the same cluster.
+const JOBS: Range<u8> = 10..20;
 
 /// The figures of one operator; none where something never came.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,11 +38,11 @@ pub struct Called {
     pub before: usize,
 }
 
-/// Creates objects one after the other, each after the one before it was answered. The number of jobs tells their requests
-/// from those of others for the same cluster.
-pub async fn called(stage: &Stage, b: &Tenant, objects: usize, cluster: Option<&str>) -> Result<Called, Failure> {
+/// Creates ten objects one after the other, each after the one before it was answered; for clusters of their own, or for this
+/// one.
+pub async fn called(stage: &Stage, b: &Tenant, cluster: Option<&str>) -> Result<Called, Failure> {
     let (cloud, mut times, mut before) = (&stage.bench.cloud, Vec::new(), 0);
-    for jobs in (10..=32).take(objects) {
+    for jobs in JOBS {
         let cluster = cluster.map_or_else(|| stage.cluster(None), str::to_owned);
         let mut object = tenant::object(&cluster);
         object["spec"]["parallelJobs"] = json!(jobs);

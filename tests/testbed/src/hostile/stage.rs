@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    measure::{self, Called, Measured},
+    measure::{self, Measured},
     tenant::Tenant,
     victim::{MemoryLimit, Setting, Victim},
 };
@@ -18,9 +18,6 @@ use crate::{
         scenario::{PROJECT, random_uuid},
     },
 };
-
-/// Objects of B in each measurement.
-const OBJECTS: usize = 10;
 
 pub struct Stage {
     pub bench: Bench,
@@ -74,18 +71,13 @@ impl Stage {
         self.bench.cloud.entries().iter().filter(|entry| entry.access_key == tenant.access_key).count()
     }
 
-    /// B's objects, each created after the one before it was answered; for clusters of their own or for this one.
-    pub async fn called(&self, b: &Tenant, cluster: Option<&str>) -> Result<Called, Failure> {
-        measure::called(self, b, OBJECTS, cluster).await
-    }
-
     /// All figures at once, for as long as an attack on the whole process lasts.
     pub async fn measure(&self, victim: &Victim, b: &Tenant) -> Result<Measured, Failure> {
         let enough = CancellationToken::new();
         let lasts = Duration::from_secs(if self.small { 8 } else { 30 });
         let (called, livez) = tokio::join!(
             async {
-                let (called, ()) = tokio::join!(self.called(b, None), tokio::time::sleep(lasts));
+                let (called, ()) = tokio::join!(measure::called(self, b, None), tokio::time::sleep(lasts));
                 enough.cancel();
                 called
             },
