@@ -1,8 +1,7 @@
 //! The operator under attack, as a process with the chart's limits. It attacks nothing.
 
 use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader},
+    fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -10,6 +9,11 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::unix::pipe,
+    time::timeout,
+};
 
 use super::{stage::Stage, tenant::Tenant};
 use crate::{Failure, Operator, eventually::try_eventually, hostile::tenant::STEP};
@@ -38,7 +42,7 @@ impl Setting {
 pub struct Victim {
     operator: Operator,
     pub address: SocketAddr,
-    unread: Option<BufReader<File>>,
+    unread: Option<BufReader<pipe::Receiver>>,
 }
 
 impl Victim {
@@ -63,8 +67,10 @@ impl Victim {
 
         let operator = Operator::run(command)?;
         if setting.unread_output {
-            let (address, unread) = tokio::task::spawn_blocking(move || until_it_watches(&pipe)).await??;
-            return Ok(Self { operator, address, unread: Some(unread) });
+            // Also a writer of its own: opening it waits for no one.
+            let mut lines = BufReader::new(pipe::OpenOptions::new().read_write(true).open_receiver(&pipe)?);
+            let address = timeout(STEP, until_it_watches(&mut lines)).await??;
+            return Ok(Self { operator, address, unread: Some(lines) });
         }
         operator.wait_ready().await?;
         let address = operator.address().ok_or("the operator has not said where it listens")?;
@@ -109,20 +115,19 @@ impl Victim {
     }
 }
 
-/// Reads an operator's log until it watches. Returns where it listens. Blocks.
-fn until_it_watches(pipe: &Path) -> Result<(SocketAddr, BufReader<File>), Failure> {
-    let mut lines = BufReader::new(File::open(pipe)?);
+/// Reads an operator's log until it watches. Returns where it listens.
+async fn until_it_watches(log: &mut BufReader<pipe::Receiver>) -> Result<SocketAddr, Failure> {
     let (mut address, mut line) = (None, String::new());
-    while lines.read_line(&mut line)? > 0 {
+    while log.read_line(&mut line).await? > 0 {
         let read: Value = serde_json::from_str(&line).unwrap_or_default();
         match read["fields"]["message"].as_str() {
             Some("listening") => address = read["fields"]["address"].as_str().and_then(|text| text.parse().ok()),
-            Some("watching") => return Ok((address.ok_or("it watches before it listens")?, lines)),
+            Some("watching") => break,
             _ => {}
         }
         line.clear();
     }
-    Err("the operator ended before it watched".into())
+    Ok(address.ok_or("it watches before it listens")?)
 }
 
 fn peak(status: &str) -> Option<f64> {
