@@ -54,7 +54,7 @@ async fn unproven(stage: &Stage) -> Result<Figures, Failure> {
     let _victim = Victim::start(stage, &all, Setting::default()).await?;
     attack(&wrong).await?;
     let cluster = stage.cluster(None);
-    b.create(object(&cluster)).await?;
+    let name = b.create(object(&cluster)).await?;
     let created = Instant::now();
     let again = async {
         loop {
@@ -69,6 +69,9 @@ async fn unproven(stage: &Stage) -> Result<Figures, Failure> {
         () = sleep(LOCK * 3 / 2) => None,
         error = again => return Err(error),
     };
+    if under_attack.is_none() {
+        eprintln!("{ATTACK}: B is not called: {}", b.objects.get(&name).await?.data["status"]["conditions"]);
+    }
     let (figure, bar) = ("B called, key not proven, s", LOCK.as_secs_f64());
     Ok(vec![
         Figure { attack: ATTACK, figure, idle: stage.idle.called, under_attack, bar },
