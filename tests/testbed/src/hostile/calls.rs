@@ -135,7 +135,7 @@ pub async fn shared_key(stage: &Stage) -> Result<Figures, Failure> {
 
 /// A and B use one credential for one cluster: A's call, once it has begun, must end first.
 pub async fn same_credential(stage: &Stage) -> Result<Figures, Failure> {
-    let (attack, one_call) = ("same-credential", Duration::from_secs(if stage.small { 1 } else { 5 }));
+    let (attack, one_call) = ("same-credential", Duration::from_millis(if stage.small { 500 } else { 5000 }));
     let b = Tenant::with_own_key(stage).await?;
     let a = Tenant::new(stage, &b.access_key, &b.secret_key).await?;
     let (cluster, objects) = (stage.cluster(None), stage.size(200, 60));
