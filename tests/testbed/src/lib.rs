@@ -33,6 +33,7 @@ pub mod credentials;
 pub mod eventually;
 mod failure;
 pub mod fault_proxy;
+pub mod hostile;
 pub mod node;
 pub mod objects;
 pub mod operator;
