@@ -73,12 +73,20 @@ impl Slots {
     pub async fn slot(self: &Arc<Self>, id: &CredentialId, requester: Requester) -> Result<Slot, Hold> {
         let (began, digests) = (Instant::now(), id.digests);
         let is_proven = || self.keys.lock().is_proven(digests);
-        let _turn = self.turns.lock((digests.key, requester, is_proven())).await;
-        self.check(id)?;
-        // Waited for before the slot, so that proven values of the same key are not kept waiting.
-        let trial = if is_proven() { None } else { Some(self.trials.lock(digests.key).await) };
-        // The answer to the request before may have proven these values.
-        let trial = trial.filter(|_| !is_proven());
+        let (_turn, trial) = loop {
+            let was_proven = is_proven();
+            let turn = self.turns.lock((digests.key, requester.clone(), was_proven)).await;
+            self.check(id)?;
+            if is_proven() != was_proven {
+                continue;
+            }
+            // Waited for before the slot, so that proven values of the same key are not kept waiting.
+            let trial = if was_proven { None } else { Some(self.trials.lock(digests.key).await) };
+            // An answer during the wait moves these values to the other turns: both kinds would give this namespace two.
+            if is_proven() == was_proven {
+                break (turn, trial);
+            }
+        };
         self.check(id)?;
         let _queue = self.queues.lock(digests.key).await;
         self.check(id)?;

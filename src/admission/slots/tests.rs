@@ -56,6 +56,21 @@ async fn a_namespace_waits_one_slot_for_each_other_namespace_of_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_has_one_turn_also_once_its_values_are_proven() {
+    let slots = Slots::new(SECOND);
+    let (sender, sent) = mpsc::unbounded_channel();
+    // The first answer proves the values; these requests began before it.
+    requests(&slots, (id(1, 1), "many"), 10, &sender);
+    tokio::time::sleep(SECOND / 2).await;
+    slots.keys.lock().worked(id(1, 1).digests);
+    requests(&slots, (id(1, 1), "many"), 10, &sender);
+    requests(&slots, (id(1, 1), "few"), 5, &sender);
+    let order = in_order(sent, 20).await;
+    let between: Vec<_> = order.split(|name| *name == "few").map(<[_]>::len).collect();
+    assert!(between.len() == 6 && between.iter().take(5).skip(1).all(|many| *many <= 1), "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_of_one_namespace_go_in_the_order_of_their_arrival() {
     let slots = Slots::new(SECOND);
     let (sender, sent) = mpsc::unbounded_channel();
