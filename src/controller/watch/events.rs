@@ -38,7 +38,7 @@ use crate::{
 
 /// Objects per page of a list: few, since a page is in memory at once, however many objects there are.
 const PAGE: u32 = 200;
-/// Objects per page after one that was too long.
+/// Objects per page of a list after one that was too long.
 const SMALLER_PAGES: [u32; 3] = [50, 10, 1];
 /// First pause. Short, since a user may wait for an object, and only the watch shows it.
 const FIRST: Duration = Duration::from_millis(500);
@@ -194,7 +194,7 @@ impl Watch {
     }
 
     fn listed(&mut self) {
-        (self.list, self.by_pages) = (List::Complete, false);
+        (self.list, self.by_pages, self.page) = (List::Complete, false, PAGE);
         self.relist_at = Some(Instant::now() + jittered(self.relist_every));
         // The responses so far belong to the pages. A streamed list has one response, and that is the open watch.
         if !self.is_streamed {
@@ -230,16 +230,16 @@ impl Watch {
                 true
             }
             watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
-                self.by_pages |= status.code >= 500;
+                // A cache of the API server that is not ready yet refuses a watch with 429, and a list is read without it.
+                self.by_pages |= status.code >= 500 || status.code == 429;
                 false
             }
+            // Some API servers take the request and refuse it by an event.
+            watcher::Error::WatchError(status) if self.is_streamed && self.list == List::Begun => status.code != 410,
             watcher::Error::InitialListFailed(error) if is_too_long(error) => {
                 let smaller = SMALLER_PAGES.into_iter().find(|objects| *objects < self.page);
                 if let Some(objects) = smaller {
-                    tracing::info!(
-                        objects,
-                        "a page of a list was too long; pages have at most this many objects from now on"
-                    );
+                    tracing::info!(objects, "a page of a list was too long; this list is read by smaller pages");
                     self.page = objects;
                 }
                 smaller.is_some()

@@ -36,7 +36,7 @@ struct Known {
     objects: HashMap<u64, Entry>,
     stalled: Named,
     stopped: Named,
-    lists: HashMap<u8, bool>,
+    lists: HashMap<u8, u8>,
     /// Only the leader exports: followers see the same objects, which would then be counted once per replica.
     is_exported: bool,
 }
@@ -47,8 +47,8 @@ struct Entry {
     /// Its redistribution has begun and has stopped.
     stopped: Option<Phase>,
     scope: u8,
-    /// Alternates from list to list: objects with the old value were not in the latest list.
-    list: bool,
+    /// Grows from list to list, also one that breaks off: objects with another value were not in the latest list.
+    list: u8,
     /// The watch has delivered the object, and no reconciliation has started since.
     is_queued: bool,
 }
@@ -104,7 +104,7 @@ impl Objects {
     pub fn listing(&self, scope: usize) {
         let mut known = self.0.lock();
         let list = known.lists.entry(index(scope)).or_default();
-        *list = !*list;
+        *list = list.wrapping_add(1);
     }
 
     /// The list is complete: objects that it did not contain were deleted while no watch was open.
