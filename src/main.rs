@@ -69,6 +69,7 @@ fn start(run: Run) -> Result<ExitCode, StartError> {
     let result = runtime.block_on(operate(run, &log));
     // An abandoned DNS query may still block a thread for many seconds.
     runtime.shutdown_background();
+    log.end();
     result
 }
 

@@ -28,7 +28,7 @@ use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    task::{AbortHandle, yield_now},
     time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -95,19 +95,24 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
+                if let Some(oldest) = connections.pop_front() {
+                    oldest.abort();
+                }
                 tracing::debug!(%error, "a connection for /livez, /readyz or /metrics could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         connections.retain(|connection| !connection.is_finished());
-        // The oldest one makes room: a probe is answered at once, and who holds a connection open has had its time.
+        // The oldest one makes room: it has had its time.
         if connections.len() >= max_connections
             && let Some(oldest) = connections.pop_front()
         {
             oldest.abort();
         }
         connections.push_back(tokio::spawn(answer(stream, router.clone())).abort_handle());
+        // Before the next one is accepted, this one is answered and the evicted one closes its socket.
+        yield_now().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sets up the log, which suppresses what could show a secret.
 
 use clap::ValueEnum;
-use std::io;
+use std::{io, sync::mpsc, thread, time::Duration};
 
 use tracing::{Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -29,12 +29,14 @@ const WIRE_LEVEL: [&str; 9] =
 /// Failures that these targets log at each try reach this program as errors, and it logs them once.
 const LOGGED_HERE: [&str; 2] = ["kube_client::client::builder", "kube_runtime::watcher"];
 
+/// For the lines that wait at the end of the process.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
 /// Lines that wait to be written. Beyond that they are dropped.
 const MAX_WAITING_LINES: usize = 4096;
 
-/// The running log. Dropped at the end of the process, it writes what waits, for a second at most.
+/// The running log.
 pub struct Log {
-    _writes: WorkerGuard,
+    writes: WorkerGuard,
     /// Lines that were dropped since nobody read the earlier ones.
     pub dropped: ErrorCounter,
 }
@@ -49,7 +51,19 @@ pub fn start(format: LogFormat, filter: &str) -> Result<Log, String> {
     let (writer, writes) = lossy(MAX_WAITING_LINES, io::stdout());
     let dropped = writer.error_counter();
     log(format, targets, writer).try_init().map_err(|error| invalid(&error))?;
-    Ok(Log { _writes: writes, dropped })
+    Ok(Log { writes, dropped })
+}
+
+impl Log {
+    /// Writes the lines that wait, unless nobody reads them.
+    pub fn end(self) {
+        let (ends, ended) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            drop(self.writes);
+            drop(ends);
+        });
+        let _in_time = ended.recv_timeout(LAST_LINES_WITHIN);
+    }
 }
 
 fn lossy(max_waiting: usize, output: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
