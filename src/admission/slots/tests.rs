@@ -59,10 +59,12 @@ async fn a_namespace_waits_one_slot_for_each_other_namespace_of_its_key() {
 async fn a_namespace_has_one_turn_also_once_its_values_are_proven() {
     let slots = Slots::new(SECOND);
     let (sender, sent) = mpsc::unbounded_channel();
-    // The first answer proves the values; these requests began before it.
+    let mut first = slots.slot(&id(1, 1), Some("many".to_owned())).await.unwrap();
+    first.sends();
+    // These begin before the first answer, which proves the values.
     requests(&slots, (id(1, 1), "many"), 10, &sender);
-    tokio::time::sleep(SECOND / 2).await;
-    slots.keys.lock().worked(id(1, 1).digests);
+    tokio::time::sleep(SECOND).await;
+    first.answered(Some(KeyEffect::Good));
     requests(&slots, (id(1, 1), "many"), 10, &sender);
     requests(&slots, (id(1, 1), "few"), 5, &sender);
     let order = in_order(sent, 20).await;

@@ -75,6 +75,8 @@ fn objects_missing_in_a_later_list_of_their_watch_are_not_counted() {
     objects.seen(0, Ok(&object("kept", "Delivered")), (false, true));
     objects.listed(0);
     objects.seen(1, Ok(&object("elsewhere", "BadRequest")), (false, true));
+    // The first of these lists broke off.
+    objects.listing(0);
     objects.listing(0);
     objects.seen(0, Ok(&object("kept", "Delivered")), (false, true));
     objects.listed(0);

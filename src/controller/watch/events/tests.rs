@@ -114,19 +114,23 @@ async fn a_broken_stream_is_no_list_and_the_next_list_comes_by_pages() {
         let (events, queries) = delivered([(200, stream), list, watch]).await;
         assert_eq!(events.iter().filter(|event| *event == "InitDone").count(), 1, "{events:?}");
         assert_eq!(queries, [STREAM, PAGES, WATCH], "{event}");
+        let has_failed = events.iter().any(|event| event.contains("fail"));
+        assert_eq!(has_failed, event["type"] == 1, "an API server that refuses by an event is no failure: {events:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_fails_to_start_is_retried_and_after_a_5xx_by_pages() {
+async fn a_stream_that_fails_to_start_is_retried_and_after_429_or_5xx_by_pages() {
     let failed = "failed to start watching object";
     let (events, queries) = delivered([(403, status(403)), (200, end_of_list())]).await;
     assert_eq!(events, [failed, "Init", "InitDone", "Open"]);
     assert_eq!(queries, [STREAM, STREAM]);
-    let answers = [(504, status(504)), (200, page(&[], "")), (410, status(410)), (200, end_of_list())];
-    let (events, queries) = delivered(answers).await;
-    assert_eq!(events, [failed, "Init", "InitDone", failed, "Init", "InitDone", "Open"]);
-    assert_eq!(queries, [STREAM, PAGES, WATCH, STREAM]);
+    for code in [429, 504] {
+        let answers = [(code, status(code)), (200, page(&[], "")), (410, status(410)), (200, end_of_list())];
+        let (events, queries) = delivered(answers).await;
+        assert_eq!(events, [failed, "Init", "InitDone", failed, "Init", "InitDone", "Open"]);
+        assert_eq!(queries, [STREAM, PAGES, WATCH, STREAM]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
