@@ -36,7 +36,7 @@ const MAX_WAITING_LINES: usize = 4096;
 
 /// The running log.
 pub struct Log {
-    writes: WorkerGuard,
+    guard: WorkerGuard,
     /// Lines that were dropped since nobody read the earlier ones.
     pub dropped: ErrorCounter,
 }
@@ -48,21 +48,21 @@ pub fn start(format: LogFormat, filter: &str) -> Result<Log, String> {
     };
     // Levels by target, and no filters by field, which would make up a twentieth of the whole program.
     let targets = filter.parse::<Targets>().map_err(|error| invalid(&error))?;
-    let (writer, writes) = lossy(MAX_WAITING_LINES, io::stdout());
+    let (writer, guard) = lossy(MAX_WAITING_LINES, io::stdout());
     let dropped = writer.error_counter();
     log(format, targets, writer).try_init().map_err(|error| invalid(&error))?;
-    Ok(Log { writes, dropped })
+    Ok(Log { guard, dropped })
 }
 
 impl Log {
     /// Writes the lines that wait, unless nobody reads them.
     pub fn end(self) {
-        let (ends, ended) = mpsc::channel::<()>();
+        let (open, end) = mpsc::channel::<()>();
         thread::spawn(move || {
-            drop(self.writes);
-            drop(ends);
+            drop(self.guard);
+            drop(open);
         });
-        let _in_time = ended.recv_timeout(LAST_LINES_WITHIN);
+        let _in_time = end.recv_timeout(LAST_LINES_WITHIN);
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn lines_that_nobody_reads_are_dropped_and_counted() {
         let (reads, full) = mpsc::channel();
-        let (writer, _writes) = lossy(2, Full(full));
+        let (writer, _guard) = lossy(2, Full(full));
         let dropped = writer.error_counter();
         let log = log(LogFormat::Json, "info".parse().unwrap(), writer);
         tracing::subscriber::with_default(log, || (0..100).for_each(|number| tracing::info!(number, "a line")));
