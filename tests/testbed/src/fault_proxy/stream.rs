@@ -105,8 +105,7 @@ mod tests {
         let list =
             json!({"apiVersion": "g/v1", "kind": "ThingList", "metadata": {"resourceVersion": "7"}, "items": [object]});
         let stream = streamed(&list.to_string());
-        let events: Vec<_> =
-            stream.lines().map(|line| serde_json::from_str::<WatchEvent<DynamicObject>>(line)).collect();
+        let events: Vec<_> = stream.lines().map(serde_json::from_str::<WatchEvent<DynamicObject>>).collect();
         let [Ok(WatchEvent::Added(object)), Ok(WatchEvent::Bookmark(end))] = &events[..] else { panic!("{events:?}") };
         assert_eq!((object.metadata.name.as_deref(), end.types.kind.as_str()), (Some("one"), "Thing"));
         assert_eq!(end.metadata.resource_version, "7");
