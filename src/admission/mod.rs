@@ -35,7 +35,7 @@ use crate::{
 /// Thousandths of the interval that requests keep in addition: one that is sent on its slot arrives a little earlier or
 /// later, and must not exceed the rate there.
 const SLACK: u32 = 15;
-/// A request that is later than its slot by less than this delays no other: the slack of one second.
+/// After a request that is late by less than this, the next one keeps its slot: the slack of one second.
 const MAX_LATE: Duration = Duration::from_millis(SLACK as u64);
 
 /// A cluster of the cloud, as far as requests to it must not overlap.

@@ -149,7 +149,7 @@ impl Credentials {
         })
     }
 
-    /// As far as that can be known without a login.
+    /// What would prevent a request, as far as that is known without a login.
     pub async fn problem(&self, purpose: &Purpose<'_>) -> Option<CredentialsError> {
         match self.read(&purpose.source).await {
             Ok((Account::User(_), _)) if purpose.iam.is_none() => Some(purpose.no_iam()),

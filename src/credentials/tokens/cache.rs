@@ -24,7 +24,7 @@ const SCOPE_BACK_OFF: Duration = Duration::from_secs(300);
 /// A token that answers have ended, or that was valid for one use only, is replaced no sooner than this after its
 /// login: if that repeats, IAM gets a login every five seconds and not one for each object.
 const MIN_LOGIN_INTERVAL: Duration = Duration::from_secs(5);
-/// Users, and scopes.
+/// Of users, and of scopes.
 const MAX_ENTRIES: usize = 1000;
 /// Of a user whose password was never accepted, and may be wrong.
 const UNPROVEN_BACK_OFF: Duration = Duration::from_secs(300);
