@@ -104,7 +104,7 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
             }
         };
         connections.retain(|connection| !connection.is_finished());
-        // The oldest one makes room: it has had its time.
+        // The oldest one is closed: it has had its time.
         if connections.len() >= max_connections
             && let Some(oldest) = connections.pop_front()
         {

@@ -177,13 +177,13 @@ impl Named {
         };
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         let namespace = text(&object.namespace);
-        if self.0.contains_key(&key) || self.has_room_for(&namespace) {
+        if self.0.contains_key(&key) || self.may_name_one_of(&namespace) {
             self.0.insert(key, (namespace, text(&object.name), reason));
         }
     }
 
     /// Namespaces share the series: the one with the most gives one up for one with fewer.
-    fn has_room_for(&mut self, namespace: &str) -> bool {
+    fn may_name_one_of(&mut self, namespace: &str) -> bool {
         if self.0.len() < MAX_NAMED {
             return true;
         }

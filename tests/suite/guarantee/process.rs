@@ -168,3 +168,12 @@ async fn flags_can_be_given_by_the_environment_and_logs_can_be_text() {
     world.settled("request", "NotAfterMissing").await;
     operator.terminate().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_memory_of_the_process_goes_into_no_core_file() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", operator.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
